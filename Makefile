@@ -1,0 +1,55 @@
+# Everything a clone needs: `make demo` and `make test` set themselves up. `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test test-unit lint format types lock clean
+
+help:            ## show this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
+
+install: $(READY)  ## create .venv with the pinned packages of requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	  { echo "ClipSeek needs Python 3.11, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1). Install Python 3.11 or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "'$(PYTHON)' cannot create virtual environments: install its venv module (Debian: apt install python3.11-venv)." >&2; exit 1; }
+	@echo "Installing the pinned packages into $(VENV): about 7 GB and 3 minutes, once." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@{ $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock && \
+	   $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; } || \
+	  { echo "The install failed: the lines above say which package. Check the network, the free disk (7 GB) and try again: make install" >&2; exit 1; }
+	@touch $@
+
+demo: $(READY)   ## sample library, three searches, then keep serving (DEMO_EXIT=1: stop after the searches)
+	@$(BIN)/clipseek demo $(if $(DEMO_EXIT),--exit)
+
+serve: $(READY)  ## start the service on 127.0.0.1:45679
+	@$(BIN)/clipseek serve
+
+test: $(READY)   ## all tests
+	@$(BIN)/python -m pytest
+
+test-unit: $(READY)  ## the tests that start no Flow
+	@$(BIN)/python -m pytest tests/unit
+
+lint: $(READY)   ## style and format check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: $(READY) ## rewrite the sources in the house format
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: $(READY)  ## static types, strict
+	@$(BIN)/mypy
+
+lock:            ## remake requirements.lock from pyproject.toml (needs the network)
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check uv
+	@.venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
+	@rm -rf .venv-lock
+
+clean:           ## remove .venv and the caches of the tools
+	rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache dist

@@ -1,0 +1,413 @@
+"""The command line: data on stdout, talk and progress bars on stderr, exit codes 0, 1 (failed), 2 (asked wrongly)."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from clipseek import __version__
+from clipseek.errors import ClipSeekError, NoVideosFound
+from clipseek.settings import VARIABLES, Settings
+from clipseek.terminal import (
+    duration,
+    progress_bar,
+    say,
+    show_table,
+    size,
+    timestamp,
+)
+
+if TYPE_CHECKING:
+    from clipseek.client import Client, Indexed
+    from clipseek.schema import Component, Query, Video
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_VIDEO_SUFFIXES = """
+    .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut
+    .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
+"""
+# What FFmpeg reads and people keep films in; a file that is named on its own is tried whatever its suffix.
+VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
+
+
+class _Group(click.Group):
+    """Turns ClipSeek's errors into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ClipSeekError as error:
+            say(f"clipseek: {error}", style="red")
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (kept open to the end: the reader of stdout is gone)
+            ctx.exit(1)
+
+
+def _host_option(command: F) -> F:
+    return click.option(
+        "--host",
+        metavar="ADDRESS",
+        help="Server to talk to, grpc://HOST:PORT. [default: $CLIPSEEK_HOST, else this machine's own server]",
+    )(command)
+
+
+def _json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of a table.")(command)
+
+
+def _with_client(command: F) -> F:
+    """Give the command a client in place of its `host`."""
+
+    @wraps(command)
+    def call(host: str | None, **options: Any) -> Any:
+        from clipseek.client import Client
+
+        with Client(host) as client:
+            return command(client, **options)
+
+    return _host_option(call)  # type: ignore[return-value]
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="clipseek")
+@click.option("-v", "--verbose", is_flag=True, help="Say more about what goes on, on stderr.")
+def main(verbose: bool) -> None:
+    """Search inside videos: describe what you want to see, get the exact moments, cut them out.
+
+    \b
+    Start the service in one terminal:      clipseek serve
+    Put films in, from another one:         clipseek index holiday.mp4 ~/Films
+    Ask:                                    clipseek search "a dog jumps into a lake"
+    Keep what was found:                    clipseek clip holiday.mp4 12.0 17.5 -o dog.mp4
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--title", help="Title to show for the film instead of its file name (with one PATH).")
+@click.option(
+    "--fps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames to look at per second of film: more finds shorter moments and takes longer. [default: the server's]",
+)
+@click.option(
+    "--on-server", is_flag=True, help="PATH is on the server, under a folder its operator allowed: nothing is copied."
+)
+@_json_option
+@_with_client
+def index(
+    client: "Client", paths: tuple[str, ...], title: str | None, fps: float | None, on_server: bool, as_json: bool
+) -> None:
+    """Put films into the library: files, and folders with all the films below them.
+
+    A film that is there already is not sent or looked at again; one that was interrupted goes on where it stopped.
+    """
+    if title and len(paths) > 1:
+        raise click.UsageError("--title goes with one PATH only.")
+    films = list(paths) if on_server else [str(film) for path in paths for film in _films(Path(path))]
+    results, failed = [], 0
+    for film in films:
+        try:
+            with progress_bar(Path(film).name) as progress:
+                done = client.index(film, title=title, frames_per_second=fps, on_server=on_server, progress=progress)
+            results.append(_indexed(done))
+            if not as_json:
+                say(_indexed_sentence(done))
+        except ClipSeekError as error:
+            if len(films) == 1:
+                raise
+            failed += 1
+            results.append({"title": Path(film).name, "status": "failed", "error": str(error)})
+            say(f"clipseek: {film}: {error}", style="red")
+    if as_json:
+        _print_json(results)
+    if failed:
+        say(f"clipseek: {failed} of {len(films)} films could not be indexed.", style="red")
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("text")
+@click.option("--top-k", "-k", default=5, show_default=True, help="How many matches at most.")
+@click.option(
+    "--video",
+    "-i",
+    "videos",
+    multiple=True,
+    metavar="ID",
+    help="Look only in this video (id, start of an id, or title); may be repeated.",
+)
+@_json_option
+@_with_client
+def search(client: "Client", text: str, top_k: int, videos: tuple[str, ...], as_json: bool) -> None:
+    """Find the moments that fit the description TEXT, best first."""
+    answer = client.search(text, top_k=top_k, videos=videos)
+    for warning in answer.warnings:
+        say(f"note: {warning}", style="yellow")
+    if not answer.matches:
+        say("Nothing matches." if answer.videos_searched else "The library is empty. Put films in: clipseek index FILE")
+    if as_json:
+        _print_json([_match(match) for match in answer.matches])
+    elif answer.matches:
+        show_matches(answer)
+
+
+@main.command()
+@click.argument("video", metavar="VIDEO_ID")
+@click.argument("start", type=float)
+@click.argument("end", type=float)
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
+@click.option("--copy", is_flag=True, help="Do not re-encode: fast, but starts at the keyframe at or before START.")
+@_json_option
+@_with_client
+def clip(client: "Client", video: str, start: float, end: float, output: Path, copy: bool, as_json: bool) -> None:
+    """Cut START to END (seconds) of a video into a file that plays everywhere.
+
+    VIDEO_ID is the video's id, the start of its id, or its title.
+    """
+    saved = client.clip(video, start, end, output, mode="copy" if copy else "exact")
+    if as_json:
+        _print_json(
+            {
+                "path": str(saved.path),
+                "start_seconds": saved.start_seconds,
+                "end_seconds": saved.end_seconds,
+                "size_bytes": saved.size_bytes,
+            }
+        )
+    else:
+        span = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
+        say(f"Wrote {saved.path} ({span}, {size(saved.size_bytes)}).")
+
+
+@main.command()
+@_json_option
+@_with_client
+def videos(client: "Client", as_json: bool) -> None:
+    """List the films of the library."""
+    known = client.videos()
+    if as_json:
+        _print_json([_video(video) for video in known])
+        return
+    if not known:
+        say("The library is empty. Put films in: clipseek index FILE")
+        return
+    show_table(
+        ("ID", "Title", ">Length", ">Size", ">Frames", "Status"),
+        [
+            (
+                video.video_id[:12],
+                video.title,
+                timestamp(video.duration_seconds),
+                f"{video.width}x{video.height}",
+                str(video.frames),
+                video.status,
+            )
+            for video in known
+        ],
+    )
+
+
+@main.command()
+@click.argument("video", metavar="VIDEO_ID")
+@_with_client
+def delete(client: "Client", video: str) -> None:
+    """Delete a film from the library: the server's copy and all that is known of it.
+
+    VIDEO_ID is the video's id, the start of its id, or its title. A film that was indexed where it lies on the server
+    (--on-server) stays there.
+    """
+    gone = client.delete(video)
+    say(f"Deleted {gone.title} ({gone.video_id[:12]}).")
+
+
+def _server_options(command: F) -> F:
+    for option, name, kind in (
+        ("--log-level", "log_level", click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)),
+        ("--device", "device", click.Choice(["auto", "cpu", "cuda"])),
+        ("--model", "model", str),
+        ("--home", "home", click.Path(file_okay=False)),
+        ("--port", "port", click.IntRange(1, 65535)),
+        ("--bind", "bind", str),
+    ):
+        variable, default, what = VARIABLES[name]
+        text = f"{what[0].upper()}{what[1:]}. [${variable}{f'; default: {default}' if default else ''}]"
+        command = click.option(option, name, type=kind, help=text)(command)
+    return command
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """The environment's settings with the options given on the command line in their place."""
+    given = {VARIABLES[name][0]: str(value) for name, value in options.items() if value is not None}
+    return Settings.from_env({**os.environ, **given})
+
+
+@main.command()
+@_server_options
+def serve(**options: Any) -> None:
+    """Start the service and run it until Ctrl-C (SIGINT) or SIGTERM.
+
+    It listens on this machine only, unless --bind says otherwise; there is no password yet, so bind it to other
+    addresses in a network you trust only.
+    """
+    from clipseek.server import serve as run_server
+
+    settings = _settings(options)
+    say("Starting ...", style="dim")
+
+    def ready(components: "list[Component]") -> bool:
+        show_ready(settings, components)
+        return True
+
+    run_server(settings, ready)
+    say("Stopped.")
+
+
+@main.command()
+@click.option("--exit", "stop", is_flag=True, help="Stop after the searches instead of going on serving.")
+@click.option(
+    "--clips",
+    default="demo-clips",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the clips that are cut.",
+)
+@_server_options
+def demo(stop: bool, clips: Path, **options: Any) -> None:
+    """Show what ClipSeek does: index a small sample library, search it three times, cut out what was found.
+
+    The demo keeps a store of its own, beside your library.
+    """
+    from clipseek.demo import run_demo
+
+    settings = _settings(options)
+    if options["home"] is None:
+        settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
+    run_demo(settings, clips, stop=stop, when_ready=show_ready)
+
+
+@main.command()
+@_host_option
+@_json_option
+def doctor(host: str | None, as_json: bool) -> None:
+    """Check the installation, the store, the port and the server, and say what to fix."""
+    from clipseek.doctor import examine
+
+    checks = examine(Settings.from_env(), host)
+    if as_json:
+        _print_json([vars(check) for check in checks])
+    else:
+        show_table(
+            ("", "What", "Found"),
+            [
+                ({"ok": "ok", "warning": "!", "error": "X"}[c.state], c.what, c.found + (f"\n{c.fix}" if c.fix else ""))
+                for c in checks
+            ],
+        )
+    if any(check.state == "error" for check in checks):
+        sys.exit(1)
+
+
+def show_ready(settings: Settings, components: "list[Component]") -> None:
+    """Tell on stderr where the service listens and which model answers."""
+    facts = {c.name: c.facts for c in components}
+    encoder, store = facts.get("image_encoder", {}), facts.get("indexer", {})
+    say(f"ClipSeek listens on grpc://{settings.bind}:{settings.port}", style="bold green")
+    say(f"  model  {encoder.get('model', '?')} on {encoder.get('device', '?')}: {encoder.get('reason', '')}")
+    say(f"  store  {settings.home} ({store.get('videos', '?')} videos, {store.get('frames', '?')} frames)")
+    for warning in dict.fromkeys(warning for c in components for warning in c.warnings):
+        say(f"  note   {warning}", style="yellow")
+    say("Ctrl-C stops it.", style="dim")
+
+
+def show_matches(answer: "Query") -> None:
+    """Print matches as a table."""
+    show_table(
+        ("#", "Video", "Moment", ">Length", ">Score", "ID"),
+        [
+            (
+                str(place),
+                match.title,
+                f"{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}",
+                duration(match.end_seconds - match.start_seconds),
+                f"{match.score:.3f}",
+                match.video_id[:12],
+            )
+            for place, match in enumerate(answer.matches, 1)
+        ],
+    )
+
+
+def _films(path: Path) -> Iterator[Path]:
+    """A file itself, or the films below a folder in the order of their names."""
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    if not found:
+        raise NoVideosFound(
+            f"There are no films below the folder '{path}' (looked for {', '.join(sorted(VIDEO_SUFFIXES))})."
+        )
+    yield from found
+
+
+def _indexed(done: "Indexed") -> dict[str, Any]:
+    return {
+        "video_id": done.video.video_id,
+        "title": done.video.title,
+        "status": done.video.status,
+        "frames": done.video.frames,
+        "frames_added": done.frames_added,
+        "seconds_of_video": round(done.video.duration_seconds, 3),
+        "elapsed_seconds": round(done.elapsed_seconds, 3),
+    }
+
+
+def _indexed_sentence(done: "Indexed") -> str:
+    name = f"{done.video.title} ({done.video.video_id[:12]})"
+    if not done.frames_added:
+        return f"{name}: was indexed already, {done.video.frames} frames."
+    speed = done.video.duration_seconds / max(done.elapsed_seconds, 1e-9)
+    took = f"{timestamp(done.video.duration_seconds)} of film in {duration(done.elapsed_seconds)}"
+    return f"{name}: {done.frames_added} frames, {took} ({speed:.1f} x real time)."
+
+
+def _match(match: Any) -> dict[str, Any]:
+    names = ("video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds")
+    return {name: getattr(match, name) for name in names}
+
+
+def _video(video: "Video") -> dict[str, Any]:
+    names = [
+        "video_id",
+        "title",
+        "status",
+        "duration_seconds",
+        "width",
+        "height",
+        "fps",
+        "frames",
+        "frames_per_second",
+        "size_bytes",
+        "codec",
+        "container",
+        "rotation_degrees",
+        "has_audio",
+    ]
+    return {name: getattr(video, name) for name in names}
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

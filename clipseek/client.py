@@ -1,0 +1,391 @@
+"""`Client`: the way into ClipSeek for the page, the command line and scripts."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from clipseek import transport
+from clipseek.errors import (
+    AmbiguousVideo,
+    ClipSeekError,
+    EmptyFile,
+    FileMissing,
+    ServerFailed,
+    StoreFull,
+    UnreadableVideo,
+    VideoNotFound,
+)
+from clipseek.schema import CHUNK_BYTES, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
+from clipseek.settings import Settings, parse_host
+
+LOADER, INDEXER = "video_loader", "indexer"
+_UPLOADS_UNDER_WAY = 4
+_SPANS_UNDER_WAY = 4  # one in each stage of the chain, so that none waits
+_SPAN_TRIES = 3
+_LEAST_PREFIX = 4  # characters of an id that may stand for the whole of it
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an ingest is: `done` of `total` in the unit of the stage."""
+
+    stage: str  # "hash" and "upload" count bytes, "index" seconds of video
+    done: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What `Client.index` did."""
+
+    video: Video
+    frames_added: int  # 0: the film was in the store already
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True)
+class SavedClip:
+    """A clip on this machine; start and end say what was really cut."""
+
+    path: Path
+    start_seconds: float
+    end_seconds: float
+    size_bytes: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def _silent(_: Progress) -> None:
+    pass
+
+
+class Client:
+    """A connection to a ClipSeek server. All methods are synchronous and may be called from any thread.
+
+    Args:
+        host: `grpc://HOST:PORT`; by default CLIPSEEK_HOST, else this machine's own server.
+        timeout_seconds: how long one request may take.
+
+    Every method raises errors of `clipseek.errors`: what the server refused under its own class, `ServerUnreachable`
+    where none answers.
+    """
+
+    def __init__(self, host: str | None = None, *, timeout_seconds: float = 600.0) -> None:
+        address = parse_host(host) if host else Settings.from_env().server_address
+        self._transport = transport.Transport(*address)
+        self._timeout_seconds = timeout_seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing stays open between requests; this is here so that a client can be used in a `with` block."""
+
+    @property
+    def address(self) -> str:
+        """The server this client talks to, as grpc://HOST:PORT."""
+        return self._transport.address
+
+    # Ingest
+
+    def index(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        frames_per_second: float | None = None,
+        on_server: bool = False,
+        progress: OnProgress = _silent,
+    ) -> Indexed:
+        """Upload a film and index it; what the server has already is neither sent nor encoded again.
+
+        Args:
+            path: the film; with `on_server` a path on the server, under a folder that its operator allowed.
+            title: shown in answers; by default the file's name.
+            frames_per_second: how often to look at it; by default the server's setting. Another rate than the one a
+                known film was indexed with indexes it anew.
+            progress: called from a background thread with each step.
+
+        Raises:
+            FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed.
+        """
+        started = time.monotonic()
+        if on_server:
+            upload = Upload(server_path=str(path), title=title or Path(path).name)
+            video_id = self._one("/upload", upload, LOADER).video_id
+        else:
+            video_id = self._upload(Path(path), title, progress)
+        return self._index(video_id, title or Path(path).name, frames_per_second, started, progress)
+
+    def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
+        """Index the sample library that the server builds from films and photographs of installed packages."""
+        started = time.monotonic()
+        films = self._post("/samples", Video(), LOADER)
+        return [self._index(film.video_id, film.title, None, started, progress) for film in films]
+
+    # Search
+
+    def search(self, text: str, *, top_k: int = 5, videos: Sequence[str] = ()) -> Query:
+        """Find the moments that fit a description.
+
+        Args:
+            text: the description.
+            top_k: how many matches at most, from 1 to 1000.
+            videos: ids, unique prefixes of ids or titles of the videos to look in; by default all.
+
+        Returns: the query with its `matches`, best first (none: nothing matches), and `warnings`.
+
+        Raises:
+            EmptyQuery, InvalidTopK, VideoNotFound, AmbiguousVideo, ModelMismatch.
+        """
+        ids = [self.video(name).video_id for name in videos]
+        answer = self._one("/search", Query(text=text, top_k=top_k, video_ids=ids))
+        if not answer.answered:
+            raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
+        return answer
+
+    # Videos
+
+    def videos(self) -> list[Video]:
+        """All videos of the library, in the order they were added."""
+        return list(self._post("/videos", Video(), INDEXER))
+
+    def video(self, name: str) -> Video:
+        """The video with this id, unique prefix of an id (at least four characters) or title.
+
+        Raises:
+            VideoNotFound, AmbiguousVideo.
+        """
+        return choose_video(self.videos(), name)
+
+    def delete(self, name: str) -> Video:
+        """Delete a video (id, unique prefix or title): its file, its frames and all that is known of it."""
+        video = self.video(name)
+        self._one("/delete", Video(video_id=video.video_id))
+        return video
+
+    # Playback
+
+    def clip(
+        self, name: str, start_seconds: float, end_seconds: float, output: str | Path, *, mode: str = "exact"
+    ) -> SavedClip:
+        """Cut `[start_seconds, end_seconds)` out of a video (id, unique prefix or title) into the file `output`.
+
+        Args:
+            mode: "exact" re-encodes to H.264/AAC in MP4, right to the frame; "copy" is fast and starts at the keyframe
+                at or before the start.
+            output: where to put it. A clip copied from codecs that do not fit MP4 gets the suffix `.mkv`.
+
+        Raises:
+            VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing.
+        """
+        target = Path(output)
+        if not target.parent.is_dir():
+            raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
+        ask = Clip(video_id=self.video(name).video_id, start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
+        first = self._one("/clip", ask, LOADER)
+        if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
+            target = target.with_suffix(first.suffix)
+        temporary = target.with_name(target.name + ".part")
+        try:
+            with temporary.open("wb") as file:
+                file.write(first.data)
+                while file.tell() < first.size_bytes:
+                    file.write(self._one("/clip", ask.model_copy(update={"offset": file.tell()}), LOADER).data)
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreFull(f"The clip could not be written to '{target}' ({error}).") from error
+        return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
+
+    def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
+        """The picture on screen at a time, as a JPEG."""
+        ask = Thumbnail(video_id=self.video(name).video_id, at_seconds=at_seconds, width=width)
+        return self._one("/thumbnail", ask, LOADER).jpeg
+
+    # State
+
+    def health(self) -> list[Component]:
+        """What each executor says of itself, in the order of the chain."""
+        return list(self._one("/health", Health()).components)
+
+    # Below
+
+    def _post(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
+        return transport.run(self._send(endpoint, doc, executor))
+
+    def _one(self, endpoint: str, doc: transport.D, executor: str | None = None) -> transport.D:
+        return transport.run(self._send_one(endpoint, doc, executor))
+
+    async def _send(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
+        return await self._transport.post(endpoint, doc, executor=executor, timeout_seconds=self._timeout_seconds)
+
+    async def _send_one(self, endpoint: str, doc: transport.D, executor: str | None = None) -> transport.D:
+        answers = await self._send(endpoint, doc, executor)
+        if len(answers) != 1:
+            raise ServerFailed(
+                f"The server at {self.address} answered {endpoint} with {len(answers)} documents, not 1."
+            )
+        answer: transport.D = answers[0]
+        return answer
+
+    def _upload(self, path: Path, title: str | None, progress: OnProgress) -> str:
+        size = _size_of_film(path)
+        video_id = _sha256(path, size, progress)
+        offer = Upload(video_id=video_id, title=title or path.name, size_bytes=size)
+        missing = self._one("/upload", offer, LOADER)
+        if not missing.complete:
+            transport.run(self._send_chunks(path, offer, missing.missing_offsets, progress))
+            if not self._one("/upload", offer, LOADER).complete:
+                raise ServerFailed(
+                    f"The upload of '{path}' is not complete on the server. Repeat it: only the rest is sent."
+                )
+        return video_id
+
+    async def _send_chunks(self, path: Path, offer: Upload, offsets: list[int], progress: OnProgress) -> None:
+        done = offer.size_bytes - sum(min(CHUNK_BYTES, offer.size_bytes - offset) for offset in offsets)
+
+        async def send(offset: int) -> None:
+            nonlocal done
+            data = await asyncio.to_thread(_read_chunk, path, offset)
+            await self._send_one("/upload", offer.model_copy(update={"offset": offset, "data": data}), LOADER)
+            done += len(data)
+            progress(Progress("upload", done, offer.size_bytes))
+
+        await _at_most(_UPLOADS_UNDER_WAY, (send(offset) for offset in offsets))
+
+    def _index(
+        self, video_id: str, title: str, frames_per_second: float | None, started: float, progress: OnProgress
+    ) -> Indexed:
+        ask = Video(video_id=video_id, title=title, frames_per_second=frames_per_second or 0.0)
+        video = self._one("/probe", ask)
+        if not video.status:
+            raise ServerFailed(f"The server at {self.address} did not register '{title}'. Its log has the details.")
+        transport.run(self._index_spans(video, progress))
+        stored = self._one("/videos", Video(video_id=video_id), INDEXER)
+        if stored.status != "ready":
+            raise ServerFailed(
+                f"'{title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
+                f"Index it again: only these are done."
+            )
+        return Indexed(stored, stored.frames - video.frames, time.monotonic() - started)
+
+    async def _index_spans(self, video: Video, progress: OnProgress) -> None:
+        spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
+        done = video.duration_seconds - sum(end - start for start, end in spans)
+        progress(Progress("index", done, video.duration_seconds))
+
+        async def index(start: float, end: float) -> None:
+            nonlocal done
+            await self._index_span(video, start, end)
+            done += end - start
+            progress(Progress("index", done, video.duration_seconds))
+
+        await _at_most(_SPANS_UNDER_WAY, (index(start, end) for start, end in spans))
+
+    async def _index_span(self, video: Video, start: float, end: float) -> None:
+        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not."""
+        span = VideoSpan(
+            video_id=video.video_id,
+            start_seconds=start,
+            end_seconds=end,
+            frames_per_second=video.frames_per_second,
+            picture_width=video.picture_width,
+            picture_height=video.picture_height,
+            picture_fit=video.picture_fit,
+            picture_fill=video.picture_fill,
+        )
+        for left in reversed(range(_SPAN_TRIES)):
+            try:
+                if (await self._send_one("/index", span)).stored:
+                    return
+            except ServerFailed:
+                if not left:
+                    raise
+        raise ServerFailed(
+            f"The span [{start:.1f}, {end:.1f}) of '{video.title}' came back unstored {_SPAN_TRIES} times."
+        )
+
+
+def choose_video(videos: Iterable[Video], name: str) -> Video:
+    """The one video that `name` means: its id, its title, or a prefix of its id that no other has.
+
+    Raises:
+        VideoNotFound, AmbiguousVideo.
+    """
+    known = list(videos)
+    tests: tuple[Callable[[Video], bool], ...] = (
+        lambda video: video.video_id == name,
+        lambda video: video.title == name,
+        lambda video: len(name) >= _LEAST_PREFIX and video.video_id.startswith(name.lower()),
+    )
+    for fits in tests:
+        found = [video for video in known if fits(video)]
+        if len(found) > 1:
+            several = ", ".join(f"{video.video_id[:12]} ({video.title})" for video in found[:5])
+            raise AmbiguousVideo(f"'{name}' means {len(found)} videos: {several}. Write more of the id.")
+        if found:
+            return found[0]
+    raise VideoNotFound(f"There is no video '{name}'. `clipseek videos` lists those there are.")
+
+
+async def _at_most(count: int, works: Iterable[Any]) -> None:
+    """Await all coroutines, `count` at a time, in order. The first error stops the rest."""
+    waiting = iter(works)
+
+    async def work() -> None:
+        for each in waiting:
+            await each
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        if isinstance(first, ClipSeekError | OSError):
+            raise first from None
+        raise
+
+
+def _size_of_film(path: Path) -> int:
+    if path.is_dir():
+        raise UnreadableVideo(
+            f"'{path}' is a folder, not a film. `clipseek index` takes folders, `Client.index` one film."
+        )
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise FileMissing(f"There is no file '{path}' that can be read ({error.strerror}).") from error
+    if not size:
+        raise EmptyFile(f"'{path}' is empty (0 bytes), so there is no film in it.")
+    return size
+
+
+def _read_chunk(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(CHUNK_BYTES)
+
+
+def _sha256(path: Path, size: int, progress: OnProgress) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                progress(Progress("hash", file.tell(), size))
+    except OSError as error:
+        raise FileMissing(f"'{path}' cannot be read ({error.strerror}).") from error
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""`clipseek doctor`: what is there, whether it fits together, and what to do about what does not."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from clipseek import __version__
+from clipseek.errors import ClipSeekError, ServerUnreachable
+from clipseek.settings import Settings
+from clipseek.terminal import size
+
+_PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python")
+_LEAST_FREE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: state is "ok", "warning" or "error"; `fix` says what to do where it is not ok."""
+
+    what: str
+    state: str
+    found: str
+    fix: str = ""
+
+
+def examine(settings: Settings, host: str | None) -> list[Check]:
+    """Look at everything that a service on this machine, or a client of another, needs."""
+    return [*_installation(), *_store(settings), *_server(settings, host)]
+
+
+def _installation() -> Iterator[Check]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    right = sys.version_info[:2] == (3, 11)
+    yield Check("Python", "ok" if right else "error", python, "" if right else "ClipSeek needs Python 3.11.")
+    yield Check("ClipSeek", "ok", __version__)
+    for package in _PACKAGES:
+        try:
+            yield Check(package, "ok", version(package))
+        except PackageNotFoundError:
+            yield Check(package, "error", "not installed", "Install everything: make install, or pip install .")
+    tried = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "import torch, torchvision; print(torch.cuda.is_available())"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if tried.returncode:
+        last = (tried.stderr.strip().splitlines() or ["no message"])[-1]
+        yield Check("torch with torchvision", "error", last, "They must be builds of one release: make install")
+    else:
+        yield Check("CUDA", "ok", "a GPU is used" if tried.stdout.strip() == "True" else "no GPU: the CPU is used")
+
+
+def _store(settings: Settings) -> Iterator[Check]:
+    path = settings.home / "index.db"
+    if not path.exists():
+        yield Check("store", "ok", f"{settings.home}: empty, made at the first start")
+    else:
+        yield _database(path)
+    folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    little = free < _LEAST_FREE_BYTES
+    fix = "Free some space, or set CLIPSEEK_HOME to a folder on another disk." if little else ""
+    yield Check("free disk", "warning" if little else "ok", f"{size(free)} at {folder}", fix)
+
+
+def _database(path: Path) -> Check:
+    try:
+        with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as db:
+            healthy = db.execute("PRAGMA quick_check").fetchone()[0]
+            videos, frames = db.execute(
+                "SELECT (SELECT COUNT(*) FROM videos), (SELECT COALESCE(SUM(frames), 0) FROM spans)"
+            ).fetchone()
+            model = dict(db.execute("SELECT key, value FROM meta")).get("model_id", "none yet")
+    except sqlite3.Error as error:
+        return Check("store", "error", f"{path}: {error}", "Restore it from a backup, or move it away and index again.")
+    if healthy != "ok":
+        return Check(
+            "store", "error", f"{path}: {healthy}", "Restore it from a backup, or move it away and index again."
+        )
+    return Check("store", "ok", f"{path}: {videos} videos, {frames} frames of model {model}")
+
+
+def _server(settings: Settings, host: str | None) -> Iterator[Check]:
+    from clipseek.client import Client
+
+    try:
+        with Client(host, timeout_seconds=10) as client:
+            components = client.health()
+            address = client.address
+    except ServerUnreachable as error:
+        yield Check("server", "warning", str(error).split(". ", maxsplit=1)[0], "Start one with `clipseek serve`.")
+        yield from _port(settings, host)
+        return
+    except ClipSeekError as error:
+        yield Check("server", "error", str(error), "Restart it, and look at what it prints.")
+        return
+    yield Check("server", "ok", address)
+    for component in components:
+        facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
+        state = "error" if not component.ok else "warning" if component.warnings else "ok"
+        yield Check(component.name, state, facts, "\n".join(component.warnings))
+
+
+def _port(settings: Settings, host: str | None) -> Iterator[Check]:
+    from clipseek.server import is_port_free
+
+    if host or settings.host:
+        return
+    if is_port_free(settings.bind, settings.port):
+        yield Check("port", "ok", f"{settings.port} on {settings.bind} is free")
+    else:
+        fix = "Choose another with CLIPSEEK_PORT, or stop the program that holds it."
+        yield Check("port", "error", f"{settings.port} on {settings.bind} is held by another program", fix)

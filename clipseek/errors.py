@@ -1,0 +1,171 @@
+"""Every error ClipSeek raises on purpose, in one tree.
+
+    ClipSeekError
+    ├── InvalidRequest            the caller asked for something that cannot be
+    │   ├── EmptyQuery
+    │   ├── InvalidTopK
+    │   ├── InvalidTimeRange      end before start, or outside the video
+    │   ├── InvalidSetting
+    │   └── AmbiguousVideo        a title or id prefix that fits several videos
+    ├── NotFound
+    │   ├── FileMissing
+    │   ├── NoVideosFound         a folder without videos
+    │   ├── VideoNotFound
+    │   └── MediaMissing          the video is known, its file is not (any more)
+    ├── UnreadableVideo           FFmpeg cannot make pictures of it
+    │   ├── EmptyFile
+    │   ├── NoVideoStream
+    │   └── NoFrames
+    ├── UploadCorrupted           the bytes that arrived are not those that were announced
+    ├── PathNotAllowed            a server path outside the folders the operator allowed
+    ├── ModelError
+    │   ├── UnknownModel
+    │   ├── ModelUnavailable      its weights cannot be had
+    │   └── ModelMismatch         the store was filled by another model
+    ├── StoreError
+    │   ├── StoreFull
+    │   └── StoreVersion          written by another version of ClipSeek
+    ├── ServerError
+    │   ├── ServerUnreachable
+    │   ├── ServerNotReady        could not start, or one of its executors died
+    │   └── ServerFailed          an unforeseen error in the server
+    └── SamplesUnavailable        the packages that ship the sample films are not installed
+
+A message says what failed, with the value, and what to do next. Errors cross the wire by class name and message:
+`error_from_name` makes them whole again on the client's side.
+"""
+
+
+class ClipSeekError(Exception):
+    """Base of all. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InvalidRequest(ClipSeekError):
+    exit_code = 2
+
+
+class EmptyQuery(InvalidRequest):
+    pass
+
+
+class InvalidTopK(InvalidRequest):
+    pass
+
+
+class InvalidTimeRange(InvalidRequest):
+    pass
+
+
+class InvalidSetting(InvalidRequest):
+    pass
+
+
+class AmbiguousVideo(InvalidRequest):
+    pass
+
+
+class NotFound(ClipSeekError):
+    pass
+
+
+class FileMissing(NotFound):
+    pass
+
+
+class NoVideosFound(NotFound):
+    pass
+
+
+class VideoNotFound(NotFound):
+    pass
+
+
+class MediaMissing(NotFound):
+    pass
+
+
+class UnreadableVideo(ClipSeekError):
+    pass
+
+
+class EmptyFile(UnreadableVideo):
+    pass
+
+
+class NoVideoStream(UnreadableVideo):
+    pass
+
+
+class NoFrames(UnreadableVideo):
+    pass
+
+
+class UploadCorrupted(ClipSeekError):
+    pass
+
+
+class PathNotAllowed(ClipSeekError):
+    pass
+
+
+class ModelError(ClipSeekError):
+    pass
+
+
+class UnknownModel(ModelError):
+    exit_code = 2
+
+
+class ModelUnavailable(ModelError):
+    pass
+
+
+class ModelMismatch(ModelError):
+    pass
+
+
+class StoreError(ClipSeekError):
+    pass
+
+
+class StoreFull(StoreError):
+    pass
+
+
+class StoreVersion(StoreError):
+    pass
+
+
+class ServerError(ClipSeekError):
+    pass
+
+
+class ServerUnreachable(ServerError):
+    pass
+
+
+class ServerNotReady(ServerError):
+    pass
+
+
+class ServerFailed(ServerError):
+    pass
+
+
+class SamplesUnavailable(ClipSeekError):
+    pass
+
+
+def _tree(root: type[ClipSeekError]) -> dict[str, type[ClipSeekError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def error_from_name(name: str, message: str) -> ClipSeekError | None:
+    """The error that travelled as a class name and a message, or None where the name is none of ours."""
+    error = _tree(ClipSeekError).get(name)
+    return error(message) if error else None

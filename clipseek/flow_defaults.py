@@ -1,0 +1,19 @@
+"""Put the defaults of `flow.yml`'s variables into the environment. Imported by `flow.yml` itself, for this effect.
+
+Jina's YAML has no syntax for the default of a variable, but it imports `py_modules` before it resolves the variables
+of the Flow's values for the last time. So `Flow.load_config("flow.yml")` works in a bare interpreter, too.
+"""
+
+import os
+
+from clipseek.settings import Settings
+
+_settings = Settings.from_env()
+for _name, _value in (
+    _settings.to_env()
+    | {
+        "CLIPSEEK_READY_TIMEOUT_MS": str(round(_settings.ready_timeout_seconds * 1000)),
+        "JINA_OPTOUT_TELEMETRY": "1",
+    }
+).items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,154 @@
+"""The documents on the wire. Scripts may send them with a bare `jina.Client`; `clipseek.Client` sends the same.
+
+Times are float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores are
+cosines in [-1, 1]. Each endpoint takes and answers the same kind of document: the answer is the request, filled in.
+
+| endpoint                    | document      | answered by                                            |
+|-----------------------------|---------------|--------------------------------------------------------|
+| /upload                     | `Upload`      | video_loader (name it as `target_executor`)            |
+| /probe                      | `Video`       | the whole Flow: probed, then registered in the store   |
+| /index                      | `VideoSpan`   | the whole Flow: decoded, embedded, stored              |
+| /search                     | `Query`       | text_encoder, then indexer                             |
+| /clip, /thumbnail, /samples | `Clip`, `Thumbnail`, `Video` | video_loader (name it)                  |
+| /videos                     | `Video`       | indexer                                                |
+| /delete                     | `Video`       | the whole Flow: the file, then what was stored of it   |
+| /health                     | `Health`      | the whole Flow: each executor adds its own line        |
+"""
+
+from docarray import BaseDoc, DocList
+
+CHUNK_BYTES = 4 * 1024 * 1024  # of an upload and of a clip's download: 100 MB took 2.0 s in chunks of this size
+
+
+class Upload(BaseDoc):
+    """A piece of a file on its way to the loader, or (without `data`) the question which pieces are missing."""
+
+    video_id: str = ""  # SHA-256 of the whole file, lower-case hex: the video's id ever after
+    title: str = ""
+    size_bytes: int = 0  # of the whole file
+    offset: int = 0  # of `data` in the file: a multiple of CHUNK_BYTES
+    data: bytes = b""
+    server_path: str = ""  # instead of data: a film under a folder that the operator allowed, used where it lies
+    # answer
+    missing_offsets: list[int] = []
+    complete: bool = False
+
+
+class Video(BaseDoc):
+    """A video. `/probe` wants its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
+
+    video_id: str = ""
+    title: str = ""
+    size_bytes: int = 0
+    duration_seconds: float = 0.0
+    width: int = 0  # as shown: rotated, with square pixels
+    height: int = 0
+    fps: float = 0.0  # average
+    codec: str = ""
+    container: str = ""
+    rotation_degrees: int = 0  # clockwise, already applied to every picture and clip
+    has_audio: bool = False
+    frames_per_second: float = 0.0  # how often the film is sampled; 0 asks for the server's setting
+    # answer
+    status: str = ""  # "indexing" until every span is stored, then "ready"
+    frames: int = 0  # stored
+    missing_start_seconds: list[float] = []  # spans to send to /index: `[start, end)`, pairwise
+    missing_end_seconds: list[float] = []
+    model_id: str = ""
+    picture_width: int = 0  # what the model looks at; copy these three into each VideoSpan
+    picture_height: int = 0
+    picture_fit: str = ""  # "squash" or "pad"
+    picture_fill: list[int] = []  # colour of the padding, RGB
+
+
+class VideoSpan(BaseDoc):
+    """The part `[start_seconds, end_seconds)` of a video on its way through the chain."""
+
+    video_id: str = ""
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    frames_per_second: float = 1.0
+    picture_width: int = 0
+    picture_height: int = 0
+    picture_fit: str = "squash"
+    picture_fill: list[int] = []
+    # filled by the loader, emptied by the image encoder
+    pictures: bytes = b""  # uint8 [frames, picture_height, picture_width, 3], RGB
+    # filled by the loader
+    pts_seconds: list[float] = []
+    # filled by the image encoder, emptied by the indexer
+    embeddings: bytes = b""  # float16 [frames, dimensions], unit rows
+    dimensions: int = 0
+    model_id: str = ""
+    # answer: proof of work
+    stored: bool = False
+    frames: int = 0
+
+
+class Match(BaseDoc):
+    """A segment as an answer."""
+
+    video_id: str = ""
+    title: str = ""
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    score: float = 0.0
+    peak_seconds: float = 0.0
+
+
+class Query(BaseDoc):
+    """A search. `matches` comes back best first; none is an answer, too."""
+
+    text: str = ""
+    top_k: int = 5
+    video_ids: list[str] = []  # empty: the whole library
+    # filled by the text encoder, emptied by the indexer
+    embedding: list[float] = []
+    model_id: str = ""
+    # answer
+    answered: bool = False
+    matches: DocList[Match] = DocList[Match]()
+    warnings: list[str] = []
+    videos_searched: int = 0
+    frames_searched: int = 0
+
+
+class Clip(BaseDoc):
+    """A clip to cut, and one piece of its file: ask again with the next `offset` until `size_bytes` have come."""
+
+    video_id: str = ""
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    mode: str = "exact"  # or "copy": no re-encoding, starts at the keyframe at or before the start
+    offset: int = 0
+    # answer: start and end say what was really cut
+    data: bytes = b""
+    size_bytes: int = 0
+    sha256: str = ""
+    suffix: str = ""  # of the file's name: ".mp4", or ".mkv" where a copied codec does not fit MP4
+
+
+class Thumbnail(BaseDoc):
+    """One picture of a video."""
+
+    video_id: str = ""
+    at_seconds: float = 0.0
+    width: int = 320
+    # answer
+    jpeg: bytes = b""
+    pts_seconds: float = 0.0
+
+
+class Component(BaseDoc):
+    """What one executor says of itself."""
+
+    name: str = ""
+    ok: bool = True
+    facts: dict[str, str] = {}
+    warnings: list[str] = []
+
+
+class Health(BaseDoc):
+    """The state of the service: every executor that answered has added its line."""
+
+    components: DocList[Component] = DocList[Component]()

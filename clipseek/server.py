@@ -1,0 +1,182 @@
+"""Runs `flow.yml`: starts it, watches it, stops it cleanly."""
+
+import contextlib
+import io
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from clipseek.client import Client
+from clipseek.errors import ModelMismatch, ServerNotReady
+from clipseek.schema import Component
+from clipseek.settings import START_ERRORS_VARIABLE, Settings
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+_STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process ends whatever they do
+
+
+def flow_file() -> Path:
+    """The `flow.yml` that is run: the one beside the package in a checkout, else the one installed with it."""
+    beside = Path(__file__).resolve().parent.parent / "flow.yml"
+    return beside if beside.exists() else Path(str(resources.files("clipseek") / "flow.yml"))
+
+
+def free_port(bind: str) -> int:
+    """A port that is free at this moment."""
+    with socket.socket(socket.AF_INET) as probe:
+        probe.bind((bind, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_port_free(bind: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError:
+            return False
+    return True
+
+
+def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> None:
+    """Run the Flow until SIGINT or SIGTERM.
+
+    Args:
+        settings: exported to the environment, from which `flow.yml` and the executors read them.
+        when_ready: called once with what each executor says of itself; returns whether to go on serving.
+
+    Raises:
+        ServerNotReady: the port is taken, an executor could not start (with its cause) or died later.
+        ModelMismatch: the store was filled by another model than the one that was loaded.
+    """
+    if not is_port_free(settings.bind, settings.port):
+        raise ServerNotReady(
+            f"Port {settings.port} on {settings.bind} is taken, perhaps by another ClipSeek server (`clipseek doctor` "
+            f"tells). Stop that one, or choose another port: clipseek serve --port {free_port(settings.bind)}"
+        )
+    _export(settings)
+    stop = _stop_event()
+    with tempfile.TemporaryDirectory(prefix="clipseek-start-") as folder:
+        os.environ[START_ERRORS_VARIABLE] = folder
+        with _running_flow(Path(folder), stop):
+            executors = multiprocessing.active_children()
+            go_on = when_ready(_checked_health(settings))
+            while go_on and not stop.wait(_POLL_SECONDS):
+                for process in executors:
+                    if not process.is_alive():
+                        raise ServerNotReady(
+                            f"The executor {process.name} died (exit code {process.exitcode}), so the server stops. "
+                            f"Nothing that was acknowledged is lost: start it again, then repeat what was interrupted."
+                        )
+
+
+def _export(settings: Settings) -> None:
+    os.environ.update(settings.to_env())
+    os.environ["CLIPSEEK_READY_TIMEOUT_MS"] = str(round(settings.ready_timeout_seconds * 1000))
+    os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
+    os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
+    os.environ.setdefault("JINA_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # the children's: what they warn of is jina's, not the user's
+    with contextlib.suppress(RuntimeError):
+        multiprocessing.set_start_method("spawn")
+
+
+def _stop_event() -> threading.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop
+
+
+@contextlib.contextmanager
+def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from jina import Flow
+
+        flow = Flow.load_config(str(flow_file()))
+    started = threading.Event()
+    threading.Thread(target=_watch_start, args=(start_errors, started, stop), name="watch-start", daemon=True).start()
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            flow.start()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the start has failed)
+            _give_up(_cause(start_errors) or f"The Flow could not start: {error!r}")
+    started.set()
+    try:
+        yield
+    finally:
+        threading.Thread(target=_end_late, name="end-late", daemon=True).start()
+        flow.close()
+
+
+def _watch_start(start_errors: Path, started: threading.Event, stop: threading.Event) -> None:
+    """End the process when it is told to stop before it has started, or, with the cause, when an executor fails to
+    start: Jina's gateway would wait for it for ever."""
+    begun: dict[str, multiprocessing.process.BaseProcess] = {}
+    while not started.wait(_POLL_SECONDS):
+        if stop.is_set():
+            os._exit(0)
+        cause = _cause(start_errors)
+        if cause:
+            _give_up(cause)
+        begun |= {process.name: process for process in multiprocessing.active_children()}
+        dead = [process for process in begun.values() if process.exitcode is not None]
+        if dead and not started.wait(_POLL_SECONDS):  # leave it the time to have written why
+            codes = ", ".join(f"{process.name} (exit code {process.exitcode})" for process in dead)
+            _give_up(_cause(start_errors) or f"An executor ended while it started: {codes}.")
+
+
+def _cause(start_errors: Path) -> str | None:
+    for file in sorted(start_errors.glob("*.txt")):
+        _, _, message = file.read_text(encoding="utf-8").partition("\n")
+        return message
+    return None
+
+
+def _give_up(message: str) -> NoReturn:
+    """End at once; the children see that their parent is gone and end, too."""
+    print(f"clipseek: the server cannot start. {message}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def _end_late() -> None:
+    time.sleep(_STOP_SECONDS)
+    print("clipseek: an executor did not stop in time; it is ended.", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def _checked_health(settings: Settings) -> list[Component]:
+    """What the executors say of themselves, once it is sure that they fit together."""
+    address = "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
+    with Client(f"grpc://{address}:{settings.port}", timeout_seconds=60) as client:
+        components = client.health()
+    models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
+    if len(set(models.values())) > 1:
+        told = "; ".join(f"{name}: {model}" for name, model in models.items())
+        name = models.get("indexer", "").rsplit("@", 1)[0]
+        raise ModelMismatch(
+            f"The executors and the store disagree about the model ({told}). Set CLIPSEEK_MODEL={name or 'NAME'} to "
+            f"go on with what is stored, or CLIPSEEK_HOME to another folder to begin anew with the other model."
+        )
+    return components

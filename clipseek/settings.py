@@ -1,0 +1,126 @@
+"""The settings: read from the environment in one place, into one frozen object."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import platformdirs
+
+from clipseek.errors import InvalidSetting
+
+DEFAULT_BIND = "127.0.0.1"
+DEFAULT_PORT = 45679  # the port VCED's users know
+
+
+START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
+
+
+def _setting(variable: str, default: str, what: str) -> tuple[str, str, str]:
+    return variable, default, what
+
+
+# Field of Settings -> environment variable, default and meaning; `clipseek serve --help` and the README show the same.
+VARIABLES = {
+    "home": _setting("CLIPSEEK_HOME", "", "folder of the store (default: the user's data folder)"),
+    "cache": _setting("CLIPSEEK_CACHE", "", "folder of built models and cut clips (default: the user's cache folder)"),
+    "bind": _setting("CLIPSEEK_BIND", DEFAULT_BIND, "address to listen on"),
+    "port": _setting("CLIPSEEK_PORT", str(DEFAULT_PORT), "port to listen on"),
+    "model": _setting("CLIPSEEK_MODEL", "auto", "profile, open_clip NAME/TAG, or a model folder"),
+    "device": _setting("CLIPSEEK_DEVICE", "auto", "auto, cpu or cuda (half precision there)"),
+    "host": _setting("CLIPSEEK_HOST", "", "for clients: the server's address, grpc://HOST:PORT"),
+    "media_roots": _setting("CLIPSEEK_MEDIA_ROOTS", "", "server folders whose films may be indexed in place"),
+    "frames_per_second": _setting("CLIPSEEK_FRAMES_PER_SECOND", "1", "frames looked at per second of film"),
+    "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
+    "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set, with its default. `Settings.from_env()` is how programs get one; tests make their own."""
+
+    home: Path
+    cache: Path
+    bind: str = DEFAULT_BIND
+    port: int = DEFAULT_PORT
+    model: str = "auto"
+    device: str = "auto"
+    host: str = ""
+    media_roots: tuple[Path, ...] = ()
+    frames_per_second: float = 1.0
+    ready_timeout_seconds: float = 600.0
+    log_level: str = "WARNING"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment.
+
+        Raises:
+            InvalidSetting: a value does not fit; the message names the variable and the value.
+        """
+        environ = os.environ if environ is None else environ
+        text = {name: environ.get(variable, "") or default for name, (variable, default, _) in VARIABLES.items()}
+        return cls(
+            home=Path(text["home"] or platformdirs.user_data_path("clipseek")).expanduser().absolute(),
+            cache=Path(text["cache"] or platformdirs.user_cache_path("clipseek")).expanduser().absolute(),
+            bind=text["bind"],
+            port=_port(text["port"]),
+            model=text["model"],
+            device=_choice("device", text["device"].lower(), ("auto", "cpu", "cuda")),
+            host=text["host"],
+            media_roots=tuple(Path(p).expanduser().resolve() for p in text["media_roots"].split(os.pathsep) if p),
+            frames_per_second=_positive("frames_per_second", text["frames_per_second"]),
+            ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
+            log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
+        )
+
+    def to_env(self) -> dict[str, str]:
+        """The environment that `from_env` reads back as these settings."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["media_roots"] = os.pathsep.join(str(p) for p in self.media_roots)
+        return {VARIABLES[name][0]: str(value) for name, value in values.items()}
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host and port a client connects to: CLIPSEEK_HOST, else this machine's own server."""
+        if not self.host:
+            return ("127.0.0.1" if self.bind == "0.0.0.0" else self.bind), self.port
+        return parse_host(self.host)
+
+
+def parse_host(host: str) -> tuple[str, int]:
+    """Split `grpc://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
+
+    Raises:
+        InvalidSetting: it is none of these.
+    """
+    found = re.fullmatch(r"(?:grpc://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::(\d+))?/?", host.strip())
+    if not found:
+        raise InvalidSetting(
+            f"'{host}' is not a server address. Write it as grpc://HOST:PORT, e.g. grpc://127.0.0.1:45679"
+        )
+    return found[1], _port(found[2]) if found[2] else DEFAULT_PORT
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise InvalidSetting(f"'{text}' is not a port: CLIPSEEK_PORT and --port take a number from 1 to 65535")
+    return int(text)
+
+
+def _positive(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a number above 0")
+    return value
+
+
+def _choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{value}', but must be one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,83 @@
+"""What the commands show: tables on stdout, talk and progress bars on stderr, times and sizes as people write them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from clipseek.client import Progress as Step
+
+_WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
+_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing"}
+
+
+def say(message: str, style: str = "") -> None:
+    """A line of talk on stderr, taken as plain text: titles and paths may hold anything."""
+    Console(stderr=True, soft_wrap=True).print(Text(message, style=style))
+
+
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; a head that begins with `>` aligns its column to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        name = head.removeprefix(">")
+        justify: Literal["left", "right"] = "right" if head != name else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in _WRAPPED_COLUMNS)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[["Step"], None]]:
+    """A bar on stderr that follows the steps of one film: stage, percent and time left. Drawn on terminals only."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task, stage = None, ""
+
+        def step(progress: "Step") -> None:
+            nonlocal task, stage
+            if progress.stage != stage:
+                if task is not None:
+                    bar.remove_task(task)
+                stage = progress.stage
+                task = bar.add_task(f"{_STAGES[stage]} {escape(title)}", total=progress.total)
+            if task is not None:
+                bar.update(task, completed=progress.done)
+
+        yield step
+
+
+def timestamp(seconds: float) -> str:
+    """`mm:ss.s`, with hours in front where there are any."""
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}:" if hours else "") + f"{minutes:02d}:{tenths / 10:04.1f}"
+
+
+def duration(seconds: float) -> str:
+    """A length in seconds, or in minutes where it is long."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that keeps the number short."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("the loop returns")

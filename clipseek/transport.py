@@ -1,0 +1,100 @@
+"""The way to a Flow's gateway and back: one background event loop, Jina's errors translated into ours."""
+
+import asyncio
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+from clipseek.errors import ClipSeekError, ServerFailed, ServerNotReady, ServerUnreachable, error_from_name
+
+os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")  # read by jina on import
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
+    from docarray import BaseDoc, DocList
+    from jina import Client as JinaClient
+    from jina.excepts import BadServer
+
+logger = logging.getLogger(__name__)
+D = TypeVar("D", bound=BaseDoc)
+T = TypeVar("T")
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The event loop of all transports of this process, in a thread of its own.
+
+    One for all: Jina's clients hold a lock of their class while they wait, so several loops would block one another.
+    """
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="clipseek-client", daemon=True).start()
+    return loop
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there."""
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+class Transport:
+    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address = f"grpc://{host}:{port}"
+        self._client = JinaClient(host=host, port=port, protocol="grpc", asyncio=True, log_config="quiet")
+        self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
+
+    async def post(self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float) -> DocList[D]:
+        """Send one document, to one executor if named, and return what the Flow answers.
+
+        Raises:
+            ClipSeekError: what the server raised, under its own class.
+            ServerUnreachable, ServerNotReady, ServerFailed.
+        """
+        kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
+        answers = kind()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                async for part in self._client.post(
+                    on=endpoint,
+                    inputs=kind([doc]),
+                    target_executor=f"^{executor}$" if executor else None,
+                    return_type=kind,
+                ):
+                    answers.extend(part)
+        except BadServer as error:
+            raise _translated(error) from error
+        except TimeoutError as error:
+            raise ServerFailed(
+                f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
+            ) from error
+        except ConnectionError as error:
+            raise ServerUnreachable(
+                f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
+                f"--host or CLIPSEEK_HOST."
+            ) from error
+        return answers
+
+
+def _translated(error: BadServer) -> ClipSeekError:
+    status = error.args[0].status
+    known = error_from_name(status.exception.name, status.exception.args[0] if status.exception.args else "")
+    if known:
+        return known
+    where = status.exception.executor or "the gateway"
+    lost = status.exception.name in ("InternalNetworkError", "ConnectionError", "")
+    if lost or "failed to connect" in status.description:
+        what = status.description.strip() or where
+        return ServerNotReady(f"An executor of the server does not answer ({what}). Restart the server: clipseek serve")
+    logger.debug("server traceback: %s", "".join(status.exception.stacks))
+    what = " ".join([status.exception.name, *status.exception.args]).strip()
+    return ServerFailed(f"The server failed in {where}: {what}. Its log has the details.")

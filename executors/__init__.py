@@ -1,0 +1,1 @@
+"""The executors of the Flow, one package each. Their cores import neither jina nor docarray."""

@@ -1,0 +1,98 @@
+"""What every executor of the Flow shares: the pass-through endpoints, and an end when its parent ends.
+
+Jina refuses to start a chain unless each endpoint that one executor exposes is exposed by the next one, with the same
+document. So the documents of all endpoints that run through the chain are declared here once; an executor overrides
+those it answers.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from docarray import BaseDoc, DocList
+from jina import Executor, requests
+
+from clipseek.schema import Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
+from clipseek.settings import Settings
+from executors.lifetime import end_with_parent, report_start_failure
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D", bound=BaseDoc)
+
+
+class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
+    """An executor that passes every document on. Handlers are coroutines: Jina locks plain functions against another.
+
+    The work itself runs in threads: `in_worker` for what must be done one at a time, `asyncio.to_thread` for the rest.
+    """
+
+    def __init__(self, settings: Settings | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings or Settings.from_env()
+        logging.basicConfig(level=self.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+        end_with_parent()
+        try:
+            self.load()
+        except Exception as error:
+            report_start_failure(error)
+            raise
+
+    def load(self) -> None:
+        """Make ready what the handlers need. What is raised here ends the start, and `clipseek serve` shows it."""
+
+    async def in_worker(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function` in this executor's one worker thread, after what was handed to it before."""
+        call = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    @requests(on="/probe")
+    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        return docs
+
+    @requests(on="/index")
+    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+        return docs
+
+    @requests(on="/search")
+    async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        return docs
+
+    @requests(on="/delete")
+    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        return docs
+
+    @requests(on="/upload")
+    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        return docs
+
+    @requests(on="/samples")
+    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        return docs
+
+    @requests(on="/clip")
+    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+        return docs
+
+    @requests(on="/thumbnail")
+    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+        return docs
+
+    @requests(on="/health")
+    async def health(self, docs: DocList[Health], **_: Any) -> DocList[Health]:
+        for doc in docs:
+            doc.components.append(await asyncio.to_thread(self.component))
+        return docs
+
+    def component(self) -> Component:
+        """This executor's line in the answer of `/health`."""
+        return Component(name=self.runtime_args.name)
+
+    def close(self) -> None:
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        super().close()

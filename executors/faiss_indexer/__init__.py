@@ -1,0 +1,1 @@
+"""The indexer: the durable store, its Faiss cache, and the way from a query's embedding to segments."""

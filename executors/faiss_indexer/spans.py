@@ -1,0 +1,18 @@
+"""How a video is divided into spans, the unit of work that travels through the Flow."""
+
+from collections.abc import Collection
+
+SPAN_SECONDS = 30.0  # about 6 MB of pictures at one frame a second: small on the wire, large beside a seek
+MAX_SPAN_FRAMES = 1 << 16  # frames are numbered by span and place in it, see vector_index.py
+
+
+def plan_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> list[tuple[float, float]]:
+    """Divide `[0, duration_seconds)` into `[start, end)` spans: whole multiples of `span_seconds`, then the rest."""
+    starts = [index * span_seconds for index in range(int(duration_seconds // span_seconds) + 1)]
+    return [(start, min(start + span_seconds, duration_seconds)) for start in starts if start < duration_seconds]
+
+
+def missing_spans(duration_seconds: float, stored: Collection[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The spans of the plan that are not among the stored ones, in order of time."""
+    have = set(stored)
+    return [span for span in plan_spans(duration_seconds) if span not in have]

@@ -1,0 +1,354 @@
+"""The store: one SQLite file that is the truth about videos, spans and frames; all else can be rebuilt from it."""
+
+import errno
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE videos (
+    video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
+    rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
+    added_at REAL NOT NULL
+);
+CREATE TABLE spans (
+    span_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
+    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
+    pts_seconds BLOB NOT NULL,  -- float64 [frames]
+    vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
+    UNIQUE (video_id, start_seconds)
+);
+"""
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """What the store knows of a video apart from its frames."""
+
+    video_id: str
+    title: str
+    size_bytes: int
+    duration_seconds: float
+    width: int
+    height: int
+    fps: float
+    codec: str
+    container: str
+    rotation_degrees: int
+    has_audio: bool
+    frames_per_second: float
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames in order of time: pts_seconds float64 [N], vectors float16 [N, D] with unit rows."""
+
+    pts_seconds: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        if self.pts_seconds.ndim != 1 or self.vectors.ndim != 2 or len(self.pts_seconds) != len(self.vectors):
+            shapes = f"pts_seconds {self.pts_seconds.shape} and vectors {self.vectors.shape}"
+            raise InvalidRequest(f"frames want pts_seconds [N] and vectors [N, D], but got {shapes}")
+
+
+@dataclass(frozen=True)
+class StoredSpan:
+    """One row of the table of spans."""
+
+    span_id: int
+    video_id: str
+    frames: Frames
+
+
+class Store:
+    """The SQLite store in `folder`. Any thread may read; writes wait for one another.
+
+    Raises:
+        StoreVersion: the file was written by a newer ClipSeek.
+        StoreError: it cannot be opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "index.db"
+        self._connections = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._write_lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._create()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"The store {self.path} cannot be opened ({error}). Check CLIPSEEK_HOME.") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every thread's connection; the last one folds the write-ahead log into the file."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+
+    # Videos
+
+    def register(self, video: VideoRecord, model_id: str) -> VideoRecord:
+        """Put a video into the store, or bring what is known of it up to date.
+
+        A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0: then its frames
+        are dropped, to be indexed anew.
+
+        Returns: the video as stored.
+
+        Raises:
+            ModelMismatch: the store holds frames of another model.
+        """
+        with self._write() as db:
+            self._claim_model(db, model_id)
+            known = db.execute("SELECT frames_per_second FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
+            rate = video.frames_per_second or (known[0] if known else 0.0)
+            if rate <= 0:
+                raise InvalidRequest(f"video {video.video_id} wants frames_per_second above 0, but it is {rate}")
+            if known and known[0] != rate:
+                db.execute("DELETE FROM spans WHERE video_id = ?", (video.video_id,))
+                _bump_revision(db)
+            values = asdict(video) | {"frames_per_second": rate, "added_at": time.time()}
+            names = ", ".join(values)
+            updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", "added_at"))
+            db.execute(
+                f"INSERT INTO videos ({names}) VALUES ({', '.join(':' + name for name in values)}) "
+                f"ON CONFLICT (video_id) DO UPDATE SET {updates}",
+                values,
+            )
+        return self.video(video.video_id)
+
+    def video(self, video_id: str) -> VideoRecord:
+        """Raises VideoNotFound."""
+        row = self._read().execute(f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id = ?", (video_id,)).fetchone()
+        if row is None:
+            raise VideoNotFound(f"There is no video '{video_id}'. `clipseek videos` lists those there are.")
+        return _video(row)
+
+    def videos(self) -> list[VideoRecord]:
+        """All videos, in the order they were added."""
+        return [
+            _video(row) for row in self._read().execute(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY added_at, title")
+        ]
+
+    def delete(self, video_id: str) -> list[int]:
+        """Forget a video and its frames, if there are any. Returns: the ids of the spans that went with it."""
+        with self._write() as db:
+            gone = [row[0] for row in db.execute("SELECT span_id FROM spans WHERE video_id = ?", (video_id,))]
+            db.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
+            _bump_revision(db)
+        return gone
+
+    # Spans and frames
+
+    def put_span(
+        self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str
+    ) -> tuple[int, list[int]]:
+        """Store the frames of `[start, end)`, in place of what overlapped it.
+
+        Returns: the new span's id, and the ids of the spans that it replaced.
+
+        Raises:
+            VideoNotFound: the video was never registered, or has been deleted meanwhile.
+            ModelMismatch: the store holds frames of another model.
+        """
+        start, end = span
+        with self._write() as db:
+            if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
+                raise VideoNotFound(f"There is no video '{video_id}': it was deleted, or never sent to /probe.")
+            self._claim_model(db, model_id)
+            overlap = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
+            replaced = [
+                row[0] for row in db.execute(f"SELECT span_id FROM spans WHERE {overlap}", (video_id, end, start))
+            ]
+            db.execute(f"DELETE FROM spans WHERE {overlap}", (video_id, end, start))
+            vectors = np.ascontiguousarray(frames.vectors, dtype=np.float16)
+            cursor = db.execute(
+                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    video_id,
+                    start,
+                    end,
+                    len(vectors),
+                    frames.pts_seconds.astype(np.float64).tobytes(),
+                    vectors.tobytes(),
+                ),
+            )
+            _bump_revision(db)
+            span_id = cursor.lastrowid
+        if span_id is None:
+            raise StoreError(f"SQLite gave no id for span [{start}, {end}) of video {video_id}")
+        return span_id, replaced
+
+    def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
+        """The `[start, end)` that are stored of a video, each with its count of frames."""
+        rows = self._read().execute(
+            "SELECT start_seconds, end_seconds, frames FROM spans WHERE video_id = ?", (video_id,)
+        )
+        return {(start, end): frames for start, end, frames in rows}
+
+    def frames(self, video_id: str) -> Frames:
+        """All stored frames of a video, in order of time (none: empty arrays)."""
+        rows = self._read().execute(
+            "SELECT frames, pts_seconds, vectors FROM spans WHERE video_id = ? AND frames > 0 ORDER BY start_seconds",
+            (video_id,),
+        )
+        parts = [_frames(*row) for row in rows]
+        if not parts:
+            return Frames(np.empty(0), np.empty((0, 0), np.float16))
+        return Frames(np.concatenate([p.pts_seconds for p in parts]), np.concatenate([p.vectors for p in parts]))
+
+    def spans(self) -> Iterator[StoredSpan]:
+        """Every stored span that has frames, one at a time."""
+        rows = self._read().execute(
+            "SELECT span_id, video_id, frames, pts_seconds, vectors FROM spans WHERE frames > 0"
+        )
+        for span_id, video_id, *blobs in rows:
+            yield StoredSpan(span_id, video_id, _frames(*blobs))
+
+    def span_videos(self) -> dict[int, str]:
+        """The video of every stored span, by span id."""
+        return dict(self._read().execute("SELECT span_id, video_id FROM spans"))
+
+    def frame_count(self) -> int:
+        """How many frames are stored in all."""
+        return int(self._read().execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()[0])
+
+    # What the store says of itself
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change of frames: what was made from revision N is stale at any other."""
+        return int(self._meta("revision") or 0)
+
+    @property
+    def model_id(self) -> str:
+        """The identity of the model whose frames are stored; empty where none are."""
+        return self._meta("model_id") or ""
+
+    def _meta(self, key: str) -> str | None:
+        row = self._read().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def _claim_model(self, db: sqlite3.Connection, model_id: str) -> None:
+        """Make the store this model's where it holds no frames yet; refuse another model where it does."""
+        own = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
+        if own and own[0] == model_id:
+            return
+        if own and db.execute("SELECT 1 FROM spans LIMIT 1").fetchone():
+            raise mismatch(self.path, own[0], model_id)
+        _set_meta(db, "model_id", model_id)
+        _set_meta(db, "model_name", model_name(model_id))
+
+    def check_model(self, model_id: str) -> None:
+        """Raises ModelMismatch where frames of another model are stored."""
+        if self.model_id not in ("", model_id) and self.frame_count():
+            raise mismatch(self.path, self.model_id, model_id)
+
+    # SQLite
+
+    def _create(self) -> None:
+        with self._write() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise StoreVersion(
+                    f"The store {self.path} was written by a newer ClipSeek (format {version}, this one reads "
+                    f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
+                )
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                _set_meta(db, "revision", "0")
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _read(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._connections.own = connection
+            self._opened.append(connection)
+        return connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        db = self._read()
+        with self._write_lock:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except BaseException as error:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error | OSError):
+                    raise self._translated(error) from error
+                raise
+
+    def _translated(self, error: sqlite3.Error | OSError) -> StoreError:
+        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(error, "errno", 0) == errno.ENOSPC
+        if full:
+            return StoreFull(
+                f"The disk of the store {self.path} is full: nothing was stored. Free some space, then repeat."
+            )
+        return StoreError(f"The store {self.path} could not be written ({error}): nothing was stored.")
+
+
+def model_name(model_id: str) -> str:
+    """The name in a model's identity `NAME@HASH`, as CLIPSEEK_MODEL takes it."""
+    return model_id.rsplit("@", 1)[0]
+
+
+def mismatch(path: Path, stored: str, asked: str) -> ModelMismatch:
+    return ModelMismatch(
+        f"The store {path} was filled by the model '{stored}', but the server runs '{asked}': their embeddings cannot "
+        f"be compared. Start the server with CLIPSEEK_MODEL={model_name(stored)}, or give the new model a store of its "
+        f"own (CLIPSEEK_HOME), or delete the videos and index them again."
+    )
+
+
+_VIDEO_FIELDS = tuple(f.name for f in fields(VideoRecord))
+_VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
+
+
+def _video(row: tuple[object, ...]) -> VideoRecord:
+    values = dict(zip(_VIDEO_FIELDS, row, strict=True))
+    return VideoRecord(**values | {"has_audio": bool(values["has_audio"])})  # type: ignore[arg-type]
+
+
+def _frames(count: int, pts: bytes, vectors: bytes) -> Frames:
+    return Frames(np.frombuffer(pts, np.float64), np.frombuffer(vectors, np.float16).reshape(count, -1))
+
+
+def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _bump_revision(db: sqlite3.Connection) -> None:
+    db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")

@@ -1,0 +1,118 @@
+"""The Faiss index over all frames: a cache of the store that answers which frames are nearest to a query."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.store import Frames, Store
+
+logger = logging.getLogger(__name__)
+
+# Faiss knows a frame by one int64: span id times MAX_SPAN_FRAMES plus the frame's place in its span.
+
+
+class VectorIndex:
+    """Exact inner-product search over the frames of a store, held in memory and saved beside it.
+
+    It is read from `folder` if the file there was made from the store's present revision, and rebuilt from the store
+    if not. Safe for threads: a search waits at most for one span being added.
+    """
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self._folder = folder
+        self._store = store
+        self._lock = threading.Lock()
+        self._saved_revision = -1
+        self._index: faiss.Index | None = self._load()
+        self._span_videos = store.span_videos()
+        if self._index is None:
+            self._rebuild()
+
+    def __len__(self) -> int:
+        return 0 if self._index is None else int(self._index.ntotal)
+
+    def add(self, span_id: int, video_id: str, frames: Frames) -> None:
+        """Make the frames of a stored span findable."""
+        with self._lock:
+            self._add(span_id, video_id, frames)
+
+    def remove(self, span_ids: list[int]) -> None:
+        """Forget the frames of spans; unknown ones are no error."""
+        with self._lock:
+            for span_id in span_ids:
+                if self._span_videos.pop(span_id, None) and self._index is not None:
+                    first = span_id * MAX_SPAN_FRAMES
+                    self._index.remove_ids(faiss.IDSelectorRange(first, first + MAX_SPAN_FRAMES))
+
+    def nearest_videos(self, vector: npt.NDArray[np.float32], least_videos: int) -> list[str]:
+        """The videos of the frames nearest to a unit vector [D], best first.
+
+        As many frames are looked at as it takes to find `least_videos` videos, so a long film full of matches does not
+        hide the others.
+        """
+        with self._lock:
+            if self._index is None:
+                return []
+            wanted, total = 64 * least_videos, int(self._index.ntotal)
+            while True:
+                _, ids = self._index.search(vector[np.newaxis], min(wanted, total))
+                found = dict.fromkeys(self._span_videos[span] for span in (ids[0] // MAX_SPAN_FRAMES).tolist())
+                if len(found) >= least_videos or wanted >= total:
+                    return list(found)
+                wanted *= 8
+
+    def save(self) -> None:
+        """Write the index under a temporary name, then rename it, if it has changed since it was last read or saved."""
+        with self._lock:
+            revision = self._store.revision
+            if self._index is None or revision == self._saved_revision:
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(revision)
+            temporary = path.with_suffix(".tmp")
+            faiss.write_index(self._index, str(temporary))
+            temporary.replace(path)
+            for old in self._folder.glob("frames-*"):
+                if old != path:
+                    old.unlink(missing_ok=True)
+            self._saved_revision = revision
+
+    def _path(self, revision: int) -> Path:
+        return self._folder / f"frames-{revision}.faiss"
+
+    def _load(self) -> faiss.Index | None:
+        path = self._path(self._store.revision)
+        if not path.exists():
+            return None
+        try:
+            index = faiss.read_index(str(path))
+        except RuntimeError as error:
+            logger.warning("The index cache %s cannot be read (%s); it is rebuilt from the store.", path, error)
+            return None
+        if index.ntotal != self._store.frame_count():
+            logger.warning("The index cache %s does not fit the store; it is rebuilt.", path)
+            return None
+        self._saved_revision = self._store.revision
+        return index
+
+    def _rebuild(self) -> None:
+        started = time.monotonic()
+        for span in self._store.spans():
+            self._add(span.span_id, span.video_id, span.frames)
+        logger.info("rebuilt the index of %d frames in %.1f s", len(self), time.monotonic() - started)
+
+    def _add(self, span_id: int, video_id: str, frames: Frames) -> None:
+        self._span_videos[span_id] = video_id
+        if not len(frames.vectors):
+            return
+        if self._index is None or (self._index.ntotal == 0 and self._index.d != frames.vectors.shape[1]):
+            self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(frames.vectors.shape[1]))
+        first = span_id * MAX_SPAN_FRAMES
+        ids = np.arange(first, first + len(frames.vectors), dtype=np.int64)
+        self._index.add_with_ids(frames.vectors.astype(np.float32), ids)

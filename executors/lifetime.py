@@ -1,0 +1,37 @@
+"""What Jina leaves out of a child process's life: its end when its parent ends, and the cause when it cannot start."""
+
+import multiprocessing
+import os
+import threading
+import time
+from pathlib import Path
+
+from clipseek.settings import START_ERRORS_VARIABLE
+
+_POLL_SECONDS = 0.5
+
+
+def report_start_failure(error: Exception) -> None:
+    """Leave the cause where the process that starts the Flow looks for it: Jina tells it only that a child ended."""
+    folder = os.environ.get(START_ERRORS_VARIABLE)
+    if folder:
+        (Path(folder) / f"{os.getpid()}.txt").write_text(f"{type(error).__name__}\n{error}", encoding="utf-8")
+
+
+def end_with_parent() -> None:
+    """Watch, from a daemon thread, the process that started this one; end at once when it is gone.
+
+    Jina leaves orphans that go on serving on their ports.
+
+    A poll of the parent's id works whatever the start method: under fork the pipe that multiprocessing offers for this
+    is held open by the sibling processes.
+    """
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

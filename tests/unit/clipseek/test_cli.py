@@ -1,0 +1,72 @@
+"""The command line without a server: help, exit codes, files that are found, numbers as people write them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from clipseek.cli import _films, main
+from clipseek.errors import NoVideosFound
+from clipseek.server import free_port
+from clipseek.terminal import duration, size, timestamp
+
+COMMANDS = ("serve", "demo", "index", "search", "clip", "videos", "delete", "doctor")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: main " + command in result.output.replace("clipseek", "main")
+    assert command in run("--help").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("videos",), 1, "clipseek serve"),
+        (("search", "a cat"), 1, "No ClipSeek server answers"),
+        (("search",), 2, "Missing argument"),
+        (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a valid float"),
+        (("serve", "--port", "0"), 2, "0 is not in the range"),
+        (("search", "a cat", "--host", "http://x"), 2, "is not a server address"),
+    ],
+)
+def test_failures_say_what_to_do_and_end_with_their_code(monkeypatch, arguments, code, told):
+    monkeypatch.setenv("CLIPSEEK_HOST", f"grpc://127.0.0.1:{free_port('127.0.0.1')}")
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert told in result.stderr
+    assert result.stdout == ""
+
+
+def test_films_below_a_folder(tmp_path):
+    for name in ("b.MP4", "a.mkv", "notes.txt", "sub/c.webm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [film.name for film in _films(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
+    assert [film.name for film in _films(tmp_path / "notes.txt")] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoVideosFound, match="no films below the folder"):
+        list(_films(tmp_path / "empty"))
+
+
+def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(tmp_path))
+    monkeypatch.setenv("CLIPSEEK_PORT", str(free_port("127.0.0.1")))
+    result = run("doctor", "--json")
+    checks = {check["what"]: check for check in json.loads(result.stdout)}
+    assert result.exit_code == 0
+    assert checks["server"]["state"] == "warning" and "clipseek serve" in checks["server"]["fix"]
+    assert checks["store"]["found"].endswith("made at the first start")
+    assert {checks[name]["state"] for name in ("Python", "jina", "torch", "faiss-cpu", "port")} == {"ok"}
+
+
+def test_times_lengths_and_sizes_as_people_write_them():
+    assert [timestamp(s) for s in (0, 9.96, 75.25, 3599.96)] == ["00:00.0", "00:10.0", "01:15.2", "1:00:00.0"]
+    assert (duration(3.14), duration(90)) == ("3.1 s", "1.5 min")
+    assert [size(n) for n in (12, 1500, 23_400_000, 5e12)] == ["12 B", "1.5 kB", "23 MB", "5000 GB"]

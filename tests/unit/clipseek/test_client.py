@@ -1,0 +1,89 @@
+"""The client's own part: which video a name means, what it refuses before anything is sent, how errors come back."""
+
+import asyncio
+
+import pytest
+
+from clipseek import errors
+from clipseek.client import Client, _at_most, choose_video
+from clipseek.schema import Video
+from clipseek.server import free_port
+
+VIDEOS = [
+    Video(video_id="abcd" + "0" * 60, title="cat.mp4"),
+    Video(video_id="abce" + "0" * 60, title="dog.mp4"),
+    Video(video_id="ffff" + "0" * 60, title="cat.mp4"),
+    Video(video_id="eeee" + "0" * 60, title="abcd"),
+]
+
+
+def test_a_video_is_named_by_id_title_or_start_of_its_id():
+    assert choose_video(VIDEOS, "abce" + "0" * 60).title == "dog.mp4"
+    assert choose_video(VIDEOS, "dog.mp4").video_id.startswith("abce")
+    assert choose_video(VIDEOS, "FFFF0").video_id.startswith("ffff")
+    assert choose_video(VIDEOS, "abcd").video_id.startswith("eeee")  # a title goes before a prefix
+
+
+@pytest.mark.parametrize("name", ["", "abc", "a", "nothing.mp4"])
+def test_names_that_mean_none(name):
+    with pytest.raises(errors.VideoNotFound, match=f"'{name}'"):
+        choose_video(VIDEOS, name)
+
+
+def test_names_that_mean_several_list_them():
+    with pytest.raises(errors.AmbiguousVideo, match=r"2 videos: abcd00000000 \(cat.mp4\), ffff00000000 \(cat.mp4\)"):
+        choose_video(VIDEOS, "cat.mp4")
+
+
+def test_no_server_says_how_to_start_one():
+    with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
+        with pytest.raises(errors.ServerUnreachable, match="clipseek serve"):
+            client.videos()
+
+
+def test_files_are_refused_before_anything_is_sent(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
+        with pytest.raises(errors.FileMissing, match=r"no file '.*none.mp4'"):
+            client.index(tmp_path / "none.mp4")
+        with pytest.raises(errors.EmptyFile, match="0 bytes"):
+            client.index(tmp_path / "empty.mp4")
+        with pytest.raises(errors.UnreadableVideo, match="is a folder"):
+            client.index(tmp_path)
+
+
+def test_errors_travel_by_name_and_message():
+    error = errors.error_from_name("VideoNotFound", "There is no video 'x'.")
+    assert isinstance(error, errors.VideoNotFound) and str(error) == "There is no video 'x'."
+    assert errors.error_from_name("KeyError", "x") is None
+    assert errors.InvalidTopK.exit_code == 2 and errors.VideoNotFound.exit_code == 1
+
+
+def test_the_tree_in_the_docstring_is_the_tree_in_the_code():
+    listed = {
+        line.lstrip("│├└─ ").split()[0]
+        for line in errors.__doc__.splitlines()
+        if line.startswith("    ") and line.strip() and line.lstrip("│├└─ ")[0].isupper()
+    }
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert listed == defined
+
+
+def test_at_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
+    running, most, started = 0, 0, []
+
+    async def work(number: int) -> None:
+        nonlocal running, most
+        started.append(number)
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        if number == 5:
+            raise errors.VideoNotFound("five")
+
+    asyncio.run(_at_most(3, (work(number) for number in range(5))))
+    assert most == 3 and started == [0, 1, 2, 3, 4]
+    with pytest.raises(errors.VideoNotFound, match="five"):
+        asyncio.run(_at_most(2, (work(number) for number in range(5, 100))))
+    assert len(started) < 20

@@ -1,0 +1,71 @@
+"""Settings: defaults, the way through the environment and back, and values that do not fit."""
+
+from pathlib import Path
+
+import pytest
+
+from clipseek.errors import InvalidSetting
+from clipseek.settings import Settings, parse_host
+
+
+def test_the_defaults_listen_on_this_machine_only():
+    settings = Settings.from_env({})
+    assert (settings.bind, settings.port, settings.model) == ("127.0.0.1", 45679, "auto")
+    assert settings.server_address == ("127.0.0.1", 45679)
+
+
+def test_the_environment_is_read_and_written_back(tmp_path):
+    environ = {
+        "CLIPSEEK_HOME": str(tmp_path / "store"),
+        "CLIPSEEK_CACHE": str(tmp_path / "cache"),
+        "CLIPSEEK_PORT": "5000",
+        "CLIPSEEK_MODEL": "english",
+        "CLIPSEEK_MEDIA_ROOTS": f"{tmp_path}/a:{tmp_path}/b",
+        "CLIPSEEK_FRAMES_PER_SECOND": "2.5",
+        "CLIPSEEK_HOST": "grpc://films.example:7000",
+    }
+    settings = Settings.from_env(environ)
+    assert settings.media_roots == (tmp_path / "a", tmp_path / "b")
+    assert settings.frames_per_second == 2.5
+    assert settings.server_address == ("films.example", 7000)
+    assert Settings.from_env(settings.to_env()) == settings
+
+
+def test_relative_folders_become_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert Settings.from_env({"CLIPSEEK_HOME": "store"}).home == Path(tmp_path) / "store"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("CLIPSEEK_PORT", "http", "'http' is not a port"),
+        ("CLIPSEEK_PORT", "0", "'0' is not a port"),
+        ("CLIPSEEK_PORT", "70000", "'70000' is not a port"),
+        ("CLIPSEEK_DEVICE", "tpu", "CLIPSEEK_DEVICE is 'tpu'"),
+        ("CLIPSEEK_FRAMES_PER_SECOND", "0", "CLIPSEEK_FRAMES_PER_SECOND is '0'"),
+        ("CLIPSEEK_FRAMES_PER_SECOND", "nan", "CLIPSEEK_FRAMES_PER_SECOND is 'nan'"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(variable, value, told):
+    with pytest.raises(InvalidSetting, match=told):
+        Settings.from_env({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("grpc://127.0.0.1:1234", "127.0.0.1", 1234),
+        ("films.example", "films.example", 45679),
+        ("films.example:80/", "films.example", 80),
+        ("grpc://[::1]:9", "[::1]", 9),
+    ],
+)
+def test_server_addresses(text, host, port):
+    assert parse_host(text) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["http://x:1", "a b", "host:port", "grpc://", "host:99999"])
+def test_what_is_no_server_address(text):
+    with pytest.raises(InvalidSetting):
+        parse_host(text)

@@ -1,0 +1,181 @@
+"""The store: what was put in comes out to the bit, replaced parts are gone, another model is refused."""
+
+import sqlite3
+import threading
+
+import numpy as np
+import pytest
+
+from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
+from executors.faiss_indexer.spans import missing_spans, plan_spans
+from executors.faiss_indexer.store import Frames, Store, VideoRecord, model_name
+
+MODEL = "starter@0123:abcd"
+
+
+def video(video_id: str = "a" * 64, **changes) -> VideoRecord:
+    values = {
+        "video_id": video_id,
+        "title": "film.mp4",
+        "size_bytes": 1000,
+        "duration_seconds": 70.5,
+        "width": 640,
+        "height": 360,
+        "fps": 25.0,
+        "codec": "h264",
+        "container": "mp4",
+        "rotation_degrees": 0,
+        "has_audio": True,
+        "frames_per_second": 1.0,
+    }
+    return VideoRecord(**values | changes)
+
+
+def frames(count: int, seed: int = 0, start: float = 0.0, dimensions: int = 8) -> Frames:
+    vectors = np.random.default_rng(seed).normal(size=(count, dimensions))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Frames(start + np.arange(count, dtype=float), vectors.astype(np.float16))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path) as made:
+        yield made
+
+
+def test_spans_are_planned_to_the_end_of_the_film():
+    assert plan_spans(70.5) == [(0.0, 30.0), (30.0, 60.0), (60.0, 70.5)]
+    assert plan_spans(60.0) == [(0.0, 30.0), (30.0, 60.0)]
+    assert plan_spans(0.04) == [(0.0, 0.04)]
+    assert missing_spans(70.5, {(30.0, 60.0)}) == [(0.0, 30.0), (60.0, 70.5)]
+
+
+def test_frames_come_out_as_they_went_in_and_in_order_of_time(store):
+    store.register(video(), MODEL)
+    late, early = frames(3, seed=1, start=30.0), frames(2, seed=2)
+    store.put_span("a" * 64, (30.0, 60.0), late, MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), early, MODEL)
+    stored = store.frames("a" * 64)
+    np.testing.assert_array_equal(stored.pts_seconds, [0, 1, 30, 31, 32])
+    np.testing.assert_array_equal(stored.vectors, np.concatenate([early.vectors, late.vectors]))
+    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 2, (30.0, 60.0): 3}
+
+
+def test_storing_a_span_again_replaces_it(store):
+    store.register(video(), MODEL)
+    first, _ = store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    second, replaced = store.put_span("a" * 64, (0.0, 30.0), frames(3, seed=5), MODEL)
+    assert replaced == [first] and second != first
+    assert store.frame_count() == 3
+    np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(3, seed=5).vectors)
+
+
+def test_a_span_without_frames_counts_as_stored(store):
+    store.register(video(), MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), Frames(np.empty(0), np.empty((0, 0), np.float16)), MODEL)
+    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 0}
+    assert len(store.frames("a" * 64).pts_seconds) == 0
+
+
+def test_everything_is_there_after_reopening(tmp_path):
+    with Store(tmp_path) as store:
+        store.register(video(), MODEL)
+        store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+        revision = store.revision
+    with Store(tmp_path) as store:
+        assert store.video("a" * 64) == video()
+        assert (store.frame_count(), store.revision, store.model_id) == (4, revision, MODEL)
+
+
+def test_registering_again_keeps_the_frames_but_another_rate_drops_them(store):
+    store.register(video(), MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    assert store.register(video(title="new title", frames_per_second=0.0), MODEL).title == "new title"
+    assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (1.0, 4)
+    store.register(video(frames_per_second=2.0), MODEL)
+    assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (2.0, 0)
+
+
+def test_delete_takes_the_frames_along_and_may_be_repeated(store):
+    store.register(video(), MODEL)
+    store.register(video("b" * 64), MODEL)
+    span, _ = store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    store.put_span("b" * 64, (0.0, 30.0), frames(2), MODEL)
+    assert store.delete("a" * 64) == [span]
+    assert store.delete("a" * 64) == []
+    assert [v.video_id for v in store.videos()] == ["b" * 64]
+    assert store.frame_count() == 2
+
+
+def test_another_model_is_refused_while_frames_are_stored(store):
+    store.register(video(), MODEL)
+    store.register(video(), "english@ff:00")  # no frames yet: the store changes over
+    store.put_span("a" * 64, (0.0, 30.0), frames(1), "english@ff:00")
+    for refused in (lambda: store.register(video(), MODEL), lambda: store.check_model(MODEL)):
+        with pytest.raises(ModelMismatch, match=r"CLIPSEEK_MODEL=english, or give"):
+            refused()
+    with pytest.raises(ModelMismatch):
+        store.put_span("a" * 64, (30.0, 60.0), frames(1), MODEL)
+    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 1}
+    assert model_name("local-dir:/models/a@b@0123:abcd") == "local-dir:/models/a@b"
+
+
+def test_unknown_videos_are_named(store):
+    with pytest.raises(VideoNotFound, match="no video 'nope'"):
+        store.video("nope")
+    with pytest.raises(VideoNotFound, match="was deleted"):
+        store.put_span("nope", (0.0, 1.0), frames(1), MODEL)
+
+
+def test_frames_of_different_lengths_are_refused():
+    with pytest.raises(InvalidRequest, match=r"pts_seconds \(3,\) and vectors \(2, 8\)"):
+        Frames(np.zeros(3), frames(2).vectors)
+
+
+def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):
+    with Store(tmp_path) as store:
+        path = store.path
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreVersion, match="format 99"):
+        Store(tmp_path)
+    path.write_bytes(b"this is no database" * 100)
+    for extra in tmp_path.glob("index.db-*"):
+        extra.unlink()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(tmp_path)
+
+
+def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):
+    store.register(video(), MODEL)
+    connection = store._read()
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StoreFull, match="is full"):
+        store.put_span("a" * 64, (0.0, 30.0), frames(2000, dimensions=64), MODEL)
+    assert store.frame_count() == 0
+    connection.execute("PRAGMA max_page_count = 1000000")
+    store.put_span("a" * 64, (0.0, 30.0), frames(2), MODEL)
+    assert store.frame_count() == 2
+
+
+def test_threads_may_write_and_read_at_once(store):
+    store.register(video(duration_seconds=3000.0), MODEL)
+    errors: list[Exception] = []
+
+    def write(number: int) -> None:
+        try:
+            for index in range(number, 40, 4):
+                store.put_span("a" * 64, (index * 30.0, index * 30.0 + 30.0), frames(5, seed=index), MODEL)
+                store.frames("a" * 64)
+        except Exception as error:  # noqa: BLE001 (collected for the assertion)
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert store.frame_count() == 200
