@@ -126,13 +126,13 @@ class Client:
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
             video_id = self._upload(Path(path), title, progress)
-        return self._index(video_id, title or Path(path).name, frames_per_second, started, progress)
+        return self._index(video_id, title or "", frames_per_second, started, progress)
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
         started = time.monotonic()
         films = self._post("/samples", Video(), LOADER)
-        return [self._index(film.video_id, film.title, None, started, progress) for film in films]
+        return [self._index(film.video_id, "", None, started, progress) for film in films]
 
     # Search
 
@@ -271,12 +271,12 @@ class Client:
         ask = Video(video_id=video_id, title=title, frames_per_second=frames_per_second or 0.0)
         video = self._one("/probe", ask)
         if not video.status:
-            raise ServerFailed(f"The server at {self.address} did not register '{title}'. Its log has the details.")
+            raise ServerFailed(f"The server at {self.address} did not register the film. Its log has the details.")
         transport.run(self._index_spans(video, progress))
         stored = self._one("/videos", Video(video_id=video_id), INDEXER)
         if stored.status != "ready":
             raise ServerFailed(
-                f"'{title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
+                f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
                 f"Index it again: only these are done."
             )
         return Indexed(stored, stored.frames - video.frames, time.monotonic() - started)

@@ -31,7 +31,7 @@ class KnownAnswer:
 KNOWN_ANSWERS = (
     KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
     KnownAnswer("a rocket on its launch pad", "photographs.mp4", 12.0, 16.0),
-    KnownAnswer("a tram in the street", "bikes.mp4", 3.0, 5.5),
+    KnownAnswer("a yellow taxi", "bikes.mp4", 1.2, 5.5),
 )
 
 

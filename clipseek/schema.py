@@ -15,7 +15,7 @@ cosines in [-1, 1]. Each endpoint takes and answers the same kind of document: t
 | /health                     | `Health`      | the whole Flow: each executor adds its own line        |
 """
 
-from docarray import BaseDoc, DocList
+from clipseek.documents import BaseDoc, DocList
 
 CHUNK_BYTES = 4 * 1024 * 1024  # of an upload and of a clip's download: 100 MB took 2.0 s in chunks of this size
 

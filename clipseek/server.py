@@ -1,6 +1,7 @@
 """Runs `flow.yml`: starts it, watches it, stops it cleanly."""
 
 import contextlib
+import importlib.util
 import io
 import logging
 import multiprocessing
@@ -94,6 +95,8 @@ def _export(settings: Settings) -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # the children's: what they warn of is jina's, not the user's
     with contextlib.suppress(RuntimeError):
         multiprocessing.set_start_method("spawn")
+    # A spawned child first imports what it takes for the main module: let that be docarray without torch.
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("clipseek.documents")
 
 
 def _stop_event() -> threading.Event:

@@ -9,13 +9,13 @@ from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
+from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import ClipSeekError, ServerFailed, ServerNotReady, ServerUnreachable, error_from_name
 
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")  # read by jina on import
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
-    from docarray import BaseDoc, DocList
     from jina import Client as JinaClient
     from jina.excepts import BadServer
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from docarray import BaseDoc, DocList
 from jina import Executor, requests
 
+from clipseek.documents import BaseDoc, DocList
 from clipseek.schema import Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.lifetime import end_with_parent, report_start_failure
@@ -89,9 +89,14 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
             doc.components.append(await asyncio.to_thread(self.component))
         return docs
 
+    @property
+    def executor_name(self) -> str:
+        """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
+        return str(self.runtime_args.name).partition("/")[0]
+
     def component(self) -> Component:
         """This executor's line in the answer of `/health`."""
-        return Component(name=self.runtime_args.name)
+        return Component(name=self.executor_name)
 
     def close(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 import numpy as np
-from docarray import DocList
+from filelock import FileLock, Timeout
 from jina import requests
 
+from clipseek.documents import DocList
+from clipseek.errors import StoreError
 from clipseek.schema import Component, Match, Query, Video, VideoSpan
 from executors.base import ChainExecutor
 from executors.faiss_indexer.library import Library, SearchAnswer
@@ -17,11 +19,26 @@ from executors.faiss_indexer.store import Frames, VideoRecord
 
 logger = logging.getLogger(__name__)
 
+_LOCK_SECONDS = 10.0  # a server that was killed a moment ago lets go of the lock within one
+
 
 class FaissIndexer(ChainExecutor):
     """Stores spans, answers searches, lists and deletes videos."""
 
     def load(self) -> None:
+        self._lock = FileLock(self.settings.home / "server.lock")
+        try:
+            self.settings.home.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout as error:
+            raise StoreError(
+                f"The store {self.settings.home} is in use by another server. Stop that one, or give this one a store "
+                f"of its own with CLIPSEEK_HOME."
+            ) from error
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.settings.home} cannot be opened ({error}). Check CLIPSEEK_HOME."
+            ) from error
         self.library = Library(self.settings.home)
 
     @requests(on="/probe")
@@ -57,7 +74,7 @@ class FaissIndexer(ChainExecutor):
     def component(self) -> Component:
         store = self.library.store
         return Component(
-            name=self.runtime_args.name,
+            name=self.executor_name,
             facts={
                 "store": str(store.path),
                 "videos": str(len(store.videos())),
@@ -69,6 +86,7 @@ class FaissIndexer(ChainExecutor):
     def close(self) -> None:
         super().close()
         self.library.close()
+        self._lock.release()
 
     def _register(self, doc: Video) -> None:
         record = VideoRecord(

@@ -1,5 +1,7 @@
 """The segmenter: exact values on curves whose right answer is plain, promises on any curve."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from executors.faiss_indexer.segments import ScoreCurve, SegmentOptions, find_segments, otsu_threshold, smoothed
 
-PLAIN = SegmentOptions(smoothing_seconds=0.0, minimum_seconds=0.0)
+PLAIN = SegmentOptions(smoothing_seconds=0.0, edge_level=0.5, minimum_seconds=0.0)
 
 
 def curve(scores: list[float], duration: float | None = None, pts: list[float] | None = None) -> ScoreCurve:
@@ -26,6 +28,12 @@ def test_segments_reach_the_ends_of_the_video():
     first, last = find_segments(curve([1.0, 1.0, 0, 0, 0.9, 0.9], duration=6.4), PLAIN)
     assert (first.start_seconds, first.end_seconds) == (0.0, pytest.approx(1.525, abs=0.03))
     assert last.end_seconds == 6.4
+
+
+def test_a_strong_moment_is_not_widened_by_a_weaker_one_beside_it():
+    strong, weak = find_segments(curve([0.0] * 6 + [0.7, 0.72, 0.7, 1.6, 1.6, 1.6] + [0.0] * 8), PLAIN)
+    assert (strong.start_seconds, strong.end_seconds) == (pytest.approx(8 + 1 / 9), pytest.approx(11.5))
+    assert (weak.start_seconds, weak.end_seconds) == (pytest.approx(5 + 0.36 / 0.7), strong.start_seconds)
 
 
 def test_best_first_by_score():
@@ -83,9 +91,9 @@ def curves(draw: st.DrawFn) -> ScoreCurve:
     return ScoreCurve(pts, np.array(scores), float(pts[-1]) + draw(st.floats(0.001, 5.0)))
 
 
-@given(curves(), st.floats(0.0, 3.0), st.floats(0.0, 1.0), st.floats(0.0, 5.0))
-def test_segments_never_overlap_never_leave_the_video_and_hold_their_peak(made, sigma, low_share, minimum):
-    found = find_segments(made, SegmentOptions(sigma, low_share, minimum))
+@given(curves(), st.floats(0.0, 3.0), st.floats(0.0, 0.95), st.floats(0.0, 5.0))
+def test_segments_never_overlap_never_leave_the_video_and_hold_their_peak(made, sigma, edge_level, minimum):
+    found = find_segments(made, SegmentOptions(sigma, edge_level, minimum))
     assert found
     assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
     for segment in found:
@@ -93,4 +101,4 @@ def test_segments_never_overlap_never_leave_the_video_and_hold_their_peak(made, 
         assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
         assert np.isfinite(segment.score)
     in_time = sorted(found, key=lambda s: s.start_seconds)
-    assert all(a.end_seconds <= b.start_seconds for a, b in zip(in_time, in_time[1:], strict=False))
+    assert all(a.end_seconds <= b.start_seconds for a, b in pairwise(in_time))

@@ -1,0 +1,134 @@
+"""How much memory the loader takes for a long film, and how fast it samples it.
+
+Makes a 1080p30 H.264 film, samples it span by span in a fresh process that has imported what the loader's process
+imports, and prints that process's memory. The film's length must not show in it.
+"""
+
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
+import argparse
+import json
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+FPS = 30
+WIDTH, HEIGHT = 1920, 1080
+LOOP_SECONDS = 10  # of film that are encoded; the rest repeats their packets
+SPAN_SECONDS = 30
+PICTURE_PIXELS = 260  # a model's usual input, squared
+# A film may add this much to what the imports take: decoder, scaler and one span's pictures. 60 MB were measured.
+LIMIT_MB = 150
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the film (default: 10)")
+    parser.add_argument("--rate", type=float, default=1.0, help="frames sampled per second (default: 1)")
+    parser.add_argument("--film", type=Path, help=argparse.SUPPRESS)  # the fresh process: sample this film
+    options = parser.parse_args()
+    if options.film:
+        json.dump(sample_film(options.film, options.rate), sys.stdout)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        film = make_film(Path(folder) / "long.mp4", options.minutes)
+        command = [sys.executable, "-m", "benchmarks.loader_memory", "--film", str(film), "--rate", str(options.rate)]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    print_table(options.minutes, json.loads(answer.stdout))
+
+
+def make_film(path: Path, minutes: float) -> Path:
+    """A film with moving content, cheap to make: its first seconds are encoded, then their packets come again."""
+    loops = max(1, round(minutes * 60 / LOOP_SECONDS))
+    with av.open(str(path), "w") as film:
+        options = {"preset": "veryfast", "crf": "23", "x264-params": "open-gop=0"}
+        stream = film.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 120
+        packets = [packet for frame in chain(_frames(), [None]) for packet in stream.encode(frame)]
+        times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
+        for loop in range(loops):
+            for packet, (pts, dts, time_base) in zip(packets, times, strict=True):
+                film.mux(_moved(packet, pts, dts, time_base, round(loop * LOOP_SECONDS / time_base), stream))
+    return path
+
+
+def _frames() -> Iterator[VideoFrame]:
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    for index in range(LOOP_SECONDS * FPS):
+        luma = ((columns + 4 * index) // 8 + (rows - 2 * index) // 8) * 5 % 220 + 16
+        planes = np.concatenate([luma.astype(np.uint8), np.full((HEIGHT // 2, WIDTH), 128, np.uint8)])
+        frame = VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts, frame.time_base = index, Fraction(1, FPS)
+        yield frame
+
+
+def _moved(
+    packet: Packet[Any], pts: int, dts: int, time_base: Fraction, shift: int, stream: av.VideoStream
+) -> Packet[Any]:
+    copy: Packet[Any] = Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = pts + shift, dts + shift, time_base
+    copy.is_keyframe, copy.stream, copy.duration = packet.is_keyframe, stream, packet.duration
+    return copy
+
+
+def sample_film(film: Path, rate: float) -> dict[str, float]:
+    """Sample a film span by span in this process. Returns: seconds, frames, and memory in MB before and at its peak."""
+    import executors.video_loader.executor  # noqa: F401  # with it come jina, docarray and torch
+    from executors.video_loader.picture import PictureShape
+    from executors.video_loader.probing import probe
+    from executors.video_loader.sampling import sample
+
+    before = _peak_mb()
+    begun = time.monotonic()
+    length = probe(film).duration_seconds
+    frames, start = 0, 0.0
+    while start < length:
+        shape = PictureShape(PICTURE_PIXELS, PICTURE_PIXELS)
+        frames += sum(1 for _ in sample(film, start, start + SPAN_SECONDS, rate, shape))
+        start += SPAN_SECONDS
+    seconds = time.monotonic() - begun
+    return {"film": length, "seconds": seconds, "frames": frames, "before": before, "peak": _peak_mb()}
+
+
+def _peak_mb() -> float:
+    """Peak resident memory, on Linux not by getrusage: that counts what the process was before `exec`, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if found:
+            return int(found[1]) / 1e3
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def print_table(minutes: float, found: dict[str, float]) -> None:
+    rows = [
+        ("film", f"{minutes:g} min, {WIDTH}x{HEIGHT}, {FPS} fps, H.264"),
+        ("frames sampled", f"{found['frames']:.0f}"),
+        ("time", f"{found['seconds']:.1f} s"),
+        ("speed", f"{found['film'] / found['seconds']:.1f} x realtime"),
+        ("memory after imports", f"{found['before']:.0f} MB"),
+        ("memory, peak", f"{found['peak']:.0f} MB"),
+        ("added by the film", f"{found['peak'] - found['before']:.0f} MB (limit {LIMIT_MB})"),
+    ]
+    for name, value in rows:
+        print(f"{name:22}{value}")
+    if found["peak"] - found["before"] > LIMIT_MB:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

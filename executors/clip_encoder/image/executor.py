@@ -1,0 +1,80 @@
+"""The Flow's second step: pictures become embeddings."""
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+from jina import requests
+
+from clipseek.documents import DocList
+from clipseek.errors import InvalidRequest
+from clipseek.schema import Component, Video, VideoSpan
+from executors.base import ChainExecutor
+from executors.clip_encoder.encoder import Encoder
+from executors.clip_encoder.preprocessing import Pictures
+from executors.clip_encoder.towers import ImageTower, Vectors
+
+logger = logging.getLogger(__name__)
+
+
+class ClipImageEncoder(ChainExecutor):
+    """Answers `/probe` with the pictures its model wants, and `/index` with their embeddings."""
+
+    def load(self) -> None:
+        self.encoder = Encoder(self.settings, "image", ImageTower)
+
+    @requests(on="/probe")
+    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        """Say what pictures the model wants, and who it is."""
+        wanted = self.encoder.spec.preprocessing.picture_format
+        for doc in docs:
+            doc.model_id = self.encoder.model_id
+            doc.picture_width, doc.picture_height = wanted.width, wanted.height
+            doc.picture_fit, doc.picture_fill = wanted.fit, list(wanted.fill)
+        return docs
+
+    @requests(on="/index")
+    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+        """Replace each span's pictures by their embeddings.
+
+        Raises:
+            InvalidRequest: a span's pictures are not as many bytes as its frames need.
+        """
+        started = time.monotonic()
+        pictures = [_pictures(doc) for doc in docs]
+        for doc, vectors in zip(docs, await self.in_worker(self._encode, pictures), strict=True):
+            doc.pictures = b""
+            doc.embeddings = vectors.astype(np.float16).tobytes()
+            doc.dimensions, doc.model_id = self.encoder.spec.dimensions, self.encoder.model_id
+        frames, seconds = sum(map(len, pictures)), time.monotonic() - started
+        logger.info("encoded %d frames of %d spans in %.2f s", frames, len(docs), seconds)
+        return docs
+
+    def _encode(self, pictures: list[Pictures]) -> list[Vectors]:
+        """Encode the pictures of several spans, those of one size in common batches."""
+        answers: list[Vectors] = [np.empty((0, self.encoder.spec.dimensions), np.float32)] * len(pictures)
+        for size in {p.shape[1:] for p in pictures if len(p)}:
+            places = [i for i, p in enumerate(pictures) if len(p) and p.shape[1:] == size]
+            vectors = self.encoder.tower.encode(np.concatenate([pictures[i] for i in places]))
+            ends = np.cumsum([len(pictures[i]) for i in places])
+            for place, part in zip(places, np.split(vectors, ends[:-1]), strict=True):
+                answers[place] = part
+        return answers
+
+    def component(self) -> Component:
+        return Component(
+            name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings)
+        )
+
+
+def _pictures(doc: VideoSpan) -> Pictures:
+    """uint8 [frames, height, width, 3] out of a document."""
+    shape = (len(doc.pts_seconds), doc.picture_height, doc.picture_width, 3)
+    if len(doc.pictures) != int(np.prod(shape)):
+        span = f"[{doc.start_seconds}, {doc.end_seconds}) of video {doc.video_id}"
+        raise InvalidRequest(
+            f"The span {span} has {len(doc.pictures)} bytes of pictures, but "
+            f"{shape[0]} frames of {doc.picture_width}x{doc.picture_height} take {int(np.prod(shape))}"
+        )
+    return np.frombuffer(doc.pictures, np.uint8).reshape(shape)

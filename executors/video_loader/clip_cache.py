@@ -1,0 +1,103 @@
+"""Cut clips, kept a while: the answer of `/clip` goes out in pieces, and people play a moment more than once."""
+
+import hashlib
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from executors.video_loader.cutting import CutClip
+
+
+@dataclass(frozen=True)
+class ClipKey:
+    """Which clip: of which video, from when to when (seconds, as asked for), cut how."""
+
+    video_id: str
+    start_seconds: float
+    end_seconds: float
+    mode: str
+
+    @property
+    def name(self) -> str:
+        """A file's name for the clip. It begins with the video's id."""
+        what = repr((self.start_seconds, self.end_seconds, self.mode))
+        return f"{self.video_id}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class CachedClip:
+    """A clip in the cache: what is in it, in seconds of the film, and its file."""
+
+    start_seconds: float
+    end_seconds: float
+    size_bytes: int
+    sha256: str
+    suffix: str
+
+
+class ClipCache:
+    """Clips in a folder, the least recently used removed when they exceed `max_bytes`. Safe for several threads."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, key: ClipKey, offset: int, length: int, make: Callable[[Path], CutClip]) -> tuple[CachedClip, bytes]:
+        """Up to `length` bytes of the clip from `offset` on; cut by `make(path without suffix)` if it is not here."""
+        with self._locks[key.name]:
+            clip = self._found(key) or self._made(key, make)
+            with self._file(key, clip.suffix).open("rb") as file:
+                file.seek(offset)
+                data = file.read(length)
+        self._evict(key)
+        return clip, data
+
+    def forget(self, video_id: str) -> None:
+        """Remove a video's clips."""
+        for file in self._folder.glob(f"{video_id}-*"):
+            file.unlink(missing_ok=True)
+
+    def _file(self, key: ClipKey, suffix: str) -> Path:
+        return self._folder / (key.name + suffix)
+
+    def _found(self, key: ClipKey) -> CachedClip | None:
+        try:
+            record = self._file(key, ".json").read_text()
+            clip = CachedClip(**json.loads(record))
+            os.utime(self._file(key, clip.suffix))  # used now; also proves that the file is there
+        except FileNotFoundError:
+            return None
+        return clip
+
+    def _made(self, key: ClipKey, make: Callable[[Path], CutClip]) -> CachedClip:
+        cut = make(self._file(key, ""))
+        with cut.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        clip = CachedClip(cut.start_seconds, cut.end_seconds, cut.path.stat().st_size, digest, cut.suffix)
+        draft = self._file(key, ".json-part")
+        draft.write_text(json.dumps(asdict(clip)))
+        draft.replace(self._file(key, ".json"))
+        return clip
+
+    def _evict(self, keep: ClipKey) -> None:
+        clips = []
+        for file in self._folder.iterdir():
+            if file.suffix in {".mp4", ".mkv"}:
+                try:
+                    clips.append((file.stat().st_mtime, file.stat().st_size, file))
+                except FileNotFoundError:
+                    continue
+        size = sum(clip_bytes for _, clip_bytes, _ in clips)
+        for _, clip_bytes, file in sorted(clips):
+            if size <= self._max_bytes:
+                return
+            if file.stem != keep.name and ".part" not in file.name:
+                file.unlink(missing_ok=True)
+                file.with_suffix(".json").unlink(missing_ok=True)
+                size -= clip_bytes

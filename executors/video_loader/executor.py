@@ -1,0 +1,206 @@
+"""The first executor of the chain: it keeps the films and makes pictures, clips and thumbnails of them."""
+
+import asyncio
+import functools
+import gc
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import av
+from jina import requests
+
+from clipseek.documents import DocList
+from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.schema import CHUNK_BYTES, Clip, Component, Thumbnail, Upload, Video, VideoSpan
+from executors.base import ChainExecutor
+from executors.video_loader import cutting, samples
+from executors.video_loader.clip_cache import ClipCache, ClipKey
+from executors.video_loader.disk import free_bytes, in_words
+from executors.video_loader.media_store import MediaStore
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.probing import VideoInfo, probe
+from executors.video_loader.sampling import sample
+from executors.video_loader.thumbnails import thumbnail
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
+AT_ONCE = {"upload": 4, "clip": 1, "thumbnail": 2}  # an encoder already uses all processors
+
+
+class VideoLoader(ChainExecutor):
+    """Answers /upload, /samples, /clip and /thumbnail itself; fills in /probe and /index; deletes files on /delete."""
+
+    def load(self) -> None:
+        self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
+        self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
+        self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
+        gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
+        self._info = functools.lru_cache(maxsize=1024)(self._probed)
+
+    @requests(on="/upload")
+    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        for doc in docs:
+            await self._in_turn("upload", self._take, doc)
+        return docs
+
+    @requests(on="/probe")
+    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        for doc in docs:
+            await self.in_worker(self._fill_video, doc)
+        return docs
+
+    @requests(on="/index")
+    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+        for doc in docs:
+            await self.in_worker(self._fill_span, doc)
+        return docs
+
+    @requests(on="/samples")
+    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        docs.clear()
+        docs.extend(await self.in_worker(self._sample_films))
+        return docs
+
+    @requests(on="/clip")
+    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+        for doc in docs:
+            await self._in_turn("clip", self._fill_clip, doc)
+        return docs
+
+    @requests(on="/thumbnail")
+    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+        for doc in docs:
+            await self._in_turn("thumbnail", self._fill_thumbnail, doc)
+        return docs
+
+    @requests(on="/delete")
+    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+        for doc in docs:
+            await asyncio.to_thread(self._store.delete, doc.video_id)
+            await asyncio.to_thread(self._clips.forget, doc.video_id)
+            logger.info("deleted the files of video %s", doc.video_id[:12])
+        return docs
+
+    def component(self) -> Component:
+        records = list(self._store.records())
+        facts = {
+            "media_files": str(len(records)),
+            "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
+            "free_bytes": str(free_bytes(self._store.root)),
+            "av": av.__version__,
+            "ffmpeg": av.ffmpeg_version_info,
+        }
+        return Component(name=self.executor_name, facts=facts)
+
+    async def _in_turn(self, kind: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._turns[kind]:
+            return await asyncio.to_thread(function, *args, **kwargs)
+
+    def _take(self, doc: Upload) -> None:
+        begun = time.monotonic()
+        size_bytes = len(doc.data)
+        if doc.server_path:
+            record = self._store.register(doc.server_path, doc.title)
+            doc.video_id, doc.size_bytes = record.video_id, record.size_bytes
+            doc.missing_offsets = []
+        elif doc.data:
+            doc.missing_offsets = self._store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
+            doc.data = b""
+        else:
+            doc.missing_offsets = self._store.missing_offsets(doc.video_id, doc.size_bytes)
+        doc.complete = not doc.missing_offsets
+        if doc.complete:
+            doc.title = self._store.record(doc.video_id).title
+        logger.info(
+            "upload %s: %d bytes, %d chunks missing, %.2f s",
+            doc.video_id[:12],
+            size_bytes,
+            len(doc.missing_offsets),
+            time.monotonic() - begun,
+        )
+
+    def _probed(self, video_id: str) -> VideoInfo:
+        return probe(self._store.path(video_id), self._store.record(video_id).title)
+
+    def _fill_video(self, doc: Video) -> None:
+        begun = time.monotonic()
+        self._store.path(doc.video_id)  # still there?
+        try:
+            info = self._info(doc.video_id)
+        except UnreadableVideo:
+            self._store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
+            raise
+        doc.title = doc.title or self._store.record(doc.video_id).title
+        doc.size_bytes, doc.duration_seconds = info.size_bytes, info.duration_seconds
+        doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
+        doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio
+        seconds = time.monotonic() - begun
+        logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
+
+    def _fill_span(self, doc: VideoSpan) -> None:
+        begun = time.monotonic()
+        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
+        length = self._info(doc.video_id).duration_seconds
+        if doc.start_seconds >= length:
+            raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
+        shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
+        pictures = bytearray()
+        doc.pts_seconds = []
+        for frame in sample(path, doc.start_seconds, doc.end_seconds, doc.frames_per_second, shape, title):
+            pictures += frame.picture.tobytes()
+            doc.pts_seconds.append(frame.pts_seconds)
+        doc.pictures = bytes(pictures)
+        logger.info(
+            "sampled %s [%.2f, %.2f) s: %d frames, %.2f s",
+            doc.video_id[:12],
+            doc.start_seconds,
+            doc.end_seconds,
+            len(doc.pts_seconds),
+            time.monotonic() - begun,
+        )
+
+    def _sample_films(self) -> list[Video]:
+        begun = time.monotonic()
+        films = samples.build(self.settings.cache / "samples")
+        records = [self._store.take(film) for film in films]
+        logger.info("took %d sample films, %.2f s", len(records), time.monotonic() - begun)
+        return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
+
+    def _fill_clip(self, doc: Clip) -> None:
+        begun = time.monotonic()
+        if doc.offset < 0:
+            raise InvalidRequest(f"Offset {doc.offset} of a clip cannot be: it begins at 0")
+        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
+        key = ClipKey(doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
+        make = functools.partial(cutting.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title=title)
+        clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
+        doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
+        doc.size_bytes, doc.sha256, doc.suffix = clip.size_bytes, clip.sha256, clip.suffix
+        logger.info(
+            "clip %s [%.2f, %.2f) s %s: %s from %d, %.2f s",
+            doc.video_id[:12],
+            doc.start_seconds,
+            doc.end_seconds,
+            doc.mode,
+            in_words(len(doc.data)),
+            doc.offset,
+            time.monotonic() - begun,
+        )
+
+    def _fill_thumbnail(self, doc: Thumbnail) -> None:
+        begun = time.monotonic()
+        record = self._store.record(doc.video_id)
+        picture = thumbnail(self._store.path(doc.video_id), doc.at_seconds, doc.width, record.title)
+        doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
+        logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
+
+
+def _colour(fill: list[int]) -> tuple[int, int, int]:
+    if len(fill) not in {0, 3} or not all(0 <= value <= 255 for value in fill):
+        raise InvalidRequest(f"picture_fill is {fill}, but must be three values from 0 to 255, or none for black")
+    return (fill[0], fill[1], fill[2]) if fill else (0, 0, 0)

@@ -1,0 +1,310 @@
+"""The one way to open a film: restricted to real containers, reading the right stream, placed by timestamp.
+
+Frames come as `TimedFrame`s in presentation order. Their `time` is exact: (pts - first pts) * time base, in seconds.
+"""
+
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
+import gc
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipseek.errors import EmptyFile, MediaMissing, NoFrames, NoVideoStream, UnreadableVideo
+
+# Containers that hold pictures or sound themselves. Playlists (hls, dash, concat), devices, text and still images are
+# left out: such a file makes FFmpeg read other files or addresses. Sound files are in for the better message.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,rm,nut,ivf,dv,gxf,wtv,nsv,nuv,gif,"
+    "yuv4mpegpipe,mp3,aac,flac,wav,aiff"
+)
+# What a decoder with threads holds grows with their number: some 3 MB each at 1080p. More than 8 gain little.
+MAX_DECODER_THREADS = 8
+# Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
+SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
+# Reads that may fail one after another in a damaged file before the rest counts as lost.
+MAX_FAILED_READS = 64
+# B-frames that may be shown before a keyframe which is stored before them: H.264 allows no more, others have fewer.
+MAX_FRAMES_BETWEEN = 16
+_DEFAULT_FPS = Fraction(25)  # only for the length of a frame where the file names neither duration nor rate
+
+
+@dataclass(frozen=True)
+class TimedFrame:
+    """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame."""
+
+    time: Fraction
+    frame: VideoFrame
+
+
+class MediaSource:
+    """An open film and its video stream. A context manager; made by `open_media`."""
+
+    def __init__(self, path: Path, title: str) -> None:
+        self.path = path
+        self.title = title
+        self._tail: Iterator[tuple[int, VideoFrame]] | None = None
+        self._open()
+        try:
+            self._head, self._tail = self._first_frame()
+        except BaseException:
+            self.close()
+            raise
+        self.first_pts = self._head[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and free the decoder.
+
+        PyAV's streams and containers refer to each other: without a collection the decoder with its threads stays on,
+        some 7 MB for each film that is opened.
+        """
+        self._tail = None
+        self.container.close()
+        del self.container, self.stream
+        gc.collect()
+
+    @property
+    def first_frame(self) -> VideoFrame:
+        return self._head[1]
+
+    @property
+    def frame_seconds(self) -> Fraction:
+        """Length of one frame by the average rate."""
+        return 1 / (self.stream.average_rate or self.stream.guessed_rate or _DEFAULT_FPS)
+
+    def frames(self, from_seconds: Fraction = Fraction(0)) -> Iterator[TimedFrame]:
+        """Decode in presentation order, beginning with a frame at or before `from_seconds`; times rise strictly.
+
+        Starts at the keyframe at or before `from_seconds`; what comes from there is what a run from the beginning
+        would give. A new call ends the iterators of earlier calls. Damaged packets are passed over.
+        """
+        last = -1
+        for pts, frame in self._frames_from(from_seconds):
+            ticks = pts - self.first_pts
+            if ticks > last:
+                last = ticks
+                yield TimedFrame(ticks * self.time_base, frame)
+
+    def _frames_from(self, from_seconds: Fraction) -> Iterator[tuple[int, VideoFrame]]:
+        if self._tail is not None and from_seconds <= 0:
+            tail, self._tail = self._tail, None
+            return chain([self._head], tail)
+        self._tail = None
+        target = self.first_pts + math.floor(from_seconds / self.time_base)
+        packets = seek_keyframe(self.container, self.stream, target, self.first_pts) if from_seconds > 0 else None
+        if packets is None:
+            self.close()
+            self._open()
+            packets = read_packets(self.container, self.stream)
+        return self._decoded(packets)
+
+    def _open(self) -> None:
+        self.container = open_container(self.path, self.title)
+        try:
+            self.stream = video_stream(self.container, self.title)
+        except BaseException:
+            self.container.close()
+            raise
+        for stream in self.container.streams:
+            if stream.index != self.stream.index:
+                stream.discard = Discard.all
+        self.stream.thread_type = "AUTO"
+        self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
+        self.time_base = self.stream.time_base or Fraction(1, 90000)
+
+    def _first_frame(self) -> tuple[tuple[int, VideoFrame], Iterator[tuple[int, VideoFrame]] | None]:
+        frames = self._decoded(read_packets(self.container, self.stream))
+        head = next(frames, None)
+        if head is None:
+            raise NoFrames(
+                f"'{self.title}' has a video stream ({self.stream.codec_context.name}), but no frame of it can be "
+                "decoded. Convert the film again, or fetch a complete copy"
+            )
+        return head, frames
+
+    def _decoded(self, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames with their pts; where none can be had (AVI) the dts of the packet that pushed them out of the decoder,
+        which rises with them, and at last the frame before plus one frame."""
+        stamped = has_presentation_times(self.container)
+        step = max(1, round(self.frame_seconds / self.time_base))
+        following = 0
+        for frame in _decode(self.stream, packets):
+            pts = frame.pts if stamped and frame.pts is not None else frame.dts
+            pts = following if pts is None else pts
+            following = pts + step
+            yield pts, frame
+
+
+def open_media(path: Path, title: str = "") -> MediaSource:
+    """Open a film and decode its first frame, which proves that it can be read.
+
+    Args:
+        path: of the file; its name plays no part in how it is read, but as a hint.
+        title: what messages call the film; the file's name unless given.
+
+    Raises:
+        MediaMissing: there is no such file.
+        EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
+    """
+    return MediaSource(path, title or path.name)
+
+
+def exact(value: float) -> Fraction:
+    """The number that was meant: 1.96 is 49/25, not the binary fraction just below, where another frame is shown.
+
+    Any frame's time that became a float is found again, for time bases down to a millionth of a second.
+    """
+    return Fraction(value).limit_denominator(1_000_000)
+
+
+def open_container(path: Path, title: str) -> InputContainer:
+    """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`. Raises as `open_media`."""
+    try:
+        size_bytes = path.stat().st_size
+    except OSError as error:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be opened ({error.strerror}). Index the film again"
+        ) from error
+    if not size_bytes:
+        raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        return av.open(f"file:{path.absolute()}", mode="r", container_options=options, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise UnreadableVideo(_why_unreadable(path, title, error)) from error
+
+
+def video_stream(container: InputContainer, title: str) -> VideoStream:
+    """The stream to look at: never cover art; of several the one with most pixels, then the default one.
+
+    Raises:
+        NoVideoStream: there is none. UnreadableVideo: there is, but without a decoder for it.
+    """
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    films = [s for s in container.streams.video if not s.disposition & still]
+    readable = [s for s in films if s.codec_context is not None]
+    if readable:
+        return max(readable, key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index))
+    if films:
+        raise UnreadableVideo(f"'{title}' is coded in a way no decoder here can read. Convert it to H.264 in MP4")
+    what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
+    raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Packets with data, in file order; unreadable places are passed over."""
+    failed = 0
+    while failed < MAX_FAILED_READS:
+        try:
+            for packet in container.demux(*streams):
+                failed = 0
+                if packet.size:
+                    yield packet
+        except av.FFmpegError:
+            failed += 1
+        else:
+            return
+
+
+def seek_keyframe(
+    container: InputContainer, stream: Stream, target_pts: int, first_pts: int
+) -> Iterator[Packet[Stream]] | None:
+    """Packets from a keyframe shown at or before `target_pts`, so that all from the target on can be decoded.
+
+    A container may land later than asked: its index counts decoding times, or its seek takes any packet for a key.
+    Then the search begins earlier, in growing steps.
+
+    Returns:
+        None where no seek helps: read from the beginning of a freshly opened file.
+    """
+    for back_seconds in SEEK_BACK_SECONDS:
+        wanted = target_pts - math.ceil(back_seconds / (stream.time_base or Fraction(1)))
+        if back_seconds and wanted <= first_pts:
+            return None
+        try:
+            container.seek(wanted, stream=stream, backward=True)
+        except av.FFmpegError:
+            continue
+        packets = read_packets(container, stream)
+        key = next((p for p in packets if p.is_keyframe), None)
+        if key is not None and _shown_by(key, stream, has_presentation_times(container)) <= target_pts:
+            return chain([key], packets)
+    return None
+
+
+def has_presentation_times(container: InputContainer) -> bool:
+    """False for AVI, which knows the order of decoding only: what FFmpeg gives as pts is wrong with B-frames."""
+    return container.format.name != "avi"
+
+
+def _shown_by(packet: Packet[Stream], stream: Stream, stamped: bool) -> float:
+    """The packet's pts, or where it has none (AVI) the latest it can be: the dts and the frames shown before it."""
+    if stamped and packet.pts is not None:
+        return packet.pts
+    if packet.dts is None:
+        return math.inf
+    reordered = isinstance(stream, VideoStream) and stream.codec_context.reorder_depth > 0
+    return packet.dts + (MAX_FRAMES_BETWEEN if reordered else 1) * max(packet.duration or 1, 1)
+
+
+def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
+    for packet in packets:
+        try:
+            yield from stream.decode(packet)
+        except av.FFmpegError:
+            continue  # a damaged packet: the decoder goes on with the next
+    try:
+        yield from stream.decode(None)
+    except av.FFmpegError:
+        return
+
+
+def _why_unreadable(path: Path, title: str, error: Exception) -> str:
+    if _is_cut_off(path):
+        return (
+            f"'{title}' looks incomplete: the index that MP4 files carry at their end is missing. "
+            "Copy or download the file again"
+        )
+    reason = getattr(error, "strerror", None) or str(error)
+    return (
+        f"'{title}' is not a video that can be read (FFmpeg: {reason}). "
+        "Choose a film such as MP4, MKV, WebM, MOV, AVI or TS, or convert it to H.264 in MP4"
+    )
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether this is an MP4 or MOV file without its index, the `moov` box."""
+    size, position = path.stat().st_size, 0
+    kinds: list[bytes] = []
+    with path.open("rb") as file:
+        while position + 8 <= size and len(kinds) < 64:
+            file.seek(position)
+            header = file.read(16)
+            kinds.append(header[4:8])
+            length = int.from_bytes(header[:4])
+            length = int.from_bytes(header[8:16]) if length == 1 else length
+            if length < 8:
+                break
+            position += length
+    return bool(kinds) and kinds[0] in {b"ftyp", b"mdat", b"wide"} and b"moov" not in kinds

@@ -1,0 +1,303 @@
+"""The films' files, named after their content: uploaded in pieces, or registered where they lie on the server.
+
+Below the root a video with id `ID` (the SHA-256 of its content) has
+
+    ID.film.mp4   the film, complete; the suffix is a hint for FFmpeg and nothing else
+    ID.json       its record: title, size, and for a registered film where it lies
+    ID.part       an upload on its way, as large as the film will be
+    ID.chunks     beside it: one byte per chunk, 1 when the chunk's data is in the part
+
+A chunk is marked only after its data was written, so chunks may come in any order, twice and at the same time, and an
+upload goes on after a crash from what is missing.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clipseek.errors import (
+    EmptyFile,
+    FileMissing,
+    InvalidRequest,
+    MediaMissing,
+    PathNotAllowed,
+    UploadCorrupted,
+    VideoNotFound,
+)
+from executors.video_loader.disk import full_disk_reported, require_free
+
+logger = logging.getLogger(__name__)
+
+MAX_TITLE_LENGTH = 255  # characters, as of a file's name
+_VIDEO_ID = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+@dataclass(frozen=True)
+class MediaRecord:
+    """What is kept beside a film. `linked_path` and `mtime_ns` only for a film that is used where it lies."""
+
+    video_id: str
+    title: str
+    size_bytes: int
+    file_name: str = ""
+    linked_path: str = ""
+    mtime_ns: int = 0
+
+
+class MediaStore:
+    """Content-addressed films below `root`. Safe for use by several threads.
+
+    Args:
+        root: folder of the films, made if missing.
+        allowed_roots: folders whose films may be registered without a copy.
+        chunk_bytes: size of an upload's pieces; the last one is shorter.
+    """
+
+    def __init__(self, root: Path, allowed_roots: tuple[Path, ...], chunk_bytes: int) -> None:
+        self.root = root
+        self._allowed_roots = tuple(folder.resolve() for folder in allowed_roots)
+        self._chunk_bytes = chunk_bytes
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        root.mkdir(parents=True, exist_ok=True)
+
+    def record(self, video_id: str) -> MediaRecord:
+        """What is known of a complete film. Raises: VideoNotFound."""
+        _check_id(video_id)
+        try:
+            found = MediaRecord(**json.loads(self._file(video_id, ".json").read_text()))
+        except FileNotFoundError:
+            found = None
+        if found is None or (not found.linked_path and not (self.root / found.file_name).exists()):
+            raise VideoNotFound(f"There is no video {video_id} on the server, or its upload is not complete: upload it")
+        return found
+
+    def path(self, video_id: str) -> Path:
+        """The film's file.
+
+        Raises:
+            VideoNotFound: nothing is known of it. MediaMissing: a registered film was moved, changed or deleted.
+        """
+        record = self.record(video_id)
+        if not record.linked_path:
+            return self.root / record.file_name
+        path = Path(record.linked_path)
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise MediaMissing(
+                f"'{record.title}' is not at {path} any more ({error.strerror}). Put it back, or index it where it is"
+            ) from error
+        if (state.st_size, state.st_mtime_ns) != (record.size_bytes, record.mtime_ns):
+            raise MediaMissing(
+                f"'{record.title}' at {path} was changed since it was indexed. Delete it and index it again"
+            )
+        return path
+
+    def is_complete(self, video_id: str) -> bool:
+        """Whether the film can be used."""
+        try:
+            self.path(video_id)
+        except (VideoNotFound, MediaMissing):
+            return False
+        return True
+
+    def missing_offsets(self, video_id: str, size_bytes: int) -> list[int]:
+        """Offsets of the chunks that have not arrived, ascending; none for a complete film.
+
+        Raises:
+            InvalidRequest, EmptyFile: the id or the size cannot be, or another size was announced before.
+        """
+        _check_id(video_id)
+        if size_bytes <= 0:
+            raise EmptyFile(f"The file is empty ({size_bytes} bytes announced): choose another file")
+        if self.is_complete(video_id):
+            return []
+        self._check_announced(video_id, size_bytes)
+        # All there, but not taken yet: the server was stopped while it checked them. Any chunk makes it go on.
+        return self._unmarked(video_id, size_bytes) or [(size_bytes - 1) // self._chunk_bytes * self._chunk_bytes]
+
+    def write_chunk(self, video_id: str, title: str, size_bytes: int, offset: int, data: bytes) -> list[int]:
+        """Take a piece of a film; with the last one the film is checked and complete.
+
+        Returns:
+            The offsets that are still missing, ascending.
+
+        Raises:
+            InvalidRequest, EmptyFile: id, size, offset or length do not fit together.
+            StoreFull: no room; nothing is counted as arrived.
+            UploadCorrupted: all is there but is not what was announced. The upload begins anew.
+        """
+        self.missing_offsets(video_id, size_bytes)  # checks both
+        self._check_chunk(size_bytes, offset, data)
+        what = f"the upload of '{plain_title(title)}'"
+        with self._locks[video_id], full_disk_reported(self.root, what):
+            if not self.missing_offsets(video_id, size_bytes):
+                return []
+            unmarked = self._unmarked(video_id, size_bytes)
+            if offset in unmarked:
+                require_free(self.root, min(size_bytes, len(unmarked) * self._chunk_bytes), what)
+                self._write(video_id, size_bytes, offset, data)
+                unmarked.remove(offset)
+            if not unmarked:
+                self._finish(video_id, plain_title(title), size_bytes)
+            return unmarked
+
+    def register(self, server_path: str, title: str = "") -> MediaRecord:
+        """Take a film that lies in an allowed folder, without a copy. Its content is read once, for its id.
+
+        Raises:
+            PathNotAllowed: it is, links resolved, outside the allowed folders.
+            FileMissing, EmptyFile: there is no such file, or nothing in it.
+        """
+        path = Path(server_path).expanduser().resolve()
+        if not any(path.is_relative_to(folder) for folder in self._allowed_roots):
+            raise PathNotAllowed(
+                f"The server may not read {server_path}. Upload the file, or have the operator add its folder to "
+                "CLIPSEEK_MEDIA_ROOTS"
+            )
+        if not path.is_file():
+            raise FileMissing(f"There is no file {server_path} on the server")
+        state = path.stat()
+        if not state.st_size:
+            raise EmptyFile(f"{server_path} is empty (0 bytes): choose another file")
+        video_id = _sha256(path)
+        with self._locks[video_id]:
+            if self.is_complete(video_id):
+                return self.record(video_id)
+            record = MediaRecord(
+                video_id,
+                plain_title(title or path.name),
+                state.st_size,
+                linked_path=str(path),
+                mtime_ns=state.st_mtime_ns,
+            )
+            with full_disk_reported(self.root, f"the record of '{record.title}'"):
+                self._keep(record)
+        return record
+
+    def take(self, path: Path) -> MediaRecord:
+        """Copy a film of this machine into the store. Raises: EmptyFile, StoreFull."""
+        video_id, size_bytes = _sha256(path), path.stat().st_size
+        with path.open("rb") as file:
+            for offset in self.missing_offsets(video_id, size_bytes):
+                file.seek(offset)
+                self.write_chunk(video_id, path.name, size_bytes, offset, file.read(self._chunk_bytes))
+        return self.record(video_id)
+
+    def delete(self, video_id: str) -> None:
+        """Remove all that is kept of a film; a registered film's own file stays. Nothing to delete is fine."""
+        _check_id(video_id)
+        with self._locks[video_id]:
+            for file in self.root.glob(f"{video_id}.*"):
+                file.unlink(missing_ok=True)
+
+    def records(self) -> Iterator[MediaRecord]:
+        """The complete films, in order of their ids."""
+        for file in sorted(self.root.glob("*.json")):
+            try:
+                yield self.record(file.stem)
+            except (VideoNotFound, InvalidRequest):
+                continue
+
+    def _file(self, video_id: str, suffix: str) -> Path:
+        return self.root / f"{video_id}{suffix}"
+
+    def _unmarked(self, video_id: str, size_bytes: int) -> list[int]:
+        try:
+            marks = self._file(video_id, ".chunks").read_bytes()
+        except FileNotFoundError:
+            marks = b""
+        chunks = -(-size_bytes // self._chunk_bytes)
+        return [i * self._chunk_bytes for i in range(chunks) if i >= len(marks) or marks[i] != 1]
+
+    def _check_announced(self, video_id: str, size_bytes: int) -> None:
+        try:
+            before = self._file(video_id, ".part").stat().st_size
+        except FileNotFoundError:
+            return
+        if before not in {0, size_bytes}:  # 0: made, but not given its size yet
+            raise InvalidRequest(
+                f"{size_bytes} bytes are announced for video {video_id[:12]}, but {before} when its upload began. "
+                "The id must be the SHA-256 of the whole file; delete the video to begin anew"
+            )
+
+    def _check_chunk(self, size_bytes: int, offset: int, data: bytes) -> None:
+        if offset % self._chunk_bytes or not 0 <= offset < size_bytes:
+            raise InvalidRequest(
+                f"Offset {offset} does not fit a file of {size_bytes} bytes in chunks of {self._chunk_bytes} bytes"
+            )
+        expected = min(self._chunk_bytes, size_bytes - offset)
+        if len(data) != expected:
+            raise InvalidRequest(f"The chunk at {offset} has {len(data)} bytes, but {expected} belong there")
+
+    def _write(self, video_id: str, size_bytes: int, offset: int, data: bytes) -> None:
+        with _opened(self._file(video_id, ".part")) as part:
+            os.ftruncate(part, size_bytes)
+            _write_all(part, data, offset)
+        with _opened(self._file(video_id, ".chunks")) as chunks:
+            _write_all(chunks, b"\x01", offset // self._chunk_bytes)
+
+    def _finish(self, video_id: str, title: str, size_bytes: int) -> None:
+        part, chunks = self._file(video_id, ".part"), self._file(video_id, ".chunks")
+        if (found := _sha256(part)) != video_id:
+            part.unlink()
+            chunks.unlink(missing_ok=True)
+            raise UploadCorrupted(
+                f"What arrived of '{title}' has the SHA-256 {found}, but {video_id} was announced: the file was "
+                "changed or damaged on its way. Upload it again"
+            )
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
+        record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
+        self._keep(record)
+        part.replace(self.root / record.file_name)
+        chunks.unlink(missing_ok=True)
+        logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
+
+    def _keep(self, record: MediaRecord) -> None:
+        draft = self._file(record.video_id, ".json-part")
+        draft.write_text(json.dumps(asdict(record), ensure_ascii=False))
+        draft.replace(self._file(record.video_id, ".json"))
+
+
+def plain_title(name: str) -> str:
+    """A file's name as a title: without folders and control characters, at most 255 characters."""
+    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+    return "".join(c for c in last if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A file descriptor for reading and writing, the file made if missing and never cut."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_id(video_id: str) -> None:
+    if not _VIDEO_ID.fullmatch(video_id):
+        raise InvalidRequest(f"'{video_id[:80]}' is not a video's id: 64 digits 0-9 a-f, the SHA-256 of its file")

@@ -1,0 +1,55 @@
+"""One picture of a film as JPEG."""
+
+import io
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import Image
+
+from clipseek.errors import InvalidTimeRange
+from executors.video_loader.cutting import END_TOLERANCE_SECONDS
+from executors.video_loader.media_source import MediaSource, TimedFrame, exact, open_media
+from executors.video_loader.picture import Screen
+
+MIN_WIDTH, MAX_WIDTH = 16, 1920  # pixels
+JPEG_QUALITY = 85  # 320 pixels wide: some 15 kB, without visible blocks
+
+
+@dataclass(frozen=True)
+class JpegPicture:
+    """A JPEG file's bytes and the time of the frame in it, in seconds from the first frame."""
+
+    pts_seconds: float
+    jpeg: bytes
+
+
+def thumbnail(path: Path, at_seconds: float, width: int, title: str = "") -> JpegPicture:
+    """The frame on screen at `at_seconds`, upright, `width` pixels wide (16 to 1920, taken to the nearest).
+
+    Raises:
+        InvalidTimeRange: the time is outside the film. UnreadableVideo: see `open_media`.
+    """
+    with open_media(path, title) as source:
+        timed = _on_screen(source, at_seconds)
+        screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
+        full_width, full_height = screen.size(timed.frame)
+        width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+        picture = screen.scale(timed.frame, width, max(1, round(width * full_height / full_width)))
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=JPEG_QUALITY)
+    return JpegPicture(float(timed.time), file.getvalue())
+
+
+def _on_screen(source: MediaSource, at_seconds: float) -> TimedFrame:
+    last: TimedFrame | None = None
+    if math.isfinite(at_seconds) and at_seconds >= 0:
+        for timed in source.frames(exact(at_seconds)):
+            if last is not None and timed.time > exact(at_seconds):
+                return last
+            last = timed
+    if last is None or at_seconds > last.time + source.frame_seconds + Fraction(END_TOLERANCE_SECONDS):
+        length = "" if last is None else f", which ends at {float(last.time + source.frame_seconds):.3f} s"
+        raise InvalidTimeRange(f"{at_seconds:g} s is not a time in '{source.title}'{length}")
+    return last

@@ -1,0 +1,170 @@
+"""Films with exact content, made by PyAV. Frame `i` of a film shows `slate(i)`, a colour that names the number.
+
+`make(path, ...)` writes one and says what is in it. The colours survive lossy coding: three levels per channel, far
+apart, so that `read_slate` gets the number back (modulo 27) from a decoded picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+
+LEVELS = (40, 128, 216)
+SLATES = len(LEVELS) ** 3
+AUDIO_RATE = 48000
+TONE_HZ = 440
+
+# Codec -> encoder and options that are quick and keep the slates readable.
+ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
+    "h264": ("libx264", {"preset": "ultrafast", "crf": "12"}),
+    "h264_b": ("libx264", {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=1"}),
+    "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:crf=12"}),
+    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M"}),
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}),
+    "av1": ("libsvtav1", {"preset": "12", "crf": "25"}),
+    "mpeg4": ("mpeg4", {"q": "2"}),
+    "mpeg4_b": ("mpeg4", {"q": "2", "bf": "2"}),
+    "msmpeg4": ("msmpeg4", {"q": "2"}),
+    "mjpeg": ("mjpeg", {"q": "2"}),
+}
+
+
+@dataclass(frozen=True)
+class Film:
+    """What was written: the time of every frame, in exact seconds from the first, and when the last one ends."""
+
+    path: Path
+    times: tuple[Fraction, ...]
+    duration: Fraction
+
+
+def slate(index: int, width: int = 64, height: int = 48) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The picture of frame `index`: uint8 [height, width, 3] RGB, one colour."""
+    digits = index % SLATES
+    colour = [LEVELS[digits % 3], LEVELS[digits // 3 % 3], LEVELS[digits // 9]]
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def read_slate(picture: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
+    """The number (modulo 27) of the slate that a picture shows in its middle."""
+    height, width = picture.shape[:2]
+    middle = (
+        picture[height // 4 : -(height // 4) or None, width // 4 : -(width // 4) or None].reshape(-1, 3).mean(axis=0)
+    )
+    digits = [int(np.argmin([abs(value - level) for level in LEVELS])) for value in middle]
+    return digits[0] + 3 * digits[1] + 9 * digits[2]
+
+
+def make(
+    path: Path,
+    *,
+    frames: int = 50,
+    fps: Fraction | int = 25,
+    codec: str = "h264",
+    size: tuple[int, int] = (64, 48),
+    gop: int = 10,
+    times: Sequence[Fraction] | None = None,
+    first: Fraction = Fraction(0),
+    rotation_degrees: int = 0,
+    aspect: Fraction | None = None,
+    audio: bool = False,
+    cover: bool = False,
+    small_first: bool = False,
+    container: str | None = None,
+    pictures: Sequence[np.ndarray[Any, np.dtype[np.uint8]]] | None = None,
+) -> Film:
+    """Write a film; frame `i` of `frames` shows `slate(i)`, or `pictures[i]` if these are given.
+
+    Args:
+        times: of the frames in seconds, for a variable rate; else frame `i` is shown from `i / fps` on.
+        first: the first frame's timestamp in seconds.
+        rotation_degrees: clockwise, as a display matrix.
+        aspect: of a sample (pixel).
+        cover: with a cover picture beside the film, larger than it.
+        small_first: with a smaller, black film as first video stream, marked as the default one.
+    """
+    frames = frames if pictures is None else len(pictures)
+    moments = list(times) if times is not None else [Fraction(i) / Fraction(fps) for i in range(frames)]
+    with av.open(str(path), "w", format=container) as output:
+        decoy = _track(output, "h264", (32, 24), fps, gop) if small_first else None
+        track = _track(output, codec, size, fps, gop)
+        if times is not None:
+            track.codec_context.time_base = Fraction(1, 90000)
+        if aspect:
+            track.codec_context.sample_aspect_ratio = aspect
+        if rotation_degrees:
+            track.set_display_rotation(-rotation_degrees)
+        if decoy:
+            decoy.disposition, track.disposition = Disposition.default, Disposition(0)
+        picture = _track(output, "mjpeg", (640, 480), 1, 1) if cover else None
+        if picture:
+            picture.disposition = Disposition.attached_pic
+        sound = output.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=AUDIO_RATE) if audio else None
+        if picture:
+            output.mux(picture.encode(VideoFrame.from_ndarray(slate(1, 640, 480), "rgb24")))
+            output.mux(picture.encode(None))
+        samples = 0
+        for index, moment in enumerate(moments):
+            image = slate(index, *size) if pictures is None else pictures[index]
+            output.mux(track.encode(_frame(image, moment + first)))
+            if decoy:
+                output.mux(decoy.encode(_frame(slate(0, 32, 24), moment + first)))
+            if sound:
+                while samples < (moment + Fraction(1) / Fraction(fps)) * AUDIO_RATE:
+                    output.mux(sound.encode(_tone(samples, first)))
+                    samples += 1024
+        for stream in (track, decoy, sound):
+            if stream:
+                output.mux(stream.encode(None))
+    return Film(path, tuple(moments), (moments[-1] if moments else Fraction(0)) + Fraction(1) / Fraction(fps))
+
+
+def make_sound(path: Path, seconds: int = 1) -> Path:
+    """A file with a tone and no picture."""
+    with av.open(str(path), "w") as output:
+        sound = output.add_stream("aac", rate=AUDIO_RATE)
+        for begin in range(0, seconds * AUDIO_RATE, 1024):
+            output.mux(sound.encode(_tone(begin, Fraction(0))))
+        output.mux(sound.encode(None))
+    return path
+
+
+def read(path: Path) -> list[tuple[float, int]]:
+    """Time and slate of every frame of a file, read from its beginning; times from zero of the container."""
+    with av.open(str(path)) as container:
+        return [(float(f.time), read_slate(f.to_ndarray(format="rgb24"))) for f in container.decode(video=0)]
+
+
+def _track(output: Any, codec: str, size: tuple[int, int], fps: Fraction | int, gop: int) -> Any:
+    name, options = ENCODERS[codec]
+    track = output.add_stream(name, rate=fps, options=options)
+    track.width, track.height = size
+    track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    track.gop_size = gop
+    return track
+
+
+def _frame(image: np.ndarray[Any, np.dtype[np.uint8]], seconds: Fraction) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(image, format="rgb24")
+    frame.pts, frame.time_base = round(seconds * 90000), Fraction(1, 90000)
+    return frame
+
+
+def _tone(begin: int, first: Fraction) -> AudioFrame:
+    """1024 samples that are silent in every odd second, so that a cut shows where it is."""
+    index = np.arange(begin, begin + 1024)
+    wave = 0.5 * np.sin(2 * np.pi * TONE_HZ * index / AUDIO_RATE) * (index // AUDIO_RATE % 2 == 0)
+    frame = AudioFrame.from_ndarray(np.stack([wave, wave]).astype(np.float32), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = (
+        AUDIO_RATE,
+        begin + round(first * AUDIO_RATE),
+        Fraction(1, AUDIO_RATE),
+    )
+    return frame

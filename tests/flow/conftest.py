@@ -1,0 +1,122 @@
+"""Real servers for the tests: `clipseek serve` from the real flow.yml, each on a free port with a store of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from clipseek.client import Client
+from clipseek.server import free_port
+
+ROOT = Path(__file__).parents[2]
+READY_LINE = "Ctrl-C stops it."
+READY_SECONDS = 240
+
+
+@dataclass
+class Server:
+    """A running `clipseek serve`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    home: Path
+    lines: list[str] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._changed:
+                self.lines.append(line.rstrip())
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until a line with this text has come; fail with all that came when the server ends first."""
+        with self._changed:
+            seen = self._changed.wait_for(
+                lambda: any(text in line for line in self.lines) or self.process.poll() is not None, READY_SECONDS
+            )
+        if not seen or not any(text in line for line in self.lines):
+            raise AssertionError(f"no line with '{text}' came:\n" + "\n".join(self.lines))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def host(self) -> str:
+        return f"grpc://127.0.0.1:{self.port}"
+
+    def client(self) -> Client:
+        return Client(self.host, timeout_seconds=120)
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The processes of the executors, told apart by the ports and files they hold open."""
+        return {str(child.pid): child for child in psutil.Process(self.process.pid).children(recursive=True)}
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end of the server and of all its children; returns its exit code."""
+        family = list(self.children().values()) if self.process.poll() is None else []
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=60)
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive, f"left behind: {alive}"
+        return code
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of built models, made once for all servers of the run."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def launch(cache: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers that end with the test run at the latest."""
+    servers: list[Server] = []
+
+    def start(home: Path, *, ready: bool = True, **environ: str) -> Server:
+        port = int(environ.pop("CLIPSEEK_PORT", 0)) or free_port("127.0.0.1")
+        values = {
+            "CLIPSEEK_HOME": str(home),
+            "CLIPSEEK_CACHE": str(cache),
+            "CLIPSEEK_PORT": str(port),
+            "CLIPSEEK_MODEL": "starter",
+            "COLUMNS": "500",
+        } | environ
+        process = subprocess.Popen(
+            [sys.executable, "-m", "clipseek", "serve"],
+            env={**os.environ, **values},
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        server = Server(process, port, home)
+        servers.append(server)
+        if ready:
+            server.wait_for(READY_LINE)
+        return server
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def server(launch: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """One server for the tests of a module."""
+    return launch(tmp_path_factory.mktemp("store"))

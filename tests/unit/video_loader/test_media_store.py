@@ -1,0 +1,275 @@
+"""Uploads in pieces, registered files, and what is refused."""
+
+import errno
+import hashlib
+import os
+import random
+import threading
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clipseek.errors import (
+    EmptyFile,
+    FileMissing,
+    InvalidRequest,
+    MediaMissing,
+    PathNotAllowed,
+    StoreFull,
+    UploadCorrupted,
+    VideoNotFound,
+)
+from executors.video_loader import media_store
+from executors.video_loader.media_store import MediaStore, plain_title
+
+CHUNK = 1000
+DATA = random.Random(7).randbytes(4321)
+VIDEO_ID = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MediaStore:
+    return MediaStore(tmp_path / "media", (tmp_path / "films",), CHUNK)
+
+
+def send(store: MediaStore, offset: int, title: str = "a film.mp4") -> list[int]:
+    return store.write_chunk(VIDEO_ID, title, len(DATA), offset, DATA[offset : offset + CHUNK])
+
+
+def test_chunks_in_any_order_and_twice_make_the_file(store: MediaStore) -> None:
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    assert send(store, 4000) == [0, 1000, 2000, 3000]
+    assert send(store, 1000) == [0, 2000, 3000]
+    assert send(store, 1000) == [0, 2000, 3000]
+    assert send(store, 0) == [2000, 3000]
+    assert send(store, 3000) == [2000]
+    assert not store.is_complete(VIDEO_ID)
+    assert send(store, 2000) == []
+    assert store.path(VIDEO_ID).read_bytes() == DATA
+    assert store.path(VIDEO_ID).suffix == ".mp4"
+    assert store.record(VIDEO_ID).title == "a film.mp4"
+    assert sorted(file.suffix for file in store.root.iterdir()) == [".json", ".mp4"]
+
+
+def test_an_upload_goes_on_in_another_process(store: MediaStore) -> None:
+    send(store, 0)
+    send(store, 3000)
+    again = MediaStore(store.root, (), CHUNK)
+    assert again.missing_offsets(VIDEO_ID, len(DATA)) == [1000, 2000, 4000]
+    for offset in (1000, 2000, 4000):
+        missing = send(again, offset)
+    assert missing == []
+    assert again.path(VIDEO_ID).read_bytes() == DATA
+
+
+def test_a_chunk_whose_mark_was_not_written_is_asked_for_again(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all = media_store._write_all
+
+    def killed_after_data(descriptor: int, data: bytes, offset: int) -> None:
+        if data == b"\x01":
+            raise KeyboardInterrupt
+        write_all(descriptor, data, offset)
+
+    monkeypatch.setattr(media_store, "_write_all", killed_after_data)
+    with pytest.raises(KeyboardInterrupt):
+        send(store, 1000)
+    assert 1000 in store.missing_offsets(VIDEO_ID, len(DATA))
+
+
+def test_a_crash_between_record_and_rename_leaves_an_upload_that_can_be_completed(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for offset in range(0, 4000, CHUNK):
+        send(store, offset)
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.suffix == ".part":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        send(store, 4000)
+    monkeypatch.undo()
+    assert not store.is_complete(VIDEO_ID)
+    with pytest.raises(VideoNotFound):
+        store.path(VIDEO_ID)
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [4000]
+    assert send(store, 4000) == []
+    assert store.path(VIDEO_ID).read_bytes() == DATA
+
+
+def test_chunks_at_the_same_time(store: MediaStore) -> None:
+    data = random.Random(1).randbytes(100 * CHUNK)
+    video_id = hashlib.sha256(data).hexdigest()
+    barrier = threading.Barrier(4)
+
+    def worker(number: int) -> None:
+        barrier.wait()
+        for offset in range(0, len(data), CHUNK):
+            if offset // CHUNK % 4 in {number, (number + 1) % 4}:  # each chunk comes twice
+                store.write_chunk(video_id, "x.mkv", len(data), offset, data[offset : offset + CHUNK])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(worker, range(4)))
+    assert store.path(video_id).read_bytes() == data
+
+
+def test_content_that_is_there_needs_no_upload(store: MediaStore) -> None:
+    for offset in range(0, len(DATA), CHUNK):
+        send(store, offset)
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == []
+    assert send(store, 2000, "another name.mov") == []
+    assert store.record(VIDEO_ID).title == "a film.mp4"
+
+
+def test_damaged_data_is_discarded(store: MediaStore) -> None:
+    for offset in range(0, 4000, CHUNK):
+        send(store, offset)
+    with pytest.raises(UploadCorrupted, match=VIDEO_ID):
+        store.write_chunk(VIDEO_ID, "a film.mp4", len(DATA), 4000, b"x" * 321)
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    assert list(store.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("video_id", ["", "../../etc/passwd", VIDEO_ID.upper(), VIDEO_ID[:-1], VIDEO_ID + "\n"])
+def test_an_id_that_is_none(store: MediaStore, video_id: str) -> None:
+    for call in (store.path, store.delete, lambda v: store.missing_offsets(v, 1)):
+        with pytest.raises(InvalidRequest, match="SHA-256"):
+            call(video_id)
+
+
+@pytest.mark.parametrize(
+    ("offset", "data", "says"),
+    [
+        (500, DATA[500:1500], "Offset 500"),
+        (5000, b"", "Offset 5000"),
+        (-1000, DATA[:CHUNK], "Offset -1000"),
+        (0, DATA[:999], "999 bytes, but 1000"),
+        (4000, DATA[3000:4000], "1000 bytes, but 321"),
+    ],
+)
+def test_a_chunk_that_does_not_fit(store: MediaStore, offset: int, data: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        store.write_chunk(VIDEO_ID, "x", len(DATA), offset, data)
+
+
+def test_another_size_than_announced_before(store: MediaStore) -> None:
+    send(store, 0)
+    with pytest.raises(InvalidRequest, match=r"5000 bytes are announced.*4321"):
+        store.missing_offsets(VIDEO_ID, 5000)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_an_empty_file(store: MediaStore, size: int) -> None:
+    with pytest.raises(EmptyFile):
+        store.missing_offsets(VIDEO_ID, size)
+
+
+def test_a_full_disk_is_seen_before(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")(10**12, 10**12 - 10**6, 10**6)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(StoreFull, match=r"needs 4\.3 kB, 1\.0 MB are free"):
+        send(store, 0)
+    assert list(store.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_counts_nothing_as_arrived(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(code, "full")
+
+    monkeypatch.setattr(os, "pwrite", fails)
+    with pytest.raises(StoreFull, match="disk of"):
+        send(store, 1000)
+    monkeypatch.undo()
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+
+
+def test_a_registered_film_is_not_copied_and_not_deleted(store: MediaStore, tmp_path: Path) -> None:
+    film = tmp_path / "films" / "sub folder" / "holiday; rm -rf.mp4"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(DATA)
+    record = store.register(str(film))
+    assert (record.video_id, record.title, record.size_bytes) == (VIDEO_ID, "holiday; rm -rf.mp4", len(DATA))
+    assert store.path(VIDEO_ID) == film
+    assert [r.video_id for r in store.records()] == [VIDEO_ID]
+    store.delete(VIDEO_ID)
+    store.delete(VIDEO_ID)
+    assert film.read_bytes() == DATA
+    with pytest.raises(VideoNotFound):
+        store.path(VIDEO_ID)
+
+
+def test_a_registered_film_that_was_changed_or_moved(store: MediaStore, tmp_path: Path) -> None:
+    film = tmp_path / "films" / "x.mp4"
+    film.parent.mkdir()
+    film.write_bytes(DATA)
+    store.register(str(film))
+    os.utime(film, ns=(1, 1))
+    with pytest.raises(MediaMissing, match="was changed"):
+        store.path(VIDEO_ID)
+    film.unlink()
+    with pytest.raises(MediaMissing, match="Put it back"):
+        store.path(VIDEO_ID)
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+
+
+def test_paths_outside_the_allowed_folders(store: MediaStore, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(DATA)
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "link.mp4").symlink_to(secret)
+    for path in (secret, films / "link.mp4", films / ".." / "secret.mp4", tmp_path / "films-too" / "x.mp4"):
+        with pytest.raises(PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
+            store.register(str(path))
+    with pytest.raises(FileMissing):
+        store.register(str(films / "none.mp4"))
+    (films / "empty.mp4").touch()
+    with pytest.raises(EmptyFile):
+        store.register(str(films / "empty.mp4"))
+
+
+def test_take_copies_a_local_film(store: MediaStore, tmp_path: Path) -> None:
+    film = tmp_path / "x.webm"
+    film.write_bytes(DATA)
+    assert store.take(film) == store.take(film)
+    assert store.path(VIDEO_ID).read_bytes() == DATA
+
+
+def test_delete_removes_an_upload_on_its_way(store: MediaStore) -> None:
+    send(store, 0)
+    store.delete(VIDEO_ID)
+    assert list(store.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("/tmp/../x y;.mp4", "x y;.mp4"),
+        ("C:\\films\\猫.mp4", "猫.mp4"),
+        ("a\nb\x00c.mp4", "abc.mp4"),
+        ("", "untitled"),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_titles(name: str, title: str) -> None:
+    assert plain_title(name) == title
+
+
+@pytest.mark.parametrize(
+    ("title", "suffix"), [("x.MKV", ".mkv"), ("x.mp4;rm", ".film"), ("x", ".film"), ("x.json", ".json")]
+)
+def test_the_suffix_is_only_a_hint(store: MediaStore, title: str, suffix: str) -> None:
+    for offset in range(0, len(DATA), CHUNK):
+        send(store, offset, title)
+    assert store.path(VIDEO_ID).suffix == suffix
+    assert store.record(VIDEO_ID).title == title

@@ -1,0 +1,147 @@
+"""What is found out about films, and what is said of files that are none."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from clipseek.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.probing import probe
+from executors.video_loader.sampling import sample
+from tests import films
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "facts"),
+    [
+        ("a.mp4", "h264", {}, (2.0, 64, 48, 25.0, "h264", "mp4", 0, False)),
+        ("a.mp4", "h264_b", {"first": Fraction(7, 2), "audio": True}, (2.0, 64, 48, 25.0, "h264", "mp4", 0, True)),
+        ("a.mkv", "hevc", {}, (2.0, 64, 48, 25.0, "hevc", "matroska", 0, False)),
+        ("a.webm", "vp8", {"audio": True}, (2.0, 64, 48, 25.0, "vp8", "webm", 0, True)),
+        ("a.avi", "mpeg4_b", {}, (2.0, 64, 48, 25.0, "mpeg4", "avi", 0, False)),
+        ("a.avi", "h264_b", {}, (2.0, 64, 48, 25.0, "h264", "avi", 0, False)),
+        ("a.mov", "mjpeg", {}, (2.0, 64, 48, 25.0, "mjpeg", "mov", 0, False)),
+        ("a.ts", "h264_b", {"first": Fraction(1)}, (2.0, 64, 48, 25.0, "h264", "mpegts", 0, False)),
+        ("a.mp4", "h264", {"rotation_degrees": 90}, (2.0, 48, 64, 25.0, "h264", "mp4", 90, False)),
+        ("a.mp4", "h264", {"rotation_degrees": 180}, (2.0, 64, 48, 25.0, "h264", "mp4", 180, False)),
+        ("a.mov", "h264", {"rotation_degrees": 270}, (2.0, 48, 64, 25.0, "h264", "mov", 270, False)),
+        ("a.mp4", "h264", {"aspect": Fraction(4, 3)}, (2.0, 85, 48, 25.0, "h264", "mp4", 0, False)),
+        ("a.mp4", "h264", {"frames": 1}, (0.04, 64, 48, 25.0, "h264", "mp4", 0, False)),
+        ("a b; c'.mp4", "h264", {}, (2.0, 64, 48, 25.0, "h264", "mp4", 0, False)),
+        ("a.mp4", "h264", {"cover": True}, (2.0, 64, 48, 25.0, "h264", "mp4", 0, False)),
+        ("a.mkv", "h264", {"small_first": True}, (2.0, 64, 48, 25.0, "h264", "matroska", 0, False)),
+    ],
+)
+def test_facts(tmp_path: Path, name: str, codec: str, options: dict, facts: tuple) -> None:
+    film = films.make(tmp_path / name, codec=codec, **options)
+    info = probe(film.path)
+    assert info.duration_seconds == pytest.approx(facts[0], abs=0.0015)
+    assert info.fps == pytest.approx(facts[3], rel=0.001)
+    found = (info.width, info.height, info.codec, info.container, info.rotation_degrees, info.has_audio)
+    assert found == (facts[1], facts[2], *facts[4:])
+    assert info.size_bytes == film.path.stat().st_size
+
+
+def test_duration_of_a_long_film_is_found_at_its_end(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mkv", frames=301, fps=Fraction(30000, 1001), gop=60)
+    assert probe(film.path).duration_seconds == pytest.approx(301 * 1001 / 30000, abs=0.002)
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    times = [Fraction(0), Fraction(1, 10), Fraction(3), Fraction(31, 10), Fraction(8)]
+    film = films.make(tmp_path / "a.mp4", times=times)
+    assert probe(film.path).duration_seconds == pytest.approx(8, abs=1.7)  # the last frame's own length is not known
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
+def test_a_cut_off_film_is_as_long_as_what_is_left(tmp_path: Path, name: str) -> None:
+    film = films.make(tmp_path / "whole.mkv", frames=400)
+    if name == "a.mp4":
+        film = _faststart(films.make(tmp_path / "whole.mp4", frames=400), tmp_path / "front.mp4")
+    elif name == "a.ts":
+        film = films.make(tmp_path / "whole.ts", frames=400)
+    data = film.path.read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) * 6 // 10])
+    info = probe(tmp_path / name)
+    assert 4 < info.duration_seconds < 14
+    shape = PictureShape(16, 16)
+    frames = [(f.pts_seconds, films.read_slate(f.picture)) for f in sample(tmp_path / name, 0, 99, 25, shape)]
+    assert abs(frames[-1][0] + 0.04 - info.duration_seconds) < 0.2
+    assert all(round(seconds * 25) % films.SLATES == slate for seconds, slate in frames[:-2])
+
+
+def _faststart(film: films.Film, path: Path) -> films.Film:
+    from executors.video_loader.cutting import cut
+
+    clip = cut(film.path, 0, float(film.duration), "copy", path.with_suffix(""))
+    return films.Film(clip.path, film.times, film.duration)
+
+
+def test_an_mp4_without_its_index(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4")
+    data = film.path.read_bytes()
+    film.path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UnreadableVideo, match="looks incomplete"):
+        probe(film.path, "my film.mp4")
+
+
+def test_files_that_are_no_films(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    with pytest.raises(EmptyFile, match=r"'empty\.mp4' is empty"):
+        probe(empty)
+    with pytest.raises(MediaMissing):
+        probe(tmp_path / "none.mp4")
+    text = tmp_path / "text.mp4"
+    text.write_text("not a film\n" * 1000)
+    with pytest.raises(UnreadableVideo, match=r"'the title' is not a video that can be read \(FFmpeg: "):
+        probe(text, "the title")
+    sound = films.make_sound(tmp_path / "sound.m4a")
+    with pytest.raises(NoVideoStream, match="sound only"):
+        probe(sound)
+
+
+def test_playlists_and_still_pictures_are_refused(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.ts")
+    playlist = tmp_path / "list.mp4"
+    lists = [
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{film.path}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile {film.path}\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 5000 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    ]
+    for text in lists:
+        playlist.write_text(text)
+        with pytest.raises(UnreadableVideo):
+            probe(playlist)
+    from PIL import Image
+
+    for name in ("a.png", "a.jpg"):
+        Image.fromarray(films.slate(3)).save(tmp_path / name)
+        with pytest.raises(UnreadableVideo):
+            probe(tmp_path / name)
+
+
+def test_cover_art_alone_is_no_video(tmp_path: Path) -> None:
+    import av
+    from av.stream import Disposition
+
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w", format="mp4") as output:
+        sound = output.add_stream("aac", rate=films.AUDIO_RATE)
+        picture = films._track(output, "mjpeg", (64, 48), 1, 1)
+        picture.disposition = Disposition.attached_pic
+        output.mux(picture.encode(films._frame(films.slate(1), Fraction(0))))
+        output.mux(picture.encode(None))
+        output.mux(sound.encode(films._tone(0, Fraction(0))))
+        output.mux(sound.encode(None))
+    with pytest.raises(NoVideoStream, match="only a cover picture"):
+        probe(path)
+
+
+def test_the_name_plays_no_part(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mkv")
+    shutil.move(film.path, tmp_path / "concat:x|y.txt")
+    assert probe(tmp_path / "concat:x|y.txt").duration_seconds == pytest.approx(2, abs=0.0015)

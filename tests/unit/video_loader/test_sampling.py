@@ -1,0 +1,182 @@
+"""Frames by timestamp: which picture at which time, alone and in spans, upright and of the right shape."""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipseek.errors import InvalidRequest, InvalidTimeRange
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.sampling import sample
+from tests import films
+
+SHAPE = PictureShape(32, 24)
+NTSC = Fraction(30000, 1001)
+UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 900, 1000, 1040, 2500, 2501, 3333, 4000, 4100, 7000)]
+
+
+def taken(path: Path, start: float, end: float, rate: float) -> list[tuple[float, int]]:
+    return [(round(f.pts_seconds, 3), films.read_slate(f.picture)) for f in sample(path, start, end, rate, SHAPE)]
+
+
+def by_the_rule(film: films.Film, rate: float) -> list[tuple[float, int]]:
+    """What a sequential run must give, by brute force over all frames."""
+    first: dict[int, int] = {}
+    for index, time in enumerate(film.times):
+        first.setdefault(math.floor(time * Fraction(str(rate))), index)
+    return [(round(float(film.times[i]), 3), i % films.SLATES) for i in first.values()]
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 3, 25])
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "h264", {}),
+        ("a.mp4", "h264_b", {"first": Fraction(7, 2)}),
+        ("a.mkv", "h264_b", {}),
+        ("a.mkv", "hevc", {"first": Fraction(1, 2)}),
+        ("a.webm", "vp8", {"audio": True}),
+        ("a.webm", "vp9", {}),
+        ("a.avi", "mpeg4_b", {}),
+        ("a.avi", "h264_b", {}),
+        ("a.avi", "msmpeg4", {}),
+        ("a.mov", "mjpeg", {}),
+        ("a.ts", "h264_b", {"first": Fraction(7, 2), "audio": True}),
+        ("a.mp4", "h264_b", {"gop": 100}),
+    ],
+)
+def test_every_frame_in_its_bucket_and_spans_that_partition(
+    tmp_path: Path, name: str, codec: str, options: dict, rate: float
+) -> None:
+    film = films.make(tmp_path / name, codec=codec, frames=60, **options)
+    whole = by_the_rule(film, rate)
+    assert taken(film.path, 0, 99, rate) == whole
+    assert [frame for k in range(9) for frame in taken(film.path, k * 0.29, (k + 1) * 0.29, rate)] == whole
+    assert taken(film.path, 1.0, 1.5, rate) == [frame for frame in whole if 1.0 <= frame[0] < 1.5]
+
+
+def test_av1(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4", codec="av1", frames=30)
+    assert taken(film.path, 0.5, 99, 5) == [frame for frame in by_the_rule(film, 5) if frame[0] >= 0.5]
+
+
+@pytest.mark.parametrize("rate", [1, 29.97, 60])
+def test_29_97_frames_per_second(tmp_path: Path, rate: float) -> None:
+    film = films.make(tmp_path / "a.mp4", fps=NTSC, frames=90, codec="h264_b")
+    whole = by_the_rule(film, rate)
+    assert taken(film.path, 0, 99, rate) == whole
+    assert taken(film.path, 0, 1.5, rate) + taken(film.path, 1.5, 99, rate) == whole
+
+
+@pytest.mark.parametrize("rate", [0.3, 1, 10, 1000])
+def test_variable_frame_rate(tmp_path: Path, rate: float) -> None:
+    film = films.make(tmp_path / "a.mkv", times=UNEVEN, gop=3)
+    whole = by_the_rule(film, rate)
+    assert taken(film.path, 0, 99, rate) == whole
+    assert [frame for k in range(8) for frame in taken(film.path, k, k + 1, rate)] == whole
+
+
+def test_a_span_without_a_frame_is_empty(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mkv", times=UNEVEN)
+    assert taken(film.path, 4.5, 6.5, 1) == []
+    assert taken(film.path, 50, 60, 1) == []
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4", frames=1)
+    assert taken(film.path, 0, 30, 1) == [(0.0, 0)]
+
+
+def test_the_better_of_two_streams(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mkv", small_first=True)
+    assert taken(film.path, 0, 1, 5) == by_the_rule(film, 5)[:5]
+
+
+def test_cover_art_is_not_the_film(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4", cover=True)
+    assert taken(film.path, 0, 1, 5) == by_the_rule(film, 5)[:5]
+
+
+def test_damage_costs_frames_but_not_the_film(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.ts", frames=100, codec="h264")
+    data = bytearray(film.path.read_bytes())
+    middle = len(data) // 2 // 188 * 188
+    data[middle : middle + 188 * 4] = bytes(188 * 4)
+    film.path.write_bytes(data)
+    frames = taken(film.path, 0, 99, 25)
+    right = [frame for frame in frames if frame == (frame[0], round(frame[0] * 25) % films.SLATES)]
+    assert len(right) > 80
+    assert frames[-1] == (3.96, 99 % films.SLATES)
+
+
+@pytest.mark.parametrize("span", [(-1, 1), (1, 1), (2, 1), (math.nan, 1), (0, math.inf), (0, math.nan)])
+def test_ranges_that_are_none(tmp_path: Path, span: tuple[float, float]) -> None:
+    film = films.make(tmp_path / "a.mp4", frames=2)
+    with pytest.raises(InvalidTimeRange):
+        taken(film.path, *span, 1)
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
+def test_rates_that_are_none(tmp_path: Path, rate: float) -> None:
+    film = films.make(tmp_path / "a.mp4", frames=2)
+    with pytest.raises(InvalidRequest, match="frames per second"):
+        taken(film.path, 0, 1, rate)
+
+
+def quarters(width: int, height: int) -> np.ndarray:
+    """Four quarters: red, green above blue, white."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: height // 2, : width // 2] = (220, 20, 20)
+    picture[: height // 2, width // 2 :] = (20, 220, 20)
+    picture[height // 2 :, : width // 2] = (20, 20, 220)
+    picture[height // 2 :, width // 2 :] = (220, 220, 220)
+    return picture
+
+
+@pytest.mark.parametrize(("degrees", "corners"), [(0, "rgbw"), (90, "brwg"), (180, "wbgr"), (270, "gwrb")])
+def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: str) -> None:
+    film = films.make(tmp_path / "a.mp4", rotation_degrees=degrees, pictures=[quarters(64, 48)] * 3)
+    (frame,) = sample(film.path, 0, 1, 1, PictureShape(40, 40))
+    colours = {"r": (220, 20, 20), "g": (20, 220, 20), "b": (20, 20, 220), "w": (220, 220, 220)}
+    for (row, column), colour in zip([(10, 10), (10, 30), (30, 10), (30, 30)], corners, strict=True):
+        assert np.abs(frame.picture[row, column].astype(int) - colours[colour]).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "box"),
+    [  # box: first and last column and row of the picture within the padding
+        ({"size": (64, 48)}, (64, 64), (0, 63, 8, 55)),
+        ({"size": (48, 64)}, (64, 64), (8, 55, 0, 63)),
+        ({"size": (64, 48), "rotation_degrees": 90}, (64, 64), (8, 55, 0, 63)),
+        ({"size": (64, 64), "aspect": Fraction(2)}, (64, 64), (0, 63, 16, 47)),
+        ({"size": (64, 64), "aspect": Fraction(2), "rotation_degrees": 270}, (64, 64), (16, 47, 0, 63)),
+        ({"size": (64, 48)}, (100, 48), (18, 81, 0, 47)),
+    ],
+)
+def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple, box: tuple) -> None:
+    white = np.full((options["size"][1], options["size"][0], 3), 250, np.uint8)
+    film = films.make(tmp_path / "a.mp4", pictures=[white] * 3, **options)
+    (frame,) = sample(film.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
+    assert frame.picture.shape == (shape[1], shape[0], 3)
+    rows, columns = np.nonzero((frame.picture > 200).all(axis=2))
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == box
+    outside = np.ones(frame.picture.shape[:2], bool)
+    outside[box[2] : box[3] + 1, box[0] : box[1] + 1] = False
+    assert (frame.picture[outside] == (10, 20, 30)).all()
+
+
+def test_black_and_white_stay_so(tmp_path: Path) -> None:
+    pictures = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
+    for name, codec in (("a.mp4", "h264"), ("a.mov", "mjpeg")):
+        film = films.make(tmp_path / name, codec=codec, pictures=pictures, fps=1, frames=2)
+        black, white = sample(film.path, 0, 2, 1, SHAPE)
+        assert black.picture.max() <= 2
+        assert white.picture.min() >= 253
+
+
+def test_a_shape_that_is_none() -> None:
+    for args in ((0, 10), (10, -1), (10, 10, "crop")):
+        with pytest.raises(InvalidRequest, match="cannot be made"):
+            PictureShape(*args)
