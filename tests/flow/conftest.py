@@ -31,7 +31,8 @@ class Server:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -114,6 +115,8 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
     for server in servers:
         if server.process.poll() is None:
             server.stop(signal.SIGKILL)
+        server.reader.join()
+        server.process.stderr.close()
 
 
 @pytest.fixture(scope="module")

@@ -43,8 +43,7 @@ def assert_promises(made: ScoreCurve, found: list[Segment], options: StrategyOpt
 @every_one_of_ours
 def test_one_plateau_is_one_segment_from_half_way_to_half_way(name):
     [segment] = STRATEGIES[name](curve([0, 0, 0, 1, 1, 1, 0, 0, 0]), [], PLAIN)
-    low = 0.25 if name == "hysteresis" else 0.5  # half-way from the background up to the threshold
-    assert (segment.start_seconds, segment.end_seconds) == pytest.approx((2 + low, 6 - low))
+    assert (segment.start_seconds, segment.end_seconds) == pytest.approx((2.5, 5.5))
     assert (segment.score, segment.peak_seconds) == (1.0, 3.0)
 
 

@@ -1,0 +1,61 @@
+"""What is measured: a score curve of one video for one query, and what is true of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipseek.metrics import Moment
+from executors.faiss_indexer.segments import ScoreCurve
+
+LABELS = Path(__file__).parent / "labels"
+TUNE, REPORT = "tune", "report"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One line of a label file, see labels/README.md. `video` is None where the query is about all films."""
+
+    video: str | None
+    query: str
+    moments: tuple[Moment, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half."""
+
+    name: str
+    curve: ScoreCurve
+    shots: Sequence[tuple[float, float]]
+    moments: tuple[Moment, ...]
+    split: str
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read a file of JSON lines.
+
+    Raises:
+        ValueError: a line is not a label; the message has its number.
+    """
+    labels = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            labels.append(_label(json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} line {number} is not a label: {error!r}") from error
+    return labels
+
+
+def _label(row: dict[str, object]) -> Label:
+    video, query, moments, split = row["video"], row["query"], row["moments"], row["split"]
+    if not (video is None or isinstance(video, str)) or not isinstance(query, str) or not isinstance(moments, list):
+        raise TypeError("video must be a text or null, query a text, moments a list")
+    pairs = tuple((float(start), float(end)) for start, end in moments)
+    ends = [0.0, *(value for pair in pairs for value in pair)]
+    if ends != sorted(ends) or any(start == end for start, end in pairs):
+        raise ValueError(f"moments must be [start, end) in order of time, apart, but are {moments}")
+    if split not in (TUNE, REPORT):
+        raise ValueError(f"split must be {TUNE} or {REPORT}, but is {split!r}")
+    return Label(video, query, pairs, str(split))
