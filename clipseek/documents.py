@@ -6,14 +6,17 @@ that uses torch itself does not notice.
 """
 
 import sys
+import warnings
 
-if "torch" not in sys.modules:
+_hide_torch = "torch" not in sys.modules
+if _hide_torch:
     sys.modules["torch"] = None  # type: ignore[assignment]  # this is how Python marks a module that is not there
-    try:
-        import docarray  # noqa: F401 (for its effect)
-    finally:
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # docarray was written for an older pydantic
+        from docarray import BaseDoc, DocList
+finally:
+    if _hide_torch:
         del sys.modules["torch"]
-
-from docarray import BaseDoc, DocList
 
 __all__ = ["BaseDoc", "DocList"]

@@ -62,8 +62,11 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         when_ready: called once with what each executor says of itself; returns whether to go on serving.
 
     Raises:
-        ServerNotReady: the port is taken, an executor could not start (with its cause) or died later.
+        ServerNotReady: the port is taken.
         ModelMismatch: the store was filled by another model than the one that was loaded.
+
+    When an executor cannot start, or dies later, the process ends with exit code 1 and the cause on stderr: Jina would
+    wait for it for ever.
     """
     if not is_port_free(settings.bind, settings.port):
         raise ServerNotReady(
@@ -78,12 +81,13 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             executors = multiprocessing.active_children()
             go_on = when_ready(_checked_health(settings))
             while go_on and not stop.wait(_POLL_SECONDS):
-                for process in executors:
-                    if not process.is_alive():
-                        raise ServerNotReady(
-                            f"The executor {process.name} died (exit code {process.exitcode}), so the server stops. "
-                            f"Nothing that was acknowledged is lost: start it again, then repeat what was interrupted."
-                        )
+                dead = [process for process in executors if not process.is_alive()]
+                if dead:
+                    _stop_all(executors)
+                    _give_up(
+                        f"The executor {dead[0].name} died (exit code {dead[0].exitcode}), so the server stops. "
+                        f"Nothing that was acknowledged is lost: start it again, then repeat what was interrupted."
+                    )
 
 
 def _export(settings: Settings) -> None:
@@ -124,7 +128,7 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
         try:
             flow.start()
         except Exception as error:  # noqa: BLE001 (whatever it is, the start has failed)
-            _give_up(_cause(start_errors) or f"The Flow could not start: {error!r}")
+            _give_up(f"The server cannot start. {_cause(start_errors) or repr(error)}")
     started.set()
     try:
         yield
@@ -142,12 +146,12 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
             os._exit(0)
         cause = _cause(start_errors)
         if cause:
-            _give_up(cause)
+            _give_up(f"The server cannot start. {cause}")
         begun |= {process.name: process for process in multiprocessing.active_children()}
         dead = [process for process in begun.values() if process.exitcode is not None]
         if dead and not started.wait(_POLL_SECONDS):  # leave it the time to have written why
             codes = ", ".join(f"{process.name} (exit code {process.exitcode})" for process in dead)
-            _give_up(_cause(start_errors) or f"An executor ended while it started: {codes}.")
+            _give_up(f"The server cannot start. {_cause(start_errors) or f'An executor ended at once: {codes}.'}")
 
 
 def _cause(start_errors: Path) -> str | None:
@@ -159,8 +163,17 @@ def _cause(start_errors: Path) -> str | None:
 
 def _give_up(message: str) -> NoReturn:
     """End at once; the children see that their parent is gone and end, too."""
-    print(f"clipseek: the server cannot start. {message}", file=sys.stderr, flush=True)
+    print(f"clipseek: {message}", file=sys.stderr, flush=True)
     os._exit(1)
+
+
+def _stop_all(executors: list[multiprocessing.process.BaseProcess]) -> None:
+    """Let the executors that are left finish and close; Jina's own stop would wait for the dead one."""
+    for process in executors:
+        process.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for process in executors:
+        process.join(max(0.0, deadline - time.monotonic()))
 
 
 def _end_late() -> None:

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from jina import Executor, requests
 
 from clipseek.documents import BaseDoc, DocList
+from clipseek.errors import StoreError
 from clipseek.schema import Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.lifetime import end_with_parent, report_start_failure
@@ -39,6 +40,12 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         end_with_parent()
         try:
             self.load()
+        except OSError as error:
+            failure = StoreError(
+                f"A folder of the service cannot be used ({error}). Check CLIPSEEK_HOME and CLIPSEEK_CACHE."
+            )
+            report_start_failure(failure)
+            raise failure from error
         except Exception as error:
             report_start_failure(error)
             raise

@@ -35,10 +35,6 @@ class FaissIndexer(ChainExecutor):
                 f"The store {self.settings.home} is in use by another server. Stop that one, or give this one a store "
                 f"of its own with CLIPSEEK_HOME."
             ) from error
-        except OSError as error:
-            raise StoreError(
-                f"The store {self.settings.home} cannot be opened ({error}). Check CLIPSEEK_HOME."
-            ) from error
         self.library = Library(self.settings.home)
 
     @requests(on="/probe")

@@ -55,9 +55,9 @@ def find_segments(curve: ScoreCurve, options: SegmentOptions | None = None) -> l
 
     Every local peak of the smoothed curve that rises above the Otsu threshold (N. Otsu, "A Threshold Selection Method
     from Gray-Level Histograms", 1979) begins a segment. It reaches to both sides down to a level between the
-    background, the median of what lies below that threshold, and the peak: so a strong moment is not widened by the weaker ones beside it, as it is by
-    one threshold for all. Higher peaks go first and keep what they reached. A curve without contrast is one segment,
-    the whole video.
+    background, the median of what lies below that threshold, and the peak: so a strong moment is not widened by the
+    weaker ones beside it, as it is by one threshold for all. Higher peaks go first and keep what they reached. A curve
+    without contrast is one segment, the whole video.
 
     Returns: segments inside `[0, duration_seconds)`; none for a curve without samples. n log n in the samples.
     """

@@ -14,6 +14,7 @@ import pytest
 
 from clipseek.client import Client
 from clipseek.server import free_port
+from tests.models import write_folder
 
 ROOT = Path(__file__).parents[2]
 READY_LINE = "Ctrl-C stops it."
@@ -117,6 +118,12 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
             server.stop(signal.SIGKILL)
         server.reader.join()
         server.process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An open_clip folder with random weights, small enough to make in a moment."""
+    return write_folder(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="module")

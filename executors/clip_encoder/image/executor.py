@@ -63,9 +63,7 @@ class ClipImageEncoder(ChainExecutor):
         return answers
 
     def component(self) -> Component:
-        return Component(
-            name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings)
-        )
+        return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
 
 def _pictures(doc: VideoSpan) -> Pictures:

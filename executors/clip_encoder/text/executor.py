@@ -44,6 +44,4 @@ class ClipTextEncoder(ChainExecutor):
         return docs
 
     def component(self) -> Component:
-        return Component(
-            name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings)
-        )
+        return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

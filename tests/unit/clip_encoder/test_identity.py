@@ -4,12 +4,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from conftest import write_folder
 
 from clipseek.errors import ModelUnavailable
 from executors.clip_encoder import identity
 from executors.clip_encoder.identity import file_sha256, model_id
 from executors.clip_encoder.model_folder import read_model_folder
+from tests.models import write_folder
 
 
 def identity_of(folder, cache) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import huggingface_hub
 import open_clip
 import pytest
-from conftest import MODEL_CFG, write_folder
 
 from clipseek.errors import ModelUnavailable, UnknownModel
 from executors.clip_encoder import hub as hub_module
@@ -17,6 +16,7 @@ from executors.clip_encoder.languages import has_other_script, language_warning
 from executors.clip_encoder.model_folder import read_model_folder
 from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.store_model import read_store_model
+from tests.models import MODEL_CFG, write_folder
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 MULTILINGUAL = "timm/ViT-B-32-SigLIP2-256"

@@ -6,7 +6,6 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from conftest import CONTEXT, write_folder
 
 from clipseek.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
 from executors.clip_encoder.device import choose_device
@@ -14,6 +13,7 @@ from executors.clip_encoder.model_folder import read_model_folder
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.towers import ImageTower, TextTower
 from executors.clip_encoder.weights import load_half
+from tests.models import CONTEXT, write_folder
 
 CPU = choose_device("cpu")
 TEXTS = ["a red car", "a cat on a sofa", "雪山"]
