@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from jina import requests
 
 from clipseek.documents import DocList
 from clipseek.errors import StoreError
 from clipseek.schema import Component, Match, Query, Video, VideoSpan
-from executors.base import ChainExecutor
+from executors.base import ChainExecutor, endpoint
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.spans import missing_spans
 from executors.faiss_indexer.store import Frames, VideoRecord
@@ -37,25 +36,25 @@ class FaissIndexer(ChainExecutor):
             ) from error
         self.library = Library(self.settings.home)
 
-    @requests(on="/probe")
+    @endpoint("/probe")
     async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
             await self.in_worker(self._register, doc)
         return docs
 
-    @requests(on="/index")
+    @endpoint("/index")
     async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
         for doc in docs:
             await self.in_worker(self._store, doc)
         return docs
 
-    @requests(on="/search")
+    @endpoint("/search")
     async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
         for doc in docs:
             await asyncio.to_thread(self._search, doc)
         return docs
 
-    @requests(on="/delete")
+    @endpoint("/delete")
     async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
             await self.in_worker(self.library.delete, doc.video_id)
@@ -63,7 +62,7 @@ class FaissIndexer(ChainExecutor):
             logger.info("deleted %s", doc.video_id)
         return docs
 
-    @requests(on="/videos")
+    @endpoint("/videos")
     async def videos(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         return await asyncio.to_thread(self._list, docs[0].video_id if docs else "")
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import av
-from jina import requests
 
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Thumbnail, Upload, Video, VideoSpan
-from executors.base import ChainExecutor
+from executors.base import ChainExecutor, endpoint
 from executors.video_loader import cutting, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
@@ -42,43 +41,43 @@ class VideoLoader(ChainExecutor):
         gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
-    @requests(on="/upload")
+    @endpoint("/upload")
     async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
         for doc in docs:
             await self._in_turn("upload", self._take, doc)
         return docs
 
-    @requests(on="/probe")
+    @endpoint("/probe")
     async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
             await self.in_worker(self._fill_video, doc)
         return docs
 
-    @requests(on="/index")
+    @endpoint("/index")
     async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
         for doc in docs:
             await self.in_worker(self._fill_span, doc)
         return docs
 
-    @requests(on="/samples")
+    @endpoint("/samples")
     async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         docs.clear()
         docs.extend(await self.in_worker(self._sample_films))
         return docs
 
-    @requests(on="/clip")
+    @endpoint("/clip")
     async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
         for doc in docs:
             await self._in_turn("clip", self._fill_clip, doc)
         return docs
 
-    @requests(on="/thumbnail")
+    @endpoint("/thumbnail")
     async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
         for doc in docs:
             await self._in_turn("thumbnail", self._fill_thumbnail, doc)
         return docs
 
-    @requests(on="/delete")
+    @endpoint("/delete")
     async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
             await asyncio.to_thread(self._store.delete, doc.video_id)

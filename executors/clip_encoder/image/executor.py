@@ -5,12 +5,11 @@ import time
 from typing import Any
 
 import numpy as np
-from jina import requests
 
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest
 from clipseek.schema import Component, Video, VideoSpan
-from executors.base import ChainExecutor
+from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.preprocessing import Pictures
 from executors.clip_encoder.towers import ImageTower, Vectors
@@ -24,7 +23,7 @@ class ClipImageEncoder(ChainExecutor):
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "image", ImageTower)
 
-    @requests(on="/probe")
+    @endpoint("/probe")
     async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         """Say what pictures the model wants, and who it is."""
         wanted = self.encoder.spec.preprocessing.picture_format
@@ -34,7 +33,7 @@ class ClipImageEncoder(ChainExecutor):
             doc.picture_fit, doc.picture_fill = wanted.fit, list(wanted.fill)
         return docs
 
-    @requests(on="/index")
+    @endpoint("/index")
     async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
         """Replace each span's pictures by their embeddings.
 

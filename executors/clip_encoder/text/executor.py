@@ -4,11 +4,9 @@ import functools
 import logging
 from typing import Any
 
-from jina import requests
-
 from clipseek.documents import DocList
 from clipseek.schema import Component, Query
-from executors.base import ChainExecutor
+from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.languages import language_warning
 from executors.clip_encoder.towers import EncodedTexts, TextTower
@@ -29,7 +27,7 @@ class ClipTextEncoder(ChainExecutor):
     def _encode_one(self, text: str) -> EncodedTexts:
         return self.encoder.tower.encode([text])
 
-    @requests(on="/search")
+    @endpoint("/search")
     async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
         """Fill in each query's embedding and what is to be said about its text.
 
