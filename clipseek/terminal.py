@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clipseek.client import Progress as Step
 
 _WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
+_FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
 _STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing"}
 
 
@@ -31,7 +32,10 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in _WRAPPED_COLUMNS)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _FILE_WIDTH)
+    console.print(table)
 
 
 @contextmanager
