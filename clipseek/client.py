@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ class Client:
         Raises:
             EmptyQuery, InvalidTopK, VideoNotFound, AmbiguousVideo, ModelMismatch.
         """
-        ids = [self.video(name).video_id for name in videos]
+        ids = [self._video_id(name) for name in videos]
         answer = self._one("/search", Query(text=text, top_k=top_k, video_ids=ids))
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
@@ -193,7 +194,7 @@ class Client:
         target = Path(output)
         if not target.parent.is_dir():
             raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
-        ask = Clip(video_id=self.video(name).video_id, start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
+        ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
         first = self._one("/clip", ask, LOADER)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
@@ -211,7 +212,7 @@ class Client:
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
         """The picture on screen at a time, as a JPEG."""
-        ask = Thumbnail(video_id=self.video(name).video_id, at_seconds=at_seconds, width=width)
+        ask = Thumbnail(video_id=self._video_id(name), at_seconds=at_seconds, width=width)
         return self._one("/thumbnail", ask, LOADER).jpeg
 
     # State
@@ -221,6 +222,10 @@ class Client:
         return list(self._one("/health", Health()).components)
 
     # Below
+
+    def _video_id(self, name: str) -> str:
+        """A whole id is taken as it is: the server knows whether there is such a video."""
+        return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
 
     def _post(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
         return transport.run(self._send(endpoint, doc, executor))

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import ClipSeekError, ServerFailed, ServerNotReady, ServerUnreachable, error_from_name
 
-os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")  # read by jina on import
+# Read on import. What gRPC logs of closed connections, the errors say better.
+os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end

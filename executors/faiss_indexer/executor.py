@@ -98,8 +98,7 @@ class FaissIndexer(ChainExecutor):
             has_audio=doc.has_audio,
             frames_per_second=doc.frames_per_second,
         )
-        known = {video.video_id: video.frames_per_second for video in self.library.store.videos()}
-        if record.frames_per_second <= 0 and record.video_id not in known:
+        if record.frames_per_second <= 0 and not self.library.store.known_videos([record.video_id]):
             record = VideoRecord(**vars(record) | {"frames_per_second": self.settings.frames_per_second})
         self._describe(doc, self.library.register(record, doc.model_id))
 

@@ -75,12 +75,12 @@ class Library:
         self._cache.drop(video_id)
 
     def register(self, video: VideoRecord, model_id: str) -> VideoRecord:
-        """Put a video into the store; see `Store.register`."""
-        before = set(self.store.span_videos())
-        stored = self.store.register(video, model_id)
-        self._index.remove(sorted(before - set(self.store.span_videos())))
-        self._cache.drop(video.video_id)
-        return stored
+        """Put a video into the store; see `Store.register`. Returns: the video as stored."""
+        dropped = self.store.register(video, model_id)
+        if dropped:
+            self._index.remove(dropped)
+            self._cache.drop(video.video_id)
+        return self.store.video(video.video_id)
 
     def delete(self, video_id: str) -> None:
         """Forget a video and its frames, if there are any."""
@@ -108,8 +108,7 @@ class Library:
             candidates = [self.store.video(video_id) for video_id in dict.fromkeys(video_ids)]
         else:
             nearest = self._index.nearest_videos(vector, max(_LEAST_CANDIDATES, _CANDIDATES_PER_MATCH * top_k))
-            known = {video.video_id: video for video in self.store.videos()}
-            candidates = [known[video_id] for video_id in nearest if video_id in known]
+            candidates = self.store.known_videos(nearest)
         found, frames = [], 0
         for video in candidates:
             curve = self.curve(video, vector)

@@ -1,10 +1,11 @@
 """The store: one SQLite file that is the truth about videos, spans and frames; all else can be rebuilt from it."""
 
 import errno
+import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -111,17 +112,18 @@ class Store:
 
     # Videos
 
-    def register(self, video: VideoRecord, model_id: str) -> VideoRecord:
+    def register(self, video: VideoRecord, model_id: str) -> list[int]:
         """Put a video into the store, or bring what is known of it up to date.
 
         A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0: then its frames
         are dropped, to be indexed anew.
 
-        Returns: the video as stored.
+        Returns: the ids of the spans that were dropped.
 
         Raises:
             ModelMismatch: the store holds frames of another model.
         """
+        dropped: list[int] = []
         with self._write() as db:
             self._claim_model(db, model_id)
             known = db.execute("SELECT frames_per_second FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
@@ -129,8 +131,7 @@ class Store:
             if rate <= 0:
                 raise InvalidRequest(f"video {video.video_id} wants frames_per_second above 0, but it is {rate}")
             if known and known[0] != rate:
-                db.execute("DELETE FROM spans WHERE video_id = ?", (video.video_id,))
-                _bump_revision(db)
+                dropped = _delete_spans(db, "video_id = ?", (video.video_id,))
             values = asdict(video) | {"frames_per_second": rate, "added_at": time.time()}
             names = ", ".join(values)
             updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", "added_at"))
@@ -139,7 +140,7 @@ class Store:
                 f"ON CONFLICT (video_id) DO UPDATE SET {updates}",
                 values,
             )
-        return self.video(video.video_id)
+        return dropped
 
     def video(self, video_id: str) -> VideoRecord:
         """Raises VideoNotFound."""
@@ -147,6 +148,16 @@ class Store:
         if row is None:
             raise VideoNotFound(f"There is no video '{video_id}'. `clipseek videos` lists those there are.")
         return _video(row)
+
+    def known_videos(self, video_ids: Iterable[str]) -> list[VideoRecord]:
+        """The videos with these ids, in their order; ids of none are left out."""
+        wanted = list(video_ids)
+        rows = self._read().execute(
+            f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(wanted),),
+        )
+        found = {video.video_id: video for video in map(_video, rows)}
+        return [found[video_id] for video_id in wanted if video_id in found]
 
     def videos(self) -> list[VideoRecord]:
         """All videos, in the order they were added."""
@@ -157,9 +168,8 @@ class Store:
     def delete(self, video_id: str) -> list[int]:
         """Forget a video and its frames, if there are any. Returns: the ids of the spans that went with it."""
         with self._write() as db:
-            gone = [row[0] for row in db.execute("SELECT span_id FROM spans WHERE video_id = ?", (video_id,))]
+            gone = _delete_spans(db, "video_id = ?", (video_id,))
             db.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
-            _bump_revision(db)
         return gone
 
     # Spans and frames
@@ -180,11 +190,9 @@ class Store:
             if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
                 raise VideoNotFound(f"There is no video '{video_id}': it was deleted, or never sent to /probe.")
             self._claim_model(db, model_id)
-            overlap = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
-            replaced = [
-                row[0] for row in db.execute(f"SELECT span_id FROM spans WHERE {overlap}", (video_id, end, start))
-            ]
-            db.execute(f"DELETE FROM spans WHERE {overlap}", (video_id, end, start))
+            replaced = _delete_spans(
+                db, "video_id = ? AND start_seconds < ? AND end_seconds > ?", (video_id, end, start)
+            )
             vectors = np.ascontiguousarray(frames.vectors, dtype=np.float16)
             cursor = db.execute(
                 "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors) "
@@ -348,6 +356,13 @@ def _frames(count: int, pts: bytes, vectors: bytes) -> Frames:
 
 def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _delete_spans(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[int]:
+    gone = [row[0] for row in db.execute(f"DELETE FROM spans WHERE {condition} RETURNING span_id", values)]
+    if gone:
+        _bump_revision(db)
+    return gone
 
 
 def _bump_revision(db: sqlite3.Connection) -> None:

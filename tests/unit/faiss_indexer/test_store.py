@@ -90,9 +90,10 @@ def test_everything_is_there_after_reopening(tmp_path):
 def test_registering_again_keeps_the_frames_but_another_rate_drops_them(store):
     store.register(video(), MODEL)
     store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    assert store.register(video(title="new title", frames_per_second=0.0), MODEL).title == "new title"
+    assert store.register(video(title="new title", frames_per_second=0.0), MODEL) == []
+    assert store.video("a" * 64).title == "new title"
     assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (1.0, 4)
-    store.register(video(frames_per_second=2.0), MODEL)
+    assert store.register(video(frames_per_second=2.0), MODEL) == [1]
     assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (2.0, 0)
 
 
@@ -104,6 +105,7 @@ def test_delete_takes_the_frames_along_and_may_be_repeated(store):
     assert store.delete("a" * 64) == [span]
     assert store.delete("a" * 64) == []
     assert [v.video_id for v in store.videos()] == ["b" * 64]
+    assert [v.video_id for v in store.known_videos(["a" * 64, "b" * 64])] == ["b" * 64]
     assert store.frame_count() == 2
 
 
