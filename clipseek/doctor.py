@@ -14,7 +14,7 @@ from clipseek.errors import ClipSeekError, ServerUnreachable
 from clipseek.settings import Settings
 from clipseek.terminal import size
 
-_PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python")
+_PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
 _LEAST_FREE_BYTES = 2_000_000_000
 
 

@@ -8,9 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
+import numpy.typing as npt
 from av.video.frame import VideoFrame
-from PIL import Image, ImageOps
 
 from clipseek.errors import SamplesUnavailable
 
@@ -115,7 +116,18 @@ def _encode(photographs: list[Path], film: Path) -> None:
 
 def _frames(photographs: list[Path]) -> Iterator[VideoFrame]:
     for path in photographs:
-        with Image.open(path) as image:
-            picture = np.asarray(ImageOps.fit(image.convert("RGB"), SIZE, Image.Resampling.BICUBIC))
+        read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if read is None:
+            raise SamplesUnavailable(f"The photograph {path} cannot be read. Install its package anew.")
+        picture = _fitted(np.asarray(read, np.uint8))
         for _ in range(FPS * SECONDS_PER_PHOTOGRAPH):
             yield VideoFrame.from_ndarray(picture, format="rgb24")
+
+
+def _fitted(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture [H, W, 3] scaled until it covers SIZE, and cropped to it around its middle."""
+    scale = max(SIZE[0] / picture.shape[1], SIZE[1] / picture.shape[0])
+    wide, high = max(SIZE[0], round(picture.shape[1] * scale)), max(SIZE[1], round(picture.shape[0] * scale))
+    scaled = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left, top = (wide - SIZE[0]) // 2, (high - SIZE[1]) // 2
+    return np.ascontiguousarray(scaled[top : top + SIZE[1], left : left + SIZE[0]], np.uint8)

@@ -1,12 +1,11 @@
 """One picture of a film as JPEG."""
 
-import io
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image
+import cv2
 
 from clipseek.errors import InvalidTimeRange
 from executors.video_loader.cutting import END_TOLERANCE_SECONDS
@@ -37,9 +36,8 @@ def thumbnail(path: Path, at_seconds: float, width: int, title: str = "") -> Jpe
         full_width, full_height = screen.size(timed.frame)
         width = min(max(width, MIN_WIDTH), MAX_WIDTH)
         picture = screen.scale(timed.frame, width, max(1, round(width * full_height / full_width)))
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=JPEG_QUALITY)
-    return JpegPicture(float(timed.time), file.getvalue())
+    _, jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])  # OpenCV wants BGR
+    return JpegPicture(float(timed.time), jpeg.tobytes())
 
 
 def _on_screen(source: MediaSource, at_seconds: float) -> TimedFrame:
