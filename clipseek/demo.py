@@ -31,7 +31,7 @@ class KnownAnswer:
 KNOWN_ANSWERS = (
     KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
     KnownAnswer("a rocket on its launch pad", "photographs.mp4", 12.0, 16.0),
-    KnownAnswer("a yellow taxi", "bikes.mp4", 1.2, 5.5),
+    KnownAnswer("a big rabbit in a meadow", "bigbuckbunny.mp4", 0.0, 5.28),
 )
 
 
@@ -56,7 +56,7 @@ def run_demo(
         if not stop:
             prefix = "" if settings.port == Settings(settings.home, settings.cache).port else f"CLIPSEEK_HOST={host} "
             say("\nThe service goes on. In another terminal:", style="bold")
-            say(f'  {prefix}{_command()} search "a yellow taxi"')
+            say(f'  {prefix}{_command()} search "a temple"')
             say(f"  {prefix}{_command()} index YOUR_FILM.mp4")
             say("Ctrl-C stops it.", style="dim")
         return not stop
