@@ -14,6 +14,7 @@ import click
 
 from clipseek import __version__
 from clipseek.errors import ClipSeekError, NoVideosFound
+from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.settings import VARIABLES, Settings
 from clipseek.terminal import (
     duration,
@@ -231,6 +232,55 @@ def delete(client: "Client", video: str) -> None:
     """
     gone = client.delete(video)
     say(f"Deleted {gone.title} ({gone.video_id[:12]}).")
+
+
+@main.command(name="eval")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("auto", *FORMATS)),
+    default="auto",
+    show_default=True,
+    help="What FILE is written in; auto recognises it.",
+)
+@click.option(
+    "--top-k",
+    "-k",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How many matches to ask for. Only mAP looks beyond the first.",
+)
+@_json_option
+@_with_client
+def evaluate(client: "Client", file: Path, form: str, top_k: int, as_json: bool) -> None:
+    """Measure how well the service finds moments that are known: of your own films, or of a published data set.
+
+    Each query of FILE is searched for in its own video, and what is found is compared with the true moments. The
+    videos must be in the library; queries about others are named and left out. Intervals are 95 % bootstrap intervals:
+    with few queries they are wide, and smaller differences are luck.
+
+    \b
+    FILE is one of
+      clipseek      one line a query; no moments: nothing should match; null: in no video
+                    {"video": "holiday.mp4", "query": "a dog in a lake", "moments": [[12.0, 17.5]]}
+                    {"video": null, "query": "a submarine", "moments": []}
+      qvhighlights  highlight_train_release.jsonl, highlight_val_release.jsonl
+      didemo        train_data.json, val_data.json, test_data.json
+      charades-sta  charades_sta_train.txt, charades_sta_test.txt
+    """
+    from clipseek.client import Progress
+    from clipseek.eval_command import evaluation_data, run_eval, show_evaluation, show_left_out
+
+    queries = read_ground_truth(file, None if form == "auto" else form)
+    with progress_bar(file.name) as bar:
+        made = run_eval(client, queries, top_k, lambda done, total: bar(Progress("search", done, total)))
+    if as_json:
+        show_left_out(made)
+        _print_json({"file": str(file), "top_k": top_k} | evaluation_data(made))
+    else:
+        show_evaluation(made)
 
 
 def _server_options(command: F) -> F:

@@ -35,7 +35,7 @@ _LEAST_PREFIX = 4  # characters of an id that may stand for the whole of it
 class Progress:
     """How far an ingest is: `done` of `total` in the unit of the stage."""
 
-    stage: str  # "hash" and "upload" count bytes, "index" seconds of video
+    stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries
     done: float
     total: float
 

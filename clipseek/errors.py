@@ -6,6 +6,7 @@
     │   ├── InvalidTopK
     │   ├── InvalidTimeRange      end before start, or outside the video
     │   ├── InvalidSetting
+    │   ├── InvalidGroundTruth    a file of queries and true moments that cannot be read
     │   └── AmbiguousVideo        a title or id prefix that fits several videos
     ├── NotFound
     │   ├── FileMissing
@@ -59,6 +60,10 @@ class InvalidTimeRange(InvalidRequest):
 
 
 class InvalidSetting(InvalidRequest):
+    pass
+
+
+class InvalidGroundTruth(InvalidRequest):
     pass
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
 _FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
-_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing"}
+_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching"}
 
 
 def say(message: str, style: str = "") -> None:

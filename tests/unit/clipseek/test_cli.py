@@ -10,7 +10,7 @@ from clipseek.errors import NoVideosFound
 from clipseek.server import free_port
 from clipseek.terminal import duration, size, timestamp
 
-COMMANDS = ("serve", "demo", "index", "search", "clip", "videos", "delete", "doctor")
+COMMANDS = ("serve", "demo", "index", "search", "clip", "videos", "delete", "doctor", "eval")
 
 
 def run(*arguments: str):

@@ -1,0 +1,146 @@
+"""`clipseek eval`: a running service measured by a file of queries, and how the result is shown."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from clipseek.client import Client, choose_video
+from clipseek.errors import AmbiguousVideo, VideoNotFound
+from clipseek.evaluation import Evaluation, KnownVideo, LeftOut, OnProgress, evaluate_service
+from clipseek.ground_truth import TrueQuery
+from clipseek.metrics import FALSE_ALARMS, Moment
+from clipseek.schema import Video
+from clipseek.terminal import say, show_table
+
+_MOST_REASONS = 10  # that are told one by one
+_EXPLAINED = {
+    "R1@.3": "the best match overlaps a true moment with IoU .3 or more",
+    "R1@.5": "... .5 or more",
+    "R1@.7": "... .7 or more",
+    "mAP": "average precision of all matches, mean over IoU .5 to .95",
+    "mAP@.5": "average precision of all matches at IoU .5",
+    "mIoU": "IoU of the best match",
+    FALSE_ALARMS: "something was found for a query that nothing is true of: lower is better",
+}
+
+
+class ClientService:
+    """A ClipSeek server as a service that is measured. The library is read once; it should not change meanwhile."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._videos = client.videos()
+        self.warnings: dict[str, None] = {}  # of the searches, each once, in order
+
+    def video(self, name: str) -> KnownVideo:
+        """As `choose_video`, and for data sets' names also a video whose title has another suffix or none."""
+        try:
+            found = choose_video(self._videos, name)
+        except VideoNotFound:
+            found = choose_by_stem(self._videos, name)
+        return KnownVideo(found.video_id, found.duration_seconds, found.status == "ready")
+
+    def search(self, query: str, video_id: str | None, top_k: int) -> list[Moment]:
+        answer = self._client.search(query, top_k=top_k, videos=[video_id] if video_id else [])
+        self.warnings |= dict.fromkeys(answer.warnings)
+        return [(match.start_seconds, match.end_seconds) for match in answer.matches]
+
+
+def choose_by_stem(videos: Iterable[Video], name: str) -> Video:
+    """The one video whose title is `name` when suffixes such as `.mp4` are left off.
+
+    Raises:
+        VideoNotFound, AmbiguousVideo.
+    """
+    found = [video for video in videos if video.title and {_stem(video.title), video.title} & {_stem(name), name}]
+    if not found:
+        raise VideoNotFound(f"There is no video '{name}'. `clipseek videos` lists those there are.")
+    if len(found) > 1:
+        several = ", ".join(f"{video.video_id[:12]} ({video.title})" for video in found[:5])
+        raise AmbiguousVideo(f"'{name}' means {len(found)} videos: {several}. Write the whole title or an id.")
+    return found[0]
+
+
+def _stem(title: str) -> str:
+    suffix = Path(title).suffix
+    # Data sets name videos by times, too ("NUsG9BgSes0_210.0_360.0"): that is no suffix.
+    return title if suffix[1:].isdigit() else title.removesuffix(suffix)
+
+
+def run_eval(client: Client, queries: Sequence[TrueQuery], top_k: int, progress: OnProgress) -> Evaluation:
+    """Measure the server that the client talks to; tells on stderr what its searches warned of.
+
+    Raises:
+        VideoNotFound: none of the queries could be asked.
+        ClipSeekError: what a search raises.
+    """
+    service = ClientService(client)
+    made = evaluate_service(service, queries, top_k, progress)
+    for warning in service.warnings:
+        say(f"note: {warning}", style="yellow")
+    if not made.asked:
+        reasons = list(reasons_of(made.left_out))
+        raise VideoNotFound(
+            f"None of the {len(queries)} queries could be asked: {'; '.join(reasons[:_MOST_REASONS])}"
+            f"{' ...' if len(reasons) > _MOST_REASONS else ''}. Index the videos first: clipseek index FILE..."
+        )
+    return made
+
+
+def reasons_of(left_out: Sequence[LeftOut]) -> dict[str, list[int]]:
+    """Why queries were left out, each reason once, with their lines."""
+    reasons: dict[str, list[int]] = {}
+    for each in left_out:
+        reasons.setdefault(each.why, []).append(each.query.line)
+    return reasons
+
+
+def show_evaluation(made: Evaluation) -> None:
+    """The table on stdout; on stderr what was left out."""
+    show_table(
+        ("Measure", ">%", ">95 % interval", ">Queries", "Description"),
+        [
+            (
+                name,
+                f"{100 * each.interval.mean:.1f}",
+                f"{100 * each.interval.low:.1f} - {100 * each.interval.high:.1f}",
+                str(each.queries),
+                _EXPLAINED[name],
+            )
+            for name, each in made.measures.items()
+        ],
+    )
+    show_left_out(made)
+
+
+def show_left_out(made: Evaluation) -> None:
+    """Tell on stderr which queries were not asked, and why."""
+    if not made.left_out:
+        return
+    say(f"{len(made.left_out)} of {made.asked + len(made.left_out)} queries were left out:", style="yellow")
+    reasons = reasons_of(made.left_out)
+    for why, lines in list(reasons.items())[:_MOST_REASONS]:
+        few = f"line {lines[0]}" if len(lines) == 1 else f"{len(lines)} queries, the first on line {lines[0]}"
+        say(f"  {why} ({few})", style="yellow")
+    if len(reasons) > _MOST_REASONS:
+        say(f"  and {len(reasons) - _MOST_REASONS} reasons more: --json lists all", style="yellow")
+
+
+def evaluation_data(made: Evaluation) -> dict[str, Any]:
+    """The result for scripts; shares in [0, 1]."""
+    return {
+        "asked": made.asked,
+        "measures": {
+            name: {
+                "mean": each.interval.mean,
+                "low": each.interval.low,
+                "high": each.interval.high,
+                "queries": each.queries,
+            }
+            for name, each in made.measures.items()
+        },
+        "left_out": [
+            {"line": each.query.line, "video": each.query.video, "query": each.query.query, "why": each.why}
+            for each in made.left_out
+        ],
+    }
