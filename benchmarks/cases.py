@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipseek.metrics import Moment
-from executors.faiss_indexer.segments import ScoreCurve
+from executors.faiss_indexer.segments import Floats, ScoreCurve
 
 LABELS = Path(__file__).parent / "labels"
 TUNE, REPORT = "tune", "report"
@@ -24,13 +24,19 @@ class Label:
 
 @dataclass(frozen=True)
 class Case:
-    """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half."""
+    """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half.
+
+    `unknown` float64 [N] is what the frames score for the word "unknown", `logit_scale` what multiplies cosines before
+    a softmax: VCED's rule reads these two.
+    """
 
     name: str
     curve: ScoreCurve
     shots: Sequence[tuple[float, float]]
     moments: tuple[Moment, ...]
     split: str
+    unknown: Floats
+    logit_scale: float
 
 
 def read_labels(path: Path) -> list[Label]:

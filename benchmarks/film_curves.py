@@ -96,16 +96,30 @@ class FilmVectors:
         return Film(np.array(times), np.concatenate(vectors), cuts, duration)
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """What VCED sets against every description: the vector [D] of the word "unknown", and the softmax's logit scale."""
+
+    vector: Vectors
+    logit_scale: float
+
+
 def film_cases(
-    films: FilmVectors, folder: Path, labels: Sequence[Label], queries: Vectors, frames_per_second: float
+    films: FilmVectors,
+    folder: Path,
+    labels: Sequence[Label],
+    queries: Vectors,
+    unknown: Unknown,
+    frames_per_second: float,
 ) -> Iterator[Case]:
     """A case for each label [N] and its query vector [N, D]; for one without a video a case for each film there is."""
     paths = sorted(path for path in folder.iterdir() if path.suffix in {".mp4", ".webm"})
     for label, query in zip(labels, queries, strict=True):
         for path in [folder / label.video] if label.video else paths:
             film = films.film(path)
+            curve, against = (film.curve(vector, frames_per_second) for vector in (query, unknown.vector))
             name = f"{path.name}: {label.query}"
-            yield Case(name, film.curve(query, frames_per_second), film.shots, label.moments, label.split)
+            yield Case(name, curve, film.shots, label.moments, label.split, against.scores, unknown.logit_scale)
 
 
 def _cuts_and_duration(path: Path) -> tuple[tuple[float, ...], float]:

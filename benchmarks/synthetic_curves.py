@@ -10,9 +10,9 @@ median 6 s and sigma 0.8, at most 40 s, at any time.
 Curves. The video is cut into shots with exponential lengths, mean 6 s; 70 % of the moments' edges are cuts. A frame's
 score is base + contrast * (presence + look + drift + noise). Presence is 1 in a moment; in three shots of ten outside
 one it is what a resembling shot gets, uniform in 0 to .7. Look is normal for each shot (sigma .18), drift a slow sine
-(amplitude up to .25), noise an AR(1) process (.6, sigma uniform in .15 to .5 for each curve). A sample of
-`qvhighlights` is the mean of its clip. Base and contrast are log-normal round .05 and .2, as the starter's cosines
-are. CLIP's stand on a higher base: no matter but for the baselines, which it costs points.
+(amplitude up to .25), noise an AR(1) process (.6). A sample of `qvhighlights` is the mean of its clip. Base, contrast
+(log-normal, sigma .3) and the range of the noise are those of `units.py`. The same case in other units has the same
+moments, shots, looks and drift.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import REPORT, TUNE, Case
+from benchmarks.units import Units
 from clipseek.metrics import Moment
 from executors.faiss_indexer.segments import ScoreCurve
 
@@ -49,15 +50,15 @@ QVHIGHLIGHTS = Family("qvhighlights", (150, 150), 2.0, True, (0.58, 0.22, 0.10, 
 SHORT = Family("short", (20, 120), 1.0, False, (0.6, 0.25, 0.15), 6.0, 0.8, 40.0, _FINE_SECONDS)
 
 
-def synthetic_cases(family: Family, count: int, seed: int = 0) -> Iterator[Case]:
+def synthetic_cases(family: Family, units: Units, count: int, seed: int = 0) -> Iterator[Case]:
     """Draw cases; even ones are for tuning, odd ones for the report."""
     generator = np.random.default_rng(seed)
     for number in range(count):
         split = (TUNE, REPORT)[number % 2]
-        yield _case(family, f"{family.name} {number}", split, generator)
+        yield _case(family, units, f"{family.name} {number}", split, generator)
 
 
-def _case(family: Family, name: str, split: str, generator: np.random.Generator) -> Case:
+def _case(family: Family, units: Units, name: str, split: str, generator: np.random.Generator) -> Case:
     duration = float(np.round(generator.uniform(*family.durations)))
     moments = _moments(family, duration, generator)
     cuts = _cuts(duration, moments, generator)
@@ -65,10 +66,11 @@ def _case(family: Family, name: str, split: str, generator: np.random.Generator)
     grid = np.arange(_FINE_SECONDS / 2, duration, _FINE_SECONDS)
     presence = _presence(grid, moments, cuts, generator)
     samples, pts = _sampled(presence, family)
-    contrast = 0.2 * generator.lognormal(0, 0.3)
-    base = 0.05 * generator.lognormal(0, 0.15)
-    scores = base + contrast * (samples + _drift(pts, duration, generator) + _noise(len(pts), generator))
-    return Case(name, ScoreCurve(pts, scores, duration), shots, tuple(moments), split)
+    contrast = units.contrast * generator.lognormal(0, 0.3)
+    base = units.base * generator.lognormal(0, units.base_spread)
+    scores = base + contrast * (samples + _drift(pts, duration, generator) + _noise(len(pts), units, generator))
+    curve, unknown = ScoreCurve(pts, scores, duration), np.full(len(pts), units.unknown)
+    return Case(name, curve, shots, tuple(moments), split, unknown, units.logit_scale)
 
 
 def _sampled(presence: Floats, family: Family) -> tuple[Floats, Floats]:
@@ -126,8 +128,8 @@ def _drift(pts: Floats, duration: float, generator: np.random.Generator) -> Floa
     return drift
 
 
-def _noise(count: int, generator: np.random.Generator) -> Floats:
-    sigma, memory = generator.uniform(0.15, 0.5), 0.6
+def _noise(count: int, units: Units, generator: np.random.Generator) -> Floats:
+    sigma, memory = generator.uniform(*units.noise), 0.6
     steps = generator.normal(0, sigma * np.sqrt(1 - memory**2), count)
     noise = np.empty(count, dtype=np.float64)
     last = float(generator.normal(0, sigma))

@@ -16,7 +16,7 @@ _LEAST_GAIN = 5e-4  # less is luck: 42 queries cannot tell
 _SMOOTHING: dict[str, Sequence[Any]] = {"smoothing_seconds": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)}
 _RANKING: dict[str, Sequence[Any]] = {"score": ("peak", "mean"), "snap_seconds": (0.0, 1.0)}
 _SHOTS: dict[str, Sequence[Any]] = {"shot_share": (0.0, 0.3, 0.5, 0.7), "smooth_over_cuts": (True, False)}
-_FLAT: dict[str, Sequence[Any]] = {"least_contrast": (0.0, 0.05, 0.08, 0.1)}
+_FLAT: dict[str, Sequence[Any]] = {"least_contrast": (0.0, 0.02, 0.03, 0.05, 0.08, 0.1)}
 _SHORT: dict[str, Sequence[Any]] = {"minimum_seconds": (0.0, 1.5)}
 _WINDOWS: dict[str, Sequence[Any]] = {
     "surroundings": (0.5, 1.0, 2.0, np.inf),
@@ -46,9 +46,9 @@ GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
     | _SHOTS,
     "contrast": _WINDOWS | _RANKING | _FLAT | _SHOTS,
     "watershed": _WINDOWS | _RANKING | _FLAT | _SHOTS,
-    "peak-walk": {"level_share": (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)},
+    "peak-walk": {"level_share": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)},
     "gap-merge": {
-        "level_share": (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96),
+        "level_share": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96),
         "merge_gap_seconds": (0.0, 1.0, 2.0, 4.0, 6.0),
         "padding_seconds": (0.0, 0.5, 1.0, 2.0),
     },

@@ -134,8 +134,9 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
 )
 
 # Chosen on the tuning halves with the starter model: contrast, watershed and the two baselines by
-# `python -m benchmarks.quality --tune`, the others from a coarser grid. `least_contrast` is in the unit of that model's
-# cosines: another model needs its own.
+# `python -m benchmarks.quality --tune --units starter`; peaks, otsu and hysteresis from a coarser grid than its own;
+# two-level's are left from an older tuning, before the flat curves of `least_contrast` were told apart.
+# `least_contrast` is in the unit of that model's cosines: another model needs its own.
 TUNED: Mapping[str, StrategyOptions] = MappingProxyType(
     {
         "peaks": StrategyOptions(

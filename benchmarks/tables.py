@@ -1,0 +1,70 @@
+"""The tables of `benchmarks/quality.py`: rules x measures, and what one rule gains over others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.cases import Case
+from benchmarks.scoring import answers
+from clipseek.metrics import MEASURES, Floats, bootstrap, evaluate
+from executors.faiss_indexer.strategy_options import StrategyOptions
+
+Options = Mapping[str, StrategyOptions]
+PLAIN = StrategyOptions()  # for rules that read no options
+_WITH_INTERVAL = ("R1@.5", "mAP")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """By how many points of R1@.5 a rule is to beat another one; its mAP is to be higher, too."""
+
+    rule: str
+    points: float
+
+
+GOALS = (Goal("vced-rule", 15.0), Goal("gap-merge", 5.0))
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the rules reach on one set of cases: by rule and measure the value of each query, float64 [N]."""
+
+    title: str
+    queries: int
+    values: Mapping[str, Mapping[str, Floats]]
+
+    @classmethod
+    def of(cls, title: str, names: Sequence[str], options: Options, cases: Sequence[Case]) -> "Results":
+        values = {name: evaluate(answers(name, options.get(name, PLAIN), cases)) for name in names}
+        return cls(title, len(cases), values)
+
+    def show(self) -> None:
+        """Print rules x measures."""
+        print(f"\n{self.title}, {self.queries} queries; in brackets the 95 % bootstrap interval")
+        print(f"{'rule':12}" + "".join(f"{name:>{20 if name in _WITH_INTERVAL else 8}}" for name in MEASURES))
+        for name, values in self.values.items():
+            cells = []
+            for measure in MEASURES:
+                made = bootstrap(values[measure])
+                interval = f" [{100 * made.low:.1f} {100 * made.high:.1f}]" if measure in _WITH_INTERVAL else ""
+                cells.append(f"{100 * made.mean:.1f}{interval}".rjust(20 if interval else 8))
+            print(f"{name:12}" + "".join(cells), flush=True)
+
+
+def show_gains(rule: str, results: Sequence[Results]) -> None:
+    """Print what a rule gains over those of GOALS on each set, in points, query by query, and whether it suffices."""
+    goals = [goal for goal in GOALS if all({rule, goal.rule} <= set(each.values) for each in results)]
+    if not goals or rule in {goal.rule for goal in GOALS}:
+        return
+    print(f"\nwhat `{rule}` gains, in points; in brackets the 95 % bootstrap interval of the difference")
+    heads = [f"{'over ' + goal.rule + ': R1@.5':>32}{'mAP':>22}{f'>= {goal.points:g}?':>8}" for goal in goals]
+    print(f"{'':44}" + "".join(heads))
+    for each in results:
+        cells = [_gain(each.values[rule], each.values[goal.rule], goal) for goal in goals]
+        print(f"{each.title:44}" + "".join(cells), flush=True)
+
+
+def _gain(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], goal: Goal) -> str:
+    recall, precision = (bootstrap(100 * (ours[measure] - theirs[measure])) for measure in _WITH_INTERVAL)
+    reached = "yes" if recall.mean >= goal.points and precision.mean > 0 else "no"
+    shown = [f"{made.mean:+.1f} [{made.low:+.1f} {made.high:+.1f}]" for made in (recall, precision)]
+    return f"{shown[0]:>32}{shown[1]:>22}{reached:>8}"
