@@ -14,13 +14,13 @@ from clipseek.terminal import say, show_table
 
 _MOST_REASONS = 10  # that are told one by one
 _EXPLAINED = {
-    "R1@.3": "the best match overlaps a true moment with IoU .3 or more",
-    "R1@.5": "... .5 or more",
-    "R1@.7": "... .7 or more",
-    "mAP": "average precision of all matches, mean over IoU .5 to .95",
-    "mAP@.5": "average precision of all matches at IoU .5",
+    "R1@.3": "best match has IoU .3 or more",
+    "R1@.5": "best match has IoU .5 or more",
+    "R1@.7": "best match has IoU .7 or more",
+    "mAP": "average precision, IoU .5 to .95",
+    "mAP@.5": "average precision, IoU .5",
     "mIoU": "IoU of the best match",
-    FALSE_ALARMS: "something was found for a query that nothing is true of: lower is better",
+    FALSE_ALARMS: "found where nothing is (lower: better)",
 }
 
 

@@ -166,7 +166,7 @@ TUNED: Mapping[str, StrategyOptions] = MappingProxyType(
         "watershed": StrategyOptions(
             smoothing_seconds=1.0, smooth_over_cuts=False, snap_seconds=1.0, least_contrast=0.1, length_power=0.25
         ),
-        "peak-walk": StrategyOptions(level_share=0.5),
-        "gap-merge": StrategyOptions(level_share=0.5, merge_gap_seconds=2.0),
+        "peak-walk": StrategyOptions(level_share=0.4),
+        "gap-merge": StrategyOptions(level_share=0.4),
     }
 )
