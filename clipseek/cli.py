@@ -194,10 +194,19 @@ def clip(client: "Client", video: str, start: float, end: float, output: Path, c
 
 
 @main.command()
+@click.option(
+    "--shots",
+    metavar="VIDEO_ID",
+    help="List the shots of this film instead (id, start of an id, or title): where it was cut, for editing and to see "
+    "what the edges of matches snap to.",
+)
 @_json_option
 @_with_client
-def videos(client: "Client", as_json: bool) -> None:
-    """List the films of the library."""
+def videos(client: "Client", shots: str | None, as_json: bool) -> None:
+    """List the films of the library, or the shots of one."""
+    if shots is not None:
+        _show_shots(client.shots(shots), as_json)
+        return
     known = client.videos()
     if as_json:
         _print_json([_video(video) for video in known])
@@ -398,6 +407,17 @@ def show_matches(answer: "Query") -> None:
             for place, match in enumerate(answer.matches, 1)
         ],
     )
+
+
+def _show_shots(shots: list[tuple[float, float]], as_json: bool) -> None:
+    if as_json:
+        _print_json([{"start_seconds": start, "end_seconds": end} for start, end in shots])
+        return
+    rows = [
+        (str(place), f"{timestamp(start)} - {timestamp(end)}", f"{start:.3f}", f"{end:.3f}", duration(end - start))
+        for place, (start, end) in enumerate(shots, 1)
+    ]
+    show_table((">#", "Shot", ">Start s", ">End s", ">Length"), rows)
 
 
 def _films(path: Path) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -169,6 +170,17 @@ class Client:
             VideoNotFound, AmbiguousVideo.
         """
         return choose_video(self.videos(), name)
+
+    def shots(self, name: str) -> list[tuple[float, float]]:
+        """The `[start, end)` in seconds of every shot of a video (id, unique prefix or title), in order of time.
+
+        A video that an earlier ClipSeek indexed is one shot, until it is deleted and indexed again.
+
+        Raises:
+            VideoNotFound, AmbiguousVideo.
+        """
+        video = self._one("/videos", Video(video_id=self.video(name).video_id), INDEXER)
+        return list(pairwise([*video.shot_start_seconds, video.duration_seconds]))
 
     def delete(self, name: str) -> Video:
         """Delete a video (id, unique prefix or title): its file, its frames and all that is known of it."""

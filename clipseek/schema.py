@@ -59,6 +59,7 @@ class Video(BaseDoc):
     picture_height: int = 0
     picture_fit: str = ""  # "squash" or "pad"
     picture_fill: list[int] = []  # colour of the padding, RGB
+    shot_start_seconds: list[float] = []  # where each shot begins; `/videos` with a `video_id` answers it
 
 
 class VideoSpan(BaseDoc):
@@ -76,6 +77,7 @@ class VideoSpan(BaseDoc):
     pictures: bytes = b""  # uint8 [frames, picture_height, picture_width, 3], RGB
     # filled by the loader
     pts_seconds: list[float] = []
+    cut_seconds: list[float] = []  # times of the frames in `[start_seconds, end_seconds)` that begin a new shot
     # filled by the image encoder, emptied by the indexer
     embeddings: bytes = b""  # float16 [frames, dimensions], unit rows
     dimensions: int = 0

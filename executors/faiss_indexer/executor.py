@@ -105,9 +105,10 @@ class FaissIndexer(ChainExecutor):
     def _store(self, doc: VideoSpan) -> None:
         started = time.monotonic()
         vectors = np.frombuffer(doc.embeddings, np.float16).reshape(len(doc.pts_seconds), -1 if doc.pts_seconds else 0)
-        frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors)
+        cuts = np.array(doc.cut_seconds, dtype=np.float64)
+        frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts)
         self.library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
-        doc.embeddings, doc.pts_seconds = b"", []
+        doc.embeddings, doc.pts_seconds, doc.cut_seconds = b"", [], []
         doc.stored, doc.frames = True, len(vectors)
         seconds = time.monotonic() - started
         span = f"[{doc.start_seconds:.1f}, {doc.end_seconds:.1f})"
@@ -133,6 +134,8 @@ class FaissIndexer(ChainExecutor):
         for record in [store.video(video_id)] if video_id else store.videos():
             doc = Video()
             self._describe(doc, record)
+            if video_id:
+                doc.shot_start_seconds = [start for start, _ in store.shots(video_id)]
             docs.append(doc)
         return docs
 

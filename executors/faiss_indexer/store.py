@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
@@ -32,9 +32,15 @@ CREATE TABLE spans (
     start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
     pts_seconds BLOB NOT NULL,  -- float64 [frames]
     vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
+    cut_seconds BLOB NOT NULL DEFAULT x'',  -- float64 [cuts]
     UNIQUE (video_id, start_seconds)
 );
 """
+# What brings a store of each earlier version one version further, nothing being lost.
+_MIGRATIONS = {
+    1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
+}
+_NO_CUTS = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,14 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames in order of time: pts_seconds float64 [N], vectors float16 [N, D] with unit rows."""
+    """Frames in order of time: pts_seconds float64 [N], vectors float16 [N, D] with unit rows.
+
+    cut_seconds, float64 [C] ascending, are the times of the film's frames, sampled or not, that begin a new shot.
+    """
 
     pts_seconds: npt.NDArray[np.float64]
     vectors: npt.NDArray[np.float16]
+    cut_seconds: npt.NDArray[np.float64] = field(default_factory=_NO_CUTS.copy)
 
     def __post_init__(self) -> None:
         if self.pts_seconds.ndim != 1 or self.vectors.ndim != 2 or len(self.pts_seconds) != len(self.vectors):
@@ -195,8 +205,8 @@ class Store:
             )
             vectors = np.ascontiguousarray(frames.vectors, dtype=np.float16)
             cursor = db.execute(
-                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     video_id,
                     start,
@@ -204,6 +214,7 @@ class Store:
                     len(vectors),
                     frames.pts_seconds.astype(np.float64).tobytes(),
                     vectors.tobytes(),
+                    frames.cut_seconds.astype(np.float64).tobytes(),
                 ),
             )
             _bump_revision(db)
@@ -220,20 +231,36 @@ class Store:
         return {(start, end): frames for start, end, frames in rows}
 
     def frames(self, video_id: str) -> Frames:
-        """All stored frames of a video, in order of time (none: empty arrays)."""
+        """All stored frames and cuts of a video, in order of time (none: empty arrays)."""
         rows = self._read().execute(
-            "SELECT frames, pts_seconds, vectors FROM spans WHERE video_id = ? AND frames > 0 ORDER BY start_seconds",
+            "SELECT frames, pts_seconds, vectors, cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds",
             (video_id,),
         )
         parts = [_frames(*row) for row in rows]
-        if not parts:
-            return Frames(np.empty(0), np.empty((0, 0), np.float16))
-        return Frames(np.concatenate([p.pts_seconds for p in parts]), np.concatenate([p.vectors for p in parts]))
+        cuts = np.concatenate([_NO_CUTS, *(p.cut_seconds for p in parts)])
+        seen = [p for p in parts if len(p.pts_seconds)]
+        if not seen:
+            return Frames(np.empty(0), np.empty((0, 0), np.float16), cuts)
+        return Frames(np.concatenate([p.pts_seconds for p in seen]), np.concatenate([p.vectors for p in seen]), cuts)
+
+    def shots(self, video_id: str) -> list[tuple[float, float]]:
+        """The `[start, end)` of every shot of a video, in order of time; spans not yet stored count as without cuts.
+
+        A video that an earlier ClipSeek indexed is one shot, until it is indexed again.
+
+        Raises: VideoNotFound.
+        """
+        duration_seconds = self.video(video_id).duration_seconds
+        rows = self._read().execute(
+            "SELECT cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
+        )
+        cuts = np.frombuffer(b"".join(row[0] for row in rows), np.float64)
+        return shots_between(cuts, duration_seconds)
 
     def spans(self) -> Iterator[StoredSpan]:
         """Every stored span that has frames, one at a time."""
         rows = self._read().execute(
-            "SELECT span_id, video_id, frames, pts_seconds, vectors FROM spans WHERE frames > 0"
+            "SELECT span_id, video_id, frames, pts_seconds, vectors, cut_seconds FROM spans WHERE frames > 0"
         )
         for span_id, video_id, *blobs in rows:
             yield StoredSpan(span_id, video_id, _frames(*blobs))
@@ -291,7 +318,11 @@ class Store:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 _set_meta(db, "revision", "0")
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            else:
+                for step in range(version, SCHEMA_VERSION):
+                    for statement in _MIGRATIONS[step]:
+                        db.execute(statement)
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _read(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
@@ -328,6 +359,12 @@ class Store:
         return StoreError(f"The store {self.path} could not be written ({error}): nothing was stored.")
 
 
+def shots_between(cut_seconds: npt.NDArray[np.float64], duration_seconds: float) -> list[tuple[float, float]]:
+    """The `[start, end)` of every shot of a video with these cuts, ascending; without cuts one, the whole video."""
+    inner = [cut for cut in cut_seconds.tolist() if 0 < cut < duration_seconds]
+    return list(zip([0.0, *inner], [*inner, duration_seconds], strict=True))
+
+
 def model_name(model_id: str) -> str:
     """The name in a model's identity `NAME@HASH`, as CLIPSEEK_MODEL takes it."""
     return model_id.rsplit("@", 1)[0]
@@ -350,8 +387,9 @@ def _video(row: tuple[object, ...]) -> VideoRecord:
     return VideoRecord(**values | {"has_audio": bool(values["has_audio"])})  # type: ignore[arg-type]
 
 
-def _frames(count: int, pts: bytes, vectors: bytes) -> Frames:
-    return Frames(np.frombuffer(pts, np.float64), np.frombuffer(vectors, np.float16).reshape(count, -1))
+def _frames(count: int, pts: bytes, vectors: bytes, cuts: bytes) -> Frames:
+    rows = np.frombuffer(vectors, np.float16).reshape(count, -1 if count else 0)
+    return Frames(np.frombuffer(pts, np.float64), rows, np.frombuffer(cuts, np.float64))
 
 
 def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:

@@ -20,7 +20,7 @@ from executors.video_loader.disk import free_bytes, in_words
 from executors.video_loader.media_store import MediaStore
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
-from executors.video_loader.sampling import sample
+from executors.video_loader.sampling import Cut, read_span
 from executors.video_loader.thumbnails import thumbnail
 
 logger = logging.getLogger(__name__)
@@ -149,17 +149,21 @@ class VideoLoader(ChainExecutor):
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
         pictures = bytearray()
-        doc.pts_seconds = []
-        for frame in sample(path, doc.start_seconds, doc.end_seconds, doc.frames_per_second, shape, title):
-            pictures += frame.picture.tobytes()
-            doc.pts_seconds.append(frame.pts_seconds)
+        doc.pts_seconds, doc.cut_seconds = [], []
+        for found in read_span(path, doc.start_seconds, doc.end_seconds, doc.frames_per_second, shape, title):
+            if isinstance(found, Cut):
+                doc.cut_seconds.append(found.pts_seconds)
+            else:
+                pictures += found.picture.tobytes()
+                doc.pts_seconds.append(found.pts_seconds)
         doc.pictures = bytes(pictures)
         logger.info(
-            "sampled %s [%.2f, %.2f) s: %d frames, %.2f s",
+            "sampled %s [%.2f, %.2f) s: %d frames, %d cuts, %.2f s",
             doc.video_id[:12],
             doc.start_seconds,
             doc.end_seconds,
             len(doc.pts_seconds),
+            len(doc.cut_seconds),
             time.monotonic() - begun,
         )
 

@@ -1,0 +1,148 @@
+"""Cuts between shots, found while a film is decoded for its samples.
+
+Every frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those of the
+frame before. A frame begins a new shot if its difference
+
+- is at least `LEAST_DIFFERENCE`,
+- stands out: it is `LEAST_RATIO` times what is usual around it, the mean of the larger half of the differences of its
+  neighbours in time. Pans, fades, noise and fast action raise their neighbours as well; of the larger half, so that
+  repeated frames (cartoons on twos, telecine) do not make the others stand out,
+- is no blink: what was on screen before does not come back, and did not just come back, within `LEAST_SHOT_SECONDS`
+  (flashes, single bad frames),
+- is the largest within `LEAST_SHOT_SECONDS` to both sides; a cut to a picture goes before one to a blank frame.
+
+Each rule looks at frames no further away than `ShotDetector.context_seconds` and at nothing else, so a cut does not
+depend on where decoding began. Comparing the difference with its neighbourhood is the idea of PySceneDetect's
+`AdaptiveDetector` (B. Castellano, scenedetect.com); the measure, the neighbourhood and the other rules are ours.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+Glimpse = NDArray[np.int16]  # [GLIMPSE_HEIGHT, GLIMPSE_WIDTH, 3], RGB 0 to 255; signed, to be subtracted
+
+GLIMPSE_WIDTH, GLIMPSE_HEIGHT = 64, 36
+LEAST_DIFFERENCE = 15.0
+LEAST_RATIO = 3.0
+LEAST_SHOT_SECONDS = 0.3
+NEIGHBOUR_SECONDS = 0.3
+_NEIGHBOUR_FRAMES = 1.5
+BLANK_DEVIATION = 4.0
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A frame and how it differs from the one before."""
+
+    seconds: float
+    before: Glimpse
+    glimpse: Glimpse
+    difference: float
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        """Of two changes too close together the one of higher rank is the cut."""
+        return not is_blank(self.glimpse), self.difference, -self.seconds
+
+
+class GlimpseMaker:
+    """Makes glimpses of the frames of one film."""
+
+    def __init__(self) -> None:
+        self._scaler = VideoReformatter()  # keeps swscale's tables from frame to frame
+
+    def glimpse(self, frame: VideoFrame) -> Glimpse:
+        """The frame as stored, not turned, by the nearest pixels."""
+        small = self._scaler.reformat(
+            frame, GLIMPSE_WIDTH, GLIMPSE_HEIGHT, "rgb24", interpolation=Interpolation.POINT, threads=1
+        )
+        return small.to_ndarray().astype(np.int16)
+
+
+class ShotDetector:
+    """Finds cuts in a stream of glimpses.
+
+    Args:
+        frame_seconds: the film's usual distance between frames.
+
+    Attributes:
+        context_seconds: a cut is certain once every frame up to this far from it, to both sides, has been seen, and
+            one before them.
+    """
+
+    def __init__(self, frame_seconds: float) -> None:
+        self._reach = max(NEIGHBOUR_SECONDS, _NEIGHBOUR_FRAMES * frame_seconds)
+        self.context_seconds = LEAST_SHOT_SECONDS + max(LEAST_SHOT_SECONDS, self._reach)
+        self._last: Glimpse | None = None
+        self._seen: deque[_Change] = deque()
+        self._undecided: deque[_Change] = deque()
+
+    def add(self, seconds: float, glimpse: Glimpse) -> list[float]:
+        """Take the next frame. Returns: the times of cuts that have become certain, ascending."""
+        if self._last is not None:
+            change = _Change(seconds, self._last, glimpse, difference(self._last, glimpse))
+            self._seen.append(change)
+            if change.difference >= LEAST_DIFFERENCE:
+                self._undecided.append(change)
+        self._last = glimpse
+        return self._decided(seconds - self.context_seconds)
+
+    def finish(self) -> list[float]:
+        """The film has ended. Returns: the times of the remaining cuts, ascending."""
+        return self._decided(math.inf)
+
+    def _decided(self, until: float) -> list[float]:
+        cuts = []
+        while self._undecided and self._undecided[0].seconds <= until:
+            change = self._undecided.popleft()
+            if self._is_cut(change):
+                cuts.append(change.seconds)
+        needed = (self._undecided[0].seconds if self._undecided else math.inf, until + self.context_seconds)
+        while self._seen and self._seen[0].seconds < min(needed) - self.context_seconds:
+            self._seen.popleft()
+        return cuts
+
+    def _is_cut(self, change: _Change) -> bool:
+        rivals = self._near(change, LEAST_SHOT_SECONDS)
+        return self._stands_out(change) and not any(
+            rival.rank > change.rank and self._stands_out(rival) for rival in rivals
+        )
+
+    def _stands_out(self, change: _Change) -> bool:
+        if change.difference < LEAST_DIFFERENCE:
+            return False
+        usual = upper_half_mean(near.difference for near in self._near(change, self._reach))
+        return change.difference >= LEAST_RATIO * usual and not self._is_blink(change)
+
+    def _is_blink(self, change: _Change) -> bool:
+        near = self._near(change, LEAST_SHOT_SECONDS)
+        returns = (difference(change.before, other.glimpse) for other in near if other.seconds > change.seconds)
+        returned = (difference(other.before, change.glimpse) for other in near if other.seconds < change.seconds)
+        return any(d < LEAST_DIFFERENCE for d in returns) or any(d < LEAST_DIFFERENCE for d in returned)
+
+    def _near(self, change: _Change, seconds: float) -> list[_Change]:
+        return [o for o in self._seen if o is not change and abs(o.seconds - change.seconds) < seconds]
+
+
+def difference(one: Glimpse, other: Glimpse) -> float:
+    """Mean distance of the levels, 0 to 255."""
+    return float(np.abs(one - other).mean())
+
+
+def upper_half_mean(values: Iterable[float]) -> float:
+    """The mean of the larger half of the values, the middle one included; 0 without any."""
+    ordered = sorted(values, reverse=True)
+    half = ordered[: (len(ordered) + 1) // 2]
+    return sum(half) / len(half) if half else 0.0
+
+
+def is_blank(glimpse: Glimpse) -> bool:
+    """Whether there is nothing to see: black, white or any other single colour."""
+    return bool(glimpse.std(axis=(0, 1)).max() < BLANK_DEVIATION)

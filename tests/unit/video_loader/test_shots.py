@@ -1,0 +1,184 @@
+"""Cuts: exact to the frame, none where there is none, the same from wherever a span is decoded."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.sampling import Cut, SampledFrame, read_span
+from executors.video_loader.shots import ShotDetector, is_blank, upper_half_mean
+from tests import films
+
+SHAPE = PictureShape(32, 24)
+WIDTH, HEIGHT = 128, 96
+NTSC = Fraction(30000, 1001)
+Picture = np.ndarray
+
+
+def scene(seed: int) -> Picture:
+    """A picture of 40 coloured rectangles, twice as wide as the film, to be panned over."""
+    generator = np.random.default_rng(seed)
+    picture = np.full((HEIGHT, 2 * WIDTH, 3), generator.integers(0, 255, 3), np.uint8)
+    for _ in range(40):
+        x, y = generator.integers(0, 2 * WIDTH - 20), generator.integers(0, HEIGHT - 20)
+        picture[y : y + generator.integers(8, 48), x : x + generator.integers(8, 64)] = generator.integers(0, 255, 3)
+    return picture
+
+
+def still(seed: int, frames: int) -> list[Picture]:
+    return [scene(seed)[:, :WIDTH]] * frames
+
+
+def pan(seed: int, frames: int, pixels: int = 2) -> list[Picture]:
+    """A camera that moves over a scene and back."""
+    places = [abs((i * pixels + WIDTH) % (2 * WIDTH) - WIDTH) for i in range(frames)]
+    return [scene(seed)[:, place : place + WIDTH] for place in places]
+
+
+def noise(seed: int, frames: int) -> list[Picture]:
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(frames)]
+
+
+def grain(seed: int, frames: int) -> list[Picture]:
+    """A still picture with strong film grain."""
+    generator = np.random.default_rng(seed)
+    clean = scene(seed)[:, :WIDTH].astype(int)
+    return [np.clip(clean + generator.normal(0, 20, clean.shape), 0, 255).astype(np.uint8) for _ in range(frames)]
+
+
+def fade(one: Picture, other: Picture, frames: int) -> list[Picture]:
+    shares = np.linspace(0, 1, frames)
+    return [((1 - share) * one + share * other).astype(np.uint8) for share in shares]
+
+
+def black(frames: int) -> list[Picture]:
+    return [np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * frames
+
+
+def make(path: Path, pictures: Sequence[Picture], **options: object) -> films.Film:
+    return films.make(path, pictures=pictures, size=(WIDTH, HEIGHT), **options)
+
+
+def cuts(path: Path, start: float = 0, end: float = 999) -> list[float]:
+    return [one.pts_seconds for one in read_span(path, start, end, 1, SHAPE) if isinstance(one, Cut)]
+
+
+@pytest.mark.parametrize("make_shot", [still, pan, grain])
+@pytest.mark.parametrize("fps", [25, NTSC, 12, 60])
+def test_cuts_are_exact_to_the_frame(tmp_path: Path, fps: Fraction, make_shot: Callable) -> None:
+    lengths = [31, 24, 50, 23, 40]
+    pictures = [picture for seed, length in enumerate(lengths) for picture in make_shot(seed, length)]
+    film = make(tmp_path / "a.mp4", pictures, fps=fps, codec="h264_b", gop=48)
+    expected = [float(film.times[index]) for index in np.cumsum(lengths)[:-1]]
+    assert cuts(film.path) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("container", ["a.mkv", "a.ts", "a.avi"])
+def test_containers_and_first_timestamps(tmp_path: Path, container: str) -> None:
+    pictures = still(1, 30) + still(2, 30)
+    first = Fraction(0) if container == "a.avi" else Fraction(7, 2)
+    film = make(tmp_path / container, pictures, codec="mpeg4_b" if container == "a.avi" else "h264_b", first=first)
+    assert cuts(film.path) == pytest.approx([1.2], abs=1e-3)
+
+
+def test_variable_frame_rate(tmp_path: Path) -> None:
+    steps = [Fraction(n, 1000) for n in (40, 33, 17, 100, 40, 250, 20)]
+    times = [Fraction(0)]
+    while len(times) < 80:
+        times.append(times[-1] + steps[len(times) % len(steps)])
+    film = make(tmp_path / "a.mkv", still(1, 30) + pan(2, 21) + still(3, 29), times=times)
+    expected = [float(times[index]) for index in (30, 51)]
+    assert cuts(film.path) == expected
+    assert cuts(film.path, 0, expected[0]) == []
+    assert cuts(film.path, expected[0], expected[1]) == expected[:1]
+
+
+def test_a_screen_recording_that_stores_changes_only(tmp_path: Path) -> None:
+    times = [Fraction(n) for n in (0, 3, 7, 20)]
+    film = make(tmp_path / "a.mkv", [scene(seed)[:, :WIDTH] for seed in (1, 1, 2, 3)], times=times)
+    assert cuts(film.path) == [7.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        still(1, 60),
+        noise(1, 60),
+        grain(1, 60),
+        pan(1, 60),
+        pan(1, 60, pixels=12),
+        [picture for picture in pan(1, 20, pixels=12) for _ in range(3)],  # a cartoon on threes
+        still(1, 30) + pan(1, 30, pixels=16),  # a camera that starts to move
+        still(1, 15) + fade(scene(1)[:, :WIDTH], scene(2)[:, :WIDTH], 20) + still(2, 15),
+        still(1, 15) + fade(scene(1)[:, :WIDTH], black(1)[0], 12) + fade(black(1)[0], scene(2)[:, :WIDTH], 12),
+        still(1, 30) + [np.full((HEIGHT, WIDTH, 3), 255, np.uint8)] * 2 + still(1, 30),  # a flash
+        still(1, 30) + still(2, 1) + still(1, 30),  # a bad frame
+        black(50),
+        black(1),
+    ],
+    ids=["still", "noise", "grain", "pan", "whip pan", "on threes", "start", "dissolve", "through black", "flash"]
+    + ["bad frame", "black", "one frame"],
+)
+def test_no_cut_where_there_is_none(tmp_path: Path, pictures: list[Picture]) -> None:
+    assert cuts(make(tmp_path / "a.mp4", pictures).path) == []
+
+
+def test_a_few_black_frames_between_two_shots_are_one_cut_and_many_are_a_shot(tmp_path: Path) -> None:
+    short = make(tmp_path / "a.mp4", still(1, 30) + black(4) + still(2, 30))
+    long = make(tmp_path / "b.mp4", still(1, 30) + black(20) + still(2, 30))
+    assert cuts(short.path) == [34 / 25]
+    assert cuts(long.path) == [30 / 25, 50 / 25]
+
+
+def test_shots_are_no_shorter_than_stated(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.mp4", [p for seed in range(12) for p in still(seed, 5)])
+    found = [0.0, *cuts(film.path)]
+    assert min(np.diff(found)) >= 0.3
+
+
+@pytest.mark.parametrize(("fps", "gop"), [(25, 10), (25, 250), (NTSC, 37)])
+def test_a_span_finds_the_cuts_that_a_run_through_the_film_finds(tmp_path: Path, fps: Fraction, gop: int) -> None:
+    generator = np.random.default_rng(5)
+    makers = (still, pan, grain, lambda seed, length: noise(seed, length), lambda _, length: black(length))
+    pictures: list[Picture] = []
+    for seed in range(40):
+        pictures += makers[generator.integers(len(makers))](seed, int(generator.integers(2, 24)))
+    film = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
+    whole = cuts(film.path)
+    assert len(whole) > 8
+    for length in (0.37, 1.0, 3.0):
+        starts = np.arange(0, float(film.duration), length)
+        assert [cut for start in starts for cut in cuts(film.path, start, start + length)] == whole
+    for cut in whole[:4]:
+        assert cuts(film.path, cut, cut + 0.03) == [cut]
+        assert cuts(film.path, max(cut - 0.04, 0), cut - 0.001) == []
+
+
+def test_sampled_frames_do_not_depend_on_the_cuts(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.mp4", still(1, 40) + still(2, 40))
+    times = [one.pts_seconds for one in read_span(film.path, 1, 3, 2, SHAPE) if isinstance(one, SampledFrame)]
+    assert times == [1.0, 1.52, 2.0, 2.52]
+
+
+def test_the_detector_keeps_a_bounded_number_of_frames() -> None:
+    detector = ShotDetector(0.04)
+    pictures = [np.full((2, 2, 3), value, np.int16) for value in (0, 30)]
+    for index in range(2000):
+        detector.add(index * 0.04, pictures[index % 2])
+    assert len(detector._seen) <= 3 * detector.context_seconds / 0.04
+
+
+def test_blank_pictures() -> None:
+    assert is_blank(np.full((36, 64, 3), 7, np.int16))
+    assert is_blank(np.full((36, 64, 3), (250, 10, 90), np.int16))
+    assert not is_blank(scene(1)[:36, :64].astype(np.int16))
+
+
+def test_the_mean_of_the_larger_half() -> None:
+    assert upper_half_mean([]) == 0.0
+    assert upper_half_mean([3.0]) == 3.0
+    assert upper_half_mean([0, 0, 9, 0, 3]) == 4.0
