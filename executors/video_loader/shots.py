@@ -3,10 +3,9 @@
 Every frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those of the
 frame before. A frame begins a new shot if its difference
 
-- is at least `LEAST_DIFFERENCE`,
-- stands out: it is `LEAST_RATIO` times what is usual around it, the mean of the larger half of the differences of its
-  neighbours in time. Pans, fades, noise and fast action raise their neighbours as well; of the larger half, so that
-  repeated frames (cartoons on twos, telecine) do not make the others stand out,
+- stands out: it is `LEAST_RATIO` times what is usual around it and `LEAST_DIFFERENCE` above that. Usual is the mean of
+  the larger half of its neighbours' differences: pans, fades, noise and fast action raise their neighbours as well; of
+  the larger half, so that repeated frames (cartoons on twos, telecine) do not make the others stand out,
 - is no blink: what was on screen before does not come back, and did not just come back, within `LEAST_SHOT_SECONDS`
   (flashes, single bad frames),
 - is the largest within `LEAST_SHOT_SECONDS` to both sides; a cut to a picture goes before one to a blank frame.
@@ -29,12 +28,15 @@ from numpy.typing import NDArray
 Glimpse = NDArray[np.int16]  # [GLIMPSE_HEIGHT, GLIMPSE_WIDTH, 3], RGB 0 to 255; signed, to be subtracted
 
 GLIMPSE_WIDTH, GLIMPSE_HEIGHT = 64, 36
+# Measured on 20 real films (5 minutes) with 20 cuts. The cuts are 33 to 89 levels above what is usual around them, all
+# other frames 11 at most. Cuts are 7 times the usual or more, but one in the middle of a fast ride, which is 2.7 times;
+# of other frames that differ by 15 or more none is more than 2.5 times.
 LEAST_DIFFERENCE = 15.0
-LEAST_RATIO = 3.0
-LEAST_SHOT_SECONDS = 0.3
-NEIGHBOUR_SECONDS = 0.3
-_NEIGHBOUR_FRAMES = 1.5
-BLANK_DEVIATION = 4.0
+LEAST_RATIO = 2.6
+LEAST_SHOT_SECONDS = 0.3  # shorter ones cannot be told from flashes, and nobody searches for them
+NEIGHBOUR_SECONDS = 0.3  # 7 frames to both sides at 25 a second: some of them moved in a cartoon on threes, too
+_NEIGHBOUR_FRAMES = 1.5  # at least one neighbour to both sides at low rates
+BLANK_DEVIATION = 4.0  # of the levels of a single colour after lossy coding, with room for some grain
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class ShotDetector:
         if change.difference < LEAST_DIFFERENCE:
             return False
         usual = upper_half_mean(near.difference for near in self._near(change, self._reach))
-        return change.difference >= LEAST_RATIO * usual and not self._is_blink(change)
+        least = max(LEAST_RATIO * usual, LEAST_DIFFERENCE + usual)
+        return change.difference >= least and not self._is_blink(change)
 
     def _is_blink(self, change: _Change) -> bool:
         near = self._near(change, LEAST_SHOT_SECONDS)

@@ -71,6 +71,17 @@ def test_matches_come_best_first_inside_their_videos_and_never_overlap(library):
                 assert one.end_seconds <= other.start_seconds or other.end_seconds <= one.start_seconds
 
 
+def test_shots_are_stored_and_answered(library, server):
+    assert library.shots("photographs.mp4") == [(4.0 * i, 4.0 * i + 4.0) for i in range(6)]
+    starts = [start for start, _ in library.shots("bikes.mp4")]
+    assert starts == pytest.approx([0.0, 1.2, 3.04, 5.48, 7.48, 9.68], abs=0.001)
+    assert library.shots("bigbuckbunny.mp4") == [(0.0, library.video("bigbuckbunny.mp4").duration_seconds)]
+    shown = json.loads(run(server, "videos", "--shots", "bikes.mp4", "--json").stdout)
+    assert shown[1] == {"start_seconds": pytest.approx(1.2), "end_seconds": pytest.approx(3.04)}
+    assert "00:04.0 - 00:08.0" in run(server, "videos", "--shots", "photographs.mp4").stdout
+    assert "nope" in run(server, "videos", "--shots", "nope", code=1).stderr
+
+
 def test_search_in_one_video_only(library):
     answer = library.search("a cat", top_k=50, videos=["bikes.mp4"])
     assert {match.title for match in answer.matches} == {"bikes.mp4"}

@@ -8,7 +8,7 @@ import pytest
 
 from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
 from executors.faiss_indexer.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store import Frames, Store, VideoRecord, model_name
+from executors.faiss_indexer.store import SCHEMA_VERSION, Frames, Store, VideoRecord, model_name, shots_between
 
 MODEL = "starter@0123:abcd"
 
@@ -132,6 +132,73 @@ def test_unknown_videos_are_named(store):
 def test_frames_of_different_lengths_are_refused():
     with pytest.raises(InvalidRequest, match=r"pts_seconds \(3,\) and vectors \(2, 8\)"):
         Frames(np.zeros(3), frames(2).vectors)
+
+
+def with_cuts(count: int, cuts: list[float], start: float = 0.0) -> Frames:
+    made = frames(count, start=start)
+    return Frames(made.pts_seconds, made.vectors, np.array(cuts))
+
+
+def test_shots_come_from_the_cuts_of_all_spans_in_order_of_time(store):
+    store.register(video(), MODEL)
+    assert store.shots("a" * 64) == [(0.0, 70.5)]
+    store.put_span("a" * 64, (30.0, 60.0), with_cuts(0, [30.0, 41.52]), MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), with_cuts(2, [7.04]), MODEL)
+    assert store.shots("a" * 64) == [(0.0, 7.04), (7.04, 30.0), (30.0, 41.52), (41.52, 70.5)]
+    assert store.frames("a" * 64).cut_seconds.tolist() == [7.04, 30.0, 41.52]
+    [span] = store.spans()
+    assert span.frames.cut_seconds.tolist() == [7.04]
+    store.put_span("a" * 64, (30.0, 60.0), with_cuts(3, [50.0], start=30.0), MODEL)
+    assert store.shots("a" * 64) == [(0.0, 7.04), (7.04, 50.0), (50.0, 70.5)]
+    with pytest.raises(VideoNotFound):
+        store.shots("nope")
+
+
+def test_a_cut_at_or_after_the_end_of_the_film_begins_no_shot():
+    assert shots_between(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
+
+
+_FIRST_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE videos (
+    video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
+    rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
+    added_at REAL NOT NULL
+);
+CREATE TABLE spans (
+    span_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
+    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
+    pts_seconds BLOB NOT NULL, vectors BLOB NOT NULL,
+    UNIQUE (video_id, start_seconds)
+);
+INSERT INTO meta VALUES ('revision', '5'), ('model_id', 'starter@0123:abcd'), ('model_name', 'starter');
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_store_of_the_first_format_keeps_everything(tmp_path):
+    kept, path = frames(4), tmp_path / "index.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(_FIRST_SCHEMA)
+        values = vars(video()) | {"added_at": 1.0}
+        marks = ", ".join(f":{name}" for name in values)
+        db.execute(f"INSERT INTO videos ({', '.join(values)}) VALUES ({marks})", values)
+        row = ("a" * 64, 0.0, 30.0, 4, kept.pts_seconds.tobytes(), kept.vectors.tobytes())
+        db.execute("INSERT INTO spans VALUES (7, ?, ?, ?, ?, ?, ?)", row)
+    db.close()
+    for _ in range(2):
+        with Store(tmp_path) as store:
+            assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 5, MODEL)
+            assert store.span_videos() == {7: "a" * 64}
+            np.testing.assert_array_equal(store.frames("a" * 64).vectors, kept.vectors)
+            np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, kept.pts_seconds)
+            assert store.shots("a" * 64) == [(0.0, 70.5)]
+            assert store._read().execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 2
+    with Store(tmp_path) as store:
+        store.put_span("a" * 64, (0.0, 30.0), with_cuts(2, [3.0]), MODEL)
+        assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
 
 
 def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):
