@@ -13,18 +13,14 @@ from numpy.typing import NDArray
 from benchmarks.cases import Case, Label
 from executors.clip_encoder.preprocessing import PictureFormat
 from executors.faiss_indexer.segments import ScoreCurve
-from executors.video_loader.media_source import exact, open_media
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import sample
+from executors.video_loader.probing import probe
+from executors.video_loader.sampling import Cut, read_span
 
 logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets by the sampling rule
 _PICTURES_AT_ONCE = 16
-# Two frames of a film scaled to 64 x 36 whose levels differ by more than this on average have a cut between them: all
-# cuts of the labelled films differ by 42 or more, nothing else in them by more than 18.
-_CUT_DIFFERENCE = 30.0
-_CUT_WIDTH, _CUT_HEIGHT = 64, 36
 
 
 class ImageEncoder(Protocol):
@@ -70,7 +66,7 @@ class FilmVectors:
     def film(self, path: Path) -> Film:
         """Raises UnreadableVideo."""
         status = path.stat()
-        key = f"{self._model_id}|{path.name}|{status.st_size}|{STORED_RATE}"
+        key = f"{self._model_id}|{path.name}|{status.st_size}|{STORED_RATE}|shots"
         kept = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if not kept.is_file():
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -81,19 +77,23 @@ class FilmVectors:
 
     def _encoded(self, path: Path) -> Film:
         logger.info("encoding %s at %g frames per second", path.name, STORED_RATE)
-        cuts, duration = _cuts_and_duration(path)
+        duration = probe(path).duration_seconds
         times: list[float] = []
+        cuts: list[float] = []
         vectors: list[Vectors] = []
         pictures: list[NDArray[np.uint8]] = []
-        for frame in sample(path, 0.0, duration, STORED_RATE, self._shape):
-            times.append(frame.pts_seconds)
-            pictures.append(frame.picture)
+        for found in read_span(path, 0.0, duration, STORED_RATE, self._shape):
+            if isinstance(found, Cut):
+                cuts.append(found.pts_seconds)
+                continue
+            times.append(found.pts_seconds)
+            pictures.append(found.picture)
             if len(pictures) == _PICTURES_AT_ONCE:
                 vectors.append(self._encoder.encode(np.stack(pictures)))
                 pictures = []
         if pictures:
             vectors.append(self._encoder.encode(np.stack(pictures)))
-        return Film(np.array(times), np.concatenate(vectors), cuts, duration)
+        return Film(np.array(times), np.concatenate(vectors), tuple(cuts), duration)
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,3 @@ def film_cases(
             curve, against = (film.curve(vector, frames_per_second) for vector in (query, unknown.vector))
             name = f"{path.name}: {label.query}"
             yield Case(name, curve, film.shots, label.moments, label.split, against.scores, unknown.logit_scale)
-
-
-def _cuts_and_duration(path: Path) -> tuple[tuple[float, ...], float]:
-    cuts: list[float] = []
-    before: NDArray[np.float64] | None = None
-    seconds = 0.0
-    with open_media(path) as source:
-        for timed in source.frames(exact(0.0)):
-            seconds = float(timed.time)
-            small = timed.frame.reformat(_CUT_WIDTH, _CUT_HEIGHT, "rgb24").to_ndarray().astype(np.float64)
-            if before is not None and np.abs(small - before).mean() > _CUT_DIFFERENCE:
-                cuts.append(seconds)
-            before = small
-        return tuple(cuts), seconds + float(source.frame_seconds)

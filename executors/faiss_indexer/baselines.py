@@ -5,9 +5,10 @@ A frame counts for the time up to the next one.
 
 import numpy as np
 
-from executors.faiss_indexer.finishing import Runs, Shots, Span, finish
+from executors.faiss_indexer.finishing import Runs, finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.shots import Shots, Span
 from executors.faiss_indexer.strategy_options import StrategyOptions
 
 

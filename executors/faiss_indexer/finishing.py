@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, smoothed
+from executors.faiss_indexer import segments
+from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.shots import Shots, Span, cuts_of, snapped
 from executors.faiss_indexer.strategy_options import StrategyOptions
 
-Span = tuple[float, float]
-Shots = Sequence[Span]
 # An edge stays this share of the distance between two samples away from either, so that a sample is on the side of the
 # edge where its score puts it, whatever the rounding.
 _EDGE_MARGIN = 0.01
@@ -36,30 +36,9 @@ class Runs:
 
 def evened_out(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> Floats:
     """The scores smoothed and mixed with those of their shots as the options say, float64 [N]."""
-    if len(shots) < 2 or not len(curve.scores):
-        return smoothed(curve, options.smoothing_seconds)
-    bounds = np.searchsorted(curve.pts_seconds, cuts_of(shots))
-    smooth = smoothed(curve, options.smoothing_seconds)
-    if not options.smooth_over_cuts:
-        smooth = _smoothed_by_shot(curve, bounds.tolist(), options.smoothing_seconds)
-    firsts = np.unique(np.concatenate(([0], bounds[bounds < len(smooth)])))
-    counts = np.diff(np.append(firsts, len(smooth)))
-    means = np.repeat(np.add.reduceat(curve.scores, firsts) / counts, counts)
-    mixed: Floats = (1 - options.shot_share) * smooth + options.shot_share * means
-    return mixed
-
-
-def _smoothed_by_shot(curve: ScoreCurve, bounds: list[int], sigma_seconds: float) -> Floats:
-    parts = []
-    for start, end in zip([0, *bounds], [*bounds, len(curve.scores)], strict=True):
-        part = ScoreCurve(curve.pts_seconds[start:end], curve.scores[start:end], curve.duration_seconds)
-        parts.append(smoothed(part, sigma_seconds))
-    return np.concatenate(parts)
-
-
-def cuts_of(shots: Shots) -> Floats:
-    """Where one shot ends and the next begins, ascending, float64 [number of shots - 1]."""
-    return np.sort(np.array([start for start, _ in shots], dtype=np.float64))[1:]
+    return segments.evened_out(
+        curve, cuts_of(shots), options.smoothing_seconds, options.smooth_over_cuts, options.shot_share
+    )
 
 
 def spans_of(curve: ScoreCurve, values: Floats, runs: Runs, level: float) -> list[Span]:
@@ -87,10 +66,11 @@ def finish(
     """Merge, drop, snap, pad, shorten and score the spans. Returns: segments, best first. Costs n log n."""
     made = merged(spans, options.merge_gap_seconds)
     made = [span for span in made if span[1] - span[0] >= options.minimum_seconds] or made
-    made = _snapped(curve, smooth, made, cuts_of(shots), options)
+    peaks = curve.pts_seconds[_peaks(curve, smooth, made)].tolist()
+    made = snapped(made, peaks, cuts_of(shots), options.snap_seconds, options.minimum_seconds, curve.duration_seconds)
     made = _padded(made, options.padding_seconds, curve.duration_seconds)
-    segments = _scored(curve, smooth, made, options)
-    return sorted(segments, key=lambda s: (-s.score, s.start_seconds))[: options.most_per_video]
+    scored = _scored(curve, smooth, made, options)
+    return sorted(scored, key=lambda s: (-s.score, s.start_seconds))[: options.most_per_video]
 
 
 def merged(spans: Sequence[Span], gap_seconds: float) -> list[Span]:
@@ -104,33 +84,6 @@ def merged(spans: Sequence[Span], gap_seconds: float) -> list[Span]:
     return made
 
 
-def _snapped(
-    curve: ScoreCurve, smooth: Floats, spans: list[Span], cuts: Floats, options: StrategyOptions
-) -> list[Span]:
-    if not len(cuts) or options.snap_seconds <= 0:
-        return spans
-    made: list[Span] = []
-    peaks = _peaks(curve, smooth, spans)
-    following_starts = [start for start, _ in spans[1:]] + [curve.duration_seconds]
-    for (start, end), peak, next_start in zip(spans, peaks, following_starts, strict=True):
-        earliest = made[-1][1] if made else 0.0
-        peak_seconds = float(curve.pts_seconds[peak])
-        new_start, new_end = _nearest(cuts, start), _nearest(cuts, end)
-        if abs(new_start - start) > options.snap_seconds or not earliest <= new_start <= peak_seconds:
-            new_start = start
-        if abs(new_end - end) > options.snap_seconds or not peak_seconds < new_end <= next_start:
-            new_end = end
-        long_enough = new_end - new_start >= min(options.minimum_seconds, end - start)
-        made.append((new_start, new_end) if long_enough else (start, end))
-    return made
-
-
-def _nearest(cuts: Floats, seconds: float) -> float:
-    after = int(np.searchsorted(cuts, seconds))
-    near = cuts[max(0, after - 1) : after + 1]
-    return float(near[np.abs(near - seconds).argmin()])
-
-
 def _padded(spans: list[Span], seconds: float, duration: float) -> list[Span]:
     if not spans or seconds <= 0:
         return spans
@@ -142,7 +95,7 @@ def _padded(spans: list[Span], seconds: float, duration: float) -> list[Span]:
 
 
 def _scored(curve: ScoreCurve, smooth: Floats, spans: list[Span], options: StrategyOptions) -> list[Segment]:
-    segments = []
+    scored = []
     bounds = np.searchsorted(curve.pts_seconds, np.array(spans).reshape(-1, 2))
     totals = np.concatenate(([0.0], np.cumsum(curve.scores)))
     for (start, end), peak, (low, high) in zip(spans, _peaks(curve, smooth, spans), bounds.tolist(), strict=True):
@@ -153,8 +106,8 @@ def _scored(curve: ScoreCurve, smooth: Floats, spans: list[Span], options: Strat
         rest = len(smooth) - (high - low)
         if options.score == "contrast" and rest:
             score -= float(totals[-1] - totals[high] + totals[low]) / rest
-        segments.append(Segment(*_shortened(start, end, peak_seconds, options.maximum_seconds), score, peak_seconds))
-    return segments
+        scored.append(Segment(*_shortened(start, end, peak_seconds, options.maximum_seconds), score, peak_seconds))
+    return scored
 
 
 def _shortened(start: float, end: float, peak: float, maximum: float) -> Span:

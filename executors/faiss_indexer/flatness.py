@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from executors.faiss_indexer.finishing import Shots, finish
+from executors.faiss_indexer.finishing import finish
 from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, otsu_threshold
+from executors.faiss_indexer.shots import Shots
 from executors.faiss_indexer.strategy_options import StrategyOptions
 
 LEAST_CONTRAST = 1e-6  # below the precision of float16 vectors: such a curve is flat

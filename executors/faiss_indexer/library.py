@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from clipseek.errors import InvalidTopK, ModelMismatch
 from executors.faiss_indexer.segments import ScoreCurve, Segment, SegmentOptions, find_segments
-from executors.faiss_indexer.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.store import Frames, Store, VideoRecord, shots_between
 from executors.faiss_indexer.vector_index import VectorIndex
 
 logger = logging.getLogger(__name__)
@@ -113,9 +113,12 @@ class Library:
         for video in candidates:
             curve = self.curve(video, vector)
             frames += len(curve.scores)
-            found += [Found(video, segment) for segment in find_segments(curve, self._options)]
+            found += [Found(video, segment) for segment in find_segments(curve, self._options, self._shots(video))]
         found.sort(key=lambda f: (-f.segment.score, f.video.video_id, f.segment.start_seconds))
         return SearchAnswer(found[:top_k], len(candidates), frames)
+
+    def _shots(self, video: VideoRecord) -> list[tuple[float, float]]:
+        return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
     def curve(self, video: VideoRecord, vector: npt.NDArray[np.float32]) -> ScoreCurve:
         """The exact cosine of every frame of a video with a unit vector [D]."""
@@ -173,4 +176,4 @@ class FrameCache:
 
 
 def _bytes(frames: Frames) -> int:
-    return frames.vectors.nbytes + frames.pts_seconds.nbytes
+    return frames.vectors.nbytes + frames.pts_seconds.nbytes + frames.cut_seconds.nbytes

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from executors.faiss_indexer.finishing import Runs, Shots, Span, cuts_of, edges_after, evened_out, finish
+from executors.faiss_indexer.finishing import Runs, edges_after, evened_out, finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.shots import Shots, Span, cuts_of
 from executors.faiss_indexer.strategy_options import StrategyOptions
 
 # Window lengths grow by this factor and windows of one length start this share of it apart: any moment has a window

@@ -19,7 +19,7 @@ from types import MappingProxyType
 import numpy as np
 
 from executors.faiss_indexer.baselines import find_by_gap_merge, find_by_peak_walk
-from executors.faiss_indexer.finishing import Runs, Shots, evened_out, finish, spans_of
+from executors.faiss_indexer.finishing import Runs, evened_out, finish, spans_of
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.proposals import find_by_contrast, find_by_watershed
 from executors.faiss_indexer.segments import (
@@ -30,6 +30,7 @@ from executors.faiss_indexer.segments import (
     find_segments,
     otsu_threshold,
 )
+from executors.faiss_indexer.shots import Shots
 from executors.faiss_indexer.strategy_options import StrategyOptions
 
 Strategy = Callable[[ScoreCurve, Shots, StrategyOptions], list[Segment]]

@@ -81,6 +81,22 @@ def test_search_finds_the_planted_moment_first(library):
     assert (answer.videos_searched, answer.frames_searched, len(answer.found)) == (6, 540, 3)
 
 
+def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
+    library.register(video(duration_seconds=30.0), MODEL)
+    vectors = np.repeat(-unit()[np.newaxis], 30, axis=0)
+    vectors[10:16] = unit()
+    for cuts in ([9.4, 15.9], [], [2.0, 28.0]):
+        parts = Frames(np.arange(30.0), vectors.astype(np.float16), np.array(cuts))
+        library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
+        [found, *_] = library.search(unit(), MODEL, top_k=1).found
+        start, end = found.segment.start_seconds, found.segment.end_seconds
+        if cuts == [9.4, 15.9]:
+            assert (start, end) == (9.4, 15.9)
+        else:
+            assert (start, end) == (pytest.approx(9.5, abs=0.4), pytest.approx(15.5, abs=0.4))
+            assert start not in cuts and end not in cuts
+
+
 def test_search_in_some_videos_only(library):
     fill(library)
     only = f"{2:064x}"
