@@ -30,7 +30,7 @@ class KnownAnswer:
 
 KNOWN_ANSWERS = (
     KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
-    KnownAnswer("a rocket on its launch pad", "photographs.mp4", 12.0, 16.0),
+    KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
     KnownAnswer("a big rabbit in a meadow", "bigbuckbunny.mp4", 0.0, 5.28),
 )
 
@@ -56,7 +56,7 @@ def run_demo(
         if not stop:
             prefix = "" if settings.port == Settings(settings.home, settings.cache).port else f"CLIPSEEK_HOST={host} "
             say("\nThe service goes on. In another terminal:", style="bold")
-            say(f'  {prefix}{_command()} search "a temple"')
+            say(f'  {prefix}{_command()} search "a cat"')
             say(f"  {prefix}{_command()} index YOUR_FILM.mp4")
             say("Ctrl-C stops it.", style="dim")
         return not stop

@@ -41,13 +41,15 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[["Step"], None]]:
     """A bar on stderr that follows the steps of one film: stage, percent and time left. Drawn on terminals only."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task, stage = None, ""
