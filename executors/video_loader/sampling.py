@@ -1,14 +1,15 @@
 """Frames for the model, picked by presentation timestamp, and the cuts between shots, in one pass and constant memory.
 
 The rule. A frame's time t is (pts - first pts) * time base, exactly. At a rate of r frames per second bucket k is
-`[k/r, (k+1)/r)`, and its sampled frame is the first frame of the film whose own t lies in it. A span `[start, end)`
-yields the sampled frames whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that
-they are judged by are decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives
-what a run through the whole film gives.
+`[k/r, (k+1)/r)`, and its sampled frame is the first frame of the film whose own t lies in it. A shot too short for any
+of these is sampled, too: its frame is the last one in the first 0.3 s. A span `[start, end)` yields the sampled frames
+whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that they are judged by are
+decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives what a run through the
+whole film gives.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -54,12 +55,8 @@ def read_span(
         raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
     with open_media(path, title) as source:
         screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
-        span = (exact(start_seconds), exact(end_seconds))
-        for found in _sampled(source, *span, exact(frames_per_second)):
-            if isinstance(found, Cut):
-                yield found
-            else:
-                yield SampledFrame(float(found.time), screen.render(found.frame, shape))
+        reader = _SpanReader(source, exact(start_seconds), exact(end_seconds), exact(frames_per_second))
+        yield from reader.read(lambda timed: SampledFrame(float(timed.time), screen.render(timed.frame, shape)))
 
 
 def sample(
@@ -70,21 +67,87 @@ def sample(
     return (found for found in span if isinstance(found, SampledFrame))
 
 
-def _sampled(source: MediaSource, start: Fraction, end: Fraction, rate: Fraction) -> Iterator[TimedFrame | Cut]:
-    # From the beginning of the start's bucket: its sampled frame may come before the start, in the span before.
-    bucket = math.floor(start * rate) - 1
-    glimpses, detector = GlimpseMaker(), ShotDetector(float(source.frame_seconds))
-    context = exact(detector.context_seconds)
-    for timed in source.frames(min(Fraction(bucket + 1) / rate, start - context)):
-        for seconds in detector.add(float(timed.time), glimpses.glimpse(timed.frame)):
-            if start <= exact(seconds) < end:  # of the frames before the start not enough is known
-                yield Cut(seconds)
-        if timed.time >= end + context:
-            return
-        if timed.time < end and math.floor(timed.time * rate) > bucket:
-            bucket = math.floor(timed.time * rate)
-            if timed.time >= start:
-                yield timed
-    for seconds in detector.finish():
-        if start <= exact(seconds) < end:
-            yield Cut(seconds)
+@dataclass(frozen=True)
+class _StandIn:
+    """A frame that stands for the shot which begins at `shot_seconds`, if it is one and no bucket samples it."""
+
+    shot_seconds: float
+    sampled: SampledFrame
+
+
+class _SpanReader:
+    """One run over the frames of a span and those around it."""
+
+    def __init__(self, source: MediaSource, start: Fraction, end: Fraction, rate: Fraction) -> None:
+        self._source, self._start, self._end, self._rate = source, start, end, rate
+        self._detector = ShotDetector(float(source.frame_seconds))
+        self._cuts: list[float] = []
+        self._bucket_times: list[float] = []
+        self._waiting: list[SampledFrame] = []  # what comes after an undecided stand-in waits for it
+        self._stand_ins: list[_StandIn] = []
+
+    def read(self, render: Callable[[TimedFrame], SampledFrame]) -> Iterator[SampledFrame | Cut]:
+        detector, glimpses = self._detector, GlimpseMaker()
+        context = exact(detector.context_seconds)
+        before: TimedFrame | None = None
+        for timed in self._source.frames(self._start - context - exact(detector.reach_seconds)):
+            seconds = float(timed.time)
+            yield from self._new_cuts(detector.add(seconds, glimpses.glimpse(timed.frame)))
+            self._propose(before, render)
+            if self._opens_bucket(before, timed):
+                self._bucket_times.append(seconds)
+                if self._holds(timed.time):
+                    self._waiting.append(render(timed))
+            yield from self._decided(seconds - detector.context_seconds)
+            if timed.time >= self._end + context and not self._stand_ins:
+                return
+            before = timed
+        yield from self._new_cuts(detector.finish())
+        self._propose(before, render)
+        yield from self._decided(math.inf)
+
+    def _holds(self, time: Fraction) -> bool:
+        return self._start <= time < self._end
+
+    def _opens_bucket(self, before: TimedFrame | None, timed: TimedFrame) -> bool:
+        if before is None:
+            return timed.time == 0
+        return math.floor(before.time * self._rate) < math.floor(timed.time * self._rate)
+
+    def _new_cuts(self, found: list[float]) -> Iterator[Cut]:
+        self._cuts += found
+        # Of changes before the start too little is known: those cuts may be wrong.
+        yield from (Cut(seconds) for seconds in found if self._holds(exact(seconds)))
+
+    def _propose(self, before: TimedFrame | None, render: Callable[[TimedFrame], SampledFrame]) -> None:
+        """`before` is the last frame within reach of what the detector has just found likely."""
+        if before is not None and self._holds(before.time):
+            self._stand_ins += [_StandIn(seconds, render(before)) for seconds in self._detector.likely]
+
+    def _decided(self, certain_until: float) -> Iterator[SampledFrame]:
+        """Samples whose turn has come, in order of time; cuts up to `certain_until` are known."""
+        undecided = []
+        for stand_in in self._stand_ins:
+            needed = self._is_needed(stand_in, certain_until)
+            if needed is None:
+                undecided.append(stand_in)
+            elif needed:
+                self._waiting.append(stand_in.sampled)
+        self._stand_ins = undecided
+        first_undecided = min((s.sampled.pts_seconds for s in undecided), default=math.inf)
+        self._waiting.sort(key=lambda sampled: sampled.pts_seconds)
+        while self._waiting and self._waiting[0].pts_seconds < first_undecided:
+            yield self._waiting.pop(0)
+
+    def _is_needed(self, stand_in: _StandIn, certain_until: float) -> bool | None:
+        """Whether its shot has no sample; None as long as that is open."""
+        begin = stand_in.shot_seconds
+        if begin > certain_until:
+            return None
+        if begin not in self._cuts:
+            return False
+        end = min((cut for cut in self._cuts if cut > begin), default=math.inf)
+        sample_seconds = min((time for time in self._bucket_times if time >= begin), default=math.inf)
+        if min(end, sample_seconds) > certain_until:
+            return None
+        return end <= sample_seconds and stand_in.sampled.pts_seconds < end

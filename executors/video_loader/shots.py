@@ -8,7 +8,8 @@ frame before. A frame begins a new shot if its difference
   the larger half, so that repeated frames (cartoons on twos, telecine) do not make the others stand out,
 - is no blink: what was on screen before does not come back, and did not just come back, within `LEAST_SHOT_SECONDS`
   (flashes, single bad frames),
-- is the largest within `LEAST_SHOT_SECONDS` to both sides; a cut to a picture goes before one to a blank frame.
+- is the largest within `LEAST_SHOT_SECONDS` to both sides; a cut to a picture goes before one to a blank frame. The
+  film does not begin or end within that time either.
 
 Each rule looks at frames no further away than `ShotDetector.context_seconds` and at nothing else, so a cut does not
 depend on where decoding began. Comparing the difference with its neighbourhood is the idea of PySceneDetect's
@@ -77,13 +78,21 @@ class ShotDetector:
     Attributes:
         context_seconds: a cut is certain once every frame up to this far from it, to both sides, has been seen, and
             one before them.
+        reach_seconds: a change is likely to be a cut if it is not ruled out by the frames up to this far from it.
+        likely: the times of changes that became likely cuts by the last frame. Every cut was likely before.
     """
 
     def __init__(self, frame_seconds: float) -> None:
-        self._reach = max(NEIGHBOUR_SECONDS, _NEIGHBOUR_FRAMES * frame_seconds)
-        self.context_seconds = LEAST_SHOT_SECONDS + max(LEAST_SHOT_SECONDS, self._reach)
+        self._frame_seconds = frame_seconds
+        self._neighbour_seconds = max(NEIGHBOUR_SECONDS, _NEIGHBOUR_FRAMES * frame_seconds)
+        self.reach_seconds = max(LEAST_SHOT_SECONDS, self._neighbour_seconds)
+        self.context_seconds = LEAST_SHOT_SECONDS + self.reach_seconds
+        self.likely: list[float] = []
         self._last: Glimpse | None = None
+        self._last_seconds = 0.0
+        self._has_ended = False
         self._seen: deque[_Change] = deque()
+        self._unexamined: deque[_Change] = deque()
         self._undecided: deque[_Change] = deque()
 
     def add(self, seconds: float, glimpse: Glimpse) -> list[float]:
@@ -92,13 +101,24 @@ class ShotDetector:
             change = _Change(seconds, self._last, glimpse, difference(self._last, glimpse))
             self._seen.append(change)
             if change.difference >= LEAST_DIFFERENCE:
-                self._undecided.append(change)
-        self._last = glimpse
+                self._unexamined.append(change)
+        self._last, self._last_seconds = glimpse, seconds
+        self._examine(seconds - self.reach_seconds)
         return self._decided(seconds - self.context_seconds)
 
     def finish(self) -> list[float]:
         """The film has ended. Returns: the times of the remaining cuts, ascending."""
+        self._has_ended = True
+        self._examine(math.inf)
         return self._decided(math.inf)
+
+    def _examine(self, until: float) -> None:
+        examined: list[_Change] = []
+        while self._unexamined and self._unexamined[0].seconds <= until:
+            examined.append(self._unexamined.popleft())
+        likely = [change for change in examined if self._stands_out(change)]
+        self.likely = [change.seconds for change in likely]
+        self._undecided.extend(likely)
 
     def _decided(self, until: float) -> list[float]:
         cuts = []
@@ -106,21 +126,21 @@ class ShotDetector:
             change = self._undecided.popleft()
             if self._is_cut(change):
                 cuts.append(change.seconds)
-        needed = (self._undecided[0].seconds if self._undecided else math.inf, until + self.context_seconds)
-        while self._seen and self._seen[0].seconds < min(needed) - self.context_seconds:
+        while self._seen and self._seen[0].seconds < until - self.context_seconds:
             self._seen.popleft()
         return cuts
 
     def _is_cut(self, change: _Change) -> bool:
+        """Whether of all that stand out around it this change is the one; it stands out itself."""
         rivals = self._near(change, LEAST_SHOT_SECONDS)
-        return self._stands_out(change) and not any(
-            rival.rank > change.rank and self._stands_out(rival) for rival in rivals
-        )
+        return not any(rival.rank > change.rank and self._stands_out(rival) for rival in rivals)
 
     def _stands_out(self, change: _Change) -> bool:
-        if change.difference < LEAST_DIFFERENCE:
+        film_end = self._last_seconds + self._frame_seconds if self._has_ended else math.inf
+        last_place = film_end - LEAST_SHOT_SECONDS
+        if change.difference < LEAST_DIFFERENCE or not LEAST_SHOT_SECONDS <= change.seconds <= last_place:
             return False
-        usual = upper_half_mean(near.difference for near in self._near(change, self._reach))
+        usual = upper_half_mean(near.difference for near in self._near(change, self._neighbour_seconds))
         least = max(LEAST_RATIO * usual, LEAST_DIFFERENCE + usual)
         return change.difference >= least and not self._is_blink(change)
 

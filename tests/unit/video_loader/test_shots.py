@@ -101,8 +101,8 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
 
 
 def test_a_screen_recording_that_stores_changes_only(tmp_path: Path) -> None:
-    times = [Fraction(n) for n in (0, 3, 7, 20)]
-    film = make(tmp_path / "a.mkv", [scene(seed)[:, :WIDTH] for seed in (1, 1, 2, 3)], times=times)
+    times = [Fraction(n) for n in (0, 3, 7, 20, 21)]
+    film = make(tmp_path / "a.mkv", [scene(seed)[:, :WIDTH] for seed in (1, 1, 2, 3, 3)], times=times)
     assert cuts(film.path) == [7.0, 20.0]
 
 
@@ -146,23 +146,48 @@ def test_a_span_finds_the_cuts_that_a_run_through_the_film_finds(tmp_path: Path,
     generator = np.random.default_rng(5)
     makers = (still, pan, grain, noise, lambda _, length: black(length))
     pictures: list[Picture] = []
-    for seed in range(40):
+    for seed in range(30):
         pictures += makers[generator.integers(len(makers))](seed, int(generator.integers(2, 24)))
     film = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
     whole = cuts(film.path)
-    assert len(whole) > 8
-    for length in (0.37, 1.0, 3.0):
+    assert len(whole) > 6
+    for length in (0.7, 3.0):
         starts = np.arange(0, float(film.duration), length)
         assert [cut for start in starts for cut in cuts(film.path, start, start + length)] == whole
+    for rate in (0.2, 1):
+        times = sampled(film.path, rate)
+        assert times == sorted(set(times))
+        for length in (0.7, 3.0):
+            starts = np.arange(0, float(film.duration), length)
+            assert [time for start in starts for time in sampled(film.path, rate, start, start + length)] == times
+        shots = [(0.0, whole[0]), *zip(whole, [*whole[1:], 999.0], strict=True)]
+        assert all(any(start <= time < end for time in times) for start, end in shots)
     for cut in whole[:4]:
         assert cuts(film.path, cut, cut + 0.03) == [cut]
         assert cuts(film.path, max(cut - 0.04, 0), cut - 0.001) == []
 
 
-def test_sampled_frames_do_not_depend_on_the_cuts(tmp_path: Path) -> None:
+def sampled(path: Path, rate: float, start: float = 0, end: float = 999) -> list[float]:
+    found = read_span(path, start, end, rate, SHAPE)
+    return [one.pts_seconds for one in found if isinstance(one, SampledFrame)]
+
+
+def test_a_shot_with_a_sample_gets_no_other(tmp_path: Path) -> None:
     film = make(tmp_path / "a.mp4", still(1, 40) + still(2, 40))
-    times = [one.pts_seconds for one in read_span(film.path, 1, 3, 2, SHAPE) if isinstance(one, SampledFrame)]
-    assert times == [1.0, 1.52, 2.0, 2.52]
+    assert sampled(film.path, 2, 1, 3) == [1.0, 1.52, 2.0, 2.52]
+
+
+def test_a_shot_between_two_samples_is_sampled_in_its_first_moments(tmp_path: Path) -> None:
+    lengths = [30, 10, 45, 9, 31, 12]  # cuts after 30, 40, 85, 94, 125 frames
+    pictures = [picture for seed, length in enumerate(lengths) for picture in still(seed, length)]
+    film = make(tmp_path / "a.mp4", pictures)
+    assert sampled(film.path, 1) == [0, 1, (30 + 7) / 25, 2, 3, (85 + 7) / 25, 4, 5]
+    frames = [one for one in read_span(film.path, 0, 99, 0.1, SHAPE) if isinstance(one, SampledFrame)]
+    assert [frame.pts_seconds for frame in frames] == [0, 37 / 25, 47 / 25, 92 / 25, 101 / 25, 132 / 25]
+    for seed, frame in enumerate(frames):
+        [alone] = read_span(film.path, frame.pts_seconds, frame.pts_seconds + 0.01, 0.1, SHAPE)
+        assert isinstance(alone, SampledFrame) and np.array_equal(alone.picture, frame.picture)
+        assert seed == 0 or not np.array_equal(frames[seed - 1].picture, frame.picture)
 
 
 def test_the_detector_keeps_a_bounded_number_of_frames() -> None:
