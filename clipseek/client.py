@@ -1,6 +1,7 @@
 """`Client`: the way into ClipSeek for the page, the command line and scripts."""
 
 import asyncio
+import errno
 import hashlib
 import re
 import time
@@ -17,13 +18,16 @@ from clipseek.errors import (
     ClipSeekError,
     EmptyFile,
     FileMissing,
+    InvalidRequest,
+    InvalidTopK,
+    OutputRefused,
     ServerFailed,
     StoreFull,
     UnreadableVideo,
     VideoNotFound,
 )
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
-from clipseek.settings import Settings, parse_host
+from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 _UPLOADS_UNDER_WAY = 4
@@ -122,13 +126,17 @@ class Client:
         Raises:
             FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed.
         """
+        if frames_per_second is not None and not MIN_RATE <= frames_per_second <= MAX_RATE:
+            raise InvalidRequest(
+                f"frames_per_second is {frames_per_second:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}"
+            )
         started = time.monotonic()
         if on_server:
-            upload = Upload(server_path=str(path), title=title or Path(path).name)
+            upload = Upload(server_path=_text(str(path)), title=_text(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
             video_id = self._upload(Path(path), title, progress)
-        return self._index(video_id, title or "", frames_per_second, started, progress)
+        return self._index(video_id, _text(title or ""), frames_per_second, started, progress)
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
@@ -151,8 +159,10 @@ class Client:
         Raises:
             EmptyQuery, InvalidTopK, VideoNotFound, AmbiguousVideo, ModelMismatch.
         """
+        if not 1 <= top_k <= MAX_TOP_K:
+            raise InvalidTopK(f"top_k is {top_k}, but must be from 1 to {MAX_TOP_K}")
         ids = [self._video_id(name) for name in videos]
-        answer = self._one("/search", Query(text=text, top_k=top_k, video_ids=ids))
+        answer = self._one("/search", Query(text=_text(text), top_k=top_k, video_ids=ids))
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
         return answer
@@ -203,14 +213,12 @@ class Client:
         Raises:
             VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing.
         """
-        target = Path(output)
-        if not target.parent.is_dir():
-            raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
+        target = _clip_target(Path(output))
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
         first = self._one("/clip", ask, LOADER)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        temporary = target.with_name(target.name + ".part")
+        temporary = target.with_name(f".{first.sha256[:16]}.part")
         try:
             with temporary.open("wb") as file:
                 file.write(first.data)
@@ -219,7 +227,9 @@ class Client:
             temporary.replace(target)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise StoreFull(f"The clip could not be written to '{target}' ({error}).") from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind = StoreFull if full else OutputRefused
+            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
@@ -260,7 +270,7 @@ class Client:
     def _upload(self, path: Path, title: str | None, progress: OnProgress) -> str:
         size = _size_of_film(path)
         video_id = _sha256(path, size, progress)
-        offer = Upload(video_id=video_id, title=title or path.name, size_bytes=size)
+        offer = Upload(video_id=video_id, title=_text(title or path.name), size_bytes=size)
         missing = self._one("/upload", offer, LOADER)
         if not missing.complete:
             transport.run(self._send_chunks(path, offer, missing.missing_offsets, progress))
@@ -351,10 +361,14 @@ def choose_video(videos: Iterable[Video], name: str) -> Video:
         found = [video for video in known if fits(video)]
         if len(found) > 1:
             several = ", ".join(f"{video.video_id[:12]} ({video.title})" for video in found[:5])
-            raise AmbiguousVideo(f"'{name}' means {len(found)} videos: {several}. Write more of the id.")
+            more = ", ..." if len(found) > 5 else ""
+            raise AmbiguousVideo(f"'{name}' means {len(found)} videos: {several}{more}. Name one by its id.")
         if found:
             return found[0]
-    raise VideoNotFound(f"There is no video '{name}'. `clipseek videos` lists those there are.")
+    raise VideoNotFound(
+        f"There is no video '{name}'. `clipseek videos` lists those there are; the start of an id is enough, from "
+        f"{_LEAST_PREFIX} characters on."
+    )
 
 
 async def _at_most(count: int, works: Iterable[Any]) -> None:
@@ -374,6 +388,27 @@ async def _at_most(count: int, works: Iterable[Any]) -> None:
         if isinstance(first, ClipSeekError | OSError):
             raise first from None
         raise
+
+
+def _clip_target(path: Path) -> Path:
+    """Where a clip goes, links followed: only a new file or one that may be replaced.
+
+    Raises:
+        FileMissing, OutputRefused.
+    """
+    if not path.name:
+        raise OutputRefused("The clip needs the name of a file to be written to, e.g. clip.mp4.")
+    target = path.resolve()
+    if not target.parent.is_dir():
+        raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
+    if target.exists() and not target.is_file():
+        raise OutputRefused(f"'{path}' is no ordinary file, so the clip is not written to it. Name a new file.")
+    return target
+
+
+def _text(value: str) -> str:
+    """Text that can travel: names of files may hold bytes that are no UTF-8."""
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _size_of_film(path: Path) -> int:

@@ -7,6 +7,7 @@
     │   ├── InvalidTimeRange      end before start, or outside the video
     │   ├── InvalidSetting
     │   ├── InvalidGroundTruth    a file of queries and true moments that cannot be read
+    │   ├── OutputRefused         a file that is not to be written to
     │   └── AmbiguousVideo        a title or id prefix that fits several videos
     ├── NotFound
     │   ├── FileMissing
@@ -64,6 +65,10 @@ class InvalidSetting(InvalidRequest):
 
 
 class InvalidGroundTruth(InvalidRequest):
+    pass
+
+
+class OutputRefused(InvalidRequest):
     pass
 
 

@@ -14,6 +14,8 @@ DEFAULT_BIND = "127.0.0.1"
 DEFAULT_PORT = 45679  # the port VCED's users know
 
 
+MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
+MAX_TOP_K = 1000
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
 
 
@@ -71,7 +73,7 @@ class Settings:
             device=_choice("device", text["device"].lower(), ("auto", "cpu", "cuda")),
             host=text["host"],
             media_roots=tuple(Path(p).expanduser().resolve() for p in text["media_roots"].split(os.pathsep) if p),
-            frames_per_second=_positive("frames_per_second", text["frames_per_second"]),
+            frames_per_second=_rate(text["frames_per_second"]),
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
         )
@@ -96,7 +98,7 @@ def parse_host(host: str) -> tuple[str, int]:
     Raises:
         InvalidSetting: it is none of these.
     """
-    found = re.fullmatch(r"(?:grpc://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::(\d+))?/?", host.strip())
+    found = re.fullmatch(r"(?:grpc://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
     if not found:
         raise InvalidSetting(
             f"'{host}' is not a server address. Write it as grpc://HOST:PORT, e.g. grpc://127.0.0.1:45679"
@@ -105,7 +107,7 @@ def parse_host(host: str) -> tuple[str, int]:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
+    if not re.fullmatch("[0-9]+", text) or not 0 < int(text) < 65536:
         raise InvalidSetting(f"'{text}' is not a port: CLIPSEEK_PORT and --port take a number from 1 to 65535")
     return int(text)
 
@@ -117,6 +119,15 @@ def _positive(name: str, text: str) -> float:
         value = -1.0
     if not 0 < value < float("inf"):
         raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a number above 0")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = _positive("frames_per_second", text)
+    if not MIN_RATE <= value <= MAX_RATE:
+        raise InvalidSetting(
+            f"{VARIABLES['frames_per_second'][0]} is '{text}', but must be from {MIN_RATE:g} to {MAX_RATE:g}"
+        )
     return value
 
 

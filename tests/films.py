@@ -4,6 +4,7 @@
 apart, so that `read_slate` gets the number back (modulo 27) from a decoded picture.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -75,6 +76,7 @@ def make(
     rotation_degrees: int = 0,
     aspect: Fraction | None = None,
     audio: bool = False,
+    audio_seconds: float = math.inf,
     cover: bool = False,
     small_first: bool = False,
     container: str | None = None,
@@ -84,6 +86,7 @@ def make(
 
     Args:
         times: of the frames in seconds, for a variable rate; else frame `i` is shown from `i / fps` on.
+        audio_seconds: where the sound ends, if before the picture.
         first: the first frame's timestamp in seconds.
         rotation_degrees: clockwise, as a display matrix.
         aspect: of a sample (pixel).
@@ -117,7 +120,7 @@ def make(
             if decoy:
                 output.mux(decoy.encode(_frame(slate(0, 32, 24), moment + first)))
             if sound:
-                while samples < (moment + Fraction(1) / Fraction(fps)) * AUDIO_RATE:
+                while samples < min((moment + Fraction(1) / Fraction(fps)), audio_seconds) * AUDIO_RATE:
                     output.mux(sound.encode(_tone(samples, first)))
                     samples += 1024
         for stream in (track, decoy, sound):

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidTopK, ModelMismatch
+from clipseek.settings import MAX_TOP_K
 from executors.faiss_indexer.segments import ScoreCurve, Segment, SegmentOptions, find_segments
 from executors.faiss_indexer.store import Frames, Store, VideoRecord, shots_between
 from executors.faiss_indexer.vector_index import VectorIndex
 
 logger = logging.getLogger(__name__)
 
-MAX_TOP_K = 1000
 _CANDIDATES_PER_MATCH = 3  # videos whose curves are computed for each match asked for
 _LEAST_CANDIDATES = 16
 _FRAME_CACHE_BYTES = 256 * 1024 * 1024

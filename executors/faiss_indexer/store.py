@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
+from clipseek.settings import MAX_RATE, MIN_RATE
 
 SCHEMA_VERSION = 2
 _SCHEMA = """
@@ -138,8 +139,8 @@ class Store:
             self._claim_model(db, model_id)
             known = db.execute("SELECT frames_per_second FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
             rate = video.frames_per_second or (known[0] if known else 0.0)
-            if rate <= 0:
-                raise InvalidRequest(f"video {video.video_id} wants frames_per_second above 0, but it is {rate}")
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}")
             if known and known[0] != rate:
                 dropped = _delete_spans(db, "video_id = ?", (video.video_id,))
             values = asdict(video) | {"frames_per_second": rate, "added_at": time.time()}

@@ -89,8 +89,9 @@ class Sound:
         yield from self._drained(resampler)
 
     def _drained(self, resampler: AudioResampler | None) -> Iterator[tuple[Fraction | None, Samples]]:
-        if resampler is not None and resampler.graph is not None:
-            yield from (self._timed(out) for out in resampler.resample(None))
+        if resampler is not None:
+            rest: list[AudioFrame | None] = [*resampler.resample(None)]  # [None] where nothing is to be resampled
+            yield from (self._timed(out) for out in rest if out is not None)
 
     def _timed(self, frame: AudioFrame) -> tuple[Fraction | None, Samples]:
         time = None if frame.pts is None or not frame.time_base else frame.pts * frame.time_base - self._origin

@@ -228,3 +228,14 @@ def test_the_cache_cuts_once_for_many_at_the_same_time(tmp_path: Path) -> None:
         answers = list(pool.map(lambda _: cache.read(key(0), 0, 100, maker(calls))[1], range(8)))
     assert answers == [bytes(range(100))] * 8
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
+def test_sound_that_ends_before_the_picture_is_followed_by_silence(tmp_path, name):
+    codec = "vp9" if name.endswith("webm") else "h264"
+    film = films.make(tmp_path / name, frames=100, codec=codec, audio=True, audio_seconds=1.9)
+    clip = cut(film.path, 0.6, 4.0, "exact", tmp_path / "clip")
+    assert [number for _, number in films.read(clip.path)] == [i % films.SLATES for i in range(15, 100)]
+    first, last = loud(clip.path)
+    assert first < 0.05 and last == pytest.approx(0.4, abs=2 * ONE_AAC_FRAME)
+    assert samples_of(clip.path).shape[1] / films.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
