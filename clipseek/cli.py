@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clipseek import __version__
-from clipseek.errors import ClipSeekError, NoVideosFound
+from clipseek.errors import ClipSeekError, NoVideosFound, ServerError, ServerUnreachable
 from clipseek.ground_truth import FORMATS, read_ground_truth
-from clipseek.settings import VARIABLES, Settings
+from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings
 from clipseek.terminal import (
     duration,
     progress_bar,
@@ -100,7 +100,7 @@ def main(verbose: bool) -> None:
 @click.option("--title", help="Title to show for the film instead of its file name (with one PATH).")
 @click.option(
     "--fps",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(MIN_RATE, MAX_RATE),
     help="Frames to look at per second of film: more finds shorter moments and takes longer. [default: the server's]",
 )
 @click.option(
@@ -115,10 +115,23 @@ def index(
 
     A film that is there already is not sent or looked at again; one that was interrupted goes on where it stopped.
     """
-    if title and len(paths) > 1:
-        raise click.UsageError("--title goes with one PATH only.")
-    films = list(paths) if on_server else [str(film) for path in paths for film in _films(Path(path))]
-    results, failed = [], 0
+    films: list[str] = []
+    results: list[dict[str, Any]] = []
+    errors: list[ClipSeekError] = []
+
+    def fail(path: str, error: ClipSeekError) -> None:
+        hint = " Repeat the command: it goes on where it stopped." if isinstance(error, ServerError) else ""
+        say(f"clipseek: {path}: {error}{hint}", style="red")
+        results.append({"title": Path(path).name, "status": "failed", "error": str(error)})
+        errors.append(error)
+
+    for path in paths:
+        try:
+            films += [path] if on_server else [str(film) for film in _films(Path(path))]
+        except ClipSeekError as error:
+            fail(path, error)
+    if title and len(films) > 1:
+        raise click.UsageError(f"--title goes with one film, but these are {len(films)}.")
     for film in films:
         try:
             with progress_bar(Path(film).name) as progress:
@@ -126,17 +139,15 @@ def index(
             results.append(_indexed(done))
             if not as_json:
                 say(_indexed_sentence(done))
+        except ServerUnreachable as error:
+            fail(film, error)
+            break  # the others would fail in the same way
         except ClipSeekError as error:
-            if len(films) == 1:
-                raise
-            failed += 1
-            results.append({"title": Path(film).name, "status": "failed", "error": str(error)})
-            say(f"clipseek: {film}: {error}", style="red")
+            fail(film, error)
     if as_json:
         _print_json(results)
-    if failed:
-        say(f"clipseek: {failed} of {len(films)} films could not be indexed.", style="red")
-        sys.exit(1)
+    if errors:
+        sys.exit(errors[0].exit_code if len(results) == 1 else 1)
 
 
 @main.command()
@@ -165,18 +176,38 @@ def search(client: "Client", text: str, top_k: int, videos: tuple[str, ...], as_
         show_matches(answer)
 
 
-@main.command()
+class _Time(click.ParamType[float]):
+    """Seconds, or a time as the tables print it: 75.2, 01:15.2, 1:00:03."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = 0.0
+            for part in str(value).split(":"):
+                seconds = seconds * 60 + float(part)
+        except ValueError:
+            self.fail(f"'{value}' is not a time. Write seconds, or minutes and seconds: 75.2 or 01:15.2", param, ctx)
+        return seconds
+
+
+@main.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a time, and told to be outside
 @click.argument("video", metavar="VIDEO_ID")
-@click.argument("start", type=float)
-@click.argument("end", type=float)
+@click.argument("start", type=_Time())
+@click.argument("end", type=_Time())
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
-@click.option("--copy", is_flag=True, help="Do not re-encode: fast, but starts at the keyframe at or before START.")
+@click.option(
+    "--copy",
+    is_flag=True,
+    help="Do not re-encode where the format allows: fast, but starts at the keyframe at or before START.",
+)
 @_json_option
 @_with_client
 def clip(client: "Client", video: str, start: float, end: float, output: Path, copy: bool, as_json: bool) -> None:
-    """Cut START to END (seconds) of a video into a file that plays everywhere.
+    """Cut START to END of a video into a file that plays everywhere.
 
-    VIDEO_ID is the video's id, the start of its id, or its title.
+    VIDEO_ID is the video's id, the start of its id, or its title. START and END are seconds, or times as `search`
+    prints them: 75.2 or 01:15.2.
     """
     saved = client.clip(video, start, end, output, mode="copy" if copy else "exact")
     if as_json:
@@ -190,7 +221,8 @@ def clip(client: "Client", video: str, start: float, end: float, output: Path, c
         )
     else:
         span = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
-        say(f"Wrote {saved.path} ({span}, {size(saved.size_bytes)}).")
+        why = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into '{output.suffix}'."
+        say(f"Wrote {saved.path} ({span}, {size(saved.size_bytes)}).{why}")
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """Runs `flow.yml`: starts it, watches it, stops it cleanly."""
 
 import contextlib
+import errno
 import importlib.util
 import io
 import logging
@@ -20,7 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from clipseek.client import Client
-from clipseek.errors import ModelMismatch, ServerNotReady
+from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
 from clipseek.settings import START_ERRORS_VARIABLE, Settings
 
@@ -44,13 +45,22 @@ def free_port(bind: str) -> int:
 
 
 def is_port_free(bind: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen there now.
+
+    Raises:
+        InvalidSetting: this machine has no such address.
+    """
     with socket.socket(socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((bind, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise InvalidSetting(
+                f"The server cannot listen on '{bind}', port {port} ({error.strerror}). CLIPSEEK_BIND and --bind "
+                f"take an IPv4 address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
+            ) from error
     return True
 
 
@@ -63,6 +73,7 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 
     Raises:
         ServerNotReady: the port is taken.
+        InvalidSetting: there is no such address to listen on.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
     When an executor cannot start, or dies later, the process ends with exit code 1 and the cause on stderr: Jina would
@@ -95,7 +106,7 @@ def _export(settings: Settings) -> None:
     os.environ["CLIPSEEK_READY_TIMEOUT_MS"] = str(round(settings.ready_timeout_seconds * 1000))
     os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
     os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
-    os.environ.setdefault("JINA_LOG_LEVEL", "CRITICAL")  # the executors log what they refuse, or fail in, themselves
+    os.environ.setdefault("JINA_LOG_CONFIG", "QUIET")  # the executors log what they refuse, or fail in, themselves
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # the children's: what they warn of is jina's, not the user's
     with contextlib.suppress(RuntimeError):
         multiprocessing.set_start_method("spawn")
@@ -124,7 +135,7 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
         flow = Flow.load_config(str(flow_file()))
     started = threading.Event()
     threading.Thread(target=_watch_start, args=(start_errors, started, stop), name="watch-start", daemon=True).start()
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), _children_deaf_to_interrupts():
         try:
             flow.start()
         except Exception as error:  # noqa: BLE001 (whatever it is, the start has failed)
@@ -137,12 +148,27 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
         flow.close()
 
 
+@contextlib.contextmanager
+def _children_deaf_to_interrupts() -> Iterator[None]:
+    """Block SIGINT in this thread, and so in the processes it starts.
+
+    Ctrl-C reaches a terminal's whole group, but it is this process that stops the others. It still hears of it: through
+    its other threads.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _watch_start(start_errors: Path, started: threading.Event, stop: threading.Event) -> None:
     """End the process when it is told to stop before it has started, or, with the cause, when an executor fails to
     start: Jina's gateway would wait for it for ever."""
     begun: dict[str, multiprocessing.process.BaseProcess] = {}
     while not started.wait(_POLL_SECONDS):
         if stop.is_set():
+            print("Stopped.", file=sys.stderr, flush=True)
             os._exit(0)
         cause = _cause(start_errors)
         if cause:

@@ -18,12 +18,15 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
+    import grpc
     from jina import Client as JinaClient
     from jina.excepts import BadServer
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
+
+_CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
 
 
 @cache
@@ -51,9 +54,35 @@ class Transport:
     """Sends documents to the Flow at `host`:`port`. Any number may be under way at once."""
 
     def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._checked = False
         self.address = f"grpc://{host}:{port}"
         self._client = JinaClient(host=host, port=port, protocol="grpc", asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
+
+    async def _check(self) -> None:
+        """Find out, once and soon, whether a gRPC server is there at all.
+
+        Raises:
+            ServerUnreachable.
+        """
+        if self._checked:
+            return
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                _, writer = await asyncio.open_connection(self._host.strip("[]"), self._port)
+                writer.close()
+                async with grpc.aio.insecure_channel(f"{self._host}:{self._port}") as channel:
+                    await channel.channel_ready()
+        except OSError as error:  # a timeout is one, too
+            raise self._unreachable() from error
+        self._checked = True
+
+    def _unreachable(self) -> ServerUnreachable:
+        return ServerUnreachable(
+            f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
+            f"--host or CLIPSEEK_HOST."
+        )
 
     async def post(self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float) -> DocList[D]:
         """Send one document, to one executor if named, and return what the Flow answers.
@@ -62,6 +91,7 @@ class Transport:
             ClipSeekError: what the server raised, under its own class.
             ServerUnreachable, ServerNotReady, ServerFailed.
         """
+        await self._check()
         kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
         answers = kind()
         try:
@@ -80,10 +110,7 @@ class Transport:
                 f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
             ) from error
         except ConnectionError as error:
-            raise ServerUnreachable(
-                f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
-                f"--host or CLIPSEEK_HOST."
-            ) from error
+            raise self._unreachable() from error
         return answers
 
 

@@ -38,16 +38,17 @@ class Encoder(Generic[T]):
         registry: Registry | None = None,
     ) -> None:
         registry = registry or Registry(settings.cache)
+        told_by_server = START_ERRORS_VARIABLE in os.environ
         try:
             self.device = choose_device(settings.device)
             self.spec = registry.resolve(settings.model, read_store_model(settings.home))
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)
         except ClipSeekError as error:
-            logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; the cause is in it)
+            if not told_by_server:
+                logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; the cause is in it)
             raise
         logger.info("%s encoder ready: %s (%s)", half, self.model_id, self.spec.reason)
-        told_by_server = START_ERRORS_VARIABLE in os.environ
         for warning in self.spec.warnings if half == "image" and not told_by_server else ():
             logger.warning(warning)
 

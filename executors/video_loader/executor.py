@@ -134,7 +134,9 @@ class VideoLoader(ChainExecutor):
         except UnreadableVideo:
             self._store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
             raise
-        doc.title = doc.title or self._store.record(doc.video_id).title
+        if doc.title:
+            self._store.retitle(doc.video_id, doc.title)
+        doc.title = self._store.record(doc.video_id).title
         doc.size_bytes, doc.duration_seconds = info.size_bytes, info.duration_seconds
         doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
         doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio

@@ -20,7 +20,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clipseek.errors import (
@@ -183,6 +183,12 @@ class MediaStore:
             with full_disk_reported(self.root, f"the record of '{record.title}'"):
                 self._keep(record)
         return record
+
+    def retitle(self, video_id: str, title: str) -> None:
+        """Give a complete film another title. Raises: VideoNotFound, StoreFull."""
+        record = self.record(video_id)
+        with self._locks[video_id], full_disk_reported(self.root, f"the title of '{record.title}'"):
+            self._keep(replace(record, title=plain_title(title)))
 
     def take(self, path: Path) -> MediaRecord:
         """Copy a film of this machine into the store. Raises: EmptyFile, StoreFull."""

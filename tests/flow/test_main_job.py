@@ -164,6 +164,14 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     assert "FaissIndexer" not in run(server, "doctor").stdout and "indexer" in run(server, "doctor").stdout
 
 
+def test_a_title_stays_until_another_is_given(library, tmp_path):
+    film = films.make(tmp_path / "named.mp4", frames=25).path
+    library.index(film)
+    assert library.index(film, title="my film").video.title == "my film"
+    assert library.index(film).video.title == "my film"
+    library.delete("my film")
+
+
 def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
     films.make(tmp_path / "good.mp4", frames=25)
     (tmp_path / "bad.mp4").write_text("this is a text")

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import _films, main
-from clipseek.errors import NoVideosFound
-from clipseek.server import free_port
+from clipseek.cli import _films, _Time, main
+from clipseek.errors import InvalidSetting, NoVideosFound
+from clipseek.server import free_port, is_port_free
 from clipseek.terminal import duration, size, timestamp
 
 COMMANDS = ("serve", "demo", "index", "search", "clip", "videos", "delete", "doctor", "eval")
@@ -31,7 +31,7 @@ def test_every_command_explains_itself(command):
         (("videos",), 1, "clipseek serve"),
         (("search", "a cat"), 1, "No ClipSeek server answers"),
         (("search",), 2, "Missing argument"),
-        (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a valid float"),
+        (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a time"),
         (("serve", "--port", "0"), 2, "0 is not in the range"),
         (("search", "a cat", "--host", "http://x"), 2, "is not a server address"),
     ],
@@ -42,6 +42,28 @@ def test_failures_say_what_to_do_and_end_with_their_code(monkeypatch, arguments,
     assert result.exit_code == code
     assert told in result.stderr
     assert result.stdout == ""
+
+
+def test_times_are_seconds_or_as_the_tables_print_them():
+    read = _Time().convert
+    assert [read(text, None, None) for text in ("75.2", "01:15.2", "1:00:03", "-1")] == [75.2, 75.2, 3603.0, -1.0]
+
+
+def test_an_address_that_is_not_this_machines_is_named():
+    with pytest.raises(InvalidSetting, match=r"cannot listen on '198\.51\.100\.1'"):
+        is_port_free("198.51.100.1", 45679)
+
+
+def test_a_path_that_fails_does_not_keep_the_others_from_being_tried(monkeypatch, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.mp4").touch()
+    monkeypatch.setenv("CLIPSEEK_HOST", f"grpc://127.0.0.1:{free_port('127.0.0.1')}")
+    result = run("index", str(tmp_path / "empty"), str(tmp_path / "empty.mp4"), "--json")
+    assert result.exit_code == 1
+    assert [(r["title"], r["status"]) for r in json.loads(result.stdout)] == [
+        ("empty", "failed"),
+        ("empty.mp4", "failed"),
+    ]
 
 
 def test_films_below_a_folder(tmp_path):

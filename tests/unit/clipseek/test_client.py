@@ -1,11 +1,14 @@
 """The client's own part: which video a name means, what it refuses before anything is sent, how errors come back."""
 
 import asyncio
+import os
+import socket
+from pathlib import Path
 
 import pytest
 
-from clipseek import errors
-from clipseek.client import Client, _at_most, choose_video
+from clipseek import errors, transport
+from clipseek.client import Client, _at_most, _clip_target, _text, choose_video
 from clipseek.schema import Video
 from clipseek.server import free_port
 
@@ -50,6 +53,34 @@ def test_files_are_refused_before_anything_is_sent(tmp_path):
             client.index(tmp_path / "empty.mp4")
         with pytest.raises(errors.UnreadableVideo, match="is a folder"):
             client.index(tmp_path)
+
+
+def test_a_port_that_says_nothing_is_no_server(monkeypatch):
+    monkeypatch.setattr(transport, "_CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = Client(f"grpc://127.0.0.1:{silent.getsockname()[1]}")
+        with client, pytest.raises(errors.ServerUnreachable):
+            client.videos()
+
+
+def test_clips_go_to_ordinary_files_only(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "film.mp4")
+    assert _clip_target(tmp_path / "link.mp4") == tmp_path / "film.mp4"
+    for refused in (tmp_path / "pipe", tmp_path, Path()):
+        with pytest.raises(errors.OutputRefused):
+            _clip_target(refused)
+
+
+def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tmp_path):
+    assert _text("x\udce9.mp4") == "x?.mp4"
+    with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
+        for rate in (0.0, 1e-9, float("nan"), 1e9):
+            with pytest.raises(errors.InvalidRequest, match="frames_per_second"):
+                client.index(tmp_path / "film.mp4", frames_per_second=rate)
+        for top_k in (0, 10**20):
+            with pytest.raises(errors.InvalidTopK, match=str(top_k)):
+                client.search("a cat", top_k=top_k)
 
 
 def test_errors_travel_by_name_and_message():
