@@ -22,7 +22,7 @@ def _by_strategy(name: str, case: Case, options: StrategyOptions) -> list[Segmen
 
 
 def _by_service(case: Case, _: StrategyOptions) -> list[Segment]:
-    return find_segments(case.curve)
+    return find_segments(case.curve, shots=case.shots)
 
 
 def _by_vced_rule(case: Case, _: StrategyOptions) -> list[Segment]:
