@@ -1,10 +1,9 @@
 """The command line: data on stdout, talk and progress bars on stderr, exit codes 0, 1 (failed), 2 (asked wrongly)."""
 
-import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -13,11 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clipseek import __version__
-from clipseek.errors import ClipSeekError, NoVideosFound, ServerError, ServerUnreachable
+from clipseek.answers import (
+    indexed_data,
+    indexed_sentence,
+    match_data,
+    print_json,
+    show_matches,
+    show_ready,
+    show_shots,
+    show_videos,
+    video_data,
+)
+from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
+from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings
 from clipseek.terminal import (
-    duration,
     progress_bar,
     say,
     show_table,
@@ -26,17 +36,10 @@ from clipseek.terminal import (
 )
 
 if TYPE_CHECKING:
-    from clipseek.client import Client, Indexed
-    from clipseek.schema import Component, Query, Video
+    from clipseek.client import Client
+    from clipseek.schema import Component
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_VIDEO_SUFFIXES = """
-    .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut
-    .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
-"""
-# What FFmpeg reads and people keep films in; a file that is named on its own is tried whatever its suffix.
-VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
 
 
 class _Group(click.Group):
@@ -127,7 +130,7 @@ def index(
 
     for path in paths:
         try:
-            films += [path] if on_server else [str(film) for film in _films(Path(path))]
+            films += [path] if on_server else [str(film) for film in films_below(Path(path))]
         except ClipSeekError as error:
             fail(path, error)
     if title and len(films) > 1:
@@ -136,16 +139,16 @@ def index(
         try:
             with progress_bar(Path(film).name) as progress:
                 done = client.index(film, title=title, frames_per_second=fps, on_server=on_server, progress=progress)
-            results.append(_indexed(done))
+            results.append(indexed_data(done))
             if not as_json:
-                say(_indexed_sentence(done))
+                say(indexed_sentence(done))
         except ServerUnreachable as error:
             fail(film, error)
             break  # the others would fail in the same way
         except ClipSeekError as error:
             fail(film, error)
     if as_json:
-        _print_json(results)
+        print_json(results)
     if errors:
         sys.exit(errors[0].exit_code if len(results) == 1 else 1)
 
@@ -171,7 +174,7 @@ def search(client: "Client", text: str, top_k: int, videos: tuple[str, ...], as_
     if not answer.matches:
         say("Nothing matches." if answer.videos_searched else "The library is empty. Put films in: clipseek index FILE")
     if as_json:
-        _print_json([_match(match) for match in answer.matches])
+        print_json([match_data(match) for match in answer.matches])
     elif answer.matches:
         show_matches(answer)
 
@@ -211,7 +214,7 @@ def clip(client: "Client", video: str, start: float, end: float, output: Path, c
     """
     saved = client.clip(video, start, end, output, mode="copy" if copy else "exact")
     if as_json:
-        _print_json(
+        print_json(
             {
                 "path": str(saved.path),
                 "start_seconds": saved.start_seconds,
@@ -237,29 +240,13 @@ def clip(client: "Client", video: str, start: float, end: float, output: Path, c
 def videos(client: "Client", shots: str | None, as_json: bool) -> None:
     """List the films of the library, or the shots of one."""
     if shots is not None:
-        _show_shots(client.shots(shots), as_json)
+        show_shots(client.shots(shots), as_json)
         return
     known = client.videos()
     if as_json:
-        _print_json([_video(video) for video in known])
+        print_json([video_data(video) for video in known])
         return
-    if not known:
-        say("The library is empty. Put films in: clipseek index FILE")
-        return
-    show_table(
-        ("ID", "Title", ">Length", ">Size", ">Frames", "Status"),
-        [
-            (
-                video.video_id[:12],
-                video.title,
-                timestamp(video.duration_seconds),
-                f"{video.width}x{video.height}",
-                str(video.frames),
-                video.status,
-            )
-            for video in known
-        ],
-    )
+    show_videos(known)
 
 
 @main.command()
@@ -319,7 +306,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, as_json: bool)
         made = run_eval(client, queries, top_k, lambda done, total: bar(Progress("search", done, total)))
     if as_json:
         show_left_out(made)
-        _print_json({"file": str(file), "top_k": top_k} | evaluation_data(made))
+        print_json({"file": str(file), "top_k": top_k} | evaluation_data(made))
     else:
         show_evaluation(made)
 
@@ -398,7 +385,7 @@ def doctor(host: str | None, as_json: bool) -> None:
 
     checks = examine(Settings.from_env(), host)
     if as_json:
-        _print_json([vars(check) for check in checks])
+        print_json([vars(check) for check in checks])
     else:
         show_table(
             ("", "What", "Found"),
@@ -409,107 +396,3 @@ def doctor(host: str | None, as_json: bool) -> None:
         )
     if any(check.state == "error" for check in checks):
         sys.exit(1)
-
-
-def show_ready(settings: Settings, components: "list[Component]") -> None:
-    """Tell on stderr where the service listens and which model answers."""
-    facts = {c.name: c.facts for c in components}
-    encoder, store = facts.get("image_encoder", {}), facts.get("indexer", {})
-    say(f"ClipSeek listens on grpc://{settings.bind}:{settings.port}", style="bold green")
-    say(f"  model  {encoder.get('model', '?')} on {encoder.get('device', '?')}: {encoder.get('reason', '')}")
-    say(f"  store  {settings.home} ({store.get('videos', '?')} videos, {store.get('frames', '?')} frames)")
-    for warning in dict.fromkeys(warning for c in components for warning in c.warnings):
-        say(f"  note   {warning}", style="yellow")
-    say("Ctrl-C stops it.", style="dim")
-
-
-def show_matches(answer: "Query") -> None:
-    """Print matches as a table."""
-    show_table(
-        ("#", "Video", "Moment", ">Length", ">Score", "ID"),
-        [
-            (
-                str(place),
-                match.title,
-                f"{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}",
-                duration(match.end_seconds - match.start_seconds),
-                f"{match.score:.3f}",
-                match.video_id[:12],
-            )
-            for place, match in enumerate(answer.matches, 1)
-        ],
-    )
-
-
-def _show_shots(shots: list[tuple[float, float]], as_json: bool) -> None:
-    if as_json:
-        _print_json([{"start_seconds": start, "end_seconds": end} for start, end in shots])
-        return
-    rows = [
-        (str(place), f"{timestamp(start)} - {timestamp(end)}", f"{start:.3f}", f"{end:.3f}", duration(end - start))
-        for place, (start, end) in enumerate(shots, 1)
-    ]
-    show_table((">#", "Shot", ">Start s", ">End s", ">Length"), rows)
-
-
-def _films(path: Path) -> Iterator[Path]:
-    """A file itself, or the films below a folder in the order of their names."""
-    if not path.is_dir():
-        yield path
-        return
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
-    if not found:
-        raise NoVideosFound(
-            f"There are no films below the folder '{path}' (looked for {', '.join(sorted(VIDEO_SUFFIXES))})."
-        )
-    yield from found
-
-
-def _indexed(done: "Indexed") -> dict[str, Any]:
-    return {
-        "video_id": done.video.video_id,
-        "title": done.video.title,
-        "status": done.video.status,
-        "frames": done.video.frames,
-        "frames_added": done.frames_added,
-        "seconds_of_video": round(done.video.duration_seconds, 3),
-        "elapsed_seconds": round(done.elapsed_seconds, 3),
-    }
-
-
-def _indexed_sentence(done: "Indexed") -> str:
-    name = f"{done.video.title} ({done.video.video_id[:12]})"
-    if not done.frames_added:
-        return f"{name}: was indexed already, {done.video.frames} frames."
-    speed = done.video.duration_seconds / max(done.elapsed_seconds, 1e-9)
-    took = f"{timestamp(done.video.duration_seconds)} of film in {duration(done.elapsed_seconds)}"
-    return f"{name}: {done.frames_added} frames, {took} ({speed:.1f} x real time)."
-
-
-def _match(match: Any) -> dict[str, Any]:
-    names = ("video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds")
-    return {name: getattr(match, name) for name in names}
-
-
-def _video(video: "Video") -> dict[str, Any]:
-    names = [
-        "video_id",
-        "title",
-        "status",
-        "duration_seconds",
-        "width",
-        "height",
-        "fps",
-        "frames",
-        "frames_per_second",
-        "size_bytes",
-        "codec",
-        "container",
-        "rotation_degrees",
-        "has_audio",
-    ]
-    return {name: getattr(video, name) for name in names}
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

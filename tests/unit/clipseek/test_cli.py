@@ -5,8 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import _films, _Time, main
+from clipseek.cli import _Time, main
 from clipseek.errors import InvalidSetting, NoVideosFound
+from clipseek.film_files import films_below
 from clipseek.server import free_port, is_port_free
 from clipseek.terminal import duration, size, timestamp
 
@@ -70,11 +71,11 @@ def test_films_below_a_folder(tmp_path):
     for name in ("b.MP4", "a.mkv", "notes.txt", "sub/c.webm"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [film.name for film in _films(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
-    assert [film.name for film in _films(tmp_path / "notes.txt")] == ["notes.txt"]
+    assert [film.name for film in films_below(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
+    assert [film.name for film in films_below(tmp_path / "notes.txt")] == ["notes.txt"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoVideosFound, match="no films below the folder"):
-        list(_films(tmp_path / "empty"))
+        list(films_below(tmp_path / "empty"))
 
 
 def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path):
