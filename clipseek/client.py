@@ -398,7 +398,7 @@ def _clip_target(path: Path) -> Path:
     """
     if not path.name:
         raise OutputRefused("The clip needs the name of a file to be written to, e.g. clip.mp4.")
-    target = path.resolve()
+    target = path.resolve() if path.is_symlink() else path
     if not target.parent.is_dir():
         raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
     if target.exists() and not target.is_file():
