@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import resources
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -134,8 +135,10 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
 
         flow = Flow.load_config(str(flow_file()))
     started = threading.Event()
-    threading.Thread(target=_watch_start, args=(start_errors, started, stop), name="watch-start", daemon=True).start()
     with contextlib.redirect_stdout(io.StringIO()), _children_deaf_to_interrupts():
+        threading.Thread(
+            target=_watch_start, args=(start_errors, started, stop), name="watch-start", daemon=True
+        ).start()
         try:
             flow.start()
         except Exception as error:  # noqa: BLE001 (whatever it is, the start has failed)
@@ -152,9 +155,10 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
 def _children_deaf_to_interrupts() -> Iterator[None]:
     """Block SIGINT in this thread, and so in the processes it starts.
 
-    Ctrl-C reaches a terminal's whole group, but it is this process that stops the others. It still hears of it: through
-    its other threads.
+    Ctrl-C reaches a terminal's whole group, but it is this process that stops the others: `_watch_start` sees
+    the signal pending.
     """
+    resource_tracker.ensure_running()  # starting it unblocks SIGINT, so let it be there before
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -167,9 +171,8 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
     start: Jina's gateway would wait for it for ever."""
     begun: dict[str, multiprocessing.process.BaseProcess] = {}
     while not started.wait(_POLL_SECONDS):
-        if stop.is_set():
-            print("Stopped.", file=sys.stderr, flush=True)
-            os._exit(0)
+        if stop.is_set() or signal.SIGINT in signal.sigpending():
+            _end("Stopped.", exit_code=0)
         cause = _cause(start_errors)
         if cause:
             _give_up(f"The server cannot start. {cause}")
@@ -188,9 +191,16 @@ def _cause(start_errors: Path) -> str | None:
 
 
 def _give_up(message: str) -> NoReturn:
-    """End at once; the children see that their parent is gone and end, too."""
-    print(f"clipseek: {message}", file=sys.stderr, flush=True)
-    os._exit(1)
+    """End at once because of what the message says."""
+    _end(f"clipseek: {message}", exit_code=1)
+
+
+def _end(message: str, exit_code: int) -> NoReturn:
+    """End at once, and the children with this process, also those that do not watch it yet."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    print(message, file=sys.stderr, flush=True)
+    os._exit(exit_code)
 
 
 def _stop_all(executors: list[multiprocessing.process.BaseProcess]) -> None:

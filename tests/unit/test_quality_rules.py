@@ -67,7 +67,7 @@ def test_the_rules_are_the_strategies_the_service_and_vceds():
     for name in STRATEGIES:
         [found] = found_segments(name, TUNED[name], [case])
         assert found == STRATEGIES[name](case.curve, case.shots, TUNED[name])
-    assert found_segments("service", StrategyOptions(), [case]) == [find_segments(case.curve)]
+    assert found_segments("service", StrategyOptions(), [case]) == [find_segments(case.curve, shots=case.shots)]
     assert set(CLIP_OPTIONS) == set(STRATEGIES) == set(TUNED)
 
 
