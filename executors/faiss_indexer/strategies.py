@@ -57,7 +57,8 @@ def find_by_hysteresis(curve: ScoreCurve, shots: Shots, options: StrategyOptions
         return whole_video(curve, smooth, shots, options)
     high = otsu_threshold(smooth)
     background = float(np.median(smooth[smooth < high]))
-    low = background + options.low_share * (float(smooth.max()) - background)
+    best_score = float(smooth.max())
+    low = min(background + options.low_share * (best_score - background), best_score)  # rounding may lift it above
     runs = Runs.of(smooth >= low)
     best = [smooth[first : last + 1].max() for first, last in zip(runs.first, runs.last, strict=True)]
     reaches = np.array(best) >= high
