@@ -27,7 +27,7 @@ from clipseek.errors import (
     UnreadableVideo,
     VideoNotFound,
 )
-from clipseek.query_parts import Image, Moment, image_part, images_of, moments_of
+from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
     CHUNK_BYTES,
     Clip,
@@ -145,11 +145,11 @@ class Client:
             )
         started = time.monotonic()
         if on_server:
-            upload = Upload(server_path=_text(str(path)), title=_text(title or Path(path).name))
+            upload = Upload(server_path=sendable(str(path)), title=sendable(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
             video_id = self._upload(Path(path), title, progress)
-        return self._index(video_id, _text(title or ""), frames_per_second, started, progress)
+        return self._index(video_id, sendable(title or ""), frames_per_second, started, progress)
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
@@ -214,7 +214,7 @@ class Client:
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidTopK(f"top_k is {top_k}, but must be from 1 to {MAX_TOP_K}")
         query = Query(
-            text=_text(text),
+            text=sendable(text),
             parts=self._parts(also, without, image, like, parts),
             top_k=top_k,
             offset=offset,
@@ -262,7 +262,7 @@ class Client:
         Raises: as `search`.
         """
         query = Query(
-            text=_text(text),
+            text=sendable(text),
             parts=self._parts(also, without, image, like, parts),
             top_k=MAX_TOP_K,
             video_ids=[self._video_id(name)],
@@ -371,8 +371,8 @@ class Client:
         moments = [(self._video_id(name), seconds) for name, seconds in moments_of(like)]
         return DocList[QueryPart](
             [
-                *(QueryPart(text=_text(each)) for each in also),
-                *(QueryPart(text=_text(each), weight=-1.0) for each in without),
+                *(QueryPart(text=sendable(each)) for each in also),
+                *(QueryPart(text=sendable(each), weight=-1.0) for each in without),
                 *(image_part(each) for each in images_of(image)),
                 *(QueryPart(video_id=video_id, at_seconds=seconds) for video_id, seconds in moments),
                 *(self._with_id(part) for part in parts),
@@ -384,6 +384,7 @@ class Client:
         return part.model_copy(update={"video_id": self._video_id(part.video_id)}) if part.video_id else part
 
     def _answered(self, endpoint: str, query: Query) -> Query:
+        check_query(query)
         answer = self._one(endpoint, query)
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
@@ -410,7 +411,7 @@ class Client:
     def _upload(self, path: Path, title: str | None, progress: OnProgress) -> str:
         size = _size_of_film(path)
         video_id = _sha256(path, size, progress)
-        offer = Upload(video_id=video_id, title=_text(title or path.name), size_bytes=size)
+        offer = Upload(video_id=video_id, title=sendable(title or path.name), size_bytes=size)
         missing = self._one("/upload", offer, LOADER)
         if not missing.complete:
             transport.run(self._send_chunks(path, offer, missing.missing_offsets, progress))
@@ -544,11 +545,6 @@ def _clip_target(path: Path) -> Path:
     if target.exists() and not target.is_file():
         raise OutputRefused(f"'{path}' is no ordinary file, so the clip is not written to it. Name a new file.")
     return target
-
-
-def _text(value: str) -> str:
-    """Text that can travel: names of files may hold bytes that are no UTF-8."""
-    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _size_of_film(path: Path) -> int:

@@ -62,8 +62,12 @@ def image_part(image: Image, weight: float = 1.0) -> QueryPart:
             f"'{name}' is larger than {MAX_IMAGE_BYTES >> 20} MiB, the most an image to search with may be. "
             "Save it smaller: the model looks at a few hundred pixels."
         )
-    title = name.encode("utf-8", "replace").decode("utf-8")
-    return QueryPart(image=data, title=title, weight=weight)
+    return QueryPart(image=data, title=sendable(name), weight=weight)
+
+
+def sendable(text: str) -> str:
+    """Text that can travel: names of files and arguments may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def weighted(text: str) -> tuple[str, float]:

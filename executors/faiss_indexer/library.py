@@ -17,8 +17,8 @@ from executors.faiss_indexer.queries import (
     Part,
     SearchOptions,
     combined,
-    find_in_span,
-    is_left_out,
+    find_others,
+    known_moments,
     moment_around,
     page_of,
     rungs_for,
@@ -196,8 +196,10 @@ class Library:
     def _looked_at(self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions) -> _LookedAt:
         span = options.span(video.duration_seconds) or (0.0, 0.0)
         curve = self.curve(video, parts, span)
-        found = find_in_span(curve, self._shots(video), span, options) if len(curve.scores) else []
-        return _LookedAt(video, curve, [each for each in found if not is_left_out(video.video_id, each, parts)])
+        if not len(curve.scores):
+            return _LookedAt(video, curve, [])
+        known = known_moments(video.video_id, parts)
+        return _LookedAt(video, curve, find_others(curve, self._shots(video), span, options, known))
 
     def _answer(
         self, looked: Sequence[_LookedAt], options: SearchOptions, rungs: Sequence[tuple[int, int]]

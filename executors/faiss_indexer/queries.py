@@ -209,13 +209,35 @@ def _shortened(segment: Segment, seconds: float) -> Segment:
     return replace(segment, start_seconds=start, end_seconds=start + seconds)
 
 
-def is_left_out(video_id: str, segment: Segment, parts: Iterable[Part]) -> bool:
-    """Whether a segment overlaps a moment that a query looks for the like of: that one is known already."""
-    moments = [part.moment for part in parts if part.moment and part.weight > 0]
-    return any(
-        video_id == of_video and segment.start_seconds < end and start < segment.end_seconds
-        for of_video, (start, end) in moments
-    )
+def known_moments(video_id: str, parts: Iterable[Part]) -> list[Span]:
+    """The moments of a video that a query looks for the like of."""
+    return [part.moment[1] for part in parts if part.moment and part.moment[0] == video_id and part.weight > 0]
+
+
+def find_others(
+    curve: ScoreCurve, shots: Shots, span: Span, options: SearchOptions, known: Sequence[Span]
+) -> list[Segment]:
+    """As `find_in_span`, but for what overlaps moments that are known already.
+
+    Such a moment is the best of its video by far, and all others look weak beside it. So the frames of what overlaps it
+    are taken for background, and the rest is divided once more.
+    """
+    found = find_in_span(curve, shots, span, options)
+    overlapping = [segment for segment in found if _overlaps(segment, known)]
+    if not overlapping:
+        return found
+    hidden = np.zeros(len(curve.scores), dtype=bool)
+    for segment in overlapping:
+        hidden |= (curve.pts_seconds >= segment.start_seconds) & (curve.pts_seconds < segment.end_seconds)
+    if hidden.all():
+        return []
+    scores = np.where(hidden, np.median(curve.scores[~hidden]), curve.scores)
+    again = find_in_span(replace(curve, scores=scores), shots, span, options)
+    return [segment for segment in again if not _overlaps(segment, known)]
+
+
+def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:
+    return any(segment.start_seconds < end and start < segment.end_seconds for start, end in spans)
 
 
 # Pages
