@@ -110,6 +110,9 @@ class QueryPart(BaseDoc):
     # filled by the encoders, emptied by the indexer
     embedding: list[float] = []
     model_id: str = ""
+    zero_cosine: float = 0.0  # of a text, where its relevance is 0 and 1; see clipseek/score_scale.py
+    one_cosine: float = 0.0  # equal to zero_cosine: a picture, not a text
+    above_background: bool = False
 
 
 class Query(BaseDoc):
@@ -138,6 +141,10 @@ class Query(BaseDoc):
     # filled by the text encoder with what `text` means, emptied by the indexer
     embedding: list[float] = []
     model_id: str = ""
+    zero_cosine: float = 0.0
+    one_cosine: float = 0.0
+    above_background: bool = False
+    neutral_embedding: list[float] = []  # the mean of what neutral phrases mean to the model
     # answer
     answered: bool = False
     matches: DocList[Match] = DocList[Match]()

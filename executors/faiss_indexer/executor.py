@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, StoreError
 from clipseek.query_parts import check_query
-from clipseek.schema import Component, Match, Query, Video, VideoSpan
+from clipseek.schema import Component, Match, Query, QueryPart, Video, VideoSpan
+from clipseek.score_scale import ScoreScale
 from executors.base import ChainExecutor, endpoint
 from executors.faiss_indexer.library import Library, SearchAnswer
-from executors.faiss_indexer.queries import Part, SearchOptions
+from executors.faiss_indexer.queries import Part, SearchOptions, Vector
 from executors.faiss_indexer.spans import missing_spans
 from executors.faiss_indexer.store import Frames, VideoRecord
 
@@ -144,12 +145,13 @@ class FaissIndexer(ChainExecutor):
     def _parts(self, doc: Query) -> list[Part]:
         """The parts of a query as vectors: those that the encoders made, and those that are in the store already."""
         check_query(doc)
-        parts = [_part(doc.embedding, 1.0, doc.model_id)] if doc.text.strip() else []
+        phrase = np.array(doc.neutral_embedding, dtype=np.float32) if doc.neutral_embedding else None
+        parts = [_part(doc, 1.0, phrase)] if doc.text.strip() else []
         for part in doc.parts:
             if part.video_id:
                 parts.append(self.library.moment(part.video_id, part.at_seconds, part.weight))
             else:
-                parts.append(_part(part.embedding, part.weight, part.model_id))
+                parts.append(_part(part, part.weight, phrase))
         return parts
 
     def _list(self, video_id: str) -> DocList[Video]:
@@ -181,17 +183,20 @@ def _options(doc: Query) -> SearchOptions:
     return SearchOptions(video_ids=tuple(dict.fromkeys(doc.video_ids)), **{name: getattr(doc, name) for name in names})
 
 
-def _part(embedding: list[float], weight: float, model_id: str) -> Part:
-    if not embedding:
+def _part(holder: Query | QueryPart, weight: float, mean_phrase: Vector | None) -> Part:
+    if not holder.embedding:
         raise InvalidRequest(
             "A text or an image of the query came to the indexer without its embedding. Send queries to the whole "
             "Flow, not to one executor."
         )
-    return Part(np.array(embedding, dtype=np.float32), weight, model_id)
+    vector = np.array(holder.embedding, dtype=np.float32)
+    is_text = holder.zero_cosine < holder.one_cosine
+    scale = ScoreScale(holder.zero_cosine, holder.one_cosine, holder.above_background) if is_text else None
+    return Part(vector, weight, holder.model_id, scale=scale, mean_phrase=mean_phrase)
 
 
 def _fill_in(doc: Query, answer: SearchAnswer) -> None:
-    doc.embedding = []
+    doc.embedding, doc.neutral_embedding = [], []
     for part in doc.parts:
         part.embedding = []
     doc.matches = DocList[Match](

@@ -79,7 +79,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder)
         self._index = VectorIndex(folder / "index", self.store)
-        self._relevance = Relevance()
+        self.relevance = Relevance(self._index.mean_frame)
         self._cache = FrameCache(self.store.frames)
 
     def __enter__(self) -> Self:
@@ -139,7 +139,7 @@ class Library:
         looked = self._looked_at(video, parts, options)
         return Timeline(
             looked.curve.pts_seconds,
-            self._relevance.score(looked.curve.scores),
+            self.relevance.score(looked.curve.scores),
             [start for start, _ in self._shots(video)],
             self._answer([looked], options, rungs),
         )
@@ -204,10 +204,10 @@ class Library:
     def _answer(
         self, looked: Sequence[_LookedAt], options: SearchOptions, rungs: Sequence[tuple[int, int]]
     ) -> SearchAnswer:
-        cut_off = options.cut_off(self._relevance.cut_off)
+        cut_off = options.cut_off(self.relevance.cut_off)
         found, withheld = [], 0
         for each in looked:
-            scores = self._relevance.score(np.array([segment.score for segment in each.segments])).tolist()
+            scores = self.relevance.score(np.array([segment.score for segment in each.segments])).tolist()
             kept = [
                 Found(each.video, segment, score)
                 for segment, score in zip(each.segments, scores, strict=True)
@@ -236,5 +236,5 @@ class Library:
                     f"The query's embedding has {len(part.vector)} dimensions, the frames of video {video.video_id} "
                     f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
                 )
-        curves = [self._relevance.curve(vectors, part.vector) for part in parts]
+        curves = [self.relevance.curve(vectors, part) for part in parts]
         return ScoreCurve(pts_seconds, combined(curves, [part.weight for part in parts]), video.duration_seconds)

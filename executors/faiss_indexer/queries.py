@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from clipseek.score_scale import ScoreScale
 from clipseek.settings import MAX_TOP_K
 from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, find_segments
 from executors.faiss_indexer.shots import Shots
@@ -36,12 +37,16 @@ class Part:
         weight: finite, not 0.
         model_id: the model that made the vector; empty where the vector comes from the store.
         moment: the video id and the `[start, end)` that the vector was taken from, if it was.
+        scale: how to read the cosines of a text; None for a picture.
+        mean_phrase: float32 [D], the mean of what neutral phrases mean to the model; None where it is not known.
     """
 
     vector: Vector
     weight: float = 1.0
     model_id: str = ""
     moment: tuple[str, Span] | None = None
+    scale: ScoreScale | None = None
+    mean_phrase: Vector | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

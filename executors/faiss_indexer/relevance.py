@@ -1,31 +1,94 @@
-"""How the cosines of a query with frames become scores."""
+"""From cosines to relevance, which is comparable between queries, videos and models, and from there to scores.
+
+Relevance is linear in the cosine: 0 where a frame does not show what a part of the query asks for, 1 where it does,
+matches begin half-way. Where 0 and 1 lie on the cosines differs from text to text:
+
+- The text encoder sends a `ScoreScale` with each text. It may lie above the text's background, the mean cosine that the
+  library's frames have with it. A library that is all about one thing has a high background for its name, so what the
+  library says is believed only as far as it is near to what neutral phrases get there.
+- A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 is the picture itself.
+
+Scores are relevances on a logistic curve, `1 / (1 + exp(-4 (relevance - 1/2)))`: in (0, 1), 0.5 where matches begin,
+0.88 at relevance 1. `fitted_shift` moves that place for one library, see `calibration.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from executors.faiss_indexer.queries import Part
+
 Floats = npt.NDArray[np.float64]
+Vector = npt.NDArray[np.float32]
+
+CUT_OFF = 0.5  # the score at which matches begin
+_STEEPNESS = 4.0
+# How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
+_MOST_BACKGROUND = 0.25
+_LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a film that stands still has none
+
+
+@dataclass(frozen=True)
+class Background:
+    """What the library's frames look like on average, and what is asked of it in general.
+
+    Attributes:
+        mean_frame: the mean of the frames' vectors, float32 [D], not of unit length; zeros for an empty library.
+        mean_phrase: the mean of the vectors of neutral phrases, float32 [D]; None where the model has not said.
+    """
+
+    mean_frame: Vector
+    mean_phrase: Vector | None = None
+
+    def of(self, vector: Vector) -> float:
+        """The mean cosine of the frames with a vector."""
+        return float(self.mean_frame @ vector)
+
+    def of_text(self, text: Vector, most: float) -> float:
+        """The mean cosine with a text, no further than `most` from that of neutral phrases."""
+        own = self.of(text)
+        if self.mean_phrase is None:
+            return own
+        neutral = self.of(self.mean_phrase)
+        return float(np.clip(own, neutral - most, neutral + most))
 
 
 class Relevance:
-    """Scores that are the cosines themselves, those below 0 counted as 0.
+    """How well frames of one library fit the parts of a query.
 
-    Attributes:
-        cut_off: the score, in [0, 1], below which matches are withheld.
+    Args:
+        mean_frame: asked for the mean of the library's vectors whenever it is needed.
+        fitted_shift: how much relevance this library's matches need more than half.
     """
 
-    cut_off = 0.0
+    cut_off = CUT_OFF
 
-    def curve(self, frames: npt.NDArray[np.float32], vector: npt.NDArray[np.float32]) -> Floats:
-        """How well each frame fits a query, linear in the cosine.
+    def __init__(self, mean_frame: Callable[[], Vector], fitted_shift: float = 0.0) -> None:
+        self._mean_frame = mean_frame
+        self.fitted_shift = fitted_shift
 
-        Args:
-            frames: float32 [N, D], unit rows.
-            vector: float32 [D], unit length.
+    def curve(self, frames: Vector, part: Part) -> Floats:
+        """The relevance of frames, float32 [N, D] with unit rows, to one part of a query. Returns: float64 [N]."""
+        zero, one = self.zero_and_one(part)
+        return ((frames @ part.vector).astype(np.float64) - zero) / (one - zero) - self.fitted_shift
 
-        Returns: float64 [N].
-        """
-        return (frames @ vector).astype(np.float64)
+    def zero_and_one(self, part: Part) -> tuple[float, float]:
+        """The cosines of relevance 0 and 1, before any shift."""
+        mean_frame = self._mean_frame()
+        if mean_frame.shape != part.vector.shape:  # an empty library
+            mean_frame = np.zeros_like(part.vector)
+        background = Background(mean_frame, part.mean_phrase)
+        scale = part.scale
+        if scale is None:
+            zero = background.of(part.vector)
+            return zero, max(1.0, zero + _LEAST_RANGE)
+        if not scale.above_background:
+            return scale.zero, scale.one
+        above = background.of_text(part.vector, _MOST_BACKGROUND * (scale.one - scale.zero))
+        return scale.zero + above, scale.one + above
 
-    def score(self, values: Floats) -> Floats:
-        """Values of curves, or means of them, as scores in [0, 1]; never falls where the values rise."""
-        return np.clip(values, 0.0, 1.0)
+    def score(self, relevance: Floats) -> Floats:
+        """Relevances, or means of them, as scores in (0, 1); rises strictly."""
+        return 1 / (1 + np.exp(-_STEEPNESS * (relevance - 0.5)))

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import faiss
 import numpy as np
@@ -13,6 +14,9 @@ from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store import Frames, Store
 
 logger = logging.getLogger(__name__)
+
+_MEAN_FRAMES = 100_000  # that the mean frame is taken over at most
+_MEAN_TOLERANCE = 0.1  # it is taken anew once this share of the frames has come or gone
 
 # Faiss knows a frame by one int64: span id times MAX_SPAN_FRAMES plus the frame's place in its span.
 
@@ -29,6 +33,7 @@ class VectorIndex:
         self._store = store
         self._lock = threading.Lock()
         self._saved_revision = -1
+        self._mean, self._mean_of = np.zeros(0, np.float32), 0
         self._index: faiss.Index | None = self._load()
         self._span_videos = store.span_videos()
         if self._index is None:
@@ -66,6 +71,21 @@ class VectorIndex:
                 if len(found) >= least_videos or wanted >= total:
                     return list(found)
                 wanted *= 8
+
+    def mean_frame(self) -> npt.NDArray[np.float32]:
+        """The mean of the frames' vectors, float32 [D], to within what a tenth of the frames can move; [0] for none."""
+        with self._lock:
+            total = len(self)
+            if abs(total - self._mean_of) > _MEAN_TOLERANCE * self._mean_of:
+                self._mean, self._mean_of = self._taken_mean(total), total
+            return self._mean
+
+    def _taken_mean(self, total: int) -> npt.NDArray[np.float32]:
+        if self._index is None or not total:
+            return np.zeros(0, np.float32)
+        flat: Any = faiss.downcast_index(cast(Any, self._index).index)
+        vectors = faiss.rev_swig_ptr(flat.get_xb(), total * flat.d).reshape(total, flat.d)
+        return np.asarray(vectors[:: 1 + total // _MEAN_FRAMES].mean(axis=0), np.float32)
 
     def save(self) -> None:
         """Write the index under a temporary name, then rename it, if it has changed since it was last read or saved."""

@@ -10,6 +10,8 @@ from clipseek.schema import Component, Query
 from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.languages import language_warning
+from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.score_scales import read_scales
 from executors.clip_encoder.towers import EncodedTexts, TextTower
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,9 @@ class ClipTextEncoder(ChainExecutor):
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "text", TextTower)
         self._encode = functools.lru_cache(REMEMBERED_TEXTS)(self._encode_one)
+        self._scales = read_scales(self.encoder.spec)
+        self._phrases = self.encoder.tower.encode(NEUTRAL_PHRASES).vectors
+        self._mean_phrase = self._phrases.mean(axis=0).tolist()
 
     def _encode_one(self, text: str) -> EncodedTexts:
         return self.encoder.tower.encode([text])
@@ -46,10 +51,14 @@ class ClipTextEncoder(ChainExecutor):
     async def _embed_texts(self, docs: DocList[Query]) -> DocList[Query]:
         for doc in docs:
             check_query(doc)
+            doc.neutral_embedding = self._mean_phrase
             with_text = [holder for holder in (doc, *doc.parts) if holder.text.strip()]
             for holder in with_text:
                 encoded = await self.in_worker(self._encode, holder.text)
                 holder.embedding, holder.model_id = encoded.vectors[0].tolist(), self.encoder.model_id
+                scale = self._scales.of(encoded.vectors[0])
+                holder.zero_cosine, holder.one_cosine = scale.zero, scale.one
+                holder.above_background = scale.above_background
                 about = [*encoded.truncation_warnings, *language_warning(holder.text, self.encoder.spec)]
                 doc.warnings += [_about(holder.text, each) if len(with_text) > 1 else each for each in about]
         return docs

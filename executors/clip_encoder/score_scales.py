@@ -1,0 +1,104 @@
+"""How high the cosines of a text reach where a picture fits it: a `ScoreScale` for every text, by its model.
+
+A model that was trained with a softmax or sigmoid over its cosines says by its logit scale how much a difference of
+cosines means: a picture that fits is e^8 times as likely as the background, the average picture. That holds for CLIP
+and its kin. 8 logits are 0.08 of cosine at CLIP's scale of 100, which is what separates its fitting from unrelated
+pairs; it was not measured here, for want of weights.
+
+A model with reference vectors beside its weights (the starter) tells more. Its cosines reach higher for some texts
+than for others, whether a picture fits or not: for those near a reference (a class that it knows by name), and for
+those that its references tell apart clearly. So the cosine at which matches begin is
+
+    middle = base + nearest * max_r cos(text, r)  +  spread * |(text . r) over all r|
+
+with coefficients that a logistic regression found; see docs/relevance.md.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from clipseek.score_scale import ScoreScale
+from executors.clip_encoder.model_spec import ModelSpec
+from executors.clip_encoder.weights import read_logit_scale
+
+logger = logging.getLogger(__name__)
+
+Vector = NDArray[np.float32]
+SCALE_NAME = "score_scale.safetensors"
+_LOGITS = 8.0  # from the background to a picture that fits
+_USUAL_LOGIT_SCALE = 100.0  # what CLIP and SigLIP models end their training near
+
+
+class ScoreScales(Protocol):
+    """A model's scale for every text."""
+
+    def of(self, text: Vector) -> ScoreScale:
+        """The scale of a text, float32 [D] of unit length."""
+        ...
+
+
+@dataclass(frozen=True)
+class LogitScales:
+    """The same scale for all texts, above their background."""
+
+    logit_scale: float
+
+    def of(self, text: Vector) -> ScoreScale:
+        return ScoreScale(0.0, _LOGITS / self.logit_scale, above_background=True)
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Those of the module's formula; `half` is how far relevance 0 and 1 lie from the middle."""
+
+    base: float
+    nearest: float
+    spread: float
+    half: float
+
+
+@dataclass(frozen=True)
+class ReferenceScales:
+    """A scale for each text by its products with reference vectors, float32 [R, D]."""
+
+    references: Vector
+    coefficients: Coefficients
+
+    def features(self, texts: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of texts float32 [N, D] of unit length: the cosine with the nearest reference, and the spread, float64 [N]."""
+        products = texts.astype(np.float64) @ self.references.astype(np.float64).T
+        lengths = np.linalg.norm(self.references.astype(np.float64), axis=1)
+        return (products / lengths).max(axis=1), np.linalg.norm(products, axis=1)
+
+    def of(self, text: Vector) -> ScoreScale:
+        [nearest], [spread] = self.features(text[np.newaxis])
+        by = self.coefficients
+        middle = float(by.base + by.nearest * nearest + by.spread * spread)
+        return ScoreScale(middle - by.half, middle + by.half)
+
+
+def save_scale(folder: Path, references: NDArray[np.float64], coefficients: Coefficients) -> None:
+    """Put a model's reference vectors [R, D] and coefficients into its folder."""
+    tensors = {
+        "references": torch.from_numpy(np.ascontiguousarray(references, dtype=np.float32)),
+        "coefficients": torch.tensor(list(vars(coefficients).values()), dtype=torch.float64),
+    }
+    save_file(tensors, folder / SCALE_NAME)
+
+
+def read_scales(spec: ModelSpec) -> ScoreScales:
+    """The scales of a model: by its references if it has any, else by its logit scale."""
+    path = spec.checkpoint.parent / SCALE_NAME
+    if path.is_file():
+        tensors = load_file(path)
+        return ReferenceScales(tensors["references"].numpy(), Coefficients(*tensors["coefficients"].tolist()))
+    logged = read_logit_scale(spec.checkpoint)
+    return LogitScales(math.exp(logged) if logged is not None else _USUAL_LOGIT_SCALE)
