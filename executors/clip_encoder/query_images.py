@@ -1,6 +1,7 @@
 """Image files to search with: from the bytes of a JPEG, PNG, ... to a picture as a viewer sees it."""
 
 import io
+import struct
 from typing import cast
 
 import numpy as np
@@ -39,7 +40,7 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
             f"'{title}' has more than {MAX_PIXELS // 1_000_000} megapixels. Save it smaller: the model looks at a few "
             f"hundred pixels a side."
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnreadableImage(f"'{title}' is damaged and cannot be read ({error}). Save it anew.") from error
     return cast(Pictures, picture[np.newaxis])
 
