@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipseek.metrics import Moment
-from executors.faiss_indexer.segments import Floats, ScoreCurve
+from executors.faiss_indexer.curves import Floats, ScoreCurve
 
 LABELS = Path(__file__).parent / "labels"
 TUNE, REPORT = "tune", "report"
@@ -26,17 +26,24 @@ class Label:
 class Case:
     """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half.
 
+    `curve` has plain cosines, which simple tools read; `calibrated` what strategies read, see `calibrated_curve`.
     `unknown` float64 [N] is what the frames score for the word "unknown", `logit_scale` what multiplies cosines before
     a softmax: VCED's rule reads these two.
     """
 
     name: str
     curve: ScoreCurve
+    calibrated: ScoreCurve
     shots: Sequence[tuple[float, float]]
     moments: tuple[Moment, ...]
     split: str
     unknown: Floats
     logit_scale: float
+
+
+def calibrated_curve(curve: ScoreCurve, background: float, contrast: float) -> ScoreCurve:
+    """Cosines such that 0 is the query's background and 1 what a right frame of this kind of model gets."""
+    return replace(curve, scores=(curve.scores - background) / contrast)
 
 
 def read_labels(path: Path) -> list[Label]:

@@ -2,17 +2,19 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import Case, Label
+from benchmarks.cases import Case, Label, calibrated_curve
+from benchmarks.units import Units
 from executors.clip_encoder.preprocessing import PictureFormat
-from executors.faiss_indexer.segments import ScoreCurve
+from executors.faiss_indexer.curves import ScoreCurve
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import probe
 from executors.video_loader.sampling import Cut, read_span
@@ -63,6 +65,7 @@ class FilmVectors:
         form = picture_format
         self._shape = PictureShape(form.width, form.height, form.fit, form.fill)
 
+    @cache  # noqa: B019 - as long as the benchmark runs
     def film(self, path: Path) -> Film:
         """Raises UnreadableVideo."""
         status = path.stat()
@@ -97,26 +100,48 @@ class FilmVectors:
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """What VCED sets against every description: the vector [D] of the word "unknown", and the softmax's logit scale."""
+class Films:
+    """The films of a folder as a library, and the texts that are asked of it.
 
-    vector: Vectors
-    logit_scale: float
+    Attributes:
+        vectors: where the films' vectors come from.
+        folder: of the films.
+        labels: label i has the query vector i.
+        queries: float32 [N, D].
+        unknown: the vector [D] of the word "unknown", which VCED sets against every description.
+        units: of the model; its contrast is what calibrates the scores.
+    """
 
+    vectors: FilmVectors
+    folder: Path
+    labels: Sequence[Label]
+    queries: Vectors
+    unknown: Vectors
+    units: Units
 
-def film_cases(
-    films: FilmVectors,
-    folder: Path,
-    labels: Sequence[Label],
-    queries: Vectors,
-    unknown: Unknown,
-    frames_per_second: float,
-) -> Iterator[Case]:
-    """A case for each label [N] and its query vector [N, D]; for one without a video a case for each film there is."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".mp4", ".webm"})
-    for label, query in zip(labels, queries, strict=True):
-        for path in [folder / label.video] if label.video else paths:
-            film = films.film(path)
-            curve, against = (film.curve(vector, frames_per_second) for vector in (query, unknown.vector))
-            name = f"{path.name}: {label.query}"
-            yield Case(name, curve, film.shots, label.moments, label.split, against.scores, unknown.logit_scale)
+    def cases(self, rate: float, wanted: Iterable[int] | None = None) -> list[Case]:
+        """The cases of the wanted labels, by default of all that are true somewhere, at a rate in frames per second."""
+        chosen = [i for i, label in enumerate(self.labels) if label.moments] if wanted is None else wanted
+        return [self._case(i, self.folder / str(self.labels[i].video), rate) for i in chosen]
+
+    def cases_of_all_films(self, index: int, rate: float) -> list[Case]:
+        """What one label's query finds in each film of the folder; its moments are those of its own film."""
+        return [self._case(index, path, rate) for path in self._paths]
+
+    def _case(self, index: int, path: Path, rate: float) -> Case:
+        label, query, film = self.labels[index], self.queries[index], self.vectors.film(path)
+        curve = film.curve(query, rate)
+        calibrated = calibrated_curve(curve, self._backgrounds[index], self.units.contrast)
+        moments = label.moments if label.video == path.name else ()
+        unknown, name = film.curve(self.unknown, rate).scores, f"{path.name}: {label.query}"
+        return Case(name, curve, calibrated, film.shots, moments, label.split, unknown, self.units.logit_scale)
+
+    @cached_property
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self.folder.iterdir() if path.suffix in {".mp4", ".webm"})
+
+    @cached_property
+    def _backgrounds(self) -> list[float]:
+        """The median cosine of each query with all frames of all films, a frame a second."""
+        films = [self.vectors.film(path) for path in self._paths]
+        return [float(np.median(np.concatenate([f.curve(q, 1.0).scores for f in films]))) for q in self.queries]

@@ -6,8 +6,9 @@ Prints rules x measures (see `scoring.py`) on
 - the labelled films (see `labels/`), for the half that options were chosen on and for the one that they were not,
 - the sample films with exact cuts: photographs, and bicycles,
 
-and at the end what `service` and the strategy --default gain over the baselines. The labelled films are looked for in
---videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless --no-films is given.
+and at the end what the default strategy gains over the baselines. The labelled films are looked for in --videos or
+CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless --no-films is given. With --tune or --fit it
+chooses options or weights instead, on the tuning halves, and prints them.
 """
 
 import argparse
@@ -15,65 +16,33 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.baseline_options import BASELINE_OPTIONS
 from benchmarks.cases import LABELS, REPORT, TUNE, Case, Label, read_labels
-from benchmarks.clip_options import CLIP_OPTIONS
-from benchmarks.film_curves import FilmVectors, Unknown, Vectors, film_cases
-from benchmarks.scoring import RULES, answer_of, found_segments
+from benchmarks.film_curves import Films, FilmVectors
+from benchmarks.film_facts import show_film_facts
+from benchmarks.fitting import fitted_weights
+from benchmarks.scoring import BASELINES, RULES, Options, options_for
 from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
-from benchmarks.tables import PLAIN, Options, Results, show_gains
+from benchmarks.tables import Results, show_gains
 from benchmarks.tuning import GRIDS, tuned
-from benchmarks.units import CLIP, STARTER, Units
+from benchmarks.units import CLIP, STARTER
 from clipseek.errors import SamplesUnavailable
-from clipseek.metrics import first_iou
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import model_id
 from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.towers import ImageTower, TextTower
-from executors.faiss_indexer.segments import Segment
-from executors.faiss_indexer.strategies import TUNED
-from executors.faiss_indexer.strategy_options import StrategyOptions
+from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.video_loader import samples
 
 logger = logging.getLogger(__name__)
 DEFAULT_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
-UNITS: Mapping[str, Units] = {units.name: units for units in (STARTER, CLIP)}
-OPTIONS: Mapping[str, Options] = {STARTER.name: TUNED, CLIP.name: CLIP_OPTIONS}
-MONTAGE, MONTAGE_MOMENTS = "montage.mp4", 11
+KINDS = (STARTER, CLIP)
 FILMS_WITH_CUTS = (samples.PHOTOGRAPHS_FILM, "bikes.mp4")
-_KEPT_SHARE = 0.95  # of the right answers, by the cut-off that false alarms are counted at
-
-
-@dataclass(frozen=True)
-class Films:
-    """Labelled films with their encoder: label i has the query vector i."""
-
-    vectors: FilmVectors
-    folder: Path
-    labels: Sequence[Label]
-    queries: Vectors
-    unknown: Unknown
-
-    def cases(self, rate: float, wanted: Iterable[int] | None = None) -> list[Case]:
-        """The cases of the wanted labels, by default of all that are true somewhere, at a rate in frames per second."""
-        chosen = [i for i, label in enumerate(self.labels) if label.moments] if wanted is None else list(wanted)
-        labels = [self.labels[i] for i in chosen]
-        return list(film_cases(self.vectors, self.folder, labels, self.queries[chosen], self.unknown, rate))
-
-    def montage(self, rate: float) -> list[Case]:
-        """The eleven moments that the montage was cut together from."""
-        wanted = [i for i, label in enumerate(self.labels) if label.video == MONTAGE][:MONTAGE_MOMENTS]
-        return self.cases(rate, wanted)
-
-    def no_match(self, rate: float, split: str) -> list[list[Case]]:
-        """For each query of the half that nothing is true of, a case for each film."""
-        wanted = [i for i, label in enumerate(self.labels) if not label.moments and label.split == split]
-        return [self.cases(rate, [i]) for i in wanted]
+_SHARE_OF_A_FILM_SET = 0.5  # in the fit, of a set of made curves': 42 queries would be learnt by heart
 
 
 class Encoder:
@@ -94,12 +63,12 @@ class Encoder:
         self.units = STARTER if model == STARTER.name else CLIP
         self._texts = TextTower(spec, device)
         self._vectors = FilmVectors(cache / "films", model_id(spec, cache), tower, spec.preprocessing.picture_format)
-        self._unknown = Unknown(self._texts.encode(["unknown"]).vectors[0], self.units.logit_scale)
+        self._unknown = self._texts.encode(["unknown"]).vectors[0]
 
     def films(self, folder: Path, labels: Sequence[Label]) -> Films:
         """The films of a folder; they are encoded when they are asked for."""
         queries = self._texts.encode([label.query for label in labels]).vectors
-        return Films(self._vectors, folder, labels, queries, self._unknown)
+        return Films(self._vectors, folder, labels, queries, self._unknown, self.units)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,23 +85,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     encoder = None if options.no_films else Encoder(options.cache, options.model)
     labels = read_labels(LABELS / "moments.jsonl") + read_labels(LABELS / "no_match.jsonl")
     films = encoder.films(options.videos, labels) if encoder else None
-    if options.tune:
-        for name in options.units:
-            print(f"\n{name}")
-            of_this_kind = films if encoder and encoder.units.name == name else None
-            _print_tuned(options.rules, name, options.cases, of_this_kind, options.rates)
+    if options.tune or options.fit:
+        sets = _tuning_sets(options.cases, encoder, films, options.rates)
+        if options.fit:
+            _print_fitted(sets)
+        else:
+            _print_tuned(options.rules, sets)
         return 0
     results = []
-    for name in options.units:
+    for units in KINDS:
         for family in (QVHIGHLIGHTS, SHORT):
-            cases = _half(synthetic_cases(family, UNITS[name], options.cases), REPORT)
-            title = f"made curves, {family.name}, {name} units"
-            results.append(_shown(Results.of(title, options.rules, OPTIONS[name], cases)))
+            cases = _half(synthetic_cases(family, units, options.cases), REPORT)
+            chosen = options_for(BASELINE_OPTIONS[units.name])
+            title = f"made curves, {family.name}, {units.name} units"
+            results.append(_shown(Results.of(title, options.rules, chosen, cases)))
     if encoder and films:
-        results += _film_results(films, options.rules, OPTIONS[encoder.units.name], options.rates)
-        results += _sample_results(encoder, options.cache / "samples", options.rules, options.rates)
-    for rule in ("service", options.default):
-        show_gains(rule, results)
+        chosen = options_for(BASELINE_OPTIONS[encoder.units.name])
+        results += _film_results(films, options.rules, chosen, options.rates)
+        results += _sample_results(encoder, options.cache / "samples", options.rules, chosen, options.rates)
+    show_gains(SegmentOptions().strategy, results)
     return 0
 
 
@@ -142,13 +113,14 @@ def _film_results(films: Films, names: Sequence[str], options: Options, rates: S
         for split in (TUNE, REPORT):
             title = f"labelled films, {rate:g} fps, {split} half"
             made.append(_shown(Results.of(title, names, options, _half(films.cases(rate), split))))
-        _print_film_facts(names, options, films, rate)
+        show_film_facts(names, options, films, rate)
     return made
 
 
-def _sample_results(encoder: Encoder, folder: Path, names: Sequence[str], rates: Sequence[float]) -> list[Results]:
-    """The films whose cuts are known to the frame. `--tune` does not look at them."""
-    options = OPTIONS[encoder.units.name]
+def _sample_results(
+    encoder: Encoder, folder: Path, names: Sequence[str], options: Options, rates: Sequence[float]
+) -> list[Results]:
+    """The films whose cuts are known to the frame. `--tune` and `--fit` do not look at them."""
     try:
         samples.build(folder)
     except SamplesUnavailable as error:
@@ -167,47 +139,42 @@ def _shown(results: Results) -> Results:
     return results
 
 
-def montage_score(found: Sequence[Sequence[Segment]], cases: Sequence[Case]) -> tuple[int, float]:
-    """How many of the best segments have IoU .5 or more, and how far their edges are from the truth on average."""
-    hits, errors = 0, []
-    for segments, case in zip(found, cases, strict=True):
-        if first_iou(answer_of(segments, case)) >= 0.5:
-            [(start, end)] = case.moments
-            hits += 1
-            errors += [abs(segments[0].start_seconds - start), abs(segments[0].end_seconds - end)]
-    return hits, float(np.mean(errors)) if errors else float("nan")
+def _tuning_sets(
+    count: int, encoder: Encoder | None, films: Films | None, rates: Sequence[float]
+) -> dict[str, dict[str, list[Case]]]:
+    """The tuning halves by kind of units and by title."""
+    sets = {
+        units.name: {
+            family.name: _half(synthetic_cases(family, units, count), TUNE) for family in (QVHIGHLIGHTS, SHORT)
+        }
+        for units in KINDS
+    }
+    if encoder and films:
+        sets[encoder.units.name] |= {f"films {rate:g} fps": _half(films.cases(rate), TUNE) for rate in rates}
+    return sets
 
 
-def _print_film_facts(names: Sequence[str], options: Options, films: Films, rate: float) -> None:
-    print(f"\nmontage ({MONTAGE_MOMENTS} moments, of both halves) and no match, {rate:g} fps")
-    print(f"{'rule':12}{'IoU .5':>8}{'edges s':>9}{'cut-off':>9}{'kept':>7}{'false alarms':>14}")
-    montage = films.montage(rate)
-    cases = {split: _half(films.cases(rate), split) for split in (TUNE, REPORT)}
-    nothing = films.no_match(rate, REPORT)
-    for name in names:
-        chosen = options.get(name, PLAIN)
-        hits, edges = montage_score(found_segments(name, chosen, montage), montage)
-        right = {split: _scores_of_right_ones(name, chosen, cases[split]) for split in cases}
-        cut_off = float(np.quantile(right[TUNE], 1 - _KEPT_SHARE)) if len(right[TUNE]) else float("nan")
-        best = [max(s[0].score for s in found_segments(name, chosen, query) if s) for query in nothing]
-        alarms, kept = np.mean(np.array(best) >= cut_off), np.mean(right[REPORT] >= cut_off)
-        print(f"{name:12}{hits:>8}{edges:>9.2f}{cut_off:>9.3f}{100 * kept:>6.0f}%{100 * alarms:>13.0f}%", flush=True)
+def _print_tuned(names: Sequence[str], sets: dict[str, dict[str, list[Case]]]) -> None:
+    """The baselines for each kind of units by itself, the others for all together."""
+    everything = [cases for of_kind in sets.values() for cases in of_kind.values()]
+    for kind, of_kind in sets.items():
+        for name in (name for name in names if name in GRIDS and name in BASELINES):
+            _print_options(f"{name} {kind}", *tuned(name, list(of_kind.values()), BASELINE_OPTIONS[kind][name]))
+    for name in (name for name in names if name in GRIDS and name not in BASELINES):
+        _print_options(name, *tuned(name, everything, options_for({})[name]))
 
 
-def _scores_of_right_ones(name: str, options: StrategyOptions, cases: Sequence[Case]) -> np.ndarray:
-    found = found_segments(name, options, cases)
-    pairs = zip(found, cases, strict=True)
-    return np.array([segments[0].score for segments, case in pairs if first_iou(answer_of(segments, case)) >= 0.5])
+def _print_options(title: str, options: SegmentOptions, value: float) -> None:
+    plain = asdict(SegmentOptions())
+    changed = {key: option for key, option in asdict(options).items() if option != plain[key]}
+    print(f"{title:20}{value:7.4f}  {changed}", flush=True)
 
 
-def _print_tuned(names: Sequence[str], units: str, count: int, films: Films | None, rates: Sequence[float]) -> None:
-    sets = [_half(synthetic_cases(family, UNITS[units], count), TUNE) for family in (QVHIGHLIGHTS, SHORT)]
-    sets += [_half(films.cases(rate), TUNE) for rate in rates] if films else []
-    plain = asdict(PLAIN)
-    for name in (name for name in names if name in GRIDS):
-        options, value = tuned(name, sets, OPTIONS[units][name])
-        changed = {key: option for key, option in asdict(options).items() if option != plain[key]}
-        print(f"{name:12}{value:7.4f}  {changed}", flush=True)
+def _print_fitted(sets: dict[str, dict[str, list[Case]]]) -> None:
+    flat = [pair for of_kind in sets.values() for pair in of_kind.items()]
+    shares = [_SHARE_OF_A_FILM_SET if title.startswith("films") else 1.0 for title, _ in flat]
+    for name, weight in fitted_weights([cases for _, cases in flat], shares).items():
+        print(f'"{name}": {weight:.4g},')
 
 
 def _half(cases: Iterable[Case], split: str) -> list[Case]:
@@ -224,10 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-films", action="store_true", help="made curves only: no model is loaded")
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 2.0], help="frames per second: 1, 2, 4")
     parser.add_argument("--cases", type=int, default=1000, help="made curves of each kind; half are for tuning")
-    parser.add_argument("--units", nargs="+", default=list(UNITS), choices=list(UNITS), help="of the made curves")
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
-    parser.add_argument("--default", default="peaks", choices=list(RULES), help="whose gains are printed at the end")
     parser.add_argument("--tune", action="store_true", help="choose options on the tuning halves and print them")
+    parser.add_argument("--fit", action="store_true", help="fit the weights of consensus on the tuning halves")
     return parser
 
 

@@ -1,45 +1,41 @@
-"""From cases and a rule to answers. Rules are all strategies, and two that are no strategies:
+"""From cases and a rule to answers.
 
-`service` is what a search does today (`Library.search`), `vced-rule` what VCED does.
+Rules are the strategies, on calibrated curves, and what they are measured against, on plain cosines: `peak-walk` and
+`gap-merge`, which are strategies too, and `vced-rule`, which is none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 
 from benchmarks.cases import Case
 from benchmarks.vced_rule import find_by_vced_rule
 from clipseek.metrics import Answer
-from executors.faiss_indexer.segments import Segment, find_segments
-from executors.faiss_indexer.strategies import STRATEGIES
-from executors.faiss_indexer.strategy_options import StrategyOptions
+from executors.faiss_indexer.curves import Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
 
-Rule = Callable[[Case, StrategyOptions], list[Segment]]
-
-
-def _by_strategy(name: str, case: Case, options: StrategyOptions) -> list[Segment]:
-    return STRATEGIES[name](case.curve, case.shots, options)
-
-
-def _by_service(case: Case, _: StrategyOptions) -> list[Segment]:
-    return find_segments(case.curve, shots=case.shots)
+VCED_RULE = "vced-rule"
+BASELINES = ("peak-walk", "gap-merge", VCED_RULE)
+RULES = (*STRATEGIES, VCED_RULE)
+Options = Mapping[str, SegmentOptions]
 
 
-def _by_vced_rule(case: Case, _: StrategyOptions) -> list[Segment]:
-    return find_by_vced_rule(case.curve, case.unknown, case.logit_scale)
+def options_for(baselines: Options) -> Options:
+    """The options of all rules, those of the baselines being tuned for one kind of scores."""
+    return {**TUNED, **baselines, VCED_RULE: SegmentOptions()}
 
 
-RULES: Mapping[str, Rule] = MappingProxyType(
-    {"service": _by_service} | {name: partial(_by_strategy, name) for name in STRATEGIES} | {"vced-rule": _by_vced_rule}
-)
-
-
-def found_segments(name: str, options: StrategyOptions, cases: Sequence[Case]) -> list[list[Segment]]:
+def found_segments(name: str, options: SegmentOptions, cases: Sequence[Case]) -> list[list[Segment]]:
     """The segments of each case by the rule of this name."""
-    return [RULES[name](case, options) for case in cases]
+    return [_found(name, options, case) for case in cases]
 
 
-def answers(name: str, options: StrategyOptions, cases: Sequence[Case]) -> list[Answer]:
+def _found(name: str, options: SegmentOptions, case: Case) -> list[Segment]:
+    if name == VCED_RULE:
+        return find_by_vced_rule(case.curve, case.unknown, case.logit_scale)
+    return find_segments(case.curve if name in BASELINES else case.calibrated, options, case.shots)
+
+
+def answers(name: str, options: SegmentOptions, cases: Sequence[Case]) -> list[Answer]:
     """What the rule of this name finds in each case, best first, and what is true."""
     found = found_segments(name, options, cases)
     return [answer_of(segments, case) for segments, case in zip(found, cases, strict=True)]

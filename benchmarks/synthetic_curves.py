@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import REPORT, TUNE, Case
+from benchmarks.cases import REPORT, TUNE, Case, calibrated_curve
 from benchmarks.units import Units
 from clipseek.metrics import Moment
-from executors.faiss_indexer.segments import ScoreCurve
+from executors.faiss_indexer.curves import ScoreCurve
 
 Floats = NDArray[np.float64]
 _FINE_SECONDS = 0.1  # of the grid on which presence is laid out before it is sampled
@@ -70,7 +70,8 @@ def _case(family: Family, units: Units, name: str, split: str, generator: np.ran
     base = units.base * generator.lognormal(0, units.base_spread)
     scores = base + contrast * (samples + _drift(pts, duration, generator) + _noise(len(pts), units, generator))
     curve, unknown = ScoreCurve(pts, scores, duration), np.full(len(pts), units.unknown)
-    return Case(name, curve, shots, tuple(moments), split, unknown, units.logit_scale)
+    calibrated = calibrated_curve(curve, units.base, units.contrast)  # the typical ones: this case's own are not known
+    return Case(name, curve, calibrated, shots, tuple(moments), split, unknown, units.logit_scale)
 
 
 def _sampled(presence: Floats, family: Family) -> tuple[Floats, Floats]:

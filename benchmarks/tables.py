@@ -4,12 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cases import Case
-from benchmarks.scoring import answers
+from benchmarks.scoring import Options, answers
 from clipseek.metrics import MEASURES, Floats, bootstrap, evaluate
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
-Options = Mapping[str, StrategyOptions]
-PLAIN = StrategyOptions()  # for rules that read no options
 _WITH_INTERVAL = ("R1@.5", "mAP")
 
 
@@ -34,7 +31,7 @@ class Results:
 
     @classmethod
     def of(cls, title: str, names: Sequence[str], options: Options, cases: Sequence[Case]) -> "Results":
-        values = {name: evaluate(answers(name, options.get(name, PLAIN), cases)) for name in names}
+        values = {name: evaluate(answers(name, options[name], cases)) for name in names}
         return cls(title, len(cases), values)
 
     def show(self) -> None:

@@ -1,4 +1,7 @@
-"""Choose each strategy's options on the tuning halves: `python -m benchmarks.quality --tune`."""
+"""Choose each strategy's options on the tuning halves: `python -m benchmarks.quality --tune`.
+
+Coordinate ascent over a grid. What consensus weighs its features with is fitted by `fitting.py`.
+"""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,52 +13,46 @@ import numpy as np
 from benchmarks.cases import Case
 from benchmarks.scoring import answers
 from clipseek.metrics import mean_average_precision, recall_at_1
-from executors.faiss_indexer.strategy_options import StrategyOptions
+from executors.faiss_indexer.segment_options import SegmentOptions
 
 _LEAST_GAIN = 5e-4  # less is luck: 42 queries cannot tell
-_SMOOTHING: dict[str, Sequence[Any]] = {"smoothing_seconds": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)}
-_RANKING: dict[str, Sequence[Any]] = {"score": ("peak", "mean"), "snap_seconds": (0.0, 1.0)}
-_SHOTS: dict[str, Sequence[Any]] = {"shot_share": (0.0, 0.3, 0.5, 0.7), "smooth_over_cuts": (True, False)}
-_FLAT: dict[str, Sequence[Any]] = {"least_contrast": (0.0, 0.02, 0.03, 0.05, 0.08, 0.1)}
-_SHORT: dict[str, Sequence[Any]] = {"minimum_seconds": (0.0, 1.5)}
-_WINDOWS: dict[str, Sequence[Any]] = {
+Grid = Mapping[str, Sequence[Any]]
+_RANKING: Grid = {"score": ("peak", "mean"), "snap_seconds": (0.0, 1.0)}
+_FLAT: Grid = {"least_contrast": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)}
+_EVENED: Grid = {
+    "smoothing_seconds": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
+    "shot_share": (0.0, 0.3, 0.5, 0.7),
+    "smooth_over_cuts": (True, False),
+}
+_WINDOWS: Grid = {
     "surroundings": (0.5, 1.0, 2.0, np.inf),
     "length_power": (0.25, 0.35, 0.5),
-    "smoothing_seconds": (0.0, 0.5, 1.0, 2.0),
     "least_share": (0.3, 0.5, 0.7),
 }
-GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "peaks": {"low_share": (0.4, 0.5, 0.6, 0.65, 0.7, 0.8), "smoothing_seconds": (0.0, 0.5, 0.7, 1.0, 1.5, 2.0)}
-    | _RANKING
-    | _FLAT
-    | _SHOTS
-    | _SHORT,
-    "otsu": _SMOOTHING | _RANKING | _FLAT | _SHOTS | _SHORT,
+_SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)
+GRIDS: Mapping[str, Grid] = {
+    "peaks": {"low_share": (0.4, 0.5, 0.6, 0.65, 0.7, 0.8), **_EVENED, **_RANKING, **_FLAT},
+    "otsu": {**_EVENED, **_RANKING, **_FLAT},
     "hysteresis": {
         "low_share": (0.3, 0.4, 0.5, 0.6, 0.7),
-        "score": ("peak", "mean"),
         "merge_gap_seconds": (0.0, 1.0, 2.0, 3.0),
-        "snap_seconds": (0.0, 1.0),
-    }
-    | _SMOOTHING
-    | _FLAT
-    | _SHOTS,
-    "two-level": {"smoothing_seconds": (0.0, 0.5, 1.0, 2.0), "switch_seconds": (1.0, 2.0, 3.0, 4.0, 6.0)}
-    | _RANKING
-    | _FLAT
-    | _SHOTS,
-    "contrast": _WINDOWS | _RANKING | _FLAT | _SHOTS,
-    "watershed": _WINDOWS | _RANKING | _FLAT | _SHOTS,
-    "peak-walk": {"level_share": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)},
+        **_EVENED,
+        **_RANKING,
+        **_FLAT,
+    },
+    "two-level": {"switch_seconds": (1.0, 2.0, 3.0, 4.0, 6.0), **_EVENED, **_RANKING, **_FLAT},
+    "contrast": {**_WINDOWS, **_EVENED, **_RANKING, **_FLAT},
+    "watershed": {**_WINDOWS, **_EVENED, **_RANKING, **_FLAT},
+    "peak-walk": {"level_share": _SHARES},
     "gap-merge": {
-        "level_share": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96),
+        "level_share": _SHARES,
         "merge_gap_seconds": (0.0, 1.0, 2.0, 4.0, 6.0),
         "padding_seconds": (0.0, 0.5, 1.0, 2.0),
     },
 }
 
 
-def objective(name: str, options: StrategyOptions, sets: Sequence[Sequence[Case]]) -> float:
+def objective(name: str, options: SegmentOptions, sets: Sequence[Sequence[Case]]) -> float:
     """The mean of R1@.5 and mAP, averaged over sets of cases that count the same however large they are."""
     values = []
     for cases in sets:
@@ -64,7 +61,7 @@ def objective(name: str, options: StrategyOptions, sets: Sequence[Sequence[Case]
     return float(np.mean(values))
 
 
-def tuned(name: str, sets: Sequence[Sequence[Case]], start: StrategyOptions) -> tuple[StrategyOptions, float]:
+def tuned(name: str, sets: Sequence[Sequence[Case]], start: SegmentOptions) -> tuple[SegmentOptions, float]:
     """Coordinate ascent over the strategy's grid: one option after the other, until none gets better."""
     best, best_value = start, objective(name, start, sets)
     improved = True
@@ -78,7 +75,7 @@ def tuned(name: str, sets: Sequence[Sequence[Case]], start: StrategyOptions) -> 
     return best, best_value
 
 
-def _changes(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def _changes(grid: Grid) -> Iterator[dict[str, Any]]:
     """Each value of each option alone, then the first two options of the grid, which depend on each other, together."""
     for key, values in grid.items():
         yield from ({key: value} for value in values)

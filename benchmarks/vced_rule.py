@@ -9,7 +9,7 @@ The frames are a second apart there, and a frame counts for the time up to the n
 
 import numpy as np
 
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.curves import Floats, ScoreCurve, Segment
 
 _MARGIN = 0.1
 _LEAST_STEPS, _MOST_STEPS = 10, 60

@@ -5,14 +5,14 @@ A frame counts for the time up to the next one.
 
 import numpy as np
 
-from executors.faiss_indexer.finishing import Runs, finish
+from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment
+from executors.faiss_indexer.finishing import finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.shots import Shots, Span
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 
-def find_by_peak_walk(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
+def find_by_peak_walk(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
     """VCED's rule: from the best frame, walk left and right while the score stays above a share of the best score.
 
     The walk is repeated from the best frame that no segment holds yet, each time with that frame's own score, and stops
@@ -32,7 +32,7 @@ def find_by_peak_walk(curve: ScoreCurve, shots: Shots, options: StrategyOptions)
     return finish(curve, curve.scores, _frames_spans(curve, Runs(first, last)), shots, options)
 
 
-def find_by_gap_merge(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
+def find_by_gap_merge(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
     """The rule of common command-line tools: frames above a threshold, merged over short gaps, padded.
 
     The threshold is a share of the video's best score; `merge_gap_seconds` and `padding_seconds` do the rest.

@@ -4,41 +4,20 @@ A span here is `(start_seconds, end_seconds)`, half-open, inside the video, with
 lists of them are in order of time and do not overlap. Every step keeps that so.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from executors.faiss_indexer import segments
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.shots import Shots, Span, cuts_of, snapped
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 # An edge stays this share of the distance between two samples away from either, so that a sample is on the side of the
 # edge where its score puts it, whatever the rounding.
 _EDGE_MARGIN = 0.01
 _LEAST_MAXIMUM_SECONDS = 1e-3
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Runs of samples: int64 [M] first and last index of each, inclusive, in order of time, not touching."""
-
-    first: np.ndarray
-    last: np.ndarray
-
-    @classmethod
-    def of(cls, inside: np.ndarray) -> "Runs":
-        """The runs of True in bool [N]."""
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], inside, [False]))))
-        return cls(edges[::2], edges[1::2] - 1)
-
-
-def evened_out(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> Floats:
-    """The scores smoothed and mixed with those of their shots as the options say, float64 [N]."""
-    return segments.evened_out(
-        curve, cuts_of(shots), options.smoothing_seconds, options.smooth_over_cuts, options.shot_share
-    )
 
 
 def spans_of(curve: ScoreCurve, values: Floats, runs: Runs, level: float) -> list[Span]:
@@ -60,28 +39,66 @@ def edges_after(curve: ScoreCurve, values: Floats, index: np.ndarray, level: flo
     return edges
 
 
+def edge_after(curve: ScoreCurve, values: Floats, index: int, level: float) -> float:
+    """One edge as `edges_after` has it, of a level between two neighbours: quicker than an array of one."""
+    here, following = float(values[index]), float(values[index + 1])
+    share = min(max((level - here) / (following - here), _EDGE_MARGIN), 1 - _EDGE_MARGIN)
+    start, end = float(curve.pts_seconds[index]), float(curve.pts_seconds[index + 1])
+    return start + share * (end - start)
+
+
 def finish(
-    curve: ScoreCurve, smooth: Floats, spans: Sequence[Span], shots: Shots, options: StrategyOptions
+    curve: ScoreCurve,
+    smooth: Floats,
+    spans: Sequence[Span],
+    shots: Shots,
+    options: SegmentOptions,
+    worths: Sequence[float] | None = None,
 ) -> list[Segment]:
-    """Merge, drop, snap, pad, shorten and score the spans. Returns: segments, best first. Costs n log n."""
-    made = merged(spans, options.merge_gap_seconds)
-    made = [span for span in made if span[1] - span[0] >= options.minimum_seconds] or made
+    """Merge, drop, snap, pad, shorten and score the spans. Costs n log n.
+
+    Args:
+        worths: how good each span is, where that is another thing than its score. Then they are ranked by it, and none
+            gets a score above that of one before it. Merged spans are as good as the best of them.
+
+    Returns: segments, best first.
+    """
+    made, ranks = merged(spans, options.merge_gap_seconds, worths)
+    long_enough = [place for place, (start, end) in enumerate(made) if end - start >= options.minimum_seconds]
+    if long_enough:
+        made, ranks = [made[place] for place in long_enough], [ranks[place] for place in long_enough]
     peaks = curve.pts_seconds[_peaks(curve, smooth, made)].tolist()
     made = snapped(made, peaks, cuts_of(shots), options.snap_seconds, options.minimum_seconds, curve.duration_seconds)
     made = _padded(made, options.padding_seconds, curve.duration_seconds)
     scored = _scored(curve, smooth, made, options)
-    return sorted(scored, key=lambda s: (-s.score, s.start_seconds))[: options.most_per_video]
+    if worths is None:
+        return sorted(scored, key=lambda s: (-s.score, s.start_seconds))[: options.most_per_video]
+    by_worth = sorted(range(len(scored)), key=lambda place: (-ranks[place], scored[place].start_seconds))
+    return _falling([scored[place] for place in by_worth[: options.most_per_video]])
 
 
-def merged(spans: Sequence[Span], gap_seconds: float) -> list[Span]:
-    """Spans that are no further apart than the gap become one; with 0 all stay as they are."""
+def _falling(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments with scores lowered where they would rise, by so little that they still tell the order."""
+    made: list[Segment] = []
+    for segment in segments:
+        highest = math.nextafter(made[-1].score, -math.inf) if made else math.inf
+        made.append(replace(segment, score=min(segment.score, highest)))
+    return made
+
+
+def merged(
+    spans: Sequence[Span], gap_seconds: float, worths: Sequence[float] | None = None
+) -> tuple[list[Span], list[float]]:
+    """Spans that are no further apart than the gap become one, as good as the best of them; with 0 all stay."""
     made: list[Span] = []
-    for start, end in spans:
+    ranks: list[float] = []
+    for (start, end), worth in zip(spans, [0.0] * len(spans) if worths is None else worths, strict=True):
         if made and gap_seconds > 0 and start - made[-1][1] <= gap_seconds:
-            made[-1] = (made[-1][0], end)
+            made[-1], ranks[-1] = (made[-1][0], end), max(ranks[-1], worth)
         else:
             made.append((start, end))
-    return made
+            ranks.append(worth)
+    return made, ranks
 
 
 def _padded(spans: list[Span], seconds: float, duration: float) -> list[Span]:
@@ -94,7 +111,7 @@ def _padded(spans: list[Span], seconds: float, duration: float) -> list[Span]:
     return list(zip(padded_starts.tolist(), padded_ends.tolist(), strict=True))
 
 
-def _scored(curve: ScoreCurve, smooth: Floats, spans: list[Span], options: StrategyOptions) -> list[Segment]:
+def _scored(curve: ScoreCurve, smooth: Floats, spans: list[Span], options: SegmentOptions) -> list[Segment]:
     scored = []
     bounds = np.searchsorted(curve.pts_seconds, np.array(spans).reshape(-1, 2))
     totals = np.concatenate(([0.0], np.cumsum(curve.scores)))

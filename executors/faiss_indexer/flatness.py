@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from executors.faiss_indexer.curves import Floats, ScoreCurve, Segment, otsu_threshold
 from executors.faiss_indexer.finishing import finish
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, otsu_threshold
+from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.shots import Shots
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 LEAST_CONTRAST = 1e-6  # below the precision of float16 vectors: such a curve is flat
 
@@ -18,7 +18,7 @@ def is_flat(values: Floats, least_contrast: float = 0.0) -> bool:
     return float(values.max()) - background < least_contrast
 
 
-def whole_video(curve: ScoreCurve, smooth: Floats, shots: Shots, options: StrategyOptions) -> list[Segment]:
+def whole_video(curve: ScoreCurve, smooth: Floats, shots: Shots, options: SegmentOptions) -> list[Segment]:
     """The one segment of a curve in which nothing stands out; none without samples."""
     if not len(smooth):
         return []

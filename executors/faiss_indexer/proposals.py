@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from executors.faiss_indexer.finishing import Runs, edges_after, evened_out, finish
+from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment, evened_out
+from executors.faiss_indexer.finishing import edges_after, finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.shots import Shots, Span, cuts_of
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 # Window lengths grow by this factor and windows of one length start this share of it apart: any moment has a window
 # that overlaps it with IoU .8 before its edges are refined, and there are about 10 windows for each sample.
@@ -37,7 +37,7 @@ class _Judge:
     length_power: float
 
     @classmethod
-    def of(cls, scores: Floats, options: StrategyOptions) -> "_Judge":
+    def of(cls, scores: Floats, options: SegmentOptions) -> "_Judge":
         totals = np.concatenate(([0.0], np.cumsum(scores - scores.mean())))
         return cls(totals, options.surroundings, options.length_power)
 
@@ -65,7 +65,7 @@ class _Judge:
         return sums / inside, outer_sums / np.maximum(outside, 1.0), inside, outside
 
 
-def find_by_contrast(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
+def find_by_contrast(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
     """The windows with the highest normalised contrast to their surroundings, none overlapping."""
     smooth = evened_out(curve, shots, options)
     if is_flat(smooth, options.least_contrast):
@@ -79,7 +79,7 @@ def find_by_contrast(curve: ScoreCurve, shots: Shots, options: StrategyOptions) 
     return finish(curve, smooth, _window_spans(curve, smooth, judge, refined), shots, options)
 
 
-def find_by_watershed(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
+def find_by_watershed(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
     """Basins of shots that flood together as the water line falls, judged by contrast, none overlapping.
 
     Proposals from shots and matching by the mean score are what A. Diwan, P. Peng and R. Mooney, "Zero-shot Video
@@ -116,9 +116,7 @@ def _windows(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(firsts), np.concatenate(afters)
 
 
-def _best_apart(
-    first: np.ndarray, after: np.ndarray, values: Floats, options: StrategyOptions
-) -> list[tuple[int, int]]:
+def _best_apart(first: np.ndarray, after: np.ndarray, values: Floats, options: SegmentOptions) -> list[tuple[int, int]]:
     """Windows by falling value, as long as they are above `least_share` of the best, without those that overlap one."""
     chosen: list[tuple[int, int]] = []
     least = max(options.least_share * float(values.max(initial=0.0)), 1e-12)

@@ -37,19 +37,21 @@ def snapped(
         return list(spans)
     made: list[Span] = []
     following_starts = [start for start, _ in spans[1:]] + [duration_seconds]
-    for (start, end), peak, next_start in zip(spans, peaks, following_starts, strict=True):
+    nearest = nearest_cuts(cuts, np.array(spans)).tolist()
+    for (start, end), near, peak, next_start in zip(spans, nearest, peaks, following_starts, strict=True):
         earliest = made[-1][1] if made else 0.0
-        new_start, new_end = _nearest(cuts, start), _nearest(cuts, end)
-        if abs(new_start - start) > snap_seconds or not earliest <= new_start <= peak:
-            new_start = start
-        if abs(new_end - end) > snap_seconds or not peak < new_end <= next_start:
-            new_end = end
+        start_fits = abs(near[0] - start) <= snap_seconds and earliest <= near[0] <= peak
+        end_fits = abs(near[1] - end) <= snap_seconds and peak < near[1] <= next_start
+        new_start, new_end = near[0] if start_fits else start, near[1] if end_fits else end
         long_enough = new_end - new_start >= min(least_seconds, end - start)
         made.append((new_start, new_end) if long_enough else (start, end))
     return made
 
 
-def _nearest(cuts: Floats, seconds: float) -> float:
-    after = int(np.searchsorted(cuts, seconds))
-    near = cuts[max(0, after - 1) : after + 1]
-    return float(near[np.abs(near - seconds).argmin()])
+def nearest_cuts(cuts: Floats, seconds: Floats) -> Floats:
+    """The cut that is nearest to each time, of the shape of `seconds`; infinity where there are no cuts."""
+    fenced = np.concatenate(([-np.inf], cuts, [np.inf]))
+    after = np.searchsorted(cuts, seconds) + 1
+    earlier, later = fenced[after - 1], fenced[after]
+    nearest: Floats = np.where(seconds - earlier <= later - seconds, earlier, later)
+    return nearest

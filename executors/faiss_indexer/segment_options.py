@@ -1,16 +1,20 @@
 """The options that all segment strategies share, and what each strategy adds to them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 SCORES = ("peak", "mean", "contrast")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrategyOptions:
+class SegmentOptions:
     """How a score curve is divided into segments. A strategy reads what its description names and leaves the rest.
 
+    The defaults are those of the default strategy, chosen on the tuning halves of benchmarks/quality.py.
+
     What holds for all of them:
+        strategy: a name in `segments.STRATEGIES`.
         smoothing_seconds: sigma of the Gaussian that evens out single frames; 0 leaves the scores as they are.
         smooth_over_cuts: False keeps the scores of one shot out of the next one's average.
         minimum_seconds: shorter segments are dropped, unless there is no longer one.
@@ -25,8 +29,8 @@ class StrategyOptions:
     What all but the baselines read:
         shot_share: how much of a sample's score is its shot's mean score, in [0, 1].
         least_contrast: where the best score is no further than this above the background, the median of Otsu's lower
-            class, nothing stands out and the whole video is the segment. In the unit of the curve, which differs
-            from model to model.
+            class, nothing stands out and the whole video is the segment. In the unit of the curve; calibrated
+            scores have the same one for every model.
 
     What some of them read:
         low_share: hysteresis ends a segment at this share of the way from the background up to the best score of the
@@ -38,17 +42,18 @@ class StrategyOptions:
         level_share: peak-walk and gap-merge keep frames above this share of the best score.
     """
 
-    smoothing_seconds: float = 0.0
-    smooth_over_cuts: bool = True
-    minimum_seconds: float = 0.0
+    strategy: str = "consensus"
+    smoothing_seconds: float = 1.0
+    smooth_over_cuts: bool = False
+    minimum_seconds: float = 0.5
     maximum_seconds: float = math.inf
     merge_gap_seconds: float = 0.0
-    snap_seconds: float = 0.0
+    snap_seconds: float = 1.0
     padding_seconds: float = 0.0
     most_per_video: int = 10
     score: str = "peak"
     shot_share: float = 0.0
-    least_contrast: float = 0.0
+    least_contrast: float = 0.4
     low_share: float = 0.5
     switch_seconds: float = 2.0
     surroundings: float = math.inf
@@ -68,3 +73,7 @@ class StrategyOptions:
             raise ValueError(f"maximum_seconds must be above 0 and minimum_seconds, surroundings above 0: {self}")
         if self.most_per_video < 1 or self.score not in SCORES:
             raise ValueError(f"most_per_video must be 1 or more, score one of {', '.join(SCORES)}: {self}")
+
+    def of(self, strategy: str) -> Self:
+        """The same options for another strategy."""
+        return replace(self, strategy=strategy)

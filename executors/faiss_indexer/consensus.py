@@ -1,0 +1,241 @@
+"""The default strategy: of many proposed windows the one that the plausible ones agree with most.
+
+1. Windows are runs of the curve above many thresholds, at three degrees of smoothing, also with short gaps closed: the
+   "actionness grouping" of Y. Xiong et al., "Temporal Action Detection with Structured Segment Networks", 2017.
+2. How plausible a window is: the exponential of a weighted sum of seven `FEATURES`, among them the inner-outer contrast
+   of Z. Shou et al., "AutoLoc", 2018, and the share of variance of N. Otsu, 1979.
+3. The answer is the window with the highest expected overlap, if each window is the moment with a probability that is
+   proportional to its plausibility. That is the decision of least expected loss as in S. Kumar and W. Byrne, "Minimum
+   Bayes-Risk Decoding for Statistical Machine Translation", 2004; a lone window with a good value loses to many that
+   differ by a sample. What overlaps the answer is struck out, and the next one is sought among the rest.
+
+Features read calibrated scores: 0 is the background of the query in the library, 1 what a right frame gets.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from executors.faiss_indexer.curves import Floats, Indices, Runs, ScoreCurve, Segment, cell_edges, evened_out
+from executors.faiss_indexer.finishing import edges_after, finish
+from executors.faiss_indexer.flatness import is_flat, whole_video
+from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.shots import Shots, cuts_of, nearest_cuts
+
+FEATURES: Mapping[str, float] = MappingProxyType(
+    {
+        "least_rise": 3.5,
+        "share_of_video": -4.74,
+        "variance_between": 7.21,
+        "edge_step": 13.4,
+        "whole_video": 17.8,
+        "lowest": 3.32,
+        "evidence": 0.968,
+    }
+)
+"""The features of a window and their weights, fitted by `python -m benchmarks.quality --fit` on the tuning halves.
+
+`least_rise`: the mean inside less that of the surroundings on the side where they are higher. `share_of_video`: of its
+length. `variance_between`: what share of the curve's variance lies between inside and outside. `edge_step`: by how much
+the last second before an edge is lower than the first one after it, on average. `whole_video`: 1 for the window that
+is the whole video, else 0. `lowest`: the lowest smoothed score inside, clipped to -1 ... 1. `evidence`: the sum over
+time of scores above and below _MIDDLE, by the square root of the length.
+"""
+# Windows as they were when the weights were fitted: other numbers here want another fit.
+_SMOOTHINGS = (
+    SegmentOptions(smoothing_seconds=0.5, smooth_over_cuts=False),
+    SegmentOptions(smoothing_seconds=2.0),
+    SegmentOptions(shot_share=1.0),
+)
+_LEVELS = (np.arange(12) + 0.5) / 12  # of the way from the lowest to the highest score
+_CLOSED_GAP_SECONDS = 4.0
+_SURROUNDINGS_SECONDS = (2.0, 12.0)  # as long as the window, but no less and no more
+_EDGE_SECONDS = 1.0
+_STEP_AT_VIDEO_END = 0.3  # where there is no edge to see
+_MIDDLE, _SCALE, _MOST = 0.4, 0.3, 1.5  # of the evidence: a score counts as (score - middle) / scale, 1.5 at most
+_CANDIDATES = 60  # that vote: the plausibility of later ones is next to nothing
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows `[first, after)` of sample indices, int64 [M] each."""
+
+    first: Indices
+    after: Indices
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def at(self, places: Indices) -> "Windows":
+        """The windows at these places."""
+        return Windows(self.first[places], self.after[places])
+
+
+def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
+    """The windows that the plausible ones agree with most, none overlapping; see the head of the module."""
+    smooth = evened_out(curve, shots, options)
+    if is_flat(smooth, options.least_contrast):
+        return whole_video(curve, smooth, shots, options)
+    windows = _of_wanted_length(curve, proposed_windows(curve, shots), options)
+    values = window_features(curve, smooth, windows) @ np.array(list(FEATURES.values()))
+    chosen = _most_agreed(curve, smooth, windows, values, shots, options)
+    in_time = np.argsort(windows.first[chosen])
+    starts, ends = _edges(curve, smooth, windows.at(chosen[in_time]))
+    starts[1:] = np.maximum(starts[1:], ends[:-1])  # neighbours that touch may put their common edge differently
+    spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    return finish(curve, smooth, spans, shots, options, worths=(-in_time).tolist())
+
+
+def proposed_windows(curve: ScoreCurve, shots: Shots) -> Windows:
+    """Every window that is judged, each once, the whole video among them."""
+    count, edges = len(curve.scores), cell_edges(curve)
+    firsts, afters = [np.array([0])], [np.array([count])]
+    for smoothing in _SMOOTHINGS:
+        values = evened_out(curve, shots, smoothing)
+        for level in values.min() + _LEVELS * np.ptp(values):
+            runs = Runs.of(values >= level)
+            first, after = runs.first, runs.last + 1
+            apart = edges[first[1:]] - edges[after[:-1]] > _CLOSED_GAP_SECONDS
+            firsts += [first, first[np.append(True, apart)]]
+            afters += [after, after[np.append(apart, True)]]
+    both = np.unique(np.concatenate(firsts) * (count + 1) + np.concatenate(afters))
+    return Windows(both // (count + 1), both % (count + 1))
+
+
+def window_features(curve: ScoreCurve, smooth: Floats, windows: Windows) -> Floats:
+    """float64 [M, number of FEATURES], in their order."""
+    first, after = windows.first, windows.after
+    count, edges = len(curve.scores), cell_edges(curve)
+    means, whole = _Means.of(curve, curve.scores), (first == 0) & (after == count)
+    lengths, duration = edges[after] - edges[first], curve.duration_seconds
+    inside, before, behind = means.inside_and_beside(windows)
+    rise = np.where(whole, 0.0, np.minimum(inside - before, inside - behind))
+    outside = np.where(whole, inside, (means.totals[-1] - inside * lengths) / np.maximum(duration - lengths, 1e-9))
+    squares = _Means.of(curve, (curve.scores - means.totals[-1] / duration) ** 2)
+    between = lengths * (duration - lengths) / duration * (inside - outside) ** 2 / max(squares.totals[-1], 1e-9)
+    evidence = _Means.of(curve, np.clip((curve.scores - _MIDDLE) / _SCALE, -_MOST, _MOST))
+    return np.stack(
+        [
+            rise,
+            lengths / duration,
+            between,
+            np.where(whole, 0.0, _edge_steps(means, windows)),
+            whole.astype(np.float64),
+            np.clip(_lowest(smooth, first, after), -1.0, 1.0),
+            evidence.mean(first, after) * np.sqrt(lengths),
+        ],
+        axis=1,
+    )
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means over time of runs of samples, from the integral up to each cell's edge, float64 [N + 1]."""
+
+    edges: Floats
+    totals: Floats
+
+    @classmethod
+    def of(cls, curve: ScoreCurve, values: Floats) -> "_Means":
+        edges = cell_edges(curve)
+        return cls(edges, np.concatenate(([0.0], np.cumsum(np.diff(edges) * values))))
+
+    def mean(self, first: Indices, after: Indices) -> Floats:
+        seconds = np.maximum(self.edges[after] - self.edges[first], 1e-9)
+        means: Floats = (self.totals[after] - self.totals[first]) / seconds
+        return means
+
+    def beside(self, windows: Windows, seconds: Floats | float) -> tuple[Floats, Floats]:
+        """The means of so many seconds before and behind each window, a sample at least; -inf where there is none."""
+        first, after, last = windows.first, windows.after, len(self.edges) - 1
+        low = np.searchsorted(self.edges, self.edges[first] - seconds)
+        low = np.clip(low, 0, np.maximum(first - 1, 0))
+        high = np.clip(np.searchsorted(self.edges, self.edges[after] + seconds), np.minimum(after + 1, last), last)
+        before = np.where(first > 0, self.mean(low, first), -np.inf)
+        return before, np.where(after < last, self.mean(after, high), -np.inf)
+
+    def inside_and_beside(self, windows: Windows) -> tuple[Floats, Floats, Floats]:
+        """The mean of each window, and of its surroundings before and behind it."""
+        lengths = self.edges[windows.after] - self.edges[windows.first]
+        before, behind = self.beside(windows, np.clip(lengths, *_SURROUNDINGS_SECONDS))
+        return self.mean(windows.first, windows.after), before, behind
+
+
+def _edge_steps(means: _Means, windows: Windows) -> Floats:
+    first, after, edges = windows.first, windows.after, means.edges
+    until = np.clip(np.searchsorted(edges, edges[first] + _EDGE_SECONDS), first + 1, after)
+    since = np.clip(np.searchsorted(edges, edges[after] - _EDGE_SECONDS, side="right") - 1, first, after - 1)
+    before, behind = means.beside(windows, _EDGE_SECONDS)
+    up = np.where(np.isfinite(before), means.mean(first, until) - before, _STEP_AT_VIDEO_END)
+    down = np.where(np.isfinite(behind), means.mean(since, after) - behind, _STEP_AT_VIDEO_END)
+    steps: Floats = (up + down) / 2
+    return steps
+
+
+def _lowest(values: Floats, first: Indices, after: Indices) -> Floats:
+    """The lowest value of each window: of two overlapping stretches whose length is a power of two."""
+    lowest = np.empty(len(first))
+    power = np.log2(after - first).astype(np.int64)
+    stretch = values
+    for exponent in range(int(power.max()) + 1):
+        if exponent:
+            half = 1 << (exponent - 1)
+            stretch = np.minimum(stretch[:-half], stretch[half:])
+        here = power == exponent
+        lowest[here] = np.minimum(stretch[first[here]], stretch[after[here] - (1 << exponent)])
+    return lowest
+
+
+def _of_wanted_length(curve: ScoreCurve, windows: Windows, options: SegmentOptions) -> Windows:
+    edges = cell_edges(curve)
+    lengths = edges[windows.after] - edges[windows.first]
+    wanted = np.flatnonzero((lengths >= options.minimum_seconds) & (lengths <= options.maximum_seconds))
+    return windows.at(wanted) if len(wanted) else windows
+
+
+def _most_agreed(
+    curve: ScoreCurve, smooth: Floats, windows: Windows, values: Floats, shots: Shots, options: SegmentOptions
+) -> Indices:
+    """Places of windows that do not overlap, in the order in which they are chosen."""
+    chosen: list[int] = []
+    left = np.argsort(-values, kind="stable")
+    while len(left) and len(chosen) < options.most_per_video:
+        candidates = left[:_CANDIDATES]
+        spans = window_spans(curve, smooth, windows.at(candidates), shots, options.snap_seconds)
+        plausibility = np.exp(values[candidates] - values[candidates[0]])
+        best = int(candidates[(_agreement(*spans.T) @ plausibility).argmax()])
+        chosen.append(best)
+        left = left[(windows.after[left] <= windows.first[best]) | (windows.first[left] >= windows.after[best])]
+    return np.array(chosen)
+
+
+def _agreement(starts: Floats, ends: Floats) -> Floats:
+    """How right each span is if another one is true, in [0, 1], float64 [M, M].
+
+    Half is whether their IoU is .5 or more, half how many of the IoUs .5 to .95 are reached: what R1@.5 and mAP reward.
+    """
+    shared = np.minimum(ends[:, None], ends) - np.maximum(starts[:, None], starts)
+    lengths = ends - starts
+    shared = np.maximum(shared, 0.0)
+    iou = shared / np.maximum(lengths[:, None] + lengths - shared, 1e-9)
+    agreement: Floats = 0.5 * (iou >= 0.5) + 0.5 * np.clip(2 * iou - 0.9, 0.0, 1.0)
+    return agreement
+
+
+def window_spans(curve: ScoreCurve, smooth: Floats, windows: Windows, shots: Shots, snap_seconds: float) -> Floats:
+    """Where each window would begin and end if it were a segment by itself, in seconds, float64 [M, 2]."""
+    edges = np.stack(_edges(curve, smooth, windows), axis=1)
+    near = nearest_cuts(cuts_of(shots), edges)
+    spans: Floats = np.where(np.abs(near - edges) <= snap_seconds, near, edges)
+    return spans
+
+
+def _edges(curve: ScoreCurve, smooth: Floats, windows: Windows) -> tuple[Floats, Floats]:
+    """Starts and ends: where the curve crosses half-way from a window's mean to that of its surroundings."""
+    inside, before, behind = _Means.of(curve, curve.scores).inside_and_beside(windows)
+    first, after = windows.first, windows.after
+    starts = np.where(first == 0, 0.0, edges_after(curve, smooth, first - 1, (inside + before) / 2))
+    ends = edges_after(curve, smooth, after - 1, (inside + behind) / 2)
+    return starts, np.where(after == len(smooth), curve.duration_seconds, ends)
