@@ -51,6 +51,7 @@ class Indexed:
 
     video: Video
     frames_added: int  # 0: the film was in the store already
+    frames_encoded: int  # of these; the others stand still and share an embedding
     elapsed_seconds: float
 
 
@@ -299,30 +300,38 @@ class Client:
         video = self._one("/probe", ask)
         if not video.status:
             raise ServerFailed(f"The server at {self.address} did not register the film. Its log has the details.")
-        transport.run(self._index_spans(video, progress))
+        encoded = transport.run(self._index_spans(video, progress))
         stored = self._one("/videos", Video(video_id=video_id), INDEXER)
         if stored.status != "ready":
             raise ServerFailed(
                 f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
                 f"Index it again: only these are done."
             )
-        return Indexed(stored, stored.frames - video.frames, time.monotonic() - started)
+        return Indexed(stored, stored.frames - video.frames, encoded, time.monotonic() - started)
 
-    async def _index_spans(self, video: Video, progress: OnProgress) -> None:
+    async def _index_spans(self, video: Video, progress: OnProgress) -> int:
+        """Send what is missing through the Flow. Returns: how many frames were encoded for it."""
         spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
         done = video.duration_seconds - sum(end - start for start, end in spans)
         progress(Progress("index", done, video.duration_seconds))
 
+        encoded = 0
+
         async def index(start: float, end: float) -> None:
-            nonlocal done
-            await self._index_span(video, start, end)
+            nonlocal done, encoded
+            of_span = await self._index_span(video, start, end)
+            encoded += of_span
             done += end - start
             progress(Progress("index", done, video.duration_seconds))
 
         await _at_most(_SPANS_UNDER_WAY, (index(start, end) for start, end in spans))
+        return encoded
 
-    async def _index_span(self, video: Video, start: float, end: float) -> None:
-        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not."""
+    async def _index_span(self, video: Video, start: float, end: float) -> int:
+        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not.
+
+        Returns: how many of its frames were encoded.
+        """
         span = VideoSpan(
             video_id=video.video_id,
             start_seconds=start,
@@ -335,8 +344,9 @@ class Client:
         )
         for left in reversed(range(_SPAN_TRIES)):
             try:
-                if (await self._send_one("/index", span)).stored:
-                    return
+                answer = await self._send_one("/index", span)
+                if answer.stored:
+                    return answer.frames_encoded
             except ServerFailed:
                 if not left:
                     raise

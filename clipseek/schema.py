@@ -82,6 +82,7 @@ class VideoSpan(BaseDoc):
     embeddings: bytes = b""  # float16 [frames, dimensions], unit rows
     dimensions: int = 0
     model_id: str = ""
+    frames_encoded: int = 0  # stays: how many the model looked at; the others look like one of these
     # answer: proof of work
     stored: bool = False
     frames: int = 0
