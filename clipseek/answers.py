@@ -114,6 +114,7 @@ def video_data(video: "Video") -> dict[str, Any]:
         "fps",
         "frames",
         "frames_per_second",
+        "sampling",
         "size_bytes",
         "codec",
         "container",

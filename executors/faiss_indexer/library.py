@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 _CANDIDATES_PER_MATCH = 3  # videos whose curves are computed for each match asked for
 _LEAST_CANDIDATES = 16
+# Far less than moments differ by, and yet enough that a still picture and the black around it are no flat curve.
+_BELOW_ALL = 1e-3
 _FRAME_CACHE_BYTES = 256 * 1024 * 1024
 
 
@@ -121,7 +123,10 @@ class Library:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
     def curve(self, video: VideoRecord, vector: npt.NDArray[np.float32]) -> ScoreCurve:
-        """The exact cosine of every frame of a video with a unit vector [D]."""
+        """The exact cosine of every frame of a video with a unit vector [D].
+
+        Frames in which nothing is to be seen match no description: they score less than all others.
+        """
         frames = self._cache.get(video.video_id)
         if len(frames.vectors) and frames.vectors.shape[1] != len(vector):
             raise ModelMismatch(
@@ -129,6 +134,8 @@ class Library:
                 f"{frames.vectors.shape[1]}: another model made them. Delete the video and index it again."
             )
         scores = (frames.vectors.astype(np.float32) @ vector).astype(np.float64) if len(frames.vectors) else np.empty(0)
+        if frames.blank.any() and not frames.blank.all():
+            scores[frames.blank] = scores[~frames.blank].min() - _BELOW_ALL
         return ScoreCurve(frames.pts_seconds, scores, video.duration_seconds)
 
 
