@@ -27,7 +27,7 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
-from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
+from clipseek.settings import ADAPTIVE, EVEN, MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 _UPLOADS_UNDER_WAY = 4
@@ -142,7 +142,7 @@ class Client:
             video_id = self._upload(Path(path), title, progress)
         ask = Video(video_id=video_id, title=_text(title or ""), frames_per_second=frames_per_second or 0.0)
         if adaptive is not None:
-            ask.sampling = "adaptive" if adaptive else "even"
+            ask.sampling = ADAPTIVE if adaptive else EVEN
         return self._index(ask, started, progress)
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:

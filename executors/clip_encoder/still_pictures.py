@@ -75,7 +75,9 @@ class StillPictures:
         self._lock = threading.Lock()
 
     def encode(self, video_id: str, pictures: Pictures) -> StillEncoded:
-        """Encode pictures of one video, uint8 [N, H, W, 3] in order of time."""
+        """Encode pictures of one video, uint8 [N, H, W, 3] in order of time; for none vectors is [0, 0]."""
+        if not len(pictures):
+            return StillEncoded(np.empty((0, 0), np.float32), 0)
         with self._lock:
             known = list(self._videos.get(video_id, ()))
         fresh: list[_Look] = []
@@ -85,10 +87,10 @@ class StillPictures:
             places.append(len(known) + len(fresh) if place is None else place)
             if place is None:
                 fresh.append(look)
-        made = self._encode(np.stack([look.picture for look in fresh]) if fresh else pictures[:0])
-        self._remember(video_id, [*known, *zip(fresh, made, strict=True)], places)
-        vectors = np.concatenate([*(vector[np.newaxis] for _, vector in known), made])[places]
-        return StillEncoded(vectors, len(fresh))
+        made = self._encode(np.stack([look.picture for look in fresh])) if fresh else ()
+        seen = [*known, *zip(fresh, made, strict=True)]
+        self._remember(video_id, seen, places)
+        return StillEncoded(np.stack([seen[place][1] for place in places]), len(fresh))
 
     def _place_of(self, look: _Look, seen: list[_Look]) -> int | None:
         """Where the picture's like is, the latest if there are several."""

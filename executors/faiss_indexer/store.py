@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
-from clipseek.settings import MAX_RATE, MIN_RATE
+from clipseek.settings import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 
 SCHEMA_VERSION = 3
 _SCHEMA = """
@@ -46,7 +46,6 @@ _MIGRATIONS = {
         "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
     ),
 }
-SAMPLINGS = ("even", "adaptive")
 _NO_CUTS = np.empty(0)
 _NONE_BLANK = np.empty(0, np.bool_)
 
@@ -161,7 +160,7 @@ class Store:
             rate = video.frames_per_second or (known[0] if known else 0.0)
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}")
-            sampling = video.sampling or (known[1] if known else SAMPLINGS[0])
+            sampling = video.sampling or (known[1] if known else EVEN)
             if sampling not in SAMPLINGS:
                 raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
             if known and known != (rate, sampling):

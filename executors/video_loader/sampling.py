@@ -15,13 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
+from clipseek.settings import ADAPTIVE, EVEN, SAMPLINGS
 from executors.video_loader.buckets import Buckets
 from executors.video_loader.media_source import MediaSource, TimedFrame, exact, open_media
 from executors.video_loader.picture import Picture, PictureShape, Screen
 from executors.video_loader.shots import Glimpse, GlimpseMaker, ShotDetector, is_blank
-
-EVEN, ADAPTIVE = "even", "adaptive"
-SAMPLINGS = (EVEN, ADAPTIVE)
 
 
 @dataclass(frozen=True)

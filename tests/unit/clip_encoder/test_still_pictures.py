@@ -89,8 +89,8 @@ def test_films_and_sizes_are_kept_apart(encode):
 
 
 def test_no_pictures(encode):
-    found = StillPictures(encode).encode("film", np.empty((0, 8, 8, 3), np.uint8))
-    assert (found.encoded, found.vectors.shape) == (0, (0, 3))
+    found = StillPictures(encode).encode("film", np.empty((0, 0, 0, 3), np.uint8))
+    assert (found.encoded, len(found.vectors), encode.seen) == (0, 0, 0)
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes_first(encode):
