@@ -63,7 +63,7 @@ class FilmVectors:
     def __init__(self, folder: Path, model_id: str, encoder: ImageEncoder, picture_format: PictureFormat) -> None:
         self._folder, self._model_id, self._encoder = folder, model_id, encoder
         form = picture_format
-        self._shape = PictureShape(form.width, form.height, form.fit, form.fill)
+        self.shape = PictureShape(form.width, form.height, form.fit, form.fill)
 
     @cache  # noqa: B019 - as long as the benchmark runs
     def film(self, path: Path) -> Film:
@@ -85,7 +85,7 @@ class FilmVectors:
         cuts: list[float] = []
         vectors: list[Vectors] = []
         pictures: list[NDArray[np.uint8]] = []
-        for found in read_span(path, 0.0, duration, STORED_RATE, self._shape):
+        for found in read_span(path, 0.0, duration, STORED_RATE, self.shape):
             if isinstance(found, Cut):
                 cuts.append(found.pts_seconds)
                 continue

@@ -59,10 +59,12 @@ class Encoder:
     def __init__(self, cache: Path, model: str) -> None:
         spec = Registry(cache).resolve(model)
         device = choose_device("auto")
-        tower = ImageTower(spec, device)
+        self.tower = ImageTower(spec, device)
         self.units = STARTER if model == STARTER.name else CLIP
         self._texts = TextTower(spec, device)
-        self._vectors = FilmVectors(cache / "films", model_id(spec, cache), tower, spec.preprocessing.picture_format)
+        self._vectors = FilmVectors(
+            cache / "films", model_id(spec, cache), self.tower, spec.preprocessing.picture_format
+        )
         self._unknown = self._texts.encode(["unknown"]).vectors[0]
 
     def films(self, folder: Path, labels: Sequence[Label]) -> Films:

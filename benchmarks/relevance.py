@@ -1,10 +1,10 @@
 """How well "nothing matches" is told from a match: `python -m benchmarks.relevance`.
 
 The labelled films are put into one library. Every true query of `labels/moments.jsonl` is asked of it, with copies of
-its film left out; it is found if the best match's peak lies in a true moment. The absurd ones of `labels/no_match.jsonl`
-and the neutral phrases of the encoder are asked of the whole library. Printed: how many of what was found stays above
-the cut-off, and how many absurd ones get an answer, with the model's own scale and after `calibrate`. `--fit` also fits
-the coefficients of a model that has reference vectors, on the tune half of the labels and the neutral phrases.
+its film left out; it is found if the best match's peak lies in a true moment. The absurd ones of
+`labels/no_match.jsonl` and the neutral phrases of the encoder are asked of the whole library. Printed: how many of what
+was found stays above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of a model
+that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with them.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import LABELS, TUNE, Label, read_labels
 from benchmarks.film_curves import Film, FilmVectors
-from benchmarks.quality import DEFAULT_VIDEOS, MONTAGE
+from benchmarks.film_facts import MONTAGE
+from benchmarks.quality import DEFAULT_VIDEOS
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import model_id
 from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
@@ -44,7 +45,7 @@ _STEPS = 50
 
 @dataclass(frozen=True)
 class Asked:
-    """The best match of a query, whatever its score: its relevance and the cosine that this is, and whether it is right."""
+    """The best match of a query, whatever its score: its relevance, the cosine of that, and whether it is right."""
 
     text: str
     relevance: float
@@ -63,6 +64,7 @@ class Bench:
     texts: TextTower
     scales: ScoreScales
     model: str
+    mean_phrase: Vectors
 
     def ask(self, text: str, label: Label | None = None) -> Asked:
         """Search for a text; with a label in all films but copies of its own."""
@@ -77,9 +79,8 @@ class Bench:
         return Asked(text, best.segment.score, zero + relevance * (one - zero), right, tuned)
 
     def parts(self, texts: Sequence[str]) -> list[Part]:
-        mean_phrase = self.texts.encode(NEUTRAL_PHRASES).vectors.mean(axis=0)
         vectors = self.texts.encode(texts).vectors
-        return [Part(v, model_id=self.model, scale=self.scales.of(v), mean_phrase=mean_phrase) for v in vectors]
+        return [Part(v, model_id=self.model, scale=self.scales.of(v), mean_phrase=self.mean_phrase) for v in vectors]
 
 
 def _is_right(found: Found, label: Label) -> bool:
@@ -102,7 +103,9 @@ def make_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) 
     titles = sorted(path.name for path in folder.iterdir() if path.suffix in {".mp4", ".webm"})
     for title in titles:
         _store(library, title, vectors.film(folder / title), rate, name)
-    return Bench(library, titles, _copies(folder, titles), TextTower(spec, device), read_scales(spec), name)
+    texts = TextTower(spec, device)
+    phrase = texts.encode(NEUTRAL_PHRASES).vectors.mean(axis=0)
+    return Bench(library, titles, _copies(folder, titles), texts, read_scales(spec), name, phrase)
 
 
 def _store(library: Library, title: str, film: Film, rate: float, model: str) -> None:
@@ -158,21 +161,29 @@ def ask_all(bench: Bench) -> Answers:
 
 def show(answers: Answers, verbose: bool) -> None:
     found = answers.found
+    reported = [asked for asked in found if not asked.is_tuned_on]
     rows = [
-        ("true queries found at all", found, len(answers.true)),
-        ("  of these answered", [a for a in found if a.relevance >= 0.5], len(found)),
-        ("  of these in the report half", [a for a in found if a.relevance >= 0.5 and not a.is_tuned_on], -1),
-        ("absurd queries answered", [a for a in answers.absurd if a.relevance >= 0.5], len(answers.absurd)),
-        ("neutral phrases answered", [a for a in answers.neutral if a.relevance >= 0.5], len(answers.neutral)),
+        ("true queries found at all", found, answers.true),
+        ("  of these answered", _answered(found), found),
+        ("  of these in the report half", _answered(reported), reported),
+        ("absurd queries answered", _answered(answers.absurd), answers.absurd),
+        ("neutral phrases answered", _answered(answers.neutral), answers.neutral),
     ]
     for what, those, of in rows:
-        of = of if of >= 0 else sum(not a.is_tuned_on for a in found)
-        print(f"{what:34}{len(those):>4} of {of:>3}  {100 * len(those) / max(of, 1):5.1f} %")
+        print(f"{what:34}{len(those):>4} of {len(of):>3}  {100 * len(those) / max(len(of), 1):5.1f} %")
     if verbose:
-        for name, those, above in (("lost", found, False), ("absurd", answers.absurd, True), ("neutral", answers.neutral, True)):
-            for each in sorted(those, key=lambda a: a.relevance):
-                if (each.relevance >= 0.5) is above:
-                    print(f"  {name:8}{each.relevance:6.2f}  {each.text}")
+        _show_wrong("lost", [asked for asked in found if asked not in _answered(found)])
+        _show_wrong("absurd", _answered(answers.absurd))
+        _show_wrong("neutral", _answered(answers.neutral))
+
+
+def _answered(asked: Sequence[Asked]) -> list[Asked]:
+    return [each for each in asked if each.relevance >= 0.5]
+
+
+def _show_wrong(what: str, those: Sequence[Asked]) -> None:
+    for each in sorted(those, key=lambda asked: asked.relevance):
+        print(f"  {what:8}{each.relevance:6.2f}  {each.text}")
 
 
 def fit(bench: Bench, answers: Answers) -> Coefficients:
@@ -188,7 +199,7 @@ def fit(bench: Bench, answers: Answers) -> Coefficients:
     features = np.stack([np.array([a.cosine for a in asked]), nearest, spread], axis=1)
     slopes = _logistic(features, np.arange(len(asked)) < len(found))
     margins = (features[: len(found)] @ slopes) / slopes[0]
-    base = float(np.quantile(margins, 1 - KEPT_SHARE, method="lower"))
+    base = float(np.quantile(margins, 1 - KEPT_SHARE))
     half = float(np.median(margins) - base)
     return Coefficients(base, float(-slopes[1] / slopes[0]), float(-slopes[2] / slopes[0]), half)
 

@@ -135,6 +135,7 @@ def indexed_data(done: "Indexed") -> dict[str, Any]:
         "status": done.video.status,
         "frames": done.video.frames,
         "frames_added": done.frames_added,
+        "frames_encoded": done.frames_encoded,
         "seconds_of_video": round(done.video.duration_seconds, 3),
         "elapsed_seconds": round(done.elapsed_seconds, 3),
     }
@@ -187,6 +188,7 @@ def video_data(video: "Video") -> dict[str, Any]:
         "fps",
         "frames",
         "frames_per_second",
+        "sampling",
         "size_bytes",
         "codec",
         "container",

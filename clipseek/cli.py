@@ -112,12 +112,24 @@ def main(verbose: bool) -> None:
     help="Frames to look at per second of film: more finds shorter moments and takes longer. [default: the server's]",
 )
 @click.option(
+    "--adaptive/--even",
+    default=None,
+    help="Look up to four times as often where the picture moves, for short moments in fast films. [default: as the "
+    "film was indexed before, else even]",
+)
+@click.option(
     "--on-server", is_flag=True, help="PATH is on the server, under a folder its operator allowed: nothing is copied."
 )
 @_json_option
 @_with_client
 def index(
-    client: "Client", paths: tuple[str, ...], title: str | None, fps: float | None, on_server: bool, as_json: bool
+    client: "Client",
+    paths: tuple[str, ...],
+    title: str | None,
+    fps: float | None,
+    adaptive: bool | None,
+    on_server: bool,
+    as_json: bool,
 ) -> None:
     """Put films into the library: files, and folders with all the films below them.
 
@@ -143,7 +155,14 @@ def index(
     for film in films:
         try:
             with progress_bar(Path(film).name) as progress:
-                done = client.index(film, title=title, frames_per_second=fps, on_server=on_server, progress=progress)
+                done = client.index(
+                    film,
+                    title=title,
+                    frames_per_second=fps,
+                    adaptive=adaptive,
+                    on_server=on_server,
+                    progress=progress,
+                )
             results.append(indexed_data(done))
             if not as_json:
                 say(indexed_sentence(done))

@@ -40,7 +40,7 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
+from clipseek.settings import ADAPTIVE, EVEN, MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 _UPLOADS_UNDER_WAY = 4
@@ -64,6 +64,7 @@ class Indexed:
 
     video: Video
     frames_added: int  # 0: the film was in the store already
+    frames_encoded: int  # of these; the others stand still and share an embedding
     elapsed_seconds: float
 
 
@@ -124,6 +125,7 @@ class Client:
         *,
         title: str | None = None,
         frames_per_second: float | None = None,
+        adaptive: bool | None = None,
         on_server: bool = False,
         progress: OnProgress = _silent,
     ) -> Indexed:
@@ -134,6 +136,8 @@ class Client:
             title: shown in answers; by default the file's name.
             frames_per_second: how often to look at it; by default the server's setting. Another rate than the one a
                 known film was indexed with indexes it anew.
+            adaptive: look up to four times as often where the picture moves; by default as the film was indexed before,
+                else not. Another way than before indexes a known film anew.
             progress: called from a background thread with each step.
 
         Raises:
@@ -149,13 +153,16 @@ class Client:
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
             video_id = self._upload(Path(path), title, progress)
-        return self._index(video_id, sendable(title or ""), frames_per_second, started, progress)
+        ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
+        if adaptive is not None:
+            ask.sampling = ADAPTIVE if adaptive else EVEN
+        return self._index(ask, started, progress)
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
         started = time.monotonic()
         films = self._post("/samples", Video(), LOADER)
-        return [self._index(film.video_id, "", None, started, progress) for film in films]
+        return [self._index(Video(video_id=film.video_id), started, progress) for film in films]
 
     # Search
 
@@ -433,42 +440,48 @@ class Client:
 
         await _at_most(_UPLOADS_UNDER_WAY, (send(offset) for offset in offsets))
 
-    def _index(
-        self, video_id: str, title: str, frames_per_second: float | None, started: float, progress: OnProgress
-    ) -> Indexed:
-        ask = Video(video_id=video_id, title=title, frames_per_second=frames_per_second or 0.0)
+    def _index(self, ask: Video, started: float, progress: OnProgress) -> Indexed:
         video = self._one("/probe", ask)
         if not video.status:
             raise ServerFailed(f"The server at {self.address} did not register the film. Its log has the details.")
-        transport.run(self._index_spans(video, progress))
-        stored = self._one("/videos", Video(video_id=video_id), INDEXER)
+        encoded = transport.run(self._index_spans(video, progress))
+        stored = self._one("/videos", Video(video_id=ask.video_id), INDEXER)
         if stored.status != "ready":
             raise ServerFailed(
                 f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
                 f"Index it again: only these are done."
             )
-        return Indexed(stored, stored.frames - video.frames, time.monotonic() - started)
+        return Indexed(stored, stored.frames - video.frames, encoded, time.monotonic() - started)
 
-    async def _index_spans(self, video: Video, progress: OnProgress) -> None:
+    async def _index_spans(self, video: Video, progress: OnProgress) -> int:
+        """Send what is missing through the Flow. Returns: how many frames were encoded for it."""
         spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
         done = video.duration_seconds - sum(end - start for start, end in spans)
         progress(Progress("index", done, video.duration_seconds))
 
+        encoded = 0
+
         async def index(start: float, end: float) -> None:
-            nonlocal done
-            await self._index_span(video, start, end)
+            nonlocal done, encoded
+            of_span = await self._index_span(video, start, end)
+            encoded += of_span
             done += end - start
             progress(Progress("index", done, video.duration_seconds))
 
         await _at_most(_SPANS_UNDER_WAY, (index(start, end) for start, end in spans))
+        return encoded
 
-    async def _index_span(self, video: Video, start: float, end: float) -> None:
-        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not."""
+    async def _index_span(self, video: Video, start: float, end: float) -> int:
+        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not.
+
+        Returns: how many of its frames were encoded.
+        """
         span = VideoSpan(
             video_id=video.video_id,
             start_seconds=start,
             end_seconds=end,
             frames_per_second=video.frames_per_second,
+            sampling=video.sampling,
             picture_width=video.picture_width,
             picture_height=video.picture_height,
             picture_fit=video.picture_fit,
@@ -476,8 +489,9 @@ class Client:
         )
         for left in reversed(range(_SPAN_TRIES)):
             try:
-                if (await self._send_one("/index", span)).stored:
-                    return
+                answer = await self._send_one("/index", span)
+                if answer.stored:
+                    return answer.frames_encoded
             except ServerFailed:
                 if not left:
                     raise

@@ -49,6 +49,7 @@ class Video(BaseDoc):
     rotation_degrees: int = 0  # clockwise, already applied to every picture and clip
     has_audio: bool = False
     frames_per_second: float = 0.0  # how often the film is sampled; 0 asks for the server's setting
+    sampling: str = ""  # "even", or "adaptive": more frames where the picture moves; "" asks for what it had, or "even"
     # answer
     status: str = ""  # "indexing" until every span is stored, then "ready"
     frames: int = 0  # stored
@@ -69,6 +70,7 @@ class VideoSpan(BaseDoc):
     start_seconds: float = 0.0
     end_seconds: float = 0.0
     frames_per_second: float = 1.0
+    sampling: str = "even"
     picture_width: int = 0
     picture_height: int = 0
     picture_fit: str = "squash"
@@ -78,10 +80,12 @@ class VideoSpan(BaseDoc):
     # filled by the loader
     pts_seconds: list[float] = []
     cut_seconds: list[float] = []  # times of the frames in `[start_seconds, end_seconds)` that begin a new shot
+    blank: list[bool] = []  # of each frame, whether there is nothing to see in it; empty: of none
     # filled by the image encoder, emptied by the indexer
     embeddings: bytes = b""  # float16 [frames, dimensions], unit rows
     dimensions: int = 0
     model_id: str = ""
+    frames_encoded: int = 0  # stays: how many the model looked at; the others look like one of these
     # answer: proof of work
     stored: bool = False
     frames: int = 0

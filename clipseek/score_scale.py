@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Where the relevance of frames to one text lies on their cosines: 0 at `zero`, 1 at `one`, linear between and beyond.
+    """Where the relevance of frames to one text lies on their cosines: 0 at `zero`, 1 at `one`, linear everywhere.
 
     At relevance 1 a frame shows what the text says, at 0 it does not; half-way is where matches begin.
 

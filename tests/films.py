@@ -34,7 +34,19 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "mpeg4_b": ("mpeg4", {"q": "2", "bf": "2"}),
     "msmpeg4": ("msmpeg4", {"q": "2"}),
     "mjpeg": ("mjpeg", {"q": "2"}),
+    "h264_interlaced": ("libx264", {"preset": "veryfast", "crf": "12", "bf": "2", "x264-params": "tff=1"}),
+    "mpeg2_interlaced": ("mpeg2video", {"q": "2", "bf": "2", "flags": "+ildct+ilme"}),
+    "h264_10_bit": ("libx264", {"preset": "ultrafast", "crf": "12"}),
+    "hevc_b": ("libx265", {"preset": "veryfast", "x265-params": "log-level=none:crf=12:bframes=3:open-gop=1"}),
+    "mpeg2_b": ("mpeg2video", {"q": "2", "bf": "2"}),
+    "mpeg1": ("mpeg1video", {"q": "2"}),
+    "wmv2": ("wmv2", {"q": "2"}),
+    "flv1": ("flv", {"q": "2"}),
+    "rv20": ("rv20", {"q": "2"}),
+    "prores": ("prores_ks", {}),
+    "ffv1": ("ffv1", {}),
 }
+PIXEL_FORMATS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le", "h264_10_bit": "yuv420p10le"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,7 @@ def make(
     aspect: Fraction | None = None,
     audio: bool = False,
     audio_seconds: float = math.inf,
+    audio_first: bool = False,
     cover: bool = False,
     small_first: bool = False,
     container: str | None = None,
@@ -87,6 +100,7 @@ def make(
     Args:
         times: of the frames in seconds, for a variable rate; else frame `i` is shown from `i / fps` on.
         audio_seconds: where the sound ends, if before the picture.
+        audio_first: the sound is the file's first stream.
         first: the first frame's timestamp in seconds.
         rotation_degrees: clockwise, as a display matrix.
         aspect: of a sample (pixel).
@@ -96,6 +110,7 @@ def make(
     frames = frames if pictures is None else len(pictures)
     moments = list(times) if times is not None else [Fraction(i) / Fraction(fps) for i in range(frames)]
     with av.open(str(path), "w", format=container) as output:
+        sound = _sound_track(output, path) if audio_first else None
         decoy = _track(output, "h264", (32, 24), fps, gop) if small_first else None
         track = _track(output, codec, size, fps, gop)
         if times is not None:
@@ -109,7 +124,7 @@ def make(
         picture = _track(output, "mjpeg", (640, 480), 1, 1) if cover else None
         if picture:
             picture.disposition = Disposition.attached_pic
-        sound = output.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=AUDIO_RATE) if audio else None
+        sound = _sound_track(output, path) if audio else sound
         if picture:
             output.mux(picture.encode(VideoFrame.from_ndarray(slate(1, 640, 480), "rgb24")))
             output.mux(picture.encode(None))
@@ -149,9 +164,14 @@ def _track(output: Any, codec: str, size: tuple[int, int], fps: Fraction | int, 
     name, options = ENCODERS[codec]
     track = output.add_stream(name, rate=fps, options=options)
     track.width, track.height = size
-    track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    track.pix_fmt = PIXEL_FORMATS.get(codec, "yuv420p")
     track.gop_size = gop
     return track
+
+
+def _sound_track(output: Any, path: Path) -> Any:
+    codec = {".webm": "libopus", ".mpg": "mp2", ".wmv": "libmp3lame", ".flv": "libmp3lame"}.get(path.suffix, "aac")
+    return output.add_stream(codec, rate=AUDIO_RATE)
 
 
 def _frame(image: np.ndarray[Any, np.dtype[np.uint8]], seconds: Fraction) -> VideoFrame:

@@ -51,7 +51,7 @@ class LogitScales:
 
     logit_scale: float
 
-    def of(self, text: Vector) -> ScoreScale:
+    def of(self, text: Vector) -> ScoreScale:  # noqa: ARG002 (other models' scales differ from text to text)
         return ScoreScale(0.0, _LOGITS / self.logit_scale, above_background=True)
 
 
@@ -73,7 +73,7 @@ class ReferenceScales:
     coefficients: Coefficients
 
     def features(self, texts: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of texts float32 [N, D] of unit length: the cosine with the nearest reference, and the spread, float64 [N]."""
+        """Of texts float32 [N, D], unit rows: the cosine with the nearest reference, and the spread, float64 [N]."""
         products = texts.astype(np.float64) @ self.references.astype(np.float64).T
         lengths = np.linalg.norm(self.references.astype(np.float64), axis=1)
         return (products / lengths).max(axis=1), np.linalg.norm(products, axis=1)

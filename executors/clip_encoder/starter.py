@@ -41,8 +41,10 @@ logger = logging.getLogger(__name__)
 RECIPE_VERSION = 2  # raise it when anything below changes what the model computes: it is part of the identity
 # Chosen among some 60 sets of texts, weights and ridges on the labelled films, see docs/starter.md.
 RIDGE = 10.0
-GENERAL_WEIGHT = 0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
-SCALE = Coefficients(base=0.0, nearest=0.22, spread=3.76, half=0.12)
+GENERAL_WEIGHT = (
+    0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
+)
+SCALE = Coefficients(base=-0.359, nearest=0.252, spread=2.6, half=0.1)  # see docs/relevance.md
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
 DIMENSIONS = 384
@@ -153,7 +155,10 @@ def _text_tensors(weights: Path) -> dict[str, torch.Tensor]:
 
 
 def _class_weights(spec: ModelSpec) -> NDArray[np.float64]:
-    """Returns: float64 [384, 1000], the W of the module's description. A text that fits n classes gives each 1/sqrt(n)."""
+    """Returns: float64 [384, 1000], the W of the module's description.
+
+    A text that fits n classes wants a weight of 1 / sqrt(n) for each.
+    """
     texts = class_texts()
     tower = TextTower(spec, choose_device("cpu"))
     starts = range(0, len(texts), _TEXTS_AT_ONCE)

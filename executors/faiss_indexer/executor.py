@@ -107,6 +107,7 @@ class FaissIndexer(ChainExecutor):
             rotation_degrees=doc.rotation_degrees,
             has_audio=doc.has_audio,
             frames_per_second=doc.frames_per_second,
+            sampling=doc.sampling,
         )
         if record.frames_per_second <= 0 and not self.library.store.known_videos([record.video_id]):
             record = VideoRecord(**vars(record) | {"frames_per_second": self.settings.frames_per_second})
@@ -116,9 +117,10 @@ class FaissIndexer(ChainExecutor):
         started = time.monotonic()
         vectors = np.frombuffer(doc.embeddings, np.float16).reshape(len(doc.pts_seconds), -1 if doc.pts_seconds else 0)
         cuts = np.array(doc.cut_seconds, dtype=np.float64)
-        frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts)
+        blank = np.array(doc.blank, dtype=np.bool_)
+        frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts, blank)
         self.library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
-        doc.embeddings, doc.pts_seconds, doc.cut_seconds = b"", [], []
+        doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(vectors)
         seconds = time.monotonic() - started
         span = f"[{doc.start_seconds:.1f}, {doc.end_seconds:.1f})"

@@ -118,7 +118,9 @@ def _scored(curve: ScoreCurve, smooth: Floats, spans: list[Span], options: Segme
     for (start, end), peak, (low, high) in zip(spans, _peaks(curve, smooth, spans), bounds.tolist(), strict=True):
         peak_seconds = float(curve.pts_seconds[peak])
         score = float(smooth[peak])
-        if options.score != "peak":
+        if options.score == "top":
+            score = float(curve.scores[low:high].max())
+        elif options.score != "peak":
             score = float(totals[high] - totals[low]) / (high - low)
         rest = len(smooth) - (high - low)
         if options.score == "contrast" and rest:

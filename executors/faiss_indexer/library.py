@@ -31,6 +31,9 @@ from executors.faiss_indexer.vector_index import VectorIndex
 
 logger = logging.getLogger(__name__)
 
+# Far less than moments differ by, and yet enough that a still picture and the black around it are no flat curve.
+_BELOW_ALL = 1e-3
+
 
 @dataclass(frozen=True)
 class SearchAnswer:
@@ -223,7 +226,10 @@ class Library:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
     def curve(self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float] | None = None) -> ScoreCurve:
-        """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`."""
+        """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`.
+
+        Frames in which nothing is to be seen match nothing: they score less than all others.
+        """
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, span or (0.0, np.inf))
         pts_seconds = frames.pts_seconds[first:last]
@@ -237,4 +243,8 @@ class Library:
                     f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
                 )
         curves = [self.relevance.curve(vectors, part) for part in parts]
-        return ScoreCurve(pts_seconds, combined(curves, [part.weight for part in parts]), video.duration_seconds)
+        scores = combined(curves, [part.weight for part in parts])
+        blank = frames.blank[first:last]
+        if blank.any() and not blank.all():
+            scores[blank] = scores[~blank].min() - _BELOW_ALL
+        return ScoreCurve(pts_seconds, scores, video.duration_seconds)

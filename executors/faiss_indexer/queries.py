@@ -11,10 +11,10 @@ import numpy.typing as npt
 from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.score_scale import ScoreScale
 from clipseek.settings import MAX_TOP_K
-from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, find_segments
+from executors.faiss_indexer.curves import Floats
+from executors.faiss_indexer.segments import STRATEGIES, TUNED, ScoreCurve, Segment, find_segments
 from executors.faiss_indexer.shots import Shots
 from executors.faiss_indexer.store import VideoRecord
-from executors.faiss_indexer.strategies import STRATEGIES, TUNED
 
 Vector = npt.NDArray[np.float32]
 Span = tuple[float, float]
@@ -173,8 +173,7 @@ def find_in_span(curve: ScoreCurve, shots: Shots, span: Span, options: SearchOpt
     start, end = span
     moved = ScoreCurve(curve.pts_seconds - start, curve.scores, end - start)
     inside = [(max(s, start) - start, min(e, end) - start) for s, e in shots if s < end and e > start]
-    name = options.strategy
-    found = STRATEGIES[name](moved, inside, TUNED[name]) if name else find_segments(moved, shots=inside)
+    found = find_segments(moved, TUNED[options.strategy] if options.strategy else None, inside)
     return [
         Segment(max(start, s.start_seconds + start), min(end, s.end_seconds + start), s.score, s.peak_seconds + start)
         for s in adjusted(found, end - start, options)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Self
 
-SCORES = ("peak", "mean", "contrast")
+SCORES = ("top", "peak", "mean", "contrast")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class SegmentOptions:
         snap_seconds: an edge moves to the nearest cut between two shots, if that is no further away.
         padding_seconds: added at both ends, as far as the video and half the gap to the neighbour reach.
         most_per_video: no more segments than this, the best ones.
-        score: "peak" is the best smoothed score inside, "mean" the mean score inside, "contrast" the mean inside less
+        score: "top" is the best score inside, "peak" the best smoothed one, "mean" the mean score inside, "contrast" the mean inside less
             the mean of the rest of the video. All are in the unit of the curve.
 
     What all but the baselines read:
@@ -51,7 +51,7 @@ class SegmentOptions:
     snap_seconds: float = 1.0
     padding_seconds: float = 0.0
     most_per_video: int = 10
-    score: str = "peak"
+    score: str = "top"
     shot_share: float = 0.0
     least_contrast: float = 0.4
     low_share: float = 0.5

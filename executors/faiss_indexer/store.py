@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
-from clipseek.settings import MAX_RATE, MIN_RATE
+from clipseek.settings import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
     video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
     rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
-    added_at REAL NOT NULL
+    added_at REAL NOT NULL, sampling TEXT NOT NULL DEFAULT 'even'
 );
 CREATE TABLE spans (
     span_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -34,14 +34,20 @@ CREATE TABLE spans (
     pts_seconds BLOB NOT NULL,  -- float64 [frames]
     vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
     cut_seconds BLOB NOT NULL DEFAULT x'',  -- float64 [cuts]
+    blank BLOB NOT NULL DEFAULT x'',        -- bool [frames]; nothing: not known
     UNIQUE (video_id, start_seconds)
 );
 """
 # What brings a store of each earlier version one version further, nothing being lost.
 _MIGRATIONS = {
     1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
+    2: (
+        "ALTER TABLE spans ADD COLUMN blank BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
+    ),
 }
 _NO_CUTS = np.empty(0)
+_NONE_BLANK = np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class VideoRecord:
     rotation_degrees: int
     has_audio: bool
     frames_per_second: float
+    sampling: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,16 +74,25 @@ class Frames:
     """Frames in order of time: pts_seconds float64 [N], vectors float16 [N, D] with unit rows.
 
     cut_seconds, float64 [C] ascending, are the times of the film's frames, sampled or not, that begin a new shot.
+    blank, bool [N], says of which frames nothing is to be seen; left out, of none.
     """
 
     pts_seconds: npt.NDArray[np.float64]
     vectors: npt.NDArray[np.float16]
     cut_seconds: npt.NDArray[np.float64] = field(default_factory=_NO_CUTS.copy)
+    blank: npt.NDArray[np.bool_] = field(default_factory=_NONE_BLANK.copy)
 
     def __post_init__(self) -> None:
+        if not len(self.blank):
+            object.__setattr__(self, "blank", np.zeros(len(self.pts_seconds), np.bool_))
         if self.pts_seconds.ndim != 1 or self.vectors.ndim != 2 or len(self.pts_seconds) != len(self.vectors):
             shapes = f"pts_seconds {self.pts_seconds.shape} and vectors {self.vectors.shape}"
             raise InvalidRequest(f"frames want pts_seconds [N] and vectors [N, D], but got {shapes}")
+        if self.blank.shape != self.pts_seconds.shape:
+            raise InvalidRequest(
+                f"frames want pts_seconds [N] and blank [N], but got {len(self.pts_seconds)} times "
+                f"and blank {self.blank.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -126,8 +142,9 @@ class Store:
     def register(self, video: VideoRecord, model_id: str) -> list[int]:
         """Put a video into the store, or bring what is known of it up to date.
 
-        A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0: then its frames
-        are dropped, to be indexed anew.
+        A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0, and its way of
+        sampling, "even" or "adaptive", unless `video.sampling` is the other one: then its frames are dropped, to be
+        indexed anew.
 
         Returns: the ids of the spans that were dropped.
 
@@ -137,13 +154,18 @@ class Store:
         dropped: list[int] = []
         with self._write() as db:
             self._claim_model(db, model_id)
-            known = db.execute("SELECT frames_per_second FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
+            known = db.execute(
+                "SELECT frames_per_second, sampling FROM videos WHERE video_id = ?", (video.video_id,)
+            ).fetchone()
             rate = video.frames_per_second or (known[0] if known else 0.0)
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}")
-            if known and known[0] != rate:
+            sampling = video.sampling or (known[1] if known else EVEN)
+            if sampling not in SAMPLINGS:
+                raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
+            if known and known != (rate, sampling):
                 dropped = _delete_spans(db, "video_id = ?", (video.video_id,))
-            values = asdict(video) | {"frames_per_second": rate, "added_at": time.time()}
+            values = asdict(video) | {"frames_per_second": rate, "sampling": sampling, "added_at": time.time()}
             names = ", ".join(values)
             updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", "added_at"))
             db.execute(
@@ -206,8 +228,9 @@ class Store:
             )
             vectors = np.ascontiguousarray(frames.vectors, dtype=np.float16)
             cursor = db.execute(
-                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO spans "
+                "(video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     video_id,
                     start,
@@ -216,6 +239,7 @@ class Store:
                     frames.pts_seconds.astype(np.float64).tobytes(),
                     vectors.tobytes(),
                     frames.cut_seconds.astype(np.float64).tobytes(),
+                    frames.blank.astype(np.bool_).tobytes(),
                 ),
             )
             _bump_revision(db)
@@ -234,7 +258,8 @@ class Store:
     def frames(self, video_id: str) -> Frames:
         """All stored frames and cuts of a video, in order of time (none: empty arrays)."""
         rows = self._read().execute(
-            "SELECT frames, pts_seconds, vectors, cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds",
+            "SELECT frames, pts_seconds, vectors, cut_seconds, blank FROM spans WHERE video_id = ? "
+            "ORDER BY start_seconds",
             (video_id,),
         )
         parts = [_frames(*row) for row in rows]
@@ -242,7 +267,12 @@ class Store:
         seen = [p for p in parts if len(p.pts_seconds)]
         if not seen:
             return Frames(np.empty(0), np.empty((0, 0), np.float16), cuts)
-        return Frames(np.concatenate([p.pts_seconds for p in seen]), np.concatenate([p.vectors for p in seen]), cuts)
+        return Frames(
+            np.concatenate([p.pts_seconds for p in seen]),
+            np.concatenate([p.vectors for p in seen]),
+            cuts,
+            np.concatenate([p.blank for p in seen]),
+        )
 
     def shots(self, video_id: str) -> list[tuple[float, float]]:
         """The `[start, end)` of every shot of a video, in order of time; spans not yet stored count as without cuts.
@@ -261,7 +291,7 @@ class Store:
     def spans(self) -> Iterator[StoredSpan]:
         """Every stored span that has frames, one at a time."""
         rows = self._read().execute(
-            "SELECT span_id, video_id, frames, pts_seconds, vectors, cut_seconds FROM spans WHERE frames > 0"
+            "SELECT span_id, video_id, frames, pts_seconds, vectors, cut_seconds, blank FROM spans WHERE frames > 0"
         )
         for span_id, video_id, *blobs in rows:
             yield StoredSpan(span_id, video_id, _frames(*blobs))
@@ -388,9 +418,9 @@ def _video(row: tuple[object, ...]) -> VideoRecord:
     return VideoRecord(**values | {"has_audio": bool(values["has_audio"])})  # type: ignore[arg-type]
 
 
-def _frames(count: int, pts: bytes, vectors: bytes, cuts: bytes) -> Frames:
+def _frames(count: int, pts: bytes, vectors: bytes, cuts: bytes, blank: bytes) -> Frames:
     rows = np.frombuffer(vectors, np.float16).reshape(count, -1 if count else 0)
-    return Frames(np.frombuffer(pts, np.float64), rows, np.frombuffer(cuts, np.float64))
+    return Frames(np.frombuffer(pts, np.float64), rows, np.frombuffer(cuts, np.float64), np.frombuffer(blank, np.bool_))
 
 
 def _set_meta(db: sqlite3.Connection, key: str, value: str) -> None:

@@ -151,13 +151,15 @@ class VideoLoader(ChainExecutor):
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
         pictures = bytearray()
-        doc.pts_seconds, doc.cut_seconds = [], []
-        for found in read_span(path, doc.start_seconds, doc.end_seconds, doc.frames_per_second, shape, title):
+        doc.pts_seconds, doc.cut_seconds, doc.blank = [], [], []
+        span = (doc.start_seconds, doc.end_seconds)
+        for found in read_span(path, *span, doc.frames_per_second, shape, title, doc.sampling):
             if isinstance(found, Cut):
                 doc.cut_seconds.append(found.pts_seconds)
             else:
                 pictures += found.picture.tobytes()
                 doc.pts_seconds.append(found.pts_seconds)
+                doc.blank.append(found.is_blank)
         doc.pictures = bytes(pictures)
         logger.info(
             "sampled %s [%.2f, %.2f) s: %d frames, %d cuts, %.2f s",

@@ -90,6 +90,12 @@ def build(folder: Path) -> list[Path]:
     return films
 
 
+def photograph(seen: str) -> Path:
+    """The file of the photograph in which this is seen. Raises: SamplesUnavailable."""
+    [found] = [p for p in PHOTOGRAPHS if p.seen == seen]
+    return _shipped(found.package, found.file)
+
+
 def _shipped(package: str, file: str) -> Path:
     """A file of an installed package, which is not imported for it."""
     spec = importlib.util.find_spec(package)

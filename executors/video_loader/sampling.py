@@ -1,11 +1,11 @@
 """Frames for the model, picked by presentation timestamp, and the cuts between shots, in one pass and constant memory.
 
-The rule. A frame's time t is (pts - first pts) * time base, exactly. At a rate of r frames per second bucket k is
-`[k/r, (k+1)/r)`, and its sampled frame is the first frame of the film whose own t lies in it. A shot too short for any
-of these is sampled, too: its frame is the last one in the first 0.3 s. A span `[start, end)` yields the sampled frames
-whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that they are judged by are
-decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives what a run through the
-whole film gives.
+The rule. A frame's time t is (pts - first pts) * time base, exactly. At a rate of r frames per second the first frame
+in each `[k/r, (k+1)/r)` is sampled, and more of them where much moves if sampling is adaptive (see `buckets.py`). A
+shot too short for any of these is sampled, too: its frame is the last one in the first 0.3 s. A span `[start, end)`
+yields the sampled frames whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that
+both are judged by are decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives
+what a run through the whole film gives.
 """
 
 import math
@@ -15,17 +15,23 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
+from clipseek.settings import ADAPTIVE, EVEN, SAMPLINGS
+from executors.video_loader.buckets import Buckets
 from executors.video_loader.media_source import MediaSource, TimedFrame, exact, open_media
 from executors.video_loader.picture import Picture, PictureShape, Screen
-from executors.video_loader.shots import GlimpseMaker, ShotDetector
+from executors.video_loader.shots import Glimpse, GlimpseMaker, ShotDetector, is_blank
 
 
 @dataclass(frozen=True)
 class SampledFrame:
-    """A picture for the model: uint8 [height, width, 3] RGB, and its time in seconds from the first frame."""
+    """A picture for the model: uint8 [height, width, 3] RGB, and its time in seconds from the first frame.
+
+    `is_blank` says that there is nothing to see in it: a single colour.
+    """
 
     pts_seconds: float
     picture: Picture
+    is_blank: bool
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,24 @@ class Cut:
 
 
 def read_span(
-    path: Path, start_seconds: float, end_seconds: float, frames_per_second: float, shape: PictureShape, title: str = ""
+    path: Path,
+    start_seconds: float,
+    end_seconds: float,
+    frames_per_second: float,
+    shape: PictureShape,
+    title: str = "",
+    sampling: str = EVEN,
 ) -> Iterator[SampledFrame | Cut]:
     """Sample `[start_seconds, end_seconds)` of a film and find its cuts by the module's rule.
 
     Frames come in order of time, and so do cuts; a cut comes some frames later than its own.
 
+    Args:
+        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves.
+
     Raises:
         InvalidTimeRange: the range is empty, negative or not a number.
-        InvalidRequest: the rate is not above 0.
+        InvalidRequest: the rate is not above 0, or there is no such sampling.
         UnreadableVideo: see `open_media`.
     """
     if not 0 <= start_seconds < end_seconds < math.inf:
@@ -53,10 +68,18 @@ def read_span(
         )
     if not 0 < frames_per_second < math.inf:
         raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
+    if sampling not in SAMPLINGS:
+        raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
     with open_media(path, title) as source:
         screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
-        reader = _SpanReader(source, exact(start_seconds), exact(end_seconds), exact(frames_per_second))
-        yield from reader.read(lambda timed: SampledFrame(float(timed.time), screen.render(timed.frame, shape)))
+        buckets = Buckets(exact(frames_per_second), sampling == ADAPTIVE)
+        reader = _SpanReader(source, exact(start_seconds), exact(end_seconds), buckets)
+
+        def rendered(seen: _Seen) -> SampledFrame:
+            picture = screen.render(seen.timed.frame, shape)
+            return SampledFrame(float(seen.timed.time), picture, is_blank(seen.glimpse))
+
+        yield from reader.read(rendered)
 
 
 def sample(
@@ -68,8 +91,16 @@ def sample(
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """A frame that passed by, and its glimpse."""
+
+    timed: TimedFrame
+    glimpse: Glimpse
+
+
+@dataclass(frozen=True)
 class _StandIn:
-    """A frame that stands for the shot which begins at `shot_seconds`, if it is one and no bucket samples it."""
+    """A frame that stands for the shot which begins at `shot_seconds`, if it is one and has no other sample."""
 
     shot_seconds: float
     sampled: SampledFrame
@@ -78,30 +109,32 @@ class _StandIn:
 class _SpanReader:
     """One run over the frames of a span and those around it."""
 
-    def __init__(self, source: MediaSource, start: Fraction, end: Fraction, rate: Fraction) -> None:
-        self._source, self._start, self._end, self._rate = source, start, end, rate
+    def __init__(self, source: MediaSource, start: Fraction, end: Fraction, buckets: Buckets) -> None:
+        self._source, self._start, self._end, self._buckets = source, start, end, buckets
         self._detector = ShotDetector(float(source.frame_seconds))
         self._cuts: list[float] = []
-        self._bucket_times: list[float] = []
+        self._sample_times: list[float] = []
         self._waiting: list[SampledFrame] = []  # what comes after an undecided stand-in waits for it
         self._stand_ins: list[_StandIn] = []
 
-    def read(self, render: Callable[[TimedFrame], SampledFrame]) -> Iterator[SampledFrame | Cut]:
+    def read(self, render: Callable[[_Seen], SampledFrame]) -> Iterator[SampledFrame | Cut]:
         detector, glimpses = self._detector, GlimpseMaker()
         context = exact(detector.context_seconds)
-        before: TimedFrame | None = None
-        for timed in self._source.frames(self._start - context - exact(detector.reach_seconds)):
+        before: _Seen | None = None
+        begin = self._buckets.first_needed(self._start - context - exact(detector.reach_seconds))
+        for timed in self._source.frames(begin):
             seconds = float(timed.time)
-            yield from self._new_cuts(detector.add(seconds, glimpses.glimpse(timed.frame)))
+            seen = _Seen(timed, glimpses.glimpse(timed.frame))
+            yield from self._new_cuts(detector.add(seconds, seen.glimpse))
             self._propose(before, render)
-            if self._opens_bucket(before, timed):
-                self._bucket_times.append(seconds)
+            if self._buckets.takes(timed.time, seen.glimpse):
+                self._sample_times.append(seconds)
                 if self._holds(timed.time):
-                    self._waiting.append(render(timed))
+                    self._waiting.append(render(seen))
             yield from self._decided(seconds - detector.context_seconds)
             if timed.time >= self._end + context and not self._stand_ins:
                 return
-            before = timed
+            before = seen
         yield from self._new_cuts(detector.finish())
         self._propose(before, render)
         yield from self._decided(math.inf)
@@ -109,19 +142,14 @@ class _SpanReader:
     def _holds(self, time: Fraction) -> bool:
         return self._start <= time < self._end
 
-    def _opens_bucket(self, before: TimedFrame | None, timed: TimedFrame) -> bool:
-        if before is None:
-            return timed.time == 0
-        return math.floor(before.time * self._rate) < math.floor(timed.time * self._rate)
-
     def _new_cuts(self, found: list[float]) -> Iterator[Cut]:
         self._cuts += found
         # Of changes before the start too little is known: those cuts may be wrong.
         yield from (Cut(seconds) for seconds in found if self._holds(exact(seconds)))
 
-    def _propose(self, before: TimedFrame | None, render: Callable[[TimedFrame], SampledFrame]) -> None:
+    def _propose(self, before: _Seen | None, render: Callable[[_Seen], SampledFrame]) -> None:
         """`before` is the last frame within reach of what the detector has just found likely."""
-        if before is not None and self._holds(before.time):
+        if before is not None and self._holds(before.timed.time):
             self._stand_ins += [_StandIn(seconds, render(before)) for seconds in self._detector.likely]
 
     def _decided(self, certain_until: float) -> Iterator[SampledFrame]:
@@ -147,7 +175,7 @@ class _SpanReader:
         if begin not in self._cuts:
             return False
         end = min((cut for cut in self._cuts if cut > begin), default=math.inf)
-        sample_seconds = min((time for time in self._bucket_times if time >= begin), default=math.inf)
+        sample_seconds = min((time for time in self._sample_times if time >= begin), default=math.inf)
         if min(end, sample_seconds) > certain_until:
             return None
         return end <= sample_seconds and stand_in.sampled.pts_seconds < end

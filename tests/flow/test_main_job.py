@@ -4,6 +4,8 @@ import hashlib
 import json
 
 import av
+import cv2
+import numpy as np
 import pytest
 from docarray import DocList
 from jina import Client as JinaClient
@@ -11,6 +13,7 @@ from jina import Client as JinaClient
 from clipseek import errors
 from clipseek.demo import KNOWN_ANSWERS
 from clipseek.schema import Query
+from executors.video_loader import samples
 from tests import films
 from tests.flow.conftest import run
 
@@ -159,6 +162,32 @@ def test_long_text_is_truncated_with_a_warning(library):
     answer = library.search("a cat " * 600)
     assert any("ignored" in warning for warning in answer.warnings)
     assert answer.matches
+
+
+def test_a_still_film_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
+    cat = cv2.resize(cv2.imread(str(samples.photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
+    shown = [cat] * 40 + [np.zeros_like(cat)] * 40
+    film = films.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
+    [done] = json.loads(run(server, "index", "--json", str(film)).stdout)
+    assert (done["frames"], done["frames_encoded"]) == (8, 2)
+    [match] = library.search("a cat", top_k=1, videos=["still.mp4"]).matches
+    assert (match.start_seconds, match.end_seconds) == (0, 4)
+    for text in ("darkness", "a black screen"):
+        assert all(m.peak_seconds < 4 for m in library.search(text, videos=["still.mp4"]).matches)
+    library.delete("still.mp4")
+
+
+def test_adaptive_sampling_is_kept_until_it_is_changed(library, tmp_path):
+    stripes = films.slate(1, 64, 48) // 2 + np.arange(0, 128, 2, dtype=np.uint8)[:, np.newaxis]
+    moving = [np.roll(stripes, 5 * index, axis=1) for index in range(50)]
+    film = films.make(tmp_path / "moving.mp4", pictures=moving, fps=25).path
+    assert library.index(film).video.sampling == "even"
+    adaptive = library.index(film, adaptive=True)
+    assert (adaptive.video.sampling, adaptive.video.frames) == ("adaptive", 8)
+    again = library.index(film)
+    assert (again.video.sampling, again.frames_added) == ("adaptive", 0)
+    assert library.index(film, adaptive=False).video.frames == 2
+    library.delete("moving.mp4")
 
 
 def test_more_frames_per_second_index_a_known_film_anew(library, tmp_path):

@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
+from benchmarks.clip_options import CLIP_OPTIONS
+from executors.faiss_indexer.strategies import STRATEGIES, TUNED
+from executors.faiss_indexer.strategy_options import StrategyOptions
 
 from benchmarks.cases import REPORT, Case
-from benchmarks.clip_options import CLIP_OPTIONS
 from benchmarks.scoring import RULES, found_segments
 from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
 from benchmarks.tables import Results, show_gains
 from benchmarks.units import CLIP, STARTER
 from benchmarks.vced_rule import find_by_vced_rule
 from executors.faiss_indexer.segments import ScoreCurve, find_segments
-from executors.faiss_indexer.strategies import STRATEGIES, TUNED
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:

@@ -15,7 +15,8 @@ from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.preprocessing import Pictures
 from executors.clip_encoder.query_images import read_image
-from executors.clip_encoder.towers import ImageTower, Vectors
+from executors.clip_encoder.still_pictures import StillEncoded, StillPictures
+from executors.clip_encoder.towers import ImageTower
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class ClipImageEncoder(ChainExecutor):
 
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "image", ImageTower)
+        self._still = StillPictures(self.encoder.tower.encode)
 
     @endpoint("/probe")
     async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
@@ -38,19 +40,21 @@ class ClipImageEncoder(ChainExecutor):
 
     @endpoint("/index")
     async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
-        """Replace each span's pictures by their embeddings.
+        """Replace each span's pictures by their embeddings; pictures that stand still are encoded once.
 
         Raises:
             InvalidRequest: a span's pictures are not as many bytes as its frames need.
         """
         started = time.monotonic()
-        pictures = [_pictures(doc) for doc in docs]
-        for doc, vectors in zip(docs, await self.in_worker(self._encode, pictures), strict=True):
+        made = await self.in_worker(self._encode, [(doc.video_id, _pictures(doc)) for doc in docs])
+        for doc, found in zip(docs, made, strict=True):
             doc.pictures = b""
-            doc.embeddings = vectors.astype(np.float16).tobytes()
+            doc.embeddings = found.vectors.astype(np.float16).tobytes()
             doc.dimensions, doc.model_id = self.encoder.spec.dimensions, self.encoder.model_id
-        frames, seconds = sum(map(len, pictures)), time.monotonic() - started
-        logger.info("encoded %d frames of %d spans in %.2f s", frames, len(docs), seconds)
+            doc.frames_encoded = found.encoded
+        frames, encoded = sum(len(found.vectors) for found in made), sum(found.encoded for found in made)
+        seconds = time.monotonic() - started
+        logger.info("encoded %d of %d frames of %d spans in %.2f s", encoded, frames, len(docs), seconds)
         return docs
 
     @endpoint("/search")
@@ -78,16 +82,8 @@ class ClipImageEncoder(ChainExecutor):
                     part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return docs
 
-    def _encode(self, pictures: list[Pictures]) -> list[Vectors]:
-        """Encode the pictures of several spans, those of one size in common batches."""
-        answers: list[Vectors] = [np.empty((0, self.encoder.spec.dimensions), np.float32)] * len(pictures)
-        for size in {p.shape[1:] for p in pictures if len(p)}:
-            places = [i for i, p in enumerate(pictures) if len(p) and p.shape[1:] == size]
-            vectors = self.encoder.tower.encode(np.concatenate([pictures[i] for i in places]))
-            ends = np.cumsum([len(pictures[i]) for i in places])
-            for place, part in zip(places, np.split(vectors, ends[:-1]), strict=True):
-                answers[place] = part
-        return answers
+    def _encode(self, spans: list[tuple[str, Pictures]]) -> list[StillEncoded]:
+        return [self._still.encode(video_id, pictures) for video_id, pictures in spans]
 
     def component(self) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

@@ -62,6 +62,14 @@ def test_the_spans_of_a_request_get_their_own_embeddings(image, pictures):
         np.testing.assert_allclose(stored, vectors, atol=1e-3)
 
 
+def test_a_still_span_costs_one_picture(image, pictures):
+    still = np.repeat(pictures[:1], 30, axis=0)
+    first, second = (asyncio.run(image.index(DocList[VideoSpan]([span(still)])))[0] for _ in range(2))
+    assert (first.frames_encoded, second.frames_encoded) == (1, 0)
+    assert len(first.embeddings) == 30 * 24 * 2
+    assert first.embeddings == second.embeddings
+
+
 def test_pictures_that_do_not_fit_their_frames_are_refused(image, pictures):
     doc = span(pictures)
     doc.pts_seconds = doc.pts_seconds[:-1]

@@ -71,6 +71,25 @@ def test_the_curve_is_the_cosine_of_every_frame(library):
     np.testing.assert_array_equal(made.pts_seconds, films[name].pts_seconds)
 
 
+def test_blank_frames_are_no_match_unless_all_are(library):
+    library.register(video(duration_seconds=30.0), MODEL)
+    vectors = np.repeat(-unit()[np.newaxis], 30, axis=0)
+    vectors[4:12] = unit()  # blank, and yet what the model likes best
+    vectors[20:24] = 0.5 * unit()
+    blank = np.zeros(30, np.bool_)
+    blank[4:12] = True
+    for marked, peak in ((blank, 21.5), (np.zeros(30, np.bool_), 7.5), (np.ones(30, np.bool_), 7.5)):
+        parts = Frames(np.arange(30.0), vectors.astype(np.float16), blank=marked)
+        library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
+        [found, *_] = library.search(unit(), MODEL, top_k=1).found
+        assert found.segment.peak_seconds == pytest.approx(peak, abs=4)
+    library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16), blank=blank), MODEL)
+    scores = library.curve(library.store.video("a" * 64), unit()).scores
+    np.testing.assert_allclose(scores[blank], -1.001, atol=1e-3)
+    assert scores[blank].max() < scores[~blank].min()
+    np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
+
+
 def test_search_finds_the_planted_moment_first(library):
     films = fill(library)
     name = f"{4:064x}"

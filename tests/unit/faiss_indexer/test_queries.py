@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from executors.faiss_indexer.strategies import STRATEGIES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,6 @@ from executors.faiss_indexer.queries import (
     wanted_vector,
 )
 from executors.faiss_indexer.segments import ScoreCurve, Segment
-from executors.faiss_indexer.strategies import STRATEGIES
 from tests.unit.faiss_indexer.test_store import video
 
 

@@ -27,6 +27,7 @@ def video(video_id: str = "a" * 64, **changes) -> VideoRecord:
         "rotation_degrees": 0,
         "has_audio": True,
         "frames_per_second": 1.0,
+        "sampling": "even",
     }
     return VideoRecord(**values | changes)
 
@@ -183,6 +184,7 @@ def test_a_store_of_the_first_format_keeps_everything(tmp_path):
     with sqlite3.connect(path) as db:
         db.executescript(_FIRST_SCHEMA)
         values = vars(video()) | {"added_at": 1.0}
+        del values["sampling"]
         marks = ", ".join(f":{name}" for name in values)
         db.execute(f"INSERT INTO videos ({', '.join(values)}) VALUES ({marks})", values)
         row = ("a" * 64, 0.0, 30.0, 4, kept.pts_seconds.tobytes(), kept.vectors.tobytes())
@@ -194,11 +196,60 @@ def test_a_store_of_the_first_format_keeps_everything(tmp_path):
             assert store.span_videos() == {7: "a" * 64}
             np.testing.assert_array_equal(store.frames("a" * 64).vectors, kept.vectors)
             np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, kept.pts_seconds)
+            np.testing.assert_array_equal(store.frames("a" * 64).blank, [False] * 4)
             assert store.shots("a" * 64) == [(0.0, 70.5)]
-            assert store._read().execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 2
+            assert store._read().execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
     with Store(tmp_path) as store:
         store.put_span("a" * 64, (0.0, 30.0), with_cuts(2, [3.0]), MODEL)
         assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
+
+
+def test_a_store_of_the_second_format_keeps_its_cuts(tmp_path):
+    with sqlite3.connect(tmp_path / "index.db") as db:
+        db.executescript(_FIRST_SCHEMA)
+        db.execute("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''")
+        db.execute("PRAGMA user_version = 2")
+        values = vars(video()) | {"added_at": 1.0}
+        del values["sampling"]
+        marks = ", ".join(f":{name}" for name in values)
+        db.execute(f"INSERT INTO videos ({', '.join(values)}) VALUES ({marks})", values)
+        kept = with_cuts(2, [3.0])
+        blobs = (kept.pts_seconds.tobytes(), kept.vectors.tobytes(), kept.cut_seconds.tobytes())
+        db.execute("INSERT INTO spans VALUES (7, ?, 0.0, 30.0, 2, ?, ?, ?)", ("a" * 64, *blobs))
+    db.close()
+    for _ in range(2):
+        with Store(tmp_path) as store:
+            assert store.video("a" * 64) == video()
+            assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
+            np.testing.assert_array_equal(store.frames("a" * 64).blank, [False, False])
+            [span] = store.spans()
+            np.testing.assert_array_equal(span.frames.vectors, kept.vectors)
+
+
+def test_blank_frames_stay_known_as_such(store):
+    store.register(video(), MODEL)
+    plain = frames(2, start=30.0)
+    some = frames(3)
+    blank = Frames(some.pts_seconds, some.vectors, blank=np.array([False, True, False]))
+    store.put_span("a" * 64, (30.0, 60.0), plain, MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), blank, MODEL)
+    np.testing.assert_array_equal(store.frames("a" * 64).blank, [False, True, False, False, False])
+    with pytest.raises(InvalidRequest, match=r"3 times and blank \(2,\)"):
+        Frames(some.pts_seconds, some.vectors, blank=np.array([True, False]))
+
+
+def test_another_way_of_sampling_drops_the_frames_and_none_keeps_them(store):
+    assert store.register(video(sampling=""), MODEL) == []
+    assert store.video("a" * 64).sampling == "even"
+    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    assert store.register(video(sampling="adaptive"), MODEL) == [1]
+    assert (store.video("a" * 64).sampling, store.frame_count()) == ("adaptive", 0)
+    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    for again in ("", "adaptive"):
+        assert store.register(video(sampling=again, frames_per_second=0.0), MODEL) == []
+    assert (store.video("a" * 64).sampling, store.frame_count()) == ("adaptive", 4)
+    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive"):
+        store.register(video(sampling="odd"), MODEL)
 
 
 def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):

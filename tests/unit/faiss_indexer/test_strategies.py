@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from executors.faiss_indexer.strategies import STRATEGIES, cell_seconds
+from executors.faiss_indexer.strategy_options import StrategyOptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executors.faiss_indexer.finishing import evened_out
 from executors.faiss_indexer.segments import ScoreCurve, Segment
-from executors.faiss_indexer.strategies import STRATEGIES, cell_seconds
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
 PLAIN = StrategyOptions()
 ALL = sorted(STRATEGIES)

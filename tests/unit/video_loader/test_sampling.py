@@ -1,6 +1,7 @@
 """Frames by timestamp: which picture at which time, alone and in spans, upright and of the right shape."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import numpy as np
 import pytest
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
+from executors.video_loader.media_source import open_media
 from executors.video_loader.picture import PictureShape
+from executors.video_loader.probing import probe
 from executors.video_loader.sampling import sample
 from tests import films
+from tests.edit_lists import Edit, set_edits
 
 SHAPE = PictureShape(32, 24)
 NTSC = Fraction(30000, 1001)
@@ -45,6 +49,10 @@ def by_the_rule(film: films.Film, rate: float) -> list[tuple[float, int]]:
         ("a.mov", "mjpeg", {}),
         ("a.ts", "h264_b", {"first": Fraction(7, 2), "audio": True}),
         ("a.mp4", "h264_b", {"gop": 100}),
+        ("a.mp4", "h264_b", {"audio_first": True}),
+        ("a.mp4", "h264_interlaced", {}),
+        ("a.ts", "h264_interlaced", {"first": Fraction(7, 2)}),
+        ("a.mkv", "mpeg2_interlaced", {}),
     ],
 )
 def test_every_frame_in_its_bucket_and_spans_that_partition(
@@ -77,6 +85,54 @@ def test_variable_frame_rate(tmp_path: Path, rate: float) -> None:
     shots = [(1.04, 5), (2.501, 7), (3.333, 8)] if rate == 0.3 else []  # stills that no bucket samples
     assert whole == sorted(by_the_rule(film, rate) + shots)
     assert [frame for k in range(8) for frame in taken(film.path, k, k + 1, rate)] == whole
+
+
+@pytest.mark.parametrize("codec", ["h264_interlaced", "mpeg2_interlaced"])
+def test_interlaced_films_are_interlaced(tmp_path: Path, codec: str) -> None:
+    """What the tests above stand on: the pictures are coded as two fields, the first one on top."""
+    film = films.make(tmp_path / "a.mkv", codec=codec, frames=5)
+    with open_media(film.path) as source:
+        assert [timed.frame.interlaced_frame for timed in source.frames()] == [True] * 5
+
+
+def edited(film: films.Film, edits: Sequence[Edit]) -> list[tuple[float, int]]:
+    """Time from the first shown frame, and slate, of every frame that an edit list shows."""
+    shown: list[tuple[Fraction, int]] = []
+    begin = Fraction(0)
+    for start, end in edits:
+        if start is not None:
+            frames = [(i, time) for i, time in enumerate(film.times) if start <= time < end]
+            shown += [(begin + time - start, i % films.SLATES) for i, time in frames]
+        begin += end - (start or 0)
+    return [(round(float(time - shown[0][0]), 3), slate) for time, slate in shown]
+
+
+TRIMMED = ((Fraction(34, 25), Fraction(3)),)  # begins between two keyframes
+DELAYED = ((None, Fraction(2)), (Fraction(1), Fraction(3)))
+JOINED = ((Fraction(34, 25), Fraction(2)), (Fraction(13, 5), Fraction(18, 5)))
+
+
+@pytest.mark.parametrize(
+    ("codec", "edits"),
+    [(codec, edits) for codec in ("h264", "h264_b", "hevc", "mpeg4_b") for edits in (TRIMMED, DELAYED)]
+    + [("h264", JOINED), ("mjpeg", JOINED)],
+)
+def test_edit_lists_are_right_to_the_frame(tmp_path: Path, codec: str, edits: Sequence[Edit]) -> None:
+    film = films.make(tmp_path / "a.mp4", codec=codec, frames=100)
+    set_edits(film.path, edits)
+    whole = edited(film, edits)
+    assert taken(film.path, 0, 99, 25) == whole
+    assert [frame for k in range(8) for frame in taken(film.path, k * 0.29, (k + 1) * 0.29, 25)] == whole
+    assert probe(film.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
+
+
+def test_joined_parts_with_b_frames_are_right_but_for_one_frame(tmp_path: Path) -> None:
+    """FFmpeg counts times over the joint from the order of decoding."""
+    film = films.make(tmp_path / "a.mp4", codec="h264_b", frames=100)
+    set_edits(film.path, JOINED)
+    found, whole = taken(film.path, 0, 99, 25), edited(film, JOINED)
+    assert [slate for _, slate in found] == [slate for _, slate in whole]
+    assert [time for time, _ in found] == pytest.approx([time for time, _ in whole], abs=0.041)
 
 
 def test_a_span_without_a_frame_is_empty(tmp_path: Path) -> None:

@@ -1,0 +1,196 @@
+"""What encoding still pictures once saves and costs: `python -m benchmarks.still_pictures`.
+
+Prints for several limits of "nearly identical" (see `executors/clip_encoder/still_pictures.py`), on the labelled films,
+
+- the share of the frames that the model has to look at,
+- by how much the cosine of any frame with any labelled query changes: 95th percentile of the frames that took over an
+  embedding, and the largest of all,
+- R1@.5 and mAP of what a search does, both halves of the labels together,
+
+and then, with the limits in use, how many frames of a film that stands still for an hour are encoded, and in what time.
+"""
+
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
+import argparse
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from benchmarks.cases import LABELS, Label, read_labels
+from benchmarks.film_curves import STORED_RATE, Film
+from benchmarks.quality import DEFAULT_VIDEOS, Encoder
+from clipseek.metrics import Answer, evaluate
+from executors.clip_encoder.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
+from executors.faiss_indexer.segments import ScoreCurve, find_segments
+from executors.faiss_indexer.spans import plan_spans
+from executors.video_loader import samples
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.sampling import sample
+
+Pictures = NDArray[np.uint8]
+Vectors = NDArray[np.float32]
+# Mean, and block: from what lossy coding of the very same picture makes to what is plainly seen.
+LIMITS = ((0.5, 1.5), (1.0, 2.5), (1.5, 2.5), (1.5, 4.0), (2.0, 4.0), (2.0, 8.0), (3.0, 16.0))
+HOUR_SECONDS, LOOP_SECONDS, FPS, GRAIN = 3600, 10, 10, 3.0
+SIZE = (640, 360)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A film, the pictures [N, H, W, 3] of its frames, and the labels about it with their query vectors."""
+
+    film: Film
+    pictures: Pictures
+    labels: Sequence[Label]
+    queries: Vectors  # [L, D], of these labels
+    every_query: Vectors
+
+    def at(self, rate: float) -> Watched:
+        """With the frames sampled at a rate that divides STORED_RATE."""
+        _, kept = np.unique(np.floor(self.film.pts_seconds * rate + 1e-9), return_index=True)
+        film = Film(self.film.pts_seconds[kept], self.film.vectors[kept], self.film.cuts, self.film.duration_seconds)
+        return Watched(film, self.pictures[kept], self.labels, self.queries, self.every_query)
+
+    def answers(self, vectors: Vectors) -> list[Answer]:
+        """What a search finds with these vectors of the frames."""
+        made = []
+        for label, query in zip(self.labels, self.queries, strict=True):
+            curve = ScoreCurve(self.film.pts_seconds, (vectors @ query).astype(float), self.film.duration_seconds)
+            found = find_segments(curve, None, self.film.shots)
+            made.append(Answer([(s.start_seconds, s.end_seconds) for s in found], label.moments))
+        return made
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", type=Path, default=Path(os.environ.get("CLIPSEEK_TEST_VIDEOS", DEFAULT_VIDEOS)))
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "clipseek-benchmarks")
+    parser.add_argument("--model", default="starter")
+    parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 4.0], help="frames per second (default: 1 4)")
+    options = parser.parse_args()
+    if not options.videos.is_dir():
+        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        return 2
+    encoder = Encoder(options.cache, options.model)
+    films = _watched(encoder, options.videos)
+    for rate in options.rates:
+        _print_limits([film.at(rate) for film in films], rate)
+    with tempfile.TemporaryDirectory() as folder:
+        _print_hour(encoder, make_still_film(Path(folder) / "still.mkv"))
+    return 0
+
+
+def _watched(encoder: Encoder, folder: Path) -> list[Watched]:
+    labels = read_labels(LABELS / "moments.jsonl")
+    films = encoder.films(folder, labels)
+    made = []
+    for name in sorted({label.video for label in labels if label.video}):
+        film = films.vectors.film(folder / name)
+        taken = sample(folder / name, 0.0, film.duration_seconds, STORED_RATE, films.vectors.shape)
+        own = [i for i, label in enumerate(labels) if label.video == name]
+        pictures = np.stack([frame.picture for frame in taken])
+        made.append(Watched(film, pictures, [labels[i] for i in own], films.queries[own], films.queries))
+    return made
+
+
+def _print_limits(films: Sequence[Watched], rate: float) -> None:
+    frames = sum(len(watched.pictures) for watched in films)
+    print(f"\n{len(films)} labelled films, {rate:g} fps, {frames} frames")
+    print(f"{'mean <=':>8}{'block <=':>9}{'encoded':>9}{'change p95':>12}{'largest':>9}{'R1@.5':>8}{'mAP':>7}")
+    _print_row("", "", frames, frames, np.zeros(1), [a for w in films for a in w.answers(w.film.vectors)])
+    for most_mean, most_block in LIMITS:
+        encoded, changes, answers = 0, [np.zeros(1)], []
+        for watched in films:
+            known = {_key(p): v for p, v in zip(watched.pictures, watched.film.vectors, strict=True)}
+            still = StillPictures(partial(_looked_up, known), most_mean, most_block)
+            found = still.encode("film", watched.pictures)
+            encoded += found.encoded
+            change = np.abs((found.vectors - watched.film.vectors) @ watched.every_query.T).max(axis=1)
+            changes.append(change[change > 0])
+            answers += watched.answers(found.vectors)
+        _print_row(f"{most_mean:g}", f"{most_block:g}", encoded, frames, np.concatenate(changes), answers)
+
+
+def _print_row(
+    mean: str, block: str, encoded: int, frames: int, changes: NDArray[np.floating], answers: list[Answer]
+) -> None:
+    values = evaluate(answers)
+    recall, precision = (100 * float(values[name].mean()) for name in ("R1@.5", "mAP"))
+    changed = f"{np.quantile(changes, 0.95):>12.3f}{changes.max():>9.3f}"
+    print(f"{mean:>8}{block:>9}{100 * encoded / frames:>8.0f}%{changed}{recall:>8.1f}{precision:>7.1f}", flush=True)
+
+
+def _key(picture: Pictures) -> bytes:
+    return hashlib.sha256(picture.tobytes()).digest()
+
+
+def _looked_up(known: dict[bytes, Vectors], pictures: Pictures) -> Vectors:
+    some = next(iter(known.values()))
+    return np.array([known[_key(picture)] for picture in pictures], np.float32).reshape(-1, len(some))
+
+
+def make_still_film(path: Path) -> Path:
+    """An hour of one photograph with grain, H.264, a keyframe every 5 s; the packets of its first 10 s, repeated."""
+    generator = np.random.default_rng(0)
+    photograph = cv2.resize(cv2.imread(str(samples.photograph("a cup of coffee"))), SIZE)
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=FPS, options={"crf": "26", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = *SIZE, "yuv420p", 5 * FPS
+        packets: list[Packet[Stream]] = []
+        for index in range(LOOP_SECONDS * FPS):
+            noisy = np.clip(photograph + generator.normal(0, GRAIN, photograph.shape), 0, 255).astype(np.uint8)
+            frame = VideoFrame.from_ndarray(noisy, format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, FPS)
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
+        for loop in range(HOUR_SECONDS // LOOP_SECONDS):
+            shift = round(loop * LOOP_SECONDS / packets[0].time_base)
+            for packet, (pts, dts) in zip(packets, times, strict=True):
+                copy: Packet[Stream] = Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base = pts + shift, dts + shift, packet.time_base
+                copy.is_keyframe, copy.stream, copy.duration = packet.is_keyframe, stream, packet.duration
+                film.mux(copy)
+    return path
+
+
+def _print_hour(encoder: Encoder, path: Path) -> None:
+    form = encoder.tower.spec.preprocessing.picture_format
+    shape = PictureShape(form.width, form.height, form.fit, form.fill)
+    still = StillPictures(encoder.tower.encode)
+    frames, encoded, compare_and_encode = 0, 0, 0.0
+    pictures: Pictures = np.empty((0, form.height, form.width, 3), np.uint8)
+    for start, end in plan_spans(float(HOUR_SECONDS)):
+        pictures = np.stack([frame.picture for frame in sample(path, start, end, 1.0, shape)])
+        begun = time.monotonic()
+        found = still.encode("film", pictures)
+        compare_and_encode += time.monotonic() - begun
+        frames, encoded = frames + len(pictures), encoded + found.encoded
+    begun = time.monotonic()
+    encoder.tower.encode(pictures)
+    each = (time.monotonic() - begun) / len(pictures)
+    print(
+        f"\nan hour that stands still, with grain, 1 fps, limits {MOST_MEAN_DIFFERENCE:g} and {MOST_BLOCK_DIFFERENCE:g}"
+    )
+    print(f"  frames {frames}, encoded {encoded}")
+    print(f"  {compare_and_encode:.1f} s to compare and encode; {frames * each:.0f} s to encode all ({1 / each:.1f}/s)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
