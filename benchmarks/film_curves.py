@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import Case, Label, calibrated_curve
 from benchmarks.units import Units
+from clipseek.score_scale import ScoreScale
 from executors.clip_encoder.preprocessing import PictureFormat
 from executors.faiss_indexer.curves import ScoreCurve
 from executors.video_loader.picture import PictureShape
@@ -109,7 +110,8 @@ class Films:
         labels: label i has the query vector i.
         queries: float32 [N, D].
         unknown: the vector [D] of the word "unknown", which VCED sets against every description.
-        units: of the model; its contrast is what calibrates the scores.
+        scales: of each query, as the text encoder sends them with a search.
+        units: of the model.
     """
 
     vectors: FilmVectors
@@ -117,6 +119,7 @@ class Films:
     labels: Sequence[Label]
     queries: Vectors
     unknown: Vectors
+    scales: Sequence[ScoreScale]
     units: Units
 
     def cases(self, rate: float, wanted: Iterable[int] | None = None) -> list[Case]:
@@ -131,7 +134,9 @@ class Films:
     def _case(self, index: int, path: Path, rate: float) -> Case:
         label, query, film = self.labels[index], self.queries[index], self.vectors.film(path)
         curve = film.curve(query, rate)
-        calibrated = calibrated_curve(curve, self._backgrounds[index], self.units.contrast)
+        scale = self.scales[index]
+        zero = scale.zero + (self._backgrounds[index] if scale.above_background else 0.0)
+        calibrated = calibrated_curve(curve, zero, scale.one - scale.zero)
         moments = label.moments if label.video == path.name else ()
         unknown, name = film.curve(self.unknown, rate).scores, f"{path.name}: {label.query}"
         return Case(name, curve, calibrated, film.shots, moments, label.split, unknown, self.units.logit_scale)

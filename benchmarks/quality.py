@@ -6,9 +6,9 @@ Prints rules x measures (see `scoring.py`) on
 - the labelled films (see `labels/`), for the half that options were chosen on and for the one that they were not,
 - the sample films with exact cuts: photographs, and bicycles,
 
-and at the end what the default strategy gains over the baselines. The labelled films are looked for in --videos or
-CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless --no-films is given. With --tune or --fit it
-chooses options or weights instead, on the tuning halves, and prints them.
+and at the end what the default strategy gains over the baselines, and what it loses where scores are calibrated
+wrongly. The labelled films are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless
+--no-films is given. With --tune or --fit it chooses options or weights instead, on the tuning halves, and prints them.
 """
 
 import argparse
@@ -27,15 +27,17 @@ from benchmarks.film_facts import show_film_facts
 from benchmarks.fitting import fitted_weights
 from benchmarks.scoring import BASELINES, RULES, Options, options_for
 from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
-from benchmarks.tables import Results, show_gains
+from benchmarks.tables import Results, show_calibration_errors, show_gains
 from benchmarks.tuning import GRIDS, tuned
 from benchmarks.units import CLIP, STARTER
 from clipseek.errors import SamplesUnavailable
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import model_id
 from executors.clip_encoder.registry import Registry
+from executors.clip_encoder.score_scales import read_scales
 from executors.clip_encoder.towers import ImageTower, TextTower
 from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.segments import TUNED
 from executors.video_loader import samples
 
 logger = logging.getLogger(__name__)
@@ -65,12 +67,14 @@ class Encoder:
         self._vectors = FilmVectors(
             cache / "films", model_id(spec, cache), self.tower, spec.preprocessing.picture_format
         )
+        self._scales = read_scales(spec)
         self._unknown = self._texts.encode(["unknown"]).vectors[0]
 
     def films(self, folder: Path, labels: Sequence[Label]) -> Films:
         """The films of a folder; they are encoded when they are asked for."""
         queries = self._texts.encode([label.query for label in labels]).vectors
-        return Films(self._vectors, folder, labels, queries, self._unknown, self.units)
+        scales = [self._scales.of(query) for query in queries]
+        return Films(self._vectors, folder, labels, queries, self._unknown, scales, self.units)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,18 +98,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _print_tuned(options.rules, sets)
         return 0
-    results = []
+    default = SegmentOptions().strategy
+    results, made = [], {}
     for units in KINDS:
         for family in (QVHIGHLIGHTS, SHORT):
-            cases = _half(synthetic_cases(family, units, options.cases), REPORT)
-            chosen = options_for(BASELINE_OPTIONS[units.name])
             title = f"made curves, {family.name}, {units.name} units"
-            results.append(_shown(Results.of(title, options.rules, chosen, cases)))
+            made[title] = _half(synthetic_cases(family, units, options.cases), REPORT)
+            chosen = options_for(BASELINE_OPTIONS[units.name])
+            results.append(_shown(Results.of(title, options.rules, chosen, made[title])))
     if encoder and films:
         chosen = options_for(BASELINE_OPTIONS[encoder.units.name])
         results += _film_results(films, options.rules, chosen, options.rates)
         results += _sample_results(encoder, options.cache / "samples", options.rules, chosen, options.rates)
-    show_gains(SegmentOptions().strategy, results)
+    show_gains(default, results)
+    show_calibration_errors(default, TUNED, made)
     return 0
 
 

@@ -24,6 +24,7 @@ from benchmarks.cases import LABELS, TUNE, Label, read_labels
 from benchmarks.film_curves import Film, FilmVectors
 from benchmarks.film_facts import MONTAGE
 from benchmarks.quality import DEFAULT_VIDEOS
+from clipseek.score_scale import MATCHES_BEGIN
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import model_id
 from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
@@ -178,7 +179,7 @@ def show(answers: Answers, verbose: bool) -> None:
 
 
 def _answered(asked: Sequence[Asked]) -> list[Asked]:
-    return [each for each in asked if each.relevance >= 0.5]
+    return [each for each in asked if each.relevance >= MATCHES_BEGIN]
 
 
 def _show_wrong(what: str, those: Sequence[Asked]) -> None:
@@ -200,8 +201,8 @@ def fit(bench: Bench, answers: Answers) -> Coefficients:
     slopes = _logistic(features, np.arange(len(asked)) < len(found))
     margins = (features[: len(found)] @ slopes) / slopes[0]
     base = float(np.quantile(margins, 1 - KEPT_SHARE))
-    half = float(np.median(margins) - base)
-    return Coefficients(base, float(-slopes[1] / slopes[0]), float(-slopes[2] / slopes[0]), half)
+    contrast = float(np.median(margins) - base) / (1 - MATCHES_BEGIN)  # a usual right frame has relevance 1
+    return Coefficients(base, float(-slopes[1] / slopes[0]), float(-slopes[2] / slopes[0]), contrast)
 
 
 def _logistic(features: Floats, is_positive: NDArray[np.bool_]) -> Floats:

@@ -1,13 +1,14 @@
 """The tables of `benchmarks/quality.py`: rules x measures, and what one rule gains over others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, calibrated_curve
 from benchmarks.scoring import Options, answers
 from clipseek.metrics import MEASURES, Floats, bootstrap, evaluate
 
 _WITH_INTERVAL = ("R1@.5", "mAP")
+_CALIBRATION_ERRORS = ((1.0, 0.0), (0.7, 0.0), (1.4, 0.0), (1.0, -0.2), (1.0, 0.2))  # times, then plus
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,16 @@ def _gain(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], goal: Goal) 
     reached = "yes" if recall.mean >= goal.points and precision.mean > 0 else "no"
     shown = [f"{made.mean:+.1f} [{made.low:+.1f} {made.high:+.1f}]" for made in (recall, precision)]
     return f"{shown[0]:>32}{shown[1]:>22}{reached:>8}"
+
+
+def show_calibration_errors(rule: str, options: Options, sets: Mapping[str, Sequence[Case]]) -> None:
+    """Print R1@.5 and mAP of a rule where the calibration of every curve is wrong by a factor or a shift."""
+    print(f"\n`{rule}` with scores calibrated wrongly: R1@.5 / mAP")
+    print(f"{'':44}" + "".join(f"{f'x {scale:g} {shift:+g}':>14}" for scale, shift in _CALIBRATION_ERRORS))
+    for title, cases in sets.items():
+        cells = []
+        for scale, shift in _CALIBRATION_ERRORS:
+            wrong = [replace(c, calibrated=calibrated_curve(c.calibrated, -shift / scale, 1 / scale)) for c in cases]
+            values = evaluate(answers(rule, options[rule], wrong))
+            cells.append(" / ".join(f"{100 * values[measure].mean():.1f}" for measure in _WITH_INTERVAL))
+        print(f"{title:44}" + "".join(f"{cell:>14}" for cell in cells), flush=True)

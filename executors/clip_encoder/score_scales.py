@@ -1,17 +1,16 @@
 """How high the cosines of a text reach where a picture fits it: a `ScoreScale` for every text, by its model.
 
 A model that was trained with a softmax or sigmoid over its cosines says by its logit scale how much a difference of
-cosines means: a picture that fits is e^8 times as likely as the background, the average picture. That holds for CLIP
-and its kin. 8 logits are 0.08 of cosine at CLIP's scale of 100, which is what separates its fitting from unrelated
-pairs; it was not measured here, for want of weights.
+cosines means. 8 logits, 0.08 of cosine at CLIP's scale of 100, are what is reported to separate CLIP's fitting pairs
+from unrelated ones; it was not measured here, for want of weights.
 
 A model with reference vectors beside its weights (the starter) tells more. Its cosines reach higher for some texts
 than for others, whether a picture fits or not: for those near a reference (a class that it knows by name), and for
 those that its references tell apart clearly. So the cosine at which matches begin is
 
-    middle = base + nearest * max_r cos(text, r)  +  spread * |(text . r) over all r|
+    cut_off = base + nearest * max_r cos(text, r) + spread * |(text . r) over all r|
 
-with coefficients that a logistic regression found; see docs/relevance.md.
+with coefficients that a logistic regression found, see docs/relevance.md.
 """
 
 import logging
@@ -25,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from clipseek.score_scale import ScoreScale
+from clipseek.score_scale import MATCHES_BEGIN, ScoreScale
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.weights import read_logit_scale
 
@@ -57,12 +56,12 @@ class LogitScales:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Those of the module's formula; `half` is how far relevance 0 and 1 lie from the middle."""
+    """Those of the module's formula; `contrast` is the cosine from relevance 0 to 1."""
 
     base: float
     nearest: float
     spread: float
-    half: float
+    contrast: float
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ class ReferenceScales:
     def of(self, text: Vector) -> ScoreScale:
         [nearest], [spread] = self.features(text[np.newaxis])
         by = self.coefficients
-        middle = float(by.base + by.nearest * nearest + by.spread * spread)
-        return ScoreScale(middle - by.half, middle + by.half)
+        zero = float(by.base + by.nearest * nearest + by.spread * spread) - MATCHES_BEGIN * by.contrast
+        return ScoreScale(zero, zero + by.contrast)
 
 
 def save_scale(folder: Path, references: NDArray[np.float64], coefficients: Coefficients) -> None:

@@ -44,7 +44,7 @@ RIDGE = 10.0
 GENERAL_WEIGHT = (
     0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
 )
-SCALE = Coefficients(base=-0.359, nearest=0.252, spread=2.6, half=0.1)  # see docs/relevance.md
+SCALE = Coefficients(base=-0.359, nearest=0.252, spread=2.6, contrast=0.2)  # see docs/relevance.md
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
 DIMENSIONS = 384

@@ -18,6 +18,7 @@ from executors.faiss_indexer.shots import Shots, Span, cuts_of, snapped
 # edge where its score puts it, whatever the rounding.
 _EDGE_MARGIN = 0.01
 _LEAST_MAXIMUM_SECONDS = 1e-3
+_LEAST_RISE = 1e-12  # between two samples; far below the precision of float16 vectors
 
 
 def spans_of(curve: ScoreCurve, values: Floats, runs: Runs, level: float) -> list[Span]:
@@ -32,7 +33,7 @@ def edges_after(curve: ScoreCurve, values: Floats, index: np.ndarray, level: flo
     here = np.clip(index, 0, max(0, len(values) - 2))
     following = np.minimum(here + 1, len(values) - 1)
     rise = values[following] - values[here]
-    share = np.divide(level - values[here], rise, out=np.full(len(here), 0.5), where=rise != 0)
+    share = np.divide(level - values[here], rise, out=np.full(len(here), 0.5), where=np.abs(rise) > _LEAST_RISE)
     share = np.where((share < 0) | (share > 1), 0.5, np.clip(share, _EDGE_MARGIN, 1 - _EDGE_MARGIN))
     pts = curve.pts_seconds
     edges: Floats = pts[here] + share * (pts[following] - pts[here])

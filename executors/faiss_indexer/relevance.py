@@ -1,15 +1,15 @@
 """From cosines to relevance, which is comparable between queries, videos and models, and from there to scores.
 
-Relevance is linear in the cosine: 0 where a frame does not show what a part of the query asks for, 1 where it does,
-matches begin half-way. Where 0 and 1 lie on the cosines differs from text to text:
+Relevance is linear in the cosine: 0 is what frames get that have nothing to do with a part of a query, 1 what a right
+frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosines differs from text to text:
 
 - The text encoder sends a `ScoreScale` with each text. It may lie above the text's background, the mean cosine that the
   library's frames have with it. A library that is all about one thing has a high background for its name, so what the
   library says is believed only as far as it is near to what neutral phrases get there.
 - A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 is the picture itself.
 
-Scores are relevances on a logistic curve, `1 / (1 + exp(-4 (relevance - 1/2)))`: in (0, 1), 0.5 where matches begin,
-0.88 at relevance 1. `fitted_shift` moves that place for one library, see `calibration.py`.
+Scores are relevances on a logistic curve, `1 / (1 + exp(-5 (relevance - MATCHES_BEGIN)))`: in (0, 1), 0.5 where matches
+begin, 0.82 at relevance 1. `fitted_shift` moves that place for one library, see `Library.calibrate`.
 """
 
 from collections.abc import Callable
@@ -18,13 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clipseek.score_scale import MATCHES_BEGIN
 from executors.faiss_indexer.queries import Part
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
 
 CUT_OFF = 0.5  # the score at which matches begin
-_STEEPNESS = 4.0
+_STEEPNESS = 5.0
 # How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
 _MOST_BACKGROUND = 0.25
 _LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a film that stands still has none
@@ -60,7 +61,7 @@ class Relevance:
 
     Args:
         mean_frame: asked for the mean of the library's vectors whenever it is needed.
-        fitted_shift: how much relevance this library's matches need more than half.
+        fitted_shift: how much relevance this library's matches need beyond MATCHES_BEGIN.
     """
 
     cut_off = CUT_OFF
@@ -91,4 +92,4 @@ class Relevance:
 
     def score(self, relevance: Floats) -> Floats:
         """Relevances, or means of them, as scores in (0, 1); rises strictly."""
-        return 1 / (1 + np.exp(-_STEEPNESS * (relevance - 0.5)))
+        return 1 / (1 + np.exp(-_STEEPNESS * (relevance - MATCHES_BEGIN)))

@@ -23,8 +23,8 @@ class SegmentOptions:
         snap_seconds: an edge moves to the nearest cut between two shots, if that is no further away.
         padding_seconds: added at both ends, as far as the video and half the gap to the neighbour reach.
         most_per_video: no more segments than this, the best ones.
-        score: "top" is the best score inside, "peak" the best smoothed one, "mean" the mean score inside, "contrast" the mean inside less
-            the mean of the rest of the video. All are in the unit of the curve.
+        score: "top" is the best score inside, "peak" the best smoothed one, "mean" the mean, "contrast" the mean less
+            that of the rest of the video. All are in the unit of the curve.
 
     What all but the baselines read:
         shot_share: how much of a sample's score is its shot's mean score, in [0, 1].

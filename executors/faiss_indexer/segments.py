@@ -63,16 +63,22 @@ def find_segments(curve: ScoreCurve, options: SegmentOptions | None = None, shot
     return STRATEGIES[options.strategy](curve, shots, options)
 
 
-_ALL: Mapping[str, SegmentOptions] = {
-    "consensus": SegmentOptions(),
-    "peaks": SegmentOptions(smoothing_seconds=0.5, score="mean", low_share=0.5),
-    "otsu": SegmentOptions(smoothing_seconds=0.5, smooth_over_cuts=True, score="mean"),
-    "hysteresis": SegmentOptions(merge_gap_seconds=1.0, score="mean", least_contrast=0.5, low_share=0.45),
-    "two-level": SegmentOptions(smoothing_seconds=0.0, score="mean", shot_share=0.3, switch_seconds=1.0),
-    "contrast": SegmentOptions(length_power=0.35, least_contrast=0.5),
-    "watershed": SegmentOptions(length_power=0.25, least_contrast=0.5),
-    "peak-walk": SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, level_share=0.5),
-    "gap-merge": SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, level_share=0.5),
-}
-TUNED: Mapping[str, SegmentOptions] = MappingProxyType({name: options.of(name) for name, options in _ALL.items()})
-"""Each strategy's options for calibrated scores, whatever the model: `python -m benchmarks.quality --tune`."""
+_PLAIN = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, level_share=0.5)
+TUNED: Mapping[str, SegmentOptions] = MappingProxyType(
+    {
+        name: options.of(name)
+        for name, options in {
+            "consensus": SegmentOptions(),
+            "peaks": SegmentOptions(smoothing_seconds=1.5, score="mean", low_share=0.4),
+            "otsu": SegmentOptions(smoothing_seconds=0.5, score="mean"),
+            "hysteresis": SegmentOptions(merge_gap_seconds=1.0, score="mean", least_contrast=0.5, low_share=0.4),
+            "two-level": SegmentOptions(smoothing_seconds=1.5, score="mean", switch_seconds=1.0),
+            "contrast": SegmentOptions(length_power=0.35, least_contrast=0.5),
+            "watershed": SegmentOptions(shot_share=0.7, length_power=0.35, least_contrast=0.5),
+            "peak-walk": _PLAIN,
+            "gap-merge": _PLAIN,
+        }.items()
+    }
+)
+"""Each strategy's options for calibrated scores, whatever the model, chosen by `python -m benchmarks.quality --tune
+--cases 240`. Those of the two baselines are not tuned: the benchmark gives them plain cosines and options for these."""

@@ -1,18 +1,23 @@
-"""What quality is measured against: VCED's rule by hand, the units of made curves, and the table of gains."""
+"""What quality is measured against: VCED's rule by hand, the units of made curves, the fit, and the tables' figures."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from benchmarks.clip_options import CLIP_OPTIONS
-from executors.faiss_indexer.strategies import STRATEGIES, TUNED
-from executors.faiss_indexer.strategy_options import StrategyOptions
 
-from benchmarks.cases import REPORT, Case
-from benchmarks.scoring import RULES, found_segments
+from benchmarks.baseline_options import BASELINE_OPTIONS
+from benchmarks.cases import REPORT, TUNE, Case, calibrated_curve
+from benchmarks.film_facts import LibraryRanks, montage_score
+from benchmarks.fitting import fitted_weights
+from benchmarks.scoring import BASELINES, RULES, VCED_RULE, found_segments, options_for
 from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
 from benchmarks.tables import Results, show_gains
 from benchmarks.units import CLIP, STARTER
 from benchmarks.vced_rule import find_by_vced_rule
-from executors.faiss_indexer.segments import ScoreCurve, find_segments
+from executors.faiss_indexer.consensus import FEATURES
+from executors.faiss_indexer.curves import ScoreCurve, Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:
@@ -61,14 +66,52 @@ def test_vced_has_ten_moments_at_most_and_none_without_frames():
     assert edges([]) == []
 
 
-def test_the_rules_are_the_strategies_the_service_and_vceds():
-    assert list(RULES) == ["service", *STRATEGIES, "vced-rule"]
-    case = next(synthetic_cases(SHORT, STARTER, 1))
+def test_strategies_read_calibrated_scores_and_baselines_plain_ones():
+    assert (*STRATEGIES, VCED_RULE) == RULES
+    [case] = synthetic_cases(SHORT, CLIP, 1)
+    assert case.calibrated.scores.tolist() == pytest.approx(((case.curve.scores - 0.20) / 0.08).tolist())
+    options = options_for(BASELINE_OPTIONS[CLIP.name])
     for name in STRATEGIES:
-        [found] = found_segments(name, TUNED[name], [case])
-        assert found == STRATEGIES[name](case.curve, case.shots, TUNED[name])
-    assert found_segments("service", StrategyOptions(), [case]) == [find_segments(case.curve, shots=case.shots)]
-    assert set(CLIP_OPTIONS) == set(STRATEGIES) == set(TUNED)
+        read = case.curve if name in BASELINES else case.calibrated
+        assert found_segments(name, options[name], [case]) == [find_segments(read, options[name], case.shots)]
+        assert options[name] == BASELINE_OPTIONS[CLIP.name].get(name, TUNED[name])
+    assert found_segments(VCED_RULE, options[VCED_RULE], [case]) == [
+        find_by_vced_rule(case.curve, case.unknown, case.logit_scale)
+    ]
+
+
+def test_calibration_is_a_shift_and_a_scale():
+    made = calibrated_curve(ScoreCurve(np.arange(3.0), np.array([0.1, 0.2, 0.4]), 3.0), 0.2, 0.1)
+    assert made.scores.tolist() == pytest.approx([-1.0, 0.0, 2.0])
+
+
+def test_the_montages_edges_count_where_the_moment_was_found():
+    cases = [_one_step_case(10.0, 15.0), _one_step_case(20.0, 25.0)]
+    found = [[Segment(9.8, 15.5, 1.0, 12.0)], [Segment(0.0, 5.0, 1.0, 2.0)]]
+    assert montage_score(found, cases) == (1, pytest.approx(0.35))
+
+
+def test_the_best_of_all_films_is_looked_for_in_the_right_film_and_place():
+    right, other = _one_step_case(10.0, 15.0, height=1.0), replace(_one_step_case(20.0, 25.0, height=0.8), moments=())
+    elsewhere = replace(other, calibrated=replace(other.calibrated, scores=2 * other.calibrated.scores))
+    otsu = TUNED["otsu"]
+    assert LibraryRanks.of("otsu", otsu, [[right, other]]) == LibraryRanks(1.0, 1.0, 1.0, 1.0)
+    assert LibraryRanks.of("otsu", otsu, [[elsewhere, right]]) == LibraryRanks(0.0, 0.0, 1.0, 1.0)
+    assert LibraryRanks.of("otsu", otsu, [[elsewhere, right], [right]]) == LibraryRanks(0.5, 0.5, 1.0, 1.0)
+
+
+def test_the_fit_makes_right_windows_plausible():
+    cases = [case for case in synthetic_cases(SHORT, STARTER, 30) if case.split == TUNE]
+    weights = fitted_weights([cases], [1.0])
+    assert list(weights) == list(FEATURES)
+    assert weights["edge_step"] > 0
+    assert weights["variance_between"] > 0
+
+
+def _one_step_case(start, end, height=1.0) -> Case:
+    pts = np.arange(40.0)
+    curve = ScoreCurve(pts, np.where((pts >= start) & (pts < end), height, 0.0), 40.0)
+    return Case("a", curve, curve, [], ((start, end),), REPORT, np.zeros(40), 100.0)
 
 
 @pytest.mark.parametrize("family", [QVHIGHLIGHTS, SHORT], ids=lambda family: family.name)
@@ -98,8 +141,10 @@ def test_the_units_change_the_scores_and_not_the_truth():
 def test_gains_are_differences_query_by_query(capsys):
     pts = np.arange(40.0)
     scores = np.where((pts >= 10) & (pts < 15), 0.3, 0.1)
-    case = Case("a", ScoreCurve(pts, scores, 40.0), [], ((10.0, 15.0),), REPORT, np.full(40, 0.1), 100.0)
-    options = {"gap-merge": StrategyOptions(level_share=0.5), "otsu": StrategyOptions()}
+    curve = ScoreCurve(pts, scores, 40.0)
+    case = Case("a", curve, curve, [], ((10.0, 15.0),), REPORT, np.full(40, 0.1), 100.0)
+    plain = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, least_contrast=0.0, level_share=0.5)
+    options = {name: plain.of(name) for name in ("otsu", "gap-merge")} | {VCED_RULE: plain}
     results = Results.of("one step", ["otsu", "gap-merge", "vced-rule"], options, [case])
     show_gains("otsu", [results])
     [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("one step")]

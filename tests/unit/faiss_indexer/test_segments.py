@@ -1,182 +1,188 @@
-"""The segmenter: exact values on curves whose right answer is plain, promises on any curve."""
+"""`find_segments`: what it promises for every strategy, any curve, any shots and any options."""
 
+import itertools
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.segments import (
-    ScoreCurve,
-    SegmentOptions,
-    evened_out,
-    find_segments,
-    otsu_threshold,
-    smoothed,
-)
+from executors.faiss_indexer.curves import ScoreCurve, Segment
+from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
+from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
-PLAIN = SegmentOptions(smoothing_seconds=0.0, edge_level=0.5, minimum_seconds=0.0, shot_share=0.0)
-
-
-def curve(scores: list[float], duration: float | None = None, pts: list[float] | None = None) -> ScoreCurve:
-    times = np.arange(len(scores), dtype=float) if pts is None else np.array(pts)
-    return ScoreCurve(times, np.array(scores, dtype=float), float(len(scores)) if duration is None else duration)
-
-
-def test_a_plateau_ends_half_way_down_its_flanks():
-    [segment] = find_segments(curve([0, 0, 1, 1, 1, 0, 0]), PLAIN)
-    assert (segment.start_seconds, segment.end_seconds) == (1.5, 4.5)
-    assert segment.score == 1.0
-    assert segment.peak_seconds == 2.0
-
-
-def test_segments_reach_the_ends_of_the_video():
-    first, last = find_segments(curve([1.0, 1.0, 0, 0, 0.9, 0.9], duration=6.4), PLAIN)
-    assert (first.start_seconds, first.end_seconds) == (0.0, pytest.approx(1.525, abs=0.03))
-    assert last.end_seconds == 6.4
-
-
-def test_a_strong_moment_is_not_widened_by_a_weaker_one_beside_it():
-    strong, weak = find_segments(curve([0.0] * 6 + [0.7, 0.72, 0.7, 1.6, 1.6, 1.6] + [0.0] * 8), PLAIN)
-    assert (strong.start_seconds, strong.end_seconds) == (pytest.approx(8 + 1 / 9), pytest.approx(11.5))
-    assert (weak.start_seconds, weak.end_seconds) == (pytest.approx(5 + 0.36 / 0.7), strong.start_seconds)
-
-
-def test_best_first_by_score():
-    found = find_segments(curve([0, 0.8, 0, 0, 1.0, 0, 0.9, 0]), PLAIN)
-    assert [s.peak_seconds for s in found] == [4.0, 6.0, 1.0]
-
-
-def test_edges_lie_between_uneven_samples_where_the_threshold_is_crossed():
-    [segment] = find_segments(curve([0, 1, 1, 0], pts=[0.0, 4.0, 5.0, 5.5], duration=10.0), PLAIN)
-    assert segment.start_seconds == pytest.approx(2.0)
-    assert segment.end_seconds == pytest.approx(5.25)
-
-
-def test_a_flat_curve_is_one_segment_the_whole_video():
-    [segment] = find_segments(curve([0.3] * 5, duration=4.8))
-    assert (segment.start_seconds, segment.end_seconds, segment.score) == (0.0, 4.8, pytest.approx(0.3))
-
-
-def test_one_sample_is_one_segment_and_none_is_none():
-    [segment] = find_segments(curve([0.2], duration=0.04))
-    assert (segment.start_seconds, segment.end_seconds) == (0.0, 0.04)
-    assert find_segments(curve([], duration=3.0)) == []
-
-
-def test_otsu_equals_the_brute_force():
-    values = np.random.default_rng(0).normal(size=50)
-    ordered = np.sort(values)
-
-    def inner_variance(cut: int) -> float:
-        low, high = ordered[:cut], ordered[cut:]
-        return low.var() * len(low) + high.var() * len(high)
-
-    best = min(range(1, len(ordered)), key=inner_variance)
-    assert otsu_threshold(values) == pytest.approx((ordered[best - 1] + ordered[best]) / 2)
-
-
-def test_smoothing_equals_the_weighted_mean_by_hand():
-    made = smoothed(curve([0.0, 1.0, 0.0], pts=[0.0, 1.0, 3.0]), sigma_seconds=1.0)
-    near, far, apart_three = np.exp(-0.5), np.exp(-2.0), np.exp(-4.5)
-    assert made[0] == pytest.approx(near / (1 + near + apart_three))
-    assert made[1] == pytest.approx(1 / (1 + near + far))
-    assert made[2] == pytest.approx(far / (1 + far + apart_three))
-
-
-def test_shapes_are_checked():
-    with pytest.raises(ValueError, match=r"\(3,\) and scores \(2,\)"):
-        ScoreCurve(np.zeros(3), np.zeros(2), 3.0)
+every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))
+PLAIN = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)
 
 
 @st.composite
-def curves(draw: st.DrawFn) -> ScoreCurve:
-    gaps = draw(st.lists(st.floats(0.01, 20.0), min_size=1, max_size=60))
-    pts = np.cumsum(gaps) - gaps[0]
-    scores = draw(st.lists(st.floats(-1, 1), min_size=len(gaps), max_size=len(gaps)))
-    return ScoreCurve(pts, np.array(scores), float(pts[-1]) + draw(st.floats(0.001, 5.0)))
+def any_options(draw: st.DrawFn) -> SegmentOptions:
+    minimum = draw(st.floats(0.0, 5.0))
+    return SegmentOptions(
+        smoothing_seconds=draw(st.sampled_from([0.0, 0.5, 2.0])),
+        smooth_over_cuts=draw(st.booleans()),
+        minimum_seconds=minimum,
+        maximum_seconds=draw(st.sampled_from([np.inf, minimum + 0.5, minimum + 20])),
+        merge_gap_seconds=draw(st.floats(0.0, 10.0)),
+        snap_seconds=draw(st.floats(0.0, 5.0)),
+        padding_seconds=draw(st.floats(0.0, 5.0)),
+        most_per_video=draw(st.integers(1, 12)),
+        score=draw(st.sampled_from(["peak", "mean", "contrast"])),
+        low_share=draw(st.floats(0.0, 1.0)),
+        shot_share=draw(st.floats(0.0, 1.0)),
+        least_contrast=draw(st.floats(0.0, 1.0)),
+        switch_seconds=draw(st.floats(0.0, 20.0)),
+        surroundings=draw(st.sampled_from([0.5, 1.0, 3.0, np.inf])),
+        length_power=draw(st.floats(0.0, 1.0)),
+        least_share=draw(st.floats(0.0, 1.0)),
+        level_share=draw(st.floats(0.0, 1.0)),
+    )
 
 
-@st.composite
-def curves_and_shots(draw: st.DrawFn) -> tuple[ScoreCurve, list[tuple[float, float]]]:
-    made = draw(curves())
-    duration = made.duration_seconds
-    cuts = draw(st.lists(st.floats(0.001, duration) | st.sampled_from(made.pts_seconds.tolist()), max_size=8))
-    return made, list(pairwise([0.0, *sorted({cut for cut in cuts if 0 < cut < duration}), duration]))
-
-
-@given(
-    curves_and_shots(),
-    st.builds(
-        SegmentOptions,
-        smoothing_seconds=st.floats(0.0, 3.0),
-        edge_level=st.floats(0.0, 0.95),
-        minimum_seconds=st.floats(0.0, 5.0),
-        snap_seconds=st.floats(0.0, 5.0),
-        smooth_over_cuts=st.booleans(),
-        shot_share=st.floats(0.0, 1.0),
-    ),
-)
-def test_segments_never_overlap_never_leave_the_video_and_hold_their_peak(curve_and_shots, options):
-    made, shots = curve_and_shots
-    found = find_segments(made, options, shots)
-    assert found
+def assert_promises(made: ScoreCurve, found: list[Segment], options: SegmentOptions) -> None:
+    assert 1 <= len(found) <= options.most_per_video
     assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
     for segment in found:
-        assert 0.0 <= segment.start_seconds < segment.end_seconds <= made.duration_seconds
-        assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
-        assert np.isfinite(segment.score)
-    in_time = sorted(found, key=lambda s: s.start_seconds)
-    assert all(a.end_seconds <= b.start_seconds for a, b in pairwise(in_time))
+        assert 0.0 <= segment.start_seconds <= segment.peak_seconds < segment.end_seconds <= made.duration_seconds
+        assert np.isfinite([segment.start_seconds, segment.end_seconds, segment.score]).all()
+        assert segment.peak_seconds in made.pts_seconds
+        assert segment.end_seconds - segment.start_seconds <= options.maximum_seconds + 1e-9
+    in_time = sorted(edges(found))
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(in_time))
 
 
-@given(curves_and_shots(), st.floats(0.0, 5.0))
-def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(curve_and_shots, tolerance):
-    made, shots = curve_and_shots
+@every_strategy
+@settings(deadline=None)
+@given(data=st.data(), made=curves(), options=any_options())
+def test_inside_the_video_apart_best_first_and_not_too_long_or_many(name, data, made, options):
+    options = options.of(name)
+    shots = data.draw(shots_of(made))
+    found = find_segments(made, options, shots)
+    assert_promises(made, found, options)
+    assert found == find_segments(made, options, shots)
+
+
+@every_strategy
+@settings(deadline=None, max_examples=40)
+@given(data=st.data(), made=curves(), minimum=st.floats(0.0, 20.0))
+def test_short_segments_are_left_out_unless_there_are_no_others(name, data, made, minimum):
+    options = replace(TUNED[name], minimum_seconds=minimum)
+    lengths = [end - start for start, end in edges(find_segments(made, options, data.draw(shots_of(made))))]
+    assert min(lengths) >= minimum - 1e-9 or max(lengths) < minimum
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"peak-walk", "gap-merge"}])
+@settings(deadline=None, max_examples=40)
+@given(made=curves())
+def test_without_shots_an_edge_lies_between_two_samples_or_at_an_end(name, made):
+    """For the baselines a frame counts up to the next one."""
+    pts = made.pts_seconds
+    for start, end in edges(find_segments(made, TUNED[name])):
+        inside = pts[(pts >= start) & (pts < end)]
+        before, behind = pts[pts < start], pts[pts >= end]
+        assert start == 0.0 or (len(before) and before[-1] < start < inside[0])
+        assert end == made.duration_seconds or (len(behind) and inside[-1] < end < behind[0])
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"consensus", "watershed"}])
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), made=curves(), tolerance=st.floats(0.0, 5.0))
+def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, made, tolerance):
+    """Consensus and watershed see the cuts before: theirs are in test_strategies.py."""
+    shots = data.draw(shots_of(made))
     cuts = [start for start, _ in shots[1:]]
-    options = replace(SegmentOptions(shot_share=0.0, smooth_over_cuts=True), snap_seconds=0.0)
-    before = sorted(find_segments(made, options, shots), key=lambda s: s.start_seconds)
-    options = replace(options, snap_seconds=tolerance)
-    after = sorted(find_segments(made, options, shots), key=lambda s: s.start_seconds)
-    for one, other in zip(before, after, strict=True):
-        for old, new in ((one.start_seconds, other.start_seconds), (one.end_seconds, other.end_seconds)):
-            assert new == old or (new in cuts and abs(new - old) <= tolerance)
+    loose = replace(TUNED[name], snap_seconds=0.0, smooth_over_cuts=True, most_per_video=100, shot_share=0.0)
+    before = sorted(edges(find_segments(made, loose, shots)))
+    after = sorted(edges(find_segments(made, replace(loose, snap_seconds=tolerance), shots)))
+    for old, new in zip(itertools.chain(*before), itertools.chain(*after), strict=True):
+        assert new == old or (new in cuts and abs(new - old) <= tolerance)
 
 
-def test_edges_snap_to_a_cut_within_the_tolerance_only():
+@every_strategy
+@settings(deadline=None, max_examples=40)
+@given(made=curves(), padding=st.floats(0.01, 10.0))
+def test_padding_widens_up_to_the_neighbour_and_the_ends_of_the_video(name, made, padding):
+    bare = find_segments(made, TUNED[name])
+    padded = find_segments(made, replace(TUNED[name], padding_seconds=padding))
+    assert len(bare) == len(padded)
+    for (start, end), (wide_start, wide_end) in zip(sorted(edges(bare)), sorted(edges(padded)), strict=True):
+        assert max(0.0, start - padding) <= wide_start <= start
+        assert end <= wide_end <= min(made.duration_seconds, end + padding)
+
+
+@every_strategy
+@settings(deadline=None, max_examples=40)
+@given(made=curves(scores=st.floats(-2.0, -0.1)))
+def test_scores_below_zero_are_scores_like_others(name, made):
+    found = find_segments(made, TUNED[name])
+    assert_promises(made, found, TUNED[name])
+    assert all(made.scores.min() - 1e-9 <= s.score <= made.scores.max() + 1e-9 for s in found)
+
+
+@every_strategy
+@pytest.mark.parametrize("level", [-0.7, 0.0, 0.05, 1.0])
+def test_a_flat_curve_and_one_sample_are_the_whole_video_and_no_sample_is_nothing(name, level):
+    for made in (curve([level] * 5, duration=4.8), curve([level], duration=0.04), curve([level] * 2, duration=1.5)):
+        [segment] = find_segments(made, TUNED[name])
+        assert (segment.start_seconds, segment.end_seconds) == (0.0, made.duration_seconds)
+        assert segment.score == pytest.approx(level)
+    assert find_segments(curve([], duration=3.0), TUNED[name]) == []
+
+
+@every_strategy
+def test_a_moment_at_each_end_of_the_video_reaches_it(name):
+    made = curve([1, 1, 1, 0, 0, 0, 0, 0, 0, 0.9, 0.9, 0.9], duration=12.4)
+    (start, _), (_, end) = sorted(edges(find_segments(made, replace(PLAIN, strategy=name, most_per_video=2))))
+    assert (start, end) == (0.0, 12.4)
+
+
+@every_strategy
+@settings(deadline=None, max_examples=25)
+@given(shift=st.floats(0.0, 1e5))
+def test_two_samples(name, shift):
+    made = curve([0.0, 1.0], pts=[shift, shift + 1.0], duration=shift + 2.0)
+    [best, *others] = find_segments(made, replace(PLAIN, strategy=name))
+    assert best.peak_seconds == shift + 1.0
+    assert best.end_seconds == shift + 2.0
+    assert len(others) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"consensus", "peak-walk", "gap-merge"}])
+def test_the_scale_and_the_zero_of_the_scores_do_not_matter_but_for_consensus_and_the_baselines(name):
+    scores = np.random.default_rng(1).normal(size=80).cumsum()
+    options = replace(PLAIN, strategy=name, smoothing_seconds=1.0)
+    here = edges(find_segments(curve(scores), options))
+    there = edges(find_segments(curve(0.01 * scores - 3), options))
+    assert np.array(there) == pytest.approx(np.array(here), abs=1e-6)
+
+
+@every_strategy
+@pytest.mark.parametrize("kind", ["noise", "steps", "constant", "ramp"])
+def test_a_hundred_thousand_samples(name, kind):
+    count = 100_000
+    noise = np.random.default_rng(0).normal(0, 0.3, count)
+    steps = (np.arange(count) // 700) % 2 + noise
+    scores = {"noise": noise, "steps": steps, "constant": np.full(count, 0.2), "ramp": np.linspace(0, 1, count)}[kind]
+    made = curve(scores)
+    shots = list(itertools.pairwise(np.arange(0.0, 100_001.0, 2.5).tolist()))
+    assert_promises(made, find_segments(made, TUNED[name], shots), TUNED[name])
+
+
+def test_the_default_is_consensus_and_other_strategies_go_by_name():
     made = curve([0, 0, 0, 1, 1, 1, 0, 0, 0])
-    shots = [(0.0, 2.8), (2.8, 6.2), (6.2, 9.0)]
-    [segment] = find_segments(made, replace(PLAIN, snap_seconds=0.5), shots)
-    assert (segment.start_seconds, segment.end_seconds) == (2.8, 5.5)
-    [segment] = find_segments(made, replace(PLAIN, snap_seconds=0.75), shots)
-    assert (segment.start_seconds, segment.end_seconds) == (2.8, 6.2)
+    assert find_segments(made) == find_segments(made, SegmentOptions(strategy="consensus"))
+    assert find_segments(made, TUNED["otsu"]) == STRATEGIES["otsu"](made, [], TUNED["otsu"])
+    assert {name: options.strategy for name, options in TUNED.items()} == {name: name for name in STRATEGIES}
+    with pytest.raises(ValueError, match="no segment strategy 'best'; there are consensus, "):
+        find_segments(made, SegmentOptions(strategy="best"))
 
 
-def test_an_edge_never_snaps_past_the_peak_or_into_a_neighbour():
-    made = curve([0, 0, 1, 0, 0, 1, 0, 0])
-    shots = [(0.0, 2.2), (2.2, 5.6), (5.6, 8.0)]
-    first, second = find_segments(made, replace(PLAIN, snap_seconds=3.0), shots)
-    assert (first.start_seconds, first.end_seconds) == (1.5, 2.2)
-    assert (second.start_seconds, second.end_seconds) == (4.5, 5.6)
-
-
-def test_smoothing_stays_inside_the_shot_and_samples_share_its_mean():
-    made = curve([0.0, 0.2, 1.0, 0.2, 0.9, 0.0])
-    cuts = np.array([2.0, 5.0])
-    one = np.exp(-0.5)
-    assert evened_out(made, cuts, 1.0, False, 0.0)[:2].tolist() == pytest.approx(
-        [0.2 * one / (1 + one), 0.2 / (1 + one)]
-    )
-    mean = 2.1 / 3
-    mixed = evened_out(made, cuts, 0.0, False, 0.5)
-    assert mixed.tolist() == pytest.approx([0.05, 0.15, (1 + mean) / 2, (0.2 + mean) / 2, (0.9 + mean) / 2, 0.0])
-    assert evened_out(made, cuts, 1.0, True, 0.0).tolist() == smoothed(made, 1.0).tolist()
-
-
-def test_a_hundred_thousand_samples_and_cuts():
-    scores = np.random.default_rng(0).normal(0, 0.05, 100_000) + (np.arange(100_000) // 700) % 2
-    bounds = np.arange(0.0, 100_001.0, 2.5).tolist()
-    found = find_segments(curve(scores), shots=list(pairwise(bounds)))
-    assert {edge for s in found for edge in (s.start_seconds, s.end_seconds)} & set(bounds)
+@pytest.mark.parametrize(
+    "wrong",
+    [{"smoothing_seconds": -1}, {"low_share": 1.5}, {"maximum_seconds": 0}, {"most_per_video": 0}, {"score": "best"}],
+)
+def test_options_are_checked(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SegmentOptions(**wrong)

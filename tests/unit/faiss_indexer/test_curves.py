@@ -1,0 +1,57 @@
+"""Score curves: what is refused, smoothing, and Otsu's threshold, by hand and by brute force."""
+
+import numpy as np
+import pytest
+
+from executors.faiss_indexer.curves import ScoreCurve, cell_edges, evened_out, otsu_threshold, smoothed
+from executors.faiss_indexer.segment_options import SegmentOptions
+from tests.unit.faiss_indexer.curves import curve
+
+
+def test_shapes_are_checked():
+    with pytest.raises(ValueError, match=r"\(3,\) and scores \(2,\)"):
+        ScoreCurve(np.zeros(3), np.zeros(2), 3.0)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_named(wrong):
+    with pytest.raises(ValueError, match=r"sample 1 is .* at 1.0 s"):
+        curve([0.1, wrong, 0.2])
+    with pytest.raises(ValueError, match=r"sample 2 is 0\.3"):
+        curve([0.1, 0.2, 0.3], pts=[0.0, 1.0, wrong])
+
+
+def test_otsu_equals_the_brute_force():
+    values = np.random.default_rng(0).normal(size=50)
+    ordered = np.sort(values)
+
+    def inner_variance(cut: int) -> float:
+        low, high = ordered[:cut], ordered[cut:]
+        return low.var() * len(low) + high.var() * len(high)
+
+    best = min(range(1, len(ordered)), key=inner_variance)
+    assert otsu_threshold(values) == pytest.approx((ordered[best - 1] + ordered[best]) / 2)
+
+
+def test_smoothing_equals_the_weighted_mean_by_hand():
+    made = smoothed(curve([0.0, 1.0, 0.0], pts=[0.0, 1.0, 3.0]), sigma_seconds=1.0)
+    near, far, apart_three = np.exp(-0.5), np.exp(-2.0), np.exp(-4.5)
+    assert made[0] == pytest.approx(near / (1 + near + apart_three))
+    assert made[1] == pytest.approx(1 / (1 + near + far))
+    assert made[2] == pytest.approx(far / (1 + far + apart_three))
+
+
+def test_smoothing_stays_inside_the_shot_and_samples_share_its_mean():
+    made = curve([0.0, 0.2, 1.0, 0.2, 0.9, 0.0])
+    shots = [(0.0, 2.0), (2.0, 5.0), (5.0, 6.0)]
+    one, mean = np.exp(-0.5), 2.1 / 3
+    inside = evened_out(made, shots, SegmentOptions(smoothing_seconds=1.0))
+    assert inside[:2].tolist() == pytest.approx([0.2 * one / (1 + one), 0.2 / (1 + one)])
+    mixed = evened_out(made, shots, SegmentOptions(smoothing_seconds=0.0, shot_share=0.5))
+    assert mixed.tolist() == pytest.approx([0.05, 0.15, (1 + mean) / 2, (0.2 + mean) / 2, (0.9 + mean) / 2, 0.0])
+    over = evened_out(made, shots, SegmentOptions(smoothing_seconds=1.0, smooth_over_cuts=True))
+    assert over.tolist() == smoothed(made, 1.0).tolist()
+
+
+def test_a_sample_stands_for_the_time_up_to_half_way_to_its_neighbours():
+    assert cell_edges(curve([0, 0, 0], pts=[1.0, 2.0, 5.0], duration=6.0)).tolist() == [0.0, 1.5, 3.5, 6.0]
