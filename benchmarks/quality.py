@@ -7,8 +7,9 @@ Prints rules x measures (see `scoring.py`) on
 - the sample films with exact cuts: photographs, and bicycles,
 
 and at the end what the default strategy gains over the baselines, and what it loses where scores are calibrated
-wrongly. The labelled films are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless
---no-films is given. With --tune or --fit it chooses options or weights instead, on the tuning halves, and prints them.
+wrongly. The labelled films are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so,
+unless --no-films is given. With --tune or --fit it chooses options or weights instead, on the tuning halves, and prints
+them.
 """
 
 import argparse

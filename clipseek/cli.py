@@ -312,6 +312,37 @@ def delete(client: "Client", video: str) -> None:
     say(f"Deleted {gone.title} ({gone.video_id[:12]}).")
 
 
+@main.command()
+@click.option(
+    "--answered",
+    "share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of neutral descriptions that may still find something: less withholds more.",
+)
+@click.option("--reset", is_flag=True, help="Go back to the model's own scale.")
+@_json_option
+@_with_client
+def calibrate(client: "Client", share: float, reset: bool, as_json: bool) -> None:
+    """Set from what score on a match counts, for this library.
+
+    The model's own scale is a compromise for all libraries. This asks for a hundred ordinary things that few libraries
+    hold, and moves the cut-off so that hardly any of them is answered. Run it again when the library has changed much.
+    """
+    made = client.calibrate(share, reset=reset)
+    if as_json:
+        names = ("shift", "phrase_count", "answered_before", "answered")
+        print_json({name: getattr(made, name) for name in names})
+    elif reset:
+        say("Matches begin where the model's own scale says.")
+    else:
+        say(
+            f"{made.answered} of {made.phrase_count} neutral descriptions find something now, before it were "
+            f"{made.answered_before}. The cut-off moved by {made.shift:+.2f} of the way from the background to a right frame."
+        )
+
+
 @main.command(name="eval")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(

@@ -30,6 +30,7 @@ from clipseek.errors import (
 from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
     CHUNK_BYTES,
+    Calibration,
     Clip,
     Component,
     Health,
@@ -284,6 +285,24 @@ class Client:
             strategy=strategy,
         )
         return self._answered("/timeline", query)
+
+    def calibrate(self, answered_share: float = 0.1, *, reset: bool = False) -> Calibration:
+        """Set from what score on this library's matches are answers: such that few neutral phrases find one.
+
+        Worth it after a change of the model, or once a library has its usual films and "nothing matches" is said too
+        seldom or too often.
+
+        Args:
+            answered_share: of the phrases that may still find something, above 0 and below 1.
+            reset: go back to the model's own scale instead.
+
+        Raises:
+            InvalidRequest, ModelMismatch.
+        """
+        made = self._one("/calibrate", Calibration(answered_share=answered_share, reset=reset))
+        if not made.done:
+            raise ServerFailed(f"The server at {self.address} did not calibrate. Its log has the details.")
+        return made
 
     # Videos
 

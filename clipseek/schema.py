@@ -9,6 +9,7 @@ in [0, 1]. Each endpoint takes and answers the same kind of document: the answer
 | /probe                      | `Video`       | the whole Flow: probed, then registered in the store   |
 | /index                      | `VideoSpan`   | the whole Flow: decoded, embedded, stored              |
 | /search, /timeline          | `Query`       | image_encoder, text_encoder, then indexer              |
+| /calibrate                  | `Calibration` | text_encoder, then indexer                             |
 | /clip, /thumbnail, /samples | `Clip`, `Thumbnail`, `Video` | video_loader (name it)                  |
 | /videos                     | `Video`       | indexer                                                |
 | /delete                     | `Video`       | the whole Flow: the file, then what was stored of it   |
@@ -163,6 +164,25 @@ class Query(BaseDoc):
     curve_pts_seconds: list[float] = []
     curve_scores: list[float] = []  # of each frame, in [0, 1], comparable with `cut_off` and with the matches' scores
     shot_start_seconds: list[float] = []
+
+
+class Calibration(BaseDoc):
+    """How much more than by default a library's matches need, so that few neutral phrases are answered.
+
+    `reset` asks for the default again.
+    """
+
+    answered_share: float = 0.1  # of the neutral phrases that may be answered
+    reset: bool = False
+    # filled by the text encoder, emptied by the indexer
+    phrases: DocList[QueryPart] = DocList[QueryPart]()
+    neutral_embedding: list[float] = []
+    # answer
+    done: bool = False
+    phrase_count: int = 0
+    answered_before: int = 0  # of them, as it was
+    answered: int = 0  # of them, as it is now
+    shift: float = 0.0  # of relevance, see executors/faiss_indexer/relevance.py
 
 
 class Clip(BaseDoc):

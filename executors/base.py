@@ -16,7 +16,7 @@ from jina import Executor, requests
 
 from clipseek.documents import DocList
 from clipseek.errors import ClipSeekError, StoreError
-from clipseek.schema import Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
+from clipseek.schema import Calibration, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.lifetime import end_with_parent, report_start_failure
 
@@ -94,6 +94,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
 
     @endpoint("/timeline")
     async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        return docs
+
+    @endpoint("/calibrate")
+    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
         return docs
 
     @endpoint("/delete")

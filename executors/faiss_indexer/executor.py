@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, StoreError
 from clipseek.query_parts import check_query
-from clipseek.schema import Component, Match, Query, QueryPart, Video, VideoSpan
+from clipseek.schema import Calibration, Component, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
 from executors.base import ChainExecutor, endpoint
 from executors.faiss_indexer.library import Library, SearchAnswer
@@ -64,6 +64,12 @@ class FaissIndexer(ChainExecutor):
             await asyncio.to_thread(self._timeline, doc)
         return docs
 
+    @endpoint("/calibrate")
+    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
+        for doc in docs:
+            await asyncio.to_thread(self._calibrate, doc)
+        return docs
+
     @endpoint("/delete")
     async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
@@ -85,6 +91,7 @@ class FaissIndexer(ChainExecutor):
                 "videos": str(len(store.videos())),
                 "frames": str(store.frame_count()),
                 "model_id": store.model_id if store.frame_count() else "",
+                "fitted_shift": f"{self.library.relevance.fitted_shift:.3f}",
             },
         )
 
@@ -143,6 +150,20 @@ class FaissIndexer(ChainExecutor):
         doc.shot_start_seconds = made.shot_start_seconds
         _fill_in(doc, made.answer)
         _log("timeline", made.answer, started)
+
+    def _calibrate(self, doc: Calibration) -> None:
+        phrase = np.array(doc.neutral_embedding, dtype=np.float32)
+        parts = [_part(part, 1.0, phrase) for part in doc.phrases]
+        doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
+        if doc.reset:
+            self.library.forget_calibration()
+        else:
+            if not 0 < doc.answered_share < 1:
+                raise InvalidRequest(f"answered_share is {doc.answered_share:g}, but must be above 0 and below 1")
+            for name, value in vars(self.library.calibrate(parts, doc.answered_share)).items():
+                setattr(doc, name, value)
+        doc.done = True
+        logger.info("calibrated: shift %.3f, %d of %d phrases answered", doc.shift, doc.answered, doc.phrase_count)
 
     def _parts(self, doc: Query) -> list[Part]:
         """The parts of a query as vectors: those that the encoders made, and those that are in the store already."""

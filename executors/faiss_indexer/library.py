@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
+from clipseek.score_scale import MATCHES_BEGIN
 from executors.faiss_indexer.frame_cache import FrameCache
 from executors.faiss_indexer.queries import (
     Found,
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 # Far less than moments differ by, and yet enough that a still picture and the black around it are no flat curve.
 _BELOW_ALL = 1e-3
+# Less would let through what the model's own scale withholds for good reason, more would hide right frames.
+_SHIFT_BOUNDS = (-0.2, 0.3)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,16 @@ class Timeline:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """The shift of relevance that a calibration found, and how many of so many phrases were and are answered."""
+
+    shift: float
+    phrase_count: int
+    answered_before: int
+    answered: int
+
+
+@dataclass(frozen=True)
 class _LookedAt:
     """A video, the curve of its frames in the range asked for, and the segments that a query may be answered with."""
 
@@ -82,7 +95,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder)
         self._index = VectorIndex(folder / "index", self.store)
-        self.relevance = Relevance(self._index.mean_frame)
+        self.relevance = Relevance(self._index.mean_frame, self.store.fitted_shift(self.store.model_id))
         self._cache = FrameCache(self.store.frames)
 
     def __enter__(self) -> Self:
@@ -146,6 +159,36 @@ class Library:
             [start for start, _ in self._shots(video)],
             self._answer([looked], options, rungs),
         )
+
+    def calibrate(self, phrases: Sequence[Part], answered_share: float) -> Calibrated:
+        """Set the cut-off such that no more than a share of neutral phrases finds a match in this library.
+
+        Each phrase is searched for as a query is. Most libraries hold none of what they describe, so what they find is
+        what a query finds by chance. The cut-off moves within bounds: a library that holds everything would have it
+        rise without end.
+
+        Raises:
+            ModelMismatch.
+        """
+        self._check_models(phrases)
+        best = np.array([self._best_relevance(phrase) for phrase in phrases])
+        before = self.relevance.fitted_shift
+        shift = float(np.quantile(best, 1 - answered_share)) - MATCHES_BEGIN if np.isfinite(best).all() else 0.0
+        shift = float(np.clip(shift, *_SHIFT_BOUNDS))
+        self.store.keep_fitted_shift(shift, phrases[0].model_id)
+        self.relevance.fitted_shift = shift
+        answered = [int((best > MATCHES_BEGIN + each).sum()) for each in (before, shift)]
+        return Calibrated(shift, len(phrases), answered[0], answered[1])
+
+    def forget_calibration(self) -> None:
+        """Let matches begin where the model's own scale says."""
+        self.store.keep_fitted_shift(0.0, "")
+        self.relevance.fitted_shift = 0.0
+
+    def _best_relevance(self, phrase: Part) -> float:
+        """Of the best match, whatever was fitted; -inf in an empty library."""
+        found = self.search([phrase], SearchOptions(top_k=1, all_matches=True)).found
+        return found[0].segment.score + self.relevance.fitted_shift if found else -np.inf
 
     def moment(self, video_id: str, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.

@@ -316,6 +316,16 @@ class Store:
         """The identity of the model whose frames are stored; empty where none are."""
         return self._meta("model_id") or ""
 
+    def fitted_shift(self, model_id: str) -> float:
+        """What `keep_fitted_shift` kept for this model; 0 where it kept nothing."""
+        kept = json.loads(self._meta("fitted_shift") or "{}")
+        return float(kept["shift"]) if kept.get("model_id") == model_id else 0.0
+
+    def keep_fitted_shift(self, shift: float, model_id: str) -> None:
+        """Keep how much more than by default the library's matches need; it holds for one model."""
+        with self._write() as db:
+            _set_meta(db, "fitted_shift", json.dumps({"shift": shift, "model_id": model_id}))
+
     def _meta(self, key: str) -> str | None:
         row = self._read().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None

@@ -2,19 +2,20 @@
 
 import functools
 import logging
-from typing import Any
+from typing import Any, TypeVar
 
 from clipseek.documents import DocList
 from clipseek.query_parts import check_query
-from clipseek.schema import Component, Query
+from clipseek.schema import Calibration, Component, Query, QueryPart
 from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.languages import language_warning
 from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
-from executors.clip_encoder.score_scales import read_scales
+from executors.clip_encoder.score_scales import Vector, read_scales
 from executors.clip_encoder.towers import EncodedTexts, TextTower
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T", bound=Query | QueryPart)
 
 # Queries are asked again (more answers, other videos); an embedding of 768 numbers takes 3 KB.
 REMEMBERED_TEXTS = 1024
@@ -48,20 +49,37 @@ class ClipTextEncoder(ChainExecutor):
         """As `search`."""
         return await self._embed_texts(docs)
 
+    @endpoint("/calibrate")
+    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
+        """Fill in what neutral phrases mean to the model."""
+        for doc in docs:
+            doc.neutral_embedding = self._mean_phrase
+            doc.phrases = DocList[QueryPart](
+                self._filled(QueryPart(text=text), vector)
+                for text, vector in zip(NEUTRAL_PHRASES, self._phrases, strict=True)
+            )
+        return docs
+
     async def _embed_texts(self, docs: DocList[Query]) -> DocList[Query]:
         for doc in docs:
             check_query(doc)
             doc.neutral_embedding = self._mean_phrase
-            with_text = [holder for holder in (doc, *doc.parts) if holder.text.strip()]
+            holders: list[Query | QueryPart] = [doc, *doc.parts]
+            with_text = [holder for holder in holders if holder.text.strip()]
             for holder in with_text:
                 encoded = await self.in_worker(self._encode, holder.text)
-                holder.embedding, holder.model_id = encoded.vectors[0].tolist(), self.encoder.model_id
-                scale = self._scales.of(encoded.vectors[0])
-                holder.zero_cosine, holder.one_cosine = scale.zero, scale.one
-                holder.above_background = scale.above_background
+                self._filled(holder, encoded.vectors[0])
                 about = [*encoded.truncation_warnings, *language_warning(holder.text, self.encoder.spec)]
                 doc.warnings += [_about(holder.text, each) if len(with_text) > 1 else each for each in about]
         return docs
+
+    def _filled(self, holder: T, vector: Vector) -> T:
+        """What a text means, and how to read its cosines, put into the document that holds it."""
+        scale = self._scales.of(vector)
+        holder.embedding, holder.model_id = vector.tolist(), self.encoder.model_id
+        holder.zero_cosine, holder.one_cosine = scale.zero, scale.one
+        holder.above_background = scale.above_background
+        return holder
 
     def component(self) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from executors.faiss_indexer.strategies import STRATEGIES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from executors.faiss_indexer.queries import (
     rungs_for,
     wanted_vector,
 )
-from executors.faiss_indexer.segments import ScoreCurve, Segment
+from executors.faiss_indexer.segments import STRATEGIES, ScoreCurve, Segment
 from tests.unit.faiss_indexer.test_store import video
 
 
