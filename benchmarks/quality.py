@@ -6,8 +6,8 @@ Prints rules x measures (see `scoring.py`) on
 - the labelled films (see `labels/`), for the half that options were chosen on and for the one that they were not,
 - the sample films with exact cuts: photographs, and bicycles,
 
-and at the end what the default strategy gains over the baselines, and what it loses where scores are calibrated wrongly.
-The labelled films are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless
+and at the end what the default strategy gains over the baselines and loses where scores are calibrated wrongly. The
+labelled films are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so, unless
 --no-films is given. With --tune or --fit it chooses options or weights instead, on the tuning halves, and prints them.
 """
 
