@@ -108,7 +108,7 @@ class Films:
         vectors: where the films' vectors come from.
         folder: of the films.
         labels: label i has the query vector i.
-        queries: float32 [N, D].
+        queries: float32 [N, D], the vectors to find moments with.
         unknown: the vector [D] of the word "unknown", which VCED sets against every description.
         scales: of each query, as the text encoder sends them with a search.
         units: of the model.

@@ -73,8 +73,9 @@ class Encoder:
 
     def films(self, folder: Path, labels: Sequence[Label]) -> Films:
         """The films of a folder; they are encoded when they are asked for."""
-        queries = self._texts.encode([label.query for label in labels]).vectors
-        scales = [self._scales.of(query) for query in queries]
+        texts = self._texts.encode([label.query for label in labels]).vectors
+        scales = [self._scales.of(text) for text in texts]
+        queries = np.stack([self._scales.for_curves(text) for text in texts])
         return Films(self._vectors, folder, labels, queries, self._unknown, scales, self.units)
 
 

@@ -81,7 +81,10 @@ class Bench:
 
     def parts(self, texts: Sequence[str]) -> list[Part]:
         vectors = self.texts.encode(texts).vectors
-        return [Part(v, model_id=self.model, scale=self.scales.of(v), mean_phrase=self.mean_phrase) for v in vectors]
+        return [
+            Part(v, 1.0, self.model, None, self.scales.of(v), self.mean_phrase, self.scales.for_curves(v))
+            for v in vectors
+        ]
 
 
 def _is_right(found: Found, label: Label) -> bool:

@@ -114,6 +114,7 @@ class QueryPart(BaseDoc):
     title: str = ""  # what messages call it, e.g. the image's file name
     # filled by the encoders, emptied by the indexer
     embedding: list[float] = []
+    curve_embedding: list[float] = []  # to find moments in a film; empty: the same
     model_id: str = ""
     zero_cosine: float = 0.0  # of a text, where its relevance is 0 and 1; see clipseek/score_scale.py
     one_cosine: float = 0.0  # equal to zero_cosine: a picture, not a text
@@ -145,6 +146,7 @@ class Query(BaseDoc):
     strategy: str = ""  # how curves are divided into matches, by its name in docs/quality.md
     # filled by the text encoder with what `text` means, emptied by the indexer
     embedding: list[float] = []
+    curve_embedding: list[float] = []
     model_id: str = ""
     zero_cosine: float = 0.0
     one_cosine: float = 0.0

@@ -10,7 +10,8 @@ those that its references tell apart clearly. So the cosine at which matches beg
 
     cut_off = base + nearest * max_r cos(text, r) + spread * |(text . r) over all r|
 
-with coefficients that a logistic regression found, see docs/relevance.md.
+with coefficients that a logistic regression found, see docs/relevance.md. Such a model may also read texts in two ways:
+as they are to judge how well something fits, and mapped to find where in a film it fits best.
 """
 
 import logging
@@ -43,6 +44,10 @@ class ScoreScales(Protocol):
         """The scale of a text, float32 [D] of unit length."""
         ...
 
+    def for_curves(self, text: Vector) -> Vector:
+        """The vector to draw a film's curve with, float32 [D] of unit length."""
+        ...
+
 
 @dataclass(frozen=True)
 class LogitScales:
@@ -52,6 +57,9 @@ class LogitScales:
 
     def of(self, text: Vector) -> ScoreScale:  # noqa: ARG002 (other models' scales differ from text to text)
         return ScoreScale(0.0, _LOGITS / self.logit_scale, above_background=True)
+
+    def for_curves(self, text: Vector) -> Vector:
+        return text
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,11 @@ class Coefficients:
 
 @dataclass(frozen=True)
 class ReferenceScales:
-    """A scale for each text by its products with reference vectors, float32 [R, D]."""
+    """A scale for each text by its products with reference vectors, float32 [R, D], and a map float32 [D, D]."""
 
     references: Vector
     coefficients: Coefficients
+    curve_map: Vector
 
     def features(self, texts: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Of texts float32 [N, D], unit rows: the cosine with the nearest reference, and the spread, float64 [N]."""
@@ -83,12 +92,19 @@ class ReferenceScales:
         zero = float(by.base + by.nearest * nearest + by.spread * spread) - MATCHES_BEGIN * by.contrast
         return ScoreScale(zero, zero + by.contrast)
 
+    def for_curves(self, text: Vector) -> Vector:
+        mapped: Vector = text @ self.curve_map
+        return mapped / np.float32(np.linalg.norm(mapped))
 
-def save_scale(folder: Path, references: NDArray[np.float64], coefficients: Coefficients) -> None:
-    """Put a model's reference vectors [R, D] and coefficients into its folder."""
+
+def save_scale(
+    folder: Path, references: NDArray[np.float64], coefficients: Coefficients, curve_map: NDArray[np.float64]
+) -> None:
+    """Put a model's reference vectors [R, D], its coefficients and its map of texts [D, D] into its folder."""
     tensors = {
         "references": torch.from_numpy(np.ascontiguousarray(references, dtype=np.float32)),
         "coefficients": torch.tensor(list(vars(coefficients).values()), dtype=torch.float64),
+        "curve_map": torch.from_numpy(np.ascontiguousarray(curve_map, dtype=np.float32)),
     }
     save_file(tensors, folder / SCALE_NAME)
 
@@ -98,6 +114,7 @@ def read_scales(spec: ModelSpec) -> ScoreScales:
     path = spec.checkpoint.parent / SCALE_NAME
     if path.is_file():
         tensors = load_file(path)
-        return ReferenceScales(tensors["references"].numpy(), Coefficients(*tensors["coefficients"].tolist()))
+        coefficients = Coefficients(*tensors["coefficients"].tolist())
+        return ReferenceScales(tensors["references"].numpy(), coefficients, tensors["curve_map"].numpy())
     logged = read_logit_scale(spec.checkpoint)
     return LogitScales(math.exp(logged) if logged is not None else _USUAL_LOGIT_SCALE)

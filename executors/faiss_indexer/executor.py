@@ -215,13 +215,14 @@ def _part(holder: Query | QueryPart, weight: float, mean_phrase: Vector | None) 
     vector = np.array(holder.embedding, dtype=np.float32)
     is_text = holder.zero_cosine < holder.one_cosine
     scale = ScoreScale(holder.zero_cosine, holder.one_cosine, holder.above_background) if is_text else None
-    return Part(vector, weight, holder.model_id, scale=scale, mean_phrase=mean_phrase)
+    curve_vector = np.array(holder.curve_embedding, dtype=np.float32) if holder.curve_embedding else None
+    return Part(vector, weight, holder.model_id, None, scale, mean_phrase, curve_vector)
 
 
 def _fill_in(doc: Query, answer: SearchAnswer) -> None:
-    doc.embedding, doc.neutral_embedding = [], []
+    doc.embedding, doc.curve_embedding, doc.neutral_embedding = [], [], []
     for part in doc.parts:
-        part.embedding = []
+        part.embedding, part.curve_embedding = [], []
     doc.matches = DocList[Match](
         Match(
             video_id=found.video.video_id,

@@ -19,6 +19,7 @@ from executors.faiss_indexer.queries import (
     SearchOptions,
     combined,
     find_others,
+    judged,
     known_moments,
     moment_around,
     page_of,
@@ -244,8 +245,10 @@ class Library:
         curve = self.curve(video, parts, span)
         if not len(curve.scores):
             return _LookedAt(video, curve, [])
+        finding = self.curve(video, parts, span, to_find=True)
         known = known_moments(video.video_id, parts)
-        return _LookedAt(video, curve, find_others(curve, self._shots(video), span, options, known))
+        found = find_others(finding, self._shots(video), span, options, known)
+        return _LookedAt(video, curve, judged(found, curve))
 
     def _answer(
         self, looked: Sequence[_LookedAt], options: SearchOptions, rungs: Sequence[tuple[int, int]]
@@ -268,9 +271,17 @@ class Library:
     def _shots(self, video: VideoRecord) -> list[tuple[float, float]]:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
-    def curve(self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float] | None = None) -> ScoreCurve:
+    def curve(
+        self,
+        video: VideoRecord,
+        parts: Sequence[Part],
+        span: tuple[float, float] | None = None,
+        *,
+        to_find: bool = False,
+    ) -> ScoreCurve:
         """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`.
 
+        With `to_find` it is drawn with the parts' curve vectors: better at where in a film something fits best.
         Frames in which nothing is to be seen match nothing: they score less than all others.
         """
         frames = self._cache.get(video.video_id)
@@ -285,7 +296,7 @@ class Library:
                     f"The query's embedding has {len(part.vector)} dimensions, the frames of video {video.video_id} "
                     f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
                 )
-        curves = [self.relevance.curve(vectors, part) for part in parts]
+        curves = [self.relevance.curve(vectors, part, to_find=to_find) for part in parts]
         scores = combined(curves, [part.weight for part in parts])
         blank = frames.blank[first:last]
         if blank.any() and not blank.all():

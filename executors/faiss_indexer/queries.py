@@ -39,6 +39,7 @@ class Part:
         moment: the video id and the `[start, end)` that the vector was taken from, if it was.
         scale: how to read the cosines of a text; None for a picture.
         mean_phrase: float32 [D], the mean of what neutral phrases mean to the model; None where it is not known.
+        curve_vector: float32 [D], unit length, to find moments in a film with; None: `vector` does that, too.
     """
 
     vector: Vector
@@ -47,6 +48,7 @@ class Part:
     moment: tuple[str, Span] | None = None
     scale: ScoreScale | None = None
     mean_phrase: Vector | None = None
+    curve_vector: Vector | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +240,22 @@ def find_others(
     scores = np.where(hidden, np.median(curve.scores[~hidden]), curve.scores)
     again = find_in_span(replace(curve, scores=scores), shots, span, options)
     return [segment for segment in again if not _overlaps(segment, known)]
+
+
+def judged(found: Sequence[Segment], curve: ScoreCurve) -> list[Segment]:
+    """Segments in the order in which they were found, scored by another curve: by its best frame in each.
+
+    None scores higher than one before it, so the order stays.
+    """
+    made: list[Segment] = []
+    for segment in found:
+        first, last = np.searchsorted(curve.pts_seconds, (segment.start_seconds, segment.end_seconds))
+        best = int(first + curve.scores[first:last].argmax()) if last > first else None
+        score = segment.score if best is None else float(curve.scores[best])
+        peak = segment.peak_seconds if best is None else float(curve.pts_seconds[best])
+        highest = math.nextafter(made[-1].score, -math.inf) if made else math.inf
+        made.append(replace(segment, score=min(score, highest), peak_seconds=peak))
+    return made
 
 
 def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:

@@ -70,10 +70,19 @@ class Relevance:
         self._mean_frame = mean_frame
         self.fitted_shift = fitted_shift
 
-    def curve(self, frames: Vector, part: Part) -> Floats:
-        """The relevance of frames, float32 [N, D] with unit rows, to one part of a query. Returns: float64 [N]."""
+    def curve(self, frames: Vector, part: Part, *, to_find: bool = False) -> Floats:
+        """The relevance of frames to one part of a query.
+
+        Args:
+            frames: float32 [N, D], unit rows.
+            part: what to compare with.
+            to_find: by the vector to find moments with, if the part has one.
+
+        Returns: float64 [N].
+        """
+        vector = part.curve_vector if to_find and part.curve_vector is not None else part.vector
         zero, one = self.zero_and_one(part)
-        return ((frames @ part.vector).astype(np.float64) - zero) / (one - zero) - self.fitted_shift
+        return ((frames @ vector).astype(np.float64) - zero) / (one - zero) - self.fitted_shift
 
     def zero_and_one(self, part: Part) -> tuple[float, float]:
         """The cosines of relevance 0 and 1, before any shift."""

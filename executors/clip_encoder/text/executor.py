@@ -77,6 +77,7 @@ class ClipTextEncoder(ChainExecutor):
         """What a text means, and how to read its cosines, put into the document that holds it."""
         scale = self._scales.of(vector)
         holder.embedding, holder.model_id = vector.tolist(), self.encoder.model_id
+        holder.curve_embedding = self._scales.for_curves(vector).tolist()
         holder.zero_cosine, holder.one_cosine = scale.zero, scale.one
         holder.above_background = scale.above_background
         return holder
