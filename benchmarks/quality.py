@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.baseline_options import BASELINE_OPTIONS
 from benchmarks.cases import LABELS, REPORT, TUNE, Case, Label, read_labels
 from benchmarks.film_curves import Films, FilmVectors

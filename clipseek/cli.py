@@ -338,8 +338,8 @@ def calibrate(client: "Client", share: float, reset: bool, as_json: bool) -> Non
         say("Matches begin where the model's own scale says.")
     else:
         say(
-            f"{made.answered} of {made.phrase_count} neutral descriptions find something now, before it were "
-            f"{made.answered_before}. The cut-off moved by {made.shift:+.2f} of the way from the background to a right frame."
+            f"{made.answered} of {made.phrase_count} neutral descriptions find something now, {made.answered_before} "
+            f"before. The cut-off moved by {made.shift:+.2f}, where 1 is the way from the background to a right frame."
         )
 
 

@@ -5,10 +5,10 @@ regression over the names, definitions and hypernyms of the classes predicts fro
 class, `W't`, and a picture's score for a text is the sum of its class scores with these weights, `s'W't`. So the
 picture's vector is `Ws`: linear in the class scores, it folds into the classifier's last layer.
 
-Hypernyms tell well whether anything fits ("a motorcycle race" is nothing that is here), and badly which moment of a film
-fits best. So beside the model lie (see `score_scales.py`) the columns of W, by which scores are read, and a map of text
-vectors that undoes most of what hypernyms do: the least squares solution of `t'M Ws = t'W_few s` over pictures made up
-from the classifier's own weights, where W_few is the regression with less weight on hypernyms.
+Hypernyms tell well whether anything fits ("a motorcycle race" is nothing that is here), and badly which moment of a
+film fits best. So beside the model lie (see `score_scales.py`) the columns of W, by which scores are read, and a map of
+text vectors that undoes most of what hypernyms do: the least squares solution of `t'M Ws = t'W_few s` over pictures
+made up from the classifier's own weights, where W_few is the regression with less weight on hypernyms.
 """
 
 import hashlib
@@ -45,9 +45,8 @@ logger = logging.getLogger(__name__)
 RECIPE_VERSION = 2  # raise it when anything below changes what the model computes: it is part of the identity
 # Chosen among some 60 sets of texts, weights and ridges on the labelled films, see docs/starter.md.
 RIDGE = 10.0
-GENERAL_WEIGHT = (
-    0.4  # of a hypernym, beside 1 for a name or a definition: more makes "no match" surer, films are found worse
-)
+# Of a hypernym, beside 1 for a name or a definition: in W, and in W_few.
+GENERAL_WEIGHT, CURVE_GENERAL_WEIGHT = 0.6, 0.1
 SCALE = Coefficients(base=-0.472, nearest=0.203, spread=3.19, contrast=0.2)  # see docs/relevance.md
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
