@@ -74,7 +74,8 @@ class Recipe:
 
 
 def unit_rows(rows: Floats) -> Floats:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    made: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return made
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Encoded:
         return Recipe("", lambda scores: unit_rows(scores @ head.T @ colour), lambda texts: unit_rows(texts @ white))
 
     def conse(self, temperature: float, classes: int) -> Recipe:
-        """The mean of the class names' vectors, weighted by the likeliest classes' probabilities (Norouzi et al. 2014)."""
+        """The class names' vectors, averaged by the likeliest classes' probabilities (M. Norouzi et al. 2014)."""
         names = self.vectors[self.first_names]
         mean = names.mean(axis=0)
 

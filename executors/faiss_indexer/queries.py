@@ -245,8 +245,8 @@ def find_others(
 def judged(found: Sequence[Segment], curve: ScoreCurve) -> list[Segment]:
     """Segments in the order in which they were found, with the scores that another curve has for them.
 
-    A segment's best frame by that curve is its peak. The scores of these frames go to the segments by rank: the first one
-    found gets the highest. So one curve says where something fits best, the other how well anything fits.
+    A segment's best frame by that curve is its peak. The scores of these frames go to the segments by rank: the first
+    one found gets the highest. So one curve says where something fits best, the other how well anything fits.
     """
     peaks = []
     for segment in found:
