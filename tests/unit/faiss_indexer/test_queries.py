@@ -174,7 +174,7 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
 
 
 def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others():
-    scores = [0.1] * 10 + [1.0] * 5 + [0.1] * 15 + [0.4] * 5 + [0.1] * 10
+    scores = [0.1] * 10 + [1.2] * 5 + [0.1] * 15 + [0.55] * 5 + [0.1] * 10
     made = curve(scores)
     alone = find_in_span(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"))
     assert len(alone) == 1 and 10 <= alone[0].peak_seconds < 15
