@@ -110,12 +110,13 @@ def test_where_nothing_stands_out_the_whole_video_is_the_segment_with_the_score_
     assert segment.score == pytest.approx(level, abs=0.2)
 
 
-def test_the_score_is_the_best_smoothed_one_inside_and_later_segments_have_less():
+def test_the_score_is_the_best_one_inside_and_later_segments_have_less():
     made = noisy([(0.0, 20), (0.9, 10), (0.0, 20), (0.8, 8), (0.0, 20)], sigma=0.1)
     found = find_segments(made)
     smooth = evened_out(made, [], OPTIONS)
     inside = (made.pts_seconds >= found[0].start_seconds) & (made.pts_seconds < found[0].end_seconds)
-    assert found[0].score == smooth[inside].max()
+    assert found[0].score == made.scores[inside].max()
+    assert found[0].peak_seconds == made.pts_seconds[inside][smooth[inside].argmax()]
     assert 20 <= found[0].peak_seconds < 30
     assert 50 <= found[1].peak_seconds < 58
     assert all(one.score > other.score for one, other in itertools.pairwise(found))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from clipseek.errors import InvalidTimeRange, InvalidTopK, ModelMismatch, MomentNotIndexed, VideoNotFound
+from clipseek.score_scale import ScoreScale
 from executors.faiss_indexer.frame_cache import FrameCache
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.queries import Part, SearchOptions
@@ -12,6 +13,7 @@ from executors.faiss_indexer.vector_index import VectorIndex
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 DIMENSIONS = 8
+COSINES = ScoreScale(0.0, 1.0)  # relevance is the cosine, and matches begin at 0.7
 
 
 def fill(library: Library, count: int = 6) -> dict[str, Frames]:
@@ -32,8 +34,17 @@ def unit(seed: int = 99) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def like(vector: np.ndarray, weight: float = 1.0, model_id: str = "") -> Part:
+    return Part(vector, weight, model_id, scale=COSINES)
+
+
 def ask(library: Library, vector: np.ndarray, model_id: str = MODEL, **options) -> SearchAnswer:
-    return library.search([Part(vector, model_id=model_id)], SearchOptions(**options))
+    return library.search([like(vector, model_id=model_id)], SearchOptions(**options))
+
+
+def scored(cosine: float) -> float:
+    """The score of a frame: matches begin at 0.7, where it is 0.5."""
+    return 1 / (1 + np.exp(-5 * (cosine - 0.7)))
 
 
 def by_brute_force(films: dict[str, Frames], vector: np.ndarray) -> list[str]:
@@ -66,7 +77,7 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
 def test_the_curve_is_the_cosine_of_every_frame(library):
     films = fill(library, count=2)
     name = f"{1:064x}"
-    made = library.curve(library.store.video(name), [Part(unit())])
+    made = library.curve(library.store.video(name), [like(unit())])
     np.testing.assert_allclose(made.scores, films[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
     np.testing.assert_array_equal(made.pts_seconds, films[name].pts_seconds)
 
@@ -81,10 +92,10 @@ def test_blank_frames_are_no_match_unless_all_are(library):
     for marked, peak in ((blank, 21.5), (np.zeros(30, np.bool_), 7.5), (np.ones(30, np.bool_), 7.5)):
         parts = Frames(np.arange(30.0), vectors.astype(np.float16), blank=marked)
         library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
-        [found, *_] = library.search(unit(), MODEL, top_k=1).found
+        [found, *_] = ask(library, unit(), top_k=1, all_matches=True).found
         assert found.segment.peak_seconds == pytest.approx(peak, abs=4)
     library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16), blank=blank), MODEL)
-    scores = library.curve(library.store.video("a" * 64), unit()).scores
+    scores = library.curve(library.store.video("a" * 64), [like(unit())]).scores
     np.testing.assert_allclose(scores[blank], -1.001, atol=1e-3)
     assert scores[blank].max() < scores[~blank].min()
     np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
@@ -125,7 +136,7 @@ def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
 def test_search_in_some_videos_only(library):
     fill(library)
     only = f"{2:064x}"
-    answer = ask(library, unit(), top_k=50, video_ids=(only,))
+    answer = ask(library, unit(), top_k=50, video_ids=(only,), all_matches=True)
     assert {found.video.video_id for found in answer.found} == {only}
     assert answer.videos_searched == 1
 
@@ -134,7 +145,8 @@ def test_deleted_and_replaced_frames_are_not_found(library):
     films = fill(library)
     best = by_brute_force(films, unit())[0]
     library.delete(best)
-    assert all(found.video.video_id != best for found in ask(library, unit(), top_k=100).found)
+    answer = ask(library, unit(), top_k=100, all_matches=True)
+    assert {found.video.video_id for found in answer.found} == films.keys() - {best}
     assert len(library._index) == library.store.frame_count() == 450
 
 
@@ -238,12 +250,13 @@ def test_several_descriptions_prefer_what_fits_all_and_what_to_avoid_pushes_down
     planted(library, "2", "dog in lake", (20, 25, both(DOG, LAKE)))
     planted(library, "3", "dog in snow", (30, 35, both(DOG, SNOW)))
     assert first(ask(library, DOG))[0] == "dog"
-    title, peak = first(library.search([Part(DOG), Part(LAKE)], SearchOptions()))
+    title, peak = first(library.search([like(DOG), like(LAKE)], SearchOptions()))
     assert title == "dog in lake" and 20 <= peak < 25
     only = SearchOptions(video_ids=("2" * 64, "3" * 64))
-    scores = {f.video.title: f.score for f in library.search([Part(DOG), Part(SNOW, -1.0)], only).found if f.score}
-    assert scores["dog in lake"] > 0.5 and scores.get("dog in snow", 0.0) < 0.2
-    weighted = library.search([Part(DOG), Part(SNOW, 3.0)], SearchOptions())
+    kept = library.search([like(DOG), like(SNOW, -1.0)], only).found
+    assert [f.video.title for f in kept] == ["dog in lake"]
+    assert kept[0].score == pytest.approx(scored(0.5**0.5), abs=1e-3)
+    weighted = library.search([like(DOG), like(SNOW, 3.0)], SearchOptions())
     assert first(weighted)[0] == "dog in snow"
 
 
@@ -262,11 +275,11 @@ def test_a_time_range_holds_for_every_video_whatever_is_nearest(library):
 def test_weak_matches_are_withheld_counted_and_shown_when_asked_for(library):
     planted(library, "1", "dog", (10, 15, DOG))
     planted(library, "2", "nothing")
-    library._relevance.cut_off = 0.6
     answer = ask(library, DOG, top_k=50)
     everything = ask(library, DOG, top_k=50, all_matches=True)
-    assert [f.video.title for f in answer.found] == ["dog"] and answer.found[0].score > 0.6
-    assert answer.withheld == len(everything.found) - 1 > 0 and answer.cut_off == 0.6
+    assert [f.video.title for f in answer.found] == ["dog"]
+    assert answer.found[0].score == pytest.approx(scored(1.0), abs=1e-3)
+    assert answer.withheld == len(everything.found) - 1 > 0 and answer.cut_off == 0.5
     assert (everything.withheld, everything.cut_off) == (0, 0.0)
     none = ask(library, SNOW, top_k=50)
     assert none.found == [] and none.nothing_matches and none.withheld > 0 and not none.more
@@ -279,10 +292,10 @@ def test_pages_of_a_library_larger_than_what_is_looked_at(library):
         name = f"{number:064x}"
         library.register(video(name, duration_seconds=30.0), MODEL)
         library.put_span(name, (0.0, 30.0), frames(30, seed=number, dimensions=DIMENSIONS), MODEL)
-    pages = [ask(library, unit(), top_k=5, offset=offset) for offset in range(0, 1000, 5)]
+    pages = [ask(library, unit(), top_k=5, offset=offset, all_matches=True) for offset in range(0, 1000, 5)]
     assert pages[0].videos_searched == 16 and pages[1].videos_searched == 40
     seen = [(f.video.video_id, f.segment.start_seconds) for page in pages for f in page.found]
-    everything = ask(library, unit(), top_k=1000).found
+    everything = ask(library, unit(), top_k=1000, all_matches=True).found
     assert len(seen) == len(set(seen)) == len(everything) > 100
     assert pages[0].more and not pages[-1].more
 
@@ -293,14 +306,14 @@ def test_more_like_a_moment_finds_its_like_but_not_the_moment(library):
     part = library.moment("1" * 64, 12.0)
     np.testing.assert_allclose(part.vector, DOG, atol=1e-3)
     assert part.moment == ("1" * 64, (10.0, 14.0))
-    answer = library.search([part], SearchOptions())
+    answer = library.search([part], SearchOptions(all_matches=True))
     assert first(answer)[0] == "two" and 20 <= first(answer)[1] < 25
     own = [f.segment for f in answer.found if f.video.title == "one"]
     assert 40 <= own[0].peak_seconds < 45
     assert not any(s.start_seconds < 14 and s.end_seconds > 10 for s in own)
-    avoided = library.search([Part(DOG), library.moment("1" * 64, 12.0, -0.2)], SearchOptions(video_ids=("1" * 64,)))
+    avoided = library.search([like(DOG), library.moment("1" * 64, 12.0, -0.2)], SearchOptions(video_ids=("1" * 64,)))
     assert 10 <= first(avoided)[1] < 15  # what is to be avoided is lowered, not left out
-    assert avoided.found[0].score == pytest.approx(0.8, abs=0.05)
+    assert avoided.found[0].score == pytest.approx(scored(0.8), abs=1e-3)
 
 
 def test_moments_that_cannot_be_had_are_named(library):
@@ -319,10 +332,12 @@ def test_moments_that_cannot_be_had_are_named(library):
 def test_a_timeline_is_the_curve_and_what_search_finds(library):
     planted(library, "1", "one", (10, 15, DOG))
     options = SearchOptions(video_ids=("1" * 64,), top_k=1000)
-    made = library.timeline([Part(DOG)], options)
-    assert made.answer == library.search([Part(DOG)], options)
+    made = library.timeline([like(DOG)], options)
+    assert made.answer == library.search([like(DOG)], options)
     np.testing.assert_array_equal(made.pts_seconds, np.arange(60.0))
-    np.testing.assert_allclose(made.scores[10:15], 1.0, atol=1e-3)
-    assert made.scores.min() == 0.0 and made.shot_start_seconds == [0.0]
-    part = library.timeline([Part(DOG)], SearchOptions(video_ids=("1" * 64,), start_seconds=12.0, end_seconds=20.0))
+    np.testing.assert_allclose(made.scores[10:15], scored(1.0), atol=1e-3)
+    others = library.store.frames("1" * 64).vectors[:10].astype(np.float64) @ DOG
+    np.testing.assert_allclose(made.scores[:10], scored(others), atol=1e-6)
+    assert made.shot_start_seconds == [0.0]
+    part = library.timeline([like(DOG)], SearchOptions(video_ids=("1" * 64,), start_seconds=12.0, end_seconds=20.0))
     np.testing.assert_array_equal(part.pts_seconds, np.arange(12.0, 20.0))

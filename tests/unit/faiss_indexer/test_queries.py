@@ -79,7 +79,7 @@ BAD = [
     ({"per_video": -1}, InvalidRequest, "per_video is -1"),
     ({"minimum_seconds": 3.0, "maximum_seconds": 2.0}, InvalidRequest, "maximum_seconds is 2, minimum_seconds 3"),
     ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds is 1e-09"),
-    ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. There are: peaks, "),
+    ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. There are: consensus, peaks, "),
 ]
 
 
@@ -104,7 +104,7 @@ def test_the_range_ends_with_the_video_and_the_cut_off_is_the_users_if_given():
 
 
 def test_a_range_is_divided_as_if_it_were_the_whole_video():
-    scores = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0.5, 0.5, 0.5, 0, 0]
+    scores = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0.9, 0.9, 0.9, 0, 0]
     whole = find_in_span(curve(scores), [(0.0, 14.0)], (0.0, 14.0), SearchOptions())
     part = find_in_span(
         ScoreCurve(np.arange(6.0, 14.0), np.array(scores[6:], dtype=float), 14.0),
@@ -174,13 +174,15 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
 
 
 def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others():
-    scores = [0.1] * 10 + [1.0] * 5 + [0.1] * 15 + [0.4] * 5 + [0.1] * 10
+    scores = [0.1] * 10 + [1.2] * 5 + [0.1] * 15 + [0.55] * 5 + [0.1] * 10
     made = curve(scores)
-    alone = find_in_span(made, [], (0.0, 45.0), SearchOptions())
-    assert len(alone) == 1 and alone[0].peak_seconds == 12.0
-    [other] = find_others(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
+    alone = find_in_span(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"))
+    assert len(alone) == 1 and 10 <= alone[0].peak_seconds < 15
+    [other] = find_others(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"), [(11.0, 12.5)])
     assert 29.0 < other.start_seconds < 30.0 and 34.0 < other.end_seconds < 35.0 and 30 <= other.peak_seconds < 35
-    assert find_others(made, [], (0.0, 45.0), SearchOptions(), [(40.0, 41.0)]) == alone
+    assert find_others(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"), [(40.0, 41.0)]) == alone
+    [by_default] = find_others(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
+    assert spans([by_default]) == [(pytest.approx(29.5), pytest.approx(34.5))]
     assert find_others(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
 
 

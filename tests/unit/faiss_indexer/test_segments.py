@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executors.faiss_indexer.curves import ScoreCurve, Segment
-from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.segment_options import SCORES, SegmentOptions
 from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
@@ -29,7 +29,7 @@ def any_options(draw: st.DrawFn) -> SegmentOptions:
         snap_seconds=draw(st.floats(0.0, 5.0)),
         padding_seconds=draw(st.floats(0.0, 5.0)),
         most_per_video=draw(st.integers(1, 12)),
-        score=draw(st.sampled_from(["peak", "mean", "contrast"])),
+        score=draw(st.sampled_from(SCORES)),
         low_share=draw(st.floats(0.0, 1.0)),
         shot_share=draw(st.floats(0.0, 1.0)),
         least_contrast=draw(st.floats(0.0, 1.0)),

@@ -117,7 +117,7 @@ def test_a_curve_with_too_little_contrast_is_the_whole_video(name):
     assert segment.end_seconds - segment.start_seconds < 4.0
 
 
-@pytest.mark.parametrize("scored, value", [("peak", 1.0), ("mean", 0.9), ("contrast", 0.7)])
+@pytest.mark.parametrize("scored, value", [("top", 1.0), ("peak", 1.0), ("mean", 0.9), ("contrast", 0.7)])
 def test_scores(scored, value):
     [segment] = STRATEGIES["otsu"](curve([0.2, 0.2, 0.8, 1.0, 0.2, 0.2]), [], replace(PLAIN, score=scored))
     assert segment.score == pytest.approx(value)
