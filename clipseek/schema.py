@@ -6,6 +6,7 @@ cosines in [-1, 1]. Each endpoint takes and answers the same kind of document: t
 | endpoint                    | document      | answered by                                            |
 |-----------------------------|---------------|--------------------------------------------------------|
 | /upload                     | `Upload`      | video_loader (name it as `target_executor`)            |
+| /films                      | `Upload`      | video_loader (name it): the films below `server_path` |
 | /probe                      | `Video`       | the whole Flow: probed, then registered in the store   |
 | /index                      | `VideoSpan`   | the whole Flow: decoded, embedded, stored              |
 | /search                     | `Query`       | text_encoder, then indexer                             |

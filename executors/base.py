@@ -100,6 +100,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
         return docs
 
+    @endpoint("/films")
+    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        return docs
+
     @endpoint("/samples")
     async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         return docs

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -17,7 +18,7 @@ from executors.base import ChainExecutor, endpoint
 from executors.video_loader import cutting, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
-from executors.video_loader.media_store import MediaStore
+from executors.video_loader.media_store import MediaStore, plain_title
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
 from executors.video_loader.sampling import Cut, read_span
@@ -32,7 +33,7 @@ AT_ONCE = {"upload": 4, "clip": 1, "thumbnail": 2}  # an encoder already uses al
 
 
 class VideoLoader(ChainExecutor):
-    """Answers /upload, /samples, /clip and /thumbnail itself; fills in /probe and /index; deletes files on /delete."""
+    """Answers /upload, /films, /samples, /clip and /thumbnail itself; fills in /probe and /index; obeys /delete."""
 
     def load(self) -> None:
         self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
@@ -45,6 +46,13 @@ class VideoLoader(ChainExecutor):
     async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
         for doc in docs:
             await self._in_turn("upload", self._take, doc)
+        return docs
+
+    @endpoint("/films")
+    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        folder = docs[0].server_path if docs else ""
+        docs.clear()
+        docs.extend(await asyncio.to_thread(self._server_films, folder))
         return docs
 
     @endpoint("/probe")
@@ -91,6 +99,7 @@ class VideoLoader(ChainExecutor):
             "media_files": str(len(records)),
             "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
             "free_bytes": str(free_bytes(self._store.root)),
+            "media_roots": os.pathsep.join(map(str, self.settings.media_roots)),
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }
@@ -122,6 +131,14 @@ class VideoLoader(ChainExecutor):
             len(doc.missing_offsets),
             time.monotonic() - begun,
         )
+
+    def _server_films(self, folder: str) -> list[Upload]:
+        films = self._store.films(folder)
+        logger.info("listed %d films below %s", len(films), folder)
+        return [
+            Upload(server_path=str(film), title=plain_title(film.name), size_bytes=film.stat().st_size)
+            for film in films
+        ]
 
     def _probed(self, video_id: str) -> VideoInfo:
         return probe(self._store.path(video_id), self._store.record(video_id).title)
