@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from clipseek import transport
+from clipseek.documents import DocList
 from clipseek.errors import (
     AmbiguousVideo,
     ClipSeekError,
@@ -24,7 +25,19 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_source import FilmSource, film_source, sha256
-from clipseek.schema import CHUNK_BYTES, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
+from clipseek.query_parts import Image, Moment, image_part, images_of, moments_of
+from clipseek.schema import (
+    CHUNK_BYTES,
+    Clip,
+    Component,
+    Health,
+    Query,
+    QueryPart,
+    Thumbnail,
+    Upload,
+    Video,
+    VideoSpan,
+)
 from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
@@ -163,26 +176,124 @@ class Client:
 
     # Search
 
-    def search(self, text: str, *, top_k: int = 5, videos: Sequence[str] = ()) -> Query:
-        """Find the moments that fit a description.
+    def search(
+        self,
+        text: str = "",
+        *,
+        also: Sequence[str] = (),
+        without: Sequence[str] = (),
+        image: Image | Sequence[Image] | None = None,
+        like: Moment | Sequence[Moment] | None = None,
+        parts: Sequence[QueryPart] = (),
+        top_k: int = 5,
+        offset: int = 0,
+        videos: Sequence[str] = (),
+        start_seconds: float = 0.0,
+        end_seconds: float = 0.0,
+        least_score: float = 0.0,
+        all_matches: bool = False,
+        group_by_video: bool = False,
+        minimum_seconds: float = 0.0,
+        maximum_seconds: float = 0.0,
+        padding_seconds: float = 0.0,
+        per_video: int = 0,
+        strategy: str = "",
+    ) -> Query:
+        """Find the moments that fit a description, an image, a moment of a video, or a mix of them.
 
         Args:
             text: the description.
-            top_k: how many matches at most, from 1 to 1000.
+            also: further descriptions; a moment that fits all of them fits best.
+            without: what should not be seen.
+            image: an image file, its content, or several of them.
+            like: a moment of an indexed video, `VIDEO@TIME` or (video, seconds), or a list of them. What overlaps that
+                very moment is left out of the answer.
+            parts: any of these with weights of their own.
+            top_k: how many matches at most, from 1 to 1000; where grouped, how many videos.
+            offset: how many to leave out at the front, e.g. `top_k` for the second page.
             videos: ids, unique prefixes of ids or titles of the videos to look in; by default all.
+            start_seconds, end_seconds: look only at this range of each video; end 0 is the video's end.
+            least_score: withhold matches with a lower score, instead of those below the model's own cut-off.
+            all_matches: withhold no match for its score.
+            group_by_video: put the matches of each video together.
+            minimum_seconds, maximum_seconds: of a match; 0 leaves both to the server.
+            padding_seconds: add this at both ends of a match.
+            per_video: how many matches of one video at most; 0 leaves that to the server.
+            strategy: how score curves are divided into matches, by its name in docs/quality.md.
 
-        Returns: the query with its `matches`, best first (none: nothing matches), and `warnings`.
+        Returns: the query with its `matches`, best first, and `warnings`. Where there are none, `nothing_matches` says
+            so, and `withheld` how many weaker ones `all_matches` would add.
 
         Raises:
-            EmptyQuery, InvalidTopK, VideoNotFound, AmbiguousVideo, ModelMismatch.
+            EmptyQuery, InvalidRequest, InvalidTopK, InvalidTimeRange, UnreadableImage, FileMissing, VideoNotFound,
+            AmbiguousVideo, MomentNotIndexed, ModelMismatch.
         """
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidTopK(f"top_k is {top_k}, but must be from 1 to {MAX_TOP_K}")
-        ids = [self._video_id(name) for name in videos]
-        answer = self._one("/search", Query(text=_text(text), top_k=top_k, video_ids=ids))
-        if not answer.answered:
-            raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
-        return answer
+        query = Query(
+            text=_text(text),
+            parts=self._parts(also, without, image, like, parts),
+            top_k=top_k,
+            offset=offset,
+            video_ids=[self._video_id(name) for name in videos],
+            start_seconds=start_seconds,
+            end_seconds=end_seconds,
+            least_score=least_score,
+            all_matches=all_matches,
+            group_by_video=group_by_video,
+            minimum_seconds=minimum_seconds,
+            maximum_seconds=maximum_seconds,
+            padding_seconds=padding_seconds,
+            per_video=per_video,
+            strategy=strategy,
+        )
+        return self._answered("/search", query)
+
+    def timeline(
+        self,
+        name: str,
+        text: str = "",
+        *,
+        also: Sequence[str] = (),
+        without: Sequence[str] = (),
+        image: Image | Sequence[Image] | None = None,
+        like: Moment | Sequence[Moment] | None = None,
+        parts: Sequence[QueryPart] = (),
+        start_seconds: float = 0.0,
+        end_seconds: float = 0.0,
+        least_score: float = 0.0,
+        all_matches: bool = False,
+        minimum_seconds: float = 0.0,
+        maximum_seconds: float = 0.0,
+        padding_seconds: float = 0.0,
+        per_video: int = 0,
+        strategy: str = "",
+    ) -> Query:
+        """The score curve of one video (id, unique prefix or title) for a query, and its matches there.
+
+        The arguments are those of `search`.
+
+        Returns: the query with `curve_pts_seconds` and `curve_scores` of each frame in the range, `cut_off`,
+            `shot_start_seconds`, and all `matches` of the video, best first.
+
+        Raises: as `search`.
+        """
+        query = Query(
+            text=_text(text),
+            parts=self._parts(also, without, image, like, parts),
+            top_k=MAX_TOP_K,
+            video_ids=[self._video_id(name)],
+            start_seconds=start_seconds,
+            end_seconds=end_seconds,
+            least_score=least_score,
+            all_matches=all_matches,
+            minimum_seconds=minimum_seconds,
+            maximum_seconds=maximum_seconds,
+            padding_seconds=padding_seconds,
+            per_video=per_video,
+            strategy=strategy,
+        )
+        return self._answered("/timeline", query)
 
     # Videos
 
@@ -275,6 +386,35 @@ class Client:
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""
         return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
+
+    def _parts(
+        self,
+        also: Sequence[str],
+        without: Sequence[str],
+        image: Image | Sequence[Image] | None,
+        like: Moment | Sequence[Moment] | None,
+        parts: Sequence[QueryPart],
+    ) -> DocList[QueryPart]:
+        moments = [(self._video_id(name), seconds) for name, seconds in moments_of(like)]
+        return DocList[QueryPart](
+            [
+                *(QueryPart(text=_text(each)) for each in also),
+                *(QueryPart(text=_text(each), weight=-1.0) for each in without),
+                *(image_part(each) for each in images_of(image)),
+                *(QueryPart(video_id=video_id, at_seconds=seconds) for video_id, seconds in moments),
+                *(self._with_id(part) for part in parts),
+            ]
+        )
+
+    def _with_id(self, part: QueryPart) -> QueryPart:
+        """The part with the id of its video in the place of a title or prefix."""
+        return part.model_copy(update={"video_id": self._video_id(part.video_id)}) if part.video_id else part
+
+    def _answered(self, endpoint: str, query: Query) -> Query:
+        answer = self._one(endpoint, query)
+        if not answer.answered:
+            raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
+        return answer
 
     def _post(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
         return transport.run(self._send(endpoint, doc, executor))

@@ -8,11 +8,13 @@
     │   ├── InvalidSetting
     │   ├── InvalidGroundTruth    a file of queries and true moments that cannot be read
     │   ├── OutputRefused         a file that is not to be written to
+    │   ├── UnreadableImage       an image to search with that is none, or too large
     │   └── AmbiguousVideo        a title or id prefix that fits several videos
     ├── NotFound
     │   ├── FileMissing
     │   ├── NoVideosFound         a folder without videos
     │   ├── VideoNotFound
+    │   ├── MomentNotIndexed      the video is known, this part of it is not indexed (yet)
     │   └── MediaMissing          the video is known, its file is not (any more)
     ├── UnreadableVideo           FFmpeg cannot make pictures of it
     │   ├── EmptyFile
@@ -73,6 +75,10 @@ class OutputRefused(InvalidRequest):
     pass
 
 
+class UnreadableImage(InvalidRequest):
+    pass
+
+
 class AmbiguousVideo(InvalidRequest):
     pass
 
@@ -90,6 +96,10 @@ class NoVideosFound(NotFound):
 
 
 class VideoNotFound(NotFound):
+    pass
+
+
+class MomentNotIndexed(NotFound):
     pass
 
 

@@ -1,7 +1,7 @@
 """The documents on the wire. Scripts may send them with a bare `jina.Client`; `clipseek.Client` sends the same.
 
-Times are float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores are
-cosines in [-1, 1]. Each endpoint takes and answers the same kind of document: the answer is the request, filled in.
+Times are float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores lie
+in [0, 1]. Each endpoint takes and answers the same kind of document: the answer is the request, filled in.
 
 | endpoint                    | document      | answered by                                            |
 |-----------------------------|---------------|--------------------------------------------------------|
@@ -9,7 +9,7 @@ cosines in [-1, 1]. Each endpoint takes and answers the same kind of document: t
 | /films                      | `Upload`      | video_loader (name it): the films below `server_path` |
 | /probe                      | `Video`       | the whole Flow: probed, then registered in the store   |
 | /index                      | `VideoSpan`   | the whole Flow: decoded, embedded, stored              |
-| /search                     | `Query`       | text_encoder, then indexer                             |
+| /search, /timeline          | `Query`       | image_encoder, text_encoder, then indexer              |
 | /clip, /thumbnail, /samples | `Clip`, `Thumbnail`, `Video` | video_loader (name it)                  |
 | /videos                     | `Video`       | indexer                                                |
 | /delete                     | `Video`       | the whole Flow: the file, then what was stored of it   |
@@ -95,25 +95,64 @@ class Match(BaseDoc):
     title: str = ""
     start_seconds: float = 0.0
     end_seconds: float = 0.0
-    score: float = 0.0
+    score: float = 0.0  # in [0, 1]
     peak_seconds: float = 0.0
 
 
-class Query(BaseDoc):
-    """A search. `matches` comes back best first; none is an answer, too."""
+class QueryPart(BaseDoc):
+    """One thing to look for, or with a negative weight to avoid: a text, an image, or a moment of an indexed video."""
 
     text: str = ""
+    image: bytes = b""  # the content of a JPEG, PNG, WebP, GIF, BMP or TIFF file; emptied once it is embedded
+    video_id: str = ""  # with at_seconds: what is seen there
+    at_seconds: float = 0.0
+    weight: float = 1.0  # its share beside the other parts; below 0: to be avoided
+    title: str = ""  # what messages call it, e.g. the image's file name
+    # filled by the encoders, emptied by the indexer
+    embedding: list[float] = []
+    model_id: str = ""
+
+
+class Query(BaseDoc):
+    """What to look for and where. `/search` answers it with matches, best first; `/timeline` wants exactly one of
+    `video_ids` and adds the score curve of that video.
+
+    At least one part must have a weight above 0. A number that is 0 and a list that is empty ask for the default.
+    """
+
+    text: str = ""  # short for one part with this text and weight 1, beside `parts`
+    parts: DocList[QueryPart] = DocList[QueryPart]()
     top_k: int = 5
+    offset: int = 0  # matches (videos where grouped) to leave out at the front: those of the pages before
     video_ids: list[str] = []  # empty: the whole library
-    # filled by the text encoder, emptied by the indexer
+    start_seconds: float = 0.0  # look only at `[start_seconds, end_seconds)` of each video; end 0: to its end
+    end_seconds: float = 0.0
+    least_score: float = 0.0  # withhold matches below this instead of the model's own cut-off
+    all_matches: bool = False  # withhold nothing (but what is below `least_score`)
+    group_by_video: bool = False  # matches of one video follow one another, best first, videos by their best match;
+    # top_k and offset count videos then
+    minimum_seconds: float = 0.0  # of a match's length
+    maximum_seconds: float = 0.0
+    padding_seconds: float = 0.0  # added at both ends of a match
+    per_video: int = 0  # matches of one video at most
+    strategy: str = ""  # how curves are divided into matches, by its name in docs/quality.md
+    # filled by the text encoder with what `text` means, emptied by the indexer
     embedding: list[float] = []
     model_id: str = ""
     # answer
     answered: bool = False
     matches: DocList[Match] = DocList[Match]()
+    nothing_matches: bool = False  # said outright: not on this page nor on another
+    cut_off: float = 0.0  # the score below which matches were withheld
+    withheld: int = 0  # matches below it, in the videos that were looked at
+    more: bool = False  # there are matches beyond this page
     warnings: list[str] = []
     videos_searched: int = 0
     frames_searched: int = 0
+    # answer of /timeline
+    curve_pts_seconds: list[float] = []
+    curve_scores: list[float] = []  # of each frame, in [0, 1], comparable with `cut_off` and with the matches' scores
+    shot_start_seconds: list[float] = []
 
 
 class Clip(BaseDoc):

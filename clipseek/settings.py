@@ -16,6 +16,7 @@ DEFAULT_PORT = 45679  # the port VCED's users know
 
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
+MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
 
 

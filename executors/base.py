@@ -92,6 +92,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
         return docs
 
+    @endpoint("/timeline")
+    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        return docs
+
     @endpoint("/delete")
     async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         return docs

@@ -1,0 +1,74 @@
+"""How people write the parts of a query."""
+
+import pytest
+
+from clipseek.client import Client
+from clipseek.errors import FileMissing, InvalidRequest, UnreadableImage
+from clipseek.query_parts import image_part, images_of, moments_of, seconds_of, weighted
+from clipseek.schema import QueryPart
+from clipseek.settings import MAX_IMAGE_BYTES
+
+
+def test_moments_are_written_with_an_at_or_as_a_pair_one_or_several():
+    assert moments_of(None) == []
+    assert moments_of("holiday.mp4@75.2") == [("holiday.mp4", 75.2)]
+    assert moments_of("me@home.mp4@01:15.5") == [("me@home.mp4", 75.5)]
+    assert moments_of(("abcd", 3)) == [("abcd", 3.0)]
+    assert moments_of(["a.mp4@1", ("b.mp4", 2.5)]) == [("a.mp4", 1.0), ("b.mp4", 2.5)]
+
+
+@pytest.mark.parametrize("wrong", ["holiday.mp4", "holiday.mp4@", "@3", "holiday.mp4@soon", ""])
+def test_what_is_no_moment_is_named(wrong):
+    with pytest.raises(InvalidRequest, match=f"'{wrong}' is not a moment of a video"):
+        moments_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("a dog", ("a dog", 1.0)),
+        ("a dog^2", ("a dog", 2.0)),
+        ("a dog ^0.5", ("a dog", 0.5)),
+        ("a dog^-1", ("a dog", -1.0)),
+        ("2^3^4", ("2^3", 4.0)),
+        ("a ^ b", ("a ^ b", 1.0)),
+        ("^2", ("", 2.0)),
+    ],
+)
+def test_a_weight_is_written_behind_a_caret(written, meant):
+    assert weighted(written) == meant
+
+
+def test_times_are_seconds_or_as_the_tables_print_them():
+    assert [seconds_of(text) for text in ("75.2", "01:15.2", "1:00:03", "-1")] == [75.2, 75.2, 3603.0, -1.0]
+
+
+def test_images_are_files_or_their_content(tmp_path):
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"png")
+    assert images_of(None) == [] and images_of(path) == [path] and images_of([path, b"x"]) == [path, b"x"]
+    part = image_part(path, 2.0)
+    assert (part.image, part.title, part.weight) == (b"png", str(path), 2.0)
+    assert image_part(b"x").title == "the image"
+    with pytest.raises(FileMissing, match=r"no image '.*dog\.png'"):
+        image_part(tmp_path / "dog.png")
+    with pytest.raises(FileMissing, match="Is a directory"):
+        image_part(tmp_path)
+    with pytest.raises(UnreadableImage, match="is empty"):
+        image_part(b"")
+    with pytest.raises(UnreadableImage, match="'the image' is larger than 32 MiB"):
+        image_part(bytes(MAX_IMAGE_BYTES + 1))
+
+
+def test_the_client_makes_one_part_of_each_in_order():
+    video = "a" * 64
+    with Client("grpc://127.0.0.1:1") as client:
+        parts = client._parts(["a lake"], ["snow"], b"png", (video, 3.0), [QueryPart(text="dusk", weight=0.5)])
+    made = [(part.text, part.image, part.video_id, part.at_seconds, part.weight) for part in parts]
+    assert made == [
+        ("a lake", b"", "", 0.0, 1.0),
+        ("snow", b"", "", 0.0, -1.0),
+        ("", b"png", "", 0.0, 1.0),
+        ("", b"", video, 3.0, 1.0),
+        ("dusk", b"", "", 0.0, 0.5),
+    ]
