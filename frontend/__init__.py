@@ -1,1 +1,1 @@
-"""The page: a Streamlit app that talks to the Flow through `clipseek.Client` only. Start it with `clipseek serve --page`."""
+"""The page: a Streamlit app that talks to the Flow through `clipseek.Client` only; `clipseek serve --page` starts it."""

@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parent
 def frame() -> None:
     t = language.texts()
     st.set_page_config(page_title="ClipSeek", page_icon=str(_FOLDER / "logo.svg"), layout="wide")
-    st.logo(str(_FOLDER / f"wordmark.svg"), icon_image=str(_FOLDER / "logo.svg"), size="large")
+    st.logo(str(_FOLDER / "wordmark.svg"), size="large")
     st.html(_FOLDER / "style.css")
     count = f" ({len(basket())})" if len(basket()) else ""
     page = st.navigation(

@@ -5,12 +5,13 @@ from typing import Any
 
 from clipseek.schema import Video
 
-SORTS: dict[str, tuple[Callable[[Video], Any], bool]] = {  # name -> key, whether the largest comes first
-    "newest": (lambda video: 0, False),  # the server lists them in the order they were added
+NEWEST = "newest"
+_KEYS: dict[str, tuple[Callable[[Video], Any], bool]] = {  # name -> key, whether the largest comes first
     "title": (lambda video: video.title.casefold(), False),
     "longest": (lambda video: video.duration_seconds, True),
     "largest": (lambda video: video.size_bytes, True),
 }
+SORTS = (NEWEST, *_KEYS)
 
 
 def arranged(videos: Iterable[Video], text: str, sort: str) -> list[Video]:
@@ -21,9 +22,9 @@ def arranged(videos: Iterable[Video], text: str, sort: str) -> list[Video]:
     """
     words = text.casefold().split()
     found = [video for video in videos if all(word in video.title.casefold() for word in words)]
-    if sort == "newest":
+    if sort == NEWEST:
         return found[::-1]
-    key, largest_first = SORTS[sort]
+    key, largest_first = _KEYS[sort]
     return sorted(found, key=key, reverse=largest_first)
 
 

@@ -37,14 +37,14 @@ def _editor(match: Match, video: Video, t: Texts) -> None:
         st.session_state[_RANGE] = (round(match.start_seconds, 2), round(min(match.end_seconds, last), 2))
     start, end = st.session_state[_RANGE]
     st.html(f'<div class="cs-title cs-wide">{escaped(match.title)}</div>')
-    with st.container(key="editor-player"):
-        clip_player(Cut(match.video_id, start, end), t, loop=True)
-    st.slider(t("editor.range"), first, last, key=_RANGE, step=0.01, format="%.2f s")
-    left, right = st.columns(2)
+    left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
     with left:
         _edge(match.video_id, t("editor.start"), start, start, 0, (first, last), t)
+    with middle, st.container(key="editor-player"):
+        clip_player(Cut(match.video_id, start, end), t, loop=True)
     with right:
         _edge(match.video_id, t("editor.end"), end, shown_last(end, video.fps), 1, (first, last), t)
+    st.slider(t("editor.range"), first, last, key=_RANGE, step=0.01, format="%.2f s")
     _keep_buttons(match, start, end, t)
 
 

@@ -41,14 +41,14 @@ def _job(job: Job, t: Texts) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"job-row-{job.number}"):
             st.html(job_words(job, t), width="stretch")
             if job.is_active:
-                if st.button("", icon=":material/close:", key=f"job.cancel.{job.number}", help=t("jobs.cancel")):
+                if st.button(t("jobs.cancel"), icon=":material/close:", key=f"job.cancel.{job.number}"):
                     ingests.cancel(job.number)
                     st.rerun(scope="fragment")
             else:
                 if st.button(t("jobs.retry"), icon=":material/refresh:", key=f"job.retry.{job.number}"):
                     ingests.retry(job.number)
                     st.rerun()
-                if st.button("", icon=":material/delete:", key=f"job.dismiss.{job.number}", help=t("jobs.dismiss")):
+                if st.button(t("jobs.dismiss"), icon=":material/delete:", key=f"job.dismiss.{job.number}"):
                     ingests.dismiss(job.number)
                     st.rerun()
         if job.state == FAILED and job.error:

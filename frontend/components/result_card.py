@@ -76,7 +76,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
         if _tool("tune", t("card.adjust"), f"card.adjust.{name}"):
             clip_editor(match, video, t)
         cut = Cut(match.video_id, match.start_seconds, match.end_seconds)
-        download_clip(cut, match.title, t, key=f"card.download.{name}", label="")
+        download_clip(cut, match.title, t, key=f"card.download.{name}", label=t("clip.download"))
         if item in basket().items:
             if _tool("remove_shopping_cart", t("basket.remove"), f"card.take.{name}"):
                 take(item)
@@ -93,4 +93,4 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
 
 
 def _tool(icon: str, what: str, key: str) -> bool:
-    return st.button("", icon=f":material/{icon}:", key=key, help=what, type="tertiary")
+    return st.button(what, icon=f":material/{icon}:", key=key, help=what, type="tertiary")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -88,19 +89,12 @@ def _nothing(ask: Ask, answer: Query, t: Texts) -> None:
                 icon=":material/visibility:",
                 key="results.misses",
                 on_click=look_for,
-                args=(_with_misses(ask),),
+                args=(replace(ask, all_matches=True),),
             )
 
 
-def _with_misses(ask: Ask) -> Ask:
-    from dataclasses import replace
-
-    return replace(ask, all_matches=True)
-
-
 def _cards(matches: Sequence[Match], videos: dict[str, Video], t: Texts) -> None:
-    seen: set[str] = set()
-    unique = [match for match in matches if not (name_of(match) in seen or seen.add(name_of(match)))]  # type: ignore[func-returns-value]
+    unique = list({name_of(match): match for match in matches}.values())
     for first in range(0, len(unique), _COLUMNS):
         columns = st.columns(_COLUMNS)
         for column, match in zip(columns, unique[first : first + _COLUMNS], strict=False):

@@ -45,9 +45,9 @@ def search_form(videos: Sequence[Video], t: Texts) -> tuple[Ask, Picture | None]
             without = lines(st.text_area(t("search.without"), key=_WITHOUT, height=80, help=t("search.without.help")))
         label = t("search.filters") + (f" ({ask.filters})" if ask.filters else "")
         with st.popover(label, icon=":material/filter_list:", type="tertiary", key="search.filter_box"):
-            filters = _filters(videos, t)
+            ask_where = _filters(ask, videos, t)
         _chips(ask, picture, videos, t)
-    asked = replace(ask, text=text, also=also, without=without, **filters)
+    asked = replace(ask_where, text=text, also=also, without=without)
     if _narrowed(asked) != _narrowed(ask):
         asked = replace(asked, all_matches=False, shown=Ask.shown)
     keep(asked)
@@ -57,17 +57,27 @@ def search_form(videos: Sequence[Video], t: Texts) -> tuple[Ask, Picture | None]
 def keep(ask: Ask) -> None:
     """Make this what is asked, here and in the page's address."""
     st.session_state[_ASK] = ask
-    params = ask.to_params() | language.params()
+    params = _address(ask)
     st.session_state[_WRITTEN] = params
     if {name: st.query_params.get_all(name) for name in st.query_params} != _listed(params):
         st.query_params.from_dict(params)
+
+
+def asked_text() -> str:
+    """The description that is searched for in this session."""
+    ask: Ask = st.session_state.get(_ASK, Ask())
+    return ask.text
 
 
 def look_for(ask: Ask) -> None:
     """For callbacks: ask this in the next run."""
     st.session_state[_ASK] = ask
     st.session_state[_WRITTEN] = None
-    st.query_params.from_dict(ask.to_params() | language.params())
+    st.query_params.from_dict(_address(ask))
+
+
+def _address(ask: Ask) -> dict[str, str | list[str]]:
+    return {**ask.to_params(), **language.params()}
 
 
 def _narrowed(ask: Ask) -> Ask:
@@ -109,7 +119,7 @@ def _image(t: Texts) -> Picture | None:
     return Picture(file.name, file.getvalue()) if file else None
 
 
-def _filters(videos: Sequence[Video], t: Texts) -> dict[str, object]:
+def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
     titles = {video.video_id: shortened(video.title, 60) for video in videos}
     chosen = st.multiselect(
         t("filter.videos"),
@@ -123,12 +133,13 @@ def _filters(videos: Sequence[Video], t: Texts) -> dict[str, object]:
     longest = st.number_input(
         t("filter.longest"), min_value=0.0, key=_LONGEST, step=1.0, format="%.1f", help=t("filter.longest.help")
     )
-    return {
-        "videos": tuple(chosen),
-        "least_score": least,
-        "minimum_seconds": shortest,
-        "maximum_seconds": longest,
-    }
+    return replace(
+        ask,
+        videos=tuple(chosen),
+        least_score=least,
+        minimum_seconds=shortest,
+        maximum_seconds=longest,
+    )
 
 
 def _chips(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts) -> None:

@@ -5,9 +5,9 @@ import streamlit as st
 from clipseek.errors import ClipSeekError
 from clipseek.schema import Video
 from clipseek.terminal import size, timestamp
+from frontend.asks import Ask
 from frontend.components.search_form import look_for
 from frontend.components.trouble import trouble
-from frontend.asks import Ask
 from frontend.library_view import done_fraction
 from frontend.names import escaped, plain, shortened
 from frontend.pictures import Still
@@ -51,10 +51,12 @@ def video_words(video: Video, t: Texts, *, under_way: bool) -> str:
 
 
 def _tools(video: Video, name: str, t: Texts, *, under_way: bool) -> None:
-    if video.status != "ready" and not under_way:
-        if st.button(t("video.resume"), icon=":material/play_arrow:", key=f"video.resume.{name}", type="tertiary"):
-            services().ingests.resume(video.video_id, video.title, video.size_bytes)
-            st.rerun()
+    interrupted = video.status != "ready" and not under_way
+    if interrupted and st.button(
+        t("video.resume"), icon=":material/play_arrow:", key=f"video.resume.{name}", type="tertiary"
+    ):
+        services().ingests.resume(video.video_id, video.title, video.size_bytes)
+        st.rerun()
     if _tool("search", t("video.search"), f"video.search.{name}"):
         look_for(Ask(videos=(video.video_id,)))
         st.switch_page("pages/search.py")
@@ -68,7 +70,7 @@ def _tools(video: Video, name: str, t: Texts, *, under_way: bool) -> None:
 
 
 def _tool(icon: str, what: str, key: str) -> bool:
-    return st.button("", icon=f":material/{icon}:", key=key, help=what, type="tertiary")
+    return st.button(what, icon=f":material/{icon}:", key=key, help=what, type="tertiary")
 
 
 def _rename(video: Video, t: Texts) -> None:

@@ -1,4 +1,4 @@
-"""What the page says, one JSON file per language beside this module. All files have the same keys: a test sees to it."""
+"""What the page says, one JSON file per language beside this module. All have the same keys."""
 
 import json
 from collections.abc import Mapping
