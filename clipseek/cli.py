@@ -13,19 +13,24 @@ import click
 
 from clipseek import __version__
 from clipseek.answers import (
+    answer_data,
     indexed_data,
     indexed_sentence,
     match_data,
     print_json,
+    say_about,
     show_matches,
     show_ready,
     show_shots,
+    show_timeline,
     show_videos,
+    timeline_data,
     video_data,
 )
 from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
+from clipseek.query_options import Time, query_options
 from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings
 from clipseek.terminal import (
     progress_bar,
@@ -154,8 +159,10 @@ def index(
 
 
 @main.command()
-@click.argument("text")
+@query_options
 @click.option("--top-k", "-k", default=5, show_default=True, help="How many matches at most.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Show the matches beyond the first.")
+@click.option("--group", is_flag=True, help="Put the matches of each video together; -k and --page count videos then.")
 @click.option(
     "--video",
     "-i",
@@ -165,39 +172,63 @@ def index(
     help="Look only in this video (id, start of an id, or title); may be repeated.",
 )
 @_json_option
+@click.option("--json-answer", is_flag=True, help="As --json, with what is said of the matches: a whole answer.")
 @_with_client
-def search(client: "Client", text: str, top_k: int, videos: tuple[str, ...], as_json: bool) -> None:
-    """Find the moments that fit the description TEXT, best first."""
-    answer = client.search(text, top_k=top_k, videos=videos)
-    for warning in answer.warnings:
-        say(f"note: {warning}", style="yellow")
-    if not answer.matches:
-        say("Nothing matches." if answer.videos_searched else "The library is empty. Put films in: clipseek index FILE")
-    if as_json:
+def search(
+    client: "Client",
+    asked: dict[str, Any],
+    top_k: int,
+    page: int,
+    group: bool,
+    videos: tuple[str, ...],
+    as_json: bool,
+    json_answer: bool,
+) -> None:
+    """Find the moments that fit the description TEXT, best first.
+
+    TEXT may be left out where an image or a moment says what to look for. Behind each of them ^WEIGHT gives it more or
+    less weight than the others have, which is 1.
+
+    \b
+      clipseek search "a dog" --also "a lake^0.5" --not "snow"
+      clipseek search --image dog.jpg --video holiday.mp4 --from 10:00 --to 20:00
+      clipseek search --like holiday.mp4@01:15.2
+    """
+    answer = client.search(**asked, top_k=top_k, offset=(page - 1) * top_k, videos=videos, group_by_video=group)
+    say_about(answer)
+    if json_answer:
+        print_json(answer_data(answer))
+    elif as_json:
         print_json([match_data(match) for match in answer.matches])
     elif answer.matches:
         show_matches(answer)
+        if answer.more:
+            say(f"There are more: --page {page + 1}", style="dim")
 
 
-class _Time(click.ParamType[float]):
-    """Seconds, or a time as the tables print it: 75.2, 01:15.2, 1:00:03."""
+@main.command()
+@click.argument("video", metavar="VIDEO_ID")
+@query_options
+@_json_option
+@_with_client
+def timeline(client: "Client", video: str, asked: dict[str, Any], as_json: bool) -> None:
+    """Draw how well each moment of a video fits the description TEXT, and mark the matches.
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            seconds = 0.0
-            for part in str(value).split(":"):
-                seconds = seconds * 60 + float(part)
-        except ValueError:
-            self.fail(f"'{value}' is not a time. Write seconds, or minutes and seconds: 75.2 or 01:15.2", param, ctx)
-        return seconds
+    VIDEO_ID is the video's id, the start of its id, or its title. The options are those of `clipseek search`.
+    """
+    film = client.video(video)
+    answer = client.timeline(film.video_id, **asked)
+    say_about(answer)
+    if as_json:
+        print_json(timeline_data(film, answer))
+    else:
+        show_timeline(film, answer)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})  # so that -1 is a time, and told to be outside
 @click.argument("video", metavar="VIDEO_ID")
-@click.argument("start", type=_Time())
-@click.argument("end", type=_Time())
+@click.argument("start", type=Time())
+@click.argument("end", type=Time())
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @click.option(
     "--copy",

@@ -25,7 +25,7 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_source import FilmSource, film_source, sha256
-from clipseek.query_parts import Image, Moment, image_part, images_of, moments_of
+from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
     CHUNK_BYTES,
     Clip,
@@ -146,11 +146,11 @@ class Client:
         started = time.monotonic()
         if on_server:
             path = str(film)
-            upload = Upload(server_path=_text(path), title=_text(title or Path(path).name))
+            upload = Upload(server_path=sendable(path), title=sendable(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
             video_id = self._upload(film_source(film), title, progress)
-        return self._index(video_id, _text(title or ""), frames_per_second, started, progress)
+        return self._index(video_id, sendable(title or ""), frames_per_second, started, progress)
 
     def resume(self, name: str, *, progress: OnProgress = _silent) -> Indexed:
         """Index what is missing of a video (id, unique prefix or title) whose file is on the server already.
@@ -166,7 +166,7 @@ class Client:
         Raises:
             PathNotAllowed, FileMissing, NoVideosFound.
         """
-        return list(self._post("/films", Upload(server_path=_text(folder)), LOADER))
+        return list(self._post("/films", Upload(server_path=sendable(folder)), LOADER))
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
@@ -231,7 +231,7 @@ class Client:
         if not 1 <= top_k <= MAX_TOP_K:
             raise InvalidTopK(f"top_k is {top_k}, but must be from 1 to {MAX_TOP_K}")
         query = Query(
-            text=_text(text),
+            text=sendable(text),
             parts=self._parts(also, without, image, like, parts),
             top_k=top_k,
             offset=offset,
@@ -279,7 +279,7 @@ class Client:
         Raises: as `search`.
         """
         query = Query(
-            text=_text(text),
+            text=sendable(text),
             parts=self._parts(also, without, image, like, parts),
             top_k=MAX_TOP_K,
             video_ids=[self._video_id(name)],
@@ -328,7 +328,7 @@ class Client:
         """
         if not title.strip():
             raise InvalidRequest("The new title is empty. Give it at least one character.")
-        return self._one("/probe", Video(video_id=self._video_id(name), title=_text(title)))
+        return self._one("/probe", Video(video_id=self._video_id(name), title=sendable(title)))
 
     def delete(self, name: str) -> Video:
         """Delete a video (id, unique prefix or title): its file, its frames and all that is known of it."""
@@ -398,8 +398,8 @@ class Client:
         moments = [(self._video_id(name), seconds) for name, seconds in moments_of(like)]
         return DocList[QueryPart](
             [
-                *(QueryPart(text=_text(each)) for each in also),
-                *(QueryPart(text=_text(each), weight=-1.0) for each in without),
+                *(QueryPart(text=sendable(each)) for each in also),
+                *(QueryPart(text=sendable(each), weight=-1.0) for each in without),
                 *(image_part(each) for each in images_of(image)),
                 *(QueryPart(video_id=video_id, at_seconds=seconds) for video_id, seconds in moments),
                 *(self._with_id(part) for part in parts),
@@ -411,6 +411,7 @@ class Client:
         return part.model_copy(update={"video_id": self._video_id(part.video_id)}) if part.video_id else part
 
     def _answered(self, endpoint: str, query: Query) -> Query:
+        check_query(query)
         answer = self._one(endpoint, query)
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
@@ -437,7 +438,7 @@ class Client:
     def _upload(self, film: FilmSource, title: str | None, progress: OnProgress) -> str:
         size = film.size_bytes
         video_id = sha256(film, lambda done: progress(Progress("hash", done, size)))
-        offer = Upload(video_id=video_id, title=_text(title or film.name), size_bytes=size)
+        offer = Upload(video_id=video_id, title=sendable(title or film.name), size_bytes=size)
         missing = self._one("/upload", offer, LOADER)
         if not missing.complete:
             transport.run(self._send_chunks(film, offer, missing.missing_offsets, progress))
@@ -571,8 +572,3 @@ def _clip_target(path: Path) -> Path:
     if target.exists() and not target.is_file():
         raise OutputRefused(f"'{path}' is no ordinary file, so the clip is not written to it. Name a new file.")
     return target
-
-
-def _text(value: str) -> str:
-    """Text that can travel: names of files may hold bytes that are no UTF-8."""
-    return value.encode("utf-8", "replace").decode("utf-8")

@@ -1,12 +1,15 @@
 """The parts of a query as people write them: texts, image files, moments of videos, each with a weight if wished."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipseek.errors import FileMissing, InvalidRequest, UnreadableImage
-from clipseek.schema import QueryPart
+from clipseek.errors import EmptyQuery, FileMissing, InvalidRequest, UnreadableImage
+from clipseek.schema import Query, QueryPart
 from clipseek.settings import MAX_IMAGE_BYTES
+
+MAX_QUERY_PARTS = 32  # each is compared with every frame of the videos looked at
 
 Image = str | Path | bytes
 """An image file, or its content."""
@@ -59,8 +62,12 @@ def image_part(image: Image, weight: float = 1.0) -> QueryPart:
             f"'{name}' is larger than {MAX_IMAGE_BYTES >> 20} MiB, the most an image to search with may be. "
             "Save it smaller: the model looks at a few hundred pixels."
         )
-    title = name.encode("utf-8", "replace").decode("utf-8")
-    return QueryPart(image=data, title=title, weight=weight)
+    return QueryPart(image=data, title=sendable(name), weight=weight)
+
+
+def sendable(text: str) -> str:
+    """Text that can travel: names of files and arguments may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def weighted(text: str) -> tuple[str, float]:
@@ -79,6 +86,36 @@ def seconds_of(text: str) -> float:
     for part in text.split(":"):
         seconds = seconds * 60 + float(part)
     return seconds
+
+
+def check_query(query: Query) -> None:
+    """Check that a query says what to look for, in parts that can be understood.
+
+    Raises:
+        EmptyQuery: it says nothing, or only what to avoid.
+        InvalidRequest: a part says two things or none, has no weight, or there are too many.
+    """
+    if len(query.parts) > MAX_QUERY_PARTS:
+        raise InvalidRequest(f"The query has {len(query.parts)} parts, but {MAX_QUERY_PARTS} are the most.")
+    for number, part in enumerate(query.parts, 1):
+        kinds = [bool(part.text), bool(part.image), bool(part.video_id)]
+        if sum(kinds) > 1:
+            raise InvalidRequest(f"Part {number} of the query is to be a text, an image or a moment, but is several.")
+        if not (part.text.strip() or part.image or part.video_id or part.embedding):
+            raise EmptyQuery(f"Part {number} of the query is empty. Give it a text, an image or a moment of a video.")
+        if not math.isfinite(part.weight) or not part.weight:
+            raise InvalidRequest(
+                f"The weight of part {number} of the query is {part.weight:g}: above 0 looks for it, below 0 avoids it."
+            )
+    if query.text.strip() or any(part.weight > 0 for part in query.parts):
+        return
+    if query.parts:
+        raise EmptyQuery(
+            "The query only says what to avoid. Say also what should be seen, e.g. 'a street' without 'cars'."
+        )
+    raise EmptyQuery(
+        "The query is empty. Say what should be seen, e.g. 'a red car', or give an image or a moment of a video."
+    )
 
 
 def _moment(text: str) -> tuple[str, float]:

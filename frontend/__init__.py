@@ -1,1 +1,1 @@
-"""The page: a Streamlit app that talks to the Flow through `clipseek.Client` only; `clipseek serve --page` starts it."""
+"""The page: a Streamlit app that talks to the Flow through `clipseek.Client` only. See `clipseek serve --page`."""

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import time
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from clipseek.documents import DocList
-from clipseek.errors import StoreError
+from clipseek.errors import InvalidRequest, StoreError
+from clipseek.query_parts import check_query
 from clipseek.schema import Component, Match, Query, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
 from executors.faiss_indexer.library import Library, SearchAnswer
+from executors.faiss_indexer.queries import Part, SearchOptions
 from executors.faiss_indexer.spans import missing_spans
 from executors.faiss_indexer.store import Frames, VideoRecord
 
@@ -52,6 +55,12 @@ class FaissIndexer(ChainExecutor):
     async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
         for doc in docs:
             await asyncio.to_thread(self._search, doc)
+        return docs
+
+    @endpoint("/timeline")
+    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        for doc in docs:
+            await asyncio.to_thread(self._timeline, doc)
         return docs
 
     @endpoint("/delete")
@@ -116,17 +125,32 @@ class FaissIndexer(ChainExecutor):
 
     def _search(self, doc: Query) -> None:
         started = time.monotonic()
-        vector = np.array(doc.embedding, dtype=np.float32)
-        answer = self.library.search(vector, doc.model_id, doc.top_k, doc.video_ids)
-        doc.embedding = []
-        _answer(doc, answer)
-        logger.info(
-            "%d matches in %d videos, %d frames, %.3f s",
-            len(doc.matches),
-            answer.videos_searched,
-            answer.frames_searched,
-            time.monotonic() - started,
-        )
+        options = _options(doc)
+        answer = self.library.search(self._parts(doc), options)
+        _fill_in(doc, answer)
+        _log("search", answer, started)
+
+    def _timeline(self, doc: Query) -> None:
+        started = time.monotonic()
+        options = _options(doc)
+        if len(options.video_ids) != 1:
+            raise InvalidRequest(f"A timeline is that of one video, but {len(options.video_ids)} are named.")
+        made = self.library.timeline(self._parts(doc), options)
+        doc.curve_pts_seconds, doc.curve_scores = made.pts_seconds.tolist(), made.scores.tolist()
+        doc.shot_start_seconds = made.shot_start_seconds
+        _fill_in(doc, made.answer)
+        _log("timeline", made.answer, started)
+
+    def _parts(self, doc: Query) -> list[Part]:
+        """The parts of a query as vectors: those that the encoders made, and those that are in the store already."""
+        check_query(doc)
+        parts = [_part(doc.embedding, 1.0, doc.model_id)] if doc.text.strip() else []
+        for part in doc.parts:
+            if part.video_id:
+                parts.append(self.library.moment(part.video_id, part.at_seconds, part.weight))
+            else:
+                parts.append(_part(part.embedding, part.weight, part.model_id))
+        return parts
 
     def _list(self, video_id: str) -> DocList[Video]:
         store = self.library.store
@@ -152,17 +176,47 @@ class FaissIndexer(ChainExecutor):
         doc.model_id = doc.model_id or self.library.store.model_id
 
 
-def _answer(doc: Query, answer: SearchAnswer) -> None:
+def _options(doc: Query) -> SearchOptions:
+    names = [field.name for field in fields(SearchOptions) if field.name != "video_ids"]
+    return SearchOptions(video_ids=tuple(dict.fromkeys(doc.video_ids)), **{name: getattr(doc, name) for name in names})
+
+
+def _part(embedding: list[float], weight: float, model_id: str) -> Part:
+    if not embedding:
+        raise InvalidRequest(
+            "A text or an image of the query came to the indexer without its embedding. Send queries to the whole "
+            "Flow, not to one executor."
+        )
+    return Part(np.array(embedding, dtype=np.float32), weight, model_id)
+
+
+def _fill_in(doc: Query, answer: SearchAnswer) -> None:
+    doc.embedding = []
+    for part in doc.parts:
+        part.embedding = []
     doc.matches = DocList[Match](
         Match(
             video_id=found.video.video_id,
             title=found.video.title,
             start_seconds=found.segment.start_seconds,
             end_seconds=found.segment.end_seconds,
-            score=found.segment.score,
+            score=found.score,
             peak_seconds=found.segment.peak_seconds,
         )
         for found in answer.found
     )
     doc.answered = True
-    doc.videos_searched, doc.frames_searched = answer.videos_searched, answer.frames_searched
+    for name in ("nothing_matches", "cut_off", "withheld", "more", "videos_searched", "frames_searched"):
+        setattr(doc, name, getattr(answer, name))
+
+
+def _log(what: str, answer: SearchAnswer, started: float) -> None:
+    logger.info(
+        "%s: %d matches in %d videos, %d frames, %d withheld, %.3f s",
+        what,
+        len(answer.found),
+        answer.videos_searched,
+        answer.frames_searched,
+        answer.withheld,
+        time.monotonic() - started,
+    )

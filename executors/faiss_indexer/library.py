@@ -1,9 +1,7 @@
 """The library: the store and its index together, and the search over them."""
 
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,34 +10,64 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.errors import InvalidTopK, ModelMismatch
-from clipseek.settings import MAX_TOP_K
-from executors.faiss_indexer.segments import ScoreCurve, Segment, SegmentOptions, find_segments
+from clipseek.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
+from executors.faiss_indexer.frame_cache import FrameCache
+from executors.faiss_indexer.queries import (
+    Found,
+    Part,
+    SearchOptions,
+    combined,
+    find_others,
+    known_moments,
+    moment_around,
+    page_of,
+    rungs_for,
+    wanted_vector,
+)
+from executors.faiss_indexer.relevance import Relevance
+from executors.faiss_indexer.segments import ScoreCurve, Segment
 from executors.faiss_indexer.store import Frames, Store, VideoRecord, shots_between
 from executors.faiss_indexer.vector_index import VectorIndex
 
 logger = logging.getLogger(__name__)
 
-_CANDIDATES_PER_MATCH = 3  # videos whose curves are computed for each match asked for
-_LEAST_CANDIDATES = 16
-_FRAME_CACHE_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Found:
-    """A segment with the video it lies in."""
-
-    video: VideoRecord
-    segment: Segment
-
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """Segments, best first, and how much was looked at."""
+    """One page of matches, best first, and how much was looked at.
+
+    Attributes:
+        nothing_matches: there is no match on any page.
+        cut_off: the score below which matches were withheld, `withheld` of them in the videos that were looked at.
+        more: there are matches beyond this page.
+    """
 
     found: list[Found]
+    nothing_matches: bool
+    cut_off: float
+    withheld: int
+    more: bool
     videos_searched: int
     frames_searched: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The score curve of one video for a query, pts_seconds and scores float64 [N], and its matches."""
+
+    pts_seconds: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    shot_start_seconds: list[float]
+    answer: SearchAnswer
+
+
+@dataclass(frozen=True)
+class _LookedAt:
+    """A video, the curve of its frames in the range asked for, and the segments that a query may be answered with."""
+
+    video: VideoRecord
+    curve: ScoreCurve
+    segments: list[Segment]
 
 
 class Library:
@@ -48,10 +76,10 @@ class Library:
     Writes are one at a time by the store's own lock; the index follows each of them.
     """
 
-    def __init__(self, folder: Path, options: SegmentOptions | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.store = Store(folder)
         self._index = VectorIndex(folder / "index", self.store)
-        self._options = options or SegmentOptions()
+        self._relevance = Relevance()
         self._cache = FrameCache(self.store.frames)
 
     def __enter__(self) -> Self:
@@ -87,93 +115,126 @@ class Library:
         self._index.remove(self.store.delete(video_id))
         self._cache.drop(video_id)
 
-    def search(
-        self, vector: npt.NDArray[np.float32], model_id: str, top_k: int, video_ids: list[str] | None = None
-    ) -> SearchAnswer:
+    def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer:
         """Find the segments that fit a query best.
 
         Args:
-            vector: float32 [D], unit length.
-            model_id: the identity of the model that made it.
-            top_k: how many segments at most.
-            video_ids: look in these videos only.
+            parts: what to look for and what to avoid; at least one weight is above 0.
 
         Raises:
-            InvalidTopK, VideoNotFound, ModelMismatch.
+            VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
-        if not 1 <= top_k <= MAX_TOP_K:
-            raise InvalidTopK(f"top_k is {top_k}, but must be from 1 to {MAX_TOP_K}")
-        self.store.check_model(model_id)
-        if video_ids:
-            candidates = [self.store.video(video_id) for video_id in dict.fromkeys(video_ids)]
-        else:
-            nearest = self._index.nearest_videos(vector, max(_LEAST_CANDIDATES, _CANDIDATES_PER_MATCH * top_k))
-            candidates = self.store.known_videos(nearest)
-        found, frames = [], 0
-        for video in candidates:
-            curve = self.curve(video, vector)
-            frames += len(curve.scores)
-            found += [Found(video, segment) for segment in find_segments(curve, self._options, self._shots(video))]
-        found.sort(key=lambda f: (-f.segment.score, f.video.video_id, f.segment.start_seconds))
-        return SearchAnswer(found[:top_k], len(candidates), frames)
+        self._check_models(parts)
+        candidates, rungs = self._candidates(parts, options)
+        return self._answer([self._looked_at(video, parts, options) for video in candidates], options, rungs)
+
+    def timeline(self, parts: Sequence[Part], options: SearchOptions) -> Timeline:
+        """The score of every frame of the one video that the options name, and what `search` finds in it.
+
+        Raises:
+            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        """
+        self._check_models(parts)
+        [video], rungs = self._candidates(parts, options)
+        looked = self._looked_at(video, parts, options)
+        return Timeline(
+            looked.curve.pts_seconds,
+            self._relevance.score(looked.curve.scores),
+            [start for start, _ in self._shots(video)],
+            self._answer([looked], options, rungs),
+        )
+
+    def moment(self, video_id: str, at_seconds: float, weight: float = 1.0) -> Part:
+        """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.
+
+        Raises:
+            VideoNotFound: there is no such video.
+            InvalidTimeRange: the time is outside it.
+            MomentNotIndexed: that part of it has not been indexed yet.
+        """
+        video = self.store.video(video_id)
+        if not 0 <= at_seconds <= video.duration_seconds:
+            raise InvalidTimeRange(
+                f"{at_seconds:g} s is outside the video '{video.title}', which is {video.duration_seconds:.1f} s long"
+            )
+        spans = self.store.stored_spans(video_id)
+        frames = self._cache.get(video_id)
+        if not len(frames.vectors) or not any(start <= at_seconds <= end for start, end in spans):
+            raise MomentNotIndexed(
+                f"The video '{video.title}' is not indexed at {at_seconds:g} s yet. Wait until it is ready, or index "
+                f"it again: it goes on where it stopped."
+            )
+        shots = self._shots(video)
+        shot = next((shot for shot in shots if shot[0] <= at_seconds < shot[1]), shots[-1])
+        place, span = moment_around(frames.pts_seconds, shot, at_seconds)
+        mean = frames.vectors[place].astype(np.float32).mean(axis=0)
+        return Part(mean / np.linalg.norm(mean), weight, moment=(video_id, span))
+
+    def _check_models(self, parts: Sequence[Part]) -> None:
+        for model_id in {part.model_id for part in parts if part.model_id}:
+            self.store.check_model(model_id)
+
+    def _candidates(
+        self, parts: Sequence[Part], options: SearchOptions
+    ) -> tuple[list[VideoRecord], list[tuple[int, int]]]:
+        """The videos to look at, the nearest first, and the rungs of `page_of`."""
+        if options.video_ids:
+            named = [self.store.video(video_id) for video_id in dict.fromkeys(options.video_ids)]
+            inside = [video for video in named if options.span(video.duration_seconds)]
+            if not inside:
+                lengths = ", ".join(f"'{video.title}' is {video.duration_seconds:.1f} s long" for video in named[:3])
+                raise InvalidTimeRange(
+                    f"The range from {options.start_seconds:g} s on is outside the videos to look at: {lengths}."
+                )
+            return inside, []
+        if options.is_limited_in_time:  # the index knows no times: the nearest frames may all lie outside
+            return [video for video in self.store.videos() if options.span(video.duration_seconds)], []
+        rungs = rungs_for(options.offset + options.top_k, any(part.weight < 0 for part in parts))
+        most = rungs[-1][1]
+        return self.store.known_videos(self._index.nearest_videos(wanted_vector(parts), most)[:most]), rungs
+
+    def _looked_at(self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions) -> _LookedAt:
+        span = options.span(video.duration_seconds) or (0.0, 0.0)
+        curve = self.curve(video, parts, span)
+        if not len(curve.scores):
+            return _LookedAt(video, curve, [])
+        known = known_moments(video.video_id, parts)
+        return _LookedAt(video, curve, find_others(curve, self._shots(video), span, options, known))
+
+    def _answer(
+        self, looked: Sequence[_LookedAt], options: SearchOptions, rungs: Sequence[tuple[int, int]]
+    ) -> SearchAnswer:
+        cut_off = options.cut_off(self._relevance.cut_off)
+        found, withheld = [], 0
+        for each in looked:
+            scores = self._relevance.score(np.array([segment.score for segment in each.segments])).tolist()
+            kept = [
+                Found(each.video, segment, score)
+                for segment, score in zip(each.segments, scores, strict=True)
+                if score >= cut_off
+            ]
+            found.append(kept)
+            withheld += len(scores) - len(kept)
+        page, more = page_of(found, options, rungs)
+        frames = sum(len(each.curve.scores) for each in looked)
+        return SearchAnswer(page, not any(found), cut_off, withheld, more, len(looked), frames)
 
     def _shots(self, video: VideoRecord) -> list[tuple[float, float]]:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
-    def curve(self, video: VideoRecord, vector: npt.NDArray[np.float32]) -> ScoreCurve:
-        """The exact cosine of every frame of a video with a unit vector [D]."""
+    def curve(self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float] | None = None) -> ScoreCurve:
+        """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`."""
         frames = self._cache.get(video.video_id)
-        if len(frames.vectors) and frames.vectors.shape[1] != len(vector):
-            raise ModelMismatch(
-                f"The query's embedding has {len(vector)} dimensions, the frames of video {video.video_id} "
-                f"{frames.vectors.shape[1]}: another model made them. Delete the video and index it again."
-            )
-        scores = (frames.vectors.astype(np.float32) @ vector).astype(np.float64) if len(frames.vectors) else np.empty(0)
-        return ScoreCurve(frames.pts_seconds, scores, video.duration_seconds)
-
-
-class FrameCache:
-    """The frames of the videos that were asked for last, up to a number of bytes. Safe for threads."""
-
-    def __init__(self, load: Callable[[str], Frames], most_bytes: int = _FRAME_CACHE_BYTES) -> None:
-        self._load = load
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._changes = 0
-        self._frames: OrderedDict[str, Frames] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, video_id: str) -> Frames:
-        """The frames of a video, loaded if need be."""
-        with self._lock:
-            if video_id in self._frames:
-                self._frames.move_to_end(video_id)
-                return self._frames[video_id]
-            changes = self._changes
-        frames = self._load(video_id)
-        with self._lock:
-            if changes == self._changes:  # else what was loaded may be older than the change
-                self._keep(video_id, frames)
-        return frames
-
-    def drop(self, video_id: str) -> None:
-        """Forget a video whose frames have changed."""
-        with self._lock:
-            self._changes += 1
-            self._discard(video_id)
-
-    def _keep(self, video_id: str, frames: Frames) -> None:
-        self._discard(video_id)
-        self._frames[video_id] = frames
-        self._bytes += _bytes(frames)
-        while self._bytes > self._most_bytes:
-            self._discard(next(iter(self._frames)))
-
-    def _discard(self, video_id: str) -> None:
-        frames = self._frames.pop(video_id, None)
-        if frames is not None:
-            self._bytes -= _bytes(frames)
-
-
-def _bytes(frames: Frames) -> int:
-    return frames.vectors.nbytes + frames.pts_seconds.nbytes + frames.cut_seconds.nbytes
+        first, last = np.searchsorted(frames.pts_seconds, span or (0.0, np.inf))
+        pts_seconds = frames.pts_seconds[first:last]
+        if not len(pts_seconds):
+            return ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
+        vectors = frames.vectors[first:last].astype(np.float32)
+        for part in parts:
+            if vectors.shape[1] != len(part.vector):
+                raise ModelMismatch(
+                    f"The query's embedding has {len(part.vector)} dimensions, the frames of video {video.video_id} "
+                    f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
+                )
+        curves = [self._relevance.curve(vectors, part.vector) for part in parts]
+        return ScoreCurve(pts_seconds, combined(curves, [part.weight for part in parts]), video.duration_seconds)

@@ -1,5 +1,6 @@
 """The Flow's second step: pictures become embeddings."""
 
+import asyncio
 import logging
 import time
 from typing import Any
@@ -8,17 +9,19 @@ import numpy as np
 
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest
-from clipseek.schema import Component, Video, VideoSpan
+from clipseek.query_parts import check_query
+from clipseek.schema import Component, Query, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.preprocessing import Pictures
+from executors.clip_encoder.query_images import read_image
 from executors.clip_encoder.towers import ImageTower, Vectors
 
 logger = logging.getLogger(__name__)
 
 
 class ClipImageEncoder(ChainExecutor):
-    """Answers `/probe` with the pictures its model wants, and `/index` with their embeddings."""
+    """Answers `/probe` with the pictures its model wants; embeds those of `/index`, and the images of queries."""
 
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "image", ImageTower)
@@ -48,6 +51,31 @@ class ClipImageEncoder(ChainExecutor):
             doc.dimensions, doc.model_id = self.encoder.spec.dimensions, self.encoder.model_id
         frames, seconds = sum(map(len, pictures)), time.monotonic() - started
         logger.info("encoded %d frames of %d spans in %.2f s", frames, len(docs), seconds)
+        return docs
+
+    @endpoint("/search")
+    async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        """Replace the images in each query by their embeddings.
+
+        Raises:
+            EmptyQuery, InvalidRequest: a query cannot be understood; see `check_query`.
+            UnreadableImage: an image is none.
+        """
+        return await self._embed_images(docs)
+
+    @endpoint("/timeline")
+    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+        """As `search`."""
+        return await self._embed_images(docs)
+
+    async def _embed_images(self, docs: DocList[Query]) -> DocList[Query]:
+        for doc in docs:
+            check_query(doc)
+            for part in doc.parts:
+                if part.image:
+                    picture = await asyncio.to_thread(read_image, part.image, part.title or "the image")
+                    [vector] = await self.in_worker(self.encoder.tower.encode, picture)
+                    part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return docs
 
     def _encode(self, pictures: list[Pictures]) -> list[Vectors]:

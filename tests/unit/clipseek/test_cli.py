@@ -5,13 +5,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import _Time, main
+from clipseek.cli import main
 from clipseek.errors import InvalidSetting, NoVideosFound
 from clipseek.film_files import films_below
+from clipseek.query_options import Time
 from clipseek.server import free_port, is_port_free
 from clipseek.terminal import duration, size, timestamp
 
-COMMANDS = ("serve", "demo", "index", "search", "clip", "videos", "delete", "doctor", "eval")
+COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "doctor", "eval")
 
 
 def run(*arguments: str):
@@ -31,7 +32,12 @@ def test_every_command_explains_itself(command):
     [
         (("videos",), 1, "clipseek serve"),
         (("search", "a cat"), 1, "No ClipSeek server answers"),
-        (("search",), 2, "Missing argument"),
+        (("search",), 2, "The query is empty"),
+        (("search", "--not", "rain"), 2, "only says what to avoid"),
+        (("search", "a cat", "--like", "holiday.mp4"), 2, "'holiday.mp4' is not a moment of a video"),
+        (("search", "--image", "/nowhere/cat.jpg"), 1, "no image '/nowhere/cat.jpg'"),
+        (("search", "a cat", "--from", "soon"), 2, "'soon' is not a time"),
+        (("timeline",), 2, "Missing argument 'VIDEO_ID'"),
         (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a time"),
         (("serve", "--port", "0"), 2, "0 is not in the range"),
         (("search", "a cat", "--host", "http://x"), 2, "is not a server address"),
@@ -46,7 +52,7 @@ def test_failures_say_what_to_do_and_end_with_their_code(monkeypatch, arguments,
 
 
 def test_times_are_seconds_or_as_the_tables_print_them():
-    read = _Time().convert
+    read = Time().convert
     assert [read(text, None, None) for text in ("75.2", "01:15.2", "1:00:03", "-1")] == [75.2, 75.2, 3603.0, -1.0]
 
 

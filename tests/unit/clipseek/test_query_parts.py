@@ -4,7 +4,7 @@ import pytest
 
 from clipseek.client import Client
 from clipseek.errors import FileMissing, InvalidRequest, UnreadableImage
-from clipseek.query_parts import image_part, images_of, moments_of, seconds_of, weighted
+from clipseek.query_parts import image_part, images_of, moments_of, seconds_of, sendable, weighted
 from clipseek.schema import QueryPart
 from clipseek.settings import MAX_IMAGE_BYTES
 
@@ -37,6 +37,10 @@ def test_what_is_no_moment_is_named(wrong):
 )
 def test_a_weight_is_written_behind_a_caret(written, meant):
     assert weighted(written) == meant
+
+
+def test_bytes_that_are_no_text_travel_as_question_marks():
+    assert sendable("x\udce9.mp4") == "x?.mp4"
 
 
 def test_times_are_seconds_or_as_the_tables_print_them():

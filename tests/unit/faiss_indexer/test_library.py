@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from clipseek.errors import InvalidTopK, ModelMismatch, VideoNotFound
-from executors.faiss_indexer.library import FrameCache, Library
+from executors.faiss_indexer.frame_cache import FrameCache
+from executors.faiss_indexer.library import Library, SearchAnswer
+from executors.faiss_indexer.queries import Part, SearchOptions
 from executors.faiss_indexer.store import Frames, Store
 from executors.faiss_indexer.vector_index import VectorIndex
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
@@ -28,6 +30,10 @@ def fill(library: Library, count: int = 6) -> dict[str, Frames]:
 def unit(seed: int = 99) -> np.ndarray:
     vector = np.random.default_rng(seed).normal(size=DIMENSIONS)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def ask(library: Library, vector: np.ndarray, model_id: str = MODEL, **options) -> SearchAnswer:
+    return library.search([Part(vector, model_id=model_id)], SearchOptions(**options))
 
 
 def by_brute_force(films: dict[str, Frames], vector: np.ndarray) -> list[str]:
@@ -60,7 +66,7 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
 def test_the_curve_is_the_cosine_of_every_frame(library):
     films = fill(library, count=2)
     name = f"{1:064x}"
-    made = library.curve(library.store.video(name), unit())
+    made = library.curve(library.store.video(name), [Part(unit())])
     np.testing.assert_allclose(made.scores, films[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
     np.testing.assert_array_equal(made.pts_seconds, films[name].pts_seconds)
 
@@ -72,7 +78,7 @@ def test_search_finds_the_planted_moment_first(library):
     planted[37:49] = -unit().astype(np.float16)
     planted[40:46] = unit().astype(np.float16)
     library.put_span(name, (30.0, 60.0), Frames(films[name].pts_seconds[30:60], planted[30:60]), MODEL)
-    answer = library.search(unit(), MODEL, top_k=3)
+    answer = ask(library, unit(), top_k=3)
     best = answer.found[0]
     assert best.video.title == "film 4"
     assert best.segment.start_seconds == pytest.approx(39.5, abs=0.6)
@@ -88,7 +94,7 @@ def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
     for cuts in ([9.4, 15.9], [], [2.0, 28.0]):
         parts = Frames(np.arange(30.0), vectors.astype(np.float16), np.array(cuts))
         library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
-        [found, *_] = library.search(unit(), MODEL, top_k=1).found
+        [found, *_] = ask(library, unit(), top_k=1).found
         start, end = found.segment.start_seconds, found.segment.end_seconds
         if cuts == [9.4, 15.9]:
             assert (start, end) == (9.4, 15.9)
@@ -100,7 +106,7 @@ def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
 def test_search_in_some_videos_only(library):
     fill(library)
     only = f"{2:064x}"
-    answer = library.search(unit(), MODEL, top_k=50, video_ids=[only])
+    answer = ask(library, unit(), top_k=50, video_ids=(only,))
     assert {found.video.video_id for found in answer.found} == {only}
     assert answer.videos_searched == 1
 
@@ -109,7 +115,7 @@ def test_deleted_and_replaced_frames_are_not_found(library):
     films = fill(library)
     best = by_brute_force(films, unit())[0]
     library.delete(best)
-    assert all(found.video.video_id != best for found in library.search(unit(), MODEL, top_k=100).found)
+    assert all(found.video.video_id != best for found in ask(library, unit(), top_k=100).found)
     assert len(library._index) == library.store.frame_count() == 450
 
 
@@ -120,23 +126,23 @@ def test_another_rate_drops_the_frames_from_the_index(library):
 
 
 def test_an_empty_library_answers_with_nothing(library):
-    assert library.search(unit(), MODEL, top_k=5).found == []
+    assert ask(library, unit(), top_k=5).found == []
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 1001])
 def test_top_k_out_of_range(library, top_k):
     with pytest.raises(InvalidTopK, match=f"top_k is {top_k}"):
-        library.search(unit(), MODEL, top_k=top_k)
+        ask(library, unit(), top_k=top_k)
 
 
 def test_refusals_name_the_cause(library):
     fill(library, count=1)
     with pytest.raises(VideoNotFound, match="nope"):
-        library.search(unit(), MODEL, top_k=1, video_ids=["nope"])
+        ask(library, unit(), top_k=1, video_ids=("nope",))
     with pytest.raises(ModelMismatch, match="was filled by the model"):
-        library.search(unit(), "other@1:2", top_k=1)
+        ask(library, unit(), "other@1:2", top_k=1)
     with pytest.raises(ModelMismatch, match="3 dimensions"):
-        library.search(np.ones(3, np.float32) / np.sqrt(3), MODEL, top_k=1, video_ids=[f"{0:064x}"])
+        ask(library, np.ones(3, np.float32) / np.sqrt(3), video_ids=(f"{0:064x}",))
 
 
 def test_the_saved_index_is_used_and_a_missing_stale_or_broken_one_is_rebuilt(tmp_path, caplog):

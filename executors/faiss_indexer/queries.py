@@ -1,0 +1,300 @@
+"""What a query asks, apart from how frames are compared with it: parts that are mixed, options, pages of the answer."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from clipseek.settings import MAX_TOP_K
+from executors.faiss_indexer.segments import Floats, ScoreCurve, Segment, find_segments
+from executors.faiss_indexer.shots import Shots
+from executors.faiss_indexer.store import VideoRecord
+from executors.faiss_indexer.strategies import STRATEGIES, TUNED
+
+Vector = npt.NDArray[np.float32]
+Span = tuple[float, float]
+
+MAX_OFFSET = 10_000  # matches before a page: nobody reads so far, and each costs a look at three videos
+_LIKE_SECONDS = 2.0  # how far from a moment its picture reaches: frames further away often show something else
+_ROUNDING_SECONDS = 1e-6
+_LEAST_MAXIMUM_SECONDS = 0.01
+
+# How many videos are looked at for how many matches: rung by rung, four times as many of both.
+_FIRST_RUNG_MATCHES, _FIRST_RUNG_VIDEOS, _RUNG_FACTOR = 5, 16, 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing to look for, or with a negative weight to avoid.
+
+    Attributes:
+        vector: float32 [D], unit length.
+        weight: finite, not 0.
+        model_id: the model that made the vector; empty where the vector comes from the store.
+        moment: the video id and the `[start, end)` that the vector was taken from, if it was.
+    """
+
+    vector: Vector
+    weight: float = 1.0
+    model_id: str = ""
+    moment: tuple[str, Span] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Where to look and what to answer; the fields are those of `clipseek.schema.Query`.
+
+    Raises:
+        InvalidTopK, InvalidTimeRange, InvalidRequest: a value cannot be; the message names it.
+    """
+
+    top_k: int = 5
+    offset: int = 0
+    video_ids: tuple[str, ...] = ()
+    start_seconds: float = 0.0
+    end_seconds: float = 0.0
+    least_score: float = 0.0
+    all_matches: bool = False
+    group_by_video: bool = False
+    minimum_seconds: float = 0.0
+    maximum_seconds: float = 0.0
+    padding_seconds: float = 0.0
+    per_video: int = 0
+    strategy: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top_k <= MAX_TOP_K:
+            raise InvalidTopK(f"top_k is {self.top_k}, but must be from 1 to {MAX_TOP_K}")
+        if not 0 <= self.offset <= MAX_OFFSET:
+            raise InvalidRequest(f"offset is {self.offset}, but must be from 0 to {MAX_OFFSET}")
+        if not 0 <= self.start_seconds < math.inf or not 0 <= self.end_seconds < math.inf:
+            raise InvalidTimeRange(f"{self._range} is no range of time: it must begin at 0 s or later.")
+        if self.end_seconds and self.end_seconds <= self.start_seconds:
+            raise InvalidTimeRange(f"{self._range} is no range of time: it must end after it begins.")
+        if not 0 <= self.least_score <= 1:
+            raise InvalidRequest(f"least_score is {self.least_score:g}, but scores are from 0 to 1")
+        for name in ("minimum_seconds", "maximum_seconds", "padding_seconds", "per_video"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InvalidRequest(f"{name} is {getattr(self, name):g}, but must be 0 (the default) or more")
+        if 0 < self.maximum_seconds < _LEAST_MAXIMUM_SECONDS:
+            raise InvalidRequest(f"maximum_seconds is {self.maximum_seconds:g}: less than a film's frame")
+        if 0 < self.maximum_seconds < self.minimum_seconds:
+            lengths = f"maximum_seconds is {self.maximum_seconds:g}, minimum_seconds {self.minimum_seconds:g}"
+            raise InvalidRequest(f"{lengths}: no match can be that short and that long")
+        if self.strategy and self.strategy not in STRATEGIES:
+            raise InvalidRequest(f"There is no strategy '{self.strategy}'. There are: {', '.join(STRATEGIES)}")
+
+    @property
+    def _range(self) -> str:
+        return f"[{self.start_seconds:g}, {self.end_seconds:g})"
+
+    @property
+    def is_limited_in_time(self) -> bool:
+        return self.start_seconds > 0 or self.end_seconds > 0
+
+    def span(self, duration_seconds: float) -> Span | None:
+        """The `[start, end)` to look at of a video of this length; None where there is nothing of it."""
+        end = min(self.end_seconds or math.inf, duration_seconds)
+        return (self.start_seconds, end) if self.start_seconds < end else None
+
+    def cut_off(self, of_model: float) -> float:
+        """The score below which matches are withheld."""
+        return self.least_score or (0.0 if self.all_matches else of_model)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A segment with the video it lies in. `value` is its score in the unit of the curve, `score` in [0, 1]."""
+
+    video: VideoRecord
+    segment: Segment
+    score: float
+
+    @property
+    def order(self) -> tuple[float, str, float]:
+        """Best first; the same for the same library, whatever page is asked for."""
+        return -self.segment.score, self.video.video_id, self.segment.start_seconds
+
+
+def combined(curves: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    """Mix the curves of a query's parts, each float64 [N], where 0 is background and 1 about a right frame.
+
+    What to look for counts by its weighted mean, what to avoid lowers that by its weight where it is seen at all:
+
+        mix = sum(w * curve for w > 0) / sum(w for w > 0)  -  sum(|w| * max(0, curve) for w < 0)
+    """
+    total = sum(weight for weight in weights if weight > 0)
+    mix = np.zeros_like(curves[0])
+    for curve, weight in zip(curves, weights, strict=True):
+        mix += curve * (weight / total) if weight > 0 else weight * np.maximum(0.0, curve)
+    return mix
+
+
+def wanted_vector(parts: Iterable[Part]) -> Vector:
+    """The direction in which the frames lie that fit what to look for, float32 [D], unit length."""
+    total: Vector = np.stack([part.weight * part.vector for part in parts if part.weight > 0]).sum(axis=0)
+    length = float(np.linalg.norm(total))
+    return total / np.float32(length) if length > 0 else total
+
+
+def moment_around(pts_seconds: Floats, shot: Span, at_seconds: float) -> tuple[slice, Span]:
+    """The frames that show what is seen at a time: those of its shot within two seconds, else the nearest one.
+
+    Args:
+        pts_seconds: float64 [N] ascending, at least one.
+        shot: the `[start, end)` of the shot that the time lies in.
+
+    Returns: the frames, and the `[start, end)` that they stand for, which holds the time.
+    """
+    start, end = max(shot[0], at_seconds - _LIKE_SECONDS), min(shot[1], at_seconds + _LIKE_SECONDS)
+    first, last = (int(place) for place in np.searchsorted(pts_seconds, (start, end)))
+    if first == last:
+        first = int(np.abs(pts_seconds - at_seconds).argmin())
+        last = first + 1
+    return slice(first, last), (start, end)
+
+
+def find_in_span(curve: ScoreCurve, shots: Shots, span: Span, options: SearchOptions) -> list[Segment]:
+    """The segments of the part `[start, end)` of a video, best first, as if that were all of it.
+
+    Args:
+        curve: the frames in the span alone, in the video's own time.
+        shots: those of the whole video.
+    """
+    start, end = span
+    moved = ScoreCurve(curve.pts_seconds - start, curve.scores, end - start)
+    inside = [(max(s, start) - start, min(e, end) - start) for s, e in shots if s < end and e > start]
+    name = options.strategy
+    found = STRATEGIES[name](moved, inside, TUNED[name]) if name else find_segments(moved, shots=inside)
+    return [
+        Segment(max(start, s.start_seconds + start), min(end, s.end_seconds + start), s.score, s.peak_seconds + start)
+        for s in adjusted(found, end - start, options)
+    ]
+
+
+def adjusted(found: Sequence[Segment], duration_seconds: float, options: SearchOptions) -> list[Segment]:
+    """The segments with the padding, the lengths and the number that a query asks for, best first.
+
+    Padding reaches half-way to the neighbour at most, too long ones are cut down around their peak, too short ones
+    left out.
+    """
+    made = sorted(found, key=lambda segment: segment.start_seconds)
+    if options.padding_seconds:
+        made = _padded(made, duration_seconds, options.padding_seconds)
+    if options.maximum_seconds:
+        made = [_shortened(segment, options.maximum_seconds) for segment in made]
+    least = options.minimum_seconds - _ROUNDING_SECONDS
+    made = [segment for segment in made if segment.end_seconds - segment.start_seconds >= least]
+    best = sorted(made, key=lambda segment: (-segment.score, segment.start_seconds))
+    return best[: options.per_video or None]
+
+
+def _padded(in_time: Sequence[Segment], duration_seconds: float, seconds: float) -> list[Segment]:
+    middles = [(before.end_seconds + after.start_seconds) / 2 for before, after in pairwise(in_time)]
+    walls = zip(in_time, [0.0, *middles], [*middles, duration_seconds], strict=True)
+    return [
+        replace(s, start_seconds=max(s.start_seconds - seconds, left), end_seconds=min(s.end_seconds + seconds, right))
+        for s, left, right in walls
+    ]
+
+
+def _shortened(segment: Segment, seconds: float) -> Segment:
+    if segment.end_seconds - segment.start_seconds <= seconds:
+        return segment
+    start = min(max(segment.start_seconds, segment.peak_seconds - seconds / 2), segment.end_seconds - seconds)
+    return replace(segment, start_seconds=start, end_seconds=start + seconds)
+
+
+def known_moments(video_id: str, parts: Iterable[Part]) -> list[Span]:
+    """The moments of a video that a query looks for the like of."""
+    return [part.moment[1] for part in parts if part.moment and part.moment[0] == video_id and part.weight > 0]
+
+
+def find_others(
+    curve: ScoreCurve, shots: Shots, span: Span, options: SearchOptions, known: Sequence[Span]
+) -> list[Segment]:
+    """As `find_in_span`, but for what overlaps moments that are known already.
+
+    Such a moment is the best of its video by far, and all others look weak beside it. So the frames of what overlaps it
+    are taken for background, and the rest is divided once more.
+    """
+    found = find_in_span(curve, shots, span, options)
+    overlapping = [segment for segment in found if _overlaps(segment, known)]
+    if not overlapping:
+        return found
+    hidden = np.zeros(len(curve.scores), dtype=bool)
+    for segment in overlapping:
+        hidden |= (curve.pts_seconds >= segment.start_seconds) & (curve.pts_seconds < segment.end_seconds)
+    if hidden.all():
+        return []
+    scores = np.where(hidden, np.median(curve.scores[~hidden]), curve.scores)
+    again = find_in_span(replace(curve, scores=scores), shots, span, options)
+    return [segment for segment in again if not _overlaps(segment, known)]
+
+
+def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:
+    return any(segment.start_seconds < end and start < segment.end_seconds for start, end in spans)
+
+
+# Pages
+
+
+def videos_for(matches: int, has_negatives: bool) -> int:
+    """How many of the nearest videos to look at for the first `matches` matches.
+
+    What is to be avoided does not count in what is nearest, so more are looked at where there is such a thing.
+    """
+    videos, enough = _FIRST_RUNG_VIDEOS, _FIRST_RUNG_MATCHES
+    while enough < matches:
+        videos, enough = videos * _RUNG_FACTOR, enough * _RUNG_FACTOR
+    return videos * _RUNG_FACTOR if has_negatives else videos
+
+
+def page_of(
+    found: Sequence[Sequence[Found]], options: SearchOptions, rungs: Sequence[tuple[int, int]]
+) -> tuple[list[Found], bool]:
+    """One page of the matches.
+
+    The first page must not look at more videos than it needs, a later one must, and what those add must not move
+    anything between pages. So places are given rung by rung: the first n go to the best matches of the first m videos,
+    and so on. Only then is the page put in order.
+
+    Args:
+        found: the matches of each video that was looked at, the nearest video first.
+        rungs: (places, videos) of each step, ascending. None: all matches are put in order at once.
+
+    Returns: the matches, best first, and whether there are more.
+    """
+    entries = [_entries(each, options.group_by_video) for each in found]
+    placed: list[list[Found]] = []
+    rest: list[list[Found]] = []
+    seen = 0
+    for places, videos in [*rungs, (0, len(found))]:
+        rest = sorted([*rest, *(e for each in entries[seen:videos] for e in each)], key=lambda entry: entry[0].order)
+        seen = max(seen, videos)
+        free = max(0, places - len(placed))
+        placed, rest = placed + rest[:free], rest[free:]
+    ranked = placed + rest
+    wanted = options.offset + options.top_k
+    page = sorted(ranked[options.offset : wanted], key=lambda entry: entry[0].order)
+    return [match for entry in page for match in entry], len(ranked) > wanted
+
+
+def rungs_for(matches: int, has_negatives: bool) -> list[tuple[int, int]]:
+    """The (places, videos) of `page_of` for the first `matches` matches."""
+    places = [_FIRST_RUNG_MATCHES]
+    while places[-1] < matches:
+        places.append(places[-1] * _RUNG_FACTOR)
+    return [(count, videos_for(count, has_negatives)) for count in places]
+
+
+def _entries(matches: Sequence[Found], group_by_video: bool) -> list[list[Found]]:
+    """What takes one place on a page: a match, or all matches of a video."""
+    ordered = sorted(matches, key=lambda match: match.order)
+    if group_by_video:
+        return [ordered] if ordered else []
+    return [[match] for match in ordered]
