@@ -24,11 +24,11 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "The install failed: the lines above say which package. Check the network, the free disk (7 GB) and try again: make install" >&2; exit 1; }
 	@touch $@
 
-demo: $(READY)   ## sample library, three searches, then keep serving (DEMO_EXIT=1: stop after the searches)
+demo: $(READY)   ## sample library, three searches, then service and page (DEMO_EXIT=1: stop after the searches)
 	@$(BIN)/clipseek demo $(if $(DEMO_EXIT),--exit)
 
-serve: $(READY)  ## start the service on 127.0.0.1:45679
-	@$(BIN)/clipseek serve
+serve: $(READY)  ## start the service on 127.0.0.1:45679 and the page on http://127.0.0.1:8501
+	@$(BIN)/clipseek serve --page
 
 test: $(READY)   ## all tests
 	@$(BIN)/python -m pytest

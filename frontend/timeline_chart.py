@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
+import pandas as pd
 
 from clipseek.terminal import timestamp
 
@@ -43,8 +44,8 @@ def picture_times(duration_seconds: float, count: int) -> list[float]:
     return [round((place + 0.5) * duration_seconds / count, 3) for place in range(count)]
 
 
-def _data(values: Sequence[Mapping[str, object]]) -> alt.InlineData:
-    return alt.InlineData(values=[dict(value) for value in values])
+def _data(values: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(values)  # Streamlit drops data that is written into a chart in any other form
 
 
 def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:

@@ -1,7 +1,5 @@
 """The basket taken along: as files, or as a list of cuts for another program."""
 
-from typing import BinaryIO
-
 import streamlit as st
 
 from clipseek.schema import Video
@@ -54,7 +52,7 @@ def _padded(item: Item, seconds: float, videos: dict[str, Video]) -> Item:
     return item.padded(seconds, video.duration_seconds) if video else item
 
 
-def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> str | BinaryIO:
+def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> str | bytes:
     if kind == _ZIP:
         return zip_of(items, services().clips, mode)
     first = videos.get(items[0].video_id)
