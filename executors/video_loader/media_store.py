@@ -292,10 +292,9 @@ class MediaStore:
         draft.replace(self._file(record.video_id, ".json"))
 
 
-def plain_title(name: str) -> str:
-    """A file's name as a title: without folders and control characters, at most 255 characters."""
-    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    return "".join(c for c in last if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
+def plain_title(title: str) -> str:
+    """A title without control characters, at most 255 characters long. No file is named after it: it may hold a `/`."""
+    return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
 
 
 @contextmanager

@@ -255,8 +255,7 @@ def test_delete_removes_an_upload_on_its_way(store: MediaStore) -> None:
 @pytest.mark.parametrize(
     ("name", "title"),
     [
-        ("/tmp/../x y;.mp4", "x y;.mp4"),
-        ("C:\\films\\猫.mp4", "猫.mp4"),
+        ("AC/DC <b>live</b>; 猫.mp4", "AC/DC <b>live</b>; 猫.mp4"),
         ("a\nb\x00c.mp4", "abc.mp4"),
         ("", "untitled"),
         ("x" * 300, "x" * 255),
