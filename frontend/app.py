@@ -18,11 +18,11 @@ def frame() -> None:
     count = f" ({len(basket())})" if len(basket()) else ""
     page = st.navigation(
         [
-            st.Page("pages/search.py", title=t("page.search"), icon=":material/search:", default=True),
-            st.Page("pages/library.py", title=t("page.library"), icon=":material/video_library:", url_path="library"),
-            st.Page("pages/timeline.py", title=t("page.timeline"), icon=":material/show_chart:", url_path="timeline"),
+            st.Page("views/search.py", title=t("page.search"), icon=":material/search:", default=True),
+            st.Page("views/library.py", title=t("page.library"), icon=":material/video_library:", url_path="library"),
+            st.Page("views/timeline.py", title=t("page.timeline"), icon=":material/show_chart:", url_path="timeline"),
             st.Page(
-                "pages/basket.py",
+                "views/basket.py",
                 title=t("page.basket") + count,
                 icon=":material/shopping_cart:",
                 url_path="basket",

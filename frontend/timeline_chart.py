@@ -11,7 +11,7 @@ from clipseek.terminal import timestamp
 
 PICK = "pick"  # the chart's selection: the point that was clicked, with its `seconds`
 _HEIGHT = 330  # pixels
-_STRIP = -0.3  # where the axis of scores begins: below 0 is the strip of pictures
+_STRIP = -0.3  # where the axis of scores begins, in its lengths: below 0 is the strip of pictures
 _ACCENT = "#6d67f5"
 _CLOCK = "pad('' + floor(datum.value / 60), 2, '0', 'left') + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
 _POINTS_WITHOUT_CURVE = 400  # places to click at where nothing is searched for
@@ -28,6 +28,13 @@ class Timeline:
     shot_starts: Sequence[float] = ()
     bands: Sequence[tuple[float, float]] = ()
     pictures: Sequence[tuple[float, bytes]] = ()  # the time in the middle of each picture, and its JPEG
+    time_name: str = "Time"
+    score_name: str = "Score"
+
+    @property
+    def top(self) -> float:
+        """Where the axis of scores ends: curves of all models shall be seen, and none be magnified out of nothing."""
+        return min(max([0.3, self.cut_off * 1.3, *(score * 1.2 for score in self.scores)]), 1.0)
 
     @property
     def points(self) -> list[dict[str, object]]:
@@ -50,6 +57,7 @@ def _data(values: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     """Build the chart."""
+    top = timeline.top
     x = alt.X(
         "seconds:Q",
         scale=alt.Scale(domain=[0, timeline.duration_seconds], nice=False),
@@ -58,17 +66,17 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     )
     y = alt.Y(
         "score:Q",
-        scale=alt.Scale(domain=[_STRIP if timeline.pictures else 0, 1], nice=False),
-        axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], grid=True, gridOpacity=0.35),
+        scale=alt.Scale(domain=[_STRIP * top if timeline.pictures else 0, top], nice=False),
+        axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], grid=True, gridOpacity=0.35),
         title=None,
     )
     layers: list[alt.Chart] = []
     if timeline.bands:
-        bands = [{"seconds": start, "end": end, "score": 0, "top": 1} for start, end in timeline.bands]
+        bands = [{"seconds": start, "end": end, "score": 0.0, "top": top} for start, end in timeline.bands]
         layers.append(
             alt.Chart(_data(bands)).mark_rect(opacity=0.2, color=_ACCENT).encode(x=x, x2="end:Q", y=y, y2="top:Q")
         )
-    shots = [{"seconds": start, "score": 0, "top": 1} for start in timeline.shot_starts]
+    shots = [{"seconds": start, "score": 0.0, "top": top} for start in timeline.shot_starts]
     if shots:
         layers.append(
             alt.Chart(_data(shots))
@@ -84,14 +92,21 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     if timeline.pictures:
         layers.append(_strip(timeline, x, y))
     pick = alt.selection_point(name=PICK, fields=["seconds"], nearest=True, on="click", clear=False)
-    tooltip = [alt.Tooltip("time:N", title="⏱"), alt.Tooltip("score:Q", format=".2f", title="★")]
+    tooltip = [
+        alt.Tooltip("time:N", title=timeline.time_name),
+        alt.Tooltip("score:Q", format=".2f", title=timeline.score_name),
+    ]
     layers.append(points.mark_point(opacity=0, size=120).encode(x=x, y=y, tooltip=tooltip).add_params(pick))
     return alt.layer(*layers).properties(height=_HEIGHT)
 
 
 def _strip(timeline: Timeline, x: alt.X, y: alt.Y) -> alt.Chart:
     values = [
-        {"seconds": seconds, "score": _STRIP / 2, "url": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()}
+        {
+            "seconds": seconds,
+            "score": _STRIP * timeline.top / 2,
+            "url": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
+        }
         for seconds, jpeg in timeline.pictures
     ]
     strip: alt.Chart = alt.Chart(_data(values)).mark_image(width=88, height=52).encode(x=x, y=y, url="url:N")

@@ -17,6 +17,6 @@ def first_steps(t: Texts, *, with_upload: bool) -> None:
         with st.container(horizontal=True, horizontal_alignment="center", key="first-buttons"):
             if st.button(t("empty.samples"), icon=":material/movie:", type="primary", key="first.samples"):
                 services().ingests.add_samples(t("samples.title"))
-                st.switch_page("pages/library.py")
+                st.switch_page("views/library.py")
             if with_upload and st.button(t("empty.upload"), icon=":material/upload:", key="first.upload"):
-                st.switch_page("pages/library.py")
+                st.switch_page("views/library.py")

@@ -45,7 +45,7 @@ def _job(job: Job, t: Texts) -> None:
                     ingests.cancel(job.number)
                     st.rerun(scope="fragment")
             else:
-                if st.button(t("jobs.retry"), icon=":material/refresh:", key=f"job.retry.{job.number}"):
+                if st.button(t(f"jobs.{job.state}.retry"), icon=":material/refresh:", key=f"job.retry.{job.number}"):
                     ingests.retry(job.number)
                     st.rerun()
                 if st.button(t("jobs.dismiss"), icon=":material/delete:", key=f"job.dismiss.{job.number}"):

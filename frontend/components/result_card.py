@@ -89,7 +89,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
             st.rerun()
         if _tool("show_chart", t("card.timeline"), f"card.timeline.{name}"):
             st.session_state["timeline.open"] = match.video_id
-            st.switch_page("pages/timeline.py")
+            st.switch_page("views/timeline.py")
 
 
 def _tool(icon: str, what: str, key: str) -> bool:

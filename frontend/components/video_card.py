@@ -59,10 +59,10 @@ def _tools(video: Video, name: str, t: Texts, *, under_way: bool) -> None:
         st.rerun()
     if _tool("search", t("video.search"), f"video.search.{name}"):
         look_for(Ask(videos=(video.video_id,)))
-        st.switch_page("pages/search.py")
+        st.switch_page("views/search.py")
     if _tool("show_chart", t("card.timeline"), f"video.timeline.{name}"):
         st.session_state["timeline.open"] = video.video_id
-        st.switch_page("pages/timeline.py")
+        st.switch_page("views/timeline.py")
     if _tool("edit", t("video.rename"), f"video.rename.{name}"):
         _rename(video, t)
     if _tool("delete", t("video.delete"), f"video.delete.{name}"):

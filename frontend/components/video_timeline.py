@@ -38,6 +38,8 @@ def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
         shot_starts=shots,
         bands=[(match.start_seconds, match.end_seconds) for match in answer.matches] if answer else (),
         pictures=[(at, jpeg) for at, jpeg in zip(times, pictures, strict=True) if jpeg],
+        time_name=t("chart.time"),
+        score_name=t("chart.score"),
     )
     state = st.altair_chart(
         timeline_chart(drawn), key=f"{_CHART}.{video.video_id}", on_select="rerun", selection_mode=PICK, width="stretch"

@@ -47,7 +47,9 @@ def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
 @pytest.mark.parametrize("path", sources("frontend"), ids=lambda path: "/".join(path.parts[-2:]))
 def test_the_page_reaches_the_service_through_the_client_only(path):
     names = imports(path)
-    assert not {name for name in names if name.split(".")[0] in {"executors", "jina", "docarray", "grpc", "torch", "av"}}
+    assert not {
+        name for name in names if name.split(".")[0] in {"executors", "jina", "docarray", "grpc", "torch", "av"}
+    }
     assert not {"clipseek.transport", "clipseek.server", "clipseek.documents"} & names
 
 
