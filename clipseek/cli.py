@@ -311,13 +311,20 @@ def delete(client: "Client", video: str) -> None:
     show_default=True,
     help="How many matches to ask for. Only mAP looks beyond the first.",
 )
+@click.option(
+    "--strategies",
+    multiple=True,
+    metavar="NAME,NAME...",
+    help="Measure these ways to divide score curves into moments beside the server's own; see docs/quality.md.",
+)
 @_json_option
 @_with_client
-def evaluate(client: "Client", file: Path, form: str, top_k: int, as_json: bool) -> None:
+def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tuple[str, ...], as_json: bool) -> None:
     """Measure how well the service finds moments that are known: of your own films, or of a published data set.
 
-    Each query of FILE is searched for in its own video, and what is found is compared with the true moments. The
-    videos must be in the library; queries about others are named and left out. Intervals are 95 % bootstrap intervals:
+    Each query of FILE is searched for in its own video, and what is found is compared with the true moments. What is
+    withheld for its score counts as not found; what is found for a query without moments is a false alarm. The videos
+    must be in the library; queries about others are named and left out. Intervals are 95 % bootstrap intervals:
     with few queries they are wide, and smaller differences are luck.
 
     \b
@@ -334,7 +341,8 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, as_json: bool)
 
     queries = read_ground_truth(file, None if form == "auto" else form)
     with progress_bar(file.name) as bar:
-        made = run_eval(client, queries, top_k, lambda done, total: bar(Progress("search", done, total)))
+        names = [name.strip() for each in strategies for name in each.split(",") if name.strip()]
+        made = run_eval(client, queries, top_k, lambda done, total: bar(Progress("search", done, total)), names)
     if as_json:
         show_left_out(made)
         print_json({"file": str(file), "top_k": top_k} | evaluation_data(made))

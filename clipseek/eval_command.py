@@ -1,12 +1,12 @@
 """`clipseek eval`: a running service measured by a file of queries, and how the result is shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from clipseek.client import Client, choose_video
 from clipseek.errors import AmbiguousVideo, VideoNotFound
-from clipseek.evaluation import Evaluation, KnownVideo, LeftOut, OnProgress, evaluate_service
+from clipseek.evaluation import DEFAULT, Evaluation, KnownVideo, LeftOut, Measured, OnProgress, evaluate_service
 from clipseek.ground_truth import TrueQuery
 from clipseek.metrics import FALSE_ALARMS, Moment
 from clipseek.schema import Video
@@ -40,8 +40,10 @@ class ClientService:
             found = choose_by_stem(self._videos, name)
         return KnownVideo(found.video_id, found.duration_seconds, found.status == "ready")
 
-    def search(self, query: str, video_id: str | None, top_k: int) -> list[Moment]:
-        answer = self._client.search(query, top_k=top_k, videos=[video_id] if video_id else [])
+    def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> list[Moment]:
+        """What the service withholds for its score counts as not found."""
+        videos = [video_id] if video_id else []
+        answer = self._client.search(query, top_k=top_k, videos=videos, strategy=strategy)
         self.warnings |= dict.fromkeys(answer.warnings)
         return [(match.start_seconds, match.end_seconds) for match in answer.matches]
 
@@ -67,15 +69,21 @@ def _stem(title: str) -> str:
     return title if suffix[1:].isdigit() else title.removesuffix(suffix)
 
 
-def run_eval(client: Client, queries: Sequence[TrueQuery], top_k: int, progress: OnProgress) -> Evaluation:
+def run_eval(
+    client: Client, queries: Sequence[TrueQuery], top_k: int, progress: OnProgress, strategies: Sequence[str] = ()
+) -> Evaluation:
     """Measure the server that the client talks to; tells on stderr what its searches warned of.
 
+    Args:
+        strategies: measured beside the server's own.
+
     Raises:
+        InvalidRequest: there is no such strategy.
         VideoNotFound: none of the queries could be asked.
         ClipSeekError: what a search raises.
     """
     service = ClientService(client)
-    made = evaluate_service(service, queries, top_k, progress)
+    made = evaluate_service(service, queries, top_k, progress, tuple(dict.fromkeys((DEFAULT, *strategies))))
     for warning in service.warnings:
         say(f"note: {warning}", style="yellow")
     if not made.asked:
@@ -96,21 +104,32 @@ def reasons_of(left_out: Sequence[LeftOut]) -> dict[str, list[int]]:
 
 
 def show_evaluation(made: Evaluation) -> None:
-    """The table on stdout; on stderr what was left out."""
+    """The table on stdout, with a column for each strategy; on stderr what was left out."""
+    default, *others = made.measures
+    heads = [">%", ">95 % interval"]
+    for name in others:
+        heads += [f">{name}", ">95 % interval"]
+    if others:
+        heads[0] = ">default"
     show_table(
-        ("Measure", ">%", ">95 % interval", ">Queries", "Description"),
+        ("Measure", *heads, ">Queries", "Description"),
         [
             (
                 name,
-                f"{100 * each.interval.mean:.1f}",
-                f"{100 * each.interval.low:.1f} - {100 * each.interval.high:.1f}",
+                *(cell for strategy in (default, *others) for cell in _cells(made.measures[strategy][name])),
                 str(each.queries),
                 _EXPLAINED[name],
             )
-            for name, each in made.measures.items()
+            for name, each in made.measures[default].items()
         ],
     )
     show_left_out(made)
+
+
+def _cells(measured: Measured) -> tuple[str, str]:
+    """A mean and its interval, in percent."""
+    interval = measured.interval
+    return f"{100 * interval.mean:.1f}", f"{100 * interval.low:.1f} - {100 * interval.high:.1f}"
 
 
 def show_left_out(made: Evaluation) -> None:
@@ -127,20 +146,26 @@ def show_left_out(made: Evaluation) -> None:
 
 
 def evaluation_data(made: Evaluation) -> dict[str, Any]:
-    """The result for scripts; shares in [0, 1]."""
+    """The result for scripts; shares in [0, 1]. `measures` is the server's own strategy."""
+    default, *others = made.measures
     return {
         "asked": made.asked,
-        "measures": {
-            name: {
-                "mean": each.interval.mean,
-                "low": each.interval.low,
-                "high": each.interval.high,
-                "queries": each.queries,
-            }
-            for name, each in made.measures.items()
-        },
+        "measures": _measures_data(made.measures[default]),
+        "strategies": {name: _measures_data(made.measures[name]) for name in others},
         "left_out": [
             {"line": each.query.line, "video": each.query.video, "query": each.query.query, "why": each.why}
             for each in made.left_out
         ],
+    }
+
+
+def _measures_data(measures: Mapping[str, Measured]) -> dict[str, Any]:
+    return {
+        name: {
+            "mean": each.interval.mean,
+            "low": each.interval.low,
+            "high": each.interval.high,
+            "queries": each.queries,
+        }
+        for name, each in measures.items()
     }

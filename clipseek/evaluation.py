@@ -8,6 +8,7 @@ from clipseek.errors import AmbiguousVideo, VideoNotFound
 from clipseek.ground_truth import TrueQuery
 from clipseek.metrics import Answer, Interval, Moment, bootstrap, evaluate
 
+DEFAULT = ""  # the service's own strategy
 OnProgress = Callable[[int, int], None]
 
 
@@ -31,8 +32,12 @@ class Service(Protocol):
         """The video of this title or id. Raises VideoNotFound, AmbiguousVideo."""
         ...
 
-    def search(self, query: str, video_id: str | None, top_k: int) -> Sequence[Moment]:
-        """The moments that fit a description, best first, in one video or in the whole library."""
+    def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> Sequence[Moment]:
+        """The moments that fit a description, best first, in one video or in the whole library.
+
+        Args:
+            strategy: how score curves are divided into moments; empty for the service's own way.
+        """
         ...
 
 
@@ -57,18 +62,23 @@ class Evaluation:
     """What came out.
 
     Attributes:
-        measures: by the names of `metrics.MEASURES`, and FALSE_ALARMS; only those that a query was about.
+        measures: for each strategy, by the names of `metrics.MEASURES`, and FALSE_ALARMS; only those that a query was
+            about.
         asked: how many queries were.
         left_out: the queries that were not.
     """
 
-    measures: Mapping[str, Measured]
+    measures: Mapping[str, Mapping[str, Measured]]
     asked: int
     left_out: tuple[LeftOut, ...]
 
 
 def evaluate_service(
-    service: Service, queries: Sequence[TrueQuery], top_k: int, progress: OnProgress = _silent
+    service: Service,
+    queries: Sequence[TrueQuery],
+    top_k: int,
+    progress: OnProgress = _silent,
+    strategies: Sequence[str] = (DEFAULT,),
 ) -> Evaluation:
     """Ask a service all queries, each in its own video (without one: in the whole library), and measure the answers.
 
@@ -77,23 +87,28 @@ def evaluate_service(
     Args:
         top_k: how many moments are asked for: mAP looks at all, the other measures at the first.
         progress: called with how many queries are done, and how many there are.
+        strategies: each query is asked once for each of them.
 
     Raises:
         ClipSeekError: what a search raises.
     """
-    answers: list[Answer] = []
+    answers: dict[str, list[Answer]] = {strategy: [] for strategy in strategies}
     left_out: list[LeftOut] = []
     for done, query in enumerate(queries):
         progress(done, len(queries))
         video, true, why = _truth(service, query)
         if why:
             left_out.append(LeftOut(query, why))
-        else:
-            answers.append(Answer(service.search(query.query, video, top_k), true))
+            continue
+        for strategy, given in answers.items():
+            given.append(Answer(service.search(query.query, video, top_k, strategy), true))
     progress(len(queries), len(queries))
-    values = evaluate(answers)
-    measures = {name: Measured(len(each), bootstrap(each)) for name, each in values.items() if len(each)}
-    return Evaluation(measures, len(answers), tuple(left_out))
+    measures = {strategy: _measured(given) for strategy, given in answers.items()}
+    return Evaluation(measures, len(queries) - len(left_out), tuple(left_out))
+
+
+def _measured(answers: Sequence[Answer]) -> dict[str, Measured]:
+    return {name: Measured(len(each), bootstrap(each)) for name, each in evaluate(answers).items() if len(each)}
 
 
 def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment, ...], str]:

@@ -107,8 +107,9 @@ def _curve_rows(heights: Floats, top: float, cut_off: float, characters: Charact
 def _match_row(marks: Sequence[Mark], span: tuple[float, float], columns: int, characters: Characters) -> str:
     cells = [" "] * columns
     for mark in marks:
-        first, last = _column(mark.start_seconds, span, columns), _column(mark.end_seconds, span, columns)
-        for column in range(first, max(first + 1, last)):
+        first = _column(mark.start_seconds, span, columns)
+        after = round((mark.end_seconds - span[0]) / (span[1] - span[0]) * columns)
+        for column in range(first, min(columns, max(first + 1, after))):
             cells[column] = characters.match
     for number, mark in reversed(list(enumerate(marks[:9], 1))):
         cells[_column(mark.peak_seconds, span, columns)] = str(number)
@@ -116,18 +117,18 @@ def _match_row(marks: Sequence[Mark], span: tuple[float, float], columns: int, c
 
 
 def _axis_rows(span: tuple[float, float], columns: int, characters: Characters) -> tuple[str, str]:
+    """The line under the curve and the times under that: its two ends, and what fits between them."""
     start, end = span
     count = max(1, columns // _LEAST_TICK_COLUMNS)
-    line, times = [characters.axis] * columns, ""
-    for tick in range(count):
-        column = tick * columns // count
-        line[column] = characters.tick
-        times = times.ljust(column) + timestamp(start + (end - start) * column / columns)
     last = timestamp(end)
-    if len(times) + 1 + len(last) <= columns:
-        times = times.ljust(columns - len(last)) + last
-        line[-1] = characters.tick
-    return "".join(line), times
+    line, times = [characters.axis] * columns, ""
+    for column in (tick * columns // count for tick in range(count)):
+        time = timestamp(start + (end - start) * column / columns)
+        if column == 0 or column + len(time) < columns - len(last):
+            line[column] = characters.tick
+            times = times.ljust(column) + time
+    line[-1] = characters.tick
+    return "".join(line), times.ljust(columns - len(last)) + last
 
 
 def _column(seconds: float, span: tuple[float, float], columns: int) -> int:

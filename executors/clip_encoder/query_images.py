@@ -1,6 +1,7 @@
 """Image files to search with: from the bytes of a JPEG, PNG, ... to a picture as a viewer sees it."""
 
 import io
+import struct
 from typing import cast
 
 import numpy as np
@@ -31,17 +32,28 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
         raise UnreadableImage(f"'{title}' has {len(data)} bytes, but {MAX_IMAGE_BYTES} are the most. Save it smaller.")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImage(
-                    f"'{title}' has {image.width}x{image.height} pixels, but {MAX_PIXELS // 1_000_000} megapixels are "
-                    f"the most. Save it smaller: the model looks at a few hundred pixels."
-                )
-            picture = np.asarray(_on_white(_eight_bit(ImageOps.exif_transpose(image))))
+            picture = np.asarray(_as_seen(image))
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"'{title}' is no image that can be read. Readable are {', '.join(FORMATS)}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow raises it, too, for far larger ones
+        raise UnreadableImage(
+            f"'{title}' has more than {MAX_PIXELS // 1_000_000} megapixels. Save it smaller: the model looks at a few "
+            f"hundred pixels a side."
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnreadableImage(f"'{title}' is damaged and cannot be read ({error}). Save it anew.") from error
     return cast(Pictures, picture[np.newaxis])
+
+
+def _as_seen(image: Image.Image) -> Image.Image:
+    """Decode, in RGB.
+
+    Raises:
+        DecompressionBombError: there are more pixels than may be; nothing was decoded.
+    """
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    return _on_white(_eight_bit(ImageOps.exif_transpose(image)))
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -130,3 +130,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(launch: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """One server for the tests of a module."""
     return launch(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def library(server: Server) -> Iterator[Client]:
+    """The sample library: two real films and a film of photographs with exact cuts."""
+    with server.client() as client:
+        client.add_samples()
+        yield client
+
+
+def run(server: Server, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The command line as a user calls it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "clipseek", *arguments],
+        check=False,
+        env={**os.environ, "CLIPSEEK_HOST": server.host, "COLUMNS": "200"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import av
 import pytest
@@ -15,31 +12,7 @@ from clipseek import errors
 from clipseek.demo import KNOWN_ANSWERS
 from clipseek.schema import Query
 from tests import films
-from tests.flow.conftest import ROOT
-
-
-@pytest.fixture(scope="module")
-def library(server):
-    """The sample library: two real films and a film of photographs with exact cuts."""
-    with server.client() as client:
-        client.add_samples()
-        yield client
-
-
-def run(server, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """The command line as a user calls it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "clipseek", *arguments],
-        check=False,
-        env={**os.environ, "CLIPSEEK_HOST": server.host, "COLUMNS": "200"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+from tests.flow.conftest import run
 
 
 def test_the_videos_are_listed_as_they_are(library):

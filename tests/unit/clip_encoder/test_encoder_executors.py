@@ -1,11 +1,13 @@
 import asyncio
+import io
 
 import numpy as np
 import pytest
 from docarray import DocList
+from PIL import Image
 
-from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel
-from clipseek.schema import Health, Query, Video, VideoSpan
+from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
+from clipseek.schema import Health, Query, QueryPart, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.clip_encoder.image.executor import ClipImageEncoder
 from executors.clip_encoder.text.executor import ClipTextEncoder
@@ -92,6 +94,62 @@ def test_a_text_asked_again_is_not_encoded_again(text, monkeypatch):
 def test_a_blank_query_is_refused(text):
     with pytest.raises(EmptyQuery):
         asyncio.run(text.search(DocList[Query]([Query(text=" ")])))
+
+
+def test_every_part_gets_the_embedding_of_what_it_is(image, text):
+    picture = np.random.default_rng(5).integers(0, 256, (40, 60, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    parts = [
+        QueryPart(text="a lake"),
+        QueryPart(image=file.getvalue(), weight=-0.5),
+        QueryPart(video_id="a" * 64, at_seconds=3.0),
+    ]
+    asked = DocList[Query]([Query(text="a dog", parts=DocList[QueryPart](parts))])
+    for path in ("search", "timeline"):
+        docs = DocList[Query]([asked[0].model_copy(deep=True)])
+        [doc] = asyncio.run(getattr(text, path)(asyncio.run(getattr(image, path)(docs))))
+        expected = text.encoder.tower.encode(["a dog", "a lake"]).vectors
+        np.testing.assert_allclose([doc.embedding, doc.parts[0].embedding], expected, atol=1e-6)
+        np.testing.assert_allclose(doc.parts[1].embedding, image.encoder.tower.encode(picture[None])[0], atol=1e-6)
+        assert [part.embedding == [] for part in doc.parts] == [False, False, True]
+        assert [part.model_id for part in doc.parts] == [image.encoder.model_id] * 2 + [""]
+        assert [part.weight for part in doc.parts] == [1.0, -0.5, 1.0] and doc.parts[1].image == b""
+
+
+def test_warnings_of_several_texts_say_which_they_are_about(text):
+    long = "cat " * 30
+    parts = DocList[QueryPart]([QueryPart(text="咖啡"), QueryPart(text=long, weight=-1.0), QueryPart(text="a lake")])
+    [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a cup", parts=parts)])))
+    chinese, cut = doc.warnings
+    assert chinese.startswith("'咖啡': The model (") and "CLIPSEEK_MODEL=multilingual" in chinese
+    assert cut.startswith("'cat cat") and " ...': The text has 32 tokens" in cut
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "told"),
+    [
+        (Query(), EmptyQuery, "The query is empty"),
+        (Query(text="  "), EmptyQuery, "The query is empty"),
+        (Query(parts=[QueryPart(text="rain", weight=-1.0)]), EmptyQuery, "only says what to avoid"),
+        (Query(text="a cat", parts=[QueryPart()]), EmptyQuery, "Part 1 of the query is empty"),
+        (Query(text="a cat", parts=[QueryPart(text=" ")]), EmptyQuery, "Part 1 of the query is empty"),
+        (Query(parts=[QueryPart(text="x", video_id="v")]), InvalidRequest, "a text, an image or a moment"),
+        (Query(parts=[QueryPart(text="x", weight=0.0)]), InvalidRequest, "weight of part 1 of the query is 0"),
+        (Query(parts=[QueryPart(text="x", weight=float("nan"))]), InvalidRequest, "is nan"),
+        (Query(parts=[QueryPart(text="x")] * 33), InvalidRequest, "has 33 parts, but 32 are the most"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_queries_that_cannot_be_understood_are_refused_by_the_first_who_sees_them(image, query, error, told):
+    with pytest.raises(error, match=told):
+        asyncio.run(image.search(DocList[Query]([query])))
+
+
+def test_an_unreadable_image_is_named_by_its_title(image):
+    parts = DocList[QueryPart]([QueryPart(image=b"no image", title="holiday/cat.jpg")])
+    with pytest.raises(UnreadableImage, match=r"'holiday/cat\.jpg' is no image that can be read"):
+        asyncio.run(image.search(DocList[Query]([Query(parts=parts)])))
 
 
 def test_health_names_the_model(image, text):

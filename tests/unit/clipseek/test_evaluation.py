@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from clipseek import client
 from clipseek.cli import main
-from clipseek.errors import AmbiguousVideo, VideoNotFound
+from clipseek.errors import AmbiguousVideo, InvalidRequest, VideoNotFound
 from clipseek.eval_command import choose_by_stem
 from clipseek.evaluation import KnownVideo, evaluate_service
 from clipseek.ground_truth import TrueQuery
@@ -31,7 +31,8 @@ class Written:
             raise VideoNotFound(name)
         return self.videos[name]
 
-    def search(self, query, video_id, top_k):
+    def search(self, query, video_id, top_k, strategy):
+        assert strategy == ""
         self.asked.append((query, video_id, top_k))
         return self.answers[query]
 
@@ -57,7 +58,7 @@ def test_each_query_is_asked_in_its_video_and_measured():
         ("camel", None, 7),
         ("no camel", "id-a", 7),
     ]
-    means = {name: measured.interval.mean for name, measured in made.measures.items()}
+    means = {name: measured.interval.mean for name, measured in made.measures[""].items()}
     # "half": precision 1 at both recalls up to IoU .6; from .65 on wrong, right: 1/2 at recall 1/2
     half = (3 * 1 + 7 * 0.25) / 10
     assert means == pytest.approx(
@@ -71,10 +72,10 @@ def test_each_query_is_asked_in_its_video_and_measured():
             FALSE_ALARMS: 0.5,
         }
     )
-    assert {name: measured.queries for name, measured in made.measures.items()} == dict.fromkeys(MEASURES, 3) | {
+    assert {name: measured.queries for name, measured in made.measures[""].items()} == dict.fromkeys(MEASURES, 3) | {
         FALSE_ALARMS: 2
     }
-    assert made.measures["R1@.5"].interval.low <= 2 / 3 <= made.measures["R1@.5"].interval.high
+    assert made.measures[""]["R1@.5"].interval.low <= 2 / 3 <= made.measures[""]["R1@.5"].interval.high
     assert (made.asked, made.left_out) == (5, ())
     assert steps == [(done, 5) for done in range(6)]
 
@@ -94,13 +95,13 @@ def test_queries_that_cannot_be_asked_are_named_with_the_reason():
         (3, "the video 'half' is not completely indexed: index it again"),
         (4, "a moment begins after the end of the video 'a', which is 20.0 s long"),
     ]
-    assert (made.asked, made.measures, service.asked) == (0, {}, [])
+    assert (made.asked, made.measures, service.asked) == (0, {"": {}}, [])
 
 
 def test_measures_that_no_query_is_about_are_not_there():
     service = Written({"a": KnownVideo("id-a", 20.0)}, {"x": []})
-    assert list(evaluate_service(service, [TrueQuery(1, None, "x", ())], 5).measures) == [FALSE_ALARMS]
-    assert FALSE_ALARMS not in evaluate_service(service, [TrueQuery(1, "a", "x", ((0.0, 1.0),))], 5).measures
+    assert list(evaluate_service(service, [TrueQuery(1, None, "x", ())], 5).measures[""]) == [FALSE_ALARMS]
+    assert FALSE_ALARMS not in evaluate_service(service, [TrueQuery(1, "a", "x", ((0.0, 1.0),))], 5).measures[""]
 
 
 def test_a_data_sets_name_means_the_title_with_any_suffix():
@@ -121,12 +122,15 @@ def test_a_data_sets_name_means_the_title_with_any_suffix():
 
 @pytest.fixture
 def server(monkeypatch):
-    """A client that finds [0, 4) in film.mp4 whatever it is asked, and warns."""
+    """A client that finds [0, 4) in film.mp4 whatever it is asked, all of it by otsu, and warns."""
     film = Video(video_id="f" * 64, title="film.mp4", duration_seconds=10.0, status="ready")
 
-    def search(_, text, *, top_k, videos):
+    def search(_, text, *, top_k, videos, strategy):
         assert (top_k, videos) == (10, ["f" * 64] if text == "a dog" else [])
-        return Query(text=text, matches=[Match(start_seconds=0.0, end_seconds=4.0)], warnings=["starter model"])
+        if strategy not in ("", "otsu", "none"):
+            raise InvalidRequest(f"There is no strategy '{strategy}'.")
+        found = Match(start_seconds=0.0, end_seconds=8.0 if strategy == "otsu" else 4.0)
+        return Query(text=text, matches=[] if strategy == "none" else [found], warnings=["starter model"])
 
     monkeypatch.setattr(client.Client, "videos", lambda _: [film])
     monkeypatch.setattr(client.Client, "search", search)
@@ -179,3 +183,18 @@ def test_exit_codes(server, tmp_path):
     assert run(tmp_path, DOG, options=("--format", "didemo")).exit_code == 2
     assert run(tmp_path, DOG, options=("--format", "csv")).exit_code == 2
     assert run(tmp_path, DOG, options=("--top-k", "0")).exit_code == 2
+
+
+def test_strategies_are_measured_side_by_side_with_the_servers_own_first(server, tmp_path):
+    result = run(tmp_path, DOG, CAMEL, options=("--strategies", "otsu,none", "--strategies", "otsu"))
+    head, *lines = result.stdout.splitlines()
+    assert head.split()[1:14:4] == ["default", "otsu", "none", "Queries"]
+    rows = {line.split("  ")[0]: line.removeprefix("false alarms").split() for line in lines}
+    interval = ["100.0", "-", "100.0"]
+    assert rows["R1@.7"][1:13] == ["0.0", "0.0", "-", "0.0", "100.0", *interval, "0.0", "0.0", "-", "0.0"]
+    assert rows["false alarms"][:13] == ["100.0", *interval, "100.0", *interval, "0.0", "0.0", "-", "0.0", "1"]
+    data = json.loads(run(tmp_path, DOG, CAMEL, options=("--strategies", "otsu,none", "--json")).stdout)
+    assert data["measures"]["mIoU"]["mean"] == 0.5
+    assert {name: each["mIoU"]["mean"] for name, each in data["strategies"].items()} == {"otsu": 1.0, "none": 0.0}
+    unknown = run(tmp_path, DOG, options=("--strategies", "guess"))
+    assert (unknown.exit_code, unknown.stdout) == (2, "") and "no strategy 'guess'" in unknown.stderr

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidTopK, ModelMismatch, VideoNotFound
+from clipseek.errors import InvalidTimeRange, InvalidTopK, ModelMismatch, MomentNotIndexed, VideoNotFound
 from executors.faiss_indexer.frame_cache import FrameCache
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.queries import Part, SearchOptions
@@ -186,3 +186,124 @@ def test_the_frame_cache_forgets_the_oldest_and_never_keeps_what_changed_while_i
     cache.get("changing")
     cache.get("changing")
     assert loaded[-2:] == ["changing", "changing"]
+
+
+def planted(library: Library, name: str, title: str, *shown: tuple[int, int, np.ndarray]) -> None:
+    """A video of 60 frames of noise, with a vector shown during each `[first, last)`."""
+    film = frames(60, seed=int(name, 16), dimensions=DIMENSIONS).vectors.copy()
+    film[:] = -0.2 * film
+    for first, last, vector in shown:
+        film[first:last] = vector
+    library.register(video(name * 64, duration_seconds=60.0, title=title), MODEL)
+    library.put_span(name * 64, (0.0, 60.0), Frames(np.arange(60.0), film.astype(np.float16)), MODEL)
+
+
+def axis(number: int) -> np.ndarray:
+    return np.eye(DIMENSIONS, dtype=np.float32)[number]
+
+
+def both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return (one + other) / np.float32(np.sqrt(2))
+
+
+DOG, LAKE, SNOW = axis(0), axis(1), axis(2)
+
+
+def first(answer: SearchAnswer) -> tuple[str, float]:
+    best = answer.found[0]
+    return best.video.title, best.segment.peak_seconds
+
+
+def test_several_descriptions_prefer_what_fits_all_and_what_to_avoid_pushes_down(library):
+    planted(library, "1", "dog", (10, 15, DOG))
+    planted(library, "2", "dog in lake", (20, 25, both(DOG, LAKE)))
+    planted(library, "3", "dog in snow", (30, 35, both(DOG, SNOW)))
+    assert first(ask(library, DOG))[0] == "dog"
+    title, peak = first(library.search([Part(DOG), Part(LAKE)], SearchOptions()))
+    assert title == "dog in lake" and 20 <= peak < 25
+    only = SearchOptions(video_ids=("2" * 64, "3" * 64))
+    scores = {f.video.title: f.score for f in library.search([Part(DOG), Part(SNOW, -1.0)], only).found if f.score}
+    assert scores["dog in lake"] > 0.5 and scores.get("dog in snow", 0.0) < 0.2
+    weighted = library.search([Part(DOG), Part(SNOW, 3.0)], SearchOptions())
+    assert first(weighted)[0] == "dog in snow"
+
+
+def test_a_time_range_holds_for_every_video_whatever_is_nearest(library):
+    planted(library, "1", "early", (5, 10, DOG))
+    planted(library, "2", "late", (45, 50, both(DOG, LAKE)))
+    answer = ask(library, DOG, start_seconds=30.0, end_seconds=55.0)
+    assert first(answer)[0] == "late"
+    assert all(30 <= f.segment.start_seconds < f.segment.end_seconds <= 55 for f in answer.found)
+    assert answer.frames_searched == 50
+    assert ask(library, DOG, start_seconds=70.0).videos_searched == 0
+    with pytest.raises(InvalidTimeRange, match=r"'early' is 60\.0 s long"):
+        ask(library, DOG, start_seconds=60.0, video_ids=("1" * 64,))
+
+
+def test_weak_matches_are_withheld_counted_and_shown_when_asked_for(library):
+    planted(library, "1", "dog", (10, 15, DOG))
+    planted(library, "2", "nothing")
+    library._relevance.cut_off = 0.6
+    answer = ask(library, DOG, top_k=50)
+    everything = ask(library, DOG, top_k=50, all_matches=True)
+    assert [f.video.title for f in answer.found] == ["dog"] and answer.found[0].score > 0.6
+    assert answer.withheld == len(everything.found) - 1 > 0 and answer.cut_off == 0.6
+    assert (everything.withheld, everything.cut_off) == (0, 0.0)
+    none = ask(library, SNOW, top_k=50)
+    assert none.found == [] and none.nothing_matches and none.withheld > 0 and not none.more
+    assert not ask(library, DOG, offset=40).nothing_matches
+    assert ask(library, SNOW, least_score=0.01, top_k=50).cut_off == 0.01
+
+
+def test_pages_of_a_library_larger_than_what_is_looked_at(library):
+    for number in range(40):
+        name = f"{number:064x}"
+        library.register(video(name, duration_seconds=30.0), MODEL)
+        library.put_span(name, (0.0, 30.0), frames(30, seed=number, dimensions=DIMENSIONS), MODEL)
+    pages = [ask(library, unit(), top_k=5, offset=offset) for offset in range(0, 1000, 5)]
+    assert pages[0].videos_searched == 16 and pages[1].videos_searched == 40
+    seen = [(f.video.video_id, f.segment.start_seconds) for page in pages for f in page.found]
+    everything = ask(library, unit(), top_k=1000).found
+    assert len(seen) == len(set(seen)) == len(everything) > 100
+    assert pages[0].more and not pages[-1].more
+
+
+def test_more_like_a_moment_finds_its_like_but_not_the_moment(library):
+    planted(library, "1", "one", (10, 15, DOG), (40, 45, both(DOG, LAKE)))
+    planted(library, "2", "two", (20, 25, DOG))
+    part = library.moment("1" * 64, 12.0)
+    np.testing.assert_allclose(part.vector, DOG, atol=1e-3)
+    assert part.moment == ("1" * 64, (10.0, 14.0))
+    answer = library.search([part], SearchOptions())
+    assert first(answer)[0] == "two" and 20 <= first(answer)[1] < 25
+    own = [f.segment for f in answer.found if f.video.title == "one"]
+    assert 40 <= own[0].peak_seconds < 45
+    assert not any(s.start_seconds < 14 and s.end_seconds > 10 for s in own)
+    avoided = library.search([Part(DOG), library.moment("1" * 64, 12.0, -0.2)], SearchOptions(video_ids=("1" * 64,)))
+    assert 10 <= first(avoided)[1] < 15  # what is to be avoided is lowered, not left out
+    assert avoided.found[0].score == pytest.approx(0.8, abs=0.05)
+
+
+def test_moments_that_cannot_be_had_are_named(library):
+    library.register(video("a" * 64, duration_seconds=60.0, title="half.mp4"), MODEL)
+    library.put_span("a" * 64, (0.0, 30.0), frames(30, dimensions=DIMENSIONS), MODEL)
+    assert library.moment("a" * 64, 29.0).vector.shape == (DIMENSIONS,)
+    with pytest.raises(MomentNotIndexed, match=r"'half\.mp4' is not indexed at 45 s yet"):
+        library.moment("a" * 64, 45.0)
+    for outside in (-1.0, 60.5, float("nan")):
+        with pytest.raises(InvalidTimeRange, match=r"outside the video 'half\.mp4', which is 60\.0 s long"):
+            library.moment("a" * 64, outside)
+    with pytest.raises(VideoNotFound, match="nope"):
+        library.moment("nope", 1.0)
+
+
+def test_a_timeline_is_the_curve_and_what_search_finds(library):
+    planted(library, "1", "one", (10, 15, DOG))
+    options = SearchOptions(video_ids=("1" * 64,), top_k=1000)
+    made = library.timeline([Part(DOG)], options)
+    assert made.answer == library.search([Part(DOG)], options)
+    np.testing.assert_array_equal(made.pts_seconds, np.arange(60.0))
+    np.testing.assert_allclose(made.scores[10:15], 1.0, atol=1e-3)
+    assert made.scores.min() == 0.0 and made.shot_start_seconds == [0.0]
+    part = library.timeline([Part(DOG)], SearchOptions(video_ids=("1" * 64,), start_seconds=12.0, end_seconds=20.0))
+    np.testing.assert_array_equal(part.pts_seconds, np.arange(12.0, 20.0))

@@ -1,0 +1,222 @@
+"""Queries beyond a sentence, against the real Flow and the sample library: what is where is known there."""
+
+import io
+import json
+
+import pytest
+from docarray import DocList
+from jina import Client as JinaClient
+from PIL import Image
+
+from clipseek import errors
+from clipseek.schema import Query, QueryPart
+from tests.flow.conftest import run
+
+CAT, COFFEE, TEMPLE = (4.0, 8.0), (8.0, 12.0), (16.0, 20.0)  # of photographs.mp4
+
+
+def moments(answer: Query, title: str = "photographs.mp4") -> list[tuple[float, float]]:
+    return [(match.start_seconds, match.end_seconds) for match in answer.matches if match.title == title]
+
+
+@pytest.fixture(scope="module")
+def picture(library) -> bytes:
+    """What is on screen when photographs.mp4 shows the cup of coffee, as a JPEG."""
+    return library.thumbnail("photographs.mp4", 9.0, width=640)
+
+
+def test_also_finds_both_and_not_takes_away(library):
+    assert moments(library.search("a cat"))[0] == CAT
+    assert set(moments(library.search("a cat", also=["a temple"]))[:2]) == {CAT, TEMPLE}
+    avoided = library.search("a cat", also=["a temple"], without=["a cat"])
+    assert moments(avoided)[0] == TEMPLE and CAT not in moments(avoided)[:1]
+    weighted = [QueryPart(text="a cat", weight=0.2), QueryPart(text="a temple", weight=3.0)]
+    assert moments(library.search(parts=weighted))[0] == TEMPLE
+
+
+def test_an_image_finds_where_it_is_from(library, picture, tmp_path):
+    best = library.search(image=picture).matches[0]
+    assert (best.title, best.start_seconds, best.end_seconds) == ("photographs.mp4", *COFFEE)
+    grey = tmp_path / "grey; 'cup'.png"
+    Image.open(io.BytesIO(picture)).convert("L").save(grey)
+    assert moments(library.search(image=[grey, picture]))[0] == COFFEE
+
+
+def test_more_like_a_moment(library, tmp_path):
+    for like in ("photographs.mp4@9.0", ("photographs.mp4", 9.0)):
+        answer = library.search(like=like, top_k=50)
+        assert answer.matches
+        for start, end in moments(answer):
+            assert end <= COFFEE[0] or start >= COFFEE[1]
+    street = library.search(like="bikes.mp4@6.5", top_k=50)
+    assert not [span for span in moments(street, "bikes.mp4") if span[0] < 7.48 and span[1] > 5.48]
+    parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-1.0)]
+    assert COFFEE not in moments(library.search("a cup of coffee", parts=parts))[:1]
+
+
+def test_a_range_of_time(library):
+    answer = library.search("a cat", start_seconds=10.0, end_seconds=18.0, top_k=50)
+    assert answer.matches and answer.videos_searched == 1  # the others are shorter
+    assert all(10 <= m.start_seconds <= m.peak_seconds < m.end_seconds <= 18 for m in answer.matches)
+    assert moments(library.search("a cat", start_seconds=5.0, end_seconds=7.0, videos=["photographs.mp4"]))
+
+
+def test_pages_follow_one_another(library):
+    everything = library.search("a building", top_k=1000)
+    assert not everything.more and len(everything.matches) > 3
+    for top_k in (1, 2):
+        pages, offset = [], 0
+        while True:
+            page = library.search("a building", top_k=top_k, offset=offset)
+            pages += page.matches
+            offset += top_k
+            if not page.more:
+                break
+        assert [m.model_dump(exclude={"id"}) for m in pages] == [
+            m.model_dump(exclude={"id"}) for m in everything.matches
+        ]
+    beyond = library.search("a building", offset=900)
+    assert not beyond.matches and not beyond.nothing_matches
+
+
+def test_grouped_by_video(library):
+    answer = library.search("a building", top_k=2, group_by_video=True)
+    titles = list(dict.fromkeys(match.title for match in answer.matches))
+    assert len(titles) == 2 and answer.more
+    best = [max(m.score for m in answer.matches if m.title == title) for title in titles]
+    assert best == sorted(best, reverse=True)
+    assert [match.title for match in answer.matches] == sorted(
+        (match.title for match in answer.matches), key=titles.index
+    )
+    rest = library.search("a building", top_k=2, offset=2, group_by_video=True)
+    assert not {match.title for match in rest.matches} & set(titles) and not rest.more
+
+
+def test_lengths_padding_and_number(library):
+    plain = library.search("a cup of coffee", videos=["photographs.mp4"])
+    assert moments(plain)[0] == COFFEE
+    padded = library.search("a cup of coffee", videos=["photographs.mp4"], padding_seconds=0.5, per_video=1)
+    assert moments(padded) == [(7.5, 12.5)]
+    short = library.search("a cup of coffee", videos=["photographs.mp4"], maximum_seconds=1.0, per_video=1)
+    assert short.matches[0].end_seconds - short.matches[0].start_seconds == pytest.approx(1.0)
+    assert library.search("a cat", minimum_seconds=30.0).nothing_matches
+    [other, *_] = moments(library.search("a cup of coffee", strategy="otsu"))
+    assert other[0] <= COFFEE[0] < COFFEE[1] <= other[1]
+
+
+def test_a_timeline_is_the_curve_of_every_frame(library):
+    answer = library.timeline("photographs.mp4", "a cup of coffee")
+    assert answer.curve_pts_seconds == pytest.approx([float(i) for i in range(24)])
+    best = max(range(24), key=answer.curve_scores.__getitem__)
+    assert 8 <= best < 12 and all(0 <= score <= 1 for score in answer.curve_scores)
+    assert answer.shot_start_seconds == [0.0, 4.0, 8.0, 12.0, 16.0, 20.0]
+    assert moments(answer)[0] == COFFEE and answer.cut_off <= answer.matches[0].score
+    assert answer.matches[0].score == pytest.approx(answer.curve_scores[best], abs=0.05)
+    part = library.timeline("photographs.mp4", also=["a cat"], start_seconds=4.0, end_seconds=9.0)
+    assert part.curve_pts_seconds == pytest.approx([4.0, 5.0, 6.0, 7.0, 8.0])
+
+
+def test_nothing_matches_is_said(library):
+    answer = library.search("a cat", least_score=0.99, videos=["bikes.mp4"])
+    assert (len(answer.matches), answer.nothing_matches, answer.more) == (0, True, False)
+    assert answer.withheld > 0 and answer.cut_off == 0.99
+
+
+def test_chinese_beside_english_is_warned_of(library):
+    [warning] = library.search("a cat", also=["一杯咖啡"]).warnings
+    assert warning.startswith("'一杯咖啡': ") and "CLIPSEEK_MODEL=multilingual" in warning
+    assert library.search("a cat", without=["a dog"]).warnings == []
+
+
+def test_a_bare_jina_client_asks_the_same(library, server, picture):
+    client = JinaClient(host="127.0.0.1", port=server.port)
+    parts = [QueryPart(image=picture), QueryPart(text="a cat", weight=-0.5)]
+    asked = Query(parts=DocList[QueryPart](parts), top_k=1)
+    [answer] = client.post("/search", DocList[Query]([asked]), return_type=DocList[Query])
+    assert answer.answered and moments(answer) == [COFFEE]
+    assert [(part.image, part.embedding) for part in answer.parts] == [(b"", []), (b"", [])]
+
+
+BAD = [
+    ({"image": b"this is no image"}, errors.UnreadableImage, "the image"),
+    ({}, errors.EmptyQuery, "empty"),
+    ({"text": "   "}, errors.EmptyQuery, "empty"),
+    ({"without": ["rain"]}, errors.EmptyQuery, "only says what to avoid"),
+    ({"like": "nope.mp4@3"}, errors.VideoNotFound, "nope.mp4"),
+    ({"like": ("f" * 64, 3.0)}, errors.VideoNotFound, "ffff"),
+    ({"like": "bikes.mp4@99"}, errors.InvalidTimeRange, "99 s is outside the video 'bikes.mp4'"),
+    ({"like": "bikes.mp4"}, errors.InvalidRequest, "is not a moment"),
+    ({"text": "x", "start_seconds": 9.0, "end_seconds": 3.0}, errors.InvalidTimeRange, r"\[9, 3\)"),
+    ({"text": "x", "start_seconds": 99.0, "videos": ["bikes.mp4"]}, errors.InvalidTimeRange, "outside"),
+    ({"text": "x", "least_score": 2.0}, errors.InvalidRequest, "least_score is 2"),
+    ({"text": "x", "offset": -1}, errors.InvalidRequest, "offset is -1"),
+    ({"text": "x", "strategy": "guess"}, errors.InvalidRequest, "no strategy 'guess'"),
+    ({"parts": [QueryPart(text="x", weight=0.0)]}, errors.InvalidRequest, "weight of part 1"),
+]
+
+
+@pytest.mark.parametrize(("asked", "error", "told"), BAD, ids=[str(list(asked.values()))[:40] for asked, _, _ in BAD])
+def test_bad_queries_are_named_and_the_server_lives_on(library, asked, error, told):
+    with pytest.raises(error, match=told):
+        library.search(**asked)
+    assert library.search("a cat").matches
+
+
+def test_a_bare_client_is_refused_what_ours_would_not_send(library, server):
+    for endpoint, query, error in (
+        ("/search", Query(parts=[QueryPart(text="rain", weight=-1.0)]), errors.EmptyQuery),
+        ("/timeline", Query(text="a cat"), errors.InvalidRequest),
+        ("/timeline", Query(text="a cat", video_ids=["a" * 64, "b" * 64]), errors.InvalidRequest),
+    ):
+        with pytest.raises(error):
+            library._one(endpoint, query)
+    with pytest.raises(errors.InvalidRequest, match="without its embedding"):
+        library._one("/search", Query(text="a cat"), "indexer")
+
+
+def test_the_command_line(library, server, picture, tmp_path):
+    file = tmp_path / "cup^2.jpg"  # a name that looks like a weight
+    file.write_bytes(picture)
+    [best] = json.loads(run(server, "search", "--image", str(file), "-k", "1", "--json").stdout)
+    assert (best["title"], best["start_seconds"]) == ("photographs.mp4", 8.0)
+    found = run(server, "search", "a cat^0.1", "--also", "a temple^3", "--not", "a dog", "-k", "1", "--json").stdout
+    assert json.loads(found)[0]["start_seconds"] == 16.0
+    liked = json.loads(run(server, "search", "--like", "photographs.mp4@00:09.0", "--json").stdout)
+    assert not [m for m in liked if m["title"] == "photographs.mp4" and m["start_seconds"] == 8.0]
+    page = run(server, "search", "a building", "-k", "1", "--page", "2")
+    assert page.stdout.splitlines()[1].startswith("2 ") and "There are more: --page 3" in page.stderr
+
+    nothing = run(server, "search", "a cat", "--min-score", "0.99")
+    assert nothing.stdout == "" and "Nothing matches." in nothing.stderr and "a lower --min-score" in nothing.stderr
+    assert json.loads(run(server, "search", "a cat", "--min-score", "0.99", "--json").stdout) == []
+    answer = json.loads(run(server, "search", "a cat", "--min-score", "0.99", "--json-answer").stdout)
+    assert answer["nothing_matches"] and answer["matches"] == [] and answer["withheld"] > 0
+
+    drawn = run(server, "timeline", "photographs.mp4", "a cup of coffee").stdout
+    assert "█" in drawn and "1━" in drawn and "00:24.0" in drawn and "00:08.0 - 00:12.0" in drawn
+    data = json.loads(run(server, "timeline", "photographs.mp4", "a cup of coffee", "--json").stdout)
+    assert len(data["pts_seconds"]) == len(data["scores"]) == 24 and data["matches"][0]["start_seconds"] == 8.0
+
+    (tmp_path / "notes.txt").write_text("no image")
+    assert "notes.txt' is no image" in run(server, "search", "--image", str(tmp_path / "notes.txt"), code=2).stderr
+    assert "only says what to avoid" in run(server, "search", "--not", "rain", code=2).stderr
+    assert "'nope'" in run(server, "search", "--like", "nope@3", code=1).stderr
+    assert "'nope'" in run(server, "timeline", "nope", "a cat", code=1).stderr
+
+
+def test_eval_measures_strategies_side_by_side(library, server, tmp_path):
+    truth = tmp_path / "truth.jsonl"
+    rows = [
+        {"video": "photographs.mp4", "query": "a cup of coffee", "moments": [COFFEE]},
+        {"video": "photographs.mp4", "query": "a temple", "moments": [TEMPLE]},
+        {"video": None, "query": "a submarine", "moments": []},
+    ]
+    truth.write_text("\n".join(json.dumps(row) for row in rows))
+    data = json.loads(run(server, "eval", str(truth), "--strategies", "otsu,peak-walk", "--json").stdout)
+    assert data["measures"]["R1@.7"]["mean"] == 1.0
+    assert list(data["strategies"]) == ["otsu", "peak-walk"] and data["strategies"]["otsu"]["R1@.5"]["queries"] == 2
+    assert data["measures"]["false alarms"]["queries"] == 1
+    table = run(server, "eval", str(truth), "--strategies", "otsu").stdout
+    assert table.splitlines()[0].split()[:2] == ["Measure", "default"] and "otsu" in table.splitlines()[0]
+    truth.write_text(json.dumps(rows[0]) + "\n\n{broken\n")
+    assert "truth.jsonl, line 3: this is not JSON" in run(server, "eval", str(truth), code=2).stderr

@@ -1,0 +1,120 @@
+"""Image files to search with: what comes out of each kind, and what is refused."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipseek.errors import UnreadableImage
+from clipseek.settings import MAX_IMAGE_BYTES
+from executors.clip_encoder import query_images
+from executors.clip_encoder.query_images import read_image
+
+RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
+
+
+def saved(image: Image.Image, form: str, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def halves() -> np.ndarray:
+    """uint8 [20, 40, 3], red on the left and blue on the right."""
+    picture = np.zeros((20, 40, 3), np.uint8)
+    picture[:, :20], picture[:, 20:] = RED, BLUE
+    return picture
+
+
+@pytest.mark.parametrize("form", query_images.FORMATS)
+def test_every_format_is_read(form):
+    picture = read_image(saved(Image.fromarray(halves()), form))
+    assert (picture.dtype, picture.shape) == (np.uint8, (1, 20, 40, 3))
+    # JPEG and WebP lose a little, and colour at half the resolution bleeds over the border
+    assert np.abs(picture[0, :, 4:16].astype(int) - RED).max() <= 8
+    assert np.abs(picture[0, :, 24:36].astype(int) - BLUE).max() <= 8
+
+
+def test_a_photograph_is_turned_as_its_camera_was_held():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter to be seen upright
+    picture = read_image(saved(Image.fromarray(halves()), "PNG", exif=exif))
+    assert picture.shape == (1, 40, 20, 3)
+    assert (picture[0, 0, 0].tolist(), picture[0, -1, -1].tolist()) == (RED, BLUE)
+
+
+def test_transparent_parts_are_white():
+    rgba = np.dstack([halves(), np.full((20, 40), 255, np.uint8)])
+    rgba[:, :10, 3] = 0
+    rgba[:, 30:, 3] = 128
+    picture = read_image(saved(Image.fromarray(rgba), "PNG"))[0]
+    assert (picture[0, 0].tolist(), picture[0, 15].tolist()) == (WHITE, RED)
+    assert np.abs(picture[0, 35].astype(int) - [127, 127, 255]).max() <= 1
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    assert read_image(saved(palette, "GIF", transparency=1))[0, 0, 0].tolist() == WHITE
+    assert read_image(saved(palette, "GIF"))[0, 0, 0].tolist() == RED
+    grey = Image.merge("LA", (Image.new("L", (4, 4), 90), Image.new("L", (4, 4), 0)))
+    assert read_image(saved(grey, "PNG"))[0, 0, 0].tolist() == WHITE
+
+
+@pytest.mark.parametrize(
+    ("image", "form"),
+    [
+        (Image.new("L", (4, 4), 128), "PNG"),
+        (Image.fromarray(np.full((4, 4), 128 << 8, np.uint16)), "PNG"),
+        (Image.fromarray(np.full((4, 4), 128 << 8, np.uint16)), "TIFF"),
+        (Image.new("CMYK", (4, 4), (127, 127, 127, 0)), "JPEG"),
+        (Image.new("CMYK", (4, 4), (127, 127, 127, 0)), "TIFF"),
+        (Image.new("1", (4, 4), 1), "PNG"),
+    ],
+    ids=["grey", "grey 16 bit", "grey 16 bit TIFF", "CMYK JPEG", "CMYK TIFF", "black and white"],
+)
+def test_other_kinds_of_pixels_become_rgb(image, form):
+    pixel = read_image(saved(image, form))[0, 1, 1].astype(int)
+    assert np.abs(pixel - (255 if image.mode == "1" else 128)).max() <= 2
+
+
+def test_the_first_picture_of_several_counts():
+    frames = [Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")]
+    assert read_image(saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))[
+        0, 0, 0
+    ].tolist() == [255, 0, 0]
+
+
+def cut_short(form: str) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    data = saved(Image.fromarray(noise), form)
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "is no image that can be read. Readable are JPEG, PNG"),
+        (b"this is a text, not an image", "is no image that can be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no image that can be read"),
+        (cut_short("JPEG"), "is damaged"),
+        (cut_short("PNG"), "is damaged"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "is no image|is damaged"),
+    ],
+    ids=["empty", "text", "EPS", "half a JPEG", "half a PNG", "a PNG's beginning"],
+)
+def test_what_cannot_be_read_is_named(data, told):
+    with pytest.raises(UnreadableImage, match=f"'cat.jpg' ({told})"):
+        read_image(data, "cat.jpg")
+
+
+@pytest.mark.parametrize("size", [(10_000, 5_001), (20_000, 10_000)])
+def test_what_is_too_large_is_refused_before_it_is_decoded(size, monkeypatch):
+    huge = saved(Image.new("1", size), "PNG")
+    assert len(huge) < 100_000
+    monkeypatch.setattr(Image.Image, "load", None)
+    with pytest.raises(UnreadableImage, match=r"'bomb\.png' has more than 50 megapixels"):
+        read_image(huge, "bomb.png")
+
+
+def test_files_of_more_bytes_than_may_be_sent_are_refused():
+    with pytest.raises(UnreadableImage, match=f"but {MAX_IMAGE_BYTES} are the most"):
+        read_image(bytes(MAX_IMAGE_BYTES + 1))

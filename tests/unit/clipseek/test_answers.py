@@ -1,0 +1,65 @@
+"""What the commands say of an answer."""
+
+import pytest
+
+from clipseek.answers import answer_data, no_match_sentence, show_matches
+from clipseek.documents import DocList
+from clipseek.schema import Match, Query
+
+MATCHES = [("a" * 64, "a.mp4", 1.0), ("a" * 64, "a.mp4", 5.0), ("b" * 64, "b.mp4", 2.0)]
+
+
+def answer(**values) -> Query:
+    matches = [
+        Match(video_id=video, title=title, start_seconds=start, end_seconds=start + 1.5, score=0.5)
+        for video, title, start in MATCHES
+    ]
+    return Query(matches=DocList[Match](matches), videos_searched=2, answered=True, **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Put films in: clipseek index FILE"),
+        ({"nothing_matches": True}, "Nothing matches."),
+        (
+            {"nothing_matches": True, "withheld": 3, "cut_off": 0.41234},
+            "Nothing matches. 3 moments fit less than that, with scores below 0.412: --all shows them.",
+        ),
+        (
+            {"nothing_matches": True, "withheld": 1, "cut_off": 0.9, "least_score": 0.9},
+            "Nothing matches. One moment fits less than that, with scores below 0.900: a lower --min-score shows it.",
+        ),
+        ({"offset": 50}, "There are no matches on this page: those there are come before it."),
+    ],
+)
+def test_nothing_matches_is_said_with_what_may_be_done(values, said):
+    assert no_match_sentence(Query(**{"videos_searched": 2} | values)) == said
+
+
+def test_matches_are_numbered_through_the_pages(capsys):
+    show_matches(answer(offset=10))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines[1:]] == ["11", "12", "13"]
+    assert lines[2] == ["12", "a.mp4", "00:05.0", "-", "00:06.5", "1.5", "s", "0.500", "a" * 12]
+
+
+def test_grouped_each_video_is_named_and_counted_once(capsys):
+    show_matches(answer(offset=10, group_by_video=True))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1][:2] == ["11", "a.mp4"] and lines[3][:2] == ["12", "b.mp4"]
+    assert lines[2] == ["00:05.0", "-", "00:06.5", "1.5", "s", "0.500"]
+
+
+def test_the_whole_answer_for_scripts():
+    data = answer_data(answer(withheld=2, cut_off=0.4, more=True, warnings=["x"], frames_searched=9))
+    assert [match["start_seconds"] for match in data.pop("matches")] == [1.0, 5.0, 2.0]
+    assert data == {
+        "nothing_matches": False,
+        "cut_off": 0.4,
+        "withheld": 2,
+        "more": True,
+        "videos_searched": 2,
+        "frames_searched": 9,
+        "warnings": ["x"],
+    }

@@ -1,0 +1,246 @@
+"""What a query asks: values by hand, and promises that hold for any library."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from executors.faiss_indexer.queries import (
+    MAX_OFFSET,
+    Found,
+    Part,
+    SearchOptions,
+    adjusted,
+    combined,
+    find_in_span,
+    find_others,
+    moment_around,
+    page_of,
+    rungs_for,
+    wanted_vector,
+)
+from executors.faiss_indexer.segments import ScoreCurve, Segment
+from executors.faiss_indexer.strategies import STRATEGIES
+from tests.unit.faiss_indexer.test_store import video
+
+
+def curve(scores, duration=None) -> ScoreCurve:
+    return ScoreCurve(np.arange(float(len(scores))), np.array(scores, dtype=np.float64), duration or float(len(scores)))
+
+
+def spans(found) -> list[tuple[float, float]]:
+    return [(segment.start_seconds, segment.end_seconds) for segment in found]
+
+
+# Parts
+
+
+def test_parts_mix_by_weighted_mean_and_what_to_avoid_lowers_where_it_is_seen():
+    dog, lake = np.array([1.0, 0.5, 0.0, 1.0]), np.array([0.0, 0.5, 1.0, 1.0])
+    snow = np.array([-0.5, 0.0, 0.4, 1.0])
+    np.testing.assert_allclose(combined([dog], [5.0]), dog)
+    np.testing.assert_allclose(combined([dog, lake], [3.0, 1.0]), [0.75, 0.5, 0.25, 1.0])
+    np.testing.assert_allclose(combined([dog, lake, snow], [3.0, 1.0, -0.5]), [0.75, 0.5, 0.05, 0.5])
+    np.testing.assert_allclose(combined([snow, dog], [-1.0, 2.0]), [1.0, 0.5, -0.4, 0.0])
+
+
+def test_the_wanted_direction_leaves_out_what_to_avoid():
+    x, y = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+    np.testing.assert_allclose(wanted_vector([Part(x, 3.0), Part(y, 4.0), Part(x, -9.0)]), [0.6, 0.8], atol=1e-6)
+    np.testing.assert_array_equal(wanted_vector([Part(x), Part(-x)]), [0, 0])
+
+
+def test_a_moment_is_the_frames_of_its_shot_within_two_seconds():
+    pts = np.arange(0.0, 20.0)
+    assert moment_around(pts, (0.0, 20.0), 10.0) == (slice(8, 12), (8.0, 12.0))
+    assert moment_around(pts, (9.5, 10.5), 10.2) == (slice(10, 11), (9.5, 10.5))
+    assert moment_around(pts, (0.0, 20.0), 0.3) == (slice(0, 3), (0.0, 2.3))
+    assert moment_around(np.array([0.0, 30.0]), (0.0, 60.0), 20.0) == (slice(1, 2), (18.0, 22.0))  # the nearest frame
+
+
+# Options
+
+BAD = [
+    ({"top_k": 0}, InvalidTopK, "top_k is 0"),
+    ({"top_k": 1001}, InvalidTopK, "top_k is 1001"),
+    ({"offset": -1}, InvalidRequest, "offset is -1"),
+    ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset is 10001"),
+    ({"start_seconds": -1.0}, InvalidTimeRange, r"\[-1, 0\)"),
+    ({"start_seconds": math.nan}, InvalidTimeRange, "nan"),
+    ({"start_seconds": 5.0, "end_seconds": 5.0}, InvalidTimeRange, r"\[5, 5\).*end after it begins"),
+    ({"end_seconds": math.inf}, InvalidTimeRange, "inf"),
+    ({"least_score": 1.5}, InvalidRequest, "least_score is 1.5"),
+    ({"least_score": math.nan}, InvalidRequest, "least_score is nan"),
+    ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds is -1"),
+    ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds is inf"),
+    ({"per_video": -1}, InvalidRequest, "per_video is -1"),
+    ({"minimum_seconds": 3.0, "maximum_seconds": 2.0}, InvalidRequest, "maximum_seconds is 2, minimum_seconds 3"),
+    ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds is 1e-09"),
+    ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. There are: peaks, "),
+]
+
+
+@pytest.mark.parametrize(("values", "error", "told"), BAD, ids=[str(values) for values, _, _ in BAD])
+def test_options_that_cannot_be_are_named(values, error, told):
+    with pytest.raises(error, match=told):
+        SearchOptions(**values)
+
+
+def test_the_range_ends_with_the_video_and_the_cut_off_is_the_users_if_given():
+    assert SearchOptions().span(9.0) == (0.0, 9.0)
+    assert SearchOptions(start_seconds=2.0).span(9.0) == (2.0, 9.0)
+    assert SearchOptions(start_seconds=2.0, end_seconds=5.0).span(4.0) == (2.0, 4.0)
+    assert SearchOptions(start_seconds=9.0).span(9.0) is None
+    assert SearchOptions().cut_off(0.4) == 0.4
+    assert SearchOptions(all_matches=True).cut_off(0.4) == 0.0
+    assert SearchOptions(least_score=0.1).cut_off(0.4) == 0.1
+    assert SearchOptions(least_score=0.1, all_matches=True).cut_off(0.4) == 0.1
+
+
+# Segments
+
+
+def test_a_range_is_divided_as_if_it_were_the_whole_video():
+    scores = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0.5, 0.5, 0.5, 0, 0]
+    whole = find_in_span(curve(scores), [(0.0, 14.0)], (0.0, 14.0), SearchOptions())
+    part = find_in_span(
+        ScoreCurve(np.arange(6.0, 14.0), np.array(scores[6:], dtype=float), 14.0),
+        [(0.0, 14.0)],
+        (6.0, 14.0),
+        SearchOptions(),
+    )
+    assert whole[0].peak_seconds == 3.0
+    assert part[0].peak_seconds == 10.0 and 8.0 < part[0].start_seconds < 9.0 and 11.0 < part[0].end_seconds < 12.0
+
+
+def test_edges_snap_to_cuts_inside_the_range():
+    scores = np.array([0, 0, 1, 1, 1, 0, 0, 0], dtype=float)
+    made = ScoreCurve(np.arange(10.0, 18.0), scores, 30.0)
+    [found, *_] = find_in_span(made, [(0.0, 11.9), (11.9, 14.8), (14.8, 30.0)], (10.0, 18.0), SearchOptions())
+    assert spans([found]) == [(pytest.approx(11.9), pytest.approx(14.8))]
+
+
+TWO = [Segment(10.0, 14.0, 0.9, 11.0), Segment(2.0, 8.0, 0.7, 7.5)]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [(10.0, 14.0), (2.0, 8.0)]),
+        ({"padding_seconds": 0.5}, [(9.5, 14.5), (1.5, 8.5)]),
+        ({"padding_seconds": 5.0}, [(9.0, 15.0), (0.0, 9.0)]),  # half the gap, and the video's ends
+        ({"maximum_seconds": 3.0}, [(10.0, 13.0), (5.0, 8.0)]),  # 9.5 and 6.0 would be the middle
+        ({"maximum_seconds": 2.0}, [(10.0, 12.0), (6.0, 8.0)]),
+        ({"minimum_seconds": 5.0}, [(2.0, 8.0)]),
+        ({"minimum_seconds": 7.0}, []),
+        ({"minimum_seconds": 5.0, "padding_seconds": 0.5}, [(9.5, 14.5), (1.5, 8.5)]),
+        ({"per_video": 1}, [(10.0, 14.0)]),
+    ],
+)
+def test_padding_lengths_and_number(options, expected):
+    made = adjusted(TWO, 15.0, SearchOptions(**options))
+    assert spans(made) == expected
+    assert all(segment.start_seconds <= segment.peak_seconds < segment.end_seconds for segment in made)
+
+
+@pytest.mark.parametrize("name", ["", *STRATEGIES])
+@given(
+    scores=st.lists(st.floats(-1, 1, width=16), min_size=1, max_size=40),
+    start=st.floats(0, 20),
+    length=st.floats(0.5, 50),
+    padding=st.floats(0, 3),
+    maximum=st.sampled_from([0.0, 0.3, 2.0]),
+)
+def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scores, start, length, padding, maximum):
+    whole = curve(scores, duration=len(scores) + 0.5)
+    span = (start, min(start + length, whole.duration_seconds))
+    inside = (whole.pts_seconds >= span[0]) & (whole.pts_seconds < span[1])
+    if not inside.any():
+        return
+    options = SearchOptions(strategy=name, padding_seconds=padding, maximum_seconds=maximum)
+    part = ScoreCurve(whole.pts_seconds[inside], whole.scores[inside], whole.duration_seconds)
+    shots = [(0.0, 7.3), (7.3, 9.1), (9.1, whole.duration_seconds)] if whole.duration_seconds > 9.2 else []
+    found = sorted(find_in_span(part, shots, span, options), key=lambda s: s.start_seconds)
+    assert found
+    for segment in found:
+        assert span[0] <= segment.start_seconds < segment.end_seconds <= span[1]
+        assert segment.start_seconds - 1e-9 <= segment.peak_seconds < segment.end_seconds + 1e-9
+        assert not maximum or segment.end_seconds - segment.start_seconds <= maximum + 1e-9
+    for before, after in pairwise(found):
+        assert before.end_seconds <= after.start_seconds + 1e-9
+
+
+def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others():
+    scores = [0.1] * 10 + [1.0] * 5 + [0.1] * 15 + [0.4] * 5 + [0.1] * 10
+    made = curve(scores)
+    alone = find_in_span(made, [], (0.0, 45.0), SearchOptions())
+    assert len(alone) == 1 and alone[0].peak_seconds == 12.0
+    [other] = find_others(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
+    assert 29.0 < other.start_seconds < 30.0 and 34.0 < other.end_seconds < 35.0 and 30 <= other.peak_seconds < 35
+    assert find_others(made, [], (0.0, 45.0), SearchOptions(), [(40.0, 41.0)]) == alone
+    assert find_others(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
+
+
+# Pages
+
+
+def found(name: str, *values: float) -> list[Found]:
+    segments = [Segment(4.0 * i, 4.0 * i + 2, value, 4.0 * i + 1) for i, value in enumerate(values)]
+    return [Found(video(name * 64), segment, segment.score) for segment in segments]
+
+
+def shown(page: list[Found]) -> list[tuple[str, float]]:
+    return [(match.video.video_id[0], match.segment.score) for match in page]
+
+
+def test_a_page_is_a_slice_of_all_matches_best_first():
+    looked = [found("b", 0.5, 0.9), [], found("a", 0.5, 0.7, 0.1)]
+    page, more = page_of(looked, SearchOptions(top_k=3), [])
+    assert shown(page) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and more
+    page, more = page_of(looked, SearchOptions(top_k=3, offset=3), [])
+    assert shown(page) == [("b", 0.5), ("a", 0.1)] and not more
+    assert page_of(looked, SearchOptions(top_k=3, offset=5), []) == ([], False)
+
+
+def test_grouped_the_places_are_videos_by_their_best_match():
+    looked = [found("a", 0.5, 0.7, 0.1), found("b", 0.2, 0.9), found("c"), found("d", 0.6)]
+    page, more = page_of(looked, SearchOptions(top_k=2, group_by_video=True), [])
+    assert shown(page) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and more
+    page, more = page_of(looked, SearchOptions(top_k=2, offset=2, group_by_video=True), [])
+    assert shown(page) == [("d", 0.6)] and not more
+
+
+def test_the_rungs_grow_fourfold():
+    assert rungs_for(1, has_negatives=False) == [(5, 16)]
+    assert rungs_for(6, has_negatives=False) == [(5, 16), (20, 64)]
+    assert rungs_for(20, has_negatives=True) == [(5, 64), (20, 256)]
+
+
+@given(
+    values=st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=120),
+    top_k=st.integers(1, 30),
+    grouped=st.booleans(),
+    negatives=st.booleans(),
+)
+def test_pages_that_look_at_more_and_more_videos_never_repeat_or_miss_a_match(values, top_k, grouped, negatives):
+    """The library looks at the nearest videos only, and at more of them for later pages."""
+    segments = [[Segment(2.0 * i, 2.0 * i + 1, float(v), 2.0 * i) for i, v in enumerate(each)] for each in values]
+    library = [[Found(video(f"{n:064x}"), s, s.score) for s in each] for n, each in enumerate(segments)]
+    pages: list[list[Found]] = []
+    for number in range(1000):
+        options = SearchOptions(top_k=top_k, offset=number * top_k, group_by_video=grouped)
+        rungs = rungs_for(options.offset + top_k, negatives)
+        looked = library[: rungs[-1][1]]
+        page, more = page_of(looked, options, rungs)
+        pages.append(page)
+        best = [entry.segment.score for entry in page]
+        assert grouped or best == sorted(best, reverse=True)
+        if not more and len(looked) == len(library):
+            break
+    together = [(match.video.video_id, match.segment.start_seconds) for page in pages for match in page]
+    everything = [(match.video.video_id, match.segment.start_seconds) for each in library for match in each]
+    assert sorted(together) == sorted(everything)
