@@ -5,9 +5,13 @@ It ends when its standard input does, which the other process holds: so it never
 
 import argparse
 import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
+
+_STOP_SECONDS = 5.0
 
 
 def main() -> None:
@@ -28,7 +32,9 @@ def main() -> None:
 def _end_with_input() -> None:
     while sys.stdin.buffer.read(1):
         pass
-    os._exit(0)
+    os.kill(os.getpid(), signal.SIGTERM)  # Streamlit ends by itself then, and temporary files go
+    time.sleep(_STOP_SECONDS)
+    os._exit(1)
 
 
 if __name__ == "__main__":

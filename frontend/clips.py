@@ -1,7 +1,9 @@
 """Clips on the page's machine: cut when first asked for, kept in a temporary folder while there is room."""
 
+import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,12 +25,13 @@ class Cut:
 
 
 class Clips:
-    """Files of clips. Safe for threads; the folder goes when the process ends."""
+    """Files of clips. Safe for threads; the folder goes with the object, or when the process ends."""
 
     def __init__(self, client: Client, most_bytes: int = _MOST_BYTES) -> None:
         self._client = client
         self._most_bytes = most_bytes
-        self._folder = tempfile.TemporaryDirectory(prefix="clipseek-page-")
+        self._folder = Path(tempfile.mkdtemp(prefix="clipseek-page-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._kept: OrderedDict[Cut, tuple[Path, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -42,7 +45,7 @@ class Clips:
                 self._kept.move_to_end(cut)
                 return self._kept[cut][0]
         name = sha256(repr(cut).encode()).hexdigest()[:24]
-        target = Path(self._folder.name) / f"{name}.mp4"
+        target = self._folder / f"{name}.mp4"
         saved = self._client.clip(cut.video_id, cut.start_seconds, cut.end_seconds, target, mode=cut.mode)
         with self._lock:
             self._kept[cut] = (saved.path, saved.size_bytes)

@@ -22,14 +22,11 @@ def clip_editor(match: Match, video: Video, t: Texts) -> None:
     """A dialog over the page for one match of a video."""
     st.session_state.pop(_ASKED, None)
 
-    @st.dialog(t("editor.title"), width="large")
-    def show() -> None:
-        _editor(match, video, t)
-
-    show()
+    st.dialog(t("editor.title"), width="large")(edges_form)(match, video, t)
 
 
-def _editor(match: Match, video: Video, t: Texts) -> None:
+def edges_form(match: Match, video: Video, t: Texts) -> None:
+    """The clip with its edges, and what to do with it."""
     asked = (match.video_id, match.start_seconds, match.end_seconds)
     first, last = room(match.start_seconds, match.end_seconds, video.duration_seconds)
     if st.session_state.get(_ASKED) != asked:

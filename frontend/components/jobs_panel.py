@@ -1,5 +1,7 @@
 """The films on their way in: stage, percent and time left, redrawn each second while there is something to see."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from clipseek.terminal import duration
@@ -41,18 +43,16 @@ def _job(job: Job, t: Texts) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"job-row-{job.number}"):
             st.html(job_words(job, t), width="stretch")
             if job.is_active:
-                if st.button(t("jobs.cancel"), icon=":material/close:", key=f"job.cancel.{job.number}"):
-                    ingests.cancel(job.number)
-                    st.rerun(scope="fragment")
+                _button(job, "cancel", "close", t("jobs.cancel"), ingests.cancel)
             else:
-                if st.button(t(f"jobs.{job.state}.retry"), icon=":material/refresh:", key=f"job.retry.{job.number}"):
-                    ingests.retry(job.number)
-                    st.rerun()
-                if st.button(t("jobs.dismiss"), icon=":material/delete:", key=f"job.dismiss.{job.number}"):
-                    ingests.dismiss(job.number)
-                    st.rerun()
+                _button(job, "retry", "refresh", t(f"jobs.{job.state}.retry"), ingests.retry)
+                _button(job, "dismiss", "delete", t("jobs.dismiss"), ingests.dismiss)
         if job.state == FAILED and job.error:
             trouble(job.error, t)
+
+
+def _button(job: Job, name: str, icon: str, label: str, act: Callable[[int], None]) -> None:
+    st.button(label, icon=f":material/{icon}:", key=f"job.{name}.{job.number}", on_click=act, args=(job.number,))
 
 
 def job_words(job: Job, t: Texts) -> str:
@@ -63,9 +63,8 @@ def job_words(job: Job, t: Texts) -> str:
         state = f"{stage} · {100 * job.fraction:.0f} %{left}"
     else:
         state = t(f"jobs.{job.state}")
-    percent = 100 * job.fraction if job.state in (RUNNING, CANCELLED) else 0
+    bar = f'<div class="cs-bar cs-long"><i style="width:{100 * job.fraction:.1f}%"></i></div>'
     return (
         f'<div class="cs-title" title="{escaped(job.title)}">{escaped(job.title)}</div>'
-        f'<div class="cs-soft">{state}</div>'
-        f'<div class="cs-bar cs-long"><i style="width:{percent:.1f}%"></i></div>'
+        f'<div class="cs-soft">{state}</div>{bar if job.state in (RUNNING, CANCELLED) else ""}'
     )

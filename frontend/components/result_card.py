@@ -53,11 +53,18 @@ def _picture(match: Match, name: str, t: Texts) -> None:
         else:
             st.html('<div class="cs-nothing"></div>')
         times = f"{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}"
-        if st.button(
-            t("card.play", moment=times), key=f"card.play.{name}", icon=":material/play_arrow:", width="stretch"
-        ):
-            st.session_state[_PLAYING] = name
-            st.rerun(scope="fragment")
+        st.button(
+            t("card.play", moment=times),
+            key=f"card.play.{name}",
+            icon=":material/play_arrow:",
+            width="stretch",
+            on_click=_play,
+            args=(name,),
+        )
+
+
+def _play(name: str) -> None:
+    st.session_state[_PLAYING] = name
 
 
 def card_words(title: str, start_seconds: float, end_seconds: float, score: float) -> str:

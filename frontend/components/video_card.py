@@ -75,34 +75,35 @@ def _tool(icon: str, what: str, key: str) -> bool:
 
 def _rename(video: Video, t: Texts) -> None:
     st.session_state[_TITLE] = video.title
+    st.dialog(t("video.rename"))(rename_form)(video, t)
 
-    @st.dialog(t("video.rename"))
-    def ask() -> None:
-        title = st.text_input(t("video.new_title"), key=_TITLE, max_chars=_LONGEST_TITLE)
-        if st.button(t("video.rename.do"), key="video.rename.do", type="primary", disabled=not title.strip()):
+
+def rename_form(video: Video, t: Texts) -> None:
+    """A box with the title, and a button that keeps it."""
+    title = st.text_input(t("video.new_title"), key=_TITLE, max_chars=_LONGEST_TITLE)
+    if st.button(t("video.rename.do"), key="video.rename.do", type="primary", disabled=not title.strip()):
+        try:
+            services().client.rename(video.video_id, title)
+        except ClipSeekError as error:
+            trouble(error, t)
+        else:
+            st.rerun()
+
+
+def _delete(video: Video, t: Texts) -> None:
+    st.dialog(t("video.delete"))(delete_question)(video, t)
+
+
+def delete_question(video: Video, t: Texts) -> None:
+    """The question whether a video shall go, with the buttons for both answers."""
+    st.markdown(t("video.delete.question", title=plain(shortened(video.title, 80))))
+    with st.container(horizontal=True):
+        if st.button(t("video.delete.do"), key="video.delete.do", type="primary", icon=":material/delete:"):
             try:
-                services().client.rename(video.video_id, title)
+                services().client.delete(video.video_id)
             except ClipSeekError as error:
                 trouble(error, t)
             else:
                 st.rerun()
-
-    ask()
-
-
-def _delete(video: Video, t: Texts) -> None:
-    @st.dialog(t("video.delete"))
-    def ask() -> None:
-        st.markdown(t("video.delete.question", title=plain(shortened(video.title, 80))))
-        with st.container(horizontal=True):
-            if st.button(t("video.delete.do"), key="video.delete.do", type="primary", icon=":material/delete:"):
-                try:
-                    services().client.delete(video.video_id)
-                except ClipSeekError as error:
-                    trouble(error, t)
-                else:
-                    st.rerun()
-            if st.button(t("video.delete.no"), key="video.delete.no"):
-                st.rerun()
-
-    ask()
+        if st.button(t("video.delete.no"), key="video.delete.no"):
+            st.rerun()
