@@ -51,6 +51,11 @@ def picture_times(duration_seconds: float, count: int) -> list[float]:
     return [round((place + 0.5) * duration_seconds / count, 3) for place in range(count)]
 
 
+def _ticks(top: float) -> list[float]:
+    step = 1 if top < 0.5 else 2
+    return [place / 10 for place in range(0, 11, step)]
+
+
 def _data(values: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(values)  # Streamlit drops data that is written into a chart in any other form
 
@@ -67,7 +72,7 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y(
         "score:Q",
         scale=alt.Scale(domain=[_STRIP * top if timeline.pictures else 0, top], nice=False),
-        axis=alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], grid=True, gridOpacity=0.35),
+        axis=alt.Axis(values=_ticks(top), grid=True, gridOpacity=0.35),
         title=None,
     )
     layers: list[alt.Chart] = []
@@ -109,5 +114,6 @@ def _strip(timeline: Timeline, x: alt.X, y: alt.Y) -> alt.Chart:
         }
         for seconds, jpeg in timeline.pictures
     ]
-    strip: alt.Chart = alt.Chart(_data(values)).mark_image(width=88, height=52).encode(x=x, y=y, url="url:N")
+    room = alt.ExprRef(f"min(width / {len(values)} - 4, 88)")  # pixels, so that they do not overlap
+    strip: alt.Chart = alt.Chart(_data(values)).mark_image(width=room, height=52).encode(x=x, y=y, url="url:N")
     return strip

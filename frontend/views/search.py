@@ -11,7 +11,7 @@ from frontend.components.search_form import look_for, search_form
 from frontend.components.trouble import disk_banner, model_banner, trouble
 from frontend.health import service_state
 from frontend.services import health, services
-from frontend.texts import Texts
+from frontend.texts import Texts, load
 
 EXAMPLES = ("example.1", "example.2", "example.3")
 
@@ -34,8 +34,9 @@ def search_page(t: Texts) -> None:
     if ask.is_empty and not picture:
         hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
         with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
+            words = load("en") if state.is_starter else t  # it reads English only
             for key in EXAMPLES:
-                st.button(t(key), key=key, on_click=look_for, args=(Ask(text=t(key)),))
+                st.button(words(key), key=key, on_click=look_for, args=(Ask(text=words(key)),))
     else:
         results(ask, picture, videos, t)
     model_banner(state, t)
