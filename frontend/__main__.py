@@ -22,6 +22,9 @@ def main() -> None:
     threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
     from streamlit.web.cli import main as streamlit
 
+    from frontend import uploads
+
+    uploads.install()
     import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
 
     app = Path(__file__).with_name("app.py")

@@ -1,5 +1,6 @@
 """The films on their way into the library: one after another in a thread of the page's process, whoever looks on."""
 
+import io
 import logging
 import threading
 import time
@@ -57,9 +58,15 @@ class Ingests:
 
     # What there is to do
 
-    def add_upload(self, file: BinaryIO, name: str, size_bytes: int) -> None:
-        """Send an open file to the server and index it. It is read where it is, in chunks, and let go of when done."""
-        self._add(Job(0, name, size_bytes), lambda step: self._client.index(file, title=name, progress=step))
+    def add_upload(self, file: BinaryIO, name: str) -> None:
+        """Send an open file to the server and index it. It is read where it is, in chunks, and closed when done."""
+
+        def work(step: OnProgress) -> None:
+            self._client.index(file, title=name, progress=step)
+            file.close()
+
+        size_bytes = file.seek(0, io.SEEK_END)
+        self._add(Job(0, name, size_bytes), work)
 
     def add_server_films(self, folder: str) -> int:
         """Index the films below a folder of the server. Returns: how many.

@@ -59,7 +59,7 @@ def test_stage_percent_and_time_left(client, ingests):
         Progress("index", 5, 10),
         Progress("index", 10, 10),
     ]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4", 100)
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
     step(client)
     [job] = ingests.jobs()
     assert (job.state, job.stage, job.fraction, job.left_seconds) == (RUNNING, "upload", 0.0, None)
@@ -75,8 +75,8 @@ def test_stage_percent_and_time_left(client, ingests):
 
 def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4", 1)
-    ingests.add_upload(io.BytesIO(b"y"), "next.mp4", 1)
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
     step(client)
     ingests.cancel(1)
     ingests.cancel(2)
@@ -98,7 +98,7 @@ def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
 def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
     error = StoreFull("no room")
     client.script = [error]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4", 1)
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
     client.go.release()
     assert ingests.wait(10)
     [job] = ingests.jobs()
