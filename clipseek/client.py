@@ -33,6 +33,7 @@ from clipseek.schema import (
     Health,
     Query,
     QueryPart,
+    Reel,
     Thumbnail,
     Upload,
     Video,
@@ -356,19 +357,28 @@ class Client:
         first = self._one("/clip", ask, LOADER)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        temporary = target.with_name(f".{first.sha256[:16]}.part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(first.data)
-                while file.tell() < first.size_bytes:
-                    file.write(self._one("/clip", ask.model_copy(update={"offset": file.tell()}), LOADER).data)
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = StoreFull if full else OutputRefused
-            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
+        self._save(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
+
+    def join(self, moments: Sequence[tuple[str, float, float]], output: str | Path) -> SavedClip:
+        """Cut moments exactly and join them, in their order, to one film in MP4.
+
+        Args:
+            moments: (video, start, end) each, the video as `clip` takes it, times in seconds.
+
+        Returns: the film, in its own time: it starts at 0.
+
+        Raises: as `clip`; InvalidRequest: there are no moments.
+        """
+        target = _clip_target(Path(output))
+        ask = Reel(
+            video_ids=[self._video_id(name) for name, _, _ in moments],
+            start_seconds=[start for _, start, _ in moments],
+            end_seconds=[end for _, _, end in moments],
+        )
+        first = self._one("/join", ask, LOADER)
+        self._save(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))
+        return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
         """The picture on screen at a time, as a JPEG."""
@@ -386,6 +396,21 @@ class Client:
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""
         return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
+
+    def _save(self, first: Clip | Reel, target: Path, ask_on: Callable[[int], Clip | Reel]) -> None:
+        """Write a file that comes in pieces: the first one, then what `ask_on(offset)` answers."""
+        temporary = target.with_name(f".{first.sha256[:16]}.part")
+        try:
+            with temporary.open("wb") as file:
+                file.write(first.data)
+                while file.tell() < first.size_bytes:
+                    file.write(ask_on(file.tell()).data)
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind = StoreFull if full else OutputRefused
+            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
 
     def _parts(
         self,

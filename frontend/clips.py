@@ -5,6 +5,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -55,6 +56,12 @@ class Clips:
     def content(self, cut: Cut) -> bytes:
         """The clip as bytes, for a download."""
         return self.path(cut).read_bytes()
+
+    def joined(self, cuts: Sequence[Cut]) -> bytes:
+        """The clips as one film, in their order, cut exactly whatever their modes. Raises: as `Client.join`."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            moments = [(cut.video_id, cut.start_seconds, cut.end_seconds) for cut in cuts]
+            return self._client.join(moments, Path(folder) / "film.mp4").path.read_bytes()
 
     def _make_room(self, newest: Cut) -> None:
         while sum(size for _, size in self._kept.values()) > self._most_bytes:

@@ -13,9 +13,9 @@ import av
 
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.schema import CHUNK_BYTES, Clip, Component, Thumbnail, Upload, Video, VideoSpan
+from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
-from executors.video_loader import cutting, samples
+from executors.video_loader import cutting, joining, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
 from executors.video_loader.media_store import MediaStore, plain_title
@@ -29,11 +29,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
+JOINED = "joined"  # stands for the video's id in the cached names of films joined out of several
 AT_ONCE = {"upload": 4, "clip": 1, "thumbnail": 2}  # an encoder already uses all processors
 
 
 class VideoLoader(ChainExecutor):
-    """Answers /upload, /films, /samples, /clip and /thumbnail itself; fills in /probe and /index; obeys /delete."""
+    """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
         self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
@@ -79,6 +80,12 @@ class VideoLoader(ChainExecutor):
             await self._in_turn("clip", self._fill_clip, doc)
         return docs
 
+    @endpoint("/join")
+    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+        for doc in docs:
+            await self._in_turn("clip", self._fill_reel, doc)
+        return docs
+
     @endpoint("/thumbnail")
     async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
         for doc in docs:
@@ -90,6 +97,7 @@ class VideoLoader(ChainExecutor):
         for doc in docs:
             await asyncio.to_thread(self._store.delete, doc.video_id)
             await asyncio.to_thread(self._clips.forget, doc.video_id)
+            await asyncio.to_thread(self._clips.forget, JOINED)  # the video may be in any of them
             logger.info("deleted the files of video %s", doc.video_id[:12])
         return docs
 
@@ -213,6 +221,29 @@ class VideoLoader(ChainExecutor):
             doc.offset,
             time.monotonic() - begun,
         )
+
+    def _fill_reel(self, doc: Reel) -> None:
+        begun = time.monotonic()
+        if doc.offset < 0:
+            raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
+        parts = self._parts(doc)
+        key = ClipKey(JOINED, 0.0, 0.0, repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))))
+        film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, functools.partial(joining.cut_joined, parts))
+        doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
+        seconds = time.monotonic() - begun
+        logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
+
+    def _parts(self, doc: Reel) -> list[joining.Part]:
+        counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
+        if len(counts) > 1 or not doc.video_ids:
+            raise InvalidRequest(
+                f"{len(doc.video_ids)} videos, {len(doc.start_seconds)} starts and {len(doc.end_seconds)} ends are no "
+                "clips to join: each clip has one of each, and there is at least one"
+            )
+        return [
+            joining.Part(self._store.path(video_id), start, end, self._store.record(video_id).title)
+            for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
+        ]
 
     def _fill_thumbnail(self, doc: Thumbnail) -> None:
         begun = time.monotonic()

@@ -4,6 +4,7 @@ import streamlit as st
 
 from clipseek.schema import Video
 from frontend.basket import Item
+from frontend.clips import Cut
 from frontend.components.basket_state import basket
 from frontend.cut_list import FORMATS, cut_list
 from frontend.export import zip_of
@@ -11,9 +12,10 @@ from frontend.services import services
 from frontend.texts import Texts
 
 _AS, _FAST, _PADDING = "export.as", "export.fast", "export.padding"
-_ZIP = "zip"
+_ZIP, _FILM = "zip", "mp4"
 _MIME = {
     "zip": "application/zip",
+    "mp4": "video/mp4",
     "csv": "text/csv",
     "json": "application/json",
     "edl": "text/plain",
@@ -26,7 +28,7 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
     with st.container(border=True, key="export"):
         kind = st.segmented_control(
             t("export.as"),
-            [_ZIP, *FORMATS],
+            [_ZIP, _FILM, *FORMATS],
             format_func=lambda name: t(f"export.{name}"),
             default=_ZIP,
             key=_AS,
@@ -55,5 +57,7 @@ def _padded(item: Item, seconds: float, videos: dict[str, Video]) -> Item:
 def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> str | bytes:
     if kind == _ZIP:
         return zip_of(items, services().clips, mode)
+    if kind == _FILM:
+        return services().clips.joined([Cut(item.video_id, item.start_seconds, item.end_seconds) for item in items])
     first = videos.get(items[0].video_id)
     return cut_list(items, kind, fps=first.fps if first else 25.0)

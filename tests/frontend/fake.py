@@ -105,6 +105,11 @@ class FakeClient:
         Path(output).write_bytes(b"clip")
         return SavedClip(Path(output), start_seconds, end_seconds, 4)
 
+    def join(self, moments, output):
+        self.clips += [(*moment, "joined") for moment in moments]
+        Path(output).write_bytes(b"film")
+        return SavedClip(Path(output), 0.0, 1.0, 4)
+
     def index(self, film, *, title=None, on_server=False, progress=lambda step: None):
         self._answer()
         content = film

@@ -8,6 +8,7 @@ import pytest
 
 import frontend
 from clipseek import errors
+from clipseek.client import SavedClip
 from clipseek.errors import ClipSeekError, MediaMissing
 from clipseek.schema import Component, Thumbnail, Video
 from frontend.clips import Clips, Cut
@@ -115,9 +116,12 @@ class Counting:
     def clip(self, video_id, start, end, output, *, mode):
         self.asked.append((start, end, mode))
         Path(output).write_bytes(b"x" * 10)
-        from clipseek.client import SavedClip
-
         return SavedClip(Path(output), start, end, 10)
+
+    def join(self, moments, output):
+        self.asked.append(moments)
+        output.write_bytes(b"film")
+        return SavedClip(output, 0.0, 2.0, 4)
 
 
 def test_pictures_are_asked_for_once_and_the_oldest_go():
@@ -139,6 +143,7 @@ def test_clips_are_cut_once_and_the_oldest_go():
     assert clips.path(a) == first and clips.content(b) == b"x" * 10 and len(client.asked) == 2
     clips.path(c)
     assert not first.exists() and clips.path(c).exists()
+    assert clips.joined([b, c]) == b"film" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
     folder = first.parent
     del clips
     assert not folder.exists()
