@@ -1,4 +1,4 @@
-"""What the page asks of the service beside the main job: open files, cancel and resume, rename, folders, joined films."""
+"""What the page asks of the service beside the main job: open files, cancel and resume, rename, folders, joins."""
 
 import io
 
@@ -23,9 +23,9 @@ def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
     video = library.video("AC/DC.mp4")
     assert video.status == "indexing" and {step.stage for step in steps} == {"hash", "upload", "index"}
     done = library.resume(video.video_id)
-    assert done.video.status == "ready" and 0 < done.frames_added <= done.video.frames == 100
+    assert done.video.status == "ready" and 0 < done.frames_added <= done.video.frames
     assert library.rename("AC/DC.mp4", "<b>x</b>.mp4").title == "<b>x</b>.mp4"
-    assert library.video("<b>x</b>.mp4").frames == 100
+    assert library.video("<b>x</b>.mp4").frames == done.video.frames
     with pytest.raises(errors.InvalidRequest, match="empty"):
         library.rename(video.video_id, " ")
     library.delete(video.video_id)
