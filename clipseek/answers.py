@@ -39,6 +39,8 @@ def say_about(answer: "Query") -> None:
 
 def no_match_sentence(answer: "Query") -> str:
     """Why an answer has no matches, and what may be done."""
+    if not answer.videos_searched and answer.start_seconds > 0:
+        return f"Nothing matches: there is no video that goes on after {timestamp(answer.start_seconds)}."
     if not answer.videos_searched:
         return "The library is empty. Put films in: clipseek index FILE"
     if not answer.nothing_matches:

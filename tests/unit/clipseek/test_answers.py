@@ -21,6 +21,10 @@ def answer(**values) -> Query:
     ("values", "said"),
     [
         ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Put films in: clipseek index FILE"),
+        (
+            {"videos_searched": 0, "nothing_matches": True, "start_seconds": 90.0},
+            "Nothing matches: there is no video that goes on after 01:30.0.",
+        ),
         ({"nothing_matches": True}, "Nothing matches."),
         (
             {"nothing_matches": True, "withheld": 3, "cut_off": 0.41234},
