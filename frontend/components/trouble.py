@@ -13,7 +13,7 @@ def trouble(error: ClipSeekError, t: Texts) -> None:
     """An error in words, the way out below, and what the server itself says."""
     key = key_of(error)
     st.error(f"**{t(f'problem.{key}')}**  \n{t(f'problem.{key}.way')}", icon=":material/error:")
-    with st.expander(t("problem.details"), key=f"trouble.{key}"):
+    with st.expander(t("problem.details")):
         st.text(str(error))
 
 
@@ -21,6 +21,8 @@ def model_banner(state: ServiceState, t: Texts) -> None:
     """Which model answers; for the starter also what is lost and how to get more."""
     if not state.is_starter:
         st.caption(t("model.name", model=plain(state.model), device=plain(state.device)))
+        for warning in state.warnings:
+            st.caption(plain(warning))
         return
     with (
         st.container(key="starter", horizontal=True, vertical_alignment="center"),

@@ -49,6 +49,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     press(page, "card-adjust")
     by_key(page, "editor-step-1-0-5").wait_for()
     settled(page)
+    page.wait_for_timeout(1000)  # the dialog fades in
     _save(page, folder / "adjust.png")
     page = _visit(chromium, f"{address}/?q=a+parked+bicycle&all=1")
     for _ in range(3):

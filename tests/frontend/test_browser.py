@@ -106,7 +106,7 @@ def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit,
 
 
 def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_deleted(visit, tmp_path):
-    film = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 240, gop=250).path
+    film = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 150, gop=250).path
     page = visit("/library")
     page.locator("input[type=file]").first.set_input_files(film)
     under_way = by_key(page, "jobs").get_by_text("Indexing ·")

@@ -1,5 +1,7 @@
 """Every page, drawn by Streamlit without a browser, over a client that answers from memory."""
 
+import io
+
 import pytest
 
 from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
@@ -263,3 +265,12 @@ def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, c
     page.button_group(key="language.choice").set_value("en").run()
     assert page.text_input(key="search.text").placeholder == EN("search.placeholder")
     assert page.query_params["lang"] == ["en"] and page.query_params["q"] == ["a cat"]
+
+
+def test_two_failures_of_one_kind_are_shown_side_by_side(open_page, client):
+    page = open_page("views/library.py")
+    for name in ("a.mp4", "b.mp4"):
+        services().ingests.add_upload(io.BytesIO(b"broken"), name)
+    assert services().ingests.wait(10)
+    page.run()
+    assert not page.exception and len(page.error) == 2
