@@ -93,7 +93,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
             st.rerun()
         if _tool("image_search", t("card.similar"), f"card.similar.{name}"):
             st.session_state[on_similar] = (match.video_id, round(match.peak_seconds, 3))
-            st.rerun()
+            st.switch_page("views/search.py")
         if _tool("show_chart", t("card.timeline"), f"card.timeline.{name}"):
             st.session_state["timeline.open"] = match.video_id
             st.switch_page("views/timeline.py")

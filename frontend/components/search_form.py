@@ -13,7 +13,7 @@ from frontend.names import plain, shortened
 from frontend.texts import Texts
 
 _ASK = "search.ask"  # what is asked; outlives a change of the page, unlike the widgets below
-_WRITTEN = "search.written"  # the address as this component wrote it last
+_CHANGED = "search.changed"  # set where what is asked was changed by something else than the widgets
 _TEXT, _ALSO, _WITHOUT = "search.text", "search.also", "search.without"
 _VIDEOS, _LEAST, _SHORTEST, _LONGEST = "search.videos", "search.least", "search.shortest", "search.longest"
 _IMAGE_ROUND = "search.image_round"  # part of the uploader's key: a new one empties it
@@ -58,7 +58,6 @@ def keep(ask: Ask) -> None:
     """Make this what is asked, here and in the page's address."""
     st.session_state[_ASK] = ask
     params = _address(ask)
-    st.session_state[_WRITTEN] = params
     if {name: st.query_params.get_all(name) for name in st.query_params} != _listed(params):
         st.query_params.from_dict(params)
 
@@ -72,7 +71,7 @@ def asked_text() -> str:
 def look_for(ask: Ask) -> None:
     """For callbacks: ask this in the next run."""
     st.session_state[_ASK] = ask
-    st.session_state[_WRITTEN] = None
+    st.session_state[_CHANGED] = True
     st.query_params.from_dict(_address(ask))
 
 
@@ -85,16 +84,17 @@ def _narrowed(ask: Ask) -> Ask:
 
 
 def _asked(videos: Sequence[Video]) -> Ask:
-    """What is asked at the beginning of a run: by the address where it changed, else as it was."""
+    """What is asked at the beginning of a run: by the address when the box is drawn first, else as it was."""
     address = {name: st.query_params.get_all(name) for name in st.query_params if name in PARAMS}
     kept: Ask = st.session_state.get(_ASK, Ask())
-    written = st.session_state.get(_WRITTEN)
-    if address and address != _listed({k: v for k, v in (written or {}).items() if k in PARAMS}):
-        kept = Ask.from_params(address)
-    elif similar := st.session_state.pop(SIMILAR, None):
+    drawn = _TEXT in st.session_state
+    changed, similar = st.session_state.pop(_CHANGED, False), st.session_state.pop(SIMILAR, None)
+    if similar:
         kept = Ask(like=similar, videos=kept.videos)
-    elif _TEXT in st.session_state and written is not None:
-        return replace(kept, videos=whole_ids(kept.videos, (video.video_id for video in videos)))
+    elif address and not drawn:
+        kept = Ask.from_params(address)
+    elif drawn and not changed:
+        return kept
     kept = replace(kept, videos=whole_ids(kept.videos, (video.video_id for video in videos)))
     st.session_state[_TEXT] = kept.text
     st.session_state[_ALSO], st.session_state[_WITHOUT] = "\n".join(kept.also), "\n".join(kept.without)
@@ -121,6 +121,7 @@ def _image(t: Texts) -> Picture | None:
 
 def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
     titles = {video.video_id: shortened(video.title, 60) for video in videos}
+    st.session_state[_VIDEOS] = [video_id for video_id in st.session_state[_VIDEOS] if video_id in titles]
     chosen = st.multiselect(
         t("filter.videos"),
         list(titles),

@@ -67,6 +67,20 @@ def test_a_link_repeats_the_search_with_its_filters(open_page, client):
     assert client.asked[-1]["without"] == () and "without" not in page.query_params
 
 
+def test_a_filter_by_a_video_that_is_deleted_meanwhile_is_dropped(open_page, client):
+    page = open_page(q="a dog", video="bbbbbbbbbbbb")
+    client.library.pop()
+    ask(page, "a cat")
+    assert client.asked[-1]["videos"] == () and "video" not in page.query_params
+
+
+def test_typing_goes_before_an_older_address(open_page, client):
+    page = open_page(q="a dog")
+    page.query_params["q"] = "a horse"  # as the browser's Back button does
+    ask(page, "a cat")
+    assert client.asked[-1]["text"] == "a cat" and page.query_params["q"] == ["a cat"]
+
+
 def test_filters_change_the_search_and_the_address(open_page, client):
     page = ask(open_page(), "a cat")
     page.slider(key="search.least").set_value(0.5).run()
