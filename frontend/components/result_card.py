@@ -9,6 +9,7 @@ from frontend.clips import Cut
 from frontend.components.basket_state import basket, put, take
 from frontend.components.clip_editor import clip_editor, download_clip
 from frontend.components.clip_player import clip_player
+from frontend.components.video_timeline import open_timeline
 from frontend.names import escaped
 from frontend.pictures import Still
 from frontend.services import services
@@ -95,8 +96,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
             st.session_state[on_similar] = (match.video_id, round(match.peak_seconds, 3))
             st.switch_page("views/search.py")
         if _tool("show_chart", t("card.timeline"), f"card.timeline.{name}"):
-            st.session_state["timeline.open"] = match.video_id
-            st.switch_page("views/timeline.py")
+            open_timeline(match.video_id)
 
 
 def _tool(icon: str, what: str, key: str) -> bool:

@@ -50,11 +50,11 @@ def search_form(videos: Sequence[Video], t: Texts) -> tuple[Ask, Picture | None]
     asked = replace(ask_where, text=text, also=also, without=without)
     if _narrowed(asked) != _narrowed(ask):
         asked = replace(asked, all_matches=False, shown=Ask.shown)
-    keep(asked)
+    _keep(asked)
     return asked, picture
 
 
-def keep(ask: Ask) -> None:
+def _keep(ask: Ask) -> None:
     """Make this what is asked, here and in the page's address."""
     st.session_state[_ASK] = ask
     params = _address(ask)

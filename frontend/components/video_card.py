@@ -8,6 +8,7 @@ from clipseek.terminal import size, timestamp
 from frontend.asks import Ask
 from frontend.components.search_form import look_for
 from frontend.components.trouble import trouble
+from frontend.components.video_timeline import open_timeline
 from frontend.library_view import done_fraction
 from frontend.names import escaped, plain, shortened
 from frontend.pictures import Still
@@ -61,8 +62,7 @@ def _tools(video: Video, name: str, t: Texts, *, under_way: bool) -> None:
         look_for(Ask(videos=(video.video_id,)))
         st.switch_page("views/search.py")
     if _tool("show_chart", t("card.timeline"), f"video.timeline.{name}"):
-        st.session_state["timeline.open"] = video.video_id
-        st.switch_page("views/timeline.py")
+        open_timeline(video.video_id)
     if _tool("edit", t("video.rename"), f"video.rename.{name}"):
         _rename(video, t)
     if _tool("delete", t("video.delete"), f"video.delete.{name}"):

@@ -17,6 +17,13 @@ from frontend.timeline_chart import PICK, Timeline, picture_times, timeline_char
 _PICTURES = 10
 _PLAYED_SECONDS = 8.0  # from where the curve was clicked
 _CHART = "timeline.chart"
+OPEN = "timeline.open"  # the id of the video to show next
+
+
+def open_timeline(video_id: str) -> None:
+    """Go to the timeline of a video, with the description that is searched for."""
+    st.session_state[OPEN] = video_id
+    st.switch_page("views/timeline.py")
 
 
 def video_timeline(video: Video, text: str, t: Texts) -> Query | None:

@@ -20,9 +20,6 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         return self.sentences[key].format(**values)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.sentences
-
 
 @cache
 def load(language: str) -> Texts:

@@ -11,12 +11,11 @@ from frontend.components import language
 from frontend.components.result_card import result_card
 from frontend.components.search_form import SIMILAR, asked_text
 from frontend.components.trouble import trouble
-from frontend.components.video_timeline import video_timeline
+from frontend.components.video_timeline import OPEN, video_timeline
 from frontend.names import shortened
 from frontend.services import services
 from frontend.texts import Texts
 
-OPEN = "timeline.open"  # the video to show: other pages put its id here
 _VIDEO, _TEXT, _KEPT = "timeline.video", "timeline.text", "timeline.kept"
 _COLUMNS = 3
 _MOST_CARDS = 30
