@@ -84,7 +84,9 @@ def test_its_scale_answers_what_is_there_and_withholds_what_is_not(towers, scale
     for vector in vectors:
         scale = scales.of(vector)
         assert not scale.above_background and scale.one - scale.zero == pytest.approx(SCALE.contrast)
-        relevance = {name: (seen @ vector - scale.zero) / (scale.one - scale.zero) for name, seen in photographs.items()}
+        relevance = {
+            name: (seen @ vector - scale.zero) / (scale.one - scale.zero) for name, seen in photographs.items()
+        }
         fitting.append({name for name, value in relevance.items() if value >= MATCHES_BEGIN})
     assert fitting == [{"cat"}, {"coffee"}, {"china"}, set(), set()]
 
