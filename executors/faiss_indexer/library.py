@@ -125,6 +125,7 @@ class Library:
         if dropped:
             self._index.remove(dropped)
             self._cache.drop(video.video_id)
+        self.relevance.fitted_shift = self.store.fitted_shift(model_id)  # an empty store may become another model's
         return self.store.video(video.video_id)
 
     def delete(self, video_id: str) -> None:

@@ -35,6 +35,7 @@ class VectorIndex:
         self._saved_revision = -1
         self._mean, self._mean_of = np.zeros(0, np.float32), 0
         self._index: faiss.Index | None = self._load()
+        self._moved = len(self)  # frames that have come or gone since the mean was taken
         self._span_videos = store.span_videos()
         if self._index is None:
             self._rebuild()
@@ -53,7 +54,7 @@ class VectorIndex:
             for span_id in span_ids:
                 if self._span_videos.pop(span_id, None) and self._index is not None:
                     first = span_id * MAX_SPAN_FRAMES
-                    self._index.remove_ids(faiss.IDSelectorRange(first, first + MAX_SPAN_FRAMES))
+                    self._moved += self._index.remove_ids(faiss.IDSelectorRange(first, first + MAX_SPAN_FRAMES))
 
     def nearest_videos(self, vector: npt.NDArray[np.float32], least_videos: int) -> list[str]:
         """The videos of the frames nearest to a unit vector [D], best first.
@@ -75,9 +76,8 @@ class VectorIndex:
     def mean_frame(self) -> npt.NDArray[np.float32]:
         """The mean of the frames' vectors, float32 [D], to within what a tenth of the frames can move; [0] for none."""
         with self._lock:
-            total = len(self)
-            if abs(total - self._mean_of) > _MEAN_TOLERANCE * self._mean_of:
-                self._mean, self._mean_of = self._taken_mean(total), total
+            if self._moved > _MEAN_TOLERANCE * self._mean_of:
+                self._mean, self._mean_of, self._moved = self._taken_mean(len(self)), len(self), 0
             return self._mean
 
     def _taken_mean(self, total: int) -> npt.NDArray[np.float32]:
@@ -136,3 +136,4 @@ class VectorIndex:
         first = span_id * MAX_SPAN_FRAMES
         ids = np.arange(first, first + len(frames.vectors), dtype=np.int64)
         self._index.add_with_ids(frames.vectors.astype(np.float32), ids)
+        self._moved += len(ids)

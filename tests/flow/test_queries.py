@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import pytest
 from docarray import DocList
@@ -120,6 +121,41 @@ def test_nothing_matches_is_said(library):
     answer = library.search("a cat", least_score=0.99, videos=["bikes.mp4"])
     assert (len(answer.matches), answer.nothing_matches, answer.more) == (0, True, False)
     assert answer.withheld > 0 and answer.cut_off == 0.99
+
+
+def test_what_no_film_shows_is_withheld_unless_asked_for(library, server):
+    nothing = library.search("a submarine under the ice")
+    assert (list(nothing.matches), nothing.nothing_matches, nothing.cut_off) == ([], True, 0.5)
+    assert nothing.withheld > 0
+    everything = library.search("a submarine under the ice", all_matches=True, top_k=1000)
+    assert len(everything.matches) == nothing.withheld and not everything.nothing_matches
+    assert all(0 < match.score < 0.5 for match in everything.matches)
+    [best, *_] = library.search("a cup of coffee").matches
+    assert (best.title, best.start_seconds, best.end_seconds) == ("photographs.mp4", *COFFEE) and best.score > 0.5
+    said = run(server, "search", "a submarine under the ice")
+    assert said.stdout == "" and "Nothing matches. " in said.stderr and "--all shows them" in said.stderr
+
+
+def test_calibration_moves_the_cut_off_until_it_is_reset(library, server):
+    def best() -> float:
+        return library.search("a cup of coffee", all_matches=True).matches[0].score
+
+    before = best()
+    try:
+        made = json.loads(run(server, "calibrate", "--json").stdout)
+        assert list(made) == ["shift", "phrase_count", "answered_before", "answered"]
+        assert made["phrase_count"] == 107 and made["answered"] <= 11 and -0.2 <= made["shift"] <= 0.3
+        logit = math.log(before / (1 - before)) - 5 * made["shift"]
+        assert made["shift"] != 0 and best() == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-6)
+        again = library.calibrate(0.5)
+        assert (again.answered_before, again.done) == (made["answered"], True) and again.shift <= made["shift"]
+        assert f"{again.answered} of 107 neutral descriptions find something now" in (
+            run(server, "calibrate", "--answered", "0.5").stderr
+        )
+    finally:
+        reset = run(server, "calibrate", "--reset", "--json")
+    assert json.loads(reset.stdout)["shift"] == 0.0
+    assert best() == pytest.approx(before, abs=1e-9)
 
 
 def test_chinese_beside_english_is_warned_of(library):

@@ -7,9 +7,11 @@ from docarray import DocList
 from PIL import Image
 
 from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
-from clipseek.schema import Health, Query, QueryPart, Video, VideoSpan
+from clipseek.schema import Calibration, Health, Query, QueryPart, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.clip_encoder.image.executor import ClipImageEncoder
+from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.score_scales import read_scales
 from executors.clip_encoder.text.executor import ClipTextEncoder
 
 
@@ -92,6 +94,41 @@ def test_a_query_gets_its_embedding_and_its_warnings(text):
     assert any("CLIPSEEK_MODEL=multilingual" in warning for warning in docs[2].warnings)
 
 
+def test_a_text_gets_the_scale_of_its_cosines_and_what_neutral_phrases_mean(text):
+    part = QueryPart(text="a lake", weight=-1.0)
+    [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a dog", parts=DocList[QueryPart]([part]))])))
+    for holder in (doc, doc.parts[0]):
+        assert (holder.zero_cosine, holder.above_background) == (0.0, True)
+        assert holder.one_cosine == pytest.approx(8 * 0.07)  # by the logit scale of the model
+        assert holder.curve_embedding == holder.embedding  # its texts are read in one way
+    phrases = text.encoder.tower.encode(NEUTRAL_PHRASES).vectors
+    np.testing.assert_allclose(doc.neutral_embedding, phrases.mean(axis=0), atol=1e-6)
+
+
+def test_the_starters_texts_are_read_in_two_ways(tmp_path, starter):
+    folder = starter.checkpoint.parent
+    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", model=str(folder), device="cpu")
+    executor = ClipTextEncoder(settings, runtime_args={"name": "text_encoder"})
+    try:
+        [doc] = asyncio.run(executor.search(DocList[Query]([Query(text="a cat")])))
+    finally:
+        executor.close()
+    scale = read_scales(starter).of(np.array(doc.embedding, np.float32))
+    assert (doc.zero_cosine, doc.one_cosine) == pytest.approx((scale.zero, scale.one), abs=1e-6)
+    assert not doc.above_background and doc.curve_embedding != doc.embedding
+    assert np.linalg.norm(doc.curve_embedding) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_calibration_is_sent_on_with_every_neutral_phrase(text):
+    [doc] = asyncio.run(text.calibrate(DocList[Calibration]([Calibration(answered_share=0.2)])))
+    assert [part.text for part in doc.phrases] == list(NEUTRAL_PHRASES) and len(NEUTRAL_PHRASES) == 107
+    vectors = text.encoder.tower.encode(NEUTRAL_PHRASES).vectors
+    np.testing.assert_allclose([part.embedding for part in doc.phrases], vectors, atol=1e-6)
+    np.testing.assert_allclose(doc.neutral_embedding, vectors.mean(axis=0), atol=1e-6)
+    assert {(part.model_id, part.above_background) for part in doc.phrases} == {(text.encoder.model_id, True)}
+    assert (doc.answered_share, doc.done) == (0.2, False)
+
+
 def test_a_text_asked_again_is_not_encoded_again(text, monkeypatch):
     asked = DocList[Query]([Query(text="a red car")])
     first = list(asyncio.run(text.search(asked))[0].embedding)
@@ -119,6 +156,8 @@ def test_every_part_gets_the_embedding_of_what_it_is(image, text):
         [doc] = asyncio.run(getattr(text, path)(asyncio.run(getattr(image, path)(docs))))
         expected = text.encoder.tower.encode(["a dog", "a lake"]).vectors
         np.testing.assert_allclose([doc.embedding, doc.parts[0].embedding], expected, atol=1e-6)
+        image_part = doc.parts[1]
+        assert image_part.zero_cosine == image_part.one_cosine and image_part.curve_embedding == []  # no scale
         np.testing.assert_allclose(doc.parts[1].embedding, image.encoder.tower.encode(picture[None])[0], atol=1e-6)
         assert [part.embedding == [] for part in doc.parts] == [False, False, True]
         assert [part.model_id for part in doc.parts] == [image.encoder.model_id] * 2 + [""]

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from clipseek.errors import ModelUnavailable
+from clipseek.score_scale import MATCHES_BEGIN
 from executors.clip_encoder import starter as starter_module
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.identity import model_id
+from executors.clip_encoder.imagenet_texts import class_texts
 from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.starter import build_starter
+from executors.clip_encoder.score_scales import SCALE_NAME, read_scales
+from executors.clip_encoder.starter import SCALE, build_starter
 from executors.clip_encoder.towers import ImageTower, TextTower
 
 CPU = choose_device("cpu")
@@ -30,6 +33,70 @@ def test_it_finds_what_is_in_obvious_photographs(towers):
     assert scores[0, 0] > 0.25
     assert scores[1, 1] > 0.25
     assert abs(scores[0, 1]) < 0.2
+
+
+@pytest.fixture(scope="session")
+def scales(starter):
+    return read_scales(starter)
+
+
+@pytest.fixture(scope="session")
+def photographs(towers):
+    """The vectors of real photographs, by name."""
+    from skimage import data
+    from sklearn.datasets import load_sample_image
+
+    pictures = {name: getattr(data, name)() for name in ("cat", "coffee", "rocket")}
+    pictures |= {"motorcycle": data.stereo_motorcycle()[0]}
+    pictures |= {name: load_sample_image(f"{name}.jpg") for name in ("china", "flower")}
+    return {name: towers[0].encode(picture[None])[0] for name, picture in pictures.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a pet", "cat"),
+        ("a drink", "coffee"),
+        ("a spacecraft", "rocket"),
+        ("vehicle", "motorcycle"),
+        ("a building", "china"),
+        ("a flower", "flower"),
+    ],
+)
+def test_general_words_rank_the_right_photograph_first(towers, scales, photographs, text, name):
+    vector = towers[1].encode([text]).vectors[0]
+    for query in (vector, scales.for_curves(vector)):
+        cosines = {each: float(seen @ query) for each, seen in photographs.items()}
+        assert max(cosines, key=cosines.__getitem__) == name, cosines
+
+
+@pytest.mark.parametrize(("noun", "least"), [("bird", 18), ("vehicle", 19), ("animal", 18), ("dog", 16)])
+def test_a_general_noun_weighs_the_classes_below_it_most(towers, scales, noun, least):
+    below = {number for each in class_texts() if each.text == noun for number in each.classes}
+    weights = scales.references @ towers[1].encode([noun]).vectors[0]
+    assert len(below & set(np.argsort(-weights)[:20].tolist())) >= least
+
+
+def test_its_scale_answers_what_is_there_and_withholds_what_is_not(towers, scales, photographs):
+    texts = ["a cat", "a cup of coffee", "a building", "a polar bear on an ice floe", "a submarine under the ice"]
+    vectors = towers[1].encode(texts).vectors
+    fitting = []
+    for vector in vectors:
+        scale = scales.of(vector)
+        assert not scale.above_background and scale.one - scale.zero == pytest.approx(SCALE.contrast)
+        relevance = {
+            name: (seen @ vector - scale.zero) / (scale.one - scale.zero) for name, seen in photographs.items()
+        }
+        fitting.append({name for name, value in relevance.items() if value >= MATCHES_BEGIN})
+    assert fitting == [{"cat"}, {"coffee"}, {"china"}, set(), set()]
+
+
+def test_texts_are_read_in_two_ways(towers, scales):
+    vectors = towers[1].encode(["a cat", "bird", "a red car"]).vectors
+    for vector in vectors:
+        for_curves = scales.for_curves(vector)
+        assert np.linalg.norm(for_curves) == pytest.approx(1.0, abs=1e-6)
+        assert 0.5 < vector @ for_curves < 0.95
 
 
 def test_its_text_half_is_the_sentence_encoder_itself(towers):
@@ -71,6 +138,7 @@ def test_it_is_built_once_though_several_start_at_once(tmp_path, monkeypatch, st
 
 
 def test_nothing_but_the_model_is_left_behind(starter):
+    assert (starter.checkpoint.parent / SCALE_NAME).stat().st_mode & 0o777 == 0o644
     models = starter.checkpoint.parents[1]
     assert sorted(entry.name for entry in models.iterdir()) in (["starter-2"], ["starter-2", "starter-2.lock"])
 

@@ -12,7 +12,7 @@ from clipseek.query_options import Time
 from clipseek.server import free_port, is_port_free
 from clipseek.terminal import duration, size, timestamp
 
-COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "doctor", "eval")
+COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "calibrate", "doctor", "eval")
 
 
 def run(*arguments: str):
@@ -37,6 +37,8 @@ def test_every_command_explains_itself(command):
         (("search", "a cat", "--like", "holiday.mp4"), 2, "'holiday.mp4' is not a moment of a video"),
         (("search", "--image", "/nowhere/cat.jpg"), 1, "no image '/nowhere/cat.jpg'"),
         (("search", "a cat", "--from", "soon"), 2, "'soon' is not a time"),
+        (("calibrate",), 1, "No ClipSeek server answers"),
+        (("calibrate", "--answered", "1"), 2, "1 is not in the range 0.0<x<1.0"),
         (("timeline",), 2, "Missing argument 'VIDEO_ID'"),
         (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a time"),
         (("serve", "--port", "0"), 2, "0 is not in the range"),

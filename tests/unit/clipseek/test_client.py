@@ -40,8 +40,10 @@ def test_names_that_mean_several_list_them():
 
 def test_no_server_says_how_to_start_one():
     client = Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}")
-    with client, pytest.raises(errors.ServerUnreachable, match="clipseek serve"):
-        client.videos()
+    with client:
+        for ask in (client.videos, client.calibrate):
+            with pytest.raises(errors.ServerUnreachable, match="clipseek serve"):
+                ask()
 
 
 def test_files_are_refused_before_anything_is_sent(tmp_path):

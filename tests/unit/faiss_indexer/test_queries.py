@@ -18,6 +18,7 @@ from executors.faiss_indexer.queries import (
     combined,
     find_in_span,
     find_others,
+    judged,
     moment_around,
     page_of,
     rungs_for,
@@ -184,6 +185,18 @@ def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others()
     [by_default] = find_others(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
     assert spans([by_default]) == [(pytest.approx(29.5), pytest.approx(34.5))]
     assert find_others(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
+
+
+def test_segments_are_judged_by_the_best_frame_of_another_curve_and_keep_their_order():
+    judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.2, 0.9, 0.4]), 10.0)
+    made = judged([Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging)
+    just_below = math.nextafter(0.3, -math.inf)
+    assert made == [
+        Segment(2.0, 5.0, 0.3, 2.0),
+        Segment(5.5, 7.0, just_below, 6.0),  # 0.9, but it was found after the other
+        Segment(8.0, 9.0, 0.05, 8.5),  # no frame in it: as it was found
+    ]
+    assert judged([], judging) == []
 
 
 # Pages

@@ -132,6 +132,16 @@ def test_a_flat_curve_and_one_sample_are_the_whole_video_and_no_sample_is_nothin
 
 
 @every_strategy
+@pytest.mark.parametrize("scored", SCORES)
+def test_two_samples_with_the_better_one_first(name, scored):
+    made = curve([0.25, 0.0], pts=[1.0, 2.0], duration=3.0)
+    options = replace(PLAIN, strategy=name, most_per_video=1, low_share=0.0, score=scored)
+    found = find_segments(made, options)
+    assert_promises(made, found, options)
+    assert found[0].peak_seconds == 1.0
+
+
+@every_strategy
 def test_a_moment_at_each_end_of_the_video_reaches_it(name):
     made = curve([1, 1, 1, 0, 0, 0, 0, 0, 0, 0.9, 0.9, 0.9], duration=12.4)
     (start, _), (_, end) = sorted(edges(find_segments(made, replace(PLAIN, strategy=name, most_per_video=2))))

@@ -1,0 +1,212 @@
+"""What a library knows of itself: the mean of its frames, and where matches begin in it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from clipseek.documents import DocList
+from clipseek.errors import InvalidRequest, ModelMismatch
+from clipseek.schema import Calibration, Health, Query, QueryPart
+from clipseek.score_scale import ScoreScale
+from clipseek.settings import Settings
+from executors.faiss_indexer.executor import FaissIndexer
+from executors.faiss_indexer.library import Calibrated, Library
+from executors.faiss_indexer.queries import Part, SearchOptions
+from executors.faiss_indexer.store import Frames, Store
+from executors.faiss_indexer.vector_index import VectorIndex
+from tests.unit.faiss_indexer.test_store import MODEL, frames, video
+
+OTHER = "other@1:2"
+SHOWN = np.array([1.0, 0.0], np.float32)  # all that the library of these tests shows
+COSINES = [0.52 + 0.05 * number for number in range(10)]  # of the phrases with it: 0.52 to 0.97
+
+
+def phrases(cosines=COSINES, one: float = 1.0, model_id: str = MODEL) -> list[Part]:
+    vectors = [np.array([cosine, np.sqrt(1 - cosine**2)], np.float32) for cosine in cosines]
+    return [Part(vector, model_id=model_id, scale=ScoreScale(0.0, one)) for vector in vectors]
+
+
+def fill(library: Library, model_id: str = MODEL) -> None:
+    library.register(video(duration_seconds=30.0), model_id)
+    shown = np.repeat(SHOWN[np.newaxis], 30, axis=0).astype(np.float16)
+    library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), shown), model_id)
+
+
+@pytest.fixture
+def library(tmp_path):
+    with Library(tmp_path) as made:
+        fill(made)
+        yield made
+
+
+# The mean frame
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path) as made:
+        yield made
+
+
+def put(store: Store, index: VectorIndex, name: str, count: int, seed: int) -> Frames:
+    made = frames(count, seed=seed, dimensions=8)
+    store.register(video(name * 64, duration_seconds=float(count)), MODEL)
+    span_id, replaced = store.put_span(name * 64, (0.0, float(count)), made, MODEL)
+    index.remove(replaced)
+    index.add(span_id, name * 64, made)
+    return made
+
+
+def mean_of(*films: Frames) -> np.ndarray:
+    return np.concatenate([film.vectors for film in films]).astype(np.float64).mean(axis=0)
+
+
+def test_the_mean_frame_is_taken_anew_once_a_tenth_of_the_frames_has_come_or_gone(tmp_path, store):
+    index = VectorIndex(tmp_path / "index", store)
+    assert index.mean_frame().shape == (0,)
+    a = put(store, index, "a", 90, seed=1)
+    first = index.mean_frame()
+    np.testing.assert_allclose(first, mean_of(a), atol=1e-6)
+    assert first.dtype == np.float32
+    b = put(store, index, "b", 9, seed=2)
+    np.testing.assert_array_equal(index.mean_frame(), first)
+    c = put(store, index, "c", 1, seed=3)
+    np.testing.assert_allclose(index.mean_frame(), mean_of(a, b, c), atol=1e-6)
+    index.remove(store.delete("a" * 64))
+    np.testing.assert_allclose(index.mean_frame(), mean_of(b, c), atol=1e-6)
+    for name in "bc":
+        index.remove(store.delete(name * 64))
+    assert index.mean_frame().shape == (0,)
+
+
+def test_the_mean_frame_follows_frames_that_take_the_place_of_as_many(tmp_path, store):
+    index = VectorIndex(tmp_path / "index", store)
+    put(store, index, "a", 50, seed=1)
+    index.mean_frame()
+    again = put(store, index, "a", 50, seed=2)
+    np.testing.assert_allclose(index.mean_frame(), mean_of(again), atol=1e-6)
+
+
+def test_the_mean_frame_is_the_same_from_the_saved_index(tmp_path):
+    with Store(tmp_path) as store:
+        index = VectorIndex(tmp_path / "index", store)
+        film = put(store, index, "a", 40, seed=1)
+        index.save()
+    with Store(tmp_path) as store:
+        np.testing.assert_allclose(VectorIndex(tmp_path / "index", store).mean_frame(), mean_of(film), atol=1e-6)
+
+
+# Calibration
+
+
+@pytest.mark.parametrize(
+    ("share", "shift", "answered"),
+    [
+        (0.1, 0.925 - 0.7, 1),  # the quantile 0.9 lies a tenth of the way from 0.92 to 0.97
+        (0.3, 0.835 - 0.7, 3),
+        (0.6, 0.7 - 0.7, 6),  # 0.4 of ten: 0.6 of the way from 0.67 to 0.72
+    ],
+)
+def test_no_more_than_the_share_of_the_phrases_finds_a_match(library, share, shift, answered):
+    made = library.calibrate(phrases(), share)
+    assert made == Calibrated(pytest.approx(shift, abs=1e-6), 10, answered_before=6, answered=answered)
+    found = [library.search([phrase], SearchOptions()).found for phrase in phrases()]
+    assert [bool(each) for each in found] == [False] * (10 - answered) + [True] * answered
+    again = library.calibrate(phrases(), share)
+    assert again == Calibrated(pytest.approx(made.shift), 10, answered, answered)
+
+
+def test_the_cut_off_moves_within_bounds(library):
+    everything = library.calibrate(phrases([0.9] * 5, one=0.5), 0.1)  # a relevance of 1.8
+    assert everything == Calibrated(0.3, 5, 5, 5)
+    nothing = library.calibrate(phrases([0.1] * 5), 0.1)
+    assert nothing == Calibrated(-0.2, 5, 0, 0)
+
+
+def test_a_calibration_is_kept_for_its_model_until_it_is_forgotten(tmp_path):
+    with Library(tmp_path) as library:
+        fill(library)
+        shift = library.calibrate(phrases(), 0.1).shift
+        assert library.store.fitted_shift(MODEL) == shift and library.store.fitted_shift(OTHER) == 0.0
+    with Library(tmp_path) as library:
+        assert library.relevance.fitted_shift == shift == pytest.approx(0.225, abs=1e-6)
+        assert not library.search(phrases([0.9]), SearchOptions()).found
+        library.forget_calibration()
+        assert library.relevance.fitted_shift == 0.0
+        assert library.search(phrases([0.9]), SearchOptions()).found
+    with Library(tmp_path) as library:
+        assert library.relevance.fitted_shift == 0.0
+
+
+def test_an_empty_library_that_becomes_another_models_is_not_calibrated(library):
+    library.calibrate(phrases(), 0.1)
+    with pytest.raises(ModelMismatch, match="was filled by the model"):
+        library.calibrate(phrases(model_id=OTHER), 0.1)
+    library.delete("a" * 64)
+    fill(library, OTHER)
+    assert library.relevance.fitted_shift == 0.0
+
+
+def test_an_empty_library_keeps_the_models_own_scale(tmp_path):
+    with Library(tmp_path) as library:
+        assert library.calibrate(phrases(), 0.1) == Calibrated(0.0, 10, 0, 0)
+
+
+def test_the_store_keeps_one_shift(store):
+    assert store.fitted_shift(MODEL) == 0.0
+    store.keep_fitted_shift(0.25, MODEL)
+    assert (store.fitted_shift(MODEL), store.fitted_shift(OTHER)) == (0.25, 0.0)
+    store.keep_fitted_shift(-0.125, OTHER)
+    assert (store.fitted_shift(MODEL), store.fitted_shift(OTHER)) == (0.0, -0.125)
+
+
+# On the wire
+
+
+@pytest.fixture
+def indexer(tmp_path):
+    made = FaissIndexer(Settings(home=tmp_path / "home", cache=tmp_path / "cache"), runtime_args={"name": "indexer"})
+    fill(made.library)
+    yield made
+    made.close()
+
+
+def asked(**values) -> DocList[Calibration]:
+    parts = [
+        QueryPart(text=f"phrase {number}", embedding=part.vector.tolist(), model_id=MODEL, one_cosine=1.0)
+        for number, part in enumerate(phrases())
+    ]
+    made = Calibration(phrases=DocList[QueryPart](parts), neutral_embedding=[0.1, 0.2], **values)
+    return DocList[Calibration]([made])
+
+
+def test_the_indexer_answers_with_what_it_found_and_says_so_in_its_health(indexer):
+    [made] = asyncio.run(indexer.calibrate(asked(answered_share=0.3)))
+    assert (made.done, made.phrase_count, made.answered_before, made.answered) == (True, 10, 6, 3)
+    assert made.shift == pytest.approx(0.135, abs=1e-6)
+    assert (len(made.phrases), made.neutral_embedding) == (0, [])
+    [health] = asyncio.run(indexer.health(DocList[Health]([Health()])))
+    assert health.components[0].facts["fitted_shift"] == "0.135"
+    [reset] = asyncio.run(indexer.calibrate(asked(reset=True)))
+    assert (reset.done, reset.shift, indexer.library.relevance.fitted_shift) == (True, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_that_cannot_be_is_named(indexer, share):
+    with pytest.raises(InvalidRequest, match=f"answered_share is {share:g}"):
+        asyncio.run(indexer.calibrate(asked(answered_share=share)))
+
+
+def test_texts_have_a_scale_and_images_have_none(indexer):
+    text = {"embedding": [0.6, 0.8], "zero_cosine": 0.1, "one_cosine": 0.3, "curve_embedding": [0.8, 0.6]}
+    query = Query(
+        text="a cat", **text, neutral_embedding=[0.1, 0.2], parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])
+    )
+    cat, image = indexer._parts(query)
+    assert cat.scale == ScoreScale(0.1, 0.3) and image.scale is None
+    np.testing.assert_allclose(cat.curve_vector, [0.8, 0.6])
+    np.testing.assert_allclose(cat.mean_phrase, [0.1, 0.2])
+    assert image.curve_vector is None
+    [bare] = indexer._parts(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])))
+    assert (bare.scale, bare.mean_phrase) == (None, None)

@@ -1,0 +1,107 @@
+"""From cosines to relevance and scores, by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipseek.score_scale import MATCHES_BEGIN, ScoreScale
+from executors.faiss_indexer.queries import Part
+from executors.faiss_indexer.relevance import CUT_OFF, Background, Relevance
+
+X = np.array([1.0, 0.0], np.float32)
+MEAN_FRAME = np.array([0.3, 0.4], np.float32)
+ABSOLUTE, ABOVE = ScoreScale(0.1, 0.3), ScoreScale(0.0, 0.08, above_background=True)
+
+
+def relevance(mean_frame=MEAN_FRAME, fitted_shift: float = 0.0) -> Relevance:
+    return Relevance(lambda: np.array(mean_frame, np.float32), fitted_shift)
+
+
+def frames(*cosines: float) -> np.ndarray:
+    """Unit rows with these cosines with X."""
+    return np.array([[cosine, np.sqrt(1 - cosine**2)] for cosine in cosines], np.float32)
+
+
+def test_a_text_with_a_scale_of_its_own_is_read_by_it_whatever_the_library_holds():
+    part = Part(X, scale=ABSOLUTE)
+    assert relevance().zero_and_one(part) == (0.1, 0.3)
+    made = relevance().curve(frames(0.1, 0.3, 0.24, -0.1, 0.5), part)
+    np.testing.assert_allclose(made, [0.0, 1.0, 0.7, -1.0, 2.0], atol=1e-6)
+    assert made.dtype == np.float64
+
+
+def test_a_text_above_the_background_begins_at_the_librarys_mean_cosine_with_it():
+    part = Part(X, scale=ABOVE)
+    assert relevance().zero_and_one(part) == pytest.approx((0.3, 0.38))
+    np.testing.assert_allclose(relevance().curve(frames(0.3, 0.38, 0.34), part), [0.0, 1.0, 0.5], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mean_phrase", "zero"),
+    [
+        ([0.5, 0.35], 0.3),  # neutral phrases get 0.29: the text's own background is believed
+        ([0.4, 0.2], 0.22),  # they get 0.2, and a quarter of 0.08 beyond that is believed
+        ([0.0, 1.0], 0.38),  # they get 0.4
+    ],
+)
+def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrases(mean_phrase, zero):
+    part = Part(X, scale=ABOVE, mean_phrase=np.array(mean_phrase, np.float32))
+    assert relevance().zero_and_one(part) == pytest.approx((zero, zero + 0.08))
+
+
+def test_the_background_is_the_mean_of_the_cosines_of_the_frames():
+    some = frames(0.9, 0.2, -0.5, 0.6)
+    assert Background(some.mean(axis=0)).of(X) == pytest.approx(np.mean([0.9, 0.2, -0.5, 0.6]))
+
+
+def test_a_picture_is_compared_with_pictures():
+    part = Part(X)
+    assert relevance().zero_and_one(part) == pytest.approx((0.3, 1.0))
+    np.testing.assert_allclose(relevance().curve(frames(0.3, 1.0, 0.65), part), [0.0, 1.0, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize(("mean_frame", "zero", "one"), [([1.0, 0.0], 1.0, 1.05), ([0.98, 0.1], 0.98, 1.03)])
+def test_in_a_library_that_stands_still_a_picture_is_background(mean_frame, zero, one):
+    still = relevance(mean_frame)
+    assert still.zero_and_one(Part(X)) == pytest.approx((zero, one))
+    [seen] = still.curve(X[np.newaxis], Part(X))
+    assert seen == pytest.approx((1.0 - zero) / 0.05, abs=1e-5)
+    assert still.score(np.array([seen]))[0] < CUT_OFF
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(None, (0.0, 1.0)), (ABOVE, (0.0, 0.08)), (ABSOLUTE, (0.1, 0.3))])
+def test_an_empty_library_has_no_background(scale, expected):
+    phrase = np.array([0.5, 0.5], np.float32)
+    assert relevance(np.zeros(0)).zero_and_one(Part(X, scale=scale, mean_phrase=phrase)) == expected
+
+
+def test_moments_are_found_with_the_vector_for_that_and_judged_with_the_other():
+    part = Part(X, scale=ABSOLUTE, curve_vector=np.array([0.0, 1.0], np.float32))
+    seen = np.array([[0.3, 0.1], [0.1, 0.3]], np.float32)
+    np.testing.assert_allclose(relevance().curve(seen, part), [1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(relevance().curve(seen, part, to_find=True), [0.0, 1.0], atol=1e-6)
+    plain = Part(X, scale=ABSOLUTE)
+    np.testing.assert_array_equal(relevance().curve(seen, plain, to_find=True), relevance().curve(seen, plain))
+
+
+def test_scores_are_a_half_where_matches_begin():
+    scores = relevance().score(np.array([MATCHES_BEGIN, 1.0, 0.0]))
+    np.testing.assert_allclose(scores, [CUT_OFF, 1 / (1 + np.exp(-1.5)), 1 / (1 + np.exp(3.5))])
+    np.testing.assert_allclose(scores, [0.5, 0.8176, 0.0293], atol=5e-5)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20).filter(lambda values: np.ptp(values) > 0))
+def test_scores_rise_with_relevance_and_stay_between_0_and_1(values):
+    ordered = np.unique(np.round(values, 6))
+    scores = relevance().score(ordered)
+    assert (np.diff(scores) > 0).all() and (scores > 0).all() and (scores < 1).all()
+
+
+def test_a_fitted_shift_moves_where_matches_begin_and_nothing_else():
+    part, shifted = Part(X, scale=ABSOLUTE), relevance(fitted_shift=0.1)
+    np.testing.assert_allclose(shifted.curve(frames(0.24, 0.26), part), [0.6, 0.7], atol=1e-6)
+    assert shifted.zero_and_one(part) == (0.1, 0.3)
+    assert shifted.score(shifted.curve(frames(0.26), part))[0] == pytest.approx(0.5, abs=1e-5)
+    shifted.fitted_shift = -0.2
+    np.testing.assert_allclose(shifted.curve(frames(0.24), part), [0.9], atol=1e-6)
