@@ -28,8 +28,8 @@ def picture(library) -> bytes:
 
 def test_also_finds_both_and_not_takes_away(library):
     assert moments(library.search("a cat"))[0] == CAT
-    assert set(moments(library.search("a cat", also=["a temple"]))[:2]) == {CAT, TEMPLE}
-    avoided = library.search("a cat", also=["a temple"], without=["a cat"])
+    assert set(moments(library.search("a cat", also=["a temple"], all_matches=True))[:2]) == {CAT, TEMPLE}
+    avoided = library.search("a cat", also=["a temple"], without=["a cat"], all_matches=True)
     assert moments(avoided)[0] == TEMPLE and CAT not in moments(avoided)[:1]
     weighted = [QueryPart(text="a cat", weight=0.2), QueryPart(text="a temple", weight=3.0)]
     assert moments(library.search(parts=weighted))[0] == TEMPLE
@@ -45,30 +45,31 @@ def test_an_image_finds_where_it_is_from(library, picture, tmp_path):
 
 def test_more_like_a_moment(library, tmp_path):
     for like in ("photographs.mp4@9.0", ("photographs.mp4", 9.0)):
-        answer = library.search(like=like, top_k=50)
+        answer = library.search(like=like, top_k=50, all_matches=True)
         assert answer.matches
         for start, end in moments(answer):
             assert end <= COFFEE[0] or start >= COFFEE[1]
-    street = library.search(like="bikes.mp4@6.5", top_k=50)
+    street = library.search(like="bikes.mp4@6.5", top_k=50, all_matches=True)
+    assert street.matches
     assert not [span for span in moments(street, "bikes.mp4") if span[0] < 7.48 and span[1] > 5.48]
     parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-1.0)]
-    assert COFFEE not in moments(library.search("a cup of coffee", parts=parts))[:1]
+    assert COFFEE not in moments(library.search("a cup of coffee", parts=parts, all_matches=True))[:1]
 
 
 def test_a_range_of_time(library):
-    answer = library.search("a cat", start_seconds=10.0, end_seconds=18.0, top_k=50)
+    answer = library.search("a cat", start_seconds=10.0, end_seconds=18.0, top_k=50, all_matches=True)
     assert answer.matches and answer.videos_searched == 1  # the others are shorter
     assert all(10 <= m.start_seconds <= m.peak_seconds < m.end_seconds <= 18 for m in answer.matches)
     assert moments(library.search("a cat", start_seconds=5.0, end_seconds=7.0, videos=["photographs.mp4"]))
 
 
 def test_pages_follow_one_another(library):
-    everything = library.search("a building", top_k=1000)
+    everything = library.search("a building", top_k=1000, all_matches=True)
     assert not everything.more and len(everything.matches) > 3
     for top_k in (1, 2):
         pages, offset = [], 0
         while True:
-            page = library.search("a building", top_k=top_k, offset=offset)
+            page = library.search("a building", top_k=top_k, offset=offset, all_matches=True)
             pages += page.matches
             offset += top_k
             if not page.more:
@@ -81,7 +82,7 @@ def test_pages_follow_one_another(library):
 
 
 def test_grouped_by_video(library):
-    answer = library.search("a building", top_k=2, group_by_video=True)
+    answer = library.search("a building", top_k=2, group_by_video=True, all_matches=True)
     titles = list(dict.fromkeys(match.title for match in answer.matches))
     assert len(titles) == 2 and answer.more
     best = [max(m.score for m in answer.matches if m.title == title) for title in titles]
@@ -89,7 +90,7 @@ def test_grouped_by_video(library):
     assert [match.title for match in answer.matches] == sorted(
         (match.title for match in answer.matches), key=titles.index
     )
-    rest = library.search("a building", top_k=2, offset=2, group_by_video=True)
+    rest = library.search("a building", top_k=2, offset=2, group_by_video=True, all_matches=True)
     assert not {match.title for match in rest.matches} & set(titles) and not rest.more
 
 
@@ -217,9 +218,9 @@ def test_the_command_line(library, server, picture, tmp_path):
     assert (best["title"], best["start_seconds"]) == ("photographs.mp4", 8.0)
     found = run(server, "search", "a cat^0.1", "--also", "a temple^3", "--not", "a dog", "-k", "1", "--json").stdout
     assert json.loads(found)[0]["start_seconds"] == 16.0
-    liked = json.loads(run(server, "search", "--like", "photographs.mp4@00:09.0", "--json").stdout)
+    liked = json.loads(run(server, "search", "--like", "photographs.mp4@00:09.0", "--all", "--json").stdout)
     assert not [m for m in liked if m["title"] == "photographs.mp4" and m["start_seconds"] == 8.0]
-    page = run(server, "search", "a building", "-k", "1", "--page", "2")
+    page = run(server, "search", "a building", "--all", "-k", "1", "--page", "2")
     assert page.stdout.splitlines()[1].startswith("2 ") and "There are more: --page 3" in page.stderr
 
     nothing = run(server, "search", "a cat", "--min-score", "0.99")
