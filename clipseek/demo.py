@@ -32,7 +32,7 @@ class KnownAnswer:
 KNOWN_ANSWERS = (
     KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
     KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
-    KnownAnswer("a big rabbit in a meadow", "bigbuckbunny.mp4", 0.0, 5.28),
+    KnownAnswer("a green meadow with trees", "bigbuckbunny.mp4", 0.0, 5.28),
 )
 
 
