@@ -6,8 +6,8 @@ frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosin
 - The text encoder sends a `ScoreScale` with each text. It may lie above the text's background, the mean cosine that the
   library's frames have with it. A library that is all about one thing has a high background for its name, so what the
   library says is believed only as far as it is near to what neutral phrases get there.
-- A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 lies `_ALIKE` of the way
-  from there to the picture itself.
+- A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 lies `_ALIKE` of the
+  way from there to the picture itself.
 
 Scores are relevances on a logistic curve, `1 / (1 + exp(-5 (relevance - MATCHES_BEGIN)))`: in (0, 1), 0.5 where matches
 begin, 0.82 at relevance 1. `fitted_shift` moves that place for one library, see `Library.calibrate`.
