@@ -69,7 +69,7 @@ def _print_row(title: str, sampled: Mapping[str, Film], films: Films, labels: Se
     cells = []
     for split in (TUNE, REPORT):
         own = [i for i, label in enumerate(labels) if label.split == split]
-        values = evaluate([_answer(sampled[str(labels[i].video)], labels[i], films.queries[i]) for i in own])
+        values = evaluate([_answer(sampled[str(labels[i].video)], films, i) for i in own])
         made = {name: bootstrap(100 * values[name]) for name in MEASURES}
         interval = f"{made['mAP'].mean:.1f} [{made['mAP'].low:.1f} {made['mAP'].high:.1f}]"
         cells.append(f"{made['R1@.5'].mean:>18.1f}{made['R1@.7'].mean:>7.1f}{interval:>19}{made['mIoU'].mean:>7.1f}")
@@ -77,10 +77,11 @@ def _print_row(title: str, sampled: Mapping[str, Film], films: Films, labels: Se
     print(f"{title:20}{frames:>8}  " + "  ".join(cells), flush=True)
 
 
-def _answer(film: Film, label: Label, query: np.ndarray) -> Answer:
-    curve = ScoreCurve(film.pts_seconds, film.vectors.astype(float) @ query.astype(float), film.duration_seconds)
-    found = find_segments(curve, None, film.shots)
-    return Answer([(s.start_seconds, s.end_seconds) for s in found], label.moments)
+def _answer(film: Film, films: Films, index: int) -> Answer:
+    cosines = film.vectors.astype(float) @ films.queries[index].astype(float)
+    curve = ScoreCurve(film.pts_seconds, cosines, film.duration_seconds)
+    found = find_segments(films.calibrated(index, curve), None, film.shots)
+    return Answer([(s.start_seconds, s.end_seconds) for s in found], films.labels[index].moments)
 
 
 if __name__ == "__main__":

@@ -131,12 +131,16 @@ class Films:
         """What one label's query finds in each film of the folder; its moments are those of its own film."""
         return [self._case(index, path, rate) for path in self._paths]
 
+    def calibrated(self, index: int, curve: ScoreCurve) -> ScoreCurve:
+        """The relevance of frames to one label's query, from their cosines with it: what a search divides."""
+        scale = self.scales[index]
+        zero = scale.zero + (self._backgrounds[index] if scale.above_background else 0.0)
+        return calibrated_curve(curve, zero, scale.one - scale.zero)
+
     def _case(self, index: int, path: Path, rate: float) -> Case:
         label, query, film = self.labels[index], self.queries[index], self.vectors.film(path)
         curve = film.curve(query, rate)
-        scale = self.scales[index]
-        zero = scale.zero + (self._backgrounds[index] if scale.above_background else 0.0)
-        calibrated = calibrated_curve(curve, zero, scale.one - scale.zero)
+        calibrated = self.calibrated(index, curve)
         moments = label.moments if label.video == path.name else ()
         unknown, name = film.curve(self.unknown, rate).scores, f"{path.name}: {label.query}"
         return Case(name, curve, calibrated, film.shots, moments, label.split, unknown, self.units.logit_scale)

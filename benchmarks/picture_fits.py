@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.film_curves import Films
 from benchmarks.film_facts import MONTAGE
 from benchmarks.quality import DEFAULT_VIDEOS, Encoder
 from clipseek.metrics import Answer, Floats, bootstrap, evaluate
@@ -58,13 +59,15 @@ class Seen:
     cuts: tuple[float, ...]
     duration_seconds: float
 
-    def segments(self, fit: str, query: Vectors) -> list[Segment]:
-        """What a search finds in this film."""
+    def segments(self, fit: str, films: Films, index: int) -> list[Segment]:
+        """What a search for one label's query finds in this film."""
         names, joined = FITS[fit]
-        scores = np.stack([self.views[name].astype(float) @ query.astype(float) for name in names])
+        query = films.queries[index].astype(float)
+        scores = np.stack([self.views[name].astype(float) @ query for name in names])
         of_frames = scores.max(axis=0) if joined == "max" else scores.mean(axis=0)
         shots = list(zip([0.0, *self.cuts], [*self.cuts, self.duration_seconds], strict=True))
-        return find_segments(ScoreCurve(self.pts_seconds, of_frames, self.duration_seconds), None, shots)
+        curve = ScoreCurve(self.pts_seconds, of_frames, self.duration_seconds)
+        return find_segments(films.calibrated(index, curve), None, shots)
 
 
 def main() -> int:
@@ -79,12 +82,12 @@ def main() -> int:
         return 2
     encoder = Encoder(options.cache, options.model)
     labels = read_labels(LABELS / "moments.jsonl")
-    queries = encoder.films(options.videos, labels).queries
+    asked = encoder.films(options.videos, labels)
     films = {
         name: _kept(encoder, options.videos / name, options.cache)
         for name in sorted({label.video for label in labels if label.video})
     }
-    measured = {fit: _measured(fit, films, labels, queries) for fit in FITS}
+    measured = {fit: _measured(fit, films, asked) for fit in FITS}
     _print_table(options.model, measured, labels)
     return 0
 
@@ -135,11 +138,11 @@ def _pictures(path: Path, duration_seconds: float, shape: PictureShape) -> Pictu
     return np.stack([one.picture for one in found if not isinstance(one, Cut)])
 
 
-def _measured(fit: str, films: Mapping[str, Seen], labels: Sequence[Label], queries: Vectors) -> Mapping[str, Floats]:
+def _measured(fit: str, films: Mapping[str, Seen], asked: Films) -> Mapping[str, Floats]:
     """By measure the value of each label, float64 [N]; R@1 and R@5 are not a number where the montage is asked for."""
     answers, ranks = [], []
-    for label, query in zip(labels, queries, strict=True):
-        found = {name: film.segments(fit, query) for name, film in films.items()}
+    for index, label in enumerate(asked.labels):
+        found = {name: film.segments(fit, asked, index) for name, film in films.items()}
         own = found[str(label.video)]
         answers.append(Answer([(s.start_seconds, s.end_seconds) for s in own], label.moments))
         best = {name: max(s.score for s in segments) for name, segments in found.items() if name != MONTAGE}

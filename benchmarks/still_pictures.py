@@ -32,8 +32,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from benchmarks.cases import LABELS, Label, read_labels
-from benchmarks.film_curves import STORED_RATE, Film
+from benchmarks.cases import LABELS, read_labels
+from benchmarks.film_curves import STORED_RATE, Film, Films
 from benchmarks.quality import DEFAULT_VIDEOS, Encoder
 from clipseek.metrics import Answer, evaluate
 from executors.clip_encoder.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
@@ -53,27 +53,27 @@ SIZE = (640, 360)
 
 @dataclass(frozen=True)
 class Watched:
-    """A film, the pictures [N, H, W, 3] of its frames, and the labels about it with their query vectors."""
+    """A film, the pictures [N, H, W, 3] of its frames, and which of the labels are about it."""
 
     film: Film
     pictures: Pictures
-    labels: Sequence[Label]
-    queries: Vectors  # [L, D], of these labels
-    every_query: Vectors
+    films: Films
+    own: Sequence[int]
 
     def at(self, rate: float) -> Watched:
         """With the frames sampled at a rate that divides STORED_RATE."""
         _, kept = np.unique(np.floor(self.film.pts_seconds * rate + 1e-9), return_index=True)
         film = Film(self.film.pts_seconds[kept], self.film.vectors[kept], self.film.cuts, self.film.duration_seconds)
-        return Watched(film, self.pictures[kept], self.labels, self.queries, self.every_query)
+        return Watched(film, self.pictures[kept], self.films, self.own)
 
     def answers(self, vectors: Vectors) -> list[Answer]:
         """What a search finds with these vectors of the frames."""
         made = []
-        for label, query in zip(self.labels, self.queries, strict=True):
-            curve = ScoreCurve(self.film.pts_seconds, (vectors @ query).astype(float), self.film.duration_seconds)
-            found = find_segments(curve, None, self.film.shots)
-            made.append(Answer([(s.start_seconds, s.end_seconds) for s in found], label.moments))
+        for index in self.own:
+            cosines = (vectors @ self.films.queries[index]).astype(float)
+            curve = ScoreCurve(self.film.pts_seconds, cosines, self.film.duration_seconds)
+            found = find_segments(self.films.calibrated(index, curve), None, self.film.shots)
+            made.append(Answer([(s.start_seconds, s.end_seconds) for s in found], self.films.labels[index].moments))
         return made
 
 
@@ -105,7 +105,7 @@ def _watched(encoder: Encoder, folder: Path) -> list[Watched]:
         taken = sample(folder / name, 0.0, film.duration_seconds, STORED_RATE, films.vectors.shape)
         own = [i for i, label in enumerate(labels) if label.video == name]
         pictures = np.stack([frame.picture for frame in taken])
-        made.append(Watched(film, pictures, [labels[i] for i in own], films.queries[own], films.queries))
+        made.append(Watched(film, pictures, films, own))
     return made
 
 
@@ -121,7 +121,7 @@ def _print_limits(films: Sequence[Watched], rate: float) -> None:
             still = StillPictures(partial(_looked_up, known), most_mean, most_block)
             found = still.encode("film", watched.pictures)
             encoded += found.encoded
-            change = np.abs((found.vectors - watched.film.vectors) @ watched.every_query.T).max(axis=1)
+            change = np.abs((found.vectors - watched.film.vectors) @ watched.films.queries.T).max(axis=1)
             changes.append(change[change > 0])
             answers += watched.answers(found.vectors)
         _print_row(f"{most_mean:g}", f"{most_block:g}", encoded, frames, np.concatenate(changes), answers)
