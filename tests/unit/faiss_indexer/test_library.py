@@ -101,6 +101,16 @@ def test_blank_frames_are_no_match_unless_all_are(library):
     np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
 
 
+def test_a_still_picture_beside_black_is_a_moment_without_it(library):
+    library.register(video(duration_seconds=12.0), MODEL)
+    vectors = np.repeat(unit()[np.newaxis], 12, axis=0).astype(np.float16)
+    blank = np.arange(12) >= 6
+    library.put_span("a" * 64, (0.0, 12.0), Frames(np.arange(12.0), vectors, np.array([6.0]), blank), MODEL)
+    np.testing.assert_allclose(library.curve(library.store.video("a" * 64), [like(unit())]).scores[blank], 0.0)
+    [found] = ask(library, unit()).found
+    assert (found.segment.start_seconds, found.segment.end_seconds) == (0.0, 6.0)
+
+
 def test_search_finds_the_planted_moment_first(library):
     films = fill(library)
     name = f"{4:064x}"
