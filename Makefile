@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit lint format types lock clean
+.PHONY: help install demo serve test test-unit screenshots lint format types lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -24,17 +24,20 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "The install failed: the lines above say which package. Check the network, the free disk (7 GB) and try again: make install" >&2; exit 1; }
 	@touch $@
 
-demo: $(READY)   ## sample library, three searches, then keep serving (DEMO_EXIT=1: stop after the searches)
+demo: $(READY)   ## sample library, three searches, then service and page (DEMO_EXIT=1: stop after the searches)
 	@$(BIN)/clipseek demo $(if $(DEMO_EXIT),--exit)
 
-serve: $(READY)  ## start the service on 127.0.0.1:45679
-	@$(BIN)/clipseek serve
+serve: $(READY)  ## start the service on 127.0.0.1:45679 and the page on http://127.0.0.1:8501
+	@$(BIN)/clipseek serve --page
 
 test: $(READY)   ## all tests
 	@$(BIN)/python -m pytest
 
 test-unit: $(READY)  ## the tests that start no Flow
 	@$(BIN)/python -m pytest tests/unit
+
+screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
+	@$(BIN)/python -m tests.frontend.screenshots docs/images
 
 lint: $(READY)   ## style and format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

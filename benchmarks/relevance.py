@@ -109,7 +109,7 @@ def make_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) 
         _store(library, title, vectors.film(folder / title), rate, name)
     texts = TextTower(spec, device)
     phrase = texts.encode(NEUTRAL_PHRASES).vectors.mean(axis=0)
-    return Bench(library, titles, _copies(folder, titles), texts, read_scales(spec), name, phrase)
+    return Bench(library, titles, copies_of(folder, titles), texts, read_scales(spec), name, phrase)
 
 
 def _store(library: Library, title: str, film: Film, rate: float, model: str) -> None:
@@ -133,7 +133,7 @@ def _store(library: Library, title: str, film: Film, rate: float, model: str) ->
     library.put_span(record.video_id, (0.0, film.duration_seconds), frames, model)
 
 
-def _copies(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
+def copies_of(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
     """For each film the others that show what it shows."""
     montage = folder / "montage.json"
     sources = {part["source"] for part in json.loads(montage.read_text())} if montage.exists() else set()

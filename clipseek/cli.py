@@ -31,7 +31,7 @@ from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.query_options import Time, query_options
-from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings
+from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings, local_host
 from clipseek.terminal import (
     progress_bar,
     say,
@@ -422,23 +422,30 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 @main.command()
+@click.option("--page", "with_page", is_flag=True, help="Serve the page, too, and open it in a browser.")
 @_server_options
-def serve(**options: Any) -> None:
+def serve(with_page: bool, **options: Any) -> None:
     """Start the service and run it until Ctrl-C (SIGINT) or SIGTERM.
 
     It listens on this machine only, unless --bind says otherwise; there is no password yet, so bind it to other
-    addresses in a network you trust only.
+    addresses in a network you trust only. The page is on http://127.0.0.1:8501 ($CLIPSEEK_PAGE_PORT), or on a free port
+    where that is taken; it is for this machine.
     """
+    from clipseek.page import Page, show_page
     from clipseek.server import serve as run_server
 
     settings = _settings(options)
     say("Starting ...", style="dim")
+    with Page(settings, local_host(settings)) as page:
 
-    def ready(components: "list[Component]") -> bool:
-        show_ready(settings, components)
-        return True
+        def ready(components: "list[Component]") -> bool:
+            if with_page:
+                page.start()
+                show_page(page)
+            show_ready(settings, components)
+            return True
 
-    run_server(settings, ready)
+        run_server(settings, ready)
     say("Stopped.")
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,23 +9,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from clipseek import transport
 from clipseek.documents import DocList
 from clipseek.errors import (
     AmbiguousVideo,
     ClipSeekError,
-    EmptyFile,
     FileMissing,
     InvalidRequest,
     InvalidTopK,
     OutputRefused,
     ServerFailed,
     StoreFull,
-    UnreadableVideo,
     VideoNotFound,
 )
+from clipseek.film_source import FilmSource, film_source, sha256
 from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
     CHUNK_BYTES,
@@ -36,6 +34,7 @@ from clipseek.schema import (
     Health,
     Query,
     QueryPart,
+    Reel,
     Thumbnail,
     Upload,
     Video,
@@ -122,7 +121,7 @@ class Client:
 
     def index(
         self,
-        path: str | Path,
+        film: str | Path | BinaryIO,
         *,
         title: str | None = None,
         frames_per_second: float | None = None,
@@ -133,13 +132,15 @@ class Client:
         """Upload a film and index it; what the server has already is neither sent nor encoded again.
 
         Args:
-            path: the film; with `on_server` a path on the server, under a folder that its operator allowed.
+            film: its path, or an open binary file; with `on_server` a path on the server, under a folder that its
+                operator allowed.
             title: shown in answers; by default the file's name.
             frames_per_second: how often to look at it; by default the server's setting. Another rate than the one a
                 known film was indexed with indexes it anew.
             adaptive: look up to four times as often where the picture moves; by default as the film was indexed before,
                 else not. Another way than before indexes a known film anew.
-            progress: called from a background thread with each step.
+            progress: called from a background thread with each step; it may raise `Cancelled` to stop here. What is
+                done by then is kept, and the next `index` or `resume` goes on from it.
 
         Raises:
             FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed.
@@ -150,14 +151,31 @@ class Client:
             )
         started = time.monotonic()
         if on_server:
-            upload = Upload(server_path=sendable(str(path)), title=sendable(title or Path(path).name))
+            path = str(film)
+            upload = Upload(server_path=sendable(path), title=sendable(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
-            video_id = self._upload(Path(path), title, progress)
+            video_id = self._upload(film_source(film), title, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
         if adaptive is not None:
             ask.sampling = ADAPTIVE if adaptive else EVEN
         return self._index(ask, started, progress)
+
+    def resume(self, name: str, *, progress: OnProgress = _silent) -> Indexed:
+        """Index what is missing of a video (id, unique prefix or title) whose file is on the server already.
+
+        Raises:
+            VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull.
+        """
+        return self._index(Video(video_id=self._video_id(name)), time.monotonic(), progress)
+
+    def server_films(self, folder: str) -> list[Upload]:
+        """The films below a folder of the server that its operator allowed; each one's `server_path` goes to `index`.
+
+        Raises:
+            PathNotAllowed, FileMissing, NoVideosFound.
+        """
+        return list(self._post("/films", Upload(server_path=sendable(folder)), LOADER))
 
     def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
@@ -329,6 +347,16 @@ class Client:
         video = self._one("/videos", Video(video_id=self.video(name).video_id), INDEXER)
         return list(pairwise([*video.shot_start_seconds, video.duration_seconds]))
 
+    def rename(self, name: str, title: str) -> Video:
+        """Give a video (id, unique prefix or title) another title. Returns: the video, under the title as it is kept.
+
+        Raises:
+            VideoNotFound, AmbiguousVideo, InvalidRequest: the title is empty.
+        """
+        if not title.strip():
+            raise InvalidRequest("The new title is empty. Give it at least one character.")
+        return self._one("/probe", Video(video_id=self._video_id(name), title=sendable(title)))
+
     def delete(self, name: str) -> Video:
         """Delete a video (id, unique prefix or title): its file, its frames and all that is known of it."""
         video = self.video(name)
@@ -355,19 +383,28 @@ class Client:
         first = self._one("/clip", ask, LOADER)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        temporary = target.with_name(f".{first.sha256[:16]}.part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(first.data)
-                while file.tell() < first.size_bytes:
-                    file.write(self._one("/clip", ask.model_copy(update={"offset": file.tell()}), LOADER).data)
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = StoreFull if full else OutputRefused
-            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
+        self._save(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
+
+    def join(self, moments: Sequence[tuple[str, float, float]], output: str | Path) -> SavedClip:
+        """Cut moments exactly and join them, in their order, to one film in MP4.
+
+        Args:
+            moments: (video, start, end) each, the video as `clip` takes it, times in seconds.
+
+        Returns: the film, in its own time: it starts at 0.
+
+        Raises: as `clip`; InvalidRequest: there are no moments.
+        """
+        target = _clip_target(Path(output))
+        ask = Reel(
+            video_ids=[self._video_id(name) for name, _, _ in moments],
+            start_seconds=[start for _, start, _ in moments],
+            end_seconds=[end for _, _, end in moments],
+        )
+        first = self._one("/join", ask, LOADER)
+        self._save(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))
+        return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
         """The picture on screen at a time, as a JPEG."""
@@ -385,6 +422,21 @@ class Client:
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""
         return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
+
+    def _save(self, first: Clip | Reel, target: Path, ask_on: Callable[[int], Clip | Reel]) -> None:
+        """Write a file that comes in pieces: the first one, then what `ask_on(offset)` answers."""
+        temporary = target.with_name(f".{first.sha256[:16]}.part")
+        try:
+            with temporary.open("wb") as file:
+                file.write(first.data)
+                while file.tell() < first.size_bytes:
+                    file.write(ask_on(file.tell()).data)
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind = StoreFull if full else OutputRefused
+            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
 
     def _parts(
         self,
@@ -434,25 +486,25 @@ class Client:
         answer: transport.D = answers[0]
         return answer
 
-    def _upload(self, path: Path, title: str | None, progress: OnProgress) -> str:
-        size = _size_of_film(path)
-        video_id = _sha256(path, size, progress)
-        offer = Upload(video_id=video_id, title=sendable(title or path.name), size_bytes=size)
+    def _upload(self, film: FilmSource, title: str | None, progress: OnProgress) -> str:
+        size = film.size_bytes
+        video_id = sha256(film, lambda done: progress(Progress("hash", done, size)))
+        offer = Upload(video_id=video_id, title=sendable(title or film.name), size_bytes=size)
         missing = self._one("/upload", offer, LOADER)
         if not missing.complete:
-            transport.run(self._send_chunks(path, offer, missing.missing_offsets, progress))
+            transport.run(self._send_chunks(film, offer, missing.missing_offsets, progress))
             if not self._one("/upload", offer, LOADER).complete:
                 raise ServerFailed(
-                    f"The upload of '{path}' is not complete on the server. Repeat it: only the rest is sent."
+                    f"The upload of '{film.name}' is not complete on the server. Repeat it: only the rest is sent."
                 )
         return video_id
 
-    async def _send_chunks(self, path: Path, offer: Upload, offsets: list[int], progress: OnProgress) -> None:
+    async def _send_chunks(self, film: FilmSource, offer: Upload, offsets: list[int], progress: OnProgress) -> None:
         done = offer.size_bytes - sum(min(CHUNK_BYTES, offer.size_bytes - offset) for offset in offsets)
 
         async def send(offset: int) -> None:
             nonlocal done
-            data = await asyncio.to_thread(_read_chunk, path, offset)
+            data = await asyncio.to_thread(film.read, offset)
             await self._send_one("/upload", offer.model_copy(update={"offset": offset, "data": data}), LOADER)
             done += len(data)
             progress(Progress("upload", done, offer.size_bytes))
@@ -578,35 +630,3 @@ def _clip_target(path: Path) -> Path:
     if target.exists() and not target.is_file():
         raise OutputRefused(f"'{path}' is no ordinary file, so the clip is not written to it. Name a new file.")
     return target
-
-
-def _size_of_film(path: Path) -> int:
-    if path.is_dir():
-        raise UnreadableVideo(
-            f"'{path}' is a folder, not a film. `clipseek index` takes folders, `Client.index` one film."
-        )
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise FileMissing(f"There is no file '{path}' that can be read ({error.strerror}).") from error
-    if not size:
-        raise EmptyFile(f"'{path}' is empty (0 bytes), so there is no film in it.")
-    return size
-
-
-def _read_chunk(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(CHUNK_BYTES)
-
-
-def _sha256(path: Path, size: int, progress: OnProgress) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-                progress(Progress("hash", file.tell(), size))
-    except OSError as error:
-        raise FileMissing(f"'{path}' cannot be read ({error.strerror}).") from error
-    return digest.hexdigest()

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipseek.client import Client
-from clipseek.errors import ServerFailed
+from clipseek.errors import ServerFailed, ServerNotReady
+from clipseek.page import Page, show_page
 from clipseek.schema import Component, Match
 from clipseek.server import free_port, is_port_free, serve
-from clipseek.settings import Settings
+from clipseek.settings import Settings, local_host
 from clipseek.terminal import progress_bar, say, show_table, timestamp
 
 
@@ -31,7 +32,7 @@ class KnownAnswer:
 KNOWN_ANSWERS = (
     KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
     KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
-    KnownAnswer("a big rabbit in a meadow", "bigbuckbunny.mp4", 0.0, 5.28),
+    KnownAnswer("a green meadow with trees", "bigbuckbunny.mp4", 0.0, 5.28),
 )
 
 
@@ -48,20 +49,31 @@ def run_demo(
         say(f"Port {taken} is taken, so the demo listens on {settings.port}.")
     say("Starting ... (the first time, the starter model is built: about 20 seconds)", style="dim")
 
-    def ready(components: list[Component]) -> bool:
-        when_ready(settings, components)
-        host = f"grpc://127.0.0.1:{settings.port}"
-        with Client(host) as client:
-            show(client, clips)
-        if not stop:
-            prefix = "" if settings.port == Settings(settings.home, settings.cache).port else f"CLIPSEEK_HOST={host} "
-            say("\nThe service goes on. In another terminal:", style="bold")
-            say(f'  {prefix}{_command()} search "a cat"')
-            say(f"  {prefix}{_command()} index YOUR_FILM.mp4")
-            say("Ctrl-C stops it.", style="dim")
-        return not stop
+    host = local_host(settings)
+    with Page(settings, host) as page:
 
-    serve(settings, ready)
+        def ready(components: list[Component]) -> bool:
+            when_ready(settings, components)
+            with Client(host) as client:
+                show(client, clips)
+            if not stop:
+                _show_ways_on(settings, host, page)
+            return not stop
+
+        serve(settings, ready)
+
+
+def _show_ways_on(settings: Settings, host: str, page: Page) -> None:
+    prefix = "" if settings.port == Settings(settings.home, settings.cache).port else f"CLIPSEEK_HOST={host} "
+    say("\nThe service goes on. In another terminal:", style="bold")
+    say(f'  {prefix}{_command()} search "a cat"')
+    say(f"  {prefix}{_command()} index YOUR_FILM.mp4")
+    try:
+        page.start()
+        show_page(page)
+    except ServerNotReady as error:
+        say(f"clipseek: {error}", style="yellow")
+    say("Ctrl-C stops it.", style="dim")
 
 
 def show(client: Client, clips: Path) -> None:

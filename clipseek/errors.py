@@ -33,7 +33,8 @@
     │   ├── ServerUnreachable
     │   ├── ServerNotReady        could not start, or one of its executors died
     │   └── ServerFailed          an unforeseen error in the server
-    └── SamplesUnavailable        the packages that ship the sample films are not installed
+    ├── SamplesUnavailable        the packages that ship the sample films are not installed
+    └── Cancelled                 the caller stopped it: raised by its own progress function
 
 A message says what failed, with the value, and what to do next. Errors cross the wire by class name and message:
 `error_from_name` makes them whole again on the client's side.
@@ -175,6 +176,10 @@ class ServerFailed(ServerError):
 
 
 class SamplesUnavailable(ClipSeekError):
+    pass
+
+
+class Cancelled(ClipSeekError):
     pass
 
 

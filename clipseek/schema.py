@@ -6,11 +6,13 @@ in [0, 1]. Each endpoint takes and answers the same kind of document: the answer
 | endpoint                    | document      | answered by                                            |
 |-----------------------------|---------------|--------------------------------------------------------|
 | /upload                     | `Upload`      | video_loader (name it as `target_executor`)            |
+| /films                      | `Upload`      | video_loader (name it): the films below `server_path` |
 | /probe                      | `Video`       | the whole Flow: probed, then registered in the store   |
 | /index                      | `VideoSpan`   | the whole Flow: decoded, embedded, stored              |
 | /search, /timeline          | `Query`       | image_encoder, text_encoder, then indexer              |
 | /calibrate                  | `Calibration` | text_encoder, then indexer                             |
 | /clip, /thumbnail, /samples | `Clip`, `Thumbnail`, `Video` | video_loader (name it)                  |
+| /join                       | `Reel`        | video_loader (name it)                                 |
 | /videos                     | `Video`       | indexer                                                |
 | /delete                     | `Video`       | the whole Flow: the file, then what was stored of it   |
 | /health                     | `Health`      | the whole Flow: each executor adds its own line        |
@@ -200,6 +202,20 @@ class Clip(BaseDoc):
     size_bytes: int = 0
     sha256: str = ""
     suffix: str = ""  # of the file's name: ".mp4", or ".mkv" where a copied codec does not fit MP4
+
+
+class Reel(BaseDoc):
+    """Clips to join to one film, in this order, and one piece of its file: ask on as with a `Clip`."""
+
+    video_ids: list[str] = []
+    start_seconds: list[float] = []  # of each
+    end_seconds: list[float] = []
+    offset: int = 0
+    # answer
+    data: bytes = b""
+    size_bytes: int = 0
+    sha256: str = ""
+    length_seconds: float = 0.0
 
 
 class Thumbnail(BaseDoc):

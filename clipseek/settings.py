@@ -12,6 +12,7 @@ from clipseek.errors import InvalidSetting
 
 DEFAULT_BIND = "127.0.0.1"
 DEFAULT_PORT = 45679  # the port VCED's users know
+DEFAULT_PAGE_PORT = 8501  # Streamlit's own
 
 
 EVEN, ADAPTIVE = "even", "adaptive"  # ways to sample a film: as often everywhere, or more often where it moves
@@ -32,6 +33,7 @@ VARIABLES = {
     "cache": _setting("CLIPSEEK_CACHE", "", "folder of built models and cut clips (default: the user's cache folder)"),
     "bind": _setting("CLIPSEEK_BIND", DEFAULT_BIND, "address to listen on"),
     "port": _setting("CLIPSEEK_PORT", str(DEFAULT_PORT), "port to listen on"),
+    "page_port": _setting("CLIPSEEK_PAGE_PORT", str(DEFAULT_PAGE_PORT), "port of the page"),
     "model": _setting("CLIPSEEK_MODEL", "auto", "profile, open_clip NAME/TAG, or a model folder"),
     "device": _setting("CLIPSEEK_DEVICE", "auto", "auto, cpu or cuda (half precision there)"),
     "host": _setting("CLIPSEEK_HOST", "", "for clients: the server's address, grpc://HOST:PORT"),
@@ -50,6 +52,7 @@ class Settings:
     cache: Path
     bind: str = DEFAULT_BIND
     port: int = DEFAULT_PORT
+    page_port: int = DEFAULT_PAGE_PORT
     model: str = "auto"
     device: str = "auto"
     host: str = ""
@@ -72,6 +75,7 @@ class Settings:
             cache=Path(text["cache"] or platformdirs.user_cache_path("clipseek")).expanduser().absolute(),
             bind=text["bind"],
             port=_port(text["port"]),
+            page_port=_port(text["page_port"], "page_port"),
             model=text["model"],
             device=_choice("device", text["device"].lower(), ("auto", "cpu", "cuda")),
             host=text["host"],
@@ -95,6 +99,11 @@ class Settings:
         return parse_host(self.host)
 
 
+def local_host(settings: Settings) -> str:
+    """The address at which a client on this machine reaches the server that is started with these settings."""
+    return f"grpc://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+
+
 def parse_host(host: str) -> tuple[str, int]:
     """Split `grpc://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
 
@@ -109,9 +118,9 @@ def parse_host(host: str) -> tuple[str, int]:
     return found[1], _port(found[2]) if found[2] else DEFAULT_PORT
 
 
-def _port(text: str) -> int:
+def _port(text: str, name: str = "port") -> int:
     if not re.fullmatch("[0-9]+", text) or not 0 < int(text) < 65536:
-        raise InvalidSetting(f"'{text}' is not a port: CLIPSEEK_PORT and --port take a number from 1 to 65535")
+        raise InvalidSetting(f"'{text}' is not a port: {VARIABLES[name][0]} takes a number from 1 to 65535")
     return int(text)
 
 

@@ -16,7 +16,7 @@ from jina import Executor, requests
 
 from clipseek.documents import DocList
 from clipseek.errors import ClipSeekError, StoreError
-from clipseek.schema import Calibration, Clip, Component, Health, Query, Thumbnail, Upload, Video, VideoSpan
+from clipseek.schema import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
 from executors.lifetime import end_with_parent, report_start_failure
 
@@ -108,12 +108,20 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
         return docs
 
+    @endpoint("/films")
+    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        return docs
+
     @endpoint("/samples")
     async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         return docs
 
     @endpoint("/clip")
     async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+        return docs
+
+    @endpoint("/join")
+    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
         return docs
 
     @endpoint("/thumbnail")

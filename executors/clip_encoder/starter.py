@@ -8,7 +8,7 @@ picture's vector is `Ws`: linear in the class scores, it folds into the classifi
 Hypernyms tell well whether anything fits ("a motorcycle race" is nothing that is here), and badly which moment of a
 film fits best. So beside the model lie (see `score_scales.py`) the columns of W, by which scores are read, and a map of
 text vectors that undoes most of what hypernyms do: the least squares solution of `t'M Ws = t'W_few s` over pictures
-made up from the classifier's own weights, where W_few is the regression with less weight on hypernyms.
+made up from the classifier's own weights, where W_few is the regression without hypernyms.
 """
 
 import hashlib
@@ -45,9 +45,8 @@ logger = logging.getLogger(__name__)
 RECIPE_VERSION = 2  # raise it when anything below changes what the model computes: it is part of the identity
 # Chosen among some 60 sets of texts, weights and ridges on the labelled films, see docs/starter.md.
 RIDGE = 10.0
-# Of a hypernym, beside 1 for a name or a definition: in W, and in W_few.
-GENERAL_WEIGHT, CURVE_GENERAL_WEIGHT = 0.6, 0.1
-SCALE = Coefficients(base=-0.472, nearest=0.203, spread=3.19, contrast=0.2)  # see docs/relevance.md
+GENERAL_WEIGHT = 0.6  # of a hypernym in W, beside 1 for a name or a definition
+SCALE = Coefficients(base=-0.4825, nearest=0.203, spread=3.19, contrast=0.2)  # see docs/relevance.md
 # The sentence encoder was trained on up to 128 tokens.
 CONTEXT_LENGTH = 128
 DIMENSIONS = 384
@@ -122,7 +121,7 @@ def _build(folder: Path) -> None:
         save_file(text_tensors, temporary / _WEIGHTS_NAME)
         tensors = _classifier_tensors(image_weights)
         texts = _EncodedTexts.of(read_model_folder(temporary, STARTER, "being built"))
-        weights, few = texts.class_weights(GENERAL_WEIGHT), texts.class_weights(CURVE_GENERAL_WEIGHT)
+        weights, few = texts.class_weights(GENERAL_WEIGHT), texts.class_weights(0.0)
         curve_map = _curve_map(weights, few, tensors["classifier.weight"].double().numpy())
         save_scale(temporary, weights.T, SCALE, curve_map)
         save_file(text_tensors | _image_tensors(tensors, weights), temporary / _WEIGHTS_NAME)

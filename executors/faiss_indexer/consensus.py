@@ -26,13 +26,13 @@ from executors.faiss_indexer.shots import Shots, cuts_of, nearest_cuts
 
 FEATURES: Mapping[str, float] = MappingProxyType(
     {
-        "least_rise": 3.5,
-        "share_of_video": -4.74,
-        "variance_between": 7.21,
-        "edge_step": 13.4,
-        "whole_video": 17.8,
-        "lowest": 3.32,
-        "evidence": 0.968,
+        "least_rise": 4.42,
+        "share_of_video": -0.904,
+        "variance_between": 5.35,
+        "edge_step": 14.0,
+        "whole_video": 16.4,
+        "lowest": 3.23,
+        "evidence": 0.869,
     }
 )
 """The features of a window and their weights, fitted by `python -m benchmarks.quality --fit` on the tuning halves.

@@ -243,19 +243,22 @@ def find_others(
 
 
 def judged(found: Sequence[Segment], curve: ScoreCurve) -> list[Segment]:
-    """Segments in the order in which they were found, scored by another curve: by its best frame in each.
+    """Segments in the order in which they were found, with the scores that another curve has for them.
 
-    None scores higher than one before it, so the order stays.
+    A segment's best frame by that curve is its peak. The scores of these frames go to the segments by rank: the first
+    one found gets the highest. So one curve says where something fits best, the other how well anything fits.
     """
-    made: list[Segment] = []
+    peaks = []
     for segment in found:
         first, last = np.searchsorted(curve.pts_seconds, (segment.start_seconds, segment.end_seconds))
-        best = int(first + curve.scores[first:last].argmax()) if last > first else None
-        score = segment.score if best is None else float(curve.scores[best])
-        peak = segment.peak_seconds if best is None else float(curve.pts_seconds[best])
-        highest = math.nextafter(made[-1].score, -math.inf) if made else math.inf
-        made.append(replace(segment, score=min(score, highest), peak_seconds=peak))
-    return made
+        peaks.append(int(first + curve.scores[first:last].argmax()) if last > first else -1)
+    scores = sorted(
+        (float(curve.scores[p]) if p >= 0 else s.score for p, s in zip(peaks, found, strict=True)), reverse=True
+    )
+    return [
+        replace(s, score=score, peak_seconds=float(curve.pts_seconds[p]) if p >= 0 else s.peak_seconds)
+        for s, p, score in zip(found, peaks, scores, strict=True)
+    ]
 
 
 def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -12,12 +13,12 @@ import av
 
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.schema import CHUNK_BYTES, Clip, Component, Thumbnail, Upload, Video, VideoSpan
+from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
-from executors.video_loader import cutting, samples
+from executors.video_loader import cutting, joining, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
-from executors.video_loader.media_store import MediaStore
+from executors.video_loader.media_store import MediaStore, plain_title
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
 from executors.video_loader.sampling import Cut, read_span
@@ -28,11 +29,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
+JOINED = "joined"  # stands for the video's id in the cached names of films joined out of several
 AT_ONCE = {"upload": 4, "clip": 1, "thumbnail": 2}  # an encoder already uses all processors
 
 
 class VideoLoader(ChainExecutor):
-    """Answers /upload, /samples, /clip and /thumbnail itself; fills in /probe and /index; deletes files on /delete."""
+    """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
         self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
@@ -45,6 +47,13 @@ class VideoLoader(ChainExecutor):
     async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
         for doc in docs:
             await self._in_turn("upload", self._take, doc)
+        return docs
+
+    @endpoint("/films")
+    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+        folder = docs[0].server_path if docs else ""
+        docs.clear()
+        docs.extend(await asyncio.to_thread(self._server_films, folder))
         return docs
 
     @endpoint("/probe")
@@ -71,6 +80,12 @@ class VideoLoader(ChainExecutor):
             await self._in_turn("clip", self._fill_clip, doc)
         return docs
 
+    @endpoint("/join")
+    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+        for doc in docs:
+            await self._in_turn("clip", self._fill_reel, doc)
+        return docs
+
     @endpoint("/thumbnail")
     async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
         for doc in docs:
@@ -82,6 +97,7 @@ class VideoLoader(ChainExecutor):
         for doc in docs:
             await asyncio.to_thread(self._store.delete, doc.video_id)
             await asyncio.to_thread(self._clips.forget, doc.video_id)
+            await asyncio.to_thread(self._clips.forget, JOINED)  # the video may be in any of them
             logger.info("deleted the files of video %s", doc.video_id[:12])
         return docs
 
@@ -91,6 +107,7 @@ class VideoLoader(ChainExecutor):
             "media_files": str(len(records)),
             "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
             "free_bytes": str(free_bytes(self._store.root)),
+            "media_roots": os.pathsep.join(map(str, self.settings.media_roots)),
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }
@@ -122,6 +139,14 @@ class VideoLoader(ChainExecutor):
             len(doc.missing_offsets),
             time.monotonic() - begun,
         )
+
+    def _server_films(self, folder: str) -> list[Upload]:
+        films = self._store.films(folder)
+        logger.info("listed %d films below %s", len(films), folder)
+        return [
+            Upload(server_path=str(film), title=plain_title(film.name), size_bytes=film.stat().st_size)
+            for film in films
+        ]
 
     def _probed(self, video_id: str) -> VideoInfo:
         return probe(self._store.path(video_id), self._store.record(video_id).title)
@@ -198,6 +223,29 @@ class VideoLoader(ChainExecutor):
             doc.offset,
             time.monotonic() - begun,
         )
+
+    def _fill_reel(self, doc: Reel) -> None:
+        begun = time.monotonic()
+        if doc.offset < 0:
+            raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
+        parts = self._parts(doc)
+        key = ClipKey(JOINED, 0.0, 0.0, repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))))
+        film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, functools.partial(joining.cut_joined, parts))
+        doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
+        seconds = time.monotonic() - begun
+        logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
+
+    def _parts(self, doc: Reel) -> list[joining.Part]:
+        counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
+        if len(counts) > 1 or not doc.video_ids:
+            raise InvalidRequest(
+                f"{len(doc.video_ids)} videos, {len(doc.start_seconds)} starts and {len(doc.end_seconds)} ends are no "
+                "clips to join: each clip has one of each, and there is at least one"
+            )
+        return [
+            joining.Part(self._store.path(video_id), start, end, self._store.record(video_id).title)
+            for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
+        ]
 
     def _fill_thumbnail(self, doc: Thumbnail) -> None:
         begun = time.monotonic()

@@ -32,6 +32,7 @@ from clipseek.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
+from clipseek.film_files import films_below
 from executors.video_loader.disk import full_disk_reported, require_free
 
 logger = logging.getLogger(__name__)
@@ -158,12 +159,7 @@ class MediaStore:
             PathNotAllowed: it is, links resolved, outside the allowed folders.
             FileMissing, EmptyFile: there is no such file, or nothing in it.
         """
-        path = Path(server_path).expanduser().resolve()
-        if not any(path.is_relative_to(folder) for folder in self._allowed_roots):
-            raise PathNotAllowed(
-                f"The server may not read {server_path}. Upload the file, or have the operator add its folder to "
-                "CLIPSEEK_MEDIA_ROOTS"
-            )
+        path = self._allowed(server_path)
         if not path.is_file():
             raise FileMissing(f"There is no file {server_path} on the server")
         state = path.stat()
@@ -183,6 +179,26 @@ class MediaStore:
             with full_disk_reported(self.root, f"the record of '{record.title}'"):
                 self._keep(record)
         return record
+
+    def films(self, server_path: str) -> list[Path]:
+        """The films that may be registered from a folder, in the order of their names; of a file, itself.
+
+        Raises:
+            PathNotAllowed, FileMissing, NoVideosFound.
+        """
+        path = self._allowed(server_path)
+        if not path.exists():
+            raise FileMissing(f"There is no folder {server_path} on the server")
+        return list(films_below(path))
+
+    def _allowed(self, server_path: str) -> Path:
+        path = Path(server_path).expanduser().resolve()
+        if not any(path.is_relative_to(folder) for folder in self._allowed_roots):
+            raise PathNotAllowed(
+                f"The server may not read {server_path}. Upload the file, or have the operator add its folder to "
+                "CLIPSEEK_MEDIA_ROOTS"
+            )
+        return path
 
     def retitle(self, video_id: str, title: str) -> None:
         """Give a complete film another title. Raises: VideoNotFound, StoreFull."""
@@ -276,10 +292,9 @@ class MediaStore:
         draft.replace(self._file(record.video_id, ".json"))
 
 
-def plain_title(name: str) -> str:
-    """A file's name as a title: without folders and control characters, at most 255 characters."""
-    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
-    return "".join(c for c in last if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
+def plain_title(title: str) -> str:
+    """A title without control characters, at most 255 characters long. No file is named after it: it may hold a `/`."""
+    return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
 
 
 @contextmanager

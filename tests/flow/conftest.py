@@ -89,7 +89,7 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
     """Start servers that end with the test run at the latest."""
     servers: list[Server] = []
 
-    def start(home: Path, *, ready: bool = True, **environ: str) -> Server:
+    def start(home: Path, *options: str, ready: bool = True, **environ: str) -> Server:
         port = int(environ.pop("CLIPSEEK_PORT", 0)) or free_port("127.0.0.1")
         values = {
             "CLIPSEEK_HOME": str(home),
@@ -99,7 +99,7 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
             "COLUMNS": "500",
         } | environ
         process = subprocess.Popen(
-            [sys.executable, "-m", "clipseek", "serve"],
+            [sys.executable, "-m", "clipseek", "serve", *options],
             env={**os.environ, **values},
             cwd=ROOT,
             stderr=subprocess.PIPE,

@@ -42,3 +42,21 @@ def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
     if path.name not in EDGES:
         assert not {name for name in names if name.split(".")[0] in {"jina", "docarray", "streamlit"}}
         assert not {"executors.base", "clipseek.schema", "clipseek.client"} & names
+
+
+@pytest.mark.parametrize("path", sources("frontend"), ids=lambda path: "/".join(path.parts[-2:]))
+def test_the_page_reaches_the_service_through_the_client_only(path):
+    names = imports(path)
+    assert not {
+        name for name in names if name.split(".")[0] in {"executors", "jina", "docarray", "grpc", "torch", "av"}
+    }
+    assert not {"clipseek.transport", "clipseek.server", "clipseek.documents"} & names
+
+
+EDGES_OF_THE_PAGE = {"app.py", "services.py", "__main__.py", "uploads.py"}  # the files that speak streamlit
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "frontend").glob("*.py")), ids=lambda path: path.name)
+def test_the_logic_of_the_page_is_reached_without_streamlit(path):
+    if path.name not in EDGES_OF_THE_PAGE:
+        assert "streamlit" not in imports(path)

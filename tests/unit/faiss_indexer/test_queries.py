@@ -187,13 +187,12 @@ def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others()
     assert find_others(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
 
 
-def test_segments_are_judged_by_the_best_frame_of_another_curve_and_keep_their_order():
+def test_segments_are_judged_by_the_best_frames_of_another_curve_the_first_by_the_best():
     judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.2, 0.9, 0.4]), 10.0)
     made = judged([Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging)
-    just_below = math.nextafter(0.3, -math.inf)
     assert made == [
-        Segment(2.0, 5.0, 0.3, 2.0),
-        Segment(5.5, 7.0, just_below, 6.0),  # 0.9, but it was found after the other
+        Segment(2.0, 5.0, 0.9, 2.0),  # found first, so it has the best score, though its own is 0.3
+        Segment(5.5, 7.0, 0.3, 6.0),
         Segment(8.0, 9.0, 0.05, 8.5),  # no frame in it: as it was found
     ]
     assert judged([], judging) == []

@@ -216,7 +216,9 @@ def test_every_moment_is_found_where_it_is(tmp_path: Path, variant: Variant) -> 
     for number in sorted({number for _, number in shown.changes} - {0}):
         truth = shown.moments(number)
         scores = 1 - np.abs(stack - reference(number)).mean(axis=(1, 2, 3)) / 255
-        segments = find_segments(ScoreCurve(np.array(times), scores, duration), None, shots)
+        background = np.median(scores)  # what is not the pattern; 1 is the pattern itself
+        relevance = (scores - background) / (1 - background)
+        segments = find_segments(ScoreCurve(np.array(times), relevance, duration), None, shots)
         best = sorted((s.start_seconds, s.end_seconds) for s in segments[: len(truth)])
         assert len(best) == len(truth), f"pattern {number}: {segments}"
         for (start, end), (true_start, true_end) in zip(best, truth, strict=True):

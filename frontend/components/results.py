@@ -1,0 +1,102 @@
+"""The answer to a search: cards in rows, how to get more of them, and an honest word where there are none."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from clipseek.errors import ClipSeekError
+from clipseek.schema import Match, Query, Video
+from frontend.asks import Ask
+from frontend.components.result_card import LOOP, name_of, result_card, still_of
+from frontend.components.search_form import SIMILAR, Picture, look_for
+from frontend.components.trouble import trouble
+from frontend.names import plain
+from frontend.services import services
+from frontend.texts import Texts
+
+_COLUMNS = 3
+
+
+def results(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts) -> None:
+    """Ask the server and draw what it answers."""
+    begun = time.monotonic()
+    try:
+        answer = find(ask, picture)
+    except ClipSeekError as error:
+        trouble(error, t)
+        return
+    seconds = time.monotonic() - begun
+    services().pictures.prefetch(still_of(match) for match in answer.matches)
+    for warning in answer.warnings:
+        st.caption(f":material/info: {plain(warning)}")
+    if not answer.matches:
+        _nothing(ask, answer, t)
+        return
+    _head(ask, answer, seconds, t)
+    _cards(answer.matches, {video.video_id: video for video in videos}, t)
+    if answer.more:
+        with st.container(horizontal_alignment="center", key="more"):
+            st.button(
+                t("results.more"),
+                icon=":material/expand_more:",
+                key="results.more",
+                on_click=look_for,
+                args=(ask.with_more(),),
+            )
+
+
+def find(ask: Ask, picture: Picture | None) -> Query:
+    """Search for what is asked. Raises: as `Client.search`."""
+    return services().client.search(
+        ask.text.strip(),
+        also=ask.also,
+        without=ask.without,
+        image=picture.content if picture else None,
+        like=ask.like,
+        top_k=ask.shown,
+        videos=ask.videos,
+        least_score=ask.least_score,
+        all_matches=ask.all_matches,
+        minimum_seconds=ask.minimum_seconds,
+        maximum_seconds=ask.maximum_seconds,
+    )
+
+
+def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
+    found = len(answer.matches)
+    count = t("results.found.one") if found == 1 else t("results.found", count=found)
+    with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
+        st.html(
+            f'<span class="cs-soft">{count} · {t("results.looked", videos=answer.videos_searched)} · '
+            f"{seconds:.2f} s</span>",
+            width="stretch",
+        )
+        st.toggle(t("card.loop"), key=LOOP)
+    if ask.all_matches:
+        st.info(t("results.misses_shown"), icon=":material/info:")
+
+
+def _nothing(ask: Ask, answer: Query, t: Texts) -> None:
+    with st.container(key="nothing", horizontal_alignment="center"):
+        what = t("results.nothing") if answer.videos_searched else t("results.nowhere")
+        st.html(f'<div class="cs-empty"><h3>{what}</h3><p>{t("results.nothing.why")}</p></div>')
+        if answer.withheld and not ask.all_matches:
+            label = t("results.misses.one") if answer.withheld == 1 else t("results.misses", count=answer.withheld)
+            st.button(
+                label,
+                icon=":material/visibility:",
+                key="results.misses",
+                on_click=look_for,
+                args=(replace(ask, all_matches=True),),
+            )
+
+
+def _cards(matches: Sequence[Match], videos: dict[str, Video], t: Texts) -> None:
+    unique = list({name_of(match): match for match in matches}.values())
+    for first in range(0, len(unique), _COLUMNS):
+        columns = st.columns(_COLUMNS)
+        for column, match in zip(columns, unique[first : first + _COLUMNS], strict=False):
+            with column:
+                result_card(match, videos.get(match.video_id, Video(video_id=match.video_id)), t, SIMILAR)

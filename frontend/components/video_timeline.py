@@ -1,0 +1,66 @@
+"""The timeline of one video: its curve for a description, its shots, its matches; a click plays from there."""
+
+import streamlit as st
+
+from clipseek.errors import ClipSeekError
+from clipseek.schema import Query, Video
+from clipseek.terminal import timestamp
+from frontend.clips import Cut
+from frontend.components.clip_player import clip_player
+from frontend.components.trouble import trouble
+from frontend.names import escaped
+from frontend.pictures import Still
+from frontend.services import services
+from frontend.texts import Texts
+from frontend.timeline_chart import PICK, Timeline, picture_times, timeline_chart
+
+_PICTURES = 10
+_PLAYED_SECONDS = 8.0  # from where the curve was clicked
+_CHART = "timeline.chart"
+OPEN = "timeline.open"  # the id of the video to show next
+
+
+def open_timeline(video_id: str) -> None:
+    """Go to the timeline of a video, with the description that is searched for."""
+    st.session_state[OPEN] = video_id
+    st.switch_page("views/timeline.py")
+
+
+def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
+    """Draw the chart and what was clicked in it; answers what the server found, None where nothing was asked."""
+    client = services().client
+    try:
+        answer = client.timeline(video.video_id, text) if text.strip() else None
+        shots = answer.shot_start_seconds if answer else [start for start, _ in client.shots(video.video_id)]
+    except ClipSeekError as error:
+        trouble(error, t)
+        return None
+    times = picture_times(video.duration_seconds, _PICTURES)
+    pictures = services().pictures.all([Still(video.video_id, at, 160) for at in times])
+    drawn = Timeline(
+        duration_seconds=video.duration_seconds,
+        pts_seconds=answer.curve_pts_seconds if answer else (),
+        scores=answer.curve_scores if answer else (),
+        cut_off=answer.cut_off if answer else 0.0,
+        shot_starts=shots,
+        bands=[(match.start_seconds, match.end_seconds) for match in answer.matches] if answer else (),
+        pictures=[(at, jpeg) for at, jpeg in zip(times, pictures, strict=True) if jpeg],
+        time_name=t("chart.time"),
+        score_name=t("chart.score"),
+    )
+    state = st.altair_chart(
+        timeline_chart(drawn), key=f"{_CHART}.{video.video_id}", on_select="rerun", selection_mode=PICK, width="stretch"
+    )
+    st.html(f'<span class="cs-soft">{t("timeline.legend")}</span>')
+    picked = state.get("selection", {}).get(PICK, [])
+    if picked:
+        start = min(float(picked[0]["seconds"]), max(video.duration_seconds - 0.1, 0.0))
+        _play(video, start, t)
+    return answer
+
+
+def _play(video: Video, start: float, t: Texts) -> None:
+    end = min(start + _PLAYED_SECONDS, video.duration_seconds)
+    with st.container(key="timeline-player", horizontal_alignment="center"):
+        clip_player(Cut(video.video_id, round(start, 3), round(end, 3)), t)
+        st.html(f'<span class="cs-soft">{escaped(video.title)} · {timestamp(start)} - {timestamp(end)}</span>')

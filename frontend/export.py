@@ -1,0 +1,25 @@
+"""The clips of a basket as files in one archive."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+from frontend.basket import Item
+from frontend.clips import Clips, Cut
+from frontend.names import clip_file_name
+
+
+def zip_of(items: Sequence[Item], clips: Clips, mode: str) -> bytes:
+    """The clips in their order, numbered, as the content of a ZIP file.
+
+    Films do not get smaller by packing, so they are stored as they are.
+
+    Raises: as `Client.clip`.
+    """
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+        for place, item in enumerate(items, 1):
+            path = clips.path(Cut(item.video_id, item.start_seconds, item.end_seconds, mode))
+            name = clip_file_name(item.title, item.start_seconds, item.end_seconds, path.suffix)
+            packed.write(path, f"{place:02d} {name}")
+    return archive.getvalue()

@@ -1,0 +1,49 @@
+"""Streamlit's upload handler, made to write large files to disk as they arrive; see `spool.py`."""
+
+import re
+import tempfile
+
+import tornado.web
+from streamlit.web.server import server
+from streamlit.web.server.upload_file_request_handler import UploadFileRequestHandler
+
+from frontend.spool import SPOOL, OnePart
+
+# Smaller uploads go Streamlit's way; images to search with are among them (32 MB at most).
+SPOOLED_FROM_BYTES = 64 * 1024 * 1024
+
+
+@tornado.web.stream_request_body
+class SpoolingUploadHandler(UploadFileRequestHandler):
+    """Takes a large upload piece by piece, and gives Streamlit a body that holds its ticket."""
+
+    def prepare(self) -> None:
+        self._pieces: list[bytes] = []
+        self._part: OnePart | None = None
+        length = int(self.request.headers.get("Content-Length", 0))
+        boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
+        if self.request.method == "PUT" and length >= SPOOLED_FROM_BYTES and boundary:
+            self._file = tempfile.TemporaryFile(prefix="clipseek-upload-")  # noqa: SIM115 (the ingest closes it)
+            self._part = OnePart(boundary[1].encode("latin-1"), self._file)
+
+    def data_received(self, chunk: bytes) -> None:
+        if self._part:
+            self._part.feed(chunk)
+        else:
+            self._pieces.append(chunk)
+
+    def put(self, **kwargs: str) -> None:
+        if self._part:
+            self._part.finish()
+            self._pieces = [self._part.head, SPOOL.put(self._file), self._part.end]
+        self.request.body = b"".join(self._pieces)
+        super().put(**kwargs)
+
+    def on_connection_close(self) -> None:
+        if self._part:
+            self._file.close()
+
+
+def install() -> None:
+    """Use this handler in the server that Streamlit starts next in this process."""
+    server.UploadFileRequestHandler = SpoolingUploadHandler  # type: ignore[attr-defined]

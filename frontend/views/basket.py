@@ -1,0 +1,32 @@
+"""Basket: the clips that were chosen, in order, and the ways to take them along."""
+
+import streamlit as st
+
+from clipseek.errors import ClipSeekError
+from clipseek.terminal import duration
+from frontend.components import language
+from frontend.components.basket_export import basket_export
+from frontend.components.basket_list import basket_list
+from frontend.components.basket_state import basket
+from frontend.components.trouble import trouble
+from frontend.services import services
+from frontend.texts import Texts
+
+
+def basket_page(t: Texts) -> None:
+    st.html(f'<div class="cs-head"><h2>{t("page.basket")}</h2></div>')
+    if not len(basket()):
+        st.html(f'<div class="cs-empty"><h3>{t("basket.empty")}</h3><p>{t("basket.empty.how")}</p></div>')
+        return
+    try:
+        videos = {video.video_id: video for video in services().client.videos()}
+    except ClipSeekError as error:
+        trouble(error, t)
+        return
+    count, length = len(basket()), duration(basket().length_seconds)
+    st.html(f'<span class="cs-soft">{t("basket.count", count=count, length=length)}</span>')
+    basket_list(t)
+    basket_export(videos, t)
+
+
+basket_page(language.texts())

@@ -1,0 +1,45 @@
+"""Search: one box, the moments that fit."""
+
+import streamlit as st
+
+from clipseek.errors import ClipSeekError
+from frontend.asks import Ask
+from frontend.components import language
+from frontend.components.first_steps import first_steps
+from frontend.components.results import results
+from frontend.components.search_form import look_for, search_form
+from frontend.components.trouble import disk_banner, model_banner, trouble
+from frontend.health import service_state
+from frontend.services import health, services
+from frontend.texts import Texts, load
+
+EXAMPLES = ("example.1", "example.2", "example.3")
+
+
+def search_page(t: Texts) -> None:
+    try:
+        videos = services().client.videos()
+        state = service_state(health())
+    except ClipSeekError as error:
+        trouble(error, t)
+        return
+    if not videos:
+        st.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1></div>')
+        first_steps(t, with_upload=True)
+        model_banner(state, t)
+        return
+    hero = st.empty()
+    ask, picture = search_form(videos, t)
+    disk_banner(state, t)
+    if ask.is_empty and not picture:
+        hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
+        with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
+            words = load("en") if state.is_starter else t  # it reads English only
+            for key in EXAMPLES:
+                st.button(words(key), key=key, on_click=look_for, args=(Ask(text=words(key)),))
+    else:
+        results(ask, picture, videos, t)
+    model_banner(state, t)
+
+
+search_page(language.texts())

@@ -1,0 +1,62 @@
+"""What the page asks of the service beside the main job: open files, cancel and resume, rename, folders, joins."""
+
+import io
+
+import av
+import pytest
+
+from clipseek import errors
+from tests import films
+
+
+def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
+    path = films.make(tmp_path / "long.mp4", frames=25 * 100, gop=250).path
+    steps = []
+
+    def stop_in_the_middle(step):
+        steps.append(step)
+        if step.stage == "index" and step.done:
+            raise errors.Cancelled("enough")
+
+    with pytest.raises(errors.Cancelled):
+        library.index(io.BytesIO(path.read_bytes()), title="AC/DC.mp4", progress=stop_in_the_middle)
+    video = library.video("AC/DC.mp4")
+    assert video.status == "indexing" and {step.stage for step in steps} == {"hash", "upload", "index"}
+    done = library.resume(video.video_id)
+    assert done.video.status == "ready" and 0 < done.frames_added <= done.video.frames
+    assert library.rename("AC/DC.mp4", "<b>x</b>.mp4").title == "<b>x</b>.mp4"
+    assert library.video("<b>x</b>.mp4").frames == done.video.frames
+    with pytest.raises(errors.InvalidRequest, match="empty"):
+        library.rename(video.video_id, " ")
+    library.delete(video.video_id)
+
+
+def test_moments_are_joined(library, tmp_path):
+    moments = [("photographs.mp4", 8.0, 9.0), ("bikes.mp4", 1.2, 3.0)]
+    saved = library.join(moments, tmp_path / "film.mp4")
+    assert (saved.start_seconds, saved.end_seconds) == (0.0, pytest.approx(2.8, abs=0.05))
+    with av.open(str(saved.path)) as film:
+        assert film.duration / av.time_base == pytest.approx(2.8, abs=0.08)
+        assert (film.streams.video[0].width, film.streams.video[0].height) == (640, 480)
+    for wrong in ([], [("bikes.mp4", 5.0, 4.0)], [("nope", 0.0, 1.0)]):
+        with pytest.raises((errors.InvalidRequest, errors.NotFound)):
+            library.join(wrong, tmp_path / "none.mp4")
+
+
+def test_folders_are_not_listed_unless_allowed(library):
+    with pytest.raises(errors.PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
+        library.server_films("/etc")
+
+
+def test_the_films_of_an_allowed_folder(launch, tmp_path, tiny_model):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    path = films.make(folder / "a film.mp4", frames=50).path
+    server = launch(tmp_path / "store", CLIPSEEK_MEDIA_ROOTS=str(folder), CLIPSEEK_MODEL=str(tiny_model))
+    with server.client() as client:
+        [found] = client.server_films(str(folder))
+        assert (found.server_path, found.title, found.size_bytes) == (str(path), "a film.mp4", path.stat().st_size)
+        assert client.index(found.server_path, on_server=True).video.status == "ready"
+        facts = {component.name: component.facts for component in client.health()}
+        assert facts["video_loader"]["media_roots"] == str(folder)
+    server.stop()

@@ -1,0 +1,56 @@
+"""The page over a client that answers from memory."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+
+from frontend import services
+from tests.frontend.fake import FakeClient
+
+FRONTEND = Path(services.__file__).parent
+
+
+@pytest.fixture
+def client(monkeypatch):
+    fake = FakeClient()
+    monkeypatch.setattr(services, "Client", lambda: fake)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield fake
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def open_page(client):
+    """Draw a page (a file below frontend/) as a session that comes with these parameters in its address."""
+    from streamlit.testing.v1 import AppTest
+
+    def draw(file="app.py", **params):
+        page = AppTest.from_file(str(FRONTEND / file), default_timeout=30)
+        for name, value in params.items():
+            page.query_params[name] = value
+        page.run()
+        assert not page.exception, page.exception
+        return page
+
+    return draw
+
+
+@pytest.fixture
+def draw(client):
+    """Draw one component: a function without arguments that imports what it needs."""
+    from streamlit.testing.v1 import AppTest
+
+    def run(script):
+        page = AppTest.from_function(script, default_timeout=30).run()
+        assert not page.exception, page.exception
+        return page
+
+    return run
+
+
+def html_of(page):
+    """All HTML that a page shows, in one text."""
+    return "\n".join(each.proto.body for each in page.get("html"))

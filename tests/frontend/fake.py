@@ -1,0 +1,148 @@
+"""A client that answers from memory, with the interface of `clipseek.Client` as far as the page uses it."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from clipseek.client import Indexed, Progress, SavedClip
+from clipseek.documents import DocList
+from clipseek.errors import EmptyQuery, UnreadableVideo, VideoNotFound
+from clipseek.schema import Component, Match, Query, Upload, Video
+
+CAT, DOG = "a" * 64, "b" * 64
+LOW, FINE = 1_000_000_000, 90_000_000_000
+
+
+def video(video_id, title, **values):
+    shape = {"width": 640, "height": 360, "fps": 25.0}
+    given = {"duration_seconds": 60.0, "size_bytes": 5_000_000, "status": "ready"} | shape
+    return Video(video_id=video_id, title=title, **(given | values))
+
+
+def match(video_id=CAT, title="cat.mp4", start=12.0, end=17.5, score=0.8):
+    return Match(
+        video_id=video_id,
+        title=title,
+        start_seconds=start,
+        end_seconds=end,
+        score=score,
+        peak_seconds=(start + end) / 2,
+    )
+
+
+class FakeClient:
+    """`asked` holds the arguments of each search; `error` is raised by every request while it is set."""
+
+    def __init__(self):
+        self.library = [video(CAT, "cat.mp4"), video(DOG, "<b>dog</b>.mp4", duration_seconds=30.0)]
+        self.found = [match(), match(DOG, "<b>dog</b>.mp4", 3.0, 5.0, 0.4)]
+        self.withheld = []
+        self.error = None
+        self.asked = []
+        self.clips = []
+        self.indexed = []
+        self.free_bytes = FINE
+        self.model = "starter"
+        self.roots = ""
+
+    def _answer(self):
+        if self.error:
+            raise self.error
+
+    def videos(self):
+        self._answer()
+        return list(self.library)
+
+    def health(self):
+        self._answer()
+        return [
+            Component(name="video_loader", facts={"free_bytes": str(self.free_bytes), "media_roots": self.roots}),
+            Component(name="image_encoder", facts={"model": self.model, "device": "cpu"}),
+        ]
+
+    def search(self, text="", **options):
+        self._answer()
+        self.asked.append({"text": text} | options)
+        if not (text or options["also"] or options["like"] or options["image"]):
+            raise EmptyQuery("nothing asked")
+        found = self.found + (self.withheld if options["all_matches"] else [])
+        shown = found[: options["top_k"]]
+        return Query(
+            text=text,
+            answered=True,
+            matches=DocList[Match](shown),
+            nothing_matches=not found,
+            withheld=0 if options["all_matches"] else len(self.withheld),
+            more=len(found) > len(shown),
+            videos_searched=len(self.library),
+        )
+
+    def timeline(self, name, text="", **options):
+        self._answer()
+        self.asked.append({"timeline": name, "text": text})
+        return Query(
+            text=text,
+            answered=True,
+            matches=DocList[Match]([each for each in self.found if each.video_id == name]),
+            cut_off=0.3,
+            curve_pts_seconds=[0.0, 1.0, 2.0],
+            curve_scores=[0.1, 0.8, 0.2],
+            shot_start_seconds=[0.0, 1.5],
+        )
+
+    def shots(self, name):
+        return [(0.0, 1.5), (1.5, 60.0)]
+
+    def thumbnail(self, name, at_seconds, *, width=320):
+        picture = io.BytesIO()
+        Image.new("RGB", (16, 9), (int(at_seconds) % 256, 80, 160)).save(picture, "JPEG")
+        return picture.getvalue()
+
+    def clip(self, name, start_seconds, end_seconds, output, *, mode="exact"):
+        self._answer()
+        self.clips.append((name, start_seconds, end_seconds, mode))
+        Path(output).write_bytes(b"clip")
+        return SavedClip(Path(output), start_seconds, end_seconds, 4)
+
+    def join(self, moments, output):
+        self.clips += [(*moment, "joined") for moment in moments]
+        Path(output).write_bytes(b"film")
+        return SavedClip(Path(output), 0.0, 1.0, 4)
+
+    def index(self, film, *, title=None, on_server=False, progress=lambda step: None):
+        self._answer()
+        content = film
+        if not on_server:
+            film.seek(0)
+            content = film.read()
+        if content == b"broken":
+            raise UnreadableVideo("no video")
+        progress(Progress("index", 1.0, 2.0))
+        self.indexed.append((title, content))
+        self.library.append(video(f"{len(self.library):064x}", title))
+        return Indexed(self.library[-1], 2, 0.1)
+
+    def resume(self, name, *, progress=lambda step: None):
+        [found] = [each for each in self.library if each.video_id == name]
+        found.status = "ready"
+        found.missing_start_seconds, found.missing_end_seconds = [], []
+        return Indexed(found, 1, 0.1)
+
+    def add_samples(self, progress=lambda step: None):
+        self.library.append(video("5" * 64, "sample.mp4"))
+        return []
+
+    def server_films(self, folder):
+        self._answer()
+        return [Upload(server_path=f"{folder}/film.mp4", title="film.mp4", size_bytes=9)]
+
+    def rename(self, name, title):
+        [found] = [each for each in self.library if each.video_id == name]
+        found.title = title
+        return found
+
+    def delete(self, name):
+        if not any(each.video_id == name for each in self.library):
+            raise VideoNotFound("gone")
+        self.library = [each for each in self.library if each.video_id != name]

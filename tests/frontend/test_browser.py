@@ -1,0 +1,160 @@
+"""The real page in a real browser over the real Flow: what a visitor does, step by step."""
+
+import signal
+import struct
+
+import av
+import pytest
+
+from clipseek.page import Page
+from clipseek.server import free_port
+from clipseek.settings import Settings
+from tests.films import make
+from tests.flow.conftest import cache, launch, server  # noqa: F401 (fixtures)
+from tests.frontend.browser import WAIT_MS, browser, by_key, needs_browser, playing, press, search_for, settled
+from tests.frontend.browser import video_state as video_state_of
+
+pytestmark = [needs_browser, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def address(server, tmp_path_factory):  # noqa: F811
+    folder = tmp_path_factory.mktemp("page")
+    with Page(Settings(folder, folder, page_port=free_port("127.0.0.1")), server.host) as page:
+        page.start()
+        yield page.address
+
+
+@pytest.fixture(scope="module")
+def samples(server):  # noqa: F811
+    """The sample library, in the server."""
+    with server.client() as client:
+        client.add_samples()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Open the page as a new visitor."""
+    contexts = []
+
+    def open_page(path="/", base=address):
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(base + path)
+        settled(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def test_from_an_empty_library_to_a_playing_moment(visit):
+    page = visit()
+    press(page, "first-samples")
+    by_key(page, "video-title").first.wait_for(state="detached")
+    page.get_by_text("3 of 3 videos").wait_for()
+    page.get_by_role("link", name="Search").click()
+    settled(page)
+    search_for(page, "a cup of coffee")
+    press(page, "card-play")
+    state = playing(page)
+    assert state["length"] == pytest.approx(4.0, abs=0.05)  # the cup is seen in [8, 12) of the film
+    assert 0 < state["at"] < 4 and not state["loop"]
+    page.wait_for_function("document.querySelector('video').ended")
+    assert video_state_of(page)["at"] == pytest.approx(4.0, abs=0.05)
+
+
+def test_edges_are_moved_and_what_is_downloaded_is_that_clip(visit, samples, tmp_path):
+    page = visit("/?q=a+cup+of+coffee")
+    press(page, "card-adjust")
+    by_key(page, "editor-step-0").nth(3).wait_for()
+    settled(page)
+    press(page, "editor-step-0-0-5")
+    page.get_by_text("00:08.5").first.wait_for()
+    settled(page)
+    with page.expect_download() as download:
+        press(page, "editor-download")
+    assert download.value.suggested_filename == "photographs 8.5-12.0.mp4"
+    download.value.save_as(tmp_path / "clip.mp4")
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        assert clip.duration / av.time_base == pytest.approx(3.5, abs=0.05)
+        assert clip.streams.video[0].codec_context.name == "h264"
+
+
+def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit, samples):
+    mine = visit("/?q=a+temple&longest=30")
+    mine.get_by_text("中文").click()
+    mine.wait_for_function("location.search.includes('lang=zh')")
+    settled(mine)
+    found = by_key(mine, "card-play").count()
+    assert found
+    theirs = visit("/" + mine.evaluate("location.search"))
+    assert by_key(theirs, "search-text").locator("input").input_value() == "a temple"
+    assert theirs.get_by_text("筛选").first.inner_text() == "筛选 (1)"
+    assert by_key(theirs, "card-play").count() == found
+    search_for(theirs, "a rocket")  # two at once, each with a search of its own
+    assert by_key(mine, "search-text").locator("input").input_value() == "a temple"
+
+
+def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_deleted(visit, tmp_path):
+    film = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 150, gop=250).path
+    page = visit("/library")
+    page.locator("input[type=file]").first.set_input_files(film)
+    under_way = by_key(page, "jobs").get_by_text("Indexing ·")
+    under_way.wait_for()
+    page.reload()
+    settled(page)
+    under_way.wait_for()
+    press(page, "job-cancel")
+    page.get_by_text("Cancelled.").wait_for()
+    press(page, "job-retry")
+    by_key(page, "job-").first.wait_for(state="detached")
+    settled(page)
+    title = page.get_by_title(film.name, exact=True)
+    assert title.inner_text() == film.name
+    before = by_key(page, "video-rename").count()
+    press(page, "video-delete")
+    press(page, "video-delete-do")
+    title.wait_for(state="detached")
+    settled(page)
+    assert by_key(page, "video-rename").count() == before - 1
+
+
+def test_300_megabytes_are_uploaded(visit, tmp_path):
+    film = make(tmp_path / "large.mp4", frames=50).path
+    with film.open("ab") as file:  # a box that players skip
+        file.write(struct.pack(">I4s", 300_000_000, b"free"))
+        file.truncate(film.stat().st_size + 300_000_000)
+    page = visit("/library")
+    page.locator("input[type=file]").first.set_input_files(film)
+    page.get_by_title("large.mp4", exact=True).last.wait_for()
+    by_key(page, "job-").first.wait_for(state="detached")
+    page.get_by_text("300 MB").first.wait_for()
+
+
+def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
+    nowhere = f"grpc://127.0.0.1:{free_port('127.0.0.1')}"
+    with Page(Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1")), nowhere) as lonely:
+        lonely.start()
+        page = visit(base=lonely.address)
+        page.get_by_text("The ClipSeek server cannot be reached.").wait_for()
+        page.get_by_text("What the server says").click()
+        page.get_by_text(nowhere).wait_for()
+
+
+def test_service_and_page_start_and_stop_together(launch, tmp_path, visit):  # noqa: F811
+    port = free_port("127.0.0.1")
+    both = launch(tmp_path / "store", "--page", CLIPSEEK_PAGE_PORT=str(port))
+    both.wait_for(f"The page: http://127.0.0.1:{port}")
+    visit(base=f"http://127.0.0.1:{port}").get_by_text("Your library is empty").wait_for()
+    assert any("frontend" in child.cmdline() for child in both.children().values())
+    assert both.stop(signal.SIGINT) == 0

@@ -1,0 +1,290 @@
+"""Every page, drawn by Streamlit without a browser, over a client that answers from memory."""
+
+import io
+
+import pytest
+
+from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
+from frontend.services import services
+from frontend.texts import load
+from tests.frontend.conftest import html_of
+from tests.frontend.fake import CAT, DOG, LOW, match, video
+
+EN, ZH = load("en"), load("zh")
+CAT_CARD, DOG_CARD = "aaaaaaaaaaaa-12.00-17.50", "bbbbbbbbbbbb-3.00-5.00"
+
+
+def ask(page, text):
+    page.text_input(key="search.text").set_value(text).run()
+    assert not page.exception
+    return page
+
+
+def button(page, key):
+    [found] = [each for each in page.button if each.key == key]
+    return found
+
+
+def keys(page):
+    return {each.key for each in page.button}
+
+
+def test_a_search_shows_cards_and_goes_into_the_address(open_page, client):
+    page = ask(open_page(), "a cat")
+    assert client.asked[-1] | {"text": "a cat", "top_k": 9, "videos": (), "all_matches": False} == client.asked[-1]
+    shown = html_of(page)
+    assert "00:12.0 - 00:17.5" in shown and 'style="width:80%"' in shown
+    assert "&lt;b&gt;dog&lt;/b&gt;.mp4" in shown and "<b>dog" not in shown
+    assert page.query_params["q"] == ["a cat"]
+    assert client.clips == [] and client.indexed == []
+
+
+def test_a_card_plays_its_own_moment(open_page, client):
+    page = ask(open_page(), "a cat")
+    button(page, f"card.play.{CAT_CARD}").click().run()
+    assert client.clips == [(CAT, 12.0, 17.5, "exact")]
+    assert [each.proto.autoplay for each in page.get("video")] == [True]
+    assert f"card.play.{DOG_CARD}" in keys(page)
+
+
+def test_a_link_repeats_the_search_with_its_filters(open_page, client):
+    page = open_page(q="a dog", video="bbbbbbbbbbbb", least="0.25", longest="9", without="snow", also="grass")
+    assert (
+        client.asked[-1]
+        | {
+            "text": "a dog",
+            "videos": (DOG,),
+            "least_score": 0.25,
+            "maximum_seconds": 9.0,
+            "without": ("snow",),
+            "also": ("grass",),
+        }
+        == client.asked[-1]
+    )
+    assert page.text_input(key="search.text").value == "a dog"
+    assert page.multiselect(key="search.videos").value == [DOG]
+    button(page, "search.unwithout.0").click().run()
+    assert client.asked[-1]["without"] == () and "without" not in page.query_params
+
+
+def test_a_filter_by_a_video_that_is_deleted_meanwhile_is_dropped(open_page, client):
+    page = open_page(q="a dog", video="bbbbbbbbbbbb")
+    client.library.pop()
+    ask(page, "a cat")
+    assert client.asked[-1]["videos"] == () and "video" not in page.query_params
+
+
+def test_typing_goes_before_an_older_address(open_page, client):
+    page = open_page(q="a dog")
+    page.query_params["q"] = "a horse"  # as the browser's Back button does
+    ask(page, "a cat")
+    assert client.asked[-1]["text"] == "a cat" and page.query_params["q"] == ["a cat"]
+
+
+def test_filters_change_the_search_and_the_address(open_page, client):
+    page = ask(open_page(), "a cat")
+    page.slider(key="search.least").set_value(0.5).run()
+    page.text_area(key="search.without").set_value("snow\n\n rain ").run()
+    assert client.asked[-1]["least_score"] == 0.5 and client.asked[-1]["without"] == ("snow", "rain")
+    assert page.query_params["least"] == ["0.5"] and page.query_params["without"] == ["snow", "rain"]
+
+
+def test_nothing_matches_is_said_and_the_misses_are_a_click_away(open_page, client):
+    client.found, client.withheld = [], [match(score=0.1)]
+    page = ask(open_page(), "a submarine")
+    assert EN("results.nothing") in html_of(page)
+    assert button(page, "results.misses").label == EN("results.misses.one")
+    button(page, "results.misses").click().run()
+    assert client.asked[-1]["all_matches"] and f"card.play.{CAT_CARD}" in keys(page)
+    assert page.query_params["all"] == ["1"]
+    ask(page, "a dog")
+    assert not client.asked[-1]["all_matches"]
+
+
+def test_more_results_and_more_like_one(open_page, client):
+    client.found = [match(start=float(place), end=place + 0.5) for place in range(20)]
+    page = ask(open_page(), "a cat")
+    assert sum(key.startswith("card.play") for key in keys(page)) == 9
+    button(page, "results.more").click().run()
+    assert client.asked[-1]["top_k"] == 18 and page.query_params["shown"] == ["18"]
+    button(page, "card.similar.aaaaaaaaaaaa-3.00-3.50").click().run()
+    assert client.asked[-1]["like"] == (CAT, 3.25) and client.asked[-1]["text"] == ""
+    assert page.query_params["like"] == ["aaaaaaaaaaaa@3.250"]
+
+
+def test_the_edges_are_moved_and_the_clip_follows(draw, client):
+    def script():
+        from frontend.components.clip_editor import edges_form
+        from frontend.texts import load
+        from tests.frontend.fake import CAT, match, video
+
+        edges_form(match(), video(CAT, "cat.mp4"), load("en"))
+
+    page = draw(script)
+    assert page.slider(key="editor.range").value == (12.0, 17.5)
+    button(page, "editor.step.0.-0.5").click().run()
+    assert page.slider(key="editor.range").value == (11.5, 17.5)
+    page.slider(key="editor.range").set_value((11.5, 14.0)).run()
+    assert client.clips == [(CAT, 12.0, 17.5, "exact"), (CAT, 11.5, 17.5, "exact"), (CAT, 11.5, 14.0, "exact")]
+    button(page, "editor.basket").click().run()
+    assert [(item.start_seconds, item.end_seconds) for item in page.session_state["basket.basket"]] == [(11.5, 14.0)]
+
+
+def test_an_image_is_searched_with_and_stays_out_of_the_address(open_page, client):
+    page = open_page()
+    page.file_uploader[0].upload("<b>.png", b"picture", "image/png").run()
+    assert client.asked[-1]["image"] == b"picture"
+    assert "q" not in page.query_params
+
+
+def test_the_basket_is_filled_ordered_and_emptied(open_page, client):
+    page = ask(open_page(), "a cat")
+    button(page, f"card.put.{CAT_CARD}").click().run()
+    button(page, f"card.put.{DOG_CARD}").click().run()
+    assert f"card.take.{DOG_CARD}" in keys(page)
+    basket = open_page("views/basket.py")
+    assert EN("basket.empty") in html_of(basket)  # another session has its own
+    basket.session_state["basket.basket"] = page.session_state["basket.basket"]
+    basket.run()
+    assert html_of(basket).index("1. cat.mp4") < html_of(basket).index("2. &lt;b&gt;dog")
+    button(basket, "basket.down.0").click().run()
+    assert html_of(basket).index("1. &lt;b&gt;dog") < html_of(basket).index("2. cat.mp4")
+    button(basket, "basket.take.1").click().run()
+    assert "cat.mp4" not in html_of(basket)
+
+
+def test_the_library_shows_what_is_there(open_page, client):
+    half = {"status": "indexing", "missing_start_seconds": [30.0], "missing_end_seconds": [60.0]}
+    client.library.append(video("c" * 64, "猫.mp4", **half))
+    page = open_page("views/library.py")
+    shown = html_of(page)
+    assert "01:00.0 · 5.0 MB · 640 × 360" in shown and f"{EN('status.interrupted')} · 50 %" in shown
+    button(page, "video.resume.cccccccccccc").click().run()
+    assert services().ingests.wait(10)
+    page.run()
+    assert EN("status.interrupted") not in html_of(page)
+    page.text_input(key="library.find").set_value("DOG").run()
+    assert "cat.mp4" not in html_of(page) and "&lt;b&gt;dog" in html_of(page)
+
+
+def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
+    page = open_page("views/library.py")
+    page.file_uploader[0].upload("a; rm -rf.mp4", b"film", "video/mp4").run()
+    assert services().ingests.wait(10)
+    assert client.indexed == [("a; rm -rf.mp4", b"film")]
+    page.file_uploader[0].upload("notes.mp4", b"broken", "video/mp4").run()
+    assert services().ingests.wait(10)
+    page.run()
+    assert "a; rm -rf.mp4" in html_of(page)
+    assert any(EN("problem.unreadable") in each.value for each in page.error)
+    [job] = services().ingests.jobs()
+    button(page, f"job.dismiss.{job.number}").click().run()
+    assert not services().ingests.jobs() and not page.error
+
+
+def test_a_server_folder_and_the_samples(open_page, client):
+    client.roots = "/films"
+    page = open_page("views/library.py")
+    page.text_input(key="add.folder").set_value("/films").run()
+    button(page, "add.folder.go").click().run()
+    button(page, "add.samples").click().run()
+    assert services().ingests.wait(10)
+    assert client.indexed == [("film.mp4", "/films/film.mp4")]
+    assert [each.title for each in client.library[-2:]] == ["film.mp4", "sample.mp4"]
+
+
+def test_rename(draw, client):
+    def script():
+        from frontend.components.video_card import rename_form
+        from frontend.texts import load
+        from tests.frontend.fake import CAT, video
+
+        rename_form(video(CAT, "cat.mp4"), load("en"))
+
+    page = draw(script)
+    page.text_input(key="video.title").set_value("AC/DC").run()
+    button(page, "video.rename.do").click().run()
+    assert client.library[0].title == "AC/DC"
+
+
+def test_delete_asks_first(open_page, draw, client):
+    page = open_page("views/library.py")
+    button(page, "video.delete.bbbbbbbbbbbb").click().run()
+    assert any(r"\<b\>dog\<\/b\>\.mp4" in each.value for each in page.markdown)
+    assert len(client.library) == 2
+
+    def script():
+        from frontend.components.video_card import delete_question
+        from frontend.texts import load
+        from tests.frontend.fake import DOG, video
+
+        delete_question(video(DOG, "dog.mp4"), load("en"))
+
+    button(draw(script), "video.delete.no").click().run()
+    assert len(client.library) == 2
+    button(draw(script), "video.delete.do").click().run()
+    assert [each.video_id for each in client.library] == [CAT]
+
+
+def test_an_empty_library_teaches(open_page, client):
+    client.library = []
+    for page in (open_page(), open_page("views/library.py")):
+        assert EN("empty.step1") in html_of(page) and "first.samples" in keys(page)
+
+
+def test_the_timeline_draws_the_curve_and_lists_the_matches(open_page, client):
+    page = open_page("views/timeline.py", video="aaaaaaaaaaaa", q="a cat")
+    assert client.asked[-1] == {"timeline": CAT, "text": "a cat"}
+    assert len(page.get("vega_lite_chart")) == 1 and f"card.play.{CAT_CARD}" in keys(page)
+    page.selectbox(key="timeline.video").set_value(DOG).run()
+    assert client.asked[-1] == {"timeline": DOG, "text": "a cat"}
+    assert page.query_params["video"] == ["bbbbbbbbbbbb"]
+
+
+@pytest.mark.parametrize("file", ["app.py", "views/library.py", "views/timeline.py"])
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (ServerUnreachable("none at grpc://x"), "unreachable"),
+        (ModelMismatch("a, not b"), "mismatch"),
+        (StoreFull("no room"), "full"),
+    ],
+)
+def test_errors_are_said_in_words_with_the_way_out(open_page, client, file, error, key):
+    client.error = error
+    page = open_page(file)
+    [shown] = page.error
+    assert EN(f"problem.{key}") in shown.value and EN(f"problem.{key}.way") in shown.value
+    assert [each.value for each in page.text] == [str(error)]
+
+
+def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
+    client.free_bytes = LOW
+    page = open_page()
+    assert any("1.0 GB" in each.value for each in page.warning)
+    assert EN("model.starter.lost") in [each.value for each in page.markdown]
+    client.model, client.free_bytes = "multilingual", 10 * LOW
+    services.clear()
+    from frontend.services import health
+
+    health.clear()
+    page = open_page()
+    assert not page.warning and any("multilingual" in each.value for each in page.caption)
+
+
+def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, client):
+    page = open_page(q="a cat", lang="zh")
+    assert page.text_input(key="search.text").placeholder == ZH("search.placeholder")
+    assert page.query_params["lang"] == ["zh"]
+    page.button_group(key="language.choice").set_value("en").run()
+    assert page.text_input(key="search.text").placeholder == EN("search.placeholder")
+    assert page.query_params["lang"] == ["en"] and page.query_params["q"] == ["a cat"]
+
+
+def test_two_failures_of_one_kind_are_shown_side_by_side(open_page, client):
+    page = open_page("views/library.py")
+    for name in ("a.mp4", "b.mp4"):
+        services().ingests.add_upload(io.BytesIO(b"broken"), name)
+    assert services().ingests.wait(10)
+    page.run()
+    assert not page.exception and len(page.error) == 2

@@ -1,0 +1,77 @@
+"""The basket's order, and the lists of cuts that other programs read."""
+
+import csv
+import io
+import json
+import zipfile
+
+import pytest
+
+from frontend.basket import Basket, Item
+from frontend.cut_list import cut_list
+from frontend.export import zip_of
+
+A = Item("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
+B = Item("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
+C = Item("c" * 64, "c.mp4", 0.2, 0.6)
+
+
+def test_order():
+    basket = Basket().with_item(A).with_item(B).with_item(C).with_item(A)
+    assert basket.items == (A, B, C) and basket.length_seconds == pytest.approx(3.9)
+    assert basket.moved(C, -1).items == (A, C, B)
+    assert basket.moved(A, -1).items == (A, B, C) and basket.moved(A, 9).items == (B, C, A)
+    assert basket.without(B).items == (A, C)
+
+
+def test_padding_stays_inside_the_video():
+    assert C.padded(1.0, 1.2) == Item("c" * 64, "c.mp4", 0.0, 1.2)
+    assert A.padded(0.5, 60.0) == Item("a" * 64, A.title, 0.5, 4.0)
+
+
+def test_csv_runs_nothing_in_a_spreadsheet():
+    rows = list(csv.DictReader(io.StringIO(cut_list([A, B], "csv"))))
+    assert rows[0]["title"] == "'" + A.title and rows[1]["title"] == B.title
+    assert (rows[1]["start_seconds"], rows[1]["end_seconds"], rows[1]["length_seconds"]) == (
+        "3661.04",
+        "3662.04",
+        "1.0",
+    )
+
+
+def test_json():
+    first = json.loads(cut_list([A, B], "json"))[0]
+    assert first == {
+        "place": 1,
+        "video_id": "a" * 64,
+        "title": A.title,
+        "start_seconds": 1.0,
+        "end_seconds": 3.5,
+        "length_seconds": 2.5,
+    }
+
+
+def test_edl_time_codes_follow_one_another():
+    lines = cut_list([A, B], "edl", fps=24.97).splitlines()
+    assert lines[3] == "001  AAAAAAAA V     C        00:00:01:00 00:00:03:12 00:00:00:00 00:00:02:12"
+    assert lines[4] == f"* FROM CLIP NAME: {A.title}"
+    assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:12 00:00:03:12"
+
+
+def test_srt_times_are_those_of_the_joined_film():
+    assert cut_list([A, B], "srt") == (
+        f"1\n00:00:00,000 --> 00:00:02,500\n{A.title} [00:00:01]\n\n"
+        "2\n00:00:02,500 --> 00:00:03,500\n猫; x.mp4 [01:01:01]\n"
+    )
+
+
+def test_a_zip_holds_the_clips_in_order(tmp_path):
+    class Clips:
+        def path(self, cut):
+            path = tmp_path / f"{cut.video_id[0]}.{'mkv' if cut.video_id[0] == 'b' else 'mp4'}"
+            path.write_bytes(f"{cut.start_seconds} {cut.mode}".encode())
+            return path
+
+    with zipfile.ZipFile(io.BytesIO(zip_of([B, C], Clips(), "copy"))) as packed:
+        assert packed.namelist() == ["01 猫; x 3661.0-3662.0.mkv", "02 c 0.2-0.6.mp4"]
+        assert packed.read("02 c 0.2-0.6.mp4") == b"0.2 copy"

@@ -1,0 +1,109 @@
+"""The queue of films: one after another, seen from anywhere, stopped and gone on with."""
+
+import io
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from clipseek.client import Progress
+from clipseek.errors import StoreFull
+from frontend.ingest import CANCELLED, FAILED, RUNNING, Ingests
+
+
+class Steps:
+    """A client whose `index` takes the steps that the test hands it, and a clock that the test sets."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.go, self.seen = threading.Semaphore(0), threading.Semaphore(0)
+        self.script = []
+        self.titles = []
+
+    def clock(self):
+        return self.now
+
+    def index(self, film, *, title, progress, on_server=False):
+        self.titles.append(title)
+        for step in self.script:
+            assert self.go.acquire(timeout=10)
+            if isinstance(step, Exception):
+                raise step
+            self.now += 1.0
+            progress(step)
+            self.seen.release()
+
+    def server_films(self, folder):
+        return [SimpleNamespace(server_path=f"{folder}/{name}", title=name, size_bytes=1) for name in ("a", "b")]
+
+
+@pytest.fixture
+def client():
+    return Steps()
+
+
+@pytest.fixture
+def ingests(client):
+    return Ingests(client, client.clock)
+
+
+def step(client):
+    client.go.release()
+    assert client.seen.acquire(timeout=10)
+
+
+def test_stage_percent_and_time_left(client, ingests):
+    client.script = [
+        Progress("upload", 0, 100),
+        Progress("upload", 25, 100),
+        Progress("index", 5, 10),
+        Progress("index", 10, 10),
+    ]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    step(client)
+    [job] = ingests.jobs()
+    assert (job.state, job.stage, job.fraction, job.left_seconds) == (RUNNING, "upload", 0.0, None)
+    step(client)
+    [job] = ingests.jobs()
+    assert (job.stage, job.fraction, job.left_seconds) == ("upload", 0.25, 3.0)
+    step(client)
+    [job] = ingests.jobs()
+    assert (job.stage, job.fraction, job.left_seconds) == ("index", 0.5, None)
+    step(client)
+    assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 1
+
+
+def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
+    client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
+    step(client)
+    ingests.cancel(1)
+    ingests.cancel(2)
+    client.go.release()
+    assert ingests.wait(10)
+    assert [(job.title, job.state, job.fraction) for job in ingests.jobs()] == [
+        ("film.mp4", CANCELLED, 0.25),
+        ("next.mp4", CANCELLED, 0.0),
+    ]
+    client.script = []
+    ingests.retry(1)
+    assert ingests.wait(10)
+    assert [job.title for job in ingests.jobs()] == ["next.mp4"]
+    assert client.titles == ["film.mp4", "film.mp4"]
+    ingests.dismiss(2)
+    assert ingests.jobs() == []
+
+
+def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
+    error = StoreFull("no room")
+    client.script = [error]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    client.go.release()
+    assert ingests.wait(10)
+    [job] = ingests.jobs()
+    assert (job.state, job.error) == (FAILED, error)
+    client.script = []
+    assert ingests.add_server_films("/films") == 2
+    assert ingests.wait(10)
+    assert client.titles == ["film.mp4", "a", "b"] and ingests.finished == 2

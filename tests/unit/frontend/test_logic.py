@@ -1,0 +1,175 @@
+"""The page's smaller pieces of logic: edges, lists, texts, caches, the chart."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+import frontend
+from clipseek import errors
+from clipseek.client import SavedClip
+from clipseek.errors import ClipSeekError, MediaMissing
+from clipseek.schema import Component, Thumbnail, Video
+from frontend.clips import Clips, Cut
+from frontend.edges import moved, room, shown_last
+from frontend.health import service_state
+from frontend.library_view import arranged, done_fraction
+from frontend.pictures import Pictures, Still
+from frontend.problems import KEYS, key_of
+from frontend.texts import LANGUAGES, chosen, load
+from frontend.timeline_chart import PICK, Timeline, picture_times, timeline_chart
+
+FRONTEND = Path(frontend.__file__).parent
+
+
+def test_edges_stop_at_the_film_and_at_one_another():
+    assert room(4.0, 6.0, 12.0) == (0.0, 12.0) and room(100.0, 105.0, 500.0) == (90.0, 115.0)
+    assert moved((4.0, 6.0), 0, -0.5, (0.0, 12.0)) == (3.5, 6.0)
+    assert moved((0.2, 6.0), 0, -0.5, (0.0, 12.0)) == (0.0, 6.0)
+    assert moved((5.8, 6.0), 0, 0.5, (0.0, 12.0)) == (5.9, 6.0)
+    assert moved((4.0, 11.9), 1, 0.5, (0.0, 12.0)) == (4.0, 12.0)
+    assert moved((4.0, 4.2), 1, -0.5, (0.0, 12.0)) == (4.0, 4.1)
+    assert shown_last(6.0, 25.0) == pytest.approx(5.98) and shown_last(6.0, 0.0) == pytest.approx(5.98)
+
+
+def test_the_library_is_searched_and_sorted():
+    videos = [
+        Video(title="Big Dog.mp4", duration_seconds=5, size_bytes=9),
+        Video(title="a cat.mp4", duration_seconds=9, size_bytes=5),
+        Video(title="big cat.mp4", duration_seconds=7, size_bytes=7),
+    ]
+
+    def titles(text, sort):
+        return [video.title for video in arranged(videos, text, sort)]
+
+    assert titles("", "newest") == ["big cat.mp4", "a cat.mp4", "Big Dog.mp4"]
+    assert titles("BIG", "title") == ["big cat.mp4", "Big Dog.mp4"]
+    assert titles("cat big", "title") == ["big cat.mp4"]
+    assert titles("", "longest")[0] == "a cat.mp4" and titles("", "largest")[0] == "Big Dog.mp4"
+
+
+def test_how_much_of_a_video_is_done():
+    video = Video(duration_seconds=60.0, missing_start_seconds=[0.0, 45.0], missing_end_seconds=[30.0, 60.0])
+    assert done_fraction(video) == 0.25 and done_fraction(Video()) == 0.0
+
+
+def test_all_languages_say_the_same():
+    english = load("en")
+    fields = {
+        key: {name for _, name, _, _ in string.Formatter().parse(text) if name}
+        for key, text in english.sentences.items()
+    }
+    for language in LANGUAGES:
+        texts = load(language)
+        assert set(texts.sentences) == set(fields)
+        for key, names in fields.items():
+            assert {name for _, name, _, _ in string.Formatter().parse(texts.sentences[key]) if name} == names, key
+            assert texts.sentences[key].strip(), key
+
+
+def test_every_text_that_is_asked_for_exists_and_each_is_asked_for():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in FRONTEND.rglob("*.py"))
+    asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z0-9_]+)*)["']""", sources))
+    made = [re.sub(r"\{[^}]*\}", "*", text) for text in re.findall(r"""\bt\(f["']([^"']+)["']""", sources)]
+    patterns = [re.escape(text).replace(r"\*", ".*") for text in made]
+    for key in load("en").sentences:
+        assert key in asked or any(re.fullmatch(pattern, key) for pattern in patterns), f"nothing asks for {key}"
+    for key in re.findall(r'\bt\("([^"]+)"', sources):
+        assert key in load("en").sentences, key
+    for key in KEYS:
+        assert {f"problem.{key}", f"problem.{key}.way"} <= set(load("en").sentences)
+
+
+def test_the_language_is_the_one_asked_for_or_the_browsers():
+    assert chosen("zh", "en-US") == "zh" and chosen("xx", "zh-CN") == "zh" and chosen(None, "fr-FR") == "en"
+    assert chosen(None, None) == "en"
+
+
+def test_every_error_has_words():
+    assert key_of(errors.NoVideoStream("x")) == "unreadable" and key_of(errors.StoreFull("x")) == "full"
+    assert key_of(errors.StoreVersion("x")) == "other" and key_of(ClipSeekError("x")) == "other"
+
+
+def test_what_the_page_tells_of_the_service():
+    state = service_state(
+        [
+            Component(name="video_loader", facts={"free_bytes": "1999999999", "media_roots": "/a:/b"}, warnings=["w"]),
+            Component(name="image_encoder", facts={"model": "starter", "device": "cpu"}, warnings=["w", "v"]),
+        ]
+    )
+    assert state.is_starter and state.is_disk_low and state.media_roots == ("/a", "/b")
+    assert state.warnings == ("w", "v")
+    assert not service_state([]).is_disk_low
+
+
+class Counting:
+    def __init__(self):
+        self.asked = []
+
+    def thumbnail(self, video_id, at_seconds, *, width):
+        self.asked.append((video_id, at_seconds, width))
+        if video_id == "gone":
+            raise MediaMissing("gone")
+        return Thumbnail(jpeg=b"x" * 10).jpeg
+
+    def clip(self, video_id, start, end, output, *, mode):
+        self.asked.append((start, end, mode))
+        Path(output).write_bytes(b"x" * 10)
+        return SavedClip(Path(output), start, end, 10)
+
+    def join(self, moments, output):
+        self.asked.append(moments)
+        output.write_bytes(b"film")
+        return SavedClip(output, 0.0, 2.0, 4)
+
+
+def test_pictures_are_asked_for_once_and_the_oldest_go():
+    client = Counting()
+    pictures = Pictures(client, most_bytes=25)
+    a, b, c = (Still("v", float(at)) for at in range(3))
+    assert pictures.all([a, b, a]) == [b"x" * 10] * 3 and len(client.asked) == 2
+    pictures.get(c)
+    pictures.get(b)
+    assert [at for _, at, _ in client.asked[2:]] == [2.0, 1.0]  # a was asked for after b, so b went
+    assert pictures.get(Still("gone", 1.0)) is None
+
+
+def test_clips_are_cut_once_and_the_oldest_go():
+    client = Counting()
+    clips = Clips(client, most_bytes=25)
+    a, b, c = (Cut("v", float(at), at + 1.0) for at in range(3))
+    first = clips.path(a)
+    assert clips.path(a) == first and clips.content(b) == b"x" * 10 and len(client.asked) == 2
+    clips.path(c)
+    assert not first.exists() and clips.path(c).exists()
+    assert clips.joined([b, c]) == b"film" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
+    folder = first.parent
+    del clips
+    assert not folder.exists()
+
+
+def test_the_chart_holds_curve_shots_matches_and_pictures():
+    timeline = Timeline(
+        duration_seconds=60.0,
+        pts_seconds=[0.0, 1.0],
+        scores=[0.1, 0.5],
+        cut_off=0.3,
+        shot_starts=[0.0, 30.0],
+        bands=[(1.0, 4.0)],
+        pictures=[(3.0, b"jpeg")],
+    )
+    assert timeline.top == pytest.approx(0.6)
+    chart = timeline_chart(timeline).to_dict()
+    marks = [layer["mark"]["type"] for layer in chart["layer"]]
+    assert marks == ["rect", "rule", "area", "line", "rule", "image", "point"]
+    assert [param["name"] for param in chart["params"]] == [PICK]
+    rows = [row for rows in chart["datasets"].values() for row in rows]
+    assert {"seconds": 1.0, "end": 4.0, "score": 0.0, "top": timeline.top} in rows
+    assert {"seconds": 1.0, "score": 0.5, "time": "00:01.0"} in rows
+    assert picture_times(60.0, 3) == [10.0, 30.0, 50.0]
+
+
+def test_without_a_curve_every_place_can_be_clicked():
+    points = Timeline(duration_seconds=40.0).points
+    assert (len(points), points[0]["seconds"], points[100]["seconds"]) == (400, 0.0, 10.0)

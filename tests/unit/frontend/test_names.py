@@ -1,0 +1,33 @@
+"""Names that others gave are shown as text and make safe file names."""
+
+import pytest
+
+from frontend.names import clip_file_name, escaped, plain, shortened
+
+
+def test_html_and_markdown_are_text():
+    assert escaped("""<b>"x"</b> & 'y'""") == "&lt;b&gt;&quot;x&quot;&lt;/b&gt; &amp; &#x27;y&#x27;"
+    assert plain("**b** [x](y) $m$ 猫.mp4") == r"\*\*b\*\* \[x\]\(y\) \$m\$ 猫\.mp4"
+    assert plain(":smile:") == "\\:\u2060smile\\:" and plain("12:30") == "12\\:\u206030"
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("holiday.mp4", "holiday 1.0-2.5.mp4"),
+        ("<b>x</b>.mp4", "_b_x__b_ 1.0-2.5.mp4"),
+        ("a; rm -rf.mp4", "a; rm -rf 1.0-2.5.mp4"),
+        ("../../etc/passwd", "_.._etc_passwd 1.0-2.5.mp4"),
+        ("北京.mkv", "北京 1.0-2.5.mp4"),
+        ("...", "clip 1.0-2.5.mp4"),
+        ("x" * 300, "x" * 120 + " 1.0-2.5.mp4"),
+    ],
+)
+def test_file_names_of_clips(title, name):
+    assert clip_file_name(title, 1.0, 2.5) == name
+
+
+def test_long_titles_lose_their_middle():
+    assert shortened("abcdefghij", 10) == "abcdefghij"
+    assert shortened("abcdefghij", 5) == "ab…ij"
+    assert len(shortened("x" * 300, 60)) == 60
