@@ -6,6 +6,7 @@ import streamlit as st
 
 from frontend.components import language
 from frontend.components.basket_state import basket
+from frontend.components.visitor import visitor_script
 
 _FOLDER = Path(__file__).parent
 
@@ -15,6 +16,7 @@ def frame() -> None:
     st.set_page_config(page_title="ClipSeek", page_icon=str(_FOLDER / "logo.svg"), layout="wide")
     st.logo(str(_FOLDER / "wordmark.svg"), size="large")
     st.html(_FOLDER / "style.css")
+    visitor_script()
     count = f" ({len(basket())})" if len(basket()) else ""
     page = st.navigation(
         [

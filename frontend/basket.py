@@ -1,5 +1,6 @@
 """The clips somebody has chosen, in an order that can be changed."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -51,3 +52,23 @@ class Basket:
     @property
     def length_seconds(self) -> float:
         return sum(item.length_seconds for item in self.items)
+
+
+class Baskets:
+    """The baskets of all visitors; who has not changed theirs for longest loses it first. Safe for threads."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self._most = most
+        self._kept: dict[str, Basket] = {}
+        self._lock = threading.Lock()
+
+    def of(self, visitor: str) -> Basket:
+        return self._kept.get(visitor, Basket())
+
+    def keep(self, visitor: str, basket: Basket) -> None:
+        with self._lock:
+            self._kept.pop(visitor, None)
+            if len(basket):
+                self._kept[visitor] = basket
+            if len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]

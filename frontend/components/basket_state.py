@@ -1,19 +1,22 @@
-"""This session's basket."""
+"""The visitor's basket. The page's process keeps it, so that it outlives reloads and is the same in all tabs."""
 
 import streamlit as st
 
-from frontend.basket import Basket, Item
+from frontend.basket import Basket, Baskets, Item
+from frontend.components.visitor import visitor
 
-_KEY = "basket.basket"
+
+@st.cache_resource(show_spinner=False)
+def _baskets() -> Baskets:
+    return Baskets()
 
 
 def basket() -> Basket:
-    kept: Basket = st.session_state.setdefault(_KEY, Basket())
-    return kept
+    return _baskets().of(visitor())
 
 
 def keep(changed: Basket) -> None:
-    st.session_state[_KEY] = changed
+    _baskets().keep(visitor(), changed)
 
 
 def put(item: Item) -> None:

@@ -71,23 +71,23 @@ def _keep_buttons(match: Match, start: float, end: float, t: Texts) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         fast = st.toggle(t("clip.fast"), key="editor.fast", help=t("clip.fast.help"))
         cut = Cut(match.video_id, start, end, "copy" if fast else "exact")
-        download_clip(cut, match.title, t, key="editor.download", label=t("clip.download"))
+        download_clip(cut, match.title, t, key="editor.download")  # a tip would take the Escape meant for the dialog
         if st.button(t("basket.add"), icon=":material/add_shopping_cart:", key="editor.basket", type="primary"):
             put(Item(match.video_id, match.title, start, end))
             st.rerun()
         st.html(f'<span class="cs-soft">{duration(end - start)}</span>', width="content")
 
 
-def download_clip(cut: Cut, title: str, t: Texts, *, key: str, label: str) -> None:
+def download_clip(cut: Cut, title: str, t: Texts, *, key: str, tip: str | None = None) -> None:
     """A button that cuts the clip when it is pressed, and saves it."""
     clips = services().clips
     st.download_button(
-        label,
+        t("clip.download"),
         data=lambda: clips.content(cut),
         file_name=clip_file_name(title, cut.start_seconds, cut.end_seconds),
         mime="video/mp4",
         icon=":material/download:",
         key=key,
-        help=t("clip.download"),
+        help=tip,
         on_click="ignore",
     )

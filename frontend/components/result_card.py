@@ -16,6 +16,7 @@ from frontend.services import services
 from frontend.texts import Texts
 
 _PLAYING = "card.playing"  # name of the card whose clip is open
+_ANOTHER_OPEN = "card.another_open"  # whether one was when that card was clicked
 LOOP = "card.loop"  # whether clips begin again at their end
 
 
@@ -32,6 +33,8 @@ def name_of(match: Match) -> str:
 @st.fragment
 def result_card(match: Match, video: Video, t: Texts, on_similar: str) -> None:
     """Draw a match. `on_similar` is the session-state key that takes (video id, seconds) for "more like this"."""
+    if st.session_state.pop(_ANOTHER_OPEN, False):
+        st.rerun()  # only this card is drawn anew by a click on it, and the other one shall close
     name = name_of(match)
     with st.container(border=True, key=f"card-{name}"):
         if st.session_state.get(_PLAYING) == name:
@@ -65,6 +68,7 @@ def _picture(match: Match, name: str, t: Texts) -> None:
 
 
 def _play(name: str) -> None:
+    st.session_state[_ANOTHER_OPEN] = st.session_state.get(_PLAYING) is not None
     st.session_state[_PLAYING] = name
 
 
@@ -84,7 +88,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
         if _tool("tune", t("card.adjust"), f"card.adjust.{name}"):
             clip_editor(match, video, t)
         cut = Cut(match.video_id, match.start_seconds, match.end_seconds)
-        download_clip(cut, match.title, t, key=f"card.download.{name}", label=t("clip.download"))
+        download_clip(cut, match.title, t, key=f"card.download.{name}", tip=t("clip.download"))
         if item in basket().items:
             if _tool("remove_shopping_cart", t("basket.remove"), f"card.take.{name}"):
                 take(item)

@@ -27,8 +27,9 @@ def open_page(client):
     """Draw a page (a file below frontend/) as a session that comes with these parameters in its address."""
     from streamlit.testing.v1 import AppTest
 
-    def draw(file="app.py", **params):
+    def draw(file="app.py", visitor="a" * 32, **params):
         page = AppTest.from_file(str(FRONTEND / file), default_timeout=30)
+        page.session_state["visitor.number"] = visitor  # Streamlit's test has no cookies
         for name, value in params.items():
             page.query_params[name] = value
         page.run()
@@ -44,7 +45,9 @@ def draw(client):
     from streamlit.testing.v1 import AppTest
 
     def run(script):
-        page = AppTest.from_function(script, default_timeout=30).run()
+        page = AppTest.from_function(script, default_timeout=30)
+        page.session_state["visitor.number"] = "a" * 32
+        page.run()
         assert not page.exception, page.exception
         return page
 

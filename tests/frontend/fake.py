@@ -121,13 +121,13 @@ class FakeClient:
         progress(Progress("index", 1.0, 2.0))
         self.indexed.append((title, content))
         self.library.append(video(f"{len(self.library):064x}", title))
-        return Indexed(self.library[-1], 2, 0.1)
+        return Indexed(self.library[-1], 2, 2, 0.1)
 
     def resume(self, name, *, progress=lambda step: None):
         [found] = [each for each in self.library if each.video_id == name]
         found.status = "ready"
         found.missing_start_seconds, found.missing_end_seconds = [], []
-        return Indexed(found, 1, 0.1)
+        return Indexed(found, 1, 1, 0.1)
 
     def add_samples(self, progress=lambda step: None):
         self.library.append(video("5" * 64, "sample.mp4"))

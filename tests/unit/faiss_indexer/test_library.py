@@ -321,9 +321,9 @@ def test_more_like_a_moment_finds_its_like_but_not_the_moment(library):
     own = [f.segment for f in answer.found if f.video.title == "one"]
     assert 40 <= own[0].peak_seconds < 45
     assert not any(s.start_seconds < 14 and s.end_seconds > 10 for s in own)
-    avoided = library.search([like(DOG), library.moment("1" * 64, 12.0, -0.2)], SearchOptions(video_ids=("1" * 64,)))
+    avoided = library.search([like(DOG), library.moment("1" * 64, 12.0, -0.1)], SearchOptions(video_ids=("1" * 64,)))
     assert 10 <= first(avoided)[1] < 15  # what is to be avoided is lowered, not left out
-    assert avoided.found[0].score == pytest.approx(scored(0.8), abs=1e-3)
+    assert avoided.found[0].score == pytest.approx(scored(1.0 - 0.1 / 0.6), abs=1e-3)
 
 
 def test_moments_that_cannot_be_had_are_named(library):

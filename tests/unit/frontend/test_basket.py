@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from frontend.basket import Basket, Item
+from frontend.basket import Basket, Baskets, Item
 from frontend.cut_list import cut_list
 from frontend.export import zip_of
 
@@ -75,3 +75,12 @@ def test_a_zip_holds_the_clips_in_order(tmp_path):
     with zipfile.ZipFile(io.BytesIO(zip_of([B, C], Clips(), "copy"))) as packed:
         assert packed.namelist() == ["01 猫; x 3661.0-3662.0.mkv", "02 c 0.2-0.6.mp4"]
         assert packed.read("02 c 0.2-0.6.mp4") == b"0.2 copy"
+
+
+def test_the_basket_that_was_left_alone_for_longest_goes_first():
+    baskets, mine = Baskets(most=2), Basket().with_item(A)
+    for visitor in ("first", "second", "first", "third"):
+        baskets.keep(visitor, mine)
+    assert [len(baskets.of(visitor)) for visitor in ("first", "second", "third")] == [1, 0, 1]
+    baskets.keep("first", Basket())
+    assert not len(baskets.of("first"))
