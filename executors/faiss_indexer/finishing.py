@@ -65,17 +65,22 @@ def finish(
     Returns: segments, best first.
     """
     made, ranks = merged(spans, options.merge_gap_seconds, worths)
-    long_enough = [place for place, (start, end) in enumerate(made) if end - start >= options.minimum_seconds]
-    if long_enough:
-        made, ranks = [made[place] for place in long_enough], [ranks[place] for place in long_enough]
+    made, ranks = _long_enough(made, ranks, options.minimum_seconds)
     peaks = curve.pts_seconds[_peaks(curve, smooth, made)].tolist()
     made = snapped(made, peaks, cuts_of(shots), options.snap_seconds, options.minimum_seconds, curve.duration_seconds)
+    made, ranks = _long_enough(made, ranks, options.minimum_seconds)  # a cut may have made the only long one
     made = _padded(made, options.padding_seconds, curve.duration_seconds)
     scored = _scored(curve, smooth, made, options)
     if worths is None:
         return sorted(scored, key=lambda s: (-s.score, s.start_seconds))[: options.most_per_video]
     by_worth = sorted(range(len(scored)), key=lambda place: (-ranks[place], scored[place].start_seconds))
     return _falling([scored[place] for place in by_worth[: options.most_per_video]])
+
+
+def _long_enough(spans: list[Span], ranks: list[float], least_seconds: float) -> tuple[list[Span], list[float]]:
+    """The spans that are no shorter than this, with their ranks; all where none is long enough."""
+    places = [place for place, (start, end) in enumerate(spans) if end - start >= least_seconds]
+    return ([spans[place] for place in places], [ranks[place] for place in places]) if places else (spans, ranks)
 
 
 def _falling(segments: Sequence[Segment]) -> list[Segment]:

@@ -33,8 +33,9 @@ from executors.faiss_indexer.vector_index import VectorIndex
 
 logger = logging.getLogger(__name__)
 
-# Far less than moments differ by, and yet enough that a still picture and the black around it are no flat curve.
-_BELOW_ALL = 1e-3
+# By which blank frames score less than all others: more than `SegmentOptions.least_contrast`, so that a still picture
+# and the black around it are no flat curve.
+_BELOW_ALL = 0.5
 # Less would let through what the model's own scale withholds for good reason, more would hide right frames.
 _SHIFT_BOUNDS = (-0.2, 0.3)
 
@@ -283,7 +284,7 @@ class Library:
         """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`.
 
         With `to_find` it is drawn with the parts' curve vectors: better at where in a film something fits best.
-        Frames in which nothing is to be seen match nothing: they score less than all others.
+        Frames in which nothing is to be seen match nothing: they score clearly less than all others.
         """
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, span or (0.0, np.inf))

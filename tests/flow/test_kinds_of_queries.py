@@ -30,7 +30,9 @@ def test_also_finds_both_and_not_takes_away(library):
     assert moments(library.search("a cat"))[0] == CAT
     assert set(moments(library.search("a cat", also=["a temple"], all_matches=True))[:2]) == {CAT, TEMPLE}
     avoided = library.search("a cat", also=["a temple"], without=["a cat"], all_matches=True)
-    assert moments(avoided)[0] == TEMPLE and CAT not in moments(avoided)[:1]
+    assert CAT not in moments(avoided)[:1] and avoided.matches[0].score < 0.5
+    kept = library.search("a temple", without=["a cat"])
+    assert moments(kept)[0] == TEMPLE and kept.matches[0].score > 0.5
     weighted = [QueryPart(text="a cat", weight=0.2), QueryPart(text="a temple", weight=3.0)]
     assert moments(library.search(parts=weighted))[0] == TEMPLE
 

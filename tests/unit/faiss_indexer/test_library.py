@@ -96,9 +96,22 @@ def test_blank_frames_are_no_match_unless_all_are(library):
         assert found.segment.peak_seconds == pytest.approx(peak, abs=4)
     library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16), blank=blank), MODEL)
     scores = library.curve(library.store.video("a" * 64), [like(unit())]).scores
-    np.testing.assert_allclose(scores[blank], -1.001, atol=1e-3)
+    np.testing.assert_allclose(scores[blank], -1.5, atol=1e-3)
     assert scores[blank].max() < scores[~blank].min()
     np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
+
+
+def test_a_still_picture_beside_black_is_a_moment_without_it(library):
+    library.register(video(duration_seconds=12.0), MODEL)
+    vectors = np.repeat(unit()[np.newaxis], 12, axis=0).astype(np.float16)
+    blank = np.arange(12) >= 6
+    library.put_span("a" * 64, (0.0, 12.0), Frames(np.arange(12.0), vectors, np.array([6.0]), blank), MODEL)
+    for lowest in (0.0, 0.7):  # relevances of 1.0 and 0.3: whether it matches or not
+        part = Part(unit(), scale=ScoreScale(lowest, lowest + 1.0))
+        scores = library.curve(library.store.video("a" * 64), [part]).scores
+        np.testing.assert_allclose(scores, np.where(blank, 0.5 - lowest, 1.0 - lowest), atol=1e-3)
+        best = library.search([part], SearchOptions(all_matches=True)).found[0].segment
+        assert (best.start_seconds, best.end_seconds) == (0.0, 6.0)
 
 
 def test_search_finds_the_planted_moment_first(library):

@@ -73,6 +73,15 @@ def test_short_segments_are_left_out_unless_there_are_no_others(name, data, made
     assert min(lengths) >= minimum - 1e-9 or max(lengths) < minimum
 
 
+def test_a_segment_that_a_cut_makes_long_enough_drops_the_shorter_ones():
+    made = curve([0, 0, 2, 0.5, 1, 1.5, 2, 1.375], pts=[1, 2, 3, 4, 5, 5.5, 7, 8], duration=9.0)
+    shots = [(0.0, 5.0), (5.0, 7.0), (7.0, 8.0), (8.0, 9.0)]
+    options = replace(TUNED["contrast"], minimum_seconds=2.0)
+    uncut = edges(find_segments(made, replace(options, snap_seconds=0.0), shots))
+    assert [end - start < 2.0 for start, end in uncut] == [True, True]
+    assert edges(find_segments(made, options, shots)) == [(5.0, pytest.approx(7.853, abs=1e-3))]
+
+
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"peak-walk", "gap-merge"}])
 @settings(deadline=None, max_examples=40)
 @given(made=curves())
