@@ -4,6 +4,7 @@ It ends when its standard input does, which the other process holds: so it never
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -27,9 +28,23 @@ def main() -> None:
     uploads.install()
     import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
 
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
     app = Path(__file__).with_name("app.py")
     sys.argv = ["streamlit", "run", str(app), f"--server.address={options.address}", f"--server.port={options.port}"]
     streamlit()
+
+
+def _warm() -> None:
+    """Do what the first visitor would wait for: import the rest, read how images are read, connect to the server."""
+    from PIL import Image
+
+    from clipseek.errors import ClipSeekError
+    from frontend.components import first_steps, results  # noqa: F401
+    from frontend.services import services
+
+    Image.init()
+    with contextlib.suppress(ClipSeekError):  # the page says it in words
+        services().client.videos()
 
 
 def _end_with_input() -> None:
