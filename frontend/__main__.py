@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 _STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 def main() -> None:
@@ -37,8 +38,12 @@ def main() -> None:
 def _warm() -> None:
     """Do what the first visitor would wait for: import the rest, read how images are read, connect to the server."""
     from PIL import Image
+    from streamlit import runtime
 
     from clipseek.errors import ClipSeekError
+
+    while not runtime.exists():  # without it Streamlit complains of caches
+        time.sleep(_POLL_SECONDS)
     from frontend.components import first_steps, results  # noqa: F401
     from frontend.services import services
 

@@ -61,7 +61,7 @@ def test_from_an_empty_library_to_a_playing_moment(visit):
     page = visit()
     press(page, "first-samples")
     by_key(page, "video-title").first.wait_for(state="detached")
-    page.get_by_text("3 of 3 videos").wait_for()
+    page.get_by_text("3 videos").wait_for()
     page.get_by_role("link", name="Search").click()
     settled(page)
     search_for(page, "a cup of coffee")
@@ -98,7 +98,7 @@ def test_nothing_matches_is_said_with_the_nearest_misses_one_click_away(visit, s
     press(page, "results-misses")
     by_key(page, "card-play").first.wait_for()
     settled(page)
-    page.get_by_text("Near misses are shown, too").wait_for()
+    page.get_by_text("Nothing matches. These are the nearest misses").wait_for()
     scores = [float(text) for text in page.locator(".cs-score").all_inner_texts()]
     assert scores and max(scores) < 0.5
     assert scores == sorted(scores, reverse=True)
