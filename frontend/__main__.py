@@ -4,6 +4,7 @@ It ends when its standard input does, which the other process holds: so it never
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 _STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 def main() -> None:
@@ -27,9 +29,27 @@ def main() -> None:
     uploads.install()
     import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
 
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
     app = Path(__file__).with_name("app.py")
     sys.argv = ["streamlit", "run", str(app), f"--server.address={options.address}", f"--server.port={options.port}"]
     streamlit()
+
+
+def _warm() -> None:
+    """Do what the first visitor would wait for: import the rest, read how images are read, connect to the server."""
+    from PIL import Image
+    from streamlit import runtime
+
+    from clipseek.errors import ClipSeekError
+
+    while not runtime.exists():  # without it Streamlit complains of caches
+        time.sleep(_POLL_SECONDS)
+    from frontend.components import first_steps, results  # noqa: F401
+    from frontend.services import services
+
+    Image.init()
+    with contextlib.suppress(ClipSeekError):  # the page says it in words
+        services().client.videos()
 
 
 def _end_with_input() -> None:

@@ -11,7 +11,8 @@ from clipseek.terminal import timestamp
 
 PICK = "pick"  # the chart's selection: the point that was clicked, with its `seconds`
 _HEIGHT = 330  # pixels
-_STRIP = -0.3  # where the axis of scores begins, in its lengths: below 0 is the strip of pictures
+_TOP = 1.02  # where the axis of scores ends: room for the line of a perfect score
+_STRIP = -0.3  # where it begins: below 0 is the strip of pictures
 _ACCENT = "#6d67f5"
 _CLOCK = "pad('' + floor(datum.value / 60), 2, '0', 'left') + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
 _POINTS_WITHOUT_CURVE = 400  # places to click at where nothing is searched for
@@ -32,11 +33,6 @@ class Timeline:
     score_name: str = "Score"
 
     @property
-    def top(self) -> float:
-        """Where the axis of scores ends: curves of all models shall be seen, and none be magnified out of nothing."""
-        return min(max([0.3, self.cut_off * 1.3, *(score * 1.2 for score in self.scores)]), 1.0)
-
-    @property
     def points(self) -> list[dict[str, object]]:
         """The places that can be clicked."""
         pairs = list(zip(self.pts_seconds, self.scores, strict=True))
@@ -51,18 +47,12 @@ def picture_times(duration_seconds: float, count: int) -> list[float]:
     return [round((place + 0.5) * duration_seconds / count, 3) for place in range(count)]
 
 
-def _ticks(top: float) -> list[float]:
-    step = 1 if top < 0.5 else 2
-    return [place / 10 for place in range(0, 11, step)]
-
-
 def _data(values: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(values)  # Streamlit drops data that is written into a chart in any other form
 
 
 def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     """Build the chart."""
-    top = timeline.top
     x = alt.X(
         "seconds:Q",
         scale=alt.Scale(domain=[0, timeline.duration_seconds], nice=False),
@@ -71,17 +61,17 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     )
     y = alt.Y(
         "score:Q",
-        scale=alt.Scale(domain=[_STRIP * top if timeline.pictures else 0, top], nice=False),
-        axis=alt.Axis(values=_ticks(top), grid=True, gridOpacity=0.35),
+        scale=alt.Scale(domain=[_STRIP if timeline.pictures else 0, _TOP], nice=False),
+        axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], grid=True, gridOpacity=0.35),
         title=None,
     )
     layers: list[alt.Chart] = []
     if timeline.bands:
-        bands = [{"seconds": start, "end": end, "score": 0.0, "top": top} for start, end in timeline.bands]
+        bands = [{"seconds": start, "end": end, "score": 0.0, "top": _TOP} for start, end in timeline.bands]
         layers.append(
             alt.Chart(_data(bands)).mark_rect(opacity=0.2, color=_ACCENT).encode(x=x, x2="end:Q", y=y, y2="top:Q")
         )
-    shots = [{"seconds": start, "score": 0.0, "top": top} for start in timeline.shot_starts]
+    shots = [{"seconds": start, "score": 0.0, "top": _TOP} for start in timeline.shot_starts]
     if shots:
         layers.append(
             alt.Chart(_data(shots))
@@ -109,7 +99,7 @@ def _strip(timeline: Timeline, x: alt.X, y: alt.Y) -> alt.Chart:
     values = [
         {
             "seconds": seconds,
-            "score": _STRIP * timeline.top / 2,
+            "score": _STRIP / 2,
             "url": "data:image/jpeg;base64," + base64.b64encode(jpeg).decode(),
         }
         for seconds, jpeg in timeline.pictures

@@ -17,6 +17,7 @@ from frontend.texts import Texts
 
 _PLAYING = "card.playing"  # name of the card whose clip is open
 _ANOTHER_OPEN = "card.another_open"  # whether one was when that card was clicked
+MATCH_SCORE = 0.5  # from here on a moment counts as a match: docs/relevance.md
 LOOP = "card.loop"  # whether clips begin again at their end
 
 
@@ -75,10 +76,13 @@ def _play(name: str) -> None:
 def card_words(title: str, start_seconds: float, end_seconds: float, score: float) -> str:
     """The words of a card in HTML: title, moment, and a bar as long as the score."""
     percent = round(100 * min(max(score, 0.0), 1.0))
+    missed = "" if score >= MATCH_SCORE else " cs-missed"
+    shown = f"{score:.2f}" if score >= 0.005 else "&lt; 0.01"
     return (
         f'<div class="cs-title" title="{escaped(title)}">{escaped(title)}</div>'
         f'<div class="cs-meta"><span>{timestamp(start_seconds)} - {timestamp(end_seconds)}</span>'
-        f'<span class="cs-score"><span class="cs-bar"><i style="width:{percent}%"></i></span>{score:.2f}</span></div>'
+        f'<span class="cs-score{missed}"><span class="cs-bar"><i style="width:{percent}%"></i></span>{shown}</span>'
+        "</div>"
     )
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from clipseek.errors import ClipSeekError
 from clipseek.schema import Match, Query, Video
 from frontend.asks import Ask
-from frontend.components.result_card import LOOP, name_of, result_card, still_of
+from frontend.components.result_card import LOOP, MATCH_SCORE, name_of, result_card, still_of
 from frontend.components.search_form import SIMILAR, Picture, look_for
 from frontend.components.trouble import trouble
 from frontend.names import plain
@@ -36,7 +36,9 @@ def results(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts
         return
     _head(ask, answer, seconds, t)
     _cards(answer.matches, {video.video_id: video for video in videos}, t)
-    if answer.more:
+    if not answer.more:
+        _misses(ask, answer, t)
+    else:
         with st.container(horizontal_alignment="center", key="more"):
             st.button(
                 t("results.more"),
@@ -75,22 +77,31 @@ def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
         )
         st.toggle(t("card.loop"), key=LOOP)
     if ask.all_matches:
-        st.info(t("results.misses_shown"), icon=":material/info:")
+        all_missed = max(match.score for match in answer.matches) < MATCH_SCORE
+        st.info(t("results.misses_only" if all_missed else "results.misses_shown"), icon=":material/info:")
 
 
 def _nothing(ask: Ask, answer: Query, t: Texts) -> None:
     with st.container(key="nothing", horizontal_alignment="center"):
         what = t("results.nothing") if answer.videos_searched else t("results.nowhere")
         st.html(f'<div class="cs-empty"><h3>{what}</h3><p>{t("results.nothing.why")}</p></div>')
-        if answer.withheld and not ask.all_matches:
-            label = t("results.misses.one") if answer.withheld == 1 else t("results.misses", count=answer.withheld)
-            st.button(
-                label,
-                icon=":material/visibility:",
-                key="results.misses",
-                on_click=look_for,
-                args=(replace(ask, all_matches=True),),
-            )
+    _misses(ask, answer, t)
+
+
+def _misses(ask: Ask, answer: Query, t: Texts) -> None:
+    """The way to what was withheld, if anything was."""
+    if not answer.withheld or ask.all_matches:
+        return
+    label = t("results.misses.one") if answer.withheld == 1 else t("results.misses", count=answer.withheld)
+    with st.container(horizontal_alignment="center", key="misses"):
+        st.button(
+            label,
+            icon=":material/visibility:",
+            key="results.misses",
+            type="tertiary" if answer.matches else "secondary",
+            on_click=look_for,
+            args=(replace(ask, all_matches=True),),
+        )
 
 
 def _cards(matches: Sequence[Match], videos: dict[str, Video], t: Texts) -> None:

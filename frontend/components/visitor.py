@@ -1,4 +1,4 @@
-"""What only a script in the browser can do: keep the visitor's number, follow the Back button, play one clip at a time."""
+"""What only a script in the browser can do: keep the visitor's number, follow Back, play one clip at a time."""
 
 import re
 import uuid

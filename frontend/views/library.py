@@ -61,7 +61,7 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
     found = arranged(videos, text, sort)
     shown = found[: st.session_state.setdefault(_SHOWN, _PAGE_SIZE)]
     services().pictures.prefetch(still_of(video) for video in shown)
-    st.html(f'<span class="cs-soft">{t("library.count", shown=len(shown), count=len(found))}</span>')
+    st.html(f'<span class="cs-soft">{_count(len(shown), len(found), t)}</span>')
     active = {(job.video_id or job.title) for job in services().ingests.jobs() if job.is_active}
     for first in range(0, len(shown), _COLUMNS):
         for column, video in zip(st.columns(_COLUMNS), shown[first : first + _COLUMNS], strict=False):
@@ -70,6 +70,12 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
     if len(shown) < len(found):
         with st.container(horizontal_alignment="center", key="more"):
             st.button(t("results.more"), icon=":material/expand_more:", key="library.more", on_click=_show_more)
+
+
+def _count(shown: int, found: int, t: Texts) -> str:
+    if shown < found:
+        return t("library.count.part", shown=shown, count=found)
+    return t("library.count.one") if found == 1 else t("library.count", count=found)
 
 
 def _show_more() -> None:

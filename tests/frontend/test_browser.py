@@ -61,7 +61,7 @@ def test_from_an_empty_library_to_a_playing_moment(visit):
     page = visit()
     press(page, "first-samples")
     by_key(page, "video-title").first.wait_for(state="detached")
-    page.get_by_text("3 of 3 videos").wait_for()
+    page.get_by_text("3 videos").wait_for()
     page.get_by_role("link", name="Search").click()
     settled(page)
     search_for(page, "a cup of coffee")
@@ -88,6 +88,52 @@ def test_edges_are_moved_and_what_is_downloaded_is_that_clip(visit, samples, tmp
     with av.open(str(tmp_path / "clip.mp4")) as clip:
         assert clip.duration / av.time_base == pytest.approx(3.5, abs=0.05)
         assert clip.streams.video[0].codec_context.name == "h264"
+
+
+def test_nothing_matches_is_said_with_the_nearest_misses_one_click_away(visit, samples):
+    page = visit()
+    search_for(page, "a submarine under the ice")
+    page.get_by_role("heading", name="Nothing matches").wait_for()
+    assert by_key(page, "card-play").count() == 0
+    press(page, "results-misses")
+    by_key(page, "card-play").first.wait_for()
+    settled(page)
+    page.get_by_text("Nothing matches. These are the nearest misses").wait_for()
+    scores = [float(text) for text in page.locator(".cs-score").all_inner_texts()]
+    assert scores and max(scores) < 0.5
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
+    page = visit("/?q=a+submarine+under+the+ice&all=1")
+    cards = by_key(page, "card-play").count()
+    for _ in range(2):
+        press(page, "card-play")  # the first that does not play yet
+        playing(page)
+        settled(page)
+        page.wait_for_function("document.querySelectorAll('video').length === 1")
+        assert by_key(page, "card-play").count() == cards - 1
+    press(page, "card-adjust")
+    page.wait_for_function("document.querySelectorAll('video').length === 2")
+    page.wait_for_function("[...document.querySelectorAll('video')].filter(video => !video.paused).length === 1")
+    with page.expect_download():
+        press(page, "editor-download")
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_back_shows_the_former_search_and_a_reload_keeps_the_basket(visit, samples):
+    page = visit()
+    search_for(page, "a temple")
+    press(page, "card-put")
+    page.get_by_role("link", name="Basket (1)").wait_for()
+    search_for(page, "a cup of coffee")
+    page.go_back()
+    page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a temple'")
+    settled(page)
+    by_key(page, "card-take").wait_for()  # Back reloads: the clip of this search is in the basket still
+    assert page.get_by_role("link", name="Basket (1)").count() == 1
+    assert visit("/basket").get_by_text("Your basket is empty").count() == 1  # somebody else's
 
 
 def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit, samples):

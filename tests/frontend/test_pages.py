@@ -104,6 +104,7 @@ def test_nothing_matches_is_said_and_the_misses_are_a_click_away(open_page, clie
     button(page, "results.misses").click().run()
     assert client.asked[-1]["all_matches"] and f"card.play.{CAT_CARD}" in keys(page)
     assert page.query_params["all"] == ["1"]
+    assert EN("results.misses_only") in [each.value for each in page.info]
     ask(page, "a dog")
     assert not client.asked[-1]["all_matches"]
 

@@ -11,7 +11,9 @@ from clipseek import errors
 from clipseek.client import SavedClip
 from clipseek.errors import ClipSeekError, MediaMissing
 from clipseek.schema import Component, Thumbnail, Video
+from executors.faiss_indexer.relevance import CUT_OFF
 from frontend.clips import Clips, Cut
+from frontend.components.result_card import MATCH_SCORE, card_words
 from frontend.edges import moved, room, shown_last
 from frontend.health import service_state
 from frontend.library_view import arranged, done_fraction
@@ -149,6 +151,12 @@ def test_clips_are_cut_once_and_the_oldest_go():
     assert not folder.exists()
 
 
+def test_a_card_tells_matches_from_misses_as_the_indexer_does():
+    assert MATCH_SCORE == CUT_OFF
+    assert "cs-missed" not in card_words("a.mp4", 0.0, 1.0, CUT_OFF)
+    assert "cs-missed" in card_words("a.mp4", 0.0, 1.0, 0.49) and "&lt; 0.01" in card_words("a.mp4", 0.0, 1.0, 0.004)
+
+
 def test_the_chart_holds_curve_shots_matches_and_pictures():
     timeline = Timeline(
         duration_seconds=60.0,
@@ -159,13 +167,12 @@ def test_the_chart_holds_curve_shots_matches_and_pictures():
         bands=[(1.0, 4.0)],
         pictures=[(3.0, b"jpeg")],
     )
-    assert timeline.top == pytest.approx(0.6)
     chart = timeline_chart(timeline).to_dict()
     marks = [layer["mark"]["type"] for layer in chart["layer"]]
     assert marks == ["rect", "rule", "area", "line", "rule", "image", "point"]
     assert [param["name"] for param in chart["params"]] == [PICK]
     rows = [row for rows in chart["datasets"].values() for row in rows]
-    assert {"seconds": 1.0, "end": 4.0, "score": 0.0, "top": timeline.top} in rows
+    assert {"seconds": 1.0, "end": 4.0, "score": 0.0, "top": 1.02} in rows
     assert {"seconds": 1.0, "score": 0.5, "time": "00:01.0"} in rows
     assert picture_times(60.0, 3) == [10.0, 30.0, 50.0]
 
