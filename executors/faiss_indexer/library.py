@@ -284,7 +284,7 @@ class Library:
         """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`.
 
         With `to_find` it is drawn with the parts' curve vectors: better at where in a film something fits best.
-        Frames in which nothing is to be seen match nothing: they score clearly less than all others.
+        Frames in which nothing is to be seen match nothing: they score clearly less than all others, 0 at most.
         """
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, span or (0.0, np.inf))
@@ -302,5 +302,5 @@ class Library:
         scores = combined(curves, [part.weight for part in parts])
         blank = frames.blank[first:last]
         if blank.any() and not blank.all():
-            scores[blank] = scores[~blank].min() - _BELOW_ALL
+            scores[blank] = min(0.0, scores[~blank].min() - _BELOW_ALL)  # 0: nothing to do with the query
         return ScoreCurve(pts_seconds, scores, video.duration_seconds)

@@ -109,7 +109,7 @@ def test_a_still_picture_beside_black_is_a_moment_without_it(library):
     for lowest in (0.0, 0.7):  # relevances of 1.0 and 0.3: whether it matches or not
         part = Part(unit(), scale=ScoreScale(lowest, lowest + 1.0))
         scores = library.curve(library.store.video("a" * 64), [part]).scores
-        np.testing.assert_allclose(scores, np.where(blank, 0.5 - lowest, 1.0 - lowest), atol=1e-3)
+        np.testing.assert_allclose(scores, np.where(blank, min(0.0, 0.5 - lowest), 1.0 - lowest), atol=1e-3)
         best = library.search([part], SearchOptions(all_matches=True)).found[0].segment
         assert (best.start_seconds, best.end_seconds) == (0.0, 6.0)
 
