@@ -62,7 +62,7 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y(
         "score:Q",
         scale=alt.Scale(domain=[_STRIP if timeline.pictures else 0, _TOP], nice=False),
-        axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], grid=True, gridOpacity=0.35),
+        axis=alt.Axis(values=[0, 0.5, 1], grid=True, gridOpacity=0.35),
         title=None,
     )
     layers: list[alt.Chart] = []

@@ -29,7 +29,7 @@ def add_films(media_roots: tuple[str, ...], t: Texts) -> None:
     with st.container(horizontal=True, key="add-others"):
         with st.popover(t("add.folder"), icon=":material/folder_open:", type="tertiary"):
             _server_folder(media_roots, t)
-        if st.button(t("empty.samples"), icon=":material/movie:", key="add.samples", type="tertiary"):
+        if st.button(t("samples.title"), icon=":material/movie:", key="add.samples", type="tertiary"):
             services().ingests.add_samples(t("samples.title"))
             st.rerun()
 

@@ -72,7 +72,7 @@ def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
         st.html(
             f'<span class="cs-soft">{count} · {t("results.looked", videos=answer.videos_searched)} · '
-            f"{seconds:.2f} s</span>",
+            f"{seconds:.2f}&nbsp;s</span>",
             width="stretch",
         )
         st.toggle(t("card.loop"), key=LOOP)

@@ -42,7 +42,12 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     client.add_samples()
     page = _visit(chromium, address)
     _save(page, folder / "start.png")
+    search_for(page, "a submarine under the ice")
+    _save(page, folder / "nothing.png")
     search_for(page, "a cup of coffee")
+    press(page, "results-misses")
+    by_key(page, "card-play").nth(2).wait_for()
+    settled(page)
     press(page, "card-play")
     playing(page)
     _save(page, folder / "search.png")
@@ -51,10 +56,11 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     settled(page)
     page.wait_for_timeout(1000)  # the dialog fades in
     _save(page, folder / "adjust.png")
-    page = _visit(chromium, f"{address}/?q=a+parked+bicycle&all=1")
-    for _ in range(3):
+    page = _visit(chromium, address)
+    for text in ("a cup of coffee", "a street with traffic", "a temple"):
+        search_for(page, text)
         press(page, "card-put")
-        page.wait_for_timeout(300)  # until the card has become one that takes out
+        by_key(page, "card-take").first.wait_for()
         settled(page)
     page.get_by_role("link", name="Basket").click()
     by_key(page, "export").first.wait_for()
@@ -62,11 +68,11 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     _save(page, folder / "basket.png")
     _save(_visit(chromium, f"{address}/library"), folder / "library.png")
     bikes = client.video("bikes.mp4").video_id[:12]
-    page = _visit(chromium, f"{address}/timeline?video={bikes}&q=a+parked+bicycle", scheme="dark")
+    page = _visit(chromium, f"{address}/timeline?video={bikes}&q=a+street+with+traffic", scheme="dark")
     page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
     page.wait_for_timeout(1000)  # the chart fades in
     _save(page, folder / "timeline.png")
-    page = _visit(chromium, f"{address}/?q=a+flower&lang=zh", width=390, height=760, scheme="dark")
+    page = _visit(chromium, f"{address}/?q=a+temple&lang=zh", width=390, height=760, scheme="dark")
     _save(page, folder / "phone.png")
 
 
