@@ -47,7 +47,7 @@ def run_demo(
     if not is_port_free(settings.bind, settings.port):
         taken, settings = settings.port, replace(settings, port=free_port(settings.bind))
         say(f"Port {taken} is taken, so the demo listens on {settings.port}.")
-    say("Starting ... (the first time, the starter model is built: about 20 seconds)", style="dim")
+    say("Starting ... (the first time, the starter model is built: about half a minute)", style="dim")
 
     host = local_host(settings)
     with Page(settings, host) as page:
