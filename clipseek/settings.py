@@ -41,6 +41,7 @@ VARIABLES = {
     "frames_per_second": _setting("CLIPSEEK_FRAMES_PER_SECOND", "1", "frames looked at per second of film"),
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
+    "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
 }
 
 
@@ -60,6 +61,7 @@ class Settings:
     frames_per_second: float = 1.0
     ready_timeout_seconds: float = 600.0
     log_level: str = "WARNING"
+    engine: str = "auto"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -83,6 +85,7 @@ class Settings:
             frames_per_second=_rate(text["frames_per_second"]),
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
+            engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
         )
 
     def to_env(self) -> dict[str, str]:

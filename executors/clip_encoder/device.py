@@ -1,10 +1,11 @@
-"""Where a model computes, and in which precision."""
+"""Where a model computes, by what, and in which precision."""
 
 from dataclasses import dataclass
 
 import torch
 
 from clipseek.errors import InvalidSetting
+from executors.clip_encoder import compiled
 
 # Pictures per pass. On two CPU cores throughput stops growing near 16 (ViT-B-32: 12, 23 and 26 pictures/s at 1, 8 and
 # 32), while memory goes on; a GPU wants more at a time.
@@ -14,22 +15,27 @@ CUDA_BATCH = 128
 
 @dataclass(frozen=True)
 class Device:
-    """`name` "cpu" or "cuda", `precision` "fp32" or "fp16", `batch` pictures per pass."""
+    """`name` "cpu" or "cuda", `precision` "fp32" or "fp16", `batch` pictures per pass, `engine` as CLIPSEEK_ENGINE."""
 
     name: str
     precision: str
     batch: int
+    engine: str = "torch"
 
     def autocast(self) -> torch.autocast:
         """Half precision where that pays: products in float16, sums and normalisations in float32."""
         return torch.autocast(self.name, dtype=torch.float16, enabled=self.precision == "fp16")
 
 
-def choose_device(setting: str) -> Device:
-    """Choose by the setting: `cpu`, `cuda`, or `auto` for CUDA if there is one.
+def choose_device(setting: str, engine: str = "auto") -> Device:
+    """Choose by the settings.
+
+    Args:
+        setting: `cpu`, `cuda`, or `auto` for CUDA if there is one.
+        engine: `torch`, `openvino` (CPU only), or `auto` for OpenVINO on a CPU where it is installed.
 
     Raises:
-        InvalidSetting: CUDA is asked for, but there is none; or the setting is another word.
+        InvalidSetting: CUDA or OpenVINO is asked for, but there is none; or a setting is another word.
     """
     if setting not in ("auto", "cpu", "cuda"):
         raise InvalidSetting(f"CLIPSEEK_DEVICE is '{setting}', but must be auto, cpu or cuda")
@@ -39,4 +45,12 @@ def choose_device(setting: str) -> Device:
             "CLIPSEEK_DEVICE is 'cuda', but torch finds no usable NVIDIA GPU. Check the driver and that torch was "
             "installed with CUDA, or set CLIPSEEK_DEVICE=auto"
         )
-    return Device("cuda", "fp16", CUDA_BATCH) if has_cuda else Device("cpu", "fp32", CPU_BATCH)
+    if engine not in ("auto", "torch", "openvino"):
+        raise InvalidSetting(f"CLIPSEEK_ENGINE is '{engine}', but must be auto, torch or openvino")
+    if engine == "openvino" and (has_cuda or not compiled.is_available()):
+        why = "it is for CPUs, and the GPU is used: set CLIPSEEK_DEVICE=cpu" if has_cuda else "it is not installed"
+        raise InvalidSetting(f"CLIPSEEK_ENGINE is 'openvino', but {why}, or set CLIPSEEK_ENGINE=auto")
+    if has_cuda:
+        return Device("cuda", "fp16", CUDA_BATCH)
+    is_compiled = engine != "torch" and compiled.is_available()
+    return Device("cpu", "fp32", CPU_BATCH, "openvino" if is_compiled else "torch")

@@ -12,9 +12,10 @@ from executors.clip_encoder.identity import model_id
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.store_model import read_store_model
+from executors.clip_encoder.towers import ImageTower, TextTower
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
+T = TypeVar("T", bound=ImageTower | TextTower)
 
 
 class Encoder(Generic[T]):
@@ -40,7 +41,7 @@ class Encoder(Generic[T]):
         registry = registry or Registry(settings.cache)
         told_by_server = START_ERRORS_VARIABLE in os.environ
         try:
-            self.device = choose_device(settings.device)
+            self.device = choose_device(settings.device, settings.engine)
             self.spec = registry.resolve(settings.model, read_store_model(settings.home))
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)
@@ -61,5 +62,6 @@ class Encoder(Generic[T]):
             "reason": self.spec.reason,
             "device": self.device.name,
             "precision": self.device.precision,
+            "engine": self.tower.engine,
             "dimensions": str(self.spec.dimensions),
         }

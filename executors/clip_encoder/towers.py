@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from clipseek.errors import EmptyQuery, ModelError
+from executors.clip_encoder.compiled import compiled
 from executors.clip_encoder.device import Device
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.preprocessing import Pictures
@@ -21,6 +22,7 @@ from executors.clip_encoder.weights import load_half
 logger = logging.getLogger(__name__)
 
 Vectors = NDArray[np.float32]
+Half = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,11 @@ class ImageTower:
         started = time.monotonic()
         self.spec, self.device = spec, device
         module = load_half(spec, "image").to(device.name)
-        self._module = module.to(memory_format=torch.channels_last) if device.name == "cuda" else module
-        logger.info("image half of %s loaded on %s in %.1f s", spec.name, device.name, time.monotonic() - started)
+        if device.name == "cuda":
+            module = module.to(memory_format=torch.channels_last)
+        pictures = torch.rand(2, 3, spec.preprocessing.height, spec.preprocessing.width)
+        self._half, self.engine = _fastest(module, pictures, device, f"the image half of {spec.name}")
+        _log_loaded("image", self, started)
 
     def encode(self, pictures: Pictures) -> Vectors:
         """Encode pictures, in batches.
@@ -92,7 +97,7 @@ class ImageTower:
             return np.empty((0, self.spec.dimensions), np.float32)
         if self.device.name == "cuda":
             tensor = tensor.to(self.device.name, memory_format=torch.channels_last)
-        return _unit_rows(self._module, tensor, self.device, self.spec)
+        return _unit_rows(self._half, tensor, self.device, self.spec)
 
 
 class TextTower:
@@ -106,9 +111,11 @@ class TextTower:
         started = time.monotonic()
         self.spec, self.device = spec, device
         self._tokens = Tokens(spec)
-        self._module = load_half(spec, "text").to(device.name)
         self._lock = threading.Lock()
-        logger.info("text half of %s loaded on %s in %.1f s", spec.name, device.name, time.monotonic() - started)
+        module = load_half(spec, "text").to(device.name)
+        numbers = self._tokens.numbers(["a dog", "a dog jumps into a lake"])
+        self._half, self.engine = _fastest(module, numbers, device, f"the text half of {spec.name}")
+        _log_loaded("text", self, started)
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts; what does not fit into the model's context is cut off, and counted.
@@ -124,17 +131,28 @@ class TextTower:
         with self._lock:
             numbers = self._tokens.numbers(texts)
             counts = tuple(self._tokens.count(text) for text in texts)
-        vectors = _unit_rows(self._module, numbers.to(self.device.name), self.device, self.spec)
+        vectors = _unit_rows(self._half, numbers.to(self.device.name), self.device, self.spec)
         return EncodedTexts(vectors, counts, self._tokens.context_length)
 
 
-def _unit_rows(module: nn.Module, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
-    """Run the module and make its vectors unit length: the one place where that is done.
+def _fastest(module: nn.Module, example: torch.Tensor, device: Device, name: str) -> tuple[Half, str]:
+    """What runs a half on the device, and the name of its engine: the device's own where that can."""
+    half = compiled(module, example, name) if device.engine == "openvino" else None
+    return (half, "openvino") if half else (module, "torch")
+
+
+def _log_loaded(half: str, tower: ImageTower | TextTower, started: float) -> None:
+    seconds = time.monotonic() - started
+    logger.info("%s half of %s ready (%s, %s), %.1f s", half, tower.spec.name, tower.device.name, tower.engine, seconds)
+
+
+def _unit_rows(half: Half, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
+    """Run a half and make its vectors unit length: the one place where that is done.
 
     Returns: float32 [N, D] on the CPU.
     """
     with torch.inference_mode(), device.autocast():
-        vectors = module(values)
+        vectors = half(values)
     features: Vectors = vectors.float().cpu().numpy()
     if features.shape != (len(values), spec.dimensions):
         expected = (len(values), spec.dimensions)
