@@ -31,7 +31,7 @@ from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.query_options import Time, query_options
-from clipseek.settings import MAX_RATE, MIN_RATE, VARIABLES, Settings, local_host
+from clipseek.settings import MAX_RATE, MIN_RATE, SAMPLINGS, VARIABLES, Settings, local_host
 from clipseek.terminal import (
     progress_bar,
     say,
@@ -112,10 +112,11 @@ def main(verbose: bool) -> None:
     help="Frames to look at per second of film: more finds shorter moments and takes longer. [default: the server's]",
 )
 @click.option(
-    "--adaptive/--even",
-    default=None,
-    help="Look up to four times as often where the picture moves, for short moments in fast films. [default: as the "
-    "film was indexed before, else even]",
+    "--sampling",
+    type=click.Choice(SAMPLINGS),
+    help="even; adaptive: up to four times as often where the picture moves, for short moments in fast films; "
+    "keyframes: only frames that decode by themselves, many times faster, but seconds apart, so edges are coarse and "
+    "short moments are missed. [default: as the film was indexed before, else even]",
 )
 @click.option(
     "--on-server", is_flag=True, help="PATH is on the server, under a folder its operator allowed: nothing is copied."
@@ -127,7 +128,7 @@ def index(
     paths: tuple[str, ...],
     title: str | None,
     fps: float | None,
-    adaptive: bool | None,
+    sampling: str | None,
     on_server: bool,
     as_json: bool,
 ) -> None:
@@ -159,7 +160,7 @@ def index(
                     film,
                     title=title,
                     frames_per_second=fps,
-                    adaptive=adaptive,
+                    sampling=sampling,
                     on_server=on_server,
                     progress=progress,
                 )

@@ -40,7 +40,7 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from clipseek.settings import ADAPTIVE, EVEN, MAX_RATE, MAX_TOP_K, MIN_RATE, Settings, parse_host
+from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 _UPLOADS_UNDER_WAY = 4
@@ -125,7 +125,7 @@ class Client:
         *,
         title: str | None = None,
         frames_per_second: float | None = None,
-        adaptive: bool | None = None,
+        sampling: str | None = None,
         on_server: bool = False,
         progress: OnProgress = _silent,
     ) -> Indexed:
@@ -137,8 +137,9 @@ class Client:
             title: shown in answers; by default the file's name.
             frames_per_second: how often to look at it; by default the server's setting. Another rate than the one a
                 known film was indexed with indexes it anew.
-            adaptive: look up to four times as often where the picture moves; by default as the film was indexed before,
-                else not. Another way than before indexes a known film anew.
+            sampling: "even"; "adaptive" looks up to four times as often where the picture moves; "keyframes" looks only
+                at frames that decode by themselves, which is fast and coarse. By default as the film was indexed
+                before, else even. Another way than before indexes a known film anew.
             progress: called from a background thread with each step; it may raise `Cancelled` to stop here. What is
                 done by then is kept, and the next `index` or `resume` goes on from it.
 
@@ -149,6 +150,8 @@ class Client:
             raise InvalidRequest(
                 f"frames_per_second is {frames_per_second:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}"
             )
+        if sampling is not None and sampling not in SAMPLINGS:
+            raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
         started = time.monotonic()
         if on_server:
             path = str(film)
@@ -157,8 +160,7 @@ class Client:
         else:
             video_id = self._upload(film_source(film), title, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
-        if adaptive is not None:
-            ask.sampling = ADAPTIVE if adaptive else EVEN
+        ask.sampling = sampling or ""
         return self._index(ask, started, progress)
 
     def resume(self, name: str, *, progress: OnProgress = _silent) -> Indexed:

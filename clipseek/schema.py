@@ -52,7 +52,7 @@ class Video(BaseDoc):
     rotation_degrees: int = 0  # clockwise, already applied to every picture and clip
     has_audio: bool = False
     frames_per_second: float = 0.0  # how often the film is sampled; 0 asks for the server's setting
-    sampling: str = ""  # "even", or "adaptive": more frames where the picture moves; "" asks for what it had, or "even"
+    sampling: str = ""  # "even", "adaptive" or "keyframes", see docs/sampling.md; "" asks for what it had, or "even"
     # answer
     status: str = ""  # "indexing" until every span is stored, then "ready"
     frames: int = 0  # stored

@@ -15,8 +15,9 @@ DEFAULT_PORT = 45679  # the port VCED's users know
 DEFAULT_PAGE_PORT = 8501  # Streamlit's own
 
 
-EVEN, ADAPTIVE = "even", "adaptive"  # ways to sample a film: as often everywhere, or more often where it moves
-SAMPLINGS = (EVEN, ADAPTIVE)
+# Ways to sample a film: as often everywhere; more often where it moves; only what decodes by itself, which is fastest.
+EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
+SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera

@@ -143,8 +143,7 @@ class Store:
         """Put a video into the store, or bring what is known of it up to date.
 
         A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0, and its way of
-        sampling, "even" or "adaptive", unless `video.sampling` is the other one: then its frames are dropped, to be
-        indexed anew.
+        sampling unless `video.sampling` names another: then its frames are dropped, to be indexed anew.
 
         Returns: the ids of the spans that were dropped.
 

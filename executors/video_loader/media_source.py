@@ -8,8 +8,9 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import gc
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -42,6 +43,16 @@ MAX_FRAMES_BETWEEN = 16
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame where the file names neither duration nor rate
 
 
+class Needs(Enum):
+    """What the frames are for: the less is needed, the less is decoded."""
+
+    ALL = auto()  # every frame as it should be
+    # Pictures that are scaled down and looked at. Frames which no other is predicted from keep the edges of their
+    # blocks: an eighth less work for H.264, the same vectors (docs/performance.md).
+    LOOKS = auto()
+    KEYFRAMES = auto()  # nothing but frames that decode by themselves
+
+
 @dataclass(frozen=True)
 class TimedFrame:
     """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame."""
@@ -50,12 +61,38 @@ class TimedFrame:
     frame: VideoFrame
 
 
+def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
+    for packet in packets:
+        try:
+            yield from stream.decode(packet)
+        except av.FFmpegError:
+            continue  # a damaged packet: the decoder goes on with the next
+    try:
+        yield from stream.decode(None)
+    except av.FFmpegError:
+        return
+
+
+def _decode_keyframes(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
+    """The frames of packets that decode by themselves, each drained from the decoder at once.
+
+    Told to skip the others, FFmpeg puts H.264's keyframes out of order where it has B-frames, and loses the last.
+    """
+    for packet in packets:
+        if packet.is_keyframe:
+            for frame in _decode(stream, iter([packet])):
+                frame.dts = packet.dts  # what is drained has none
+                yield frame
+            stream.codec_context.flush_buffers()
+
+
 class MediaSource:
     """An open film and its video stream. A context manager; made by `open_media`."""
 
-    def __init__(self, path: Path, title: str) -> None:
+    def __init__(self, path: Path, title: str, needs: Needs) -> None:
         self.path = path
         self.title = title
+        self.needs = needs
         self._tail: Iterator[tuple[int, VideoFrame]] | None = None
         self._open()
         try:
@@ -107,7 +144,7 @@ class MediaSource:
                 yield TimedFrame(ticks * self.time_base, frame)
 
     def _frames_from(self, from_seconds: Fraction) -> Iterator[tuple[int, VideoFrame]]:
-        if self._tail is not None and from_seconds <= 0:
+        if self._tail is not None and from_seconds <= 0 and self.needs is not Needs.KEYFRAMES:
             tail, self._tail = self._tail, None
             return chain([self._head], tail)
         self._tail = None
@@ -117,7 +154,7 @@ class MediaSource:
             self.close()
             self._open()
             packets = read_packets(self.container, self.stream)
-        return self._decoded(packets)
+        return self._decoded(packets, _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode)
 
     def _open(self) -> None:
         self.container = open_container(self.path, self.title)
@@ -129,8 +166,12 @@ class MediaSource:
         for stream in self.container.streams:
             if stream.index != self.stream.index:
                 stream.discard = Discard.all
-        self.stream.thread_type = "AUTO"
+        self.stream.thread_type = (
+            "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
+        )  # frame threads await more frames
         self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
+        if self.needs is not Needs.ALL:
+            self.stream.codec_context.options = {"skip_loop_filter": "noref"}
         self.time_base = self.stream.time_base or Fraction(1, 90000)
 
     def _first_frame(self) -> tuple[tuple[int, VideoFrame], Iterator[tuple[int, VideoFrame]] | None]:
@@ -143,31 +184,34 @@ class MediaSource:
             )
         return head, frames
 
-    def _decoded(self, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[int, VideoFrame]]:
+    def _decoded(
+        self, packets: Iterator[Packet[Stream]], decode: Callable[..., Iterator[VideoFrame]] = _decode
+    ) -> Iterator[tuple[int, VideoFrame]]:
         """Frames with their pts; where none can be had (AVI) the dts of the packet that pushed them out of the decoder,
         which rises with them, and at last the frame before plus one frame."""
         stamped = has_presentation_times(self.container)
         step = max(1, round(self.frame_seconds / self.time_base))
         following = 0
-        for frame in _decode(self.stream, packets):
+        for frame in decode(self.stream, packets):
             pts = frame.pts if stamped and frame.pts is not None else frame.dts
             pts = following if pts is None else pts
             following = pts + step
             yield pts, frame
 
 
-def open_media(path: Path, title: str = "") -> MediaSource:
+def open_media(path: Path, title: str = "", needs: Needs = Needs.ALL) -> MediaSource:
     """Open a film and decode its first frame, which proves that it can be read.
 
     Args:
         path: of the file; its name plays no part in how it is read, but as a hint.
         title: what messages call the film; the file's name unless given.
+        needs: what its frames are for.
 
     Raises:
         MediaMissing: there is no such file.
         EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
     """
-    return MediaSource(path, title or path.name)
+    return MediaSource(path, title or path.name, needs)
 
 
 def exact(value: float) -> Fraction:
@@ -266,18 +310,6 @@ def _shown_by(packet: Packet[Stream], stream: Stream, stamped: bool) -> float:
         return math.inf
     reordered = isinstance(stream, VideoStream) and stream.codec_context.reorder_depth > 0
     return packet.dts + (MAX_FRAMES_BETWEEN if reordered else 1) * max(packet.duration or 1, 1)
-
-
-def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
-    for packet in packets:
-        try:
-            yield from stream.decode(packet)
-        except av.FFmpegError:
-            continue  # a damaged packet: the decoder goes on with the next
-    try:
-        yield from stream.decode(None)
-    except av.FFmpegError:
-        return
 
 
 def _why_unreadable(path: Path, title: str, error: Exception) -> str:

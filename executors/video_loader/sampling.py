@@ -6,6 +6,8 @@ shot too short for any of these is sampled, too: its frame is the last one in th
 yields the sampled frames whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that
 both are judged by are decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives
 what a run through the whole film gives.
+
+By keyframes the rule is that of even sampling over those frames alone that decode by themselves, and no cuts are found.
 """
 
 import math
@@ -15,11 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
-from clipseek.settings import ADAPTIVE, EVEN, SAMPLINGS
+from clipseek.settings import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
 from executors.video_loader.buckets import Buckets
-from executors.video_loader.media_source import MediaSource, TimedFrame, exact, open_media
+from executors.video_loader.media_source import MediaSource, Needs, TimedFrame, exact, open_media
 from executors.video_loader.picture import Picture, PictureShape, Screen
 from executors.video_loader.shots import Glimpse, GlimpseMaker, ShotDetector, is_blank
+
+_BEFORE_SPAN = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def read_span(
     Frames come in order of time, and so do cuts; a cut comes some frames later than its own.
 
     Args:
-        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves.
+        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves, with
+            "keyframes" as many at most.
 
     Raises:
         InvalidTimeRange: the range is empty, negative or not a number.
@@ -70,16 +75,19 @@ def read_span(
         raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
     if sampling not in SAMPLINGS:
         raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
-    with open_media(path, title) as source:
+    with open_media(path, title, needs=Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS) as source:
         screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
         buckets = Buckets(exact(frames_per_second), sampling == ADAPTIVE)
-        reader = _SpanReader(source, exact(start_seconds), exact(end_seconds), buckets)
+        start, end = exact(start_seconds), exact(end_seconds)
 
         def rendered(seen: _Seen) -> SampledFrame:
             picture = screen.render(seen.timed.frame, shape)
             return SampledFrame(float(seen.timed.time), picture, is_blank(seen.glimpse))
 
-        yield from reader.read(rendered)
+        if sampling == KEYFRAMES:
+            yield from map(rendered, _sampled_keyframes(source, start, end, buckets))
+        else:
+            yield from _SpanReader(source, start, end, buckets).read(rendered)
 
 
 def sample(
@@ -104,6 +112,17 @@ class _StandIn:
 
     shot_seconds: float
     sampled: SampledFrame
+
+
+def _sampled_keyframes(source: MediaSource, start: Fraction, end: Fraction, buckets: Buckets) -> Iterator[_Seen]:
+    glimpses = GlimpseMaker()
+    # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too.
+    for timed in source.frames(start - _BEFORE_SPAN):
+        if timed.time >= end:
+            return
+        seen = _Seen(timed, glimpses.glimpse(timed.frame))
+        if buckets.takes(timed.time, seen.glimpse) and timed.time >= start:
+            yield seen
 
 
 class _SpanReader:

@@ -182,11 +182,11 @@ def test_adaptive_sampling_is_kept_until_it_is_changed(library, tmp_path):
     moving = [np.roll(stripes, 5 * index, axis=1) for index in range(50)]
     film = films.make(tmp_path / "moving.mp4", pictures=moving, fps=25).path
     assert library.index(film).video.sampling == "even"
-    adaptive = library.index(film, adaptive=True)
+    adaptive = library.index(film, sampling="adaptive")
     assert (adaptive.video.sampling, adaptive.video.frames) == ("adaptive", 8)
     again = library.index(film)
     assert (again.video.sampling, again.frames_added) == ("adaptive", 0)
-    assert library.index(film, adaptive=False).video.frames == 2
+    assert library.index(film, sampling="even").video.frames == 2
     library.delete("moving.mp4")
 
 

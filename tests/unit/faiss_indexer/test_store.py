@@ -248,7 +248,7 @@ def test_another_way_of_sampling_drops_the_frames_and_none_keeps_them(store):
     for again in ("", "adaptive"):
         assert store.register(video(sampling=again, frames_per_second=0.0), MODEL) == []
     assert (store.video("a" * 64).sampling, store.frame_count()) == ("adaptive", 4)
-    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive"):
+    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive, keyframes"):
         store.register(video(sampling="odd"), MODEL)
 
 

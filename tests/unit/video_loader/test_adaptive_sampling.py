@@ -89,7 +89,7 @@ def test_a_film_that_moves_in_its_second_half(tmp_path: Path) -> None:
 
 def test_sampling_must_be_known(tmp_path: Path) -> None:
     film = films.make(tmp_path / "a.mp4", frames=2)
-    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive"):
+    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive, keyframes"):
         sampled(film.path, 1, sampling="odd")
 
 
