@@ -4,8 +4,6 @@ Makes a 1080p30 H.264 film, samples it span by span in a fresh process that has 
 imports, and prints that process's memory. The film's length must not show in it.
 """
 
-from __future__ import annotations  # av's Packet takes its parameter in stubs only
-
 import argparse
 import json
 import re
@@ -14,20 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from fractions import Fraction
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import av
-import numpy as np
-from av.packet import Packet
-from av.video.frame import VideoFrame
+from benchmarks.films import FPS, HEIGHT, WIDTH, looped_film, stripes
 
-FPS = 30
-WIDTH, HEIGHT = 1920, 1080
-LOOP_SECONDS = 10  # of film that are encoded; the rest repeats their packets
+LOOP_SECONDS = 10  # of film that are encoded
 SPAN_SECONDS = 30
 PICTURE_PIXELS = 260  # a model's usual input, squared
 LIMIT_MB = 600  # for the whole process, whatever the film's length
@@ -43,44 +32,10 @@ def main() -> None:
         json.dump(sample_film(options.film, options.rate), sys.stdout)
         return
     with tempfile.TemporaryDirectory() as folder:
-        film = make_film(Path(folder) / "long.mp4", options.minutes)
+        film = looped_film(Path(folder) / "long.mp4", stripes(LOOP_SECONDS), options.minutes, preset="veryfast")
         command = [sys.executable, "-m", "benchmarks.loader_memory", "--film", str(film), "--rate", str(options.rate)]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
     print_table(options.minutes, json.loads(answer.stdout))
-
-
-def make_film(path: Path, minutes: float) -> Path:
-    """A film with moving content, cheap to make: its first seconds are encoded, then their packets come again."""
-    loops = max(1, round(minutes * 60 / LOOP_SECONDS))
-    with av.open(str(path), "w") as film:
-        options = {"preset": "veryfast", "crf": "23", "x264-params": "open-gop=0"}
-        stream = film.add_stream("libx264", rate=FPS, options=options)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 120
-        packets = [packet for frame in chain(_frames(), [None]) for packet in stream.encode(frame)]
-        times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
-        for loop in range(loops):
-            for packet, (pts, dts, time_base) in zip(packets, times, strict=True):
-                film.mux(_moved(packet, pts, dts, time_base, round(loop * LOOP_SECONDS / time_base), stream))
-    return path
-
-
-def _frames() -> Iterator[VideoFrame]:
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
-    for index in range(LOOP_SECONDS * FPS):
-        luma = ((columns + 4 * index) // 8 + (rows - 2 * index) // 8) * 5 % 220 + 16
-        planes = np.concatenate([luma.astype(np.uint8), np.full((HEIGHT // 2, WIDTH), 128, np.uint8)])
-        frame = VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts, frame.time_base = index, Fraction(1, FPS)
-        yield frame
-
-
-def _moved(
-    packet: Packet[Any], pts: int, dts: int, time_base: Fraction, shift: int, stream: av.VideoStream
-) -> Packet[Any]:
-    copy: Packet[Any] = Packet(bytes(packet))
-    copy.pts, copy.dts, copy.time_base = pts + shift, dts + shift, time_base
-    copy.is_keyframe, copy.stream, copy.duration = packet.is_keyframe, stream, packet.duration
-    return copy
 
 
 def sample_film(film: Path, rate: float) -> dict[str, float]:

@@ -1,0 +1,86 @@
+"""Films for benchmarks: as long as wanted, cheap to make, because what is encoded once comes again and again."""
+
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from executors.video_loader import samples
+
+FPS = 30
+WIDTH, HEIGHT = 1920, 1080
+_GRAIN_LEVELS = 3.0  # standard deviation, as of a camera: without it a film that was scaled up is too easy to decode
+_GRAINS = 7
+
+
+def looped_film(path: Path, frames: Iterable[VideoFrame], minutes: float, **options: str) -> Path:
+    """An H.264 film with a keyframe every 4 s: frames of WIDTH x HEIGHT, FPS a second, again and again.
+
+    Args:
+        options: of the encoder x264.
+    """
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=FPS, options={"crf": "23", "x264-params": "open-gop=0", **options})
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 120
+        packets, count = [], 0
+        for frame in chain(frames, [None]):
+            if frame is not None:
+                frame.pts, frame.time_base = count, Fraction(1, FPS)
+                count += 1
+            packets += stream.encode(frame)
+        times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
+        for loop in range(max(1, round(minutes * 60 * FPS / count))):
+            for packet, (pts, dts, time_base) in zip(packets, times, strict=True):
+                film.mux(_moved(packet, pts, dts, time_base, round(loop * count / FPS / time_base), stream))
+    return path
+
+
+def stripes(seconds: float) -> Iterator[VideoFrame]:
+    """Stripes that move, in grey."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    for index in range(round(seconds * FPS)):
+        luma = ((columns + 4 * index) // 8 + (rows - 2 * index) // 8) * 5 % 220 + 16
+        planes = np.concatenate([luma.astype(np.uint8), np.full((HEIGHT // 2, WIDTH), 128, np.uint8)])
+        yield VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def street(folder: Path) -> Iterator[VideoFrame]:
+    """20 s of a street in colour, handheld, with cuts: a sample film and its mirror image, scaled up, with grain.
+
+    Args:
+        folder: where the sample films are made.
+
+    Raises:
+        SamplesUnavailable.
+    """
+    [film] = [film for film in samples.build(folder) if film.name == "bikes.mp4"]
+    generator = np.random.default_rng(0)
+    grain = [generator.normal(0, _GRAIN_LEVELS, (HEIGHT, WIDTH, 1)).astype(np.int16) for _ in range(_GRAINS)]
+    count = 0
+    for step in (1, -1):
+        with av.open(str(film)) as container:
+            shown = list(container.decode(video=0))
+        times = [float(frame.pts * frame.time_base) for frame in shown]
+        for place in np.searchsorted(times, np.arange(0, times[-1], 1 / FPS)):
+            picture = cv2.resize(shown[place].to_ndarray(format="rgb24")[:, ::step], (WIDTH, HEIGHT))
+            noisy = np.clip(picture.astype(np.int16) + grain[count % _GRAINS], 0, 255).astype(np.uint8)
+            count += 1
+            yield VideoFrame.from_ndarray(noisy, format="rgb24")
+
+
+def _moved(
+    packet: Packet[Any], pts: int, dts: int, time_base: Fraction, shift: int, stream: av.VideoStream
+) -> Packet[Any]:
+    copy: Packet[Any] = Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = pts + shift, dts + shift, time_base
+    copy.is_keyframe, copy.stream, copy.duration = packet.is_keyframe, stream, packet.duration
+    return copy
