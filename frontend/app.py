@@ -16,7 +16,7 @@ def frame() -> None:
     st.set_page_config(page_title="ClipSeek", page_icon=str(_FOLDER / "logo.svg"), layout="wide")
     st.logo(str(_FOLDER / "wordmark.svg"), size="large")
     st.html(_FOLDER / "style.css")
-    visitor_script()
+    visitor_script(t.language)
     count = f" ({len(basket())})" if len(basket()) else ""
     page = st.navigation(
         [

@@ -1,6 +1,7 @@
 """The score curve of a video as a chart: shots as lines, matches as bands, pictures along the axis."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,14 @@ _HEIGHT = 330  # pixels
 _TOP = 1.02  # where the axis of scores ends: room for the line of a perfect score
 _STRIP = -0.3  # where it begins: below 0 is the strip of pictures
 _ACCENT = "#6d67f5"
-_CLOCK = "pad('' + floor(datum.value / 60), 2, '0', 'left') + ':' + pad('' + floor(datum.value % 60), 2, '0', 'left')"
+_TWO_DIGITS = "pad('' + floor({}), 2, '0', 'left')"
+_SECONDS, _MINUTES = _TWO_DIGITS.format("datum.value % 60"), _TWO_DIGITS.format("datum.value % 3600 / 60")
+_CLOCK = f"(datum.value >= 3600 ? floor(datum.value / 3600) + ':' : '') + {_MINUTES} + ':' + {_SECONDS}"
+_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_MOST_TICKS = 10
 _POINTS_WITHOUT_CURVE = 400  # places to click at where nothing is searched for
+_MOST_POINTS = 1200  # about one a pixel: more slow the browser down and are not seen
+_MOST_SHOTS = 300  # lines: where there are more, those that nearly touch are left out
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Timeline:
     @property
     def points(self) -> list[dict[str, object]]:
         """The places that can be clicked."""
-        pairs = list(zip(self.pts_seconds, self.scores, strict=True))
+        pairs = peaks(list(zip(self.pts_seconds, self.scores, strict=True)), _MOST_POINTS)
         if not pairs:
             step = self.duration_seconds / _POINTS_WITHOUT_CURVE
             pairs = [(place * step, 0.0) for place in range(_POINTS_WITHOUT_CURVE)]
@@ -47,6 +54,30 @@ def picture_times(duration_seconds: float, count: int) -> list[float]:
     return [round((place + 0.5) * duration_seconds / count, 3) for place in range(count)]
 
 
+def peaks(curve: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most `most` points of a curve of (seconds, score): of so many neighbours each time the highest."""
+    together = -(-len(curve) // most) or 1
+    return [
+        max(curve[first : first + together], key=lambda point: point[1]) for first in range(0, len(curve), together)
+    ]
+
+
+def spread(times: Sequence[float], least_seconds: float) -> list[float]:
+    """The ascending times without those that follow another sooner than that."""
+    kept: list[float] = []
+    for time in times:
+        if not kept or time - kept[-1] >= least_seconds:
+            kept.append(time)
+    return kept
+
+
+def tick_times(duration_seconds: float) -> list[int]:
+    """Round times of a clock for the axis, ten at most."""
+    fitting = (step for step in _TICK_SECONDS if duration_seconds / step <= _MOST_TICKS)
+    step = next(fitting, 3600 * math.ceil(duration_seconds / 3600 / _MOST_TICKS))
+    return list(range(0, math.floor(duration_seconds) + 1, step))
+
+
 def _data(values: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     return pd.DataFrame(values)  # Streamlit drops data that is written into a chart in any other form
 
@@ -56,7 +87,7 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     x = alt.X(
         "seconds:Q",
         scale=alt.Scale(domain=[0, timeline.duration_seconds], nice=False),
-        axis=alt.Axis(labelExpr=_CLOCK, grid=False),
+        axis=alt.Axis(labelExpr=_CLOCK, grid=False, values=tick_times(timeline.duration_seconds)),
         title=None,
     )
     y = alt.Y(
@@ -71,7 +102,8 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
         layers.append(
             alt.Chart(_data(bands)).mark_rect(opacity=0.2, color=_ACCENT).encode(x=x, x2="end:Q", y=y, y2="top:Q")
         )
-    shots = [{"seconds": start, "score": 0.0, "top": _TOP} for start in timeline.shot_starts]
+    starts = spread(timeline.shot_starts, timeline.duration_seconds / _MOST_SHOTS)
+    shots = [{"seconds": start, "score": 0.0, "top": _TOP} for start in starts]
     if shots:
         layers.append(
             alt.Chart(_data(shots))

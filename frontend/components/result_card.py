@@ -93,12 +93,13 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
             clip_editor(match, video, t)
         cut = Cut(match.video_id, match.start_seconds, match.end_seconds)
         download_clip(cut, match.title, t, key=f"card.download.{name}", tip=t("clip.download"))
-        if item in basket().items:
-            if _tool("remove_shopping_cart", t("basket.remove"), f"card.take.{name}"):
-                take(item)
-                st.rerun()
-        elif _tool("add_shopping_cart", t("basket.add"), f"card.put.{name}"):
-            put(item)
+        icon, what, act = (
+            ("remove_shopping_cart", "basket.remove", take)
+            if item in basket().items
+            else ("add_shopping_cart", "basket.add", put)
+        )
+        if _tool(icon, t(what), f"card.basket.{name}"):  # one button, so that it keeps the focus
+            act(item)
             st.rerun()
         if _tool("image_search", t("card.similar"), f"card.similar.{name}"):
             st.session_state[on_similar] = (match.video_id, round(match.peak_seconds, 3))

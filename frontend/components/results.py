@@ -67,8 +67,10 @@ def find(ask: Ask, picture: Picture | None) -> Query:
 
 
 def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
-    found = len(answer.matches)
+    missed = sum(match.score < MATCH_SCORE for match in answer.matches) if ask.all_matches else 0
+    found = len(answer.matches) - missed
     count = t("results.found.one") if found == 1 else t("results.found", count=found)
+    count += f" · {t('results.missed', count=missed)}" if missed else ""
     with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
         st.html(
             f'<span class="cs-soft">{count} · {t("results.looked", videos=answer.videos_searched)} · '
@@ -77,8 +79,7 @@ def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
         )
         st.toggle(t("card.loop"), key=LOOP)
     if ask.all_matches:
-        all_missed = max(match.score for match in answer.matches) < MATCH_SCORE
-        st.info(t("results.misses_only" if all_missed else "results.misses_shown"), icon=":material/info:")
+        st.info(t("results.misses_shown" if found else "results.misses_only"), icon=":material/info:")
 
 
 def _nothing(ask: Ask, answer: Query, t: Texts) -> None:

@@ -120,7 +120,8 @@ def _image(t: Texts) -> Picture | None:
 
 
 def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
-    titles = {video.video_id: shortened(video.title, 60) for video in videos}
+    by_title = sorted(videos, key=lambda video: video.title.casefold())
+    titles = {video.video_id: shortened(video.title, 60) for video in by_title}
     st.session_state[_VIDEOS] = [video_id for video_id in st.session_state[_VIDEOS] if video_id in titles]
     chosen = st.multiselect(
         t("filter.videos"),

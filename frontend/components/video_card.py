@@ -24,6 +24,7 @@ def still_of(video: Video) -> Still:
     return Still(video.video_id, round(video.duration_seconds / 10, 3))
 
 
+@st.fragment
 def video_card(video: Video, t: Texts, *, under_way: bool) -> None:
     """Draw a video. `under_way`: a job works on it at the moment."""
     name = video.video_id[:12]

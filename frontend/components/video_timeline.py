@@ -3,6 +3,7 @@
 import streamlit as st
 
 from clipseek.errors import ClipSeekError
+from clipseek.query_parts import seconds_of
 from clipseek.schema import Query, Video
 from clipseek.terminal import timestamp
 from frontend.clips import Cut
@@ -17,6 +18,7 @@ from frontend.timeline_chart import PICK, Timeline, picture_times, timeline_char
 _PICTURES = 10
 _PLAYED_SECONDS = 8.0  # from where the curve was clicked
 _CHART = "timeline.chart"
+_FROM = "timeline.from"  # with the video: the box with the time to play from; a click in the chart fills it
 OPEN = "timeline.open"  # the id of the video to show next
 
 
@@ -48,19 +50,34 @@ def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
         time_name=t("chart.time"),
         score_name=t("chart.score"),
     )
-    state = st.altair_chart(
-        timeline_chart(drawn), key=f"{_CHART}.{video.video_id}", on_select="rerun", selection_mode=PICK, width="stretch"
+    chart, box = f"{_CHART}.{video.video_id}", f"{_FROM}.{video.video_id}"
+    st.altair_chart(
+        timeline_chart(drawn), key=chart, on_select=lambda: _picked(chart, box), selection_mode=PICK, width="stretch"
     )
     st.html(f'<span class="cs-soft">{t("timeline.legend")}</span>')
-    picked = state.get("selection", {}).get(PICK, [])
-    if picked:
-        start = min(float(picked[0]["seconds"]), max(video.duration_seconds - 0.1, 0.0))
-        _play(video, start, t)
+    _play(video, box, t)
     return answer
 
 
-def _play(video: Video, start: float, t: Texts) -> None:
-    end = min(start + _PLAYED_SECONDS, video.duration_seconds)
+def _picked(chart: str, box: str) -> None:
+    for point in st.session_state[chart]["selection"].get(PICK, []):
+        st.session_state[box] = timestamp(float(point["seconds"]))
+
+
+def _play(video: Video, box: str, t: Texts) -> None:
+    """The box for the time to play from, so that keys do what a click in the chart does, and the player."""
     with st.container(key="timeline-player", horizontal_alignment="center"):
+        written = st.text_input(
+            t("timeline.from"), key=box, placeholder="0:42", icon=":material/play_arrow:", width=220
+        )
+        if not written.strip():
+            return
+        try:
+            start = seconds_of(written)
+        except ValueError:
+            st.caption(t("timeline.from.not"))
+            return
+        start = min(max(start, 0.0), max(video.duration_seconds - 0.1, 0.0))
+        end = min(start + _PLAYED_SECONDS, video.duration_seconds)
         clip_player(Cut(video.video_id, round(start, 3), round(end, 3)), t)
         st.html(f'<span class="cs-soft">{escaped(video.title)} · {timestamp(start)} - {timestamp(end)}</span>')

@@ -1,7 +1,10 @@
-"""What only a script in the browser can do: keep the visitor's number, follow Back, play one clip at a time."""
+"""Who visits, and the script in their browser: it keeps their number and does what Streamlit does not."""
 
+import json
 import re
 import uuid
+from functools import cache
+from importlib import resources
 
 import streamlit as st
 
@@ -19,20 +22,13 @@ def visitor() -> str:
     return number
 
 
-def visitor_script() -> None:
-    """Put the script into the page. Listeners are added once a page load, the cookie is renewed at every run."""
+def visitor_script(language: str) -> None:
+    """Put `page.js` into the page, which is spoken in this language."""
+    given = {"visitor": visitor(), "cookie": _COOKIE, "cookieSeconds": _COOKIE_SECONDS, "language": language}
     with st.container(key="visitor"):
-        st.html(
-            f"""<script>
-            document.cookie = "{_COOKIE}={visitor()}; path=/; max-age={_COOKIE_SECONDS}; SameSite=Strict";
-            if (!window.clipseekListens) {{
-              window.clipseekListens = true;
-              // Streamlit changes the address at Back and draws nothing: the address says all there is to draw
-              window.addEventListener("popstate", () => location.reload());
-              document.addEventListener("play", (event) => {{
-                for (const video of document.querySelectorAll("video")) if (video !== event.target) video.pause();
-              }}, true);
-            }}
-            </script>""",
-            unsafe_allow_javascript=True,
-        )
+        st.html(f"<script>window.clipseek = {json.dumps(given)};{_script()}</script>", unsafe_allow_javascript=True)
+
+
+@cache
+def _script() -> str:
+    return resources.files("frontend").joinpath("page.js").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from frontend.library_view import SORTS, arranged
 from frontend.services import health, services
 from frontend.texts import Texts
 
-_FIND, _SORT, _SHOWN = "library.find", "library.sort", "library.shown"
+_FIND, _SORT, _PAGE = "library.find", "library.sort", "library.page"
 _COLUMNS = 3
 _PAGE_SIZE = 24
 
@@ -49,6 +49,7 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
             placeholder=t("library.find"),
             label_visibility="collapsed",
             icon=":material/search:",
+            on_change=_turn,
         )
         sort = st.selectbox(
             t("library.sort"),
@@ -57,29 +58,43 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
             format_func=lambda name: t(f"sort.{name}"),
             label_visibility="collapsed",
             width=190,
+            on_change=_turn,
         )
     found = arranged(videos, text, sort)
-    shown = found[: st.session_state.setdefault(_SHOWN, _PAGE_SIZE)]
+    pages = max(-(-len(found) // _PAGE_SIZE), 1)
+    page = min(st.session_state.get(_PAGE, 0), pages - 1)
+    first = page * _PAGE_SIZE
+    shown = found[first : first + _PAGE_SIZE]
     services().pictures.prefetch(still_of(video) for video in shown)
-    st.html(f'<span class="cs-soft">{_count(len(shown), len(found), t)}</span>')
+    count = t("library.count.one") if len(found) == 1 else t("library.count", count=len(found))
+    st.html(f'<span class="cs-soft">{count}</span>')
     active = {(job.video_id or job.title) for job in services().ingests.jobs() if job.is_active}
-    for first in range(0, len(shown), _COLUMNS):
-        for column, video in zip(st.columns(_COLUMNS), shown[first : first + _COLUMNS], strict=False):
+    for row in range(0, len(shown), _COLUMNS):
+        for column, video in zip(st.columns(_COLUMNS), shown[row : row + _COLUMNS], strict=False):
             with column:
                 video_card(video, t, under_way=bool({video.video_id, video.title} & active))
-    if len(shown) < len(found):
-        with st.container(horizontal_alignment="center", key="more"):
-            st.button(t("results.more"), icon=":material/expand_more:", key="library.more", on_click=_show_more)
+    if pages > 1:
+        _pager(page, pages, f"{first + 1} - {first + len(shown)} / {len(found)}", t)
 
 
-def _count(shown: int, found: int, t: Texts) -> str:
-    if shown < found:
-        return t("library.count.part", shown=shown, count=found)
-    return t("library.count.one") if found == 1 else t("library.count", count=found)
+def _pager(page: int, pages: int, where: str, t: Texts) -> None:
+    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center", key="library-pager"):
+        ways = (("library.previous", "chevron_left", page - 1), ("library.next", "chevron_right", page + 1))
+        for key, icon, to in ways:
+            st.button(
+                t(key),
+                icon=f":material/{icon}:",
+                key=key,
+                type="tertiary",
+                disabled=not 0 <= to < pages,
+                on_click=_turn,
+                args=(to,),
+            )
+        st.html(f'<span class="cs-soft">{where}</span>', width="content")
 
 
-def _show_more() -> None:
-    st.session_state[_SHOWN] += _PAGE_SIZE
+def _turn(page: int = 0) -> None:
+    st.session_state[_PAGE] = page
 
 
 library_page(language.texts())

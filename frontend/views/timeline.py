@@ -55,7 +55,10 @@ def _choice(videos: dict[str, Video], t: Texts) -> tuple[Video, str]:
     left, right = st.columns([2, 3])
     with left:
         video_id = st.selectbox(
-            t("timeline.video"), list(videos), key=_VIDEO, format_func=lambda each: shortened(videos[each].title, 60)
+            t("timeline.video"),
+            sorted(videos, key=lambda each: videos[each].title.casefold()),
+            key=_VIDEO,
+            format_func=lambda each: shortened(videos[each].title, 60),
         )
     with right:
         text = st.text_input(

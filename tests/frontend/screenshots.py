@@ -59,8 +59,8 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     page = _visit(chromium, address)
     for text in ("a cup of coffee", "a street with traffic", "a temple"):
         search_for(page, text)
-        press(page, "card-put")
-        by_key(page, "card-take").first.wait_for()
+        press(page, "card-basket")
+        page.get_by_role("button", name="Take out of the basket").first.wait_for()
         settled(page)
     page.get_by_role("link", name="Basket").click()
     by_key(page, "export").first.wait_for()

@@ -121,16 +121,109 @@ def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
     page.get_by_role("dialog").wait_for(state="detached")
 
 
+def stops(page):
+    """Walk the page with Tab once round: (name, whether the focus is seen, key) of every control on the way."""
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate(
+        """() => { window.stops = []; document.addEventListener("focusin", ({ target }) => {
+          const drawn = [target, target.parentElement, target.closest("label")].filter(Boolean).map(getComputedStyle);
+          const seen = drawn.some((style) => style.boxShadow !== "none" || style.outlineStyle !== "none");
+          const field = target.matches("input:not([type=checkbox])"); // its border changes its colour
+          const hidden = target.querySelectorAll?.("[aria-hidden=true]") ?? [];
+          let text = target.textContent;
+          for (const part of hidden) text = text.replace(part.textContent, "");
+          const named = target.ariaLabel || text.trim() || target.labels?.[0]?.textContent || target.tagName;
+          const key = target.closest("[class*=st-key-]")?.className.match(/st-key-([\\w-]+)/)[1] ?? "";
+          window.stops.push([named, seen || field || target.matches("[role=main], video"), key]);
+        }) }"""
+    )
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    return page.evaluate("window.stops")
+
+
+def focused(page):
+    return page.evaluate(
+        "document.activeElement.closest('[class*=st-key-]')?.className.match(/st-key-([\\w-]+)/)[1] ?? ''"
+    )
+
+
+def test_every_control_is_reached_by_tab_has_a_name_and_shows_the_focus(visit, samples):
+    for path, wanted in (
+        ("/?q=a+cup+of+coffee", ["language", "search-text", "search-filter_box", "card-play", "card-adjust"]),
+        ("/library", ["language", "add-files", "library-find", "library-sort", "video-search", "video-delete"]),
+        ("/timeline?q=a+cup+of+coffee", ["timeline-video", "timeline-text", "timeline-from", "card-play"]),
+    ):
+        found = stops(visit(path))
+        assert [stop for stop in found if not stop[0] or not stop[1]] == []
+        keys = [key for _, _, key in found]
+        places = [next(place for place, key in enumerate(keys) if key.startswith(name)) for name in wanted]
+        assert places == sorted(places), keys
+
+
+def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
+    page = visit()
+    by_key(page, "search-text").locator("input").focus()
+    page.keyboard.type("a cup of coffee")
+    page.keyboard.press("Enter")
+    by_key(page, "card-play").first.locator("button").focus()
+    page.keyboard.press("Enter")
+    playing(page)
+    assert page.evaluate("document.activeElement.tagName") == "VIDEO"  # space and arrows are the player's
+    by_key(page, "card-adjust").first.locator("button:visible").first.focus()
+    page.keyboard.press("Enter")
+    step = by_key(page, "editor-step-0-0-5").locator("button:visible").first
+    step.wait_for()
+    assert page.evaluate("document.activeElement.closest('[role=dialog]') !== null")
+    step.focus()  # its tip opens, which takes an Escape by itself
+    page.get_by_role("tooltip").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_function("document.activeElement.closest('[class*=st-key-card-adjust]') !== null")
+    basket = by_key(page, "card-basket").first.locator("button:visible").first
+    basket.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Basket (1)").wait_for()
+    settled(page)
+    assert focused(page).startswith("card-basket")
+    filters = by_key(page, "search-filter_box").locator("button").first
+    filters.focus()
+    page.keyboard.press("Enter")
+    page.get_by_test_id("stPopoverBody").wait_for()
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.activeElement.closest('[class*=st-key-search-filter_box]') !== null")
+
+
+def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(visit, samples):
+    page = visit("/timeline?q=a+street")
+    chart = page.locator("[data-testid=stVegaLiteChart]")
+    chart.locator("canvas, svg").first.wait_for()
+    settled(page)
+    box = chart.bounding_box()
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.3 * box["height"])
+    playing(page)
+    settled(page)
+    written = by_key(page, "timeline-from").locator("input")
+    minutes, seconds = map(float, written.input_value().split(":"))
+    assert 0.4 * 24 < 60 * minutes + seconds < 0.8 * 24  # the film of photographs has about 24 s
+    written.fill("0:02.5")
+    written.press("Enter")
+    page.get_by_text("00:02.5 - 00:10.5").wait_for()
+    assert playing(page)["length"] == pytest.approx(8.0, abs=0.05)
+
+
 def test_back_shows_the_former_search_and_a_reload_keeps_the_basket(visit, samples):
     page = visit()
     search_for(page, "a temple")
-    press(page, "card-put")
+    press(page, "card-basket")
     page.get_by_role("link", name="Basket (1)").wait_for()
     search_for(page, "a cup of coffee")
     page.go_back()
     page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a temple'")
     settled(page)
-    by_key(page, "card-take").wait_for()  # Back reloads: the clip of this search is in the basket still
+    page.get_by_role("button", name="Take out of the basket").wait_for()  # Back reloads: it is there still
     assert page.get_by_role("link", name="Basket (1)").count() == 1
     assert visit("/basket").get_by_text("Your basket is empty").count() == 1  # somebody else's
 

@@ -105,6 +105,7 @@ def test_nothing_matches_is_said_and_the_misses_are_a_click_away(open_page, clie
     assert client.asked[-1]["all_matches"] and f"card.play.{CAT_CARD}" in keys(page)
     assert page.query_params["all"] == ["1"]
     assert EN("results.misses_only") in [each.value for each in page.info]
+    assert f"{EN('results.found', count=0)} · {EN('results.missed', count=1)}" in html_of(page)
     ask(page, "a dog")
     assert not client.asked[-1]["all_matches"]
 
@@ -147,9 +148,9 @@ def test_an_image_is_searched_with_and_stays_out_of_the_address(open_page, clien
 
 def test_the_basket_is_filled_ordered_and_emptied(open_page, client):
     page = ask(open_page(), "a cat")
-    button(page, f"card.put.{CAT_CARD}").click().run()
-    button(page, f"card.put.{DOG_CARD}").click().run()
-    assert f"card.take.{DOG_CARD}" in keys(page)
+    button(page, f"card.basket.{CAT_CARD}").click().run()
+    button(page, f"card.basket.{DOG_CARD}").click().run()
+    assert button(page, f"card.basket.{DOG_CARD}").label == EN("basket.remove")
     assert EN("basket.empty") in html_of(open_page("views/basket.py", visitor="b" * 32))
     basket = open_page("views/basket.py")  # as after a reload
     assert html_of(basket).index("1. cat.mp4") < html_of(basket).index("2. &lt;b&gt;dog")
@@ -171,6 +172,18 @@ def test_the_library_shows_what_is_there(open_page, client):
     assert EN("status.interrupted") not in html_of(page)
     page.text_input(key="library.find").set_value("DOG").run()
     assert "cat.mp4" not in html_of(page) and "&lt;b&gt;dog" in html_of(page)
+
+
+def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_page, client):
+    client.library = [video(f"{number:02d}" * 32, f"film {number:03d}.mp4") for number in range(50)]
+    page = open_page("views/library.py")
+    assert "1 - 24 / 50" in html_of(page) and "film 049.mp4" in html_of(page)
+    button(page, "library.next").click().run()
+    button(page, "library.next").click().run()
+    assert "49 - 50 / 50" in html_of(page) and "film 000.mp4" in html_of(page) and "film 049" not in html_of(page)
+    assert button(page, "library.next").disabled
+    page.text_input(key="library.find").set_value("film 0").run()
+    assert "1 - 24 / 50" in html_of(page) and button(page, "library.previous").disabled
 
 
 def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
@@ -245,6 +258,17 @@ def test_the_timeline_draws_the_curve_and_lists_the_matches(open_page, client):
     page.selectbox(key="timeline.video").set_value(DOG).run()
     assert client.asked[-1] == {"timeline": DOG, "text": "a cat"}
     assert page.query_params["video"] == ["bbbbbbbbbbbb"]
+
+
+def test_the_timeline_plays_from_a_time_that_is_written(open_page, client):
+    page = open_page("views/timeline.py", video="aaaaaaaaaaaa", q="a cat")
+    box = f"timeline.from.{CAT}"
+    page.text_input(key=box).set_value("0:42.5").run()
+    assert client.clips == [(CAT, 42.5, 50.5, "exact")] and len(page.get("video")) == 1
+    page.text_input(key=box).set_value("9:00").run()
+    assert client.clips[-1] == (CAT, 59.9, 60.0, "exact")
+    page.text_input(key=box).set_value("soon").run()
+    assert EN("timeline.from.not") in [each.value for each in page.caption] and not page.get("video")
 
 
 @pytest.mark.parametrize("file", ["app.py", "views/library.py", "views/timeline.py"])
