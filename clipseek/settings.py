@@ -20,6 +20,7 @@ EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
 SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
+MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
 

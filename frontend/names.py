@@ -3,7 +3,7 @@
 import html
 import re
 
-_LONGEST_FILE_NAME = 120  # characters, times and suffix aside: with 4 bytes each still below what file systems take
+_LONGEST_STEM = 180  # bytes: file systems take 255, and a place, times and a suffix come on top
 
 
 def escaped(text: str) -> str:
@@ -29,7 +29,8 @@ def shortened(text: str, most: int) -> str:
 
 
 def clip_file_name(title: str, start_seconds: float, end_seconds: float, suffix: str = ".mp4") -> str:
-    """A file name for a clip that every system takes: `holiday 12.0-17.5.mp4`."""
+    """A file name for a clip that every system takes, cut to its length in bytes: `holiday 12.0-17.5.mp4`."""
     stem = re.sub(r"\.[A-Za-z0-9]{1,8}$", "", title)
-    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).strip(". ")[:_LONGEST_FILE_NAME].strip(". ") or "clip"
+    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).strip(". ")
+    safe = safe.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(". ") or "clip"
     return f"{safe} {start_seconds:.1f}-{end_seconds:.1f}{suffix}"

@@ -33,11 +33,11 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_files import films_below
+from clipseek.settings import MAX_TITLE_LENGTH
 from executors.video_loader.disk import full_disk_reported, require_free
 
 logger = logging.getLogger(__name__)
 
-MAX_TITLE_LENGTH = 255  # characters, as of a file's name
 _VIDEO_ID = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
@@ -293,7 +293,7 @@ class MediaStore:
 
 
 def plain_title(title: str) -> str:
-    """A title without control characters, at most 255 characters long. No file is named after it: it may hold a `/`."""
+    """A title without control characters, cut at `MAX_TITLE_LENGTH`. No file is named after it: it may hold a `/`."""
     return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
 
 

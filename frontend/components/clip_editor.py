@@ -33,7 +33,7 @@ def edges_form(match: Match, video: Video, t: Texts) -> None:
         st.session_state[_ASKED] = asked
         st.session_state[_RANGE] = (round(match.start_seconds, 2), round(min(match.end_seconds, last), 2))
     start, end = st.session_state[_RANGE]
-    st.html(f'<div class="cs-title cs-wide">{escaped(match.title)}</div>')
+    st.html(f'<div class="cs-title cs-wide" title="{escaped(match.title)}">{escaped(match.title)}</div>')
     left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
     with left:
         _edge(match.video_id, t("editor.start"), start, start, 0, (first, last), t)

@@ -73,13 +73,17 @@ def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
     count += f" · {t('results.missed', count=missed)}" if missed else ""
     with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
         st.html(
-            f'<span class="cs-soft">{count} · {t("results.looked", videos=answer.videos_searched)} · '
+            f'<span class="cs-soft">{count} · {_looked(answer.videos_searched, t)} · '
             f"{seconds:.2f}&nbsp;s</span>",
             width="stretch",
         )
         st.toggle(t("card.loop"), key=LOOP)
     if ask.all_matches:
         st.info(t("results.misses_shown" if found else "results.misses_only"), icon=":material/info:")
+
+
+def _looked(videos: int, t: Texts) -> str:
+    return t("results.looked.one") if videos == 1 else t("results.looked", videos=videos)
 
 
 def _nothing(ask: Ask, answer: Query, t: Texts) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from clipseek.errors import ClipSeekError
 from clipseek.schema import Video
+from clipseek.settings import MAX_TITLE_LENGTH
 from clipseek.terminal import size, timestamp
 from frontend.asks import Ask
 from frontend.components.search_form import look_for
@@ -16,7 +17,6 @@ from frontend.services import services
 from frontend.texts import Texts
 
 _TITLE = "video.title"  # the box of the dialog that renames
-_LONGEST_TITLE = 255
 
 
 def still_of(video: Video) -> Still:
@@ -81,7 +81,7 @@ def _rename(video: Video, t: Texts) -> None:
 
 def rename_form(video: Video, t: Texts) -> None:
     """A box with the title, and a button that keeps it."""
-    title = st.text_input(t("video.new_title"), key=_TITLE, max_chars=_LONGEST_TITLE)
+    title = st.text_input(t("video.new_title"), key=_TITLE, max_chars=MAX_TITLE_LENGTH)
     if st.button(t("video.rename.do"), key="video.rename.do", type="primary", disabled=not title.strip()):
         try:
             services().client.rename(video.video_id, title)

@@ -24,7 +24,8 @@ def basket_page(t: Texts) -> None:
         trouble(error, t)
         return
     count, length = len(basket()), duration(basket().length_seconds)
-    st.html(f'<span class="cs-soft">{t("basket.count", count=count, length=length)}</span>')
+    key = "basket.count.one" if count == 1 else "basket.count"
+    st.html(f'<span class="cs-soft">{t(key, count=count, length=length)}</span>')
     basket_list(t)
     basket_export(videos, t)
 

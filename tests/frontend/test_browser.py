@@ -267,6 +267,60 @@ def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_delete
     assert by_key(page, "video-rename").count() == before - 1
 
 
+NAMES = ("<b>x</b>.mp4", "a; rm -rf.mp4", "北京" * 150 + ".mp4", "x" * 296 + ".mp4")
+
+
+def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, samples, server, tmp_path):  # noqa: F811
+    films = []
+    for place, name in enumerate(NAMES):
+        with server.client() as client:  # the cup of coffee, each time another film
+            film = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "film.mp4").path
+        films.append({"name": name, "mimeType": "video/mp4", "buffer": film.read_bytes()})
+    page = visit("/library")
+    page.locator("input[type=file]").first.set_input_files(films)
+    for name in NAMES:
+        title = page.locator(f'[class*="st-key-video-"] .cs-title[title="{name}"]')
+        title.wait_for()
+        assert title.inner_text() == name
+    by_key(page, "job-").first.wait_for(state="detached")
+    for name in NAMES:
+        find = by_key(page, "library-find").locator("input")
+        find.fill(name)
+        find.press("Enter")
+        page.get_by_text("1 video", exact=True).wait_for()
+        settled(page)
+        press(page, "video-rename")
+        box = by_key(page, "video-title").locator("input")
+        box.fill(f"new {name}")
+        box.press("Enter")
+        press(page, "video-rename-do")
+        page.get_by_role("dialog").wait_for(state="detached")
+        page.get_by_title(f"new {name}", exact=True).first.wait_for()
+        settled(page)
+        press(page, "video-search")
+        settled(page)
+        search_for(page, "a cup of coffee")
+        card = by_key(page, "card-play").first
+        card.wait_for()
+        assert page.locator(".cs-title").all_inner_texts() == [f"new {name}"]
+        with page.expect_download() as download:
+            press(page, "card-download")
+        saved = download.value.suggested_filename
+        assert saved.startswith("new ") and saved.endswith(".mp4")
+        assert len(saved.encode()) < 240 and not set(saved) & set('<>/"')
+        page.get_by_role("link", name="Library").click()
+        page.get_by_title(f"new {name}", exact=True).first.wait_for()
+        settled(page)
+        find.fill(f"new {name}")
+        find.press("Enter")
+        page.get_by_text("1 video", exact=True).wait_for()
+        settled(page)
+        press(page, "video-delete")
+        press(page, "video-delete-do")
+        page.get_by_title(f"new {name}", exact=True).first.wait_for(state="detached")
+        settled(page)
+
+
 def test_300_megabytes_are_uploaded(visit, tmp_path):
     film = make(tmp_path / "large.mp4", frames=50).path
     with film.open("ab") as file:  # a box that players skip

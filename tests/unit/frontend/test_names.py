@@ -20,7 +20,8 @@ def test_html_and_markdown_are_text():
         ("../../etc/passwd", "_.._etc_passwd 1.0-2.5.mp4"),
         ("北京.mkv", "北京 1.0-2.5.mp4"),
         ("...", "clip 1.0-2.5.mp4"),
-        ("x" * 300, "x" * 120 + " 1.0-2.5.mp4"),
+        ("x" * 300, "x" * 180 + " 1.0-2.5.mp4"),
+        ("x" + "猫" * 300, "x" + "猫" * 59 + " 1.0-2.5.mp4"),
     ],
 )
 def test_file_names_of_clips(title, name):
