@@ -32,6 +32,7 @@ class Page:
         port = settings.page_port
         self.port = port if is_port_free(PAGE_BIND, port) else free_port(PAGE_BIND)
         self.address = f"http://{PAGE_BIND}:{self.port}"
+        self._settings = settings
         self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = False
@@ -54,7 +55,7 @@ class Page:
             raise ServerNotReady("The page needs Streamlit: pip install 'clipseek[page]', or serve without --page.")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
-            env={**os.environ, "CLIPSEEK_HOST": self._host},
+            env={**os.environ, **self._settings.to_env(), "CLIPSEEK_HOST": self._host},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process, which then ends the page

@@ -11,14 +11,12 @@ _ID_LENGTH = 12  # of a video's id in the address: as the command line shows it
 
 @dataclass(frozen=True)
 class Ask:
-    """A search: descriptions, what to avoid, where, and how much of the answer to show.
-
-    An image to search with is not part of it: it does not fit into an address.
-    """
+    """A search: descriptions, an image, what to avoid, where, and how much of the answer to show."""
 
     text: str = ""
     also: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    image: str = ""  # its key in `QueryImages`
     like: tuple[str, float] | None = None  # a video's id (or its start) and a time in seconds
     videos: tuple[str, ...] = ()  # ids, or their starts; none: all
     least_score: float = 0.0
@@ -29,8 +27,8 @@ class Ask:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is looked for (an image aside)."""
-        return not (self.text.strip() or self.also or self.like)
+        """Whether nothing is looked for."""
+        return not (self.text.strip() or self.also or self.image or self.like)
 
     @property
     def filters(self) -> int:
@@ -46,6 +44,7 @@ class Ask:
             "q": self.text.strip(),
             "also": list(self.also),
             "without": list(self.without),
+            "image": self.image,
             "like": f"{self.like[0][:_ID_LENGTH]}@{self.like[1]:.3f}" if self.like else "",
             "video": [video[:_ID_LENGTH] for video in self.videos],
             "least": _number(self.least_score),
@@ -68,6 +67,7 @@ class Ask:
             text=one("q"),
             also=_texts(params.get("also", [])),
             without=_texts(params.get("without", [])),
+            image=one("image"),
             like=_moment(one("like")),
             videos=_texts(params.get("video", [])),
             least_score=min(_positive(one("least")), 1.0),
@@ -78,7 +78,7 @@ class Ask:
         )
 
 
-PARAMS = frozenset({"q", "also", "without", "like", "video", "least", "shortest", "longest", "all", "shown"})
+PARAMS = frozenset({"q", "also", "without", "image", "like", "video", "least", "shortest", "longest", "all", "shown"})
 
 
 def whole_ids(short: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """The clips somebody has chosen, in an order that can be changed."""
 
-import threading
+import json
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Basket:
     def without(self, item: Item) -> "Basket":
         return Basket(tuple(each for each in self.items if each != item))
 
+    def replaced(self, item: Item, by: Item) -> "Basket":
+        """The basket with another clip in the place of this one; where that is in it already, without this one."""
+        if by in self.items:
+            return self if by == item else self.without(item)
+        return Basket(tuple(by if each == item else each for each in self.items))
+
     def moved(self, item: Item, by: int) -> "Basket":
         """The basket with a clip moved by so many places; it stops at the ends."""
         others = [each for each in self.items if each != item]
@@ -55,20 +63,39 @@ class Basket:
 
 
 class Baskets:
-    """The baskets of all visitors; who has not changed theirs for longest loses it first. Safe for threads."""
+    """The baskets of all visitors, a file each below `folder`, which is made if missing.
 
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
-        self._kept: dict[str, Basket] = {}
-        self._lock = threading.Lock()
+    Those that were not changed for `most_days` go, and the oldest of those beyond `most`.
+    """
+
+    def __init__(self, folder: Path, most: int = 1000, most_days: float = 30.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._most, self._most_days = folder, most, most_days
 
     def of(self, visitor: str) -> Basket:
-        return self._kept.get(visitor, Basket())
+        """The basket of a visitor: 32 hex digits."""
+        try:
+            items = json.loads(self._file(visitor).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Basket()
+        return Basket(tuple(Item(**item) for item in items))
 
     def keep(self, visitor: str, basket: Basket) -> None:
-        with self._lock:
-            self._kept.pop(visitor, None)
-            if len(basket):
-                self._kept[visitor] = basket
-            if len(self._kept) > self._most:
-                del self._kept[next(iter(self._kept))]
+        if not len(basket):
+            self._file(visitor).unlink(missing_ok=True)
+            return
+        draft = self._file(visitor).with_suffix(".draft")
+        draft.write_text(json.dumps([asdict(item) for item in basket], ensure_ascii=False), encoding="utf-8")
+        draft.replace(self._file(visitor))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        changed = {file: file.stat().st_mtime for file in self._folder.glob("*.json")}
+        kept = sorted(changed, key=changed.__getitem__, reverse=True)[: self._most]
+        oldest = time.time() - self._most_days * 24 * 3600
+        for file, when in changed.items():
+            if file not in kept or when < oldest:
+                file.unlink(missing_ok=True)
+
+    def _file(self, visitor: str) -> Path:
+        return self._folder / f"{visitor}.json"

@@ -12,10 +12,9 @@ from typing import BinaryIO
 from clipseek import Client
 from clipseek.client import OnProgress, Progress
 from clipseek.errors import Cancelled, ClipSeekError, ServerFailed
+from frontend.queue_folder import QueueFolder, Task
 
 logger = logging.getLogger(__name__)
-
-Work = Callable[[OnProgress], object]
 
 WAITING, RUNNING, FAILED, CANCELLED = "waiting", "running", "failed", "cancelled"
 
@@ -25,14 +24,16 @@ class Job:
     """A film that is put in, at one moment."""
 
     number: int
-    title: str
-    size_bytes: int = 0
-    video_id: str = ""  # where it is known beforehand
+    task: Task
     state: str = WAITING
     stage: str = ""  # see `Progress.stage`
     fraction: float = 0.0  # of the stage
     left_seconds: float | None = None  # of the stage; None: not to be told yet
     error: ClipSeekError | None = None
+
+    @property
+    def title(self) -> str:
+        return self.task.title
 
     @property
     def is_active(self) -> bool:
@@ -42,31 +43,36 @@ class Job:
 class Ingests:
     """A queue of films and the thread that works it off. It belongs to the process, so it outlives tabs and reloads.
 
-    What is done leaves the list; what failed or was cancelled stays until it is tried again or dismissed.
+    What is done leaves the list; what failed or was cancelled stays until it is tried again or dismissed. What a former
+    process left in `folder` is taken up again, what was cancelled waits.
     """
 
-    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: Client, folder: QueueFolder, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._folder = folder
         self._clock = clock
-        self._jobs: dict[int, Job] = {}
-        self._works: dict[int, Work] = {}
+        self._jobs = {
+            number: Job(number, task, CANCELLED if task.is_cancelled else WAITING) for number, task in folder.tasks()
+        }
         self._stopping: set[int] = set()
         self._finished = 0
-        self._number = 0
+        self._number = max(self._jobs, default=0)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        with self._changed:
+            self._wake()
 
     # What there is to do
 
-    def add_upload(self, file: BinaryIO, name: str) -> None:
-        """Send an open file to the server and index it. It is read where it is, in chunks, and closed when done."""
+    def add_upload(self, file: BinaryIO | Path, name: str) -> None:
+        """Keep an upload, send it to the server and index it. An open file is copied; a path is the queue's own then.
 
-        def work(step: OnProgress) -> None:
-            self._client.index(file, title=name, progress=step)
-            file.close()
-
-        size_bytes = file.seek(0, io.SEEK_END)
-        self._add(Job(0, name, size_bytes), work)
+        Raises: as `QueueFolder.take`.
+        """
+        size_bytes = file.stat().st_size if isinstance(file, Path) else file.seek(0, io.SEEK_END)
+        if not isinstance(file, Path):
+            file.seek(0)
+        self._add(Task(name, size_bytes, is_upload=True), file)
 
     def add_server_films(self, folder: str) -> int:
         """Index the films below a folder of the server. Returns: how many.
@@ -75,17 +81,16 @@ class Ingests:
         """
         films = self._client.server_films(folder)
         for film in films:
-            self._add(Job(0, film.title, film.size_bytes), self._server_work(film.server_path))
+            self._add(Task(film.title, film.size_bytes, server_path=film.server_path))
         return len(films)
 
     def add_samples(self, title: str) -> None:
         """Index the sample library under `title` as one job."""
-        self._add(Job(0, title), self._client.add_samples)
+        self._add(Task(title))
 
     def resume(self, video_id: str, title: str, size_bytes: int) -> None:
         """Go on with a video of the library whose indexing was interrupted."""
-        work: Work = lambda step: self._client.resume(video_id, progress=step)  # noqa: E731 (typed here)
-        self._add(Job(0, title, size_bytes, video_id), work)
+        self._add(Task(title, size_bytes, video_id=video_id))
 
     # What people see and do
 
@@ -104,7 +109,7 @@ class Ingests:
         with self._changed:
             job = self._jobs.get(number)
             if job and job.state == WAITING:
-                self._jobs[number] = replace(job, state=CANCELLED)
+                self._cancelled(job)
             elif job and job.state == RUNNING:
                 self._stopping.add(number)
 
@@ -113,7 +118,9 @@ class Ingests:
         with self._changed:
             job = self._jobs.get(number)
             if job and not job.is_active:
-                self._jobs[number] = Job(number, job.title, job.size_bytes, job.video_id)
+                task = replace(job.task, is_cancelled=False)
+                self._folder.keep(number, task)
+                self._jobs[number] = Job(number, task)
                 self._wake()
 
     def dismiss(self, number: int) -> None:
@@ -121,7 +128,8 @@ class Ingests:
         with self._changed:
             job = self._jobs.get(number)
             if job and not job.is_active:
-                del self._jobs[number], self._works[number]
+                del self._jobs[number]
+                self._folder.forget(number)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Wait until no job is active; returns whether that came to be."""
@@ -132,15 +140,21 @@ class Ingests:
 
     # The thread
 
-    def _server_work(self, path: str) -> Work:
-        return lambda step: self._client.index(path, title=Path(path).name, on_server=True, progress=step)
-
-    def _add(self, job: Job, work: Work) -> None:
+    def _add(self, task: Task, upload: BinaryIO | Path | None = None) -> None:
         with self._changed:
             self._number += 1
-            self._jobs[self._number] = replace(job, number=self._number)
-            self._works[self._number] = work
+            number = self._number
+        if upload is not None:
+            self._folder.take(number, upload)
+        self._folder.keep(number, task)
+        with self._changed:
+            self._jobs[number] = Job(number, task)
             self._wake()
+
+    def _cancelled(self, job: Job) -> None:
+        task = replace(job.task, is_cancelled=True)
+        self._folder.keep(job.number, task)
+        self._jobs[job.number] = replace(job, task=task, state=CANCELLED, left_seconds=None)
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -148,42 +162,53 @@ class Ingests:
             self._thread.start()
         self._changed.notify_all()
 
-    def _next(self) -> tuple[int, Work] | None:
+    def _next(self) -> Job | None:
         for number, job in self._jobs.items():
             if job.state == WAITING:
                 self._jobs[number] = replace(job, state=RUNNING)
-                return number, self._works[number]
+                return job
         return None
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while (found := self._next()) is None:
+                while (job := self._next()) is None:
                     self._changed.wait()
-            number, work = found
-            del found
-            outcome = self._outcome(number, work)
-            del work
+            error = self._outcome(job)
             with self._changed:
-                self._stopping.discard(number)
-                if outcome is None:
-                    del self._jobs[number], self._works[number]
+                self._stopping.discard(job.number)
+                if error is None:
+                    del self._jobs[job.number]
+                    self._folder.forget(job.number)
                     self._finished += 1
+                elif isinstance(error, Cancelled):
+                    self._cancelled(self._jobs[job.number])
                 else:
-                    state = CANCELLED if isinstance(outcome, Cancelled) else FAILED
-                    error = None if state == CANCELLED else outcome
-                    self._jobs[number] = replace(self._jobs[number], state=state, error=error, left_seconds=None)
+                    now = self._jobs[job.number]
+                    self._jobs[job.number] = replace(now, state=FAILED, error=error, left_seconds=None)
                 self._changed.notify_all()
 
-    def _outcome(self, number: int, work: Work) -> ClipSeekError | None:
+    def _outcome(self, job: Job) -> ClipSeekError | None:
+        meter = _Meter(self._clock, lambda stage, fraction, left: self._step(job.number, stage, fraction, left))
         try:
-            work(_Meter(self._clock, lambda stage, fraction, left: self._step(number, stage, fraction, left)))
+            self._work(job, meter)
         except ClipSeekError as error:
             return error
         except Exception as error:
             logger.exception("an ingest failed")
             return ServerFailed(f"The page failed while it put the film in ({error!r}). Its log has the details.")
         return None
+
+    def _work(self, job: Job, step: OnProgress) -> None:
+        task = job.task
+        if task.is_upload:
+            self._client.index(self._folder.film(job.number), title=task.title, progress=step)
+        elif task.server_path:
+            self._client.index(task.server_path, title=task.title, on_server=True, progress=step)
+        elif task.video_id:
+            self._client.resume(task.video_id, progress=step)
+        else:
+            self._client.add_samples(step)
 
     def _step(self, number: int, stage: str, fraction: float, left_seconds: float | None) -> None:
         with self._changed:

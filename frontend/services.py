@@ -6,9 +6,13 @@ import streamlit as st
 
 from clipseek import Client
 from clipseek.schema import Component
+from frontend.basket import Baskets
 from frontend.clips import Clips
 from frontend.ingest import Ingests
+from frontend.page_folder import page_folder
 from frontend.pictures import Pictures
+from frontend.query_images import QueryImages
+from frontend.queue_folder import QueueFolder
 
 _HEALTH_SECONDS = 15  # how long the server's account of itself is taken for true
 
@@ -19,13 +23,22 @@ class Services:
     ingests: Ingests
     clips: Clips
     pictures: Pictures
+    query_images: QueryImages
+    baskets: Baskets
 
 
 @st.cache_resource(show_spinner=False)
 def services() -> Services:
     """The process's own; made when the first session asks."""
-    client = Client()
-    return Services(client, Ingests(client), Clips(client), Pictures(client))
+    client, folder = Client(), page_folder()
+    return Services(
+        client,
+        Ingests(client, QueueFolder(folder / "queue")),
+        Clips(client),
+        Pictures(client),
+        QueryImages(folder / "images"),
+        Baskets(folder / "baskets"),
+    )
 
 
 @st.cache_data(show_spinner=False, ttl=_HEALTH_SECONDS)

@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 MOST_TICKET_BYTES = 32  # what is longer is no ticket
@@ -22,20 +23,20 @@ class Spool:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._files: dict[bytes, tuple[float, BinaryIO]] = {}
+        self._files: dict[bytes, tuple[float, Path]] = {}
         self._lock = threading.Lock()
 
-    def put(self, file: BinaryIO) -> bytes:
-        """Keep an open file; returns the ticket, which nobody can guess."""
+    def put(self, file: Path) -> bytes:
+        """Keep a file; returns the ticket, which nobody can guess."""
         ticket = secrets.token_bytes(MOST_TICKET_BYTES)
         with self._lock:
             now = self._clock()
             for old in [key for key, (since, _) in self._files.items() if now - since > _KEPT_SECONDS]:
-                self._files.pop(old)[1].close()
+                self._files.pop(old)[1].unlink(missing_ok=True)
             self._files[ticket] = (now, file)
         return ticket
 
-    def take(self, content: bytes) -> BinaryIO | None:
+    def take(self, content: bytes) -> Path | None:
         """The file that belongs to a ticket, once; None where the content is no ticket but the upload itself."""
         with self._lock:
             found = self._files.pop(content, None)
@@ -75,4 +76,3 @@ class OnePart:
         if place < 0:
             raise ValueError("a multipart body without its end")
         self._file.truncate(start + place)
-        self._file.seek(0)

@@ -1,12 +1,13 @@
 """Streamlit's upload handler, made to write large files to disk as they arrive; see `spool.py`."""
 
 import re
-import tempfile
+import secrets
 
 import tornado.web
 from streamlit.web.server import server
 from streamlit.web.server.upload_file_request_handler import UploadFileRequestHandler
 
+from frontend.page_folder import page_folder
 from frontend.spool import SPOOL, OnePart
 
 # Smaller uploads go Streamlit's way; images to search with are among them (32 MB at most).
@@ -23,7 +24,8 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
         length = int(self.request.headers.get("Content-Length", 0))
         boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
         if self.request.method == "PUT" and length >= SPOOLED_FROM_BYTES and boundary:
-            self._file = tempfile.TemporaryFile(prefix="clipseek-upload-")  # noqa: SIM115 (the ingest closes it)
+            self._path = page_folder() / "queue" / f"{secrets.token_hex(16)}.part"
+            self._file = self._path.open("w+b")
             self._part = OnePart(boundary[1].encode("latin-1"), self._file)
 
     def data_received(self, chunk: bytes) -> None:
@@ -35,13 +37,15 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
     def put(self, **kwargs: str) -> None:
         if self._part:
             self._part.finish()
-            self._pieces = [self._part.head, SPOOL.put(self._file), self._part.end]
+            self._file.close()
+            self._pieces = [self._part.head, SPOOL.put(self._path), self._part.end]
         self.request.body = b"".join(self._pieces)
         super().put(**kwargs)
 
     def on_connection_close(self) -> None:
-        if self._part:
+        if self._part and not self._file.closed:
             self._file.close()
+            self._path.unlink()
 
 
 def install() -> None:

@@ -23,7 +23,11 @@ def add_films(media_roots: tuple[str, ...], t: Texts) -> None:
     )
     if files:
         for file in files:
-            _queue(file)
+            try:
+                _queue(file)
+            except ClipSeekError as error:
+                trouble(error, t)
+                return
         st.session_state[_ROUND] += 1
         st.rerun()
     with st.container(horizontal=True, key="add-others"):

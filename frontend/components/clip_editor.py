@@ -1,12 +1,14 @@
 """The edges of a moment, moved: by handles or in steps, with the picture at each edge and the clip playing above."""
 
+from dataclasses import replace
+
 import streamlit as st
 
-from clipseek.schema import Match, Video
+from clipseek.schema import Video
 from clipseek.terminal import duration, timestamp
 from frontend.basket import Item
 from frontend.clips import Cut
-from frontend.components.basket_state import put
+from frontend.components.basket_state import basket, keep
 from frontend.components.clip_player import clip_player
 from frontend.edges import STEPS, moved, room, shown_last
 from frontend.names import clip_file_name, escaped
@@ -15,34 +17,34 @@ from frontend.services import services
 from frontend.texts import Texts
 
 _RANGE = "editor.range"
-_ASKED = "editor.asked"  # the moment whose edges the range holds
+_ASKED = "editor.asked"  # the clip whose edges the range holds
 
 
-def clip_editor(match: Match, video: Video, t: Texts) -> None:
-    """A dialog over the page for one match of a video."""
+def clip_editor(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -> None:
+    """A dialog over the page for a clip of a video; one of the basket is replaced there, another one is added."""
     st.session_state.pop(_ASKED, None)
 
-    st.dialog(t("editor.title"), width="large")(edges_form)(match, video, t)
+    st.dialog(t("editor.title"), width="large")(edges_form)(item, video, t, in_basket=in_basket)
 
 
-def edges_form(match: Match, video: Video, t: Texts) -> None:
+def edges_form(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -> None:
     """The clip with its edges, and what to do with it."""
-    asked = (match.video_id, match.start_seconds, match.end_seconds)
-    first, last = room(match.start_seconds, match.end_seconds, video.duration_seconds)
-    if st.session_state.get(_ASKED) != asked:
-        st.session_state[_ASKED] = asked
-        st.session_state[_RANGE] = (round(match.start_seconds, 2), round(min(match.end_seconds, last), 2))
+    first, last = room(item.start_seconds, item.end_seconds, video.duration_seconds)
+    if st.session_state.get(_ASKED) != item:
+        st.session_state[_ASKED] = item
+        st.session_state[_RANGE] = (round(item.start_seconds, 2), round(min(item.end_seconds, last), 2))
     start, end = st.session_state[_RANGE]
-    st.html(f'<div class="cs-title cs-wide" title="{escaped(match.title)}">{escaped(match.title)}</div>')
-    left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
+    st.html(f'<div class="cs-title cs-wide" title="{escaped(item.title)}">{escaped(item.title)}</div>')
+    with st.container(key="editor-edges"):
+        left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
     with left:
-        _edge(match.video_id, t("editor.start"), start, start, 0, (first, last), t)
+        _edge(item.video_id, t("editor.start"), start, start, 0, (first, last), t)
     with middle, st.container(key="editor-player"):
-        clip_player(Cut(match.video_id, start, end), t, loop=True)
+        clip_player(Cut(item.video_id, start, end), t, loop=True)
     with right:
-        _edge(match.video_id, t("editor.end"), end, shown_last(end, video.fps), 1, (first, last), t)
+        _edge(item.video_id, t("editor.end"), end, shown_last(end, video.fps), 1, (first, last), t)
     st.slider(t("editor.range"), first, last, key=_RANGE, step=0.01, format="%.2f s")
-    _keep_buttons(match, start, end, t)
+    _keep_buttons(item, replace(item, start_seconds=start, end_seconds=end), t, in_basket=in_basket)
 
 
 def _edge(
@@ -67,15 +69,16 @@ def _nudge(edge: int, step: float, limits: tuple[float, float]) -> None:
     st.session_state[_RANGE] = moved(st.session_state[_RANGE], edge, step, limits)
 
 
-def _keep_buttons(match: Match, start: float, end: float, t: Texts) -> None:
+def _keep_buttons(item: Item, changed: Item, t: Texts, *, in_basket: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         fast = st.toggle(t("clip.fast"), key="editor.fast", help=t("clip.fast.help"))
-        cut = Cut(match.video_id, start, end, "copy" if fast else "exact")
-        download_clip(cut, match.title, t, key="editor.download")  # a tip would take the Escape meant for the dialog
-        if st.button(t("basket.add"), icon=":material/add_shopping_cart:", key="editor.basket", type="primary"):
-            put(Item(match.video_id, match.title, start, end))
+        cut = Cut(item.video_id, changed.start_seconds, changed.end_seconds, "copy" if fast else "exact")
+        download_clip(cut, item.title, t, key="editor.download")  # a tip would take the Escape meant for the dialog
+        what, icon = ("editor.keep", "check") if in_basket else ("basket.add", "add_shopping_cart")
+        if st.button(t(what), icon=f":material/{icon}:", key="editor.basket", type="primary"):
+            keep(basket().replaced(item, changed) if in_basket else basket().with_item(changed))
             st.rerun()
-        st.html(f'<span class="cs-soft">{duration(end - start)}</span>', width="content")
+        st.html(f'<span class="cs-soft">{duration(changed.length_seconds)}</span>', width="content")
 
 
 def download_clip(cut: Cut, title: str, t: Texts, *, key: str, tip: str | None = None) -> None:

@@ -90,7 +90,7 @@ def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -
     item = Item(match.video_id, match.title, match.start_seconds, match.end_seconds)
     with st.container(horizontal=True, key=f"tools-{name}", gap="small"):
         if _tool("tune", t("card.adjust"), f"card.adjust.{name}"):
-            clip_editor(match, video, t)
+            clip_editor(item, video, t)
         cut = Cut(match.video_id, match.start_seconds, match.end_seconds)
         download_clip(cut, match.title, t, key=f"card.download.{name}", tip=t("clip.download"))
         icon, what, act = (

@@ -10,17 +10,22 @@ from clipseek.errors import ClipSeekError
 from clipseek.schema import Match, Query, Video
 from frontend.asks import Ask
 from frontend.components.result_card import LOOP, MATCH_SCORE, name_of, result_card, still_of
-from frontend.components.search_form import SIMILAR, Picture, look_for
+from frontend.components.search_form import SIMILAR, look_for
 from frontend.components.trouble import trouble
 from frontend.names import plain
+from frontend.query_images import QueryImage
 from frontend.services import services
 from frontend.texts import Texts
 
 _COLUMNS = 3
 
 
-def results(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts) -> None:
+def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
     """Ask the server and draw what it answers."""
+    picture = services().query_images.get(ask.image)
+    if ask.image and not picture:
+        st.warning(t("results.image_gone"), icon=":material/hide_image:")
+        return
     begun = time.monotonic()
     try:
         answer = find(ask, picture)
@@ -49,7 +54,7 @@ def results(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts
             )
 
 
-def find(ask: Ask, picture: Picture | None) -> Query:
+def find(ask: Ask, picture: QueryImage | None) -> Query:
     """Search for what is asked. Raises: as `Client.search`."""
     return services().client.search(
         ask.text.strip(),
@@ -73,8 +78,7 @@ def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
     count += f" · {t('results.missed', count=missed)}" if missed else ""
     with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
         st.html(
-            f'<span class="cs-soft">{count} · {_looked(answer.videos_searched, t)} · '
-            f"{seconds:.2f}&nbsp;s</span>",
+            f'<span class="cs-soft">{count} · {_looked(answer.videos_searched, t)} · {seconds:.2f}&nbsp;s</span>',
             width="stretch",
         )
         st.toggle(t("card.loop"), key=LOOP)

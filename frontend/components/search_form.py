@@ -1,7 +1,7 @@
 """The search box with its filters. It owns the keys `search.*` and keeps them and the page's address the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from clipseek.terminal import timestamp
 from frontend.asks import PARAMS, Ask, lines, whole_ids
 from frontend.components import language
 from frontend.names import plain, shortened
+from frontend.services import services
 from frontend.texts import Texts
 
 _ASK = "search.ask"  # what is asked; outlives a change of the page, unlike the widgets below
@@ -20,16 +21,8 @@ _IMAGE_ROUND = "search.image_round"  # part of the uploader's key: a new one emp
 SIMILAR = "search.similar"  # a card puts (video id, seconds) here
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An image to search with."""
-
-    name: str
-    content: bytes
-
-
-def search_form(videos: Sequence[Video], t: Texts) -> tuple[Ask, Picture | None]:
-    """Draw the box and answer what is asked, and the image to search with if one was dropped."""
+def search_form(videos: Sequence[Video], t: Texts) -> Ask:
+    """Draw the box and answer what is asked."""
     ask = _asked(videos)
     text = st.text_input(
         t("search.label"),
@@ -40,18 +33,18 @@ def search_form(videos: Sequence[Video], t: Texts) -> tuple[Ask, Picture | None]
     )
     with st.container(horizontal=True, key="search-options", vertical_alignment="center"):
         with st.popover(t("search.more_ways"), icon=":material/add_photo_alternate:", type="tertiary"):
-            picture = _image(t)
+            _image(ask, t)
             also = lines(st.text_area(t("search.also"), key=_ALSO, height=80, help=t("search.also.help")))
             without = lines(st.text_area(t("search.without"), key=_WITHOUT, height=80, help=t("search.without.help")))
         label = t("search.filters") + (f" ({ask.filters})" if ask.filters else "")
         with st.popover(label, icon=":material/filter_list:", type="tertiary", key="search.filter_box"):
             ask_where = _filters(ask, videos, t)
-        _chips(ask, picture, videos, t)
+        _chips(ask, videos, t)
     asked = replace(ask_where, text=text, also=also, without=without)
     if _narrowed(asked) != _narrowed(ask):
         asked = replace(asked, all_matches=False, shown=Ask.shown)
     _keep(asked)
-    return asked, picture
+    return asked
 
 
 def _keep(ask: Ask) -> None:
@@ -108,7 +101,8 @@ def _listed(params: dict[str, str | list[str]]) -> dict[str, list[str]]:
     return {name: value if isinstance(value, list) else [value] for name, value in params.items()}
 
 
-def _image(t: Texts) -> Picture | None:
+def _image(ask: Ask, t: Texts) -> None:
+    """Take an image that is dropped; from then on it is part of what is asked."""
     round_ = st.session_state.setdefault(_IMAGE_ROUND, 0)
     file = st.file_uploader(
         t("search.image"),
@@ -116,7 +110,10 @@ def _image(t: Texts) -> Picture | None:
         key=f"search.image.{round_}",
         max_upload_size=32,
     )
-    return Picture(file.name, file.getvalue()) if file else None
+    if file:
+        st.session_state[_IMAGE_ROUND] += 1
+        look_for(replace(ask, image=services().query_images.keep(file.name, file.getvalue())))
+        st.rerun()
 
 
 def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
@@ -144,7 +141,7 @@ def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
     )
 
 
-def _chips(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts) -> None:
+def _chips(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
     """What is looked for beside the text, each to be taken away with a click."""
     if ask.like:
         video_id, seconds = ask.like
@@ -153,10 +150,11 @@ def _chips(ask: Ask, picture: Picture | None, videos: Sequence[Video], t: Texts)
         if st.button(label, icon=":material/close:", key="search.unlike", help=t("search.take_away")):
             look_for(replace(ask, like=None))
             st.rerun()
-    if picture:
-        label = t("search.picture", name=plain(shortened(picture.name, 30)))
+    if ask.image:
+        picture = services().query_images.get(ask.image)
+        label = t("search.picture", name=plain(shortened(picture.name if picture else ask.image, 30)))
         if st.button(label, icon=":material/close:", key="search.unpicture", help=t("search.take_away")):
-            st.session_state[_IMAGE_ROUND] += 1
+            look_for(replace(ask, image=""))
             st.rerun()
     for number, each in enumerate(ask.without):
         if st.button(

@@ -26,7 +26,7 @@ def basket_page(t: Texts) -> None:
     count, length = len(basket()), duration(basket().length_seconds)
     key = "basket.count.one" if count == 1 else "basket.count"
     st.html(f'<span class="cs-soft">{t(key, count=count, length=length)}</span>')
-    basket_list(t)
+    basket_list(videos, t)
     basket_export(videos, t)
 
 

@@ -68,7 +68,7 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
     services().pictures.prefetch(still_of(video) for video in shown)
     count = t("library.count.one") if len(found) == 1 else t("library.count", count=len(found))
     st.html(f'<span class="cs-soft">{count}</span>')
-    active = {(job.video_id or job.title) for job in services().ingests.jobs() if job.is_active}
+    active = {(job.task.video_id or job.title) for job in services().ingests.jobs() if job.is_active}
     for row in range(0, len(shown), _COLUMNS):
         for column, video in zip(st.columns(_COLUMNS), shown[row : row + _COLUMNS], strict=False):
             with column:

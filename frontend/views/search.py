@@ -29,16 +29,16 @@ def search_page(t: Texts) -> None:
         model_banner(state, t)
         return
     hero = st.empty()
-    ask, picture = search_form(videos, t)
+    ask = search_form(videos, t)
     disk_banner(state, t)
-    if ask.is_empty and not picture:
+    if ask.is_empty:
         hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
         with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
             words = load("en") if state.is_starter else t  # it reads English only
             for key in EXAMPLES:
                 st.button(words(key), key=key, on_click=look_for, args=(Ask(text=words(key)),))
     else:
-        results(ask, picture, videos, t)
+        results(ask, videos, t)
     model_banner(state, t)
 
 

@@ -12,9 +12,10 @@ FRONTEND = Path(services.__file__).parent
 
 
 @pytest.fixture
-def client(monkeypatch):
+def client(monkeypatch, tmp_path):
     fake = FakeClient()
     monkeypatch.setattr(services, "Client", lambda: fake)
+    monkeypatch.setattr(services, "page_folder", lambda: tmp_path)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield fake

@@ -112,10 +112,7 @@ class FakeClient:
 
     def index(self, film, *, title=None, on_server=False, progress=lambda step: None):
         self._answer()
-        content = film
-        if not on_server:
-            film.seek(0)
-            content = film.read()
+        content = film if on_server else film.read_bytes()
         if content == b"broken":
             raise UnreadableVideo("no video")
         progress(Progress("index", 1.0, 2.0))

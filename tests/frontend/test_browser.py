@@ -333,6 +333,32 @@ def test_300_megabytes_are_uploaded(visit, tmp_path):
     page.get_by_text("300 MB").first.wait_for()
 
 
+FILMS_ON_THEIR_WAY = {"half.mp4": 25, "waiting.mp4": 24}
+
+
+def test_films_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
+    films = [make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in FILMS_ON_THEIR_WAY.items()]
+    queue = tmp_path / "page" / "queue"
+    settings = Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1"))
+    with Page(settings, server.host) as first:
+        first.start()
+        page = visit("/library", base=first.address)
+        page.locator("input[type=file]").first.set_input_files(films)
+        by_key(page, "jobs").get_by_text("Indexing ·").wait_for()
+    assert len(list(queue.glob("*.film"))) == 2
+    (queue / "abandoned.part").write_bytes(b"half an upload")
+    with Page(settings, server.host) as second:
+        second.start()
+        page = visit("/library", base=second.address)
+        by_key(page, "jobs").get_by_text("waiting.mp4").wait_for()
+        by_key(page, "job-").first.wait_for(state="detached")
+        assert list(queue.iterdir()) == []
+    with server.client() as client:
+        for name in FILMS_ON_THEIR_WAY:
+            assert client.video(name).status == "ready"
+            client.delete(name)
+
+
 def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
     nowhere = f"grpc://127.0.0.1:{free_port('127.0.0.1')}"
     with Page(Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1")), nowhere) as lonely:

@@ -5,7 +5,6 @@ import io
 import pytest
 
 from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
-from frontend.components import basket_state
 from frontend.services import services
 from frontend.texts import load
 from tests.frontend.conftest import html_of
@@ -27,7 +26,7 @@ def button(page, key):
 
 
 def basket_of(page):
-    return basket_state._baskets().of(page.session_state["visitor.number"])
+    return services().baskets.of(page.session_state["visitor.number"])
 
 
 def keys(page):
@@ -123,11 +122,12 @@ def test_more_results_and_more_like_one(open_page, client):
 
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     def script():
+        from frontend.basket import Item
         from frontend.components.clip_editor import edges_form
         from frontend.texts import load
-        from tests.frontend.fake import CAT, match, video
+        from tests.frontend.fake import CAT, video
 
-        edges_form(match(), video(CAT, "cat.mp4"), load("en"))
+        edges_form(Item(CAT, "cat.mp4", 12.0, 17.5), video(CAT, "cat.mp4"), load("en"))
 
     page = draw(script)
     assert page.slider(key="editor.range").value == (12.0, 17.5)
@@ -139,11 +139,42 @@ def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     assert [(item.start_seconds, item.end_seconds) for item in basket_of(page)] == [(11.5, 14.0)]
 
 
-def test_an_image_is_searched_with_and_stays_out_of_the_address(open_page, client):
+def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_page, client, tmp_path):
     page = open_page()
     page.file_uploader[0].upload("<b>.png", b"picture", "image/png").run()
     assert client.asked[-1]["image"] == b"picture"
-    assert "q" not in page.query_params
+    [key] = page.query_params["image"]
+    theirs = open_page(image=key)
+    assert client.asked[-1]["image"] == b"picture"
+    assert button(theirs, "search.unpicture").label == EN("search.picture", name=r"\<b\>\.png")
+    ask(theirs, "a cat")
+    assert client.asked[-1]["image"] == b"picture" and client.asked[-1]["text"] == "a cat"
+    button(theirs, "search.unpicture").click().run()
+    assert client.asked[-1]["image"] is None and "image" not in theirs.query_params
+    (tmp_path / "images" / f"{key}.image").unlink()
+    for gone in (key, "../../etc/passwd"):
+        [shown] = open_page(image=gone).warning
+        assert shown.value == EN("results.image_gone")
+
+
+def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):
+    def script():
+        from frontend.basket import Item
+        from frontend.components.basket_state import basket, put
+        from frontend.components.clip_editor import edges_form
+        from frontend.texts import load
+        from tests.frontend.fake import CAT, DOG, video
+
+        item = Item(CAT, "cat.mp4", 12.0, 17.5)
+        if not len(basket()):
+            put(item)
+            put(Item(DOG, "dog.mp4", 1.0, 2.0))
+        edges_form(item, video(CAT, "cat.mp4"), load("en"), in_basket=True)
+
+    page = draw(script)
+    button(page, "editor.step.1.0.5").click().run()
+    button(page, "editor.basket").click().run()
+    assert [(item.title, item.end_seconds) for item in basket_of(page)] == [("cat.mp4", 18.0), ("dog.mp4", 2.0)]
 
 
 def test_the_basket_is_filled_ordered_and_emptied(open_page, client):

@@ -11,6 +11,7 @@ FULL = Ask(
     text="a dog & a cat = friends?",
     also=("grass", "雪"),
     without=("snow",),
+    image="0123456789abcdef",
     like=("a" * 64, 12.5),
     videos=("a" * 64, "b" * 64),
     least_score=0.25,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import zipfile
 
 import pytest
@@ -77,10 +78,20 @@ def test_a_zip_holds_the_clips_in_order(tmp_path):
         assert packed.read("02 c 0.2-0.6.mp4") == b"0.2 copy"
 
 
-def test_the_basket_that_was_left_alone_for_longest_goes_first():
-    baskets, mine = Baskets(most=2), Basket().with_item(A)
-    for visitor in ("first", "second", "first", "third"):
-        baskets.keep(visitor, mine)
-    assert [len(baskets.of(visitor)) for visitor in ("first", "second", "third")] == [1, 0, 1]
-    baskets.keep("first", Basket())
-    assert not len(baskets.of("first"))
+def test_a_clip_is_replaced_in_its_place():
+    basket = Basket().with_item(A).with_item(B)
+    assert basket.replaced(A, C).items == (C, B)
+    assert basket.replaced(A, A).items == (A, B) and basket.replaced(A, B).items == (B,)
+
+
+def test_baskets_outlive_the_process_and_those_left_alone_for_longest_go_first(tmp_path):
+    mine = Basket().with_item(B).with_item(A)
+    for day, visitor in enumerate(("first", "second", "first", "third")):
+        Baskets(tmp_path, most=2, most_days=1e6).keep(visitor, mine)
+        os.utime(tmp_path / f"{visitor}.json", (day, day))
+    baskets = Baskets(tmp_path)
+    assert [baskets.of(visitor) for visitor in ("first", "second", "third")] == [mine, Basket(), mine]
+    baskets.keep("new", mine)  # the others are older than a month
+    assert [file.name for file in tmp_path.iterdir()] == ["new.json"]
+    baskets.keep("new", Basket())
+    assert list(tmp_path.iterdir()) == []

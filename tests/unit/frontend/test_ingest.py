@@ -1,5 +1,6 @@
 """The queue of films: one after another, seen from anywhere, stopped and gone on with."""
 
+import errno
 import io
 import threading
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pytest
 from clipseek.client import Progress
 from clipseek.errors import StoreFull
 from frontend.ingest import CANCELLED, FAILED, RUNNING, Ingests
+from frontend.queue_folder import QueueFolder
 
 
 class Steps:
@@ -18,13 +20,14 @@ class Steps:
         self.now = 0.0
         self.go, self.seen = threading.Semaphore(0), threading.Semaphore(0)
         self.script = []
-        self.titles = []
+        self.titles, self.films = [], []
 
     def clock(self):
         return self.now
 
     def index(self, film, *, title, progress, on_server=False):
         self.titles.append(title)
+        self.films.append(film if on_server else film.read_bytes())
         for step in self.script:
             assert self.go.acquire(timeout=10)
             if isinstance(step, Exception):
@@ -43,8 +46,8 @@ def client():
 
 
 @pytest.fixture
-def ingests(client):
-    return Ingests(client, client.clock)
+def ingests(client, tmp_path):
+    return Ingests(client, QueueFolder(tmp_path), client.clock)
 
 
 def step(client):
@@ -107,3 +110,41 @@ def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
     assert ingests.add_server_films("/films") == 2
     assert ingests.wait(10)
     assert client.titles == ["film.mp4", "a", "b"] and ingests.finished == 2
+
+
+def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path):
+    client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
+    ingests.add_upload(io.BytesIO(b"half"), "half.mp4")
+    step(client)
+    ingests.add_server_films("/films")
+    ingests.add_upload(io.BytesIO(b"cancelled"), "cancelled.mp4")
+    ingests.cancel(4)
+    (tmp_path / "from a browser.part").write_bytes(b"rest")
+    (tmp_path / "9.film").write_bytes(b"nobody's")
+
+    later = Steps()
+    again = Ingests(later, QueueFolder(tmp_path), later.clock)
+    assert again.wait(10)
+    assert later.titles == ["half.mp4", "a", "b"] and later.films == [b"half", "/films/a", "/films/b"]
+    assert [(job.number, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["4.film", "4.json"]
+    again.retry(4)
+    assert again.wait(10)
+    assert later.films[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
+
+
+def test_an_upload_that_is_on_disk_is_moved_not_copied(client, ingests, tmp_path):
+    arrived = tmp_path / "x.part"
+    arrived.write_bytes(b"film")
+    ingests.add_upload(arrived, "film.mp4")
+    assert ingests.wait(10) and client.films == [b"film"] and list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_an_upload_is_said(ingests):
+    class Full(io.BytesIO):
+        def read(self, *_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreFull, match="No space left"):
+        ingests.add_upload(Full(b"x"), "film.mp4")
+    assert ingests.jobs() == []
