@@ -388,11 +388,14 @@ class Client:
         self._save(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
-    def join(self, moments: Sequence[tuple[str, float, float]], output: str | Path) -> SavedClip:
-        """Cut moments exactly and join them, in their order, to one film in MP4.
+    def join(
+        self, moments: Sequence[tuple[str, float, float]], output: str | Path, *, mode: str = "exact"
+    ) -> SavedClip:
+        """Cut moments and join them, in their order, to one film in MP4.
 
         Args:
             moments: (video, start, end) each, the video as `clip` takes it, times in seconds.
+            mode: as of `clip`; "copy" is for moments out of films of one format, others are cut exactly all the same.
 
         Returns: the film, in its own time: it starts at 0.
 
@@ -403,6 +406,7 @@ class Client:
             video_ids=[self._video_id(name) for name, _, _ in moments],
             start_seconds=[start for _, start, _ in moments],
             end_seconds=[end for _, _, end in moments],
+            mode=mode,
         )
         first = self._one("/join", ask, LOADER)
         self._save(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))

@@ -210,6 +210,7 @@ class Reel(BaseDoc):
     video_ids: list[str] = []
     start_seconds: list[float] = []  # of each
     end_seconds: list[float] = []
+    mode: str = "exact"  # as of a `Clip`
     offset: int = 0
     # answer
     data: bytes = b""

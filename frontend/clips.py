@@ -57,11 +57,11 @@ class Clips:
         """The clip as bytes, for a download."""
         return self.path(cut).read_bytes()
 
-    def joined(self, cuts: Sequence[Cut]) -> bytes:
-        """The clips as one film, in their order, cut exactly whatever their modes. Raises: as `Client.join`."""
+    def joined(self, cuts: Sequence[Cut], mode: str) -> bytes:
+        """The clips as one film, in their order, cut in this mode whatever their own. Raises: as `Client.join`."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             moments = [(cut.video_id, cut.start_seconds, cut.end_seconds) for cut in cuts]
-            return self._client.join(moments, Path(folder) / "film.mp4").path.read_bytes()
+            return self._client.join(moments, Path(folder) / "film.mp4", mode=mode).path.read_bytes()
 
     def _make_room(self, newest: Cut) -> None:
         while sum(size for _, size in self._kept.values()) > self._most_bytes:

@@ -26,6 +26,10 @@ TONE_HZ = 440
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "ultrafast", "crf": "12"}),
     "h264_b": ("libx264", {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=1"}),
+    "h264_b_closed": (
+        "libx264",
+        {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=0"},
+    ),
     "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:crf=12"}),
     "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}),

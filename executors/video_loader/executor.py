@@ -229,8 +229,10 @@ class VideoLoader(ChainExecutor):
         if doc.offset < 0:
             raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
         parts = self._parts(doc)
-        key = ClipKey(JOINED, 0.0, 0.0, repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))))
-        film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, functools.partial(joining.cut_joined, parts))
+        moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
+        key = ClipKey(JOINED, 0.0, 0.0, f"{doc.mode} {moments}")
+        make = functools.partial(joining.cut_joined, parts, mode=doc.mode)
+        film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)

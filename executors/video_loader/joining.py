@@ -1,5 +1,6 @@
 """Clips joined to one film: every one in the size of the first, with black beside what is of another shape."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ from av.video.stream import VideoStream
 from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.disk import full_disk_reported
 from executors.video_loader.encoding import AUDIO_BITS_PER_SECOND, ENCODER_OPTIONS, TICKS_PER_SECOND
+from executors.video_loader.remuxing import is_one_format, remux
 from executors.video_loader.sound import Samples
+
+logger = logging.getLogger(__name__)
 
 RATE = 48000  # of the sound, whatever that of the clips is
 
@@ -35,24 +39,33 @@ class Part:
     title: str
 
 
-def cut_joined(parts: Sequence[Part], destination: Path) -> CutClip:
-    """Cut the parts exactly and join them in their order.
+def cut_joined(parts: Sequence[Part], destination: Path, mode: str = "exact") -> CutClip:
+    """Cut the parts and join them in their order.
 
     Args:
+        mode: of `cut`. `copy` encodes nothing anew, where all parts come out in one format; else they are cut exactly.
         destination: the film's path without its suffix, `.mp4`.
 
     Raises: as `cut`.
     """
     with TemporaryDirectory(dir=destination.parent, prefix="joining-") as folder:
-        clips = [
-            cut(part.path, part.start_seconds, part.end_seconds, "exact", Path(folder) / str(place), part.title).path
-            for place, part in enumerate(parts)
-        ]
+        clips = _cut_all(parts, mode, Path(folder))
+        write = remux if mode == "copy" and is_one_format(clips) else join
+        if mode == "copy" and write is join:
+            logger.info("joining %d clips exactly: they are of several formats", len(parts))
+            clips = _cut_all(parts, "exact", Path(folder))
         with full_disk_reported(destination.parent, f"the film of {len(parts)} clips"):
             draft = Path(folder) / "joined.mp4"
-            length = join(clips, draft)
+            length = write(clips, draft)
             final = draft.replace(destination.with_name(f"{destination.name}.mp4"))
     return CutClip(0.0, float(length), final)
+
+
+def _cut_all(parts: Sequence[Part], mode: str, folder: Path) -> list[Path]:
+    return [
+        cut(part.path, part.start_seconds, part.end_seconds, mode, folder / f"{place}-{mode}", part.title).path
+        for place, part in enumerate(parts)
+    ]
 
 
 def join(clips: Sequence[Path], destination: Path) -> Fraction:

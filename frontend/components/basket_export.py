@@ -35,7 +35,9 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
             required=True,
         )
         padding = st.slider(t("export.padding"), 0.0, 5.0, step=0.5, key=_PADDING, format="%.1f s")
-        fast = st.toggle(t("clip.fast"), key=_FAST, help=t("clip.fast.help")) if kind == _ZIP else False
+        fast = st.toggle(t("clip.fast"), key=_FAST, help=t("clip.fast.help")) if kind in (_ZIP, _FILM) else False
+        if fast and kind == _FILM and not _one_format(videos):
+            st.caption(t("export.fast.not"))
         items = [_padded(item, padding, videos) for item in basket()]
         st.download_button(
             t("export.download"),
@@ -49,6 +51,13 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
         )
 
 
+def _one_format(videos: dict[str, Video]) -> bool:
+    """Whether the clips can be joined as they are, by what is known of their videos."""
+    used = [videos[item.video_id] for item in basket() if item.video_id in videos]
+    shapes = {(v.codec, v.width, v.height, v.rotation_degrees, v.has_audio) for v in used}
+    return len(shapes) == 1
+
+
 def _padded(item: Item, seconds: float, videos: dict[str, Video]) -> Item:
     video = videos.get(item.video_id)
     return item.padded(seconds, video.duration_seconds) if video else item
@@ -58,6 +67,7 @@ def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> 
     if kind == _ZIP:
         return zip_of(items, services().clips, mode)
     if kind == _FILM:
-        return services().clips.joined([Cut(item.video_id, item.start_seconds, item.end_seconds) for item in items])
+        cuts = [Cut(item.video_id, item.start_seconds, item.end_seconds) for item in items]
+        return services().clips.joined(cuts, mode)
     first = videos.get(items[0].video_id)
     return cut_list(items, kind, fps=first.fps if first else 25.0)

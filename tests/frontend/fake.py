@@ -105,8 +105,8 @@ class FakeClient:
         Path(output).write_bytes(b"clip")
         return SavedClip(Path(output), start_seconds, end_seconds, 4)
 
-    def join(self, moments, output):
-        self.clips += [(*moment, "joined") for moment in moments]
+    def join(self, moments, output, *, mode="exact"):
+        self.clips += [(*moment, f"joined {mode}") for moment in moments]
         Path(output).write_bytes(b"film")
         return SavedClip(Path(output), 0.0, 1.0, 4)
 

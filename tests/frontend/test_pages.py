@@ -157,6 +157,19 @@ def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_pag
         assert shown.value == EN("results.image_gone")
 
 
+def test_a_fast_film_of_several_formats_is_said_to_be_cut_exactly(open_page, client):
+    page = ask(open_page(), "a cat")
+    button(page, f"card.basket.{CAT_CARD}").click().run()
+    button(page, f"card.basket.{DOG_CARD}").click().run()
+    basket = open_page("views/basket.py")
+    basket.button_group(key="export.as").set_value("mp4").run()
+    basket.toggle(key="export.fast").set_value(True).run()
+    assert not basket.caption
+    client.library[1].width = 1920
+    basket.run()
+    assert [each.value for each in basket.caption] == [EN("export.fast.not")]
+
+
 def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):
     def script():
         from frontend.basket import Item

@@ -120,7 +120,7 @@ class Counting:
         Path(output).write_bytes(b"x" * 10)
         return SavedClip(Path(output), start, end, 10)
 
-    def join(self, moments, output):
+    def join(self, moments, output, *, mode):
         self.asked.append(moments)
         output.write_bytes(b"film")
         return SavedClip(output, 0.0, 2.0, 4)
@@ -145,7 +145,7 @@ def test_clips_are_cut_once_and_the_oldest_go():
     assert clips.path(a) == first and clips.content(b) == b"x" * 10 and len(client.asked) == 2
     clips.path(c)
     assert not first.exists() and clips.path(c).exists()
-    assert clips.joined([b, c]) == b"film" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
+    assert clips.joined([b, c], "exact") == b"film" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
     folder = first.parent
     del clips
     assert not folder.exists()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clipseek.errors import InvalidTimeRange
+from executors.video_loader.cutting import cut
 from executors.video_loader.joining import RATE, Part, cut_joined
 from tests.films import make, read
 
@@ -50,3 +51,47 @@ def test_a_part_outside_its_film_is_refused(tmp_path):
     with pytest.raises(InvalidTimeRange):
         cut_joined([Part(silent, 0.0, 0.2, "a"), Part(silent, 9.0, 9.5, "a")], tmp_path / "film")
     assert not (tmp_path / "film.mp4").exists()
+
+
+def pictures_of(path):
+    """The encoded pictures, as they are in the file."""
+    with av.open(str(path)) as film:
+        return [bytes(packet) for packet in film.demux(video=0) if packet.size]
+
+
+@pytest.mark.parametrize("codec", ["h264", "h264_b_closed", "vp9"])
+def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
+    film = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec, audio=True).path
+    ranges = [(2.0, 2.8), (0.4, 0.8), (2.0, 2.4)]
+    clips = [cut(film, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
+    joined = cut_joined([Part(film, *each, "a") for each in ranges], tmp_path / "joined", "copy")
+    assert set(pictures_of(joined.path)) <= set(pictures_of(film))
+    expected, begin = [], 0.0
+    for clip in clips:
+        expected += [(begin + time, number) for time, number in read(clip)]
+        begin = expected[-1][0] + 1 / 25
+    frames = read(joined.path)
+    assert [number for _, number in frames] == [number for _, number in expected]
+    assert [time for time, _ in frames] == pytest.approx([time for time, _ in expected], abs=0.001)
+    assert joined.end_seconds == pytest.approx(begin, abs=0.001)
+    with av.open(str(joined.path)) as opened:
+        sound = opened.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(
+            joined.end_seconds, abs=0.2
+        )  # a clip's last picture may last longer
+
+
+@pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
+def test_films_of_open_gops_are_cut_exactly_all_the_same(tmp_path, codec):
+    film = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec).path
+    parts = [Part(film, 2.0, 2.8, "a"), Part(film, 0.4, 0.8, "b")]
+    assert read(cut_joined(parts, tmp_path / "fast", "copy").path) == read(cut_joined(parts, tmp_path / "exact").path)
+
+
+@pytest.mark.parametrize("other", [{"size": (96, 64)}, {"rotation_degrees": 90}, {"audio": True}, {"codec": "mpeg4"}])
+def test_clips_of_several_formats_are_cut_exactly_all_the_same(tmp_path, other):
+    one = make(tmp_path / "one.mp4", frames=50).path
+    two = make(tmp_path / "two.mp4", frames=50, **other).path
+    parts = [Part(one, 0.6, 0.8, "a"), Part(two, 0.6, 0.8, "b")]
+    exact, fast = cut_joined(parts, tmp_path / "exact"), cut_joined(parts, tmp_path / "fast", "copy")
+    assert read(fast.path) == read(exact.path)
