@@ -2,6 +2,8 @@
 
 import re
 import secrets
+import shutil
+from http import HTTPStatus
 
 import tornado.web
 from streamlit.web.server import server
@@ -24,7 +26,10 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
         length = int(self.request.headers.get("Content-Length", 0))
         boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
         if self.request.method == "PUT" and length >= SPOOLED_FROM_BYTES and boundary:
-            self._path = page_folder() / "queue" / f"{secrets.token_hex(16)}.part"
+            folder = page_folder() / "queue"
+            if length > shutil.disk_usage(folder).free:
+                raise tornado.web.HTTPError(HTTPStatus.INSUFFICIENT_STORAGE)
+            self._path = folder / f"{secrets.token_hex(16)}.part"
             self._file = self._path.open("w+b")
             self._part = OnePart(boundary[1].encode("latin-1"), self._file)
 
@@ -43,6 +48,13 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
         super().put(**kwargs)
 
     def on_connection_close(self) -> None:
+        self._drop()
+
+    def on_finish(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        """Delete what has arrived of an upload that did not come to its end."""
         if self._part and not self._file.closed:
             self._file.close()
             self._path.unlink()

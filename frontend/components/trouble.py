@@ -1,12 +1,17 @@
 """Messages: what failed and the way out, what the model cannot do, a disk that fills up."""
 
+import contextlib
+
 import streamlit as st
 
-from clipseek.errors import ClipSeekError
+from clipseek.errors import ClipSeekError, ServerError
 from frontend.health import ServiceState
 from frontend.names import plain
 from frontend.problems import key_of
+from frontend.services import services
 from frontend.texts import Texts
+
+_LOOK_AGAIN_SECONDS = 5.0
 
 
 def trouble(error: ClipSeekError, t: Texts) -> None:
@@ -15,6 +20,20 @@ def trouble(error: ClipSeekError, t: Texts) -> None:
     st.error(f"**{t(f'problem.{key}')}**  \n{t(f'problem.{key}.way')}", icon=":material/error:")
     with st.expander(t("problem.details")):
         st.text(str(error))
+
+
+def page_trouble(error: ClipSeekError, t: Texts) -> None:
+    """An error instead of a page. Where the server is the cause, the page comes by itself when that is well again."""
+    trouble(error, t)
+    st.button(t("problem.again"), icon=":material/refresh:", key="trouble.again")
+    if isinstance(error, ServerError):
+        st.fragment(_look_again, run_every=_LOOK_AGAIN_SECONDS)()
+
+
+def _look_again() -> None:
+    with contextlib.suppress(ClipSeekError):
+        services().client.videos()
+        st.rerun()
 
 
 def model_banner(state: ServiceState, t: Texts) -> None:

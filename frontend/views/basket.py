@@ -8,7 +8,7 @@ from frontend.components import language
 from frontend.components.basket_export import basket_export
 from frontend.components.basket_list import basket_list
 from frontend.components.basket_state import basket
-from frontend.components.trouble import trouble
+from frontend.components.trouble import page_trouble
 from frontend.services import services
 from frontend.texts import Texts
 
@@ -21,7 +21,7 @@ def basket_page(t: Texts) -> None:
     try:
         videos = {video.video_id: video for video in services().client.videos()}
     except ClipSeekError as error:
-        trouble(error, t)
+        page_trouble(error, t)
         return
     count, length = len(basket()), duration(basket().length_seconds)
     key = "basket.count.one" if count == 1 else "basket.count"

@@ -8,7 +8,7 @@ from frontend.components import language
 from frontend.components.first_steps import first_steps
 from frontend.components.results import results
 from frontend.components.search_form import look_for, search_form
-from frontend.components.trouble import disk_banner, model_banner, trouble
+from frontend.components.trouble import disk_banner, model_banner, page_trouble
 from frontend.health import service_state
 from frontend.services import health, services
 from frontend.texts import Texts, load
@@ -21,7 +21,7 @@ def search_page(t: Texts) -> None:
         videos = services().client.videos()
         state = service_state(health())
     except ClipSeekError as error:
-        trouble(error, t)
+        page_trouble(error, t)
         return
     if not videos:
         st.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1></div>')

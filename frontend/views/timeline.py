@@ -10,7 +10,7 @@ from frontend.asks import whole_ids
 from frontend.components import language
 from frontend.components.result_card import result_card
 from frontend.components.search_form import SIMILAR, asked_text
-from frontend.components.trouble import trouble
+from frontend.components.trouble import page_trouble
 from frontend.components.video_timeline import OPEN, video_timeline
 from frontend.names import shortened
 from frontend.services import services
@@ -26,7 +26,7 @@ def timeline_page(t: Texts) -> None:
     try:
         videos = {video.video_id: video for video in services().client.videos()}
     except ClipSeekError as error:
-        trouble(error, t)
+        page_trouble(error, t)
         return
     if not videos:
         st.info(t("timeline.empty"), icon=":material/video_library:")

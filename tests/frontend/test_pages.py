@@ -330,6 +330,9 @@ def test_errors_are_said_in_words_with_the_way_out(open_page, client, file, erro
     [shown] = page.error
     assert EN(f"problem.{key}") in shown.value and EN(f"problem.{key}.way") in shown.value
     assert [each.value for each in page.text] == [str(error)]
+    client.error = None
+    button(page, "trouble.again").click().run()
+    assert not page.error
 
 
 def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
