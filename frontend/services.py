@@ -1,6 +1,7 @@
 """What all sessions of the page share: one client with its background event loop, the queue of films, the caches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -25,6 +26,7 @@ class Services:
     pictures: Pictures
     query_images: QueryImages
     baskets: Baskets
+    folder: Path  # of what outlives the process
 
 
 @st.cache_resource(show_spinner=False)
@@ -38,6 +40,7 @@ def services() -> Services:
         Pictures(client),
         QueryImages(folder / "images"),
         Baskets(folder / "baskets"),
+        folder,
     )
 
 

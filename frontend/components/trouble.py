@@ -5,7 +5,7 @@ import contextlib
 import streamlit as st
 
 from clipseek.errors import ClipSeekError, ServerError
-from frontend.health import ServiceState
+from frontend.health import LOW_DISK_BYTES, ServiceState
 from frontend.names import plain
 from frontend.problems import key_of
 from frontend.services import services
@@ -55,6 +55,12 @@ def disk_banner(state: ServiceState, t: Texts) -> None:
     """A warning while there is little room on the server's disk."""
     if state.is_disk_low:
         st.warning(t("disk.low", free=_in_gb(state.free_bytes)), icon=":material/hard_drive:")
+
+
+def page_disk_banner(free_bytes: int, t: Texts) -> None:
+    """The same of the page's own disk, which holds uploads on their way."""
+    if free_bytes < LOW_DISK_BYTES:
+        st.warning(t("disk.page_low", free=_in_gb(free_bytes)), icon=":material/hard_drive:")
 
 
 def _in_gb(size_bytes: int) -> str:

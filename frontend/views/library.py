@@ -1,5 +1,6 @@
 """Library: what is there, what is on its way, and how more comes in."""
 
+import shutil
 from collections.abc import Sequence
 
 import streamlit as st
@@ -10,7 +11,7 @@ from frontend.components import language
 from frontend.components.add_films import add_films
 from frontend.components.first_steps import first_steps
 from frontend.components.jobs_panel import jobs_panel
-from frontend.components.trouble import disk_banner, model_banner, page_trouble
+from frontend.components.trouble import disk_banner, model_banner, page_disk_banner, page_trouble
 from frontend.components.video_card import still_of, video_card
 from frontend.health import service_state
 from frontend.library_view import SORTS, arranged
@@ -32,6 +33,7 @@ def library_page(t: Texts) -> None:
         jobs_panel(t)
         return
     disk_banner(state, t)
+    page_disk_banner(shutil.disk_usage(services().folder).free, t)
     add_films(state.media_roots, t)
     jobs_panel(t)
     if videos:

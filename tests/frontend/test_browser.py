@@ -178,7 +178,7 @@ def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
     step.wait_for()
     assert page.evaluate("document.activeElement.closest('[role=dialog]') !== null")
     step.focus()  # its tip opens, which takes an Escape by itself
-    page.get_by_role("tooltip").wait_for()
+    page.get_by_role("tooltip").first.wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
     page.wait_for_function("document.activeElement.closest('[class*=st-key-card-adjust]') !== null")

@@ -1,6 +1,7 @@
 """Every page, drawn by Streamlit without a browser, over a client that answers from memory."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 
@@ -347,6 +348,12 @@ def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
     health.clear()
     page = open_page()
     assert not page.warning and any("multilingual" in each.value for each in page.caption)
+
+
+def test_a_full_disk_of_the_page_is_told_in_the_library(open_page, client, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=LOW))
+    [shown] = open_page("views/library.py").warning
+    assert shown.value == EN("disk.page_low", free="1.0 GB")
 
 
 def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, client):
