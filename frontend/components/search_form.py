@@ -73,6 +73,7 @@ def _address(ask: Ask) -> dict[str, str | list[str]]:
 
 
 def _narrowed(ask: Ask) -> Ask:
+    """The first page of the matches of what is asked."""
     return replace(ask, all_matches=False, shown=Ask.shown)
 
 
@@ -112,7 +113,7 @@ def _image(ask: Ask, t: Texts) -> None:
     )
     if file:
         st.session_state[_IMAGE_ROUND] += 1
-        look_for(replace(ask, image=services().query_images.keep(file.name, file.getvalue())))
+        look_for(_narrowed(replace(ask, image=services().query_images.keep(file.name, file.getvalue()))))
         st.rerun()
 
 
@@ -154,7 +155,7 @@ def _chips(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
         picture = services().query_images.get(ask.image)
         label = t("search.picture", name=plain(shortened(picture.name if picture else ask.image, 30)))
         if st.button(label, icon=":material/close:", key="search.unpicture", help=t("search.take_away")):
-            look_for(replace(ask, image=""))
+            look_for(_narrowed(replace(ask, image="")))
             st.rerun()
     for number, each in enumerate(ask.without):
         if st.button(
