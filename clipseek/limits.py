@@ -13,7 +13,11 @@ def check_limit(settings: Settings, name: str, value: float, what: str) -> None:
     Raises:
         LimitExceeded: the value is above the limit, or not a number.
     """
-    limit = getattr(settings, name)
+    hold_against(name, getattr(settings, name), value, what)
+
+
+def hold_against(name: str, limit: float, value: float, what: str) -> None:
+    """`check_limit` for those that know one limit instead of all settings."""
     if not value <= limit:
         variable, _, meaning = VARIABLES[name]
-        raise LimitExceeded(f"{what} is above {limit:g}, the server's limit ({variable}: {meaning}).")
+        raise LimitExceeded(f"{what} is above the server's limit: {variable} is {limit:g} ({meaning}).")

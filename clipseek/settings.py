@@ -136,6 +136,11 @@ class Settings:
         return {VARIABLES[name][0]: str(value) for name, value in values.items()}
 
     @property
+    def max_request_bytes(self) -> int:
+        """`max_request_mb` as gRPC takes it: -1 is no limit."""
+        return round(self.max_request_mb * 1e6) if math.isfinite(self.max_request_mb) else -1
+
+    @property
     def server_address(self) -> tuple[str, int]:
         """Host and port a client connects to: CLIPSEEK_HOST, else this machine's own server."""
         if not self.host:

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import av
 
+from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
 from clipseek.limits import check_limit
@@ -39,7 +40,13 @@ class VideoLoader(ChainExecutor):
     """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
-        self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
+        self._store = MediaStore(
+            self.settings.home / "media",
+            self.settings.media_roots,
+            CHUNK_BYTES,
+            max_film_gb=self.settings.max_film_gb,
+            max_store_gb=self.settings.max_store_gb,
+        )
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
         # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
@@ -126,6 +133,7 @@ class VideoLoader(ChainExecutor):
             return await asyncio.to_thread(function, *args, **kwargs)
 
     def _take(self, doc: Upload) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         size_bytes = len(doc.data)
         if doc.server_path:
@@ -166,6 +174,7 @@ class VideoLoader(ChainExecutor):
         return info
 
     def _fill_video(self, doc: Video) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         self._store.path(doc.video_id)  # still there?
         try:
@@ -183,6 +192,7 @@ class VideoLoader(ChainExecutor):
         logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
 
     def _fill_span(self, doc: VideoSpan) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
         length = self._info(doc.video_id).duration_seconds
@@ -218,9 +228,8 @@ class VideoLoader(ChainExecutor):
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
     def _fill_clip(self, doc: Clip) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
-        if doc.offset < 0:
-            raise InvalidRequest(f"Offset {doc.offset} of a clip cannot be: it begins at 0")
         path, title = self._usable(doc.video_id)
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         key = ClipKey(doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
@@ -240,9 +249,8 @@ class VideoLoader(ChainExecutor):
         )
 
     def _fill_reel(self, doc: Reel) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
-        if doc.offset < 0:
-            raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
         parts = self._parts(doc)
         key = ClipKey(JOINED, 0.0, 0.0, repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))))
         film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, functools.partial(self._films.join, parts))
@@ -276,6 +284,7 @@ class VideoLoader(ChainExecutor):
         ]
 
     def _fill_thumbnail(self, doc: Thumbnail) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         path, title = self._usable(doc.video_id)
         picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)

@@ -52,14 +52,14 @@ def test_a_worker_killed_between_jobs_is_replaced(workers):
 
 def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
     process = psutil.Process(run(workers, os.getpid))
-    with pytest.raises(DeadlineExceeded, match="was given up after 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
+    with pytest.raises(DeadlineExceeded, match=r"was given up after 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
         run(workers, time.sleep, 3600, deadline_seconds=1.0)
     assert not process.is_running()
     assert run(workers, os.getpid) != process.pid
 
 
 def test_a_worker_that_wants_too_much_memory_is_refused_it(workers):
-    with pytest.raises(LimitExceeded, match="more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
+    with pytest.raises(LimitExceeded, match=r"more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
         run(workers, bytes, 2_000_000_000)
 
 
