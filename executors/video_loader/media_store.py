@@ -109,7 +109,8 @@ class MediaStore:
             raise MediaMissing(
                 f"'{record.title}' is not at {path} any more ({error.strerror}). Put it back, or index it where it is"
             ) from error
-        if (state.st_size, state.st_mtime_ns) != (record.size_bytes, record.mtime_ns):
+        is_same = (state.st_size, state.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
+        if not is_same or path.resolve() != path:  # a folder became a link, perhaps to where nothing may be read
             raise MediaMissing(
                 f"'{record.title}' at {path} was changed since it was indexed. Delete it and index it again"
             )
@@ -209,7 +210,8 @@ class MediaStore:
     def _allowed(self, server_path: str) -> Path:
         try:
             path = Path(server_path).resolve()
-        except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
+            path.exists()  # raises where it can never be known
+        except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
             raise PathNotAllowed(f"{server_path[:200]!r} is no path that the server can read ({error})") from error
         if not any(path.is_relative_to(folder) for folder in self._allowed_roots):
             raise PathNotAllowed(
