@@ -2,8 +2,8 @@
 
 Each process has a pipe of its own and does one job at a time: nothing is shared that a killed process could leave
 locked. What it raises arrives whole if it is one of ours; anything else that a film provokes is told as
-`UnreadableVideo`, with the traceback in the log. It is no sandbox: a codec that is made to run foreign code runs it with
-the rights of the service.
+`UnreadableVideo`, with the traceback in the log. It is no sandbox: a codec that is made to run foreign code runs it
+with the rights of the service.
 """
 
 import functools
