@@ -107,7 +107,7 @@ class FilmWork:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * film_seconds
+        deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * max(0.0, film_seconds)
         return self._workers[kind].run(what, deadline_seconds, function, *args, **kwargs)
 
 
