@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.loader_memory import make_film
+from benchmarks.films import looped_film, stripes
 from clipseek.settings import Settings
 from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
 from executors.video_loader.picture import PictureShape
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each kind, in turn (default: 5)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        film = make_film(Path(folder) / "film.mp4", minutes=2)
+        film = looped_film(Path(folder) / "film.mp4", stripes(10.0), 2.0, preset="veryfast")
         work = FilmWork(Settings(Path(folder), Path(folder)))
         work.thumbnail(film, 1.0, 320, "film")  # the workers are up
         work.sample(film, "film", SPAN)
