@@ -69,7 +69,7 @@ def street(folder: Path) -> Iterator[VideoFrame]:
     for step in (1, -1):
         with av.open(str(film)) as container:
             shown = list(container.decode(video=0))
-        times = [float(frame.pts * frame.time_base) for frame in shown]
+        times = [frame.time or 0.0 for frame in shown]
         for place in np.searchsorted(times, np.arange(0, times[-1], 1 / FPS)):
             picture = cv2.resize(shown[place].to_ndarray(format="rgb24")[:, ::step], (WIDTH, HEIGHT))
             noisy = np.clip(picture.astype(np.int16) + grain[count % _GRAINS], 0, 255).astype(np.uint8)

@@ -9,7 +9,8 @@
     │   ├── InvalidGroundTruth    a file of queries and true moments that cannot be read
     │   ├── OutputRefused         a file that is not to be written to
     │   ├── UnreadableImage       an image to search with that is none, or too large
-    │   └── AmbiguousVideo        a title or id prefix that fits several videos
+    │   ├── AmbiguousVideo        a title or id prefix that fits several videos
+    │   └── LimitExceeded         more than the operator lets a request have; the message names limit and setting
     ├── NotFound
     │   ├── FileMissing
     │   ├── NoVideosFound         a folder without videos
@@ -20,6 +21,8 @@
     │   ├── EmptyFile
     │   ├── NoVideoStream
     │   └── NoFrames
+    ├── DecoderCrashed            the process that decoded a film ended; the film and the part of it are named
+    ├── DeadlineExceeded          decoding took longer than it may
     ├── UploadCorrupted           the bytes that arrived are not those that were announced
     ├── PathNotAllowed            a server path outside the folders the operator allowed
     ├── ModelError
@@ -83,6 +86,10 @@ class AmbiguousVideo(InvalidRequest):
     pass
 
 
+class LimitExceeded(InvalidRequest):
+    pass
+
+
 class NotFound(ClipSeekError):
     pass
 
@@ -120,6 +127,14 @@ class NoVideoStream(UnreadableVideo):
 
 
 class NoFrames(UnreadableVideo):
+    pass
+
+
+class DecoderCrashed(ClipSeekError):
+    pass
+
+
+class DeadlineExceeded(ClipSeekError):
     pass
 
 

@@ -13,6 +13,7 @@ for _name, _value in (
     _settings.to_env()
     | {
         "CLIPSEEK_READY_TIMEOUT_MS": str(round(_settings.ready_timeout_seconds * 1000)),
+        "CLIPSEEK_MAX_REQUEST_BYTES": str(_settings.max_request_bytes),
         "JINA_OPTOUT_TELEMETRY": "1",
     }
 ).items():

@@ -9,8 +9,6 @@ from clipseek.errors import EmptyQuery, FileMissing, InvalidRequest, UnreadableI
 from clipseek.schema import Query, QueryPart
 from clipseek.settings import MAX_IMAGE_BYTES
 
-MAX_QUERY_PARTS = 32  # each is compared with every frame of the videos looked at
-
 Image = str | Path | bytes
 """An image file, or its content."""
 
@@ -93,10 +91,8 @@ def check_query(query: Query) -> None:
 
     Raises:
         EmptyQuery: it says nothing, or only what to avoid.
-        InvalidRequest: a part says two things or none, has no weight, or there are too many.
+        InvalidRequest: a part says two things or none, has no weight.
     """
-    if len(query.parts) > MAX_QUERY_PARTS:
-        raise InvalidRequest(f"The query has {len(query.parts)} parts, but {MAX_QUERY_PARTS} are the most.")
     for number, part in enumerate(query.parts, 1):
         kinds = [bool(part.text), bool(part.image), bool(part.video_id)]
         if sum(kinds) > 1:

@@ -105,6 +105,7 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 def _export(settings: Settings) -> None:
     os.environ.update(settings.to_env())
     os.environ["CLIPSEEK_READY_TIMEOUT_MS"] = str(round(settings.ready_timeout_seconds * 1000))
+    os.environ["CLIPSEEK_MAX_REQUEST_BYTES"] = str(settings.max_request_bytes)
     os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
     os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
     os.environ.setdefault("JINA_LOG_LEVEL", "CRITICAL")  # the executors log what they refuse, or fail in, themselves

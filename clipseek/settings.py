@@ -1,5 +1,6 @@
 """The settings: read from the environment in one place, into one frozen object."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -44,7 +45,29 @@ VARIABLES = {
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "max_film_gb": _setting("CLIPSEEK_MAX_FILM_GB", "64", "size of a film's file"),
+    "max_film_hours": _setting("CLIPSEEK_MAX_FILM_HOURS", "24", "length of a film"),
+    "max_frame_megapixels": _setting("CLIPSEEK_MAX_FRAME_MEGAPIXELS", "40", "pixels of a film's picture (8K has 33)"),
+    "max_video_frames": _setting("CLIPSEEK_MAX_VIDEO_FRAMES", "1000000", "frames of one video to be stored"),
+    "max_span_frames": _setting("CLIPSEEK_MAX_SPAN_FRAMES", "4000", "frames of one span of 30 s"),
+    "max_store_gb": _setting("CLIPSEEK_MAX_STORE_GB", "inf", "size of all uploaded films together"),
+    "max_query_characters": _setting("CLIPSEEK_MAX_QUERY_CHARACTERS", "2000", "length of a text to search for"),
+    "max_query_parts": _setting("CLIPSEEK_MAX_QUERY_PARTS", "32", "texts, images and moments of one query"),
+    "max_query_images": _setting("CLIPSEEK_MAX_QUERY_IMAGES", "8", "images of one query"),
+    "max_top_k": _setting("CLIPSEEK_MAX_TOP_K", "1000", "matches of one answer"),
+    "max_clip_seconds": _setting("CLIPSEEK_MAX_CLIP_SECONDS", "1800", "length of a clip"),
+    "max_reel_seconds": _setting("CLIPSEEK_MAX_REEL_SECONDS", "3600", "length of clips that are joined, together"),
+    "max_reel_clips": _setting("CLIPSEEK_MAX_REEL_CLIPS", "200", "clips that are joined"),
+    "max_request_mb": _setting("CLIPSEEK_MAX_REQUEST_MB", "300", "size of one request"),
+    "max_worker_gb": _setting("CLIPSEEK_MAX_WORKER_GB", "4", "memory of a process that decodes films"),
+    "decode_timeout_seconds": _setting(
+        "CLIPSEEK_DECODE_TIMEOUT", "60", "seconds to decode one picture; 10 times its length more for a span or clip"
+    ),
 }
+
+
+# What an operator lets a request have; all are numbers above 0, and `inf` is none.
+LIMITS = (*(name for name in VARIABLES if name.startswith("max_")), "decode_timeout_seconds")
 
 
 @dataclass(frozen=True)
@@ -64,6 +87,22 @@ class Settings:
     ready_timeout_seconds: float = 600.0
     log_level: str = "WARNING"
     engine: str = "auto"
+    max_film_gb: float = 64.0
+    max_film_hours: float = 24.0
+    max_frame_megapixels: float = 40.0
+    max_video_frames: float = 1_000_000
+    max_span_frames: float = 4000
+    max_store_gb: float = math.inf
+    max_query_characters: float = 2000
+    max_query_parts: float = 32
+    max_query_images: float = 8
+    max_top_k: float = MAX_TOP_K
+    max_clip_seconds: float = 1800.0
+    max_reel_seconds: float = 3600.0
+    max_reel_clips: float = 200
+    max_request_mb: float = 300.0
+    max_worker_gb: float = 4.0
+    decode_timeout_seconds: float = 60.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -88,6 +127,7 @@ class Settings:
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            **{name: _limit(name, text[name]) for name in LIMITS},
         )
 
     def to_env(self) -> dict[str, str]:
@@ -95,6 +135,11 @@ class Settings:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["media_roots"] = os.pathsep.join(str(p) for p in self.media_roots)
         return {VARIABLES[name][0]: str(value) for name, value in values.items()}
+
+    @property
+    def max_request_bytes(self) -> int:
+        """`max_request_mb` as gRPC takes it: -1 is no limit."""
+        return round(self.max_request_mb * 1e6) if math.isfinite(self.max_request_mb) else -1
 
     @property
     def server_address(self) -> tuple[str, int]:
@@ -137,6 +182,10 @@ def _positive(name: str, text: str) -> float:
     if not 0 < value < float("inf"):
         raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a number above 0")
     return value
+
+
+def _limit(name: str, text: str) -> float:
+    return math.inf if text == "inf" else _positive(name, text)
 
 
 def _rate(text: str) -> float:

@@ -10,7 +10,16 @@ from functools import cache
 from typing import Any, TypeVar
 
 from clipseek.documents import BaseDoc, DocList
-from clipseek.errors import ClipSeekError, ServerFailed, ServerNotReady, ServerUnreachable, error_from_name
+from clipseek.errors import (
+    ClipSeekError,
+    InvalidRequest,
+    LimitExceeded,
+    ServerFailed,
+    ServerNotReady,
+    ServerUnreachable,
+    error_from_name,
+)
+from clipseek.settings import VARIABLES
 
 # Read on import. What gRPC logs of closed connections, the errors say better.
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
@@ -20,7 +29,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
     import grpc
     from jina import Client as JinaClient
-    from jina.excepts import BadServer
+    from jina.excepts import BadServer, BadServerFlow
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
@@ -105,6 +114,13 @@ class Transport:
                     answers.extend(part)
         except BadServer as error:
             raise _translated(error) from error
+        except BadServerFlow as error:
+            if "larger than max" not in str(error):
+                raise
+            raise LimitExceeded(
+                f"The request {endpoint} is larger than the server at {self.address} takes "
+                f"({VARIABLES['max_request_mb'][0]})."
+            ) from error
         except TimeoutError as error:
             raise ServerFailed(
                 f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
@@ -119,6 +135,10 @@ def _translated(error: BadServer) -> ClipSeekError:
     known = error_from_name(status.exception.name, status.exception.args[0] if status.exception.args else "")
     if known:
         return known
+    if status.exception.name == "ValidationError":  # pydantic's, of a document that is none of clipseek.schema
+        return InvalidRequest(
+            "The request holds a document with other fields, or values of another type, than it takes."
+        )
     where = status.exception.executor or "the gateway"
     lost = status.exception.name in ("InternalNetworkError", "ConnectionError", "")
     if lost or "failed to connect" in status.description:

@@ -7,10 +7,13 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from clipseek.document_checks import check_document, check_times
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, StoreError
+from clipseek.errors import InvalidRequest, ModelMismatch, StoreError
+from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
@@ -22,6 +25,7 @@ from executors.faiss_indexer.store import Frames, VideoRecord
 
 logger = logging.getLogger(__name__)
 
+_LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago lets go of the lock within one
 
 
@@ -101,6 +105,7 @@ class FaissIndexer(ChainExecutor):
         self._lock.release()
 
     def _register(self, doc: Video) -> None:
+        check_document(doc, self.settings)
         record = VideoRecord(
             video_id=doc.video_id,
             title=doc.title,
@@ -121,8 +126,12 @@ class FaissIndexer(ChainExecutor):
         self._describe(doc, self.library.register(record, doc.model_id))
 
     def _store(self, doc: VideoSpan) -> None:
+        check_document(doc, self.settings)
+        check_times(doc)
         started = time.monotonic()
-        vectors = np.frombuffer(doc.embeddings, np.float16).reshape(len(doc.pts_seconds), -1 if doc.pts_seconds else 0)
+        vectors = _embeddings(doc)
+        if len(vectors):
+            self._check_dimensions(vectors.shape[1])
         cuts = np.array(doc.cut_seconds, dtype=np.float64)
         blank = np.array(doc.blank, dtype=np.bool_)
         frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts, blank)
@@ -134,6 +143,8 @@ class FaissIndexer(ChainExecutor):
         logger.info("stored %d frames of %s of %s in %.3f s", doc.frames, span, doc.video_id, seconds)
 
     def _search(self, doc: Query) -> None:
+        check_document(doc, self.settings)
+        check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         started = time.monotonic()
         options = _options(doc)
         answer = self.library.search(self._parts(doc), options)
@@ -141,6 +152,7 @@ class FaissIndexer(ChainExecutor):
         _log("search", answer, started)
 
     def _timeline(self, doc: Query) -> None:
+        check_document(doc, self.settings)
         started = time.monotonic()
         options = _options(doc)
         if len(options.video_ids) != 1:
@@ -152,14 +164,18 @@ class FaissIndexer(ChainExecutor):
         _log("timeline", made.answer, started)
 
     def _calibrate(self, doc: Calibration) -> None:
+        check_document(doc, self.settings)
         phrase = np.array(doc.neutral_embedding, dtype=np.float32)
-        parts = [_part(part, 1.0, phrase) for part in doc.phrases]
+        parts = [_part(part, 1.0, phrase if len(phrase) else None) for part in doc.phrases]
+        self._check_vectors(parts)
         doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
         if doc.reset:
             self.library.forget_calibration()
         else:
             if not 0 < doc.answered_share < 1:
                 raise InvalidRequest(f"answered_share is {doc.answered_share:g}, but must be above 0 and below 1")
+            if not parts:
+                raise InvalidRequest("There are no phrases to calibrate by. Send calibrations to the whole Flow.")
             for name, value in vars(self.library.calibrate(parts, doc.answered_share)).items():
                 setattr(doc, name, value)
         doc.done = True
@@ -175,7 +191,22 @@ class FaissIndexer(ChainExecutor):
                 parts.append(self.library.moment(part.video_id, part.at_seconds, part.weight))
             else:
                 parts.append(_part(part, part.weight, phrase))
+        self._check_vectors(parts)
         return parts
+
+    def _check_vectors(self, parts: list[Part]) -> None:
+        vectors = [v for p in parts for v in (p.vector, p.mean_phrase, p.curve_vector) if v is not None]
+        for vector in vectors:
+            self._check_dimensions(len(vector))
+            if len(vector) != len(vectors[0]):
+                raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions")
+
+    def _check_dimensions(self, dimensions: int) -> None:
+        if self.library.dimensions not in (0, dimensions):
+            raise ModelMismatch(
+                f"The vectors have {dimensions} dimensions, but those of the store {self.library.dimensions}: another "
+                "model made them. Send to the whole Flow, and index anew what an earlier model has indexed."
+            )
 
     def _list(self, video_id: str) -> DocList[Video]:
         store = self.library.store
@@ -201,9 +232,29 @@ class FaissIndexer(ChainExecutor):
         doc.model_id = doc.model_id or self.library.store.model_id
 
 
+def _embeddings(doc: VideoSpan) -> npt.NDArray[np.float16]:
+    """float16 [frames, dimensions] out of a document."""
+    frames, size_bytes = len(doc.pts_seconds), len(doc.embeddings)
+    dimensions, rest = divmod(size_bytes, 2 * frames) if frames else (0, size_bytes)
+    if rest or bool(dimensions) != bool(frames):
+        raise InvalidRequest(f"The embeddings of {frames} frames have {size_bytes} bytes: two for each dimension")
+    vectors = np.frombuffer(doc.embeddings, np.float16).reshape(frames, dimensions)
+    lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
+        raise InvalidRequest("The embeddings of the frames must be of unit length, and some are not")
+    return vectors
+
+
 def _options(doc: Query) -> SearchOptions:
     names = [field.name for field in fields(SearchOptions) if field.name != "video_ids"]
     return SearchOptions(video_ids=tuple(dict.fromkeys(doc.video_ids)), **{name: getattr(doc, name) for name in names})
+
+
+def _vector(values: list[float]) -> Vector:
+    vector = np.array(values, dtype=np.float32)
+    if not abs(np.linalg.norm(vector) - 1) < _LENGTH_TOLERANCE:
+        raise InvalidRequest("An embedding of the query is not of unit length")
+    return vector
 
 
 def _part(holder: Query | QueryPart, weight: float, mean_phrase: Vector | None) -> Part:
@@ -212,10 +263,10 @@ def _part(holder: Query | QueryPart, weight: float, mean_phrase: Vector | None) 
             "A text or an image of the query came to the indexer without its embedding. Send queries to the whole "
             "Flow, not to one executor."
         )
-    vector = np.array(holder.embedding, dtype=np.float32)
+    vector = _vector(holder.embedding)
     is_text = holder.zero_cosine < holder.one_cosine
     scale = ScoreScale(holder.zero_cosine, holder.one_cosine, holder.above_background) if is_text else None
-    curve_vector = np.array(holder.curve_embedding, dtype=np.float32) if holder.curve_embedding else None
+    curve_vector = _vector(holder.curve_embedding) if holder.curve_embedding else None
     return Part(vector, weight, holder.model_id, None, scale, mean_phrase, curve_vector)
 
 

@@ -113,6 +113,11 @@ class Library:
         self._index.save()
         self.store.close()
 
+    @property
+    def dimensions(self) -> int:
+        """Of the frames' vectors; 0 where there are no frames."""
+        return self._index.dimensions
+
     def put_span(self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str) -> None:
         """Store the frames of `[start, end)` of a registered video and make them findable; see `Store.put_span`."""
         span_id, replaced = self.store.put_span(video_id, span, frames, model_id)

@@ -43,6 +43,11 @@ class VectorIndex:
     def __len__(self) -> int:
         return 0 if self._index is None else int(self._index.ntotal)
 
+    @property
+    def dimensions(self) -> int:
+        """Of the frames' vectors; 0 where there are no frames."""
+        return int(self._index.d) if self._index is not None and len(self) else 0
+
     def add(self, span_id: int, video_id: str, frames: Frames) -> None:
         """Make the frames of a stored span findable."""
         with self._lock:

@@ -3,13 +3,19 @@
 import hashlib
 import json
 import os
+import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from executors.video_loader.cutting import CutClip
+
+_MAKING = "making-"  # begins the names of the folders in which clips are made
+_ABANDONED_SECONDS = 86_400  # servers may share a cache: a younger one may be at work in it
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,16 @@ class ClipCache:
         self._max_bytes = max_bytes
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{_MAKING}*"):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
     def read(self, key: ClipKey, offset: int, length: int, make: Callable[[Path], CutClip]) -> tuple[CachedClip, bytes]:
         """Up to `length` bytes of the clip from `offset` on; cut by `make(path without suffix)` if it is not here."""
         with self._locks[key.name]:
             clip = self._found(key) or self._made(key, make)
             with self._file(key, clip.suffix).open("rb") as file:
-                file.seek(offset)
+                file.seek(min(offset, clip.size_bytes))  # no file system takes every number
                 data = file.read(length)
         self._evict(key)
         return clip, data
@@ -76,10 +85,12 @@ class ClipCache:
         return clip
 
     def _made(self, key: ClipKey, make: Callable[[Path], CutClip]) -> CachedClip:
-        cut = make(self._file(key, ""))
-        with cut.path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        clip = CachedClip(cut.start_seconds, cut.end_seconds, cut.path.stat().st_size, digest, cut.suffix)
+        with TemporaryDirectory(dir=self._folder, prefix=_MAKING) as folder:  # what a killed maker leaves goes with it
+            cut = make(Path(folder) / "clip")
+            with cut.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            clip = CachedClip(cut.start_seconds, cut.end_seconds, cut.path.stat().st_size, digest, cut.suffix)
+            cut.path.replace(self._file(key, cut.suffix))
         draft = self._file(key, ".json-part")
         draft.write_text(json.dumps(asdict(clip)))
         draft.replace(self._file(key, ".json"))
@@ -97,7 +108,7 @@ class ClipCache:
         for _, clip_bytes, file in sorted(clips):
             if size <= self._max_bytes:
                 return
-            if file.stem != keep.name and ".part" not in file.name:
+            if file.stem != keep.name:
                 file.unlink(missing_ok=True)
                 file.with_suffix(".json").unlink(missing_ok=True)
                 size -= clip_bytes

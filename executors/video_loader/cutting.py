@@ -22,7 +22,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipseek.errors import InvalidRequest, InvalidTimeRange
+from clipseek.errors import InvalidRequest, InvalidTimeRange, NoFrames
 from executors.video_loader.disk import DISK_FULL, full_disk_reported
 from executors.video_loader.encoding import encode_clip
 from executors.video_loader.media_source import (
@@ -99,7 +99,7 @@ def check_range(start_seconds: float, end_seconds: float, length: Fraction, titl
         InvalidTimeRange: it is empty, not a number, or not inside the film.
     """
     known = math.isfinite(start_seconds) and math.isfinite(end_seconds)
-    if not known or not 0 <= start_seconds < end_seconds or start_seconds >= length:
+    if not known or not 0 <= exact(start_seconds) < exact(end_seconds) or start_seconds >= length:
         problem = "is not a range of time in it"
     elif end_seconds > length + Fraction(END_TOLERANCE_SECONDS):
         problem = "ends after it"
@@ -115,6 +115,11 @@ def _encode(source: MediaSource, start: Fraction, end: Fraction, destination: Pa
     final = destination.with_name(f"{destination.name}.mp4")
     with _renamed_at_end(final) as part:
         encode_clip(source, start, end, part)
+        if not part.exists():  # FFmpeg makes it with the first packet
+            raise NoFrames(
+                f"No frame of '{source.title}' in [{float(start):g}, {float(end):g}) s can be decoded: the film is "
+                "damaged there. Choose another part, or fetch a complete copy"
+            )
     return CutClip(float(start), float(end), final)
 
 
@@ -153,6 +158,8 @@ def _copy(source: MediaSource, start: Fraction, end: Fraction, destination: Path
                     streams.append(writer.track(audio, _until(inside, origin + end)))
                 for packet, track in heapq.merge(*streams, key=lambda pair: _seconds(pair[0])):
                     writer.add(packet, track)
+            if not part.exists():  # FFmpeg makes it with the first packet
+                raise _NotCopyable("no packets in this range")
     return CutClip(float(max(begin, Fraction(0))), float(writer.end - origin), final)
 
 

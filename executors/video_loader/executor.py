@@ -2,27 +2,30 @@
 
 import asyncio
 import functools
-import gc
+import importlib.util
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import av
 
+from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.limits import check_limit
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
-from executors.video_loader import cutting, joining, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
+from executors.video_loader.film_work import FilmWork, SpanOptions
+from executors.video_loader.joining import Part
 from executors.video_loader.media_store import MediaStore, plain_title
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.probing import VideoInfo, probe
-from executors.video_loader.sampling import Cut, read_span
-from executors.video_loader.thumbnails import thumbnail
+from executors.video_loader.probing import VideoInfo
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -30,17 +33,25 @@ T = TypeVar("T")
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
 JOINED = "joined"  # stands for the video's id in the cached names of films joined out of several
-AT_ONCE = {"upload": 4, "clip": 1, "thumbnail": 2}  # an encoder already uses all processors
+AT_ONCE = {"upload": 4, "index": 1, "clip": 1, "look": 2}  # threads; those of the last three wait for a worker process
 
 
 class VideoLoader(ChainExecutor):
     """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
-        self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
+        self._store = MediaStore(
+            self.settings.home / "media",
+            self.settings.media_roots,
+            CHUNK_BYTES,
+            max_film_gb=self.settings.max_film_gb,
+            max_store_gb=self.settings.max_store_gb,
+        )
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
-        gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
+        # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
+        sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.worker")
+        self._films = FilmWork(self.settings)
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
     @endpoint("/upload")
@@ -59,19 +70,19 @@ class VideoLoader(ChainExecutor):
     @endpoint("/probe")
     async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         for doc in docs:
-            await self.in_worker(self._fill_video, doc)
+            await self._in_turn("look", self._fill_video, doc)
         return docs
 
     @endpoint("/index")
     async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
         for doc in docs:
-            await self.in_worker(self._fill_span, doc)
+            await self._in_turn("index", self._fill_span, doc)
         return docs
 
     @endpoint("/samples")
     async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
         docs.clear()
-        docs.extend(await self.in_worker(self._sample_films))
+        docs.extend(await self._in_turn("clip", self._sample_films))
         return docs
 
     @endpoint("/clip")
@@ -89,7 +100,7 @@ class VideoLoader(ChainExecutor):
     @endpoint("/thumbnail")
     async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
         for doc in docs:
-            await self._in_turn("thumbnail", self._fill_thumbnail, doc)
+            await self._in_turn("look", self._fill_thumbnail, doc)
         return docs
 
     @endpoint("/delete")
@@ -113,11 +124,16 @@ class VideoLoader(ChainExecutor):
         }
         return Component(name=self.executor_name, facts=facts)
 
+    def close(self) -> None:
+        self._films.close()
+        super().close()
+
     async def _in_turn(self, kind: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._turns[kind]:
             return await asyncio.to_thread(function, *args, **kwargs)
 
     def _take(self, doc: Upload) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         size_bytes = len(doc.data)
         if doc.server_path:
@@ -149,9 +165,16 @@ class VideoLoader(ChainExecutor):
         ]
 
     def _probed(self, video_id: str) -> VideoInfo:
-        return probe(self._store.path(video_id), self._store.record(video_id).title)
+        """What a film is, if it may be used."""
+        title = self._store.record(video_id).title
+        info = self._films.probe(self._store.path(video_id), title)
+        hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
+        check_limit(self.settings, "max_film_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
+        check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
+        return info
 
     def _fill_video(self, doc: Video) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         self._store.path(doc.video_id)  # still there?
         try:
@@ -169,23 +192,24 @@ class VideoLoader(ChainExecutor):
         logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
 
     def _fill_span(self, doc: VideoSpan) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
         path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
         length = self._info(doc.video_id).duration_seconds
         if doc.start_seconds >= length:
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
-        pictures = bytearray()
-        doc.pts_seconds, doc.cut_seconds, doc.blank = [], [], []
-        span = (doc.start_seconds, doc.end_seconds)
-        for found in read_span(path, *span, doc.frames_per_second, shape, title, doc.sampling):
-            if isinstance(found, Cut):
-                doc.cut_seconds.append(found.pts_seconds)
-            else:
-                pictures += found.picture.tobytes()
-                doc.pts_seconds.append(found.pts_seconds)
-                doc.blank.append(found.is_blank)
-        doc.pictures = bytes(pictures)
+        options = SpanOptions(
+            doc.start_seconds,
+            min(doc.end_seconds, length),
+            doc.frames_per_second,
+            doc.sampling,
+            shape,
+            self.settings.max_span_frames,
+        )
+        sampled = self._films.sample(path, title, options)
+        doc.pictures, doc.pts_seconds, doc.blank = sampled.pictures, sampled.pts_seconds, sampled.blank
+        doc.cut_seconds = sampled.cut_seconds
         logger.info(
             "sampled %s [%.2f, %.2f) s: %d frames, %d cuts, %.2f s",
             doc.video_id[:12],
@@ -198,18 +222,18 @@ class VideoLoader(ChainExecutor):
 
     def _sample_films(self) -> list[Video]:
         begun = time.monotonic()
-        films = samples.build(self.settings.cache / "samples")
+        films = self._films.build_samples(self.settings.cache / "samples")
         records = [self._store.take(film) for film in films]
         logger.info("took %d sample films, %.2f s", len(records), time.monotonic() - begun)
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
     def _fill_clip(self, doc: Clip) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
-        if doc.offset < 0:
-            raise InvalidRequest(f"Offset {doc.offset} of a clip cannot be: it begins at 0")
-        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
+        path, title = self._usable(doc.video_id)
+        self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         key = ClipKey(doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
-        make = functools.partial(cutting.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title=title)
+        make = functools.partial(self._films.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title)
         clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
         doc.size_bytes, doc.sha256, doc.suffix = clip.size_bytes, clip.sha256, clip.suffix
@@ -225,34 +249,47 @@ class VideoLoader(ChainExecutor):
         )
 
     def _fill_reel(self, doc: Reel) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
-        if doc.offset < 0:
-            raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
         parts = self._parts(doc)
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
         key = ClipKey(JOINED, 0.0, 0.0, f"{doc.mode} {moments}")
-        make = functools.partial(joining.cut_joined, parts, mode=doc.mode)
+        make = functools.partial(self._films.join, parts, doc.mode)
         film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
 
-    def _parts(self, doc: Reel) -> list[joining.Part]:
+    def _usable(self, video_id: str) -> tuple[Path, str]:
+        """A film's file and title, once it is known to be within the limits."""
+        path = self._store.path(video_id)
+        self._info(video_id)
+        return path, self._store.record(video_id).title
+
+    def _check_length(self, limit: str, what: str, starts: list[float], ends: list[float]) -> None:
+        seconds = sum(end - start for start, end in zip(starts, ends, strict=True))
+        check_limit(self.settings, limit, seconds, f"{what} of {seconds:g} s")
+
+    def _parts(self, doc: Reel) -> list[Part]:
         counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
         if len(counts) > 1 or not doc.video_ids:
             raise InvalidRequest(
                 f"{len(doc.video_ids)} videos, {len(doc.start_seconds)} starts and {len(doc.end_seconds)} ends are no "
                 "clips to join: each clip has one of each, and there is at least one"
             )
+        check_limit(self.settings, "max_reel_clips", len(doc.video_ids), f"The film of {len(doc.video_ids)} clips")
+        self._check_length("max_reel_seconds", "The film", doc.start_seconds, doc.end_seconds)
+        usable = {video_id: self._usable(video_id) for video_id in doc.video_ids}
         return [
-            joining.Part(self._store.path(video_id), start, end, self._store.record(video_id).title)
+            Part(usable[video_id][0], start, end, usable[video_id][1])
             for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
         ]
 
     def _fill_thumbnail(self, doc: Thumbnail) -> None:
+        check_document(doc, self.settings)
         begun = time.monotonic()
-        record = self._store.record(doc.video_id)
-        picture = thumbnail(self._store.path(doc.video_id), doc.at_seconds, doc.width, record.title)
+        path, title = self._usable(doc.video_id)
+        picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
 

@@ -14,6 +14,7 @@ upload goes on after a crash from what is missing.
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import threading
@@ -33,8 +34,9 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_files import films_below
+from clipseek.limits import hold_against
 from clipseek.settings import MAX_TITLE_LENGTH
-from executors.video_loader.disk import full_disk_reported, require_free
+from executors.video_loader.disk import full_disk_reported, in_words, require_free
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +63,22 @@ class MediaStore:
         root: folder of the films, made if missing.
         allowed_roots: folders whose films may be registered without a copy.
         chunk_bytes: size of an upload's pieces; the last one is shorter.
+        max_film_gb, max_store_gb: size of one film, and of all uploaded ones with those on their way.
     """
 
-    def __init__(self, root: Path, allowed_roots: tuple[Path, ...], chunk_bytes: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        allowed_roots: tuple[Path, ...],
+        chunk_bytes: int,
+        *,
+        max_film_gb: float = math.inf,
+        max_store_gb: float = math.inf,
+    ) -> None:
         self.root = root
         self._allowed_roots = tuple(folder.resolve() for folder in allowed_roots)
         self._chunk_bytes = chunk_bytes
+        self._max_film_gb, self._max_store_gb = max_film_gb, max_store_gb
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         root.mkdir(parents=True, exist_ok=True)
 
@@ -97,7 +109,8 @@ class MediaStore:
             raise MediaMissing(
                 f"'{record.title}' is not at {path} any more ({error.strerror}). Put it back, or index it where it is"
             ) from error
-        if (state.st_size, state.st_mtime_ns) != (record.size_bytes, record.mtime_ns):
+        is_same = (state.st_size, state.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
+        if not is_same or path.resolve() != path:  # a folder became a link, perhaps to where nothing may be read
             raise MediaMissing(
                 f"'{record.title}' at {path} was changed since it was indexed. Delete it and index it again"
             )
@@ -120,6 +133,7 @@ class MediaStore:
         _check_id(video_id)
         if size_bytes <= 0:
             raise EmptyFile(f"The file is empty ({size_bytes} bytes announced): choose another file")
+        hold_against("max_film_gb", self._max_film_gb, size_bytes / 1e9, f"The film's size, {in_words(size_bytes)},")
         if self.is_complete(video_id):
             return []
         self._check_announced(video_id, size_bytes)
@@ -165,6 +179,8 @@ class MediaStore:
         state = path.stat()
         if not state.st_size:
             raise EmptyFile(f"{server_path} is empty (0 bytes): choose another file")
+        size = in_words(state.st_size)
+        hold_against("max_film_gb", self._max_film_gb, state.st_size / 1e9, f"The film's size, {size},")
         video_id = _sha256(path)
         with self._locks[video_id]:
             if self.is_complete(video_id):
@@ -192,7 +208,11 @@ class MediaStore:
         return list(films_below(path))
 
     def _allowed(self, server_path: str) -> Path:
-        path = Path(server_path).expanduser().resolve()
+        try:
+            path = Path(server_path).resolve()
+            path.exists()  # raises where it can never be known
+        except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
+            raise PathNotAllowed(f"{server_path[:200]!r} is no path that the server can read ({error})") from error
         if not any(path.is_relative_to(folder) for folder in self._allowed_roots):
             raise PathNotAllowed(
                 f"The server may not read {server_path}. Upload the file, or have the operator add its folder to "
@@ -245,12 +265,20 @@ class MediaStore:
         try:
             before = self._file(video_id, ".part").stat().st_size
         except FileNotFoundError:
+            taken = self._taken_bytes() + size_bytes
+            what = f"The size of all films, with this one {in_words(taken)},"
+            hold_against("max_store_gb", self._max_store_gb, taken / 1e9, what)
             return
         if before not in {0, size_bytes}:  # 0: made, but not given its size yet
             raise InvalidRequest(
                 f"{size_bytes} bytes are announced for video {video_id[:12]}, but {before} when its upload began. "
                 "The id must be the SHA-256 of the whole file; delete the video to begin anew"
             )
+
+    def _taken_bytes(self) -> int:
+        """The size of all films here, of those on their way the size that was announced."""
+        kinds = ("*.film*", "*.part")
+        return sum(file.stat().st_size for kind in kinds for file in self.root.glob(kind))
 
     def _check_chunk(self, size_bytes: int, offset: int, data: bytes) -> None:
         if offset % self._chunk_bytes or not 0 <= offset < size_bytes:

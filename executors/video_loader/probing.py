@@ -42,6 +42,7 @@ class VideoInfo:
     first_pts: int  # in units of time_base
     time_base: Fraction
     size_bytes: int
+    coded_pixels: int  # of the largest picture that the file announces
 
 
 def probe(path: Path, title: str = "") -> VideoInfo:
@@ -68,6 +69,7 @@ def probe(path: Path, title: str = "") -> VideoInfo:
             first_pts=source.first_pts,
             time_base=source.time_base,
             size_bytes=path.stat().st_size,
+            coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
         )
 
 

@@ -125,7 +125,7 @@ def test_a_local_model_folder_serves(launch, tmp_path, tiny_model):
 def test_frames_of_another_model_are_refused_by_the_store(server):
     with server.client() as client:
         span = VideoSpan(
-            video_id="0" * 64, end_seconds=1.0, embeddings=np.zeros(4, np.float16).tobytes(), pts_seconds=[0.0]
+            video_id="0" * 64, end_seconds=1.0, embeddings=np.full(4, 0.5, np.float16).tobytes(), pts_seconds=[0.0]
         )
         with pytest.raises(errors.VideoNotFound):
             client._one("/index", span, "indexer")

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any
 
 import numpy as np
 
+from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest
 from clipseek.query_parts import check_query
@@ -46,6 +48,8 @@ class ClipImageEncoder(ChainExecutor):
             InvalidRequest: a span's pictures are not as many bytes as its frames need.
         """
         started = time.monotonic()
+        for doc in docs:
+            check_document(doc, self.settings)
         made = await self.in_worker(self._encode, [(doc.video_id, _pictures(doc)) for doc in docs])
         for doc, found in zip(docs, made, strict=True):
             doc.pictures = b""
@@ -74,6 +78,7 @@ class ClipImageEncoder(ChainExecutor):
 
     async def _embed_images(self, docs: DocList[Query]) -> DocList[Query]:
         for doc in docs:
+            check_document(doc, self.settings)
             check_query(doc)
             for part in doc.parts:
                 if part.image:
@@ -92,10 +97,10 @@ class ClipImageEncoder(ChainExecutor):
 def _pictures(doc: VideoSpan) -> Pictures:
     """uint8 [frames, height, width, 3] out of a document."""
     shape = (len(doc.pts_seconds), doc.picture_height, doc.picture_width, 3)
-    if len(doc.pictures) != int(np.prod(shape)):
+    if len(doc.pictures) != math.prod(shape) or (doc.pts_seconds and not doc.pictures):
         span = f"[{doc.start_seconds}, {doc.end_seconds}) of video {doc.video_id}"
         raise InvalidRequest(
             f"The span {span} has {len(doc.pictures)} bytes of pictures, but "
-            f"{shape[0]} frames of {doc.picture_width}x{doc.picture_height} take {int(np.prod(shape))}"
+            f"{shape[0]} frames of {doc.picture_width}x{doc.picture_height} take {math.prod(shape)}"
         )
     return np.frombuffer(doc.pictures, np.uint8).reshape(shape)

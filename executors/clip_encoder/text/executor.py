@@ -4,6 +4,7 @@ import functools
 import logging
 from typing import Any, TypeVar
 
+from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Query, QueryPart
@@ -62,6 +63,7 @@ class ClipTextEncoder(ChainExecutor):
 
     async def _embed_texts(self, docs: DocList[Query]) -> DocList[Query]:
         for doc in docs:
+            check_document(doc, self.settings)
             check_query(doc)
             doc.neutral_embedding = self._mean_phrase
             holders: list[Query | QueryPart] = [doc, *doc.parts]

@@ -1,11 +1,13 @@
 """Image files to search with: what comes out of each kind, and what is refused."""
 
 import io
+import random
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.torture.film_fuzz import mutated
 from clipseek.errors import UnreadableImage
 from clipseek.settings import MAX_IMAGE_BYTES
 from executors.clip_encoder import query_images
@@ -118,3 +120,20 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(size, monkeypatch):
 def test_files_of_more_bytes_than_may_be_sent_are_refused():
     with pytest.raises(UnreadableImage, match=f"but {MAX_IMAGE_BYTES} are the most"):
         read_image(bytes(MAX_IMAGE_BYTES + 1))
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of much that is wrong with them
+def test_damaged_images_are_read_or_refused(capfd):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))
+    whole = []
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        picture.save(file := io.BytesIO(), kind)
+        whole.append(file.getvalue())
+    read = 0
+    for number in range(600):
+        try:
+            read_image(mutated(whole, random.Random(number)))
+            read += 1
+        except UnreadableImage:
+            continue
+    assert 50 < read < 550

@@ -204,6 +204,7 @@ def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
     again, rest = ClipCache(tmp_path / "clips", 1000).read(key(0), 60, 60, maker(calls))
     assert (again, rest, len(calls)) == (clip, bytes(range(60, 100)), 1)
     assert cache.read(key(0), 500, 60, maker(calls))[1] == b""
+    assert cache.read(key(0), 2**53, 60, maker(calls))[1] == b""
 
 
 def test_the_cache_forgets_what_was_not_used_longest(tmp_path: Path) -> None:
@@ -239,3 +240,9 @@ def test_sound_that_ends_before_the_picture_is_followed_by_silence(tmp_path, nam
     first, last = loud(clip.path)
     assert first < 0.05 and last == pytest.approx(0.4, abs=2 * ONE_AAC_FRAME)
     assert samples_of(clip.path).shape[1] / films.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
+
+
+def test_a_range_shorter_than_any_clock_can_tell_is_none(tmp_path):
+    film = films.make(tmp_path / "a.mp4", frames=10).path
+    with pytest.raises(InvalidTimeRange):
+        cut(film, 0.0, 5e-324, "exact", tmp_path / "clip")

@@ -1,0 +1,64 @@
+"""What it costs to decode in worker processes: thumbnails and sampled spans there and in this process, side by side."""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from benchmarks.films import looped_film, stripes
+from clipseek.settings import Settings
+from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.thumbnails import thumbnail
+
+SPAN = SpanOptions(30.0, 60.0, 1.0, "even", PictureShape(260, 260), 4000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of each kind, in turn (default: 5)")
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        film = looped_film(Path(folder) / "film.mp4", stripes(10.0), 2.0, preset="veryfast")
+        work = FilmWork(Settings(Path(folder), Path(folder)))
+        work.thumbnail(film, 1.0, 320, "film")  # the workers are up
+        work.sample(film, "film", SPAN)
+        print(f"{'':34}{'here':>9}{'worker':>9}{'ratio':>8}")
+        compare(
+            "thumbnail at 45 s, ms",
+            rounds,
+            lambda: thumbnail(film, 45.0, 320),
+            lambda: work.thumbnail(film, 45.0, 320, "film"),
+        )
+        compare(
+            "span of 30 s, 1 frame a second, ms",
+            rounds,
+            lambda: sample_span(film, "film", SPAN),
+            lambda: work.sample(film, "film", SPAN),
+        )
+        children = psutil.Process().children()
+        shares = ", ".join(
+            f"{c.memory_full_info().pss / 1e6:.0f}" for c in children if "spawn_main" in " ".join(c.cmdline())
+        )
+        print(f"memory of each worker, MB (shared pages by share): {shares}")
+        work.close()
+
+
+def compare(what: str, rounds: int, here: Callable[[], object], there: Callable[[], object]) -> None:
+    """Print the medians of both, called in turn, and their ratio."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for taken, call in zip(times, (here, there), strict=True):
+            begun = time.monotonic()
+            call()
+            taken.append((time.monotonic() - begun) * 1000)
+    one, other = map(statistics.median, times)
+    print(f"{what:34}{one:9.0f}{other:9.0f}{other / one:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

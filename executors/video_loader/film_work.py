@@ -1,0 +1,134 @@
+"""All that is done with the bytes of films, in worker processes: each kind of work has its own, so that a clip does not
+wait for a span that is indexed, nor a thumbnail for a clip."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from clipseek.errors import LimitExceeded
+from clipseek.settings import VARIABLES, Settings
+from executors.video_loader import samples
+from executors.video_loader.cutting import CutClip, cut
+from executors.video_loader.joining import Part, cut_joined
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.probing import VideoInfo, probe
+from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.thumbnails import JpegPicture, thumbnail
+from executors.video_loader.worker import WorkerOptions, Workers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+COUNTS = {"index": 1, "clip": 1, "look": 2}  # a decoder and an encoder use all processors by themselves
+# A film that takes longer than this many times its length to decode is not worth waiting for: 4K AV1 on two busy
+# processors takes about three times its length.
+MOST_TIMES_LENGTH = 10
+_SAMPLES_SECONDS = len(samples.PHOTOGRAPHS) * samples.SECONDS_PER_PHOTOGRAPH
+MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message
+
+
+@dataclass(frozen=True)
+class SampledSpan:
+    """The frames of a span: pictures uint8 [N, height, width, 3] as bytes, N times and N times blank or not; cuts."""
+
+    pictures: bytes
+    pts_seconds: list[float]
+    blank: list[bool]
+    cut_seconds: list[float]
+
+
+@dataclass(frozen=True)
+class SpanOptions:
+    """What to sample of a film: `[start_seconds, end_seconds)`, how often, in pictures of which shape; see
+    `read_span`."""
+
+    start_seconds: float
+    end_seconds: float
+    frames_per_second: float
+    sampling: str
+    shape: PictureShape
+    max_frames: float
+
+
+class FilmWork:
+    """The loader's worker processes. Every method waits for its own work, may be called from any thread, and raises
+    what `Workers.run` says beside its own errors."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_seconds = settings.decode_timeout_seconds
+        options = WorkerOptions(__name__, round(settings.max_worker_gb * 1e9), settings.log_level)
+        self._workers = {kind: Workers(count, options) for kind, count in COUNTS.items()}
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        for workers in self._workers.values():
+            workers.close()
+
+    def probe(self, path: Path, title: str) -> VideoInfo:
+        """See `probing.probe`."""
+        return self._run("look", f"'{title}'", 0.0, probe, path, title)
+
+    def thumbnail(self, path: Path, at_seconds: float, width: int, title: str) -> JpegPicture:
+        """See `thumbnails.thumbnail`."""
+        what = f"the picture at {at_seconds:g} s of '{title}'"
+        return self._run("look", what, 0.0, thumbnail, path, at_seconds, width, title)
+
+    def sample(self, path: Path, title: str, options: SpanOptions) -> SampledSpan:
+        """Sample a span. Raises also: LimitExceeded: it has more frames than may be."""
+        start, end = options.start_seconds, options.end_seconds
+        what = f"the span [{start:g}, {end:g}) s of '{title}'"
+        return self._run("index", what, end - start, sample_span, path, title, options)
+
+    def cut(
+        self, path: Path, start_seconds: float, end_seconds: float, mode: str, title: str, destination: Path
+    ) -> CutClip:
+        """See `cutting.cut`."""
+        what = f"the clip [{start_seconds:g}, {end_seconds:g}) s of '{title}'"
+        length = end_seconds - start_seconds
+        return self._run("clip", what, length, cut, path, start_seconds, end_seconds, mode, destination, title)
+
+    def join(self, parts: Sequence[Part], mode: str, destination: Path) -> CutClip:
+        """See `joining.cut_joined`."""
+        length = sum(part.end_seconds - part.start_seconds for part in parts)
+        # Every part is encoded once by itself and once in the whole.
+        return self._run("clip", f"the film of {len(parts)} clips", 2 * length, cut_joined, parts, destination, mode)
+
+    def build_samples(self, folder: Path) -> list[Path]:
+        """See `samples.build`."""
+        return self._run("clip", "the sample films", _SAMPLES_SECONDS, samples.build, folder)
+
+    def _run(
+        self,
+        kind: str,
+        what: str,
+        film_seconds: float,
+        function: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * max(0.0, film_seconds)
+        return self._workers[kind].run(what, deadline_seconds, function, *args, **kwargs)
+
+
+def sample_span(path: Path, title: str, options: SpanOptions) -> SampledSpan:
+    """All that `read_span` finds.
+
+    Raises:
+        LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
+    """
+    pictures, pts_seconds, blank, cut_seconds = bytearray(), [], [], []
+    start, end = options.start_seconds, options.end_seconds
+    for found in read_span(path, start, end, options.frames_per_second, options.shape, title, options.sampling):
+        if isinstance(found, Cut):
+            cut_seconds.append(found.pts_seconds)
+            continue
+        pictures += found.picture.tobytes()
+        pts_seconds.append(found.pts_seconds)
+        blank.append(found.is_blank)
+        if len(pts_seconds) > options.max_frames or len(pictures) > MOST_PICTURE_BYTES:
+            raise LimitExceeded(
+                f"[{start:g}, {end:g}) s of '{title}' has more than {len(pts_seconds) - 1} frames, the most of one "
+                f"span ({VARIABLES['max_span_frames'][0]}). Index it with fewer frames per second"
+            )
+    return SampledSpan(bytes(pictures), pts_seconds, blank, cut_seconds)

@@ -1,0 +1,112 @@
+"""Hostile requests against a real server: a short form of `benchmarks.torture.fuzz`, and limits."""
+
+import threading
+
+import numpy as np
+import psutil
+import pytest
+
+from benchmarks.torture.request_fuzz import fuzz
+from clipseek.documents import BaseDoc
+from clipseek.errors import (
+    ClipSeekError,
+    DecoderCrashed,
+    InvalidRequest,
+    InvalidTimeRange,
+    LimitExceeded,
+    ModelMismatch,
+    ServerError,
+)
+from clipseek.schema import Query, QueryPart, Upload, VideoSpan
+from tests import films
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory):
+    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MAX_REQUEST_MB="20", CLIPSEEK_MAX_CLIP_SECONDS="5")
+
+
+def executors(server) -> set[int]:
+    return {child.pid for child in psutil.Process(server.process.pid).children()}
+
+
+def test_every_request_is_answered_or_refused_by_name(server, library):
+    before = executors(server)
+    outcomes = fuzz(library, 250)
+    assert not outcomes.failures
+    assert outcomes.counts["answered"] > 50 and outcomes.counts["InvalidRequest"] > 5
+    assert executors(server) == before
+    assert len(library.health()) == 4 and library.search("a cat", all_matches=True).matches
+
+
+def test_a_document_of_another_kind_is_refused(library):
+    wrong = type("Query", (BaseDoc,), {"__annotations__": {"top_k": str}, "top_k": "many"})
+    with pytest.raises(InvalidRequest, match="values of another type"):
+        library._one("/search", wrong())
+
+
+def test_a_request_that_is_too_large_is_refused(library):
+    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_REQUEST_MB"):
+        library._one("/upload", Upload(data=bytes(21_000_000)), "video_loader")
+
+
+def test_a_film_that_is_too_large_is_refused_when_it_is_announced(library):
+    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_FILM_GB"):
+        library._one("/upload", Upload(video_id="0" * 64, size_bytes=10**12), "video_loader")
+    offer = Upload(video_id="1" * 64, size_bytes=5 * 10**9)
+    assert library._one("/upload", offer, "video_loader").missing_offsets[-1] > 2**32
+
+
+def test_a_clip_that_is_too_long_is_refused(library, tmp_path):
+    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_CLIP_SECONDS"):
+        library.clip("bikes.mp4", 0.0, 6.0, tmp_path / "clip.mp4")
+
+
+def test_vectors_of_another_size_harm_neither_store_nor_search(library):
+    video = library.video("bikes.mp4")
+    span = VideoSpan(
+        video_id=video.video_id,
+        end_seconds=1.0,
+        embeddings=np.full(4, 0.5, np.float16).tobytes(),
+        pts_seconds=[0.0],
+        model_id=video.model_id,
+    )
+    query = Query(parts=[QueryPart(embedding=[0.5] * 4)])
+    for endpoint, doc in (("/index", span), ("/search", query)):
+        with pytest.raises(ModelMismatch, match="4 dimensions"):
+            library._one(endpoint, doc, "indexer")
+    assert library.search("a taxi", all_matches=True).matches
+
+
+def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_path):
+    """Every decoder is killed while clips are cut, as the system kills the largest process when memory ends."""
+    film = films.make(tmp_path / "long.mp4", frames=400, fps=25, size=(1280, 720)).path
+    name = library.index(film).video.video_id
+
+    def decoders() -> list[psutil.Process]:
+        loaders = psutil.Process(server.process.pid).children()
+        return [child for loader in loaders for child in loader.children()]
+
+    busy: list[psutil.Process] = []
+
+    def kill_the_busy() -> None:
+        while not busy:
+            busy.extend(d for d in decoders() if any(f.path.endswith(".part.mp4") for f in d.open_files()))
+        busy[0].kill()
+
+    killer = threading.Thread(target=kill_the_busy)
+    killer.start()
+    with pytest.raises(DecoderCrashed, match=r"The clip \[0, 5\) s of 'long.mp4' crashed the decoder \(SIGKILL\)"):
+        library.clip(name, 0.0, 5.0, tmp_path / "clip.mp4")
+    killer.join()
+    assert library.clip(name, 0.0, 5.0, tmp_path / "clip.mp4").size_bytes > 1000
+    assert library.thumbnail(name, 1.0)
+
+
+def test_times_that_are_none_are_refused(library, tmp_path):
+    for start, end in ((float("nan"), 1.0), (0.0, float("inf")), (-1.0, 1.0)):
+        with pytest.raises(InvalidTimeRange):
+            library.clip("bikes.mp4", start, end, tmp_path / "clip.mp4")
+    with pytest.raises(ClipSeekError) as raised:
+        library.thumbnail("bikes.mp4", float("nan"))
+    assert not isinstance(raised.value, ServerError)

@@ -1,0 +1,62 @@
+"""The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
+
+import pytest
+
+from clipseek.errors import InvalidTimeRange, LimitExceeded, MediaMissing
+from clipseek.settings import Settings
+from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
+from executors.video_loader.joining import Part
+from executors.video_loader.picture import PictureShape
+from executors.video_loader.probing import probe
+from executors.video_loader.thumbnails import thumbnail
+from tests import films
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    made = FilmWork(Settings(folder, folder))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return films.make(tmp_path_factory.mktemp("films") / "a.mp4", frames=50, audio=True).path
+
+
+def span(start: float, end: float, *, most: float = 100, rate: float = 5.0) -> SpanOptions:
+    return SpanOptions(start, end, rate, "even", PictureShape(32, 24), most)
+
+
+def test_workers_answer_what_the_functions_do(work, film, tmp_path):
+    assert work.probe(film, "a") == probe(film, "a")
+    assert work.thumbnail(film, 0.5, 64, "a") == thumbnail(film, 0.5, 64)
+    sampled = work.sample(film, "a", span(0.0, 1.0))
+    assert sampled == sample_span(film, "a", span(0.0, 1.0))
+    assert sampled.pts_seconds == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
+    assert len(sampled.pictures) == len(sampled.blank) * 32 * 24 * 3
+    assert probe(work.cut(film, 0.2, 0.6, "exact", "a", tmp_path / "clip").path).duration_seconds == pytest.approx(0.4)
+    joined = work.join([Part(film, 0.2, 0.6, "a"), Part(film, 1.0, 1.4, "a")], tmp_path / "reel")
+    assert probe(joined.path).duration_seconds == pytest.approx(0.8)
+
+
+def test_more_frames_than_a_span_may_have_are_refused(work, film):
+    assert len(work.sample(film, "a", span(0.0, 1.0, most=5)).pts_seconds) == 5
+    with pytest.raises(LimitExceeded, match=r"more than 4 frames.*CLIPSEEK_MAX_SPAN_FRAMES"):
+        work.sample(film, "a", span(0.0, 1.0, most=4))
+
+
+@pytest.mark.parametrize(("start", "end"), [(9.0, 1.0), (1000.0, 0.0), (0.5, 0.5)])
+def test_ranges_that_are_none_are_told_as_such(work, film, tmp_path, start, end):
+    with pytest.raises(InvalidTimeRange):
+        work.sample(film, "a", span(start, end))
+    with pytest.raises(InvalidTimeRange):
+        work.cut(film, start, end, "exact", "a", tmp_path / "clip")
+    with pytest.raises(InvalidTimeRange):
+        work.join([Part(film, start, end, "a")], tmp_path / "reel")
+
+
+def test_a_film_that_is_gone_is_told_as_such(work, tmp_path):
+    with pytest.raises(MediaMissing):
+        work.probe(tmp_path / "gone.mp4", "gone")

@@ -1,0 +1,24 @@
+"""What the tests have worker processes do; run as a program, a parent of two workers that waits to be killed."""
+
+import os
+import sys
+import time
+
+from executors.video_loader.worker import WorkerOptions, Workers
+
+
+def die(number: int) -> None:
+    """End this process by a signal."""
+    os.kill(os.getpid(), number)
+
+
+def fail(error: Exception) -> None:
+    """Raise the error."""
+    raise error
+
+
+if __name__ == "__main__":
+    started = Workers(2, WorkerOptions("executors.video_loader.worker", 1_000_000_000, "WARNING"))
+    print(*(worker._process.pid for worker in started._all), flush=True)
+    time.sleep(3600)
+    sys.exit(1)
