@@ -31,8 +31,10 @@
     │   └── StoreVersion          written by another version of ClipSeek
     ├── ServerError
     │   ├── ServerUnreachable
-    │   ├── ServerNotReady        could not start, or one of its executors died
+    │   ├── ServerNotReady        could not start, or one of its processes is being started again
+    │   │   └── RequestLost       it died while it worked on the request
     │   └── ServerFailed          an unforeseen error in the server
+    │       └── ServerTimeout     no answer within the time that the client gave it
     ├── SamplesUnavailable        the packages that ship the sample films are not installed
     └── Cancelled                 the caller stopped it: raised by its own progress function
 
@@ -171,7 +173,15 @@ class ServerNotReady(ServerError):
     pass
 
 
+class RequestLost(ServerNotReady):
+    pass
+
+
 class ServerFailed(ServerError):
+    pass
+
+
+class ServerTimeout(ServerFailed):
     pass
 
 

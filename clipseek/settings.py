@@ -22,6 +22,7 @@ MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
+DOWN_SUFFIX = ".down"  # of the files there that tell the executors which processes are down
 
 
 def _setting(variable: str, default: str, what: str) -> tuple[str, str, str]:
@@ -43,6 +44,7 @@ VARIABLES = {
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "most_restarts": _setting("CLIPSEEK_MOST_RESTARTS", "5", "deaths of one process in ten minutes put up with"),
 }
 
 
@@ -63,6 +65,7 @@ class Settings:
     ready_timeout_seconds: float = 600.0
     log_level: str = "WARNING"
     engine: str = "auto"
+    most_restarts: int = 5
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -87,6 +90,7 @@ class Settings:
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            most_restarts=_count("most_restarts", text["most_restarts"]),
         )
 
     def to_env(self) -> dict[str, str]:
@@ -136,6 +140,12 @@ def _positive(name: str, text: str) -> float:
     if not 0 < value < float("inf"):
         raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a number above 0")
     return value
+
+
+def _count(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]+", text):
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a whole number, 0 or more")
+    return int(text)
 
 
 def _rate(text: str) -> float:

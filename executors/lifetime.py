@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from clipseek.settings import START_ERRORS_VARIABLE
+from clipseek.settings import DOWN_SUFFIX, START_ERRORS_VARIABLE
 
 _POLL_SECONDS = 0.5
 
@@ -16,6 +16,14 @@ def report_start_failure(error: Exception) -> None:
     folder = os.environ.get(START_ERRORS_VARIABLE)
     if folder:
         (Path(folder) / f"{os.getpid()}.txt").write_text(f"{type(error).__name__}\n{error}", encoding="utf-8")
+
+
+def processes_down() -> dict[str, str]:
+    """Which processes of the service are down, and since when and why, as the process that restarts them tells."""
+    folder = os.environ.get(START_ERRORS_VARIABLE)
+    if not folder:
+        return {}
+    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(Path(folder).glob(f"*{DOWN_SUFFIX}"))}
 
 
 def end_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""`clipseek doctor --check` and `--repair` on real stores: a sound one is told to be, each fault in another is found."""
+"""`clipseek doctor --check` and `--repair` on real stores: a sound one is told to be, every fault is found."""
 
 import hashlib
 import json
