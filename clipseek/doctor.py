@@ -156,7 +156,13 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
     except ClipSeekError as error:
         yield Check("server", "error", str(error), "Restart it, and look at what it prints.")
         return
-    yield Check("server", "ok", address)
+    down = ", ".join(component.name for component in components if not component.ok)
+    if down:
+        yield Check(
+            "server", "warning", f"{address} is degraded: {down} does not answer", "It is started again by itself."
+        )
+    else:
+        yield Check("server", "ok", f"{address} is ready")
     for component in components:
         facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
         state = "error" if not component.ok else "warning" if component.warnings else "ok"

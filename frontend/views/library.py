@@ -10,7 +10,7 @@ from frontend.components import language
 from frontend.components.add_films import add_films
 from frontend.components.first_steps import first_steps
 from frontend.components.jobs_panel import jobs_panel
-from frontend.components.trouble import disk_banner, model_banner, trouble
+from frontend.components.trouble import model_banner, state_banner, trouble
 from frontend.components.video_card import still_of, video_card
 from frontend.health import service_state
 from frontend.library_view import SORTS, arranged
@@ -31,7 +31,7 @@ def library_page(t: Texts) -> None:
         trouble(error, t)
         jobs_panel(t)
         return
-    disk_banner(state, t)
+    state_banner(state, t)
     add_films(state.media_roots, t)
     jobs_panel(t)
     if videos:
