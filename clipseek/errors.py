@@ -28,6 +28,9 @@
     │   └── ModelMismatch         the store was filled by another model
     ├── StoreError
     │   ├── StoreFull
+    │   ├── StoreReadOnly         its folder or its disk cannot be written
+    │   ├── StoreBusy             another program holds it, or its disk is too slow
+    │   ├── StoreCorrupt          the file is damaged
     │   └── StoreVersion          written by another version of ClipSeek
     ├── ServerError
     │   ├── ServerUnreachable
@@ -154,6 +157,18 @@ class StoreError(ClipSeekError):
 
 
 class StoreFull(StoreError):
+    pass
+
+
+class StoreReadOnly(StoreError):
+    pass
+
+
+class StoreBusy(StoreError):
+    pass
+
+
+class StoreCorrupt(StoreError):
     pass
 
 
