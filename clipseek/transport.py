@@ -164,7 +164,8 @@ class Transport:
                     f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
                 ) from error
             else:
-                self._say_answered(endpoint)
+                if failed_at:
+                    self._say_answered(endpoint)
                 return answers
 
     def _say_waiting(self, endpoint: str, error: ServerError) -> None:

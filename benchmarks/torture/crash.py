@@ -6,6 +6,7 @@ deleted, was the interrupted work finished, is `clipseek doctor --check` clean? 
 """
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from pathlib import Path
 from benchmarks.torture.library import Ledger, User, audit
 from benchmarks.torture.service import Service, make_films
 from clipseek.doctor import check_store
+
+logger = logging.getLogger(__name__)
 
 _USERS, _FILMS_OF_EACH = 3, 4
 _MOST_SECONDS_BACK = 180.0
@@ -75,8 +78,9 @@ def torture(folder: Path, seed: int, kills: int, minutes: float) -> Report:
                 break
             time.sleep(dice.uniform(0.0, 5.0))
             _kill_once(service, users, report, dice)
-            print(f"{number + 1}: {sum(each.survived for each in report.outcomes.values())} survived", file=sys.stderr)
+            logger.info("%d killed, %d requests acknowledged", number + 1, report.ledger.acknowledged)
         for user in users:
+            user.rest(_MOST_SECONDS_OF_WORK)
             user.end()
     service.stop()
     report.faults += [f"after the last stop: {row}" for row in _findings(service)]
@@ -134,6 +138,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10_000, help="stop after so many kills")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(message)s")  # what clients wait for is no news here
+    logger.setLevel(logging.INFO)
     with tempfile.TemporaryDirectory(prefix="clipseek-crash-") as folder:
         report = torture(Path(folder), options.seed, options.kills, options.minutes)
     report.show()

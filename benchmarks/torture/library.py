@@ -23,15 +23,18 @@ class Ledger:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class User(threading.Thread):
+class User:
     """Works on films of its own, one request after the other, until told to stop; rests while told to."""
 
     def __init__(self, client: Client, films: list[FilmFile], ledger: Ledger, seed: int) -> None:
-        super().__init__(daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._client, self._films, self._ledger = client, films, ledger
         self._dice = random.Random(seed)
         self._go, self._resting, self._end = threading.Event(), threading.Event(), threading.Event()
         self._go.set()
+
+    def start(self) -> None:
+        self._thread.start()
 
     def rest(self, seconds: float) -> bool:
         """Let it finish what it is at, however often that takes. Returns: whether it rests within that time."""
@@ -43,10 +46,12 @@ class User(threading.Thread):
         self._go.set()
 
     def end(self) -> None:
+        """Let it end once it has finished what it is at."""
         self._end.set()
         self._go.set()
+        self._thread.join()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while not self._end.is_set():
             if not self._go.is_set():
                 self._resting.set()
