@@ -32,7 +32,10 @@ def check_store(settings: Settings) -> list[Check]:
 
     With a server at work, what it changes meanwhile may be reported as it was or as it is.
     """
-    return [check for folder in _store_folders(settings) for check in _read_through(folder)]
+    folders = _store_folders(settings)
+    if not folders:
+        return [Check("store", "ok", f"{settings.home}: empty, made at the first start")]
+    return [check for folder in folders for check in _read_through(folder)]
 
 
 def repair_store(settings: Settings) -> list[Check]:
@@ -56,7 +59,7 @@ def repair_store(settings: Settings) -> list[Check]:
 def _store_folders(settings: Settings) -> list[Path]:
     """The folders of the stores there are: the home itself and, below it, one for each library."""
     folders = [settings.home, *sorted((settings.home / "libraries").glob("*"))]
-    return [folder for folder in folders if (folder / "index.db").exists()]
+    return [folder for folder in folders if (folder / "index.db").exists() or (folder / "media").exists()]
 
 
 def _read_through(folder: Path, *options: str) -> Iterator[Check]:

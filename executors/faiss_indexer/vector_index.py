@@ -1,7 +1,6 @@
 """The Faiss index over all frames: a cache of the store that answers which frames are nearest to a query."""
 
 import logging
-import os
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from executors.durable import sync
 from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store import Frames, Store
 
@@ -111,10 +111,9 @@ class VectorIndex:
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:  # given a name, faiss would not say that the disk is full
             faiss.write_index(index, cast(Any, faiss).PyCallbackIOWriter(file.write))
-            file.flush()
-            os.fsync(file.fileno())
+        sync(temporary)
         temporary.replace(path)
-        _sync_folder(self._folder)
+        sync(self._folder)
 
     def _drop_all_but(self, path: Path) -> None:
         """Remove caches of other revisions, and what was left of writing one.
@@ -166,12 +165,3 @@ class VectorIndex:
         ids = np.arange(first, first + len(frames.vectors), dtype=np.int64)
         self._index.add_with_ids(frames.vectors.astype(np.float32), ids)
         self._moved += len(ids)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a folder's list of names on the disk before going on."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -33,6 +33,7 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_files import films_below
+from executors.durable import sync
 from executors.video_loader.disk import full_disk_reported, require_free
 
 logger = logging.getLogger(__name__)
@@ -277,12 +278,12 @@ class MediaStore:
                 f"What arrived of '{title}' has the SHA-256 {found}, but {video_id} was announced: the file was "
                 "changed or damaged on its way. Upload it again"
             )
-        _sync(part)
+        sync(part)
         suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
         record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
         keep_record(self.root, record)
         part.replace(self.root / record.file_name)
-        _sync(self.root)
+        sync(self.root)
         chunks.unlink(missing_ok=True)
         logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
 
@@ -291,9 +292,9 @@ def keep_record(root: Path, record: MediaRecord) -> None:
     """Write the record of a film, whole or not at all, and so that it outlives a power cut."""
     draft = root / f"{record.video_id}.json-part"
     draft.write_text(json.dumps(asdict(record), ensure_ascii=False))
-    _sync(draft)
+    sync(draft)
     draft.replace(root / f"{record.video_id}.json")
-    _sync(root)
+    sync(root)
 
 
 def plain_title(title: str) -> str:
@@ -316,15 +317,6 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
-
-
-def _sync(path: Path) -> None:
-    """Have a file's content, or a folder's list of names, on the disk before going on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sha256(path: Path) -> str:

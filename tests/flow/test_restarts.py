@@ -66,6 +66,18 @@ def test_health_names_what_is_down_and_is_ready_again_after_it(server, processes
         assert [component.ok for component in client.health()] == [True] * 4
 
 
+def test_an_executor_that_hangs_is_not_ready(server):
+    victim = next(process for process in server.processes() if process.memory_info().rss > 400e6)  # it has a model
+    victim.suspend()
+    try:
+        with server.client(timeout_seconds=3) as client:
+            [hangs] = [component for component in client.health() if not component.ok]
+    finally:
+        victim.resume()
+    assert hangs.name in ("image_encoder", "text_encoder")
+    assert "did not answer /health within 3 s" in hangs.warnings[0]
+
+
 def test_the_whole_service_stops_cleanly_after_restarts(server):
     family = server.processes()
     assert len(family) == len(NAMES)
