@@ -44,6 +44,8 @@ def repair_store(settings: Settings) -> list[Check]:
     Raises:
         StoreError: a server is using the store.
     """
+    if not _store_folders(settings):
+        return check_store(settings)
     lock = FileLock(settings.home / "server.lock")
     try:
         lock.acquire(timeout=0)

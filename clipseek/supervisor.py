@@ -1,6 +1,5 @@
 """Keeps the processes of a running Flow alive: one that dies is started again, on its own port, the others go on."""
 
-import logging
 import multiprocessing
 import socket
 import time
@@ -13,8 +12,6 @@ from typing import Any
 
 from clipseek.errors import ServerNotReady
 from clipseek.settings import DOWN_SUFFIX
-
-logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 HEALTHY_SECONDS = 60.0  # without a death, after which the pause is the first one again
@@ -57,6 +54,7 @@ class _Watched:
     start_at: float | None = None  # when to start it again; None while it runs
     started_at: float = 0.0
     down_since: float | None = None  # from its death until it answers again
+    down_since_text: str = ""  # the same by the clock on the wall
 
     @property
     def process(self) -> multiprocessing.process.BaseProcess:
@@ -123,9 +121,8 @@ class Supervisor:
             )
         self._say(f"{each.name} died: {why} It is started again in {pause:g} s.")
         if each.down_since is None:
-            each.down_since = now
-        since = f"{datetime.now(UTC):%H:%M:%S} UTC"
-        (self._notes / f"{each.name}{DOWN_SUFFIX}").write_text(f"down since {since}, {why}", encoding="utf-8")
+            each.down_since, each.down_since_text = now, f"down since {datetime.now(UTC):%H:%M:%S} UTC"
+        (self._notes / f"{each.name}{DOWN_SUFFIX}").write_text(f"{each.down_since_text}: {why}", encoding="utf-8")
         each.start_at = now + pause
 
     def _start(self, each: _Watched) -> None:

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
@@ -57,7 +58,7 @@ _IDEMPOTENT = frozenset(
     }
 )
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
-_MOST_LOST = 3  # a request that takes a process down each time is not to take the service down
+_MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
 
 
 @cache
@@ -144,7 +145,8 @@ class Transport:
         """
         begun = time.monotonic()
         await self._check()
-        lost, pause, failed_at = 0, _FIRST_PAUSE_SECONDS, 0.0
+        lost: Counter[str] = Counter()  # how often, by what ended
+        pause, failed_at = _FIRST_PAUSE_SECONDS, 0.0
         while True:
             left = begun + timeout_seconds - time.monotonic()
             try:
@@ -152,9 +154,9 @@ class Transport:
             except (ServerNotReady, ServerUnreachable) as error:
                 now = time.monotonic()
                 failed_at = failed_at or now
-                lost += isinstance(error, RequestLost)
+                lost[str(error)] += isinstance(error, RequestLost)
                 in_time = pause <= left and now + pause - failed_at <= self._retry_seconds
-                if endpoint not in _IDEMPOTENT or lost >= _MOST_LOST or not in_time:
+                if endpoint not in _IDEMPOTENT or lost[str(error)] >= _MOST_LOST or not in_time:
                     raise
                 self._say_waiting(endpoint, error)
                 await asyncio.sleep(pause)

@@ -1,5 +1,6 @@
 """What Jina leaves out of a child process's life: its end when its parent ends, and the cause when it cannot start."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -23,7 +24,11 @@ def processes_down() -> dict[str, str]:
     folder = os.environ.get(START_ERRORS_VARIABLE)
     if not folder:
         return {}
-    return {file.stem: file.read_text(encoding="utf-8") for file in sorted(Path(folder).glob(f"*{DOWN_SUFFIX}"))}
+    told = {}
+    for file in sorted(Path(folder).glob(f"*{DOWN_SUFFIX}")):
+        with contextlib.suppress(FileNotFoundError):  # it is back since
+            told[file.stem] = file.read_text(encoding="utf-8")
+    return told
 
 
 def end_with_parent() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from clipseek.check import OK, WARNING, Check, verdict, write_checks
+from clipseek.check import ERROR, OK, WARNING, Check, verdict, write_checks
 from executors.faiss_indexer.spans import MAX_SPAN_FRAMES, missing_spans, plan_spans
 from executors.faiss_indexer.store import SCHEMA_VERSION
 
@@ -49,7 +49,7 @@ def check_store(folder: Path) -> Iterator[Check]:
             yield from _database(db)
             yield from _index_cache(folder / "index", db)
     except sqlite3.Error as error:
-        yield Check("database", "error", f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+        yield Check("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
 def repair_store(folder: Path) -> Iterator[Check]:
@@ -74,7 +74,7 @@ def repair_store(folder: Path) -> Iterator[Check]:
                 file.unlink()
                 yield Check("repair", OK, f"dropped {file.name}; it is made anew from the store")
     except sqlite3.Error as error:
-        yield Check("repair", "error", f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+        yield Check("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
 def _opened(folder: Path, mode: str) -> sqlite3.Connection:

@@ -60,7 +60,6 @@ def test_health_names_what_is_down_and_is_ready_again_after_it(server, processes
         [text_encoder] = [component for component in client.health() if not component.ok]
         assert text_encoder.warnings[0].startswith("down since ")
         assert "exit code -9" in text_encoder.warnings[0]
-        assert "down since" in run(server, "doctor", code=1).stdout
         with server.client() as patient:
             patient.search("a dog")
         assert [component.ok for component in client.health()] == [True] * 4
@@ -72,6 +71,7 @@ def test_an_executor_that_hangs_is_not_ready(server):
     try:
         with server.client(timeout_seconds=3) as client:
             [hangs] = [component for component in client.health() if not component.ok]
+        assert f"is degraded: {hangs.name} does not answer" in run(server, "doctor", code=1).stdout
     finally:
         victim.resume()
     assert hangs.name in ("image_encoder", "text_encoder")

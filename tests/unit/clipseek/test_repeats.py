@@ -44,6 +44,11 @@ def test_a_request_that_takes_a_process_down_each_time_is_left(caplog):
     assert transport.asked == 3
 
 
+def test_a_request_that_several_processes_ended_under_goes_on(caplog):
+    lost = [RequestLost(f"The {name} ended.") for name in ("gateway", "indexer", "video_loader")]
+    assert Scripted(*lost, "the answer").ask() == "the answer"
+
+
 def test_health_is_told_as_it_is():
     transport = Scripted(ServerNotReady("down"))
     with pytest.raises(ServerNotReady):
