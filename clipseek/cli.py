@@ -474,13 +474,25 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 
 
 @main.command()
+@click.option("--check", "store", flag_value="check", help="Read all of the store instead: every film, every frame.")
+@click.option("--repair", "store", flag_value="repair", help="Mend what --check found; the server must be stopped.")
 @_host_option
 @_json_option
-def doctor(host: str | None, as_json: bool) -> None:
-    """Check the installation, the store, the port and the server, and say what to fix."""
-    from clipseek.doctor import examine
+def doctor(store: str | None, host: str | None, as_json: bool) -> None:
+    """Check the installation, the store, the port and the server, and say what to fix.
 
-    checks = examine(Settings.from_env(), host)
+    --check proves that nothing in the store is lost or damaged, and changes nothing. --repair drops what can be made
+    anew (the index cache, spans that are wrong, remains of uploads that stopped a day ago or earlier), writes lost
+    records of films again, and says what it did; it never deletes a film, or frames that are right. The exit code is 1
+    if an error is found, or left.
+    """
+    from clipseek.doctor import check_store, examine, repair_store
+
+    settings = Settings.from_env()
+    if store:
+        checks = check_store(settings) if store == "check" else repair_store(settings)
+    else:
+        checks = examine(settings, host)
     if as_json:
         print_json([vars(check) for check in checks])
     else:

@@ -21,6 +21,8 @@ from clipseek.errors import (
     InvalidTopK,
     OutputRefused,
     ServerFailed,
+    ServerNotReady,
+    StoreError,
     StoreFull,
     VideoNotFound,
 )
@@ -43,6 +45,8 @@ from clipseek.schema import (
 from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
+EXECUTORS = (LOADER, "image_encoder", "text_encoder", INDEXER)  # the chain, as in flow.yml
+_HEALTH_SECONDS = 10.0  # a busy executor answers sooner: its work is done in other threads
 _UPLOADS_UNDER_WAY = 4
 _SPANS_UNDER_WAY = 4  # one in each stage of the chain, so that none waits
 _SPAN_TRIES = 3
@@ -91,14 +95,16 @@ class Client:
     Args:
         host: `grpc://HOST:PORT`; by default CLIPSEEK_HOST, else this machine's own server.
         timeout_seconds: how long one request may take.
+        retry_seconds: for how long at most, within that, a request is repeated while a process of the server that died
+            is started again; a warning is logged. 0: never.
 
     Every method raises errors of `clipseek.errors`: what the server refused under its own class, `ServerUnreachable`
     where none answers.
     """
 
-    def __init__(self, host: str | None = None, *, timeout_seconds: float = 600.0) -> None:
+    def __init__(self, host: str | None = None, *, timeout_seconds: float = 600.0, retry_seconds: float = 60.0) -> None:
         address = parse_host(host) if host else Settings.from_env().server_address
-        self._transport = transport.Transport(*address)
+        self._transport = transport.Transport(*address, retry_seconds)
         self._timeout_seconds = timeout_seconds
 
     def __enter__(self) -> Self:
@@ -420,10 +426,43 @@ class Client:
     # State
 
     def health(self) -> list[Component]:
-        """What each executor says of itself, in the order of the chain."""
-        return list(self._one("/health", Health()).components)
+        """What each executor says of itself, in the order of the chain; the service is ready if all of them are `ok`.
+
+        One that does not answer is named all the same, not `ok`, with the reason among its warnings.
+
+        Raises:
+            ServerUnreachable: not even the gateway answers.
+        """
+        seconds = min(_HEALTH_SECONDS, self._timeout_seconds)
+        return list(transport.run(self._health(seconds)))
 
     # Below
+
+    async def _health(self, seconds: float) -> list[Component]:
+        """Ask the whole chain, and if that does not do, each executor by its name."""
+        try:
+            [answer] = await self._transport.post("/health", Health(), timeout_seconds=seconds)
+            if [component.name for component in answer.components] == list(EXECUTORS) and not answer.down:
+                return list(answer.components)
+        except (ServerNotReady, ServerFailed, StoreError):
+            pass  # who does not answer, and why, is found out below
+        found = await asyncio.gather(*(self._health_of(name, seconds) for name in EXECUTORS))
+        down = {name: why for health in found for name, why in health.down.items()}
+        for component in (component for health in found for component in health.components):
+            if not component.ok:
+                component.warnings = [down.get(component.name, warning) for warning in component.warnings]
+        return [component for health in found for component in health.components]
+
+    async def _health_of(self, name: str, seconds: float) -> Health:
+        """What an executor says of itself, or in its stead why it does not."""
+        try:
+            [answer] = await self._transport.post("/health", Health(), executor=name, timeout_seconds=seconds)
+        except (ServerNotReady, ServerFailed, StoreError) as error:
+            return Health(components=DocList[Component]([Component(name=name, ok=False, warnings=[str(error)])]))
+        if not answer.components:
+            silent = Component(name=name, ok=False, warnings=[f"{name} is not part of the running server"])
+            answer.components = DocList[Component]([silent])
+        return answer
 
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""

@@ -1,16 +1,20 @@
 """`clipseek doctor`: what is there, whether it fits together, and what to do about what does not."""
 
+import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from clipseek import __version__
-from clipseek.errors import ClipSeekError, ServerUnreachable
+from clipseek.check import Check, read_checks
+from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.settings import Settings
 from clipseek.terminal import size
 
@@ -18,19 +22,76 @@ _PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "fai
 _LEAST_FREE_BYTES = 2_000_000_000
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding: state is "ok", "warning" or "error"; `fix` says what to do where it is not ok."""
-
-    what: str
-    state: str
-    found: str
-    fix: str = ""
-
-
 def examine(settings: Settings, host: str | None) -> list[Check]:
     """Look at everything that a service on this machine, or a client of another, needs."""
     return [*_installation(), *_store(settings), *_server(settings, host)]
+
+
+def check_store(settings: Settings) -> list[Check]:
+    """Read all of the store: the database, every span, every film, the index cache. Changes nothing.
+
+    With a server at work, what it changes meanwhile may be reported as it was or as it is.
+    """
+    folders = _store_folders(settings)
+    if not folders:
+        return [Check("store", "ok", f"{settings.home}: empty, made at the first start")]
+    return [check for folder in folders for check in _read_through(folder)]
+
+
+def repair_store(settings: Settings) -> list[Check]:
+    """Mend what can be mended without losing anything that is right. Returns: what was done, then `check_store`.
+
+    Raises:
+        StoreError: a server is using the store.
+    """
+    if not _store_folders(settings):
+        return check_store(settings)
+    lock = FileLock(settings.home / "server.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
+    try:
+        done = [check for folder in _store_folders(settings) for check in _read_through(folder, "--repair")]
+    finally:
+        lock.release()
+    return [*done, *check_store(settings)]
+
+
+def _store_folders(settings: Settings) -> list[Path]:
+    """The folders of the stores there are: the home itself and, below it, one for each library."""
+    folders = [settings.home, *sorted((settings.home / "libraries").glob("*"))]
+    return [folder for folder in folders if (folder / "index.db").exists() or (folder / "media").exists()]
+
+
+def _read_through(folder: Path, *options: str) -> Iterator[Check]:
+    """The executors' own checks of what they keep in a store's folder."""
+    if not options:
+        yield Check("store", "ok", str(folder))
+    yield from _told_by("executors.faiss_indexer.store_check", folder, *options)
+    yield from _told_by(
+        "executors.video_loader.media_check", folder / "media", *options, told=json.dumps(_titles(folder))
+    )
+
+
+def _told_by(module: str, folder: Path, *options: str, told: str = "") -> list[Check]:
+    done = subprocess.run(
+        [sys.executable, "-m", module, str(folder), *options], input=told, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        fix = "Something there breaks the program that reads it: restore it from a backup, or move it away."
+        return [Check("store", "error", f"{folder}: the check ended with exit code {done.returncode}: {last}", fix)]
+    return read_checks(done.stdout)
+
+
+def _titles(folder: Path) -> dict[str, str]:
+    """The titles of the store's videos by their ids; none where it cannot be read, which is a finding of its own."""
+    try:
+        with closing(sqlite3.connect(f"{(folder / 'index.db').as_uri()}?mode=ro", uri=True)) as db:
+            return dict(db.execute("SELECT video_id, title FROM videos"))
+    except sqlite3.Error:
+        return {}
 
 
 def _installation() -> Iterator[Check]:
@@ -100,7 +161,13 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
     except ClipSeekError as error:
         yield Check("server", "error", str(error), "Restart it, and look at what it prints.")
         return
-    yield Check("server", "ok", address)
+    down = ", ".join(component.name for component in components if not component.ok)
+    if down:
+        yield Check(
+            "server", "warning", f"{address} is degraded: {down} does not answer", "It is started again by itself."
+        )
+    else:
+        yield Check("server", "ok", f"{address} is ready")
     for component in components:
         facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
         state = "error" if not component.ok else "warning" if component.warnings else "ok"

@@ -31,11 +31,16 @@
     │   └── ModelMismatch         the store was filled by another model
     ├── StoreError
     │   ├── StoreFull
+    │   ├── StoreReadOnly         its folder or its disk cannot be written
+    │   ├── StoreBusy             another program holds it, or its disk is too slow
+    │   ├── StoreCorrupt          the file is damaged
     │   └── StoreVersion          written by another version of ClipSeek
     ├── ServerError
     │   ├── ServerUnreachable
-    │   ├── ServerNotReady        could not start, or one of its executors died
+    │   ├── ServerNotReady        could not start, or one of its processes is being started again
+    │   │   └── RequestLost       it died while it worked on the request
     │   └── ServerFailed          an unforeseen error in the server
+    │       └── ServerTimeout     no answer within the time that the client gave it
     ├── SamplesUnavailable        the packages that ship the sample films are not installed
     └── Cancelled                 the caller stopped it: raised by its own progress function
 
@@ -170,6 +175,18 @@ class StoreFull(StoreError):
     pass
 
 
+class StoreReadOnly(StoreError):
+    pass
+
+
+class StoreBusy(StoreError):
+    pass
+
+
+class StoreCorrupt(StoreError):
+    pass
+
+
 class StoreVersion(StoreError):
     pass
 
@@ -186,7 +203,15 @@ class ServerNotReady(ServerError):
     pass
 
 
+class RequestLost(ServerNotReady):
+    pass
+
+
 class ServerFailed(ServerError):
+    pass
+
+
+class ServerTimeout(ServerFailed):
     pass
 
 

@@ -243,3 +243,4 @@ class Health(BaseDoc):
     """The state of the service: every executor that answered has added its line."""
 
     components: DocList[Component] = DocList[Component]()
+    down: dict[str, str] = {}  # name of a process that is started again just now -> since when, and why

@@ -19,12 +19,13 @@ from importlib import resources
 from multiprocessing import resource_tracker
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
 from clipseek.settings import START_ERRORS_VARIABLE, Settings
+from clipseek.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +78,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         InvalidSetting: there is no such address to listen on.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
-    When an executor cannot start, or dies later, the process ends with exit code 1 and the cause on stderr: Jina would
-    wait for it for ever.
+    An executor, or the gateway, that dies is started again. When one cannot start, or dies too often, the process ends
+    with exit code 1 and the cause on stderr: Jina would wait for it for ever.
     """
     if not is_port_free(settings.bind, settings.port):
         raise ServerNotReady(
@@ -89,17 +90,22 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
     stop = _stop_event()
     with tempfile.TemporaryDirectory(prefix="clipseek-start-") as folder:
         os.environ[START_ERRORS_VARIABLE] = folder
-        with _running_flow(Path(folder), stop):
-            executors = multiprocessing.active_children()
-            go_on = when_ready(_checked_health(settings))
-            while go_on and not stop.wait(_POLL_SECONDS):
-                dead = [process for process in executors if not process.is_alive()]
-                if dead:
-                    _stop_all(executors)
-                    _give_up(
-                        f"The executor {dead[0].name} died (exit code {dead[0].exitcode}), so the server stops. "
-                        f"Nothing that was acknowledged is lost: start it again, then repeat what was interrupted."
-                    )
+        with _running_flow(Path(folder), stop) as flow:
+            supervisor = Supervisor(
+                flow,
+                _own_address(settings),
+                Path(folder),
+                most_restarts=settings.most_restarts,
+                ready_seconds=settings.ready_timeout_seconds,
+                say=_say,
+            )
+            try:
+                go_on = when_ready(_checked_health(settings))
+                while go_on and not stop.wait(_POLL_SECONDS):
+                    with _children_deaf_to_interrupts():
+                        supervisor.look()
+            finally:
+                supervisor.leave_the_dead()
 
 
 def _export(settings: Settings) -> None:
@@ -129,7 +135,8 @@ def _stop_event() -> threading.Event:
 
 
 @contextlib.contextmanager
-def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
+def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
+    """Jina's Flow, from its start to its end."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from jina import Flow
@@ -146,7 +153,7 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[None]:
             _give_up(f"The server cannot start. {_cause(start_errors) or repr(error)}")
     started.set()
     try:
-        yield
+        yield flow
     finally:
         threading.Thread(target=_end_late, name="end-late", daemon=True).start()
         flow.close()
@@ -191,6 +198,10 @@ def _cause(start_errors: Path) -> str | None:
     return None
 
 
+def _say(message: str) -> None:
+    print(f"clipseek: {message}", file=sys.stderr, flush=True)
+
+
 def _give_up(message: str) -> NoReturn:
     """End at once because of what the message says."""
     _end(f"clipseek: {message}", exit_code=1)
@@ -204,26 +215,24 @@ def _end(message: str, exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-def _stop_all(executors: list[multiprocessing.process.BaseProcess]) -> None:
-    """Let the executors that are left finish and close; Jina's own stop would wait for the dead one."""
-    for process in executors:
-        process.terminate()
-    deadline = time.monotonic() + _STOP_SECONDS
-    for process in executors:
-        process.join(max(0.0, deadline - time.monotonic()))
-
-
 def _end_late() -> None:
     time.sleep(_STOP_SECONDS)
     print("clipseek: an executor did not stop in time; it is ended.", file=sys.stderr, flush=True)
     os._exit(1)
 
 
+def _own_address(settings: Settings) -> str:
+    """The address at which this machine's own processes reach the server."""
+    return "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
+
+
 def _checked_health(settings: Settings) -> list[Component]:
     """What the executors say of themselves, once it is sure that they fit together."""
-    address = "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
-    with Client(f"grpc://{address}:{settings.port}", timeout_seconds=60) as client:
+    with Client(f"grpc://{_own_address(settings)}:{settings.port}", timeout_seconds=60) as client:
         components = client.health()
+    silent = [warning for component in components if not component.ok for warning in component.warnings]
+    if silent:
+        raise ServerNotReady(f"The server has started, but not all of it answers: {' '.join(silent)}")
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
     if len(set(models.values())) > 1:
         told = "; ".join(f"{name}: {model}" for name, model in models.items())

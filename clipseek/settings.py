@@ -24,6 +24,7 @@ MAX_TOP_K = 1000
 MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
+DOWN_SUFFIX = ".down"  # of the files there that tell the executors which processes are down
 
 
 def _setting(variable: str, default: str, what: str) -> tuple[str, str, str]:
@@ -63,6 +64,7 @@ VARIABLES = {
     "decode_timeout_seconds": _setting(
         "CLIPSEEK_DECODE_TIMEOUT", "60", "seconds to decode one picture; 10 times its length more for a span or clip"
     ),
+    "most_restarts": _setting("CLIPSEEK_MOST_RESTARTS", "5", "deaths of one process in ten minutes put up with"),
 }
 
 
@@ -103,6 +105,7 @@ class Settings:
     max_request_mb: float = 300.0
     max_worker_gb: float = 4.0
     decode_timeout_seconds: float = 60.0
+    most_restarts: int = 5
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -128,6 +131,7 @@ class Settings:
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
             **{name: _limit(name, text[name]) for name in LIMITS},
+            most_restarts=_count("most_restarts", text["most_restarts"]),
         )
 
     def to_env(self) -> dict[str, str]:
@@ -186,6 +190,12 @@ def _positive(name: str, text: str) -> float:
 
 def _limit(name: str, text: str) -> float:
     return math.inf if text == "inf" else _positive(name, text)
+
+
+def _count(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]+", text):
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a whole number, 0 or more")
+    return int(text)
 
 
 def _rate(text: str) -> float:

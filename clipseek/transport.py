@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import os
+import re
 import threading
+import time
 import warnings
+from collections import Counter
 from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
@@ -14,8 +17,11 @@ from clipseek.errors import (
     ClipSeekError,
     InvalidRequest,
     LimitExceeded,
+    RequestLost,
+    ServerError,
     ServerFailed,
     ServerNotReady,
+    ServerTimeout,
     ServerUnreachable,
     error_from_name,
 )
@@ -36,6 +42,26 @@ D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
+# What may be done twice with the result of once, and so is asked again when a process of the server died meanwhile.
+_IDEMPOTENT = frozenset(
+    {
+        "/upload",
+        "/films",
+        "/samples",
+        "/probe",
+        "/index",
+        "/search",
+        "/timeline",
+        "/calibrate",
+        "/clip",
+        "/join",
+        "/thumbnail",
+        "/videos",
+        "/delete",
+    }
+)
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
+_MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
 
 
 @cache
@@ -60,11 +86,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Transport:
-    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once."""
+    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    While a process of the server is being started again, requests are repeated for `retry_seconds` at most.
+    """
+
+    def __init__(self, host: str, port: int, retry_seconds: float) -> None:
+        self._host, self._port, self._retry_seconds = host, port, retry_seconds
         self._checked = False
+        self._waiting_since = 0.0  # monotonic; 0 while the server answers
         self.address = f"grpc://{host}:{port}"
         self._client = JinaClient(host=host, port=port, protocol="grpc", asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
@@ -93,14 +123,68 @@ class Transport:
             f"--host or CLIPSEEK_HOST."
         )
 
+    def _broken_off(self, told: str) -> ServerError:
+        """The error for a request that was not answered, out of what gRPC and the gateway tell of it."""
+        executor = re.search(r"deployment (\w+) at", told)
+        if "failed to connect" not in told:
+            who = executor[1] if executor else "gateway"
+            return RequestLost(
+                f"The {who} of the server at {self.address} ended while it worked on the request. The server starts it "
+                f"again. If it happens each time, the server's messages tell more."
+            )
+        if executor:
+            return ServerNotReady(
+                f"The {executor[1]} of the server at {self.address} is down; the server starts it again. `clipseek "
+                f"doctor` tells more."
+            )
+        return self._unreachable()
+
     async def post(self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float) -> DocList[D]:
         """Send one document, to one executor if named, and return what the Flow answers.
 
         Raises:
             ClipSeekError: what the server raised, under its own class.
-            ServerUnreachable, ServerNotReady, ServerFailed.
+            ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
         """
+        begun = time.monotonic()
         await self._check()
+        lost: Counter[str] = Counter()  # how often, by what ended
+        pause, failed_at = _FIRST_PAUSE_SECONDS, 0.0
+        while True:
+            left = begun + timeout_seconds - time.monotonic()
+            try:
+                answers = await self._post_once(endpoint, doc, executor, max(left, 0.0))
+            except (ServerNotReady, ServerUnreachable) as error:
+                now = time.monotonic()
+                failed_at = failed_at or now
+                lost[str(error)] += isinstance(error, RequestLost)
+                in_time = pause <= left and now + pause - failed_at <= self._retry_seconds
+                if endpoint not in _IDEMPOTENT or lost[str(error)] >= _MOST_LOST or not in_time:
+                    raise
+                self._say_waiting(endpoint, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except TimeoutError as error:
+                raise ServerTimeout(
+                    f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
+                ) from error
+            else:
+                if failed_at:
+                    self._say_answered(endpoint)
+                return answers
+
+    def _say_waiting(self, endpoint: str, error: ServerError) -> None:
+        """Log, once for all requests that wait, that the server is asked again."""
+        if not self._waiting_since:
+            self._waiting_since = time.monotonic()
+            logger.warning("%s Asking again for up to %.0f s (%s).", error, self._retry_seconds, endpoint)
+
+    def _say_answered(self, endpoint: str) -> None:
+        if self._waiting_since:
+            logger.warning("It answers again after %.1f s (%s).", time.monotonic() - self._waiting_since, endpoint)
+            self._waiting_since = 0.0
+
+    async def _post_once(self, endpoint: str, doc: D, executor: str | None, timeout_seconds: float) -> DocList[D]:
         kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
         answers = kind()
         try:
@@ -114,19 +198,13 @@ class Transport:
                     answers.extend(part)
         except BadServer as error:
             raise _translated(error) from error
-        except BadServerFlow as error:
-            if "larger than max" not in str(error):
-                raise
-            raise LimitExceeded(
-                f"The request {endpoint} is larger than the server at {self.address} takes "
-                f"({VARIABLES['max_request_mb'][0]})."
-            ) from error
-        except TimeoutError as error:
-            raise ServerFailed(
-                f"The server at {self.address} did not answer {endpoint} within {timeout_seconds:.0f} s."
-            ) from error
-        except ConnectionError as error:
-            raise self._unreachable() from error
+        except (ConnectionError, BadServerFlow, grpc.aio.AioRpcError) as error:
+            if "larger than max" in str(error):
+                raise LimitExceeded(
+                    f"The request {endpoint} is larger than the server at {self.address} takes "
+                    f"({VARIABLES['max_request_mb'][0]})."
+                ) from error
+            raise self._broken_off(str(error)) from error
         return answers
 
 
@@ -140,10 +218,6 @@ def _translated(error: BadServer) -> ClipSeekError:
             "The request holds a document with other fields, or values of another type, than it takes."
         )
     where = status.exception.executor or "the gateway"
-    lost = status.exception.name in ("InternalNetworkError", "ConnectionError", "")
-    if lost or "failed to connect" in status.description:
-        what = status.description.strip() or where
-        return ServerNotReady(f"An executor of the server does not answer ({what}). Restart the server: clipseek serve")
     logger.debug("server traceback: %s", "".join(status.exception.stacks))
     what = " ".join([status.exception.name, *status.exception.args]).strip()
     return ServerFailed(f"The server failed in {where}: {what}. Its log has the details.")

@@ -18,7 +18,7 @@ from clipseek.documents import DocList
 from clipseek.errors import ClipSeekError, StoreError
 from clipseek.schema import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
-from executors.lifetime import end_with_parent, report_start_failure
+from executors.lifetime import end_with_parent, processes_down, report_start_failure
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -132,6 +132,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     async def health(self, docs: DocList[Health], **_: Any) -> DocList[Health]:
         for doc in docs:
             doc.components.append(await asyncio.to_thread(self.component))
+            doc.down |= await asyncio.to_thread(processes_down)
         return docs
 
     @property

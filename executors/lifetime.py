@@ -1,12 +1,13 @@
 """What Jina leaves out of a child process's life: its end when its parent ends, and the cause when it cannot start."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
 import time
 from pathlib import Path
 
-from clipseek.settings import START_ERRORS_VARIABLE
+from clipseek.settings import DOWN_SUFFIX, START_ERRORS_VARIABLE
 
 _POLL_SECONDS = 0.5
 
@@ -16,6 +17,18 @@ def report_start_failure(error: Exception) -> None:
     folder = os.environ.get(START_ERRORS_VARIABLE)
     if folder:
         (Path(folder) / f"{os.getpid()}.txt").write_text(f"{type(error).__name__}\n{error}", encoding="utf-8")
+
+
+def processes_down() -> dict[str, str]:
+    """Which processes of the service are down, and since when and why, as the process that restarts them tells."""
+    folder = os.environ.get(START_ERRORS_VARIABLE)
+    if not folder:
+        return {}
+    told = {}
+    for file in sorted(Path(folder).glob(f"*{DOWN_SUFFIX}")):
+        with contextlib.suppress(FileNotFoundError):  # it is back since
+            told[file.stem] = file.read_text(encoding="utf-8")
+    return told
 
 
 def end_with_parent() -> None:

@@ -19,6 +19,7 @@ class ServiceState:
     warnings: tuple[str, ...]
     free_bytes: int
     media_roots: tuple[str, ...]
+    down: tuple[str, ...]  # executors that do not answer: the service is degraded
 
     @property
     def is_disk_low(self) -> bool:
@@ -30,11 +31,13 @@ def service_state(components: Sequence[Component]) -> ServiceState:
     facts = {component.name: component.facts for component in components}
     encoder, loader = facts.get("image_encoder", {}), facts.get("video_loader", {})
     roots = loader.get("media_roots", "")
+    answering = [component for component in components if component.ok]
     return ServiceState(
         model=encoder.get("model", "?"),
         device=encoder.get("device", "?"),
         is_starter=encoder.get("model", "").startswith("starter"),
-        warnings=tuple(dict.fromkeys(warning for component in components for warning in component.warnings)),
+        warnings=tuple(dict.fromkeys(warning for component in answering for warning in component.warnings)),
         free_bytes=int(loader.get("free_bytes", LOW_DISK_BYTES)),
         media_roots=tuple(root for root in roots.split(":") if root),
+        down=tuple(component.name for component in components if not component.ok),
     )

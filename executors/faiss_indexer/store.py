@@ -6,16 +6,26 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
+from clipseek.errors import (
+    InvalidRequest,
+    ModelMismatch,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreVersion,
+    VideoNotFound,
+)
 from clipseek.settings import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 
 SCHEMA_VERSION = 3
@@ -45,6 +55,16 @@ _MIGRATIONS = {
         "ALTER TABLE spans ADD COLUMN blank BLOB NOT NULL DEFAULT x''",
         "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
     ),
+}
+_WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
+_KINDS_OF_ERRORS = {  # how SQLite's name of an error begins -> what it means for the store
+    "SQLITE_FULL": (StoreFull, "its disk is full. Free some space, then repeat"),
+    "SQLITE_READONLY": (StoreReadOnly, "it is read-only. Make its folder and its disk writable, then repeat"),
+    "SQLITE_CANTOPEN": (StoreReadOnly, "it cannot be opened. Check that its folder is there and may be written"),
+    "SQLITE_BUSY": (StoreBusy, "another program holds it, or its disk is too slow. Repeat"),
+    "SQLITE_LOCKED": (StoreBusy, "another program holds it, or its disk is too slow. Repeat"),
+    "SQLITE_CORRUPT": (StoreCorrupt, "it is damaged. `clipseek doctor --check` tells more"),
+    "SQLITE_NOTADB": (StoreCorrupt, "it is no database. Restore it from a backup, or move it away"),
 }
 _NO_CUTS = np.empty(0)
 _NONE_BLANK = np.empty(0, np.bool_)
@@ -109,7 +129,11 @@ class Store:
 
     Raises:
         StoreVersion: the file was written by a newer ClipSeek.
-        StoreError: it cannot be opened.
+        StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: it cannot be opened; every method that reads or
+            writes may raise them, too.
+
+    A store of an earlier format is brought up to this one; what it was is kept beside it as
+    `index.db.formatN-backup`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,9 +143,9 @@ class Store:
         self._write_lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._create()
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"The store {self.path} cannot be opened ({error}). Check CLIPSEEK_HOME.") from error
+        except OSError as error:
+            raise StoreError(f"The store {self.path} cannot be made ({error}). Check CLIPSEEK_HOME.") from error
+        self._create()
 
     def __enter__(self) -> Self:
         return self
@@ -176,7 +200,7 @@ class Store:
 
     def video(self, video_id: str) -> VideoRecord:
         """Raises VideoNotFound."""
-        row = self._read().execute(f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id = ?", (video_id,)).fetchone()
+        row = self._row(f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id = ?", (video_id,))
         if row is None:
             raise VideoNotFound(f"There is no video '{video_id}'. `clipseek videos` lists those there are.")
         return _video(row)
@@ -184,7 +208,7 @@ class Store:
     def known_videos(self, video_ids: Iterable[str]) -> list[VideoRecord]:
         """The videos with these ids, in their order; ids of none are left out."""
         wanted = list(video_ids)
-        rows = self._read().execute(
+        rows = self._rows(
             f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id IN (SELECT value FROM json_each(?))",
             (json.dumps(wanted),),
         )
@@ -193,9 +217,7 @@ class Store:
 
     def videos(self) -> list[VideoRecord]:
         """All videos, in the order they were added."""
-        return [
-            _video(row) for row in self._read().execute(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY added_at, title")
-        ]
+        return [_video(row) for row in self._rows(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY rowid")]
 
     def delete(self, video_id: str) -> list[int]:
         """Forget a video and its frames, if there are any. Returns: the ids of the spans that went with it."""
@@ -249,14 +271,12 @@ class Store:
 
     def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
         """The `[start, end)` that are stored of a video, each with its count of frames."""
-        rows = self._read().execute(
-            "SELECT start_seconds, end_seconds, frames FROM spans WHERE video_id = ?", (video_id,)
-        )
+        rows = self._rows("SELECT start_seconds, end_seconds, frames FROM spans WHERE video_id = ?", (video_id,))
         return {(start, end): frames for start, end, frames in rows}
 
     def frames(self, video_id: str) -> Frames:
         """All stored frames and cuts of a video, in order of time (none: empty arrays)."""
-        rows = self._read().execute(
+        rows = self._rows(
             "SELECT frames, pts_seconds, vectors, cut_seconds, blank FROM spans WHERE video_id = ? "
             "ORDER BY start_seconds",
             (video_id,),
@@ -281,15 +301,13 @@ class Store:
         Raises: VideoNotFound.
         """
         duration_seconds = self.video(video_id).duration_seconds
-        rows = self._read().execute(
-            "SELECT cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
-        )
+        rows = self._rows("SELECT cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,))
         cuts = np.frombuffer(b"".join(row[0] for row in rows), np.float64)
         return shots_between(cuts, duration_seconds)
 
     def spans(self) -> Iterator[StoredSpan]:
         """Every stored span that has frames, one at a time."""
-        rows = self._read().execute(
+        rows = self._rows(
             "SELECT span_id, video_id, frames, pts_seconds, vectors, cut_seconds, blank FROM spans WHERE frames > 0"
         )
         for span_id, video_id, *blobs in rows:
@@ -297,11 +315,16 @@ class Store:
 
     def span_videos(self) -> dict[int, str]:
         """The video of every stored span, by span id."""
-        return dict(self._read().execute("SELECT span_id, video_id FROM spans"))
+        return dict(self._rows("SELECT span_id, video_id FROM spans"))
+
+    def span_frames(self) -> dict[int, int]:
+        """The count of frames of every stored span, by span id."""
+        return dict(self._rows("SELECT span_id, frames FROM spans"))
 
     def frame_count(self) -> int:
         """How many frames are stored in all."""
-        return int(self._read().execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()[0])
+        row = self._row("SELECT COALESCE(SUM(frames), 0) FROM spans")
+        return int(row[0]) if row else 0
 
     # What the store says of itself
 
@@ -326,7 +349,7 @@ class Store:
             _set_meta(db, "fitted_shift", json.dumps({"shift": shift, "model_id": model_id}))
 
     def _meta(self, key: str) -> str | None:
-        row = self._read().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._row("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
     def _claim_model(self, db: sqlite3.Connection, model_id: str) -> None:
@@ -347,13 +370,10 @@ class Store:
     # SQLite
 
     def _create(self) -> None:
+        version = self._version()
+        if 0 < version < SCHEMA_VERSION:
+            self._back_up(self.path.with_name(f"{self.path.name}.format{version}-backup"))
         with self._write() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise StoreVersion(
-                    f"The store {self.path} was written by a newer ClipSeek (format {version}, this one reads "
-                    f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
-                )
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
@@ -364,10 +384,51 @@ class Store:
                         db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
+    def _version(self) -> int:
+        """The format of the file, 0 for a new one. Raises StoreVersion where a newer ClipSeek wrote it."""
+        row = self._row("PRAGMA user_version")
+        version = int(row[0]) if row else 0
+        if version > SCHEMA_VERSION:
+            raise StoreVersion(
+                f"The store {self.path} was written by a newer ClipSeek (format {version}, this one reads "
+                f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
+            )
+        return version
+
+    def _back_up(self, backup: Path) -> None:
+        """Copy the store as it is, whole or not at all."""
+        draft = backup.with_name(backup.name + "-part")
+        draft.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(draft)) as copy:
+                self._read().backup(copy)
+            draft.replace(backup)
+        except (OSError, sqlite3.Error) as error:
+            draft.unlink(missing_ok=True)
+            raise self._translated(error, "backed up before it is brought up to date") from error
+
+    def _rows(self, statement: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows that a query finds, one at a time."""
+        try:
+            yield from self._read().execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._translated(error, "read") from error
+
+    def _row(self, statement: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
+        """The first row that a query finds."""
+        try:
+            row: tuple[Any, ...] | None = self._read().execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise self._translated(error, "read") from error
+        return row
+
     def _read(self) -> sqlite3.Connection:
+        """This thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged survives a power cut
             connection.execute("PRAGMA foreign_keys = ON")
@@ -377,26 +438,30 @@ class Store:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        db = self._read()
         with self._write_lock:
             try:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-            except BaseException as error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error | OSError):
-                    raise self._translated(error) from error
-                raise
+                with self._transaction() as db:
+                    yield db
+            except (OSError, sqlite3.Error) as error:
+                raise self._translated(error, "written: nothing was stored") from error
 
-    def _translated(self, error: sqlite3.Error | OSError) -> StoreError:
-        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(error, "errno", 0) == errno.ENOSPC
-        if full:
-            return StoreFull(
-                f"The disk of the store {self.path} is full: nothing was stored. Free some space, then repeat."
-            )
-        return StoreError(f"The store {self.path} could not be written ({error}): nothing was stored.")
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self._read()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def _translated(self, error: sqlite3.Error | OSError, to_be: str) -> StoreError:
+        name = "SQLITE_FULL" if getattr(error, "errno", 0) == errno.ENOSPC else getattr(error, "sqlite_errorname", "")
+        for known, (kind, why) in _KINDS_OF_ERRORS.items():
+            if name.startswith(known):
+                return kind(f"The store {self.path} cannot be {to_be}, because {why}.")
+        return StoreError(f"The store {self.path} cannot be {to_be} ({error}). Check CLIPSEEK_HOME.")
 
 
 def shots_between(cut_seconds: npt.NDArray[np.float64], duration_seconds: float) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from executors.durable import sync
 from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store import Frames, Store
 
@@ -93,26 +94,47 @@ class VectorIndex:
         return np.asarray(vectors[:: 1 + total // _MEAN_FRAMES].mean(axis=0), np.float32)
 
     def save(self) -> None:
-        """Write the index under a temporary name, then rename it, if it has changed since it was last read or saved."""
+        """Write the index under a temporary name, then rename it, if it has changed since it was last read or saved.
+
+        It is a cache: one that cannot be written, as on a full disk, is made anew at the next start.
+        """
         with self._lock:
             revision = self._store.revision
             if self._index is None or revision == self._saved_revision:
                 return
-            self._folder.mkdir(parents=True, exist_ok=True)
             path = self._path(revision)
-            temporary = path.with_suffix(".tmp")
-            faiss.write_index(self._index, str(temporary))
-            temporary.replace(path)
-            for old in self._folder.glob("frames-*"):
-                if old != path:
-                    old.unlink(missing_ok=True)
+            try:
+                self._write(self._index, path)
+            except (OSError, RuntimeError) as error:  # faiss raises the latter
+                logger.warning("The index cache %s cannot be written (%s).", path, error)
+                return
+            self._drop_all_but(path)
             self._saved_revision = revision
+
+    def _write(self, index: faiss.Index, path: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:  # given a name, faiss would not say that the disk is full
+            faiss.write_index(index, cast(Any, faiss).PyCallbackIOWriter(file.write))
+        sync(temporary)
+        temporary.replace(path)
+        sync(self._folder)
+
+    def _drop_all_but(self, path: Path) -> None:
+        """Remove caches of other revisions, and what was left of writing one.
+
+        A store that is restored from a backup comes to the same revision numbers again, with other frames.
+        """
+        for old in self._folder.glob("frames-*"):
+            if old != path:
+                old.unlink()
 
     def _path(self, revision: int) -> Path:
         return self._folder / f"frames-{revision}.faiss"
 
     def _load(self) -> faiss.Index | None:
         path = self._path(self._store.revision)
+        self._drop_all_but(path)
         if not path.exists():
             return None
         try:
@@ -120,11 +142,17 @@ class VectorIndex:
         except RuntimeError as error:
             logger.warning("The index cache %s cannot be read (%s); it is rebuilt from the store.", path, error)
             return None
-        if index.ntotal != self._store.frame_count():
+        if not np.array_equal(np.sort(faiss.vector_to_array(cast(Any, index).id_map)), self._stored_ids()):
             logger.warning("The index cache %s does not fit the store; it is rebuilt.", path)
             return None
         self._saved_revision = self._store.revision
         return index
+
+    def _stored_ids(self) -> npt.NDArray[np.int64]:
+        """The numbers of all stored frames, int64 [N] ascending."""
+        counts = self._store.span_frames()
+        ids = [span_id * MAX_SPAN_FRAMES + np.arange(counts[span_id], dtype=np.int64) for span_id in sorted(counts)]
+        return np.concatenate([np.empty(0, np.int64), *ids])
 
     def _rebuild(self) -> None:
         started = time.monotonic()

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clipseek.errors import StoreFull
+from clipseek.errors import StoreFull, StoreReadOnly
 
 # Left free for the index and the system: a disk filled to the last byte stops more than the upload.
 RESERVED_BYTES = 64 * 1024 * 1024
 
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def free_bytes(folder: Path) -> int:
@@ -32,10 +33,19 @@ def require_free(folder: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def full_disk_reported(folder: Path, what: str) -> Iterator[None]:
-    """Translate the system's and FFmpeg's "no space left" inside the block. Raises: StoreFull."""
+    """Translate what the system and FFmpeg say of a full disk, or of a read-only one, inside the block.
+
+    Raises:
+        StoreFull, StoreReadOnly.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in READ_ONLY:
+            raise StoreReadOnly(
+                f"{folder} is read-only ({error.strerror}): {what} could not be written. Make its folder and its disk "
+                "writable, then repeat"
+            ) from error
         if error.errno not in DISK_FULL:
             raise
         raise StoreFull(

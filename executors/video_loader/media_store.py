@@ -36,6 +36,7 @@ from clipseek.errors import (
 from clipseek.film_files import films_below
 from clipseek.limits import hold_against
 from clipseek.settings import MAX_TITLE_LENGTH
+from executors.durable import sync
 from executors.video_loader.disk import full_disk_reported, in_words, require_free
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class MediaStore:
             raise EmptyFile(f"{server_path} is empty (0 bytes): choose another file")
         size = in_words(state.st_size)
         hold_against("max_film_gb", self._max_film_gb, state.st_size / 1e9, f"The film's size, {size},")
-        video_id = _sha256(path)
+        video_id = sha256(path)
         with self._locks[video_id]:
             if self.is_complete(video_id):
                 return self.record(video_id)
@@ -193,7 +194,7 @@ class MediaStore:
                 mtime_ns=state.st_mtime_ns,
             )
             with full_disk_reported(self.root, f"the record of '{record.title}'"):
-                self._keep(record)
+                keep_record(self.root, record)
         return record
 
     def films(self, server_path: str) -> list[Path]:
@@ -224,11 +225,11 @@ class MediaStore:
         """Give a complete film another title. Raises: VideoNotFound, StoreFull."""
         record = self.record(video_id)
         with self._locks[video_id], full_disk_reported(self.root, f"the title of '{record.title}'"):
-            self._keep(replace(record, title=plain_title(title)))
+            keep_record(self.root, replace(record, title=plain_title(title)))
 
     def take(self, path: Path) -> MediaRecord:
         """Copy a film of this machine into the store. Raises: EmptyFile, StoreFull."""
-        video_id, size_bytes = _sha256(path), path.stat().st_size
+        video_id, size_bytes = sha256(path), path.stat().st_size
         with path.open("rb") as file:
             for offset in self.missing_offsets(video_id, size_bytes):
                 file.seek(offset)
@@ -298,26 +299,30 @@ class MediaStore:
 
     def _finish(self, video_id: str, title: str, size_bytes: int) -> None:
         part, chunks = self._file(video_id, ".part"), self._file(video_id, ".chunks")
-        if (found := _sha256(part)) != video_id:
+        if (found := sha256(part)) != video_id:
             part.unlink()
             chunks.unlink(missing_ok=True)
             raise UploadCorrupted(
                 f"What arrived of '{title}' has the SHA-256 {found}, but {video_id} was announced: the file was "
                 "changed or damaged on its way. Upload it again"
             )
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(part)
         suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
         record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
-        self._keep(record)
+        keep_record(self.root, record)
         part.replace(self.root / record.file_name)
+        sync(self.root)
         chunks.unlink(missing_ok=True)
         logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
 
-    def _keep(self, record: MediaRecord) -> None:
-        draft = self._file(record.video_id, ".json-part")
-        draft.write_text(json.dumps(asdict(record), ensure_ascii=False))
-        draft.replace(self._file(record.video_id, ".json"))
+
+def keep_record(root: Path, record: MediaRecord) -> None:
+    """Write the record of a film, whole or not at all, and so that it outlives a power cut."""
+    draft = root / f"{record.video_id}.json-part"
+    draft.write_text(json.dumps(asdict(record), ensure_ascii=False))
+    sync(draft)
+    draft.replace(root / f"{record.video_id}.json")
+    sync(root)
 
 
 def plain_title(title: str) -> str:
@@ -342,7 +347,8 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, lower-case hex."""
     with path.open("rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

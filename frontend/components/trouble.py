@@ -51,8 +51,10 @@ def model_banner(state: ServiceState, t: Texts) -> None:
         st.markdown(t("model.starter.more"))
 
 
-def disk_banner(state: ServiceState, t: Texts) -> None:
-    """A warning while there is little room on the server's disk."""
+def state_banner(state: ServiceState, t: Texts) -> None:
+    """A warning while a part of the service is down, or while there is little room on its disk."""
+    if state.down:
+        st.warning(t("service.degraded", names=", ".join(state.down)), icon=":material/restart_alt:")
     if state.is_disk_low:
         st.warning(t("disk.low", free=_in_gb(state.free_bytes)), icon=":material/hard_drive:")
 

@@ -11,7 +11,7 @@ from frontend.components import language
 from frontend.components.add_films import add_films
 from frontend.components.first_steps import first_steps
 from frontend.components.jobs_panel import jobs_panel
-from frontend.components.trouble import disk_banner, model_banner, page_disk_banner, page_trouble
+from frontend.components.trouble import model_banner, page_disk_banner, page_trouble, state_banner
 from frontend.components.video_card import still_of, video_card
 from frontend.health import service_state
 from frontend.library_view import SORTS, arranged
@@ -32,7 +32,7 @@ def library_page(t: Texts) -> None:
         page_trouble(error, t)
         jobs_panel(t)
         return
-    disk_banner(state, t)
+    state_banner(state, t)
     page_disk_banner(shutil.disk_usage(services().folder).free, t)
     add_films(state.media_roots, t)
     jobs_panel(t)

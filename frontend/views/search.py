@@ -8,7 +8,7 @@ from frontend.components import language
 from frontend.components.first_steps import first_steps
 from frontend.components.results import results
 from frontend.components.search_form import look_for, search_form
-from frontend.components.trouble import disk_banner, model_banner, page_trouble
+from frontend.components.trouble import model_banner, page_trouble, state_banner
 from frontend.health import service_state
 from frontend.services import health, services
 from frontend.texts import Texts, load
@@ -30,7 +30,7 @@ def search_page(t: Texts) -> None:
         return
     hero = st.empty()
     ask = search_form(videos, t)
-    disk_banner(state, t)
+    state_banner(state, t)
     if ask.is_empty:
         hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
         with st.container(horizontal=True, horizontal_alignment="center", key="examples"):

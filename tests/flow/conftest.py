@@ -44,13 +44,15 @@ class Server:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, times: int = 1) -> None:
         """Wait until a line with this text has come; fail with all that came when the server ends first."""
+
+        def came() -> bool:
+            return sum(text in line for line in self.lines) >= times
+
         with self._changed:
-            seen = self._changed.wait_for(
-                lambda: any(text in line for line in self.lines) or self.process.poll() is not None, READY_SECONDS
-            )
-        if not seen or not any(text in line for line in self.lines):
+            self._changed.wait_for(lambda: came() or self.process.poll() is not None, READY_SECONDS)
+        if not came():
             raise AssertionError(f"no line with '{text}' came:\n" + "\n".join(self.lines))
 
     @property
@@ -61,12 +63,18 @@ class Server:
     def host(self) -> str:
         return f"grpc://127.0.0.1:{self.port}"
 
-    def client(self) -> Client:
-        return Client(self.host, timeout_seconds=120)
+    def client(self, **options: float) -> Client:
+        return Client(self.host, **{"timeout_seconds": 120, **options})
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes of the executors, told apart by the ports and files they hold open."""
         return {str(child.pid): child for child in psutil.Process(self.process.pid).children(recursive=True)}
+
+    def processes(self) -> list[psutil.Process]:
+        """The executors in the order of the chain, then the gateway, as long as none was started anew."""
+        children = psutil.Process(self.process.pid).children()
+        started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return sorted(started, key=lambda child: child.create_time())
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end of the server and of all its children; returns its exit code."""

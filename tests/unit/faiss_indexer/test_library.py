@@ -1,5 +1,10 @@
 """Index and library against the NumPy brute force, and as a cache that may vanish at any time."""
 
+import resource
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -211,6 +216,62 @@ def test_the_saved_index_is_used_and_a_missing_stale_or_broken_one_is_rebuilt(tm
         library.delete(expected[0])
         library._index.save = lambda: None  # as if the process were killed here
     assert nearest() == expected[1:]
+
+
+def test_the_index_made_before_a_backup_was_restored_is_not_taken_for_the_new_one(tmp_path):
+    """Both histories come to the same revision, with as many frames in as many spans."""
+    name = f"{1:064x}"
+
+    def add(seed: int, *, killed: bool) -> None:
+        with Library(tmp_path) as library:
+            library.register(video(name, duration_seconds=30.0), MODEL)
+            library.put_span(name, (0.0, 30.0), frames(30, seed=seed, dimensions=DIMENSIONS), MODEL)
+            if killed:
+                library._index.save = lambda: None
+
+    with Library(tmp_path) as library:
+        fill(library, count=1)
+    backup = (tmp_path / "index.db").read_bytes()
+    add(1, killed=False)
+    (tmp_path / "index.db").write_bytes(backup)
+    add(2, killed=True)
+    with Library(tmp_path) as library:
+        films = {video_id: library.store.frames(video_id) for video_id in (f"{0:064x}", name)}
+        vector = films[name].vectors[7].astype(np.float32)
+        np.testing.assert_allclose(library._index.mean_frame(), _mean(films), atol=1e-6)
+        assert library._index.nearest_videos(vector, 2) == by_brute_force(films, vector)
+
+
+def _mean(films: dict[str, Frames]) -> np.ndarray:
+    return np.concatenate([film.vectors.astype(np.float32) for film in films.values()]).mean(axis=0)
+
+
+def test_a_cache_that_cannot_be_written_is_let_be(tmp_path, caplog):
+    with Library(tmp_path) as library:
+        fill(library, count=1)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        try:
+            library._index.save()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "cannot be written" in caplog.text
+        assert not list((tmp_path / "index").glob("*.faiss"))
+    assert [file.suffix for file in (tmp_path / "index").iterdir()] == [".faiss"]
+
+
+def test_searches_go_on_while_a_write_waits_for_a_slow_disk(library):
+    fill(library, count=2)
+    name = f"{1:064x}"
+    with closing(sqlite3.connect(library.store.path, isolation_level=None)) as disk, ThreadPoolExecutor() as threads:
+        disk.execute("BEGIN IMMEDIATE")  # what a write waits for as long as this is not over
+        write = threads.submit(library.delete, name)
+        assert ask(library, unit(), all_matches=True).videos_searched == 2
+        assert library.store.video(name)
+        assert not write.done()
+        disk.execute("ROLLBACK")
+        write.result(timeout=30)
+    assert ask(library, unit(), all_matches=True).videos_searched == 1
 
 
 def test_the_frame_cache_forgets_the_oldest_and_never_keeps_what_changed_while_it_loaded():

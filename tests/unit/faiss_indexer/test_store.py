@@ -1,12 +1,27 @@
 """The store: what was put in comes out to the bit, replaced parts are gone, another model is refused."""
 
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidRequest, ModelMismatch, StoreError, StoreFull, StoreVersion, VideoNotFound
+from clipseek.errors import (
+    InvalidRequest,
+    ModelMismatch,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreVersion,
+    VideoNotFound,
+)
 from executors.faiss_indexer.spans import missing_spans, plan_spans
 from executors.faiss_indexer.store import SCHEMA_VERSION, Frames, Store, VideoRecord, model_name, shots_between
 
@@ -159,71 +174,52 @@ def test_a_cut_at_or_after_the_end_of_the_film_begins_no_shot():
     assert shots_between(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
 
 
-_FIRST_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE videos (
-    video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
-    rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
-    added_at REAL NOT NULL
-);
-CREATE TABLE spans (
-    span_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
-    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
-    pts_seconds BLOB NOT NULL, vectors BLOB NOT NULL,
-    UNIQUE (video_id, start_seconds)
-);
-INSERT INTO meta VALUES ('revision', '5'), ('model_id', 'starter@0123:abcd'), ('model_name', 'starter');
-PRAGMA user_version = 1;
-"""
+STORES = Path(__file__).parent / "stores"  # written by the releases of those formats: film.mp4 with frames(4)
 
 
-def test_a_store_of_the_first_format_keeps_everything(tmp_path):
-    kept, path = frames(4), tmp_path / "index.db"
-    with sqlite3.connect(path) as db:
-        db.executescript(_FIRST_SCHEMA)
-        values = vars(video()) | {"added_at": 1.0}
-        del values["sampling"]
-        marks = ", ".join(f":{name}" for name in values)
-        db.execute(f"INSERT INTO videos ({', '.join(values)}) VALUES ({marks})", values)
-        row = ("a" * 64, 0.0, 30.0, 4, kept.pts_seconds.tobytes(), kept.vectors.tobytes())
-        db.execute("INSERT INTO spans VALUES (7, ?, ?, ?, ?, ?, ?)", row)
-    db.close()
+def old_store(folder: Path, version: int) -> Path:
+    return Path(shutil.copy(STORES / f"format{version}.db", folder / "index.db"))
+
+
+def rows(path: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(statement).fetchall()
+
+
+@pytest.mark.parametrize(("version", "shots"), [(1, [(0.0, 70.5)]), (2, [(0.0, 3.0), (3.0, 70.5)])])
+def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path, version, shots):
+    path = old_store(tmp_path, version)
+    before = rows(path, "SELECT * FROM videos"), rows(path, "SELECT * FROM spans")
     for _ in range(2):
         with Store(tmp_path) as store:
-            assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 5, MODEL)
-            assert store.span_videos() == {7: "a" * 64}
-            np.testing.assert_array_equal(store.frames("a" * 64).vectors, kept.vectors)
-            np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, kept.pts_seconds)
+            assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
+            assert store.span_videos() == {1: "a" * 64}
+            np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
+            np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
             np.testing.assert_array_equal(store.frames("a" * 64).blank, [False] * 4)
-            assert store.shots("a" * 64) == [(0.0, 70.5)]
-            assert store._read().execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
+            assert store.shots("a" * 64) == shots
+        assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(3,)]
+    backup = tmp_path / f"index.db.format{version}-backup"
+    assert rows(backup, "PRAGMA user_version") == [(version,)]
+    assert (rows(backup, "SELECT * FROM videos"), rows(backup, "SELECT * FROM spans")) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["index.db", backup.name]
+
+
+def test_a_restored_backup_is_brought_up_to_date_again(tmp_path):
+    old_store(tmp_path, 2)
     with Store(tmp_path) as store:
-        store.put_span("a" * 64, (0.0, 30.0), with_cuts(2, [3.0]), MODEL)
-        assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
+        store.delete("a" * 64)
+    shutil.copy(tmp_path / "index.db.format2-backup", tmp_path / "index.db")
+    with Store(tmp_path) as store:
+        assert store.frame_count() == 4
 
 
-def test_a_store_of_the_second_format_keeps_its_cuts(tmp_path):
-    with sqlite3.connect(tmp_path / "index.db") as db:
-        db.executescript(_FIRST_SCHEMA)
-        db.execute("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''")
-        db.execute("PRAGMA user_version = 2")
-        values = vars(video()) | {"added_at": 1.0}
-        del values["sampling"]
-        marks = ", ".join(f":{name}" for name in values)
-        db.execute(f"INSERT INTO videos ({', '.join(values)}) VALUES ({marks})", values)
-        kept = with_cuts(2, [3.0])
-        blobs = (kept.pts_seconds.tobytes(), kept.vectors.tobytes(), kept.cut_seconds.tobytes())
-        db.execute("INSERT INTO spans VALUES (7, ?, 0.0, 30.0, 2, ?, ?, ?)", ("a" * 64, *blobs))
-    db.close()
-    for _ in range(2):
-        with Store(tmp_path) as store:
-            assert store.video("a" * 64) == video()
-            assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
-            np.testing.assert_array_equal(store.frames("a" * 64).blank, [False, False])
-            [span] = store.spans()
-            np.testing.assert_array_equal(span.frames.vectors, kept.vectors)
+def test_a_store_that_cannot_be_backed_up_is_left_as_it_is(tmp_path):
+    path = old_store(tmp_path, 1)
+    (tmp_path / "index.db.format1-backup").mkdir()
+    with pytest.raises(StoreError, match="cannot be backed up before it is brought up to date"):
+        Store(tmp_path)
+    assert rows(path, "PRAGMA user_version") == [(1,)]
 
 
 def test_blank_frames_stay_known_as_such(store):
@@ -263,8 +259,73 @@ def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):
     path.write_bytes(b"this is no database" * 100)
     for extra in tmp_path.glob("index.db-*"):
         extra.unlink()
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreCorrupt, match="it is no database"):
         Store(tmp_path)
+
+
+def test_a_damaged_page_is_named_when_it_is_read(store):
+    store.register(video(), MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), frames(2000, dimensions=64), MODEL)
+    store.close()
+    with store.path.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xff" * (store.path.stat().st_size - 2 * 4096))
+    with (
+        Store(store.path.parent) as damaged,
+        pytest.raises(StoreCorrupt, match="because it is damaged"),
+    ):
+        damaged.frames("a" * 64)
+
+
+def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("executors.faiss_indexer.store._WAIT_SECONDS", 0.05)
+    with Store(tmp_path) as store, closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        store.register(video(), MODEL)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="another program holds it"):
+            store.delete("a" * 64)
+        assert store.video("a" * 64) == video()
+        other.execute("ROLLBACK")
+        store.delete("a" * 64)
+        assert store.videos() == []
+
+
+def test_a_store_that_becomes_read_only_is_still_read(store):
+    store.register(video(), MODEL)
+    store._read().execute("PRAGMA query_only = ON")  # as SQLite answers where the disk is remounted read-only
+    with pytest.raises(StoreReadOnly, match="it is read-only"):
+        store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+    assert store.videos() == [video()]
+
+
+@pytest.fixture
+def nobody():
+    """Not root, who may write everywhere."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+def test_a_read_only_store_is_refused_with_the_way_out(nobody):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "home"
+        Store(folder).close()
+        (folder / "index.db").chmod(0o444)
+        folder.chmod(0o555)
+        with pytest.raises(StoreReadOnly, match="Make its folder and its disk writable"):
+            Store(folder)
+        folder.chmod(0o755)
+
+
+def test_videos_keep_the_order_they_were_added_in_when_the_clock_is_set_back(store, monkeypatch):
+    for number, clock in enumerate((2e9, 1e9, 0.0)):
+        monkeypatch.setattr("time.time", lambda clock=clock: clock)
+        store.register(video(f"{9 - number}" * 64, title=f"{9 - number}.mp4"), MODEL)
+    store.register(video("9" * 64, title="first.mp4"), MODEL)
+    assert [each.title for each in store.videos()] == ["first.mp4", "8.mp4", "7.mp4"]
 
 
 def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):

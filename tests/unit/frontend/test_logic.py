@@ -103,6 +103,8 @@ def test_what_the_page_tells_of_the_service():
     assert state.is_starter and state.is_disk_low and state.media_roots == ("/a", "/b")
     assert state.warnings == ("w", "v")
     assert not service_state([]).is_disk_low
+    degraded = service_state([Component(name="indexer", ok=False, warnings=["down since 12:00"]), Component(name="x")])
+    assert (degraded.down, degraded.warnings) == (("indexer",), ())
 
 
 class Counting:

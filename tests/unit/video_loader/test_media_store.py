@@ -19,6 +19,7 @@ from clipseek.errors import (
     NoVideosFound,
     PathNotAllowed,
     StoreFull,
+    StoreReadOnly,
     UploadCorrupted,
     VideoNotFound,
 )
@@ -192,6 +193,34 @@ def test_a_disk_that_fills_up_counts_nothing_as_arrived(
         send(store, 1000)
     monkeypatch.undo()
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_disk_that_becomes_read_only_counts_nothing_as_arrived(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "pwrite", fails)
+    with pytest.raises(StoreReadOnly, match="is read-only"):
+        send(store, 1000)
+    monkeypatch.undo()
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+
+
+def test_a_film_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for offset in range(0, len(DATA), CHUNK):
+        send(store, offset)
+    assert synced == [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
 
 
 def test_a_registered_film_is_not_copied_and_not_deleted(store: MediaStore, tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""A real service to be tortured: `clipseek serve` with a tiny model and a store of its own, and tiny films for it."""
+
+import contextlib
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from clipseek.client import Client
+from clipseek.errors import ServerError
+from clipseek.server import free_port
+from clipseek.settings import Settings
+from tests import films
+from tests.models import write_folder
+
+_ROOT = Path(__file__).parents[2]
+_POLL_SECONDS = 0.2
+_CHUNKS_OF_LARGE = 9_000_000  # bytes: an upload of three chunks
+
+
+@dataclass(frozen=True)
+class FilmFile:
+    """A film to be put into the library, and what the library knows of it then."""
+
+    path: Path
+    video_id: str
+    spans: int
+
+
+def make_films(folder: Path, count: int, seed: int) -> list[FilmFile]:
+    """Films of two and of four spans, every third of them several chunks large, no two with the same bytes."""
+    dice = random.Random(seed)
+    bases = [
+        (films.make(folder / f"base-{spans}.mp4", frames=2 * 28 * spans, fps=2, gop=8).path.read_bytes(), spans)
+        for spans in (2, 4)
+    ]
+    made = []
+    for number in range(count):
+        content, spans = bases[number % len(bases)]
+        filler = dice.randbytes(_CHUNKS_OF_LARGE if number % 3 == 2 else 1000)
+        data = content + (8 + len(filler)).to_bytes(4, "big") + b"free" + filler  # a box that players skip
+        path = folder / f"film-{number}.mp4"
+        path.write_bytes(data)
+        made.append(FilmFile(path, hashlib.sha256(data).hexdigest(), spans))
+    return made
+
+
+class Service:
+    """`clipseek serve` on a free port, which it keeps when it is started again."""
+
+    def __init__(self, folder: Path) -> None:
+        model = write_folder(folder / "model")
+        defaults = Settings.from_env({})
+        self.settings = replace(
+            defaults,
+            home=folder / "home",
+            cache=folder / "cache",
+            port=free_port("127.0.0.1"),
+            model=f"local-dir:{model}",
+            most_restarts=1000,
+        )
+        self.log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def client(self) -> Client:
+        """A client that waits for a service that is started again."""
+        return Client(f"grpc://127.0.0.1:{self.settings.port}", timeout_seconds=240, retry_seconds=120)
+
+    def start(self) -> None:
+        """Start it; `wait_until_ready` says when it serves."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "clipseek", "serve"],
+                env={**os.environ, **self.settings.to_env()},
+                cwd=_ROOT,
+                stderr=log,
+                stdout=log,
+            )
+
+    def wait_until_ready(self, seconds: float) -> float:
+        """Returns: how long it took until every executor answered.
+
+        Raises:
+            TimeoutError: they did not within that time.
+        """
+        begun = time.monotonic()
+        while time.monotonic() < begun + seconds:
+            if self._process is None or self._process.poll() is not None:
+                raise TimeoutError("the server ended")
+            try:
+                with Client(f"grpc://127.0.0.1:{self.settings.port}", timeout_seconds=5, retry_seconds=0) as client:
+                    if all(component.ok for component in client.health()):
+                        return time.monotonic() - begun
+            except ServerError:
+                pass
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError(f"not ready after {seconds:.0f} s")
+
+    def processes(self) -> list[psutil.Process]:
+        """The executors and the gateway, as far as they run."""
+        children = psutil.Process(self._pid).children()
+        return [child for child in children if "spawn_main" in " ".join(_command(child))]
+
+    def kill(self) -> None:
+        """SIGKILL to the whole family at once, as a power cut would."""
+        family = self._family()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=30)
+        self._ended()
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            main = psutil.Process(self._pid)
+            return [main, *main.children(recursive=True)]  # first the one that would start the others again
+        except psutil.NoSuchProcess:  # it has stopped by itself
+            return []
+
+    def terminate(self) -> None:
+        """SIGTERM, as an operator stops it; does not wait."""
+        psutil.Process(self._pid).terminate()
+
+    def stop(self) -> int:
+        """Stop it cleanly. Returns: its exit code."""
+        self.terminate()
+        return self._ended()
+
+    @property
+    def _pid(self) -> int:
+        if self._process is None:
+            raise ValueError("the service was not started")
+        return self._process.pid
+
+    def _ended(self) -> int:
+        if self._process is None:
+            raise ValueError("the service was not started")
+        return self._process.wait(60)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

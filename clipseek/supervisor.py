@@ -1,0 +1,164 @@
+"""Keeps the processes of a running Flow alive: one that dies is started again, on its own port, the others go on."""
+
+import multiprocessing
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clipseek.errors import ServerNotReady
+from clipseek.settings import DOWN_SUFFIX
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+HEALTHY_SECONDS = 60.0  # without a death, after which the pause is the first one again
+PERIOD_SECONDS = 600.0  # in which deaths are counted
+_GREETING_SECONDS = 0.2
+
+
+@dataclass
+class Restarts:
+    """How long to wait before a process that died is started again, and when to leave it.
+
+    The pause doubles with each death, up to half a minute, and is the first one again after a minute without one.
+    """
+
+    most: int
+    deaths: deque[float] = field(default_factory=deque)
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+
+    def pause_after_death(self, now: float) -> float | None:
+        """Seconds to wait; None once there were more than `most` deaths in ten minutes. `now` is a monotonic time."""
+        if self.deaths and now - self.deaths[-1] > HEALTHY_SECONDS:
+            self.pause_seconds = FIRST_PAUSE_SECONDS
+        self.deaths.append(now)
+        while now - self.deaths[0] > PERIOD_SECONDS:
+            self.deaths.popleft()
+        if len(self.deaths) > self.most:
+            return None
+        pause, self.pause_seconds = self.pause_seconds, min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+        return pause
+
+
+@dataclass
+class _Watched:
+    """A process of the Flow: Jina's pod, the list that Jina closes it from, and what has become of it."""
+
+    name: str
+    pod: Any
+    siblings: list[Any]
+    restarts: Restarts
+    start_at: float | None = None  # when to start it again; None while it runs
+    started_at: float = 0.0
+    down_since: float | None = None  # from its death until it answers again
+    down_since_text: str = ""  # the same by the clock on the wall
+
+    @property
+    def process(self) -> multiprocessing.process.BaseProcess:
+        process: multiprocessing.process.BaseProcess = self.pod.worker
+        return process
+
+
+class Supervisor:
+    """Looks after the processes of a started Flow. All times are of the monotonic clock.
+
+    Args:
+        flow: Jina's, started.
+        address: at which its processes can be reached from here.
+        notes: folder where executors leave why they cannot start, and are told which of them are down.
+        most_restarts: deaths of one process in ten minutes that are put up with.
+        ready_seconds: how long a process may take to start.
+        say: takes a sentence for the operator.
+    """
+
+    def __init__(
+        self,
+        flow: Any,
+        address: str,
+        notes: Path,
+        *,
+        most_restarts: int,
+        ready_seconds: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self._address, self._notes, self._ready_seconds, self._say = address, notes, ready_seconds, say
+        self._watched = [_Watched(*each, Restarts(most_restarts)) for each in _pods(flow)]
+
+    def look(self) -> None:
+        """Look at every process once, and start again what is to be started.
+
+        Raises:
+            ServerNotReady: one dies too often.
+        """
+        now = time.monotonic()
+        for each in self._watched:
+            if each.start_at is not None:
+                if now >= each.start_at:
+                    self._start(each)
+            elif not each.process.is_alive():
+                self._take_note(each, now)
+            elif each.down_since is not None:
+                self._look_at_start(each, now)
+
+    def leave_the_dead(self) -> None:
+        """Take what does not answer out of the Flow, ended: Jina's own stop would wait for a word from it."""
+        for each in self._watched:
+            if each.down_since is not None or not each.process.is_alive():
+                each.process.kill()
+                each.siblings.remove(each.pod)
+
+    def _take_note(self, each: _Watched, now: float) -> None:
+        why = self._cause(each.process)
+        pause = each.restarts.pause_after_death(now)
+        if pause is None:
+            raise ServerNotReady(
+                f"{each.name} died {len(each.restarts.deaths)} times in {PERIOD_SECONDS / 60:.0f} minutes, so the "
+                f"server stops. The last time: {why} Nothing that was acknowledged is lost: once the cause is gone, "
+                f"start the server again and repeat what was interrupted."
+            )
+        self._say(f"{each.name} died: {why} It is started again in {pause:g} s.")
+        if each.down_since is None:
+            each.down_since, each.down_since_text = now, f"down since {datetime.now(UTC):%H:%M:%S} UTC"
+        (self._notes / f"{each.name}{DOWN_SUFFIX}").write_text(f"{each.down_since_text}: {why}", encoding="utf-8")
+        each.start_at = now + pause
+
+    def _start(self, each: _Watched) -> None:
+        from jina.orchestrate.pods.factory import PodFactory
+
+        pod = PodFactory.build_pod(each.pod.args)
+        pod.start()  # the process runs; whether it answers, `look` finds out
+        each.siblings[each.siblings.index(each.pod)] = pod
+        each.pod, each.start_at = pod, None
+        each.started_at = time.monotonic()
+
+    def _look_at_start(self, each: _Watched, now: float) -> None:
+        if self._answers(each.pod.args.port[0]):
+            self._say(f"{each.name} is back after {now - (each.down_since or now):.1f} s.")
+            each.down_since = None
+            (self._notes / f"{each.name}{DOWN_SUFFIX}").unlink()
+        elif now - each.started_at > self._ready_seconds:
+            each.process.kill()
+
+    def _answers(self, port: int) -> bool:
+        try:
+            with socket.create_connection((self._address, port), _GREETING_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    def _cause(self, process: multiprocessing.process.BaseProcess) -> str:
+        told = self._notes / f"{process.pid}.txt"
+        if told.exists():
+            return told.read_text(encoding="utf-8").partition("\n")[2]
+        return f"exit code {process.exitcode}."
+
+
+def _pods(flow: Any) -> Iterator[tuple[str, Any, list[Any]]]:
+    """Name, pod and the list it is in, of every process that Jina started for a Flow."""
+    for name, deployment in flow:
+        for replicas in deployment.shards.values():
+            for pod in replicas._pods:
+                yield (f"{name}/{pod.args.replica_id}" if len(replicas._pods) > 1 else name), pod, replicas._pods

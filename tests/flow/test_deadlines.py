@@ -1,0 +1,36 @@
+"""Nobody works for a client that has given up: what it asked for is not begun any more, what is begun is finished."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from clipseek.errors import ServerTimeout
+from tests import films
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory, tiny_model):
+    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(tiny_model))
+
+
+def test_what_a_client_gave_up_is_not_begun(server, tmp_path):
+    with server.client() as client, server.client(timeout_seconds=2) as hasty:
+        one, two = (
+            client.index(films.make(tmp_path / f"{name}.mp4", frames=count).path).video.video_id
+            for name, count in (("one", 40), ("two", 50))
+        )
+        with closing(sqlite3.connect(server.home / "index.db", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")  # what the indexer writes waits for this
+            with pytest.raises(ServerTimeout, match="did not answer /probe within 2 s"):
+                hasty.rename(one, "renamed.mp4")  # begun
+            with pytest.raises(ServerTimeout, match="did not answer /delete within 2 s"):
+                hasty.delete(two)  # waits for the other
+            assert [video.title for video in client.videos()] == ["one.mp4", "two.mp4"]
+            db.execute("ROLLBACK")
+        client.index(films.make(tmp_path / "three.mp4", frames=30).path)  # comes after both in the indexer's queue
+        assert [video.title for video in client.videos()] == ["renamed.mp4", "two.mp4", "three.mp4"]
+        client.delete(two)
+        assert [video.title for video in client.videos()] == ["renamed.mp4", "three.mp4"]
+        assert all(component.ok for component in client.health())
+    assert "Traceback" not in server.output

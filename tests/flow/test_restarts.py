@@ -1,0 +1,96 @@
+"""Processes of the service are killed: they are started again, requests are answered all the same, health tells."""
+
+import logging
+
+import psutil
+import pytest
+
+from clipseek.client import EXECUTORS
+from clipseek.errors import RequestLost, ServerNotReady
+from tests import films
+from tests.flow.conftest import run
+
+NAMES = [*EXECUTORS, "gateway"]
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory, tiny_model):
+    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(tiny_model), CLIPSEEK_MOST_RESTARTS="9")
+
+
+@pytest.fixture(scope="module")
+def processes(server):
+    """Each process by its name, as first started."""
+    return dict(zip(NAMES, server.processes(), strict=True))
+
+
+def test_indexing_goes_on_when_any_process_dies_without_the_users_doing(server, processes, tmp_path, caplog):
+    film = films.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
+    victims = ["image_encoder", "video_loader", "indexer", "gateway"]
+
+    def kill_one_after_another(progress) -> None:
+        if progress.stage == "index" and victims and progress.done > progress.total / 6:
+            processes[victims.pop()].kill()
+
+    caplog.set_level(logging.WARNING, "clipseek.transport")
+    with server.client(timeout_seconds=240, retry_seconds=120) as client:
+        done = client.index(film, progress=kill_one_after_another)
+    assert not victims
+    assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
+    for name in ("gateway", "indexer", "video_loader", "image_encoder"):
+        server.wait_for(f"{name} died: exit code -9. It is started again in 0.5 s.")
+        server.wait_for(f"{name} is back after")
+    assert any("Asking again for up to 120 s (/" in message for message in caplog.messages)
+    assert any("It answers again after" in message for message in caplog.messages)
+    caplog.clear()
+
+
+def test_health_names_what_is_down_and_is_ready_again_after_it(server, processes, caplog):
+    processes["text_encoder"].kill()
+    with server.client(retry_seconds=0) as client:
+        found = {component.name: component for component in client.health()}
+        assert [name for name in EXECUTORS if not found[name].ok] == ["text_encoder"]
+        with pytest.raises(ServerNotReady, match=r"text_encoder .* is down"):
+            while True:  # the first one may find the connection still open
+                try:
+                    client.search("a dog")
+                except RequestLost:
+                    continue
+        server.wait_for("text_encoder died")
+        [text_encoder] = [component for component in client.health() if not component.ok]
+        assert text_encoder.warnings[0].startswith("down since ")
+        assert "exit code -9" in text_encoder.warnings[0]
+        with server.client() as patient:
+            patient.search("a dog")
+        assert [component.ok for component in client.health()] == [True] * 4
+
+
+def test_an_executor_that_hangs_is_not_ready(server):
+    victim = next(process for process in server.processes() if process.memory_info().rss > 400e6)  # it has a model
+    victim.suspend()
+    try:
+        with server.client(timeout_seconds=3) as client:
+            [hangs] = [component for component in client.health() if not component.ok]
+        assert f"is degraded: {hangs.name} does not answer" in run(server, "doctor", code=1).stdout
+    finally:
+        victim.resume()
+    assert hangs.name in ("image_encoder", "text_encoder")
+    assert "did not answer /health within 3 s" in hangs.warnings[0]
+
+
+def test_the_whole_service_stops_cleanly_after_restarts(server):
+    family = server.processes()
+    assert len(family) == len(NAMES)
+    assert server.stop() == 0
+    assert server.lines[-1] == "Stopped."
+    assert not any(psutil.pid_exists(process.pid) for process in family)
+
+
+def test_what_dies_too_often_ends_the_service_with_the_cause(launch, tmp_path, tiny_model):
+    server = launch(tmp_path, CLIPSEEK_MODEL=str(tiny_model), CLIPSEEK_MOST_RESTARTS="0")
+    family = server.processes()
+    family[0].kill()
+    assert server.process.wait(timeout=60) == 1
+    server.wait_for("video_loader died 1 times in 10 minutes, so the server stops. The last time: exit code -9.")
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive

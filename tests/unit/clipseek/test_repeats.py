@@ -1,0 +1,88 @@
+"""What a client asks again while a process of the server is started again, and what it does not."""
+
+import asyncio
+
+import pytest
+
+from clipseek.errors import RequestLost, ServerNotReady, ServerTimeout, ServerUnreachable
+from clipseek.schema import Health, Query
+from clipseek.transport import Transport
+
+
+class Scripted(Transport):
+    """A transport whose server answers as told: an error is raised, anything else is the answer."""
+
+    def __init__(self, *answers, retry_seconds=5.0):
+        super().__init__("127.0.0.1", 1, retry_seconds)
+        self.answers, self.asked, self._checked = list(answers), 0, True
+
+    async def _post_once(self, endpoint, doc, executor, timeout_seconds):
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def ask(self, endpoint="/search", doc=None, timeout_seconds=60.0):
+        return asyncio.run(self.post(endpoint, doc or Query(), timeout_seconds=timeout_seconds))
+
+
+def test_a_request_is_asked_again_until_it_is_answered_and_that_is_said_once(caplog):
+    transport = Scripted(ServerNotReady("The indexer is down."), ServerUnreachable("Nobody."), "the answer")
+    assert transport.ask() == "the answer"
+    assert transport.asked == 3
+    assert [message.partition(". ")[0] for message in caplog.messages] == [
+        "The indexer is down",
+        "It answers again after 0.8 s (/search).",
+    ]
+
+
+def test_a_request_that_takes_a_process_down_each_time_is_left(caplog):
+    transport = Scripted(RequestLost("The indexer ended."))
+    with pytest.raises(RequestLost):
+        transport.ask()
+    assert transport.asked == 3
+
+
+def test_a_request_that_several_processes_ended_under_goes_on(caplog):
+    lost = [RequestLost(f"The {name} ended.") for name in ("gateway", "indexer", "video_loader")]
+    assert Scripted(*lost, "the answer").ask() == "the answer"
+
+
+def test_health_is_told_as_it_is():
+    transport = Scripted(ServerNotReady("down"))
+    with pytest.raises(ServerNotReady):
+        transport.ask("/health", Health())
+    assert transport.asked == 1
+
+
+@pytest.mark.parametrize(("retry_seconds", "timeout_seconds"), [(0.0, 60.0), (60.0, 0.1)])
+def test_no_longer_than_it_may(retry_seconds, timeout_seconds, caplog):
+    transport = Scripted(ServerNotReady("down"), retry_seconds=retry_seconds)
+    with pytest.raises(ServerNotReady):
+        transport.ask(timeout_seconds=timeout_seconds)
+    assert transport.asked == 1
+
+
+def test_a_request_past_its_deadline_is_not_asked_again():
+    transport = Scripted(TimeoutError())
+    with pytest.raises(ServerTimeout, match=r"did not answer /search within 60 s"):
+        transport.ask()
+    assert transport.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "named"),
+    [
+        ("recvmsg:Connection reset by peer |Gateway: Communication error with deployment indexer at address(es) {''}",
+         RequestLost, "The indexer of"),
+        ("failed to connect to all addresses |Gateway: Communication error with deployment indexer at address(es) {''}",
+         ServerNotReady, "The indexer of"),
+        ("recvmsg:Connection reset by peer", RequestLost, "The gateway of"),
+        ("failed to connect to all addresses; last error: Connection refused", ServerUnreachable, "No ClipSeek server"),
+    ],
+)  # fmt: skip
+def test_who_is_down_is_read_out_of_what_grpc_and_the_gateway_tell(told, kind, named):
+    error = Transport("127.0.0.1", 1, 0.0)._broken_off(f"gRPC error: StatusCode.UNAVAILABLE {told}")
+    assert type(error) is kind
+    assert str(error).startswith(named)
