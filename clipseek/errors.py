@@ -33,6 +33,8 @@
     │   ├── ServerUnreachable
     │   ├── ServerNotReady        could not start, or one of its executors died
     │   └── ServerFailed          an unforeseen error in the server
+    ├── AccessDenied              no token, an unknown one, or one that may not do this
+    ├── TooManyRequests           more at once, or in a second, than one caller may send
     ├── SamplesUnavailable        the packages that ship the sample films are not installed
     └── Cancelled                 the caller stopped it: raised by its own progress function
 
@@ -172,6 +174,14 @@ class ServerNotReady(ServerError):
 
 
 class ServerFailed(ServerError):
+    pass
+
+
+class AccessDenied(ClipSeekError):
+    pass
+
+
+class TooManyRequests(ClipSeekError):
     pass
 
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
-from clipseek.settings import START_ERRORS_VARIABLE, Settings
+from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_host
 
 logger = logging.getLogger(__name__)
 
@@ -74,12 +75,14 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 
     Raises:
         ServerNotReady: the port is taken.
-        InvalidSetting: there is no such address to listen on.
+        InvalidSetting: there is no such address to listen on, or it is open to the network and no token was made.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
     When an executor cannot start, or dies later, the process ends with exit code 1 and the cause on stderr: Jina would
     wait for it for ever.
     """
+    check_network(settings, settings.bind)
+    settings = with_flow_secret(settings)
     if not is_port_free(settings.bind, settings.port):
         raise ServerNotReady(
             f"Port {settings.port} on {settings.bind} is taken, perhaps by another ClipSeek server (`clipseek doctor` "
@@ -220,8 +223,7 @@ def _end_late() -> None:
 
 def _checked_health(settings: Settings) -> list[Component]:
     """What the executors say of themselves, once it is sure that they fit together."""
-    address = "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
-    with Client(f"grpc://{address}:{settings.port}", timeout_seconds=60) as client:
+    with Client(local_host(settings), timeout_seconds=60, token=settings.flow_secret, library="") as client:
         components = client.health()
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
     if len(set(models.values())) > 1:

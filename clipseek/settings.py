@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import platformdirs
@@ -43,6 +43,18 @@ VARIABLES = {
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "token": _setting("CLIPSEEK_TOKEN", "", "for clients: the token of `clipseek token add`"),
+    "library": _setting("CLIPSEEK_LIBRARY", "", "for clients: the library to use (default: the token's first)"),
+    "tls_cert": _setting("CLIPSEEK_TLS_CERT", "", "the server's certificate chain, a PEM file: it then speaks TLS"),
+    "tls_key": _setting("CLIPSEEK_TLS_KEY", "", "the key of that certificate, a PEM file"),
+    "tls_ca": _setting("CLIPSEEK_TLS_CA", "", "for clients: trust servers of this authority, a PEM file"),
+    "allow_anyone": _setting("CLIPSEEK_ALLOW_ANYONE", "no", "yes: serve the network without any token"),
+    "flow_secret": _setting(
+        "CLIPSEEK_FLOW_SECRET", "", "what gateway and executors share (default: made at each start)"
+    ),
+    "requests_per_second": _setting("CLIPSEEK_REQUESTS_PER_SECOND", "200", "of one caller, on average"),
+    "requests_under_way": _setting("CLIPSEEK_REQUESTS_UNDER_WAY", "128", "of one caller at a time"),
+    "open_uploads": _setting("CLIPSEEK_OPEN_UPLOADS", "32", "films of one caller whose upload has begun but not ended"),
 }
 
 
@@ -63,6 +75,16 @@ class Settings:
     ready_timeout_seconds: float = 600.0
     log_level: str = "WARNING"
     engine: str = "auto"
+    token: str = field(default="", repr=False)
+    library: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    allow_anyone: bool = False
+    flow_secret: str = field(default="", repr=False)
+    requests_per_second: float = 200.0
+    requests_under_way: int = 128
+    open_uploads: int = 32
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -87,34 +109,49 @@ class Settings:
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            token=text["token"],
+            library=text["library"],
+            tls_cert=text["tls_cert"],
+            tls_key=text["tls_key"],
+            tls_ca=text["tls_ca"],
+            allow_anyone=_choice("allow_anyone", text["allow_anyone"].lower(), ("yes", "no")) == "yes",
+            flow_secret=text["flow_secret"],
+            requests_per_second=_positive("requests_per_second", text["requests_per_second"]),
+            requests_under_way=_count("requests_under_way", text["requests_under_way"]),
+            open_uploads=_count("open_uploads", text["open_uploads"]),
         )
 
     def to_env(self) -> dict[str, str]:
         """The environment that `from_env` reads back as these settings."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["media_roots"] = os.pathsep.join(str(p) for p in self.media_roots)
+        values["allow_anyone"] = "yes" if self.allow_anyone else "no"
         return {VARIABLES[name][0]: str(value) for name, value in values.items()}
 
     @property
-    def server_address(self) -> tuple[str, int]:
-        """Host and port a client connects to: CLIPSEEK_HOST, else this machine's own server."""
-        if not self.host:
-            return ("127.0.0.1" if self.bind == "0.0.0.0" else self.bind), self.port
-        return parse_host(self.host)
+    def server_host(self) -> str:
+        """The address that a client connects to: CLIPSEEK_HOST, else this machine's own server."""
+        return self.host or local_host(self)
 
 
 def local_host(settings: Settings) -> str:
     """The address at which a client on this machine reaches the server that is started with these settings."""
-    return f"grpc://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+    scheme = "grpcs" if settings.tls_cert else "grpc"
+    return f"{scheme}://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+
+
+def is_tls(host: str) -> bool:
+    """Whether an address is one of a server that speaks TLS."""
+    return host.strip().startswith("grpcs://")
 
 
 def parse_host(host: str) -> tuple[str, int]:
-    """Split `grpc://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
+    """Split `grpc://HOST:PORT`, `grpcs://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
 
     Raises:
         InvalidSetting: it is none of these.
     """
-    found = re.fullmatch(r"(?:grpc://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
+    found = re.fullmatch(r"(?:grpcs?://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
     if not found:
         raise InvalidSetting(
             f"'{host}' is not a server address. Write it as grpc://HOST:PORT, e.g. grpc://127.0.0.1:45679"
@@ -136,6 +173,13 @@ def _positive(name: str, text: str) -> float:
     if not 0 < value < float("inf"):
         raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a number above 0")
     return value
+
+
+def _count(name: str, text: str) -> int:
+    value = _positive(name, text)
+    if not value.is_integer():
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a whole number above 0")
+    return int(value)
 
 
 def _rate(text: str) -> float:

@@ -10,7 +10,14 @@ from functools import cache
 from typing import Any, TypeVar
 
 from clipseek.documents import BaseDoc, DocList
-from clipseek.errors import ClipSeekError, ServerFailed, ServerNotReady, ServerUnreachable, error_from_name
+from clipseek.errors import (
+    ClipSeekError,
+    InvalidSetting,
+    ServerFailed,
+    ServerNotReady,
+    ServerUnreachable,
+    error_from_name,
+)
 
 # Read on import. What gRPC logs of closed connections, the errors say better.
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
@@ -26,6 +33,7 @@ logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
 
+_ROOTS_VARIABLE = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
 
 
@@ -51,13 +59,24 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Transport:
-    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once."""
+    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    Args:
+        token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
+        tls: whether the server speaks TLS.
+        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows. One for all clients of a process.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, token: str = "", library: str = "", tls: bool = False, tls_ca: str = ""
+    ) -> None:
+        self._host, self._port, self._tls = host, port, tls
+        self._metadata = _metadata(token, library)
         self._checked = False
-        self.address = f"grpc://{host}:{port}"
-        self._client = JinaClient(host=host, port=port, protocol="grpc", asyncio=True, log_config="quiet")
+        self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
+        if tls_ca:
+            os.environ[_ROOTS_VARIABLE] = tls_ca  # read by gRPC when the process first needs it
+        self._client = JinaClient(host=host, port=port, protocol="grpc", tls=tls, asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
 
     async def _check(self) -> None:
@@ -72,11 +91,17 @@ class Transport:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, writer = await asyncio.open_connection(self._host.strip("[]"), self._port)
                 writer.close()
-                async with grpc.aio.insecure_channel(f"{self._host}:{self._port}") as channel:
+                async with self._channel() as channel:
                     await channel.channel_ready()
         except OSError as error:  # a timeout is one, too
             raise self._unreachable() from error
         self._checked = True
+
+    def _channel(self) -> grpc.aio.Channel:
+        address = f"{self._host}:{self._port}"
+        if self._tls:
+            return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials())
+        return grpc.aio.insecure_channel(address)
 
     def _unreachable(self) -> ServerUnreachable:
         return ServerUnreachable(
@@ -101,6 +126,7 @@ class Transport:
                     inputs=kind([doc]),
                     target_executor=f"^{executor}$" if executor else None,
                     return_type=kind,
+                    metadata=self._metadata,
                 ):
                     answers.extend(part)
         except BadServer as error:
@@ -112,6 +138,14 @@ class Transport:
         except ConnectionError as error:
             raise self._unreachable() from error
         return answers
+
+
+def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
+    """What the gateway knows a caller by. Raises: InvalidSetting: a token cannot look like this."""
+    if not token.isascii() or not token.isprintable():
+        raise InvalidSetting("CLIPSEEK_TOKEN is no token: it has characters that none has. Copy it once more.")
+    said = (("authorization", f"Bearer {token}" if token else ""), ("clipseek-library", library))
+    return tuple((key, value) for key, value in said if value)
 
 
 def _translated(error: BadServer) -> ClipSeekError:

@@ -7,18 +7,23 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import av
 
+from clipseek.audit import AuditLog
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.libraries import libraries_below, library_folder
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
+from executors.callers import Caller
 from executors.video_loader import cutting, joining, samples
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
-from executors.video_loader.media_store import MediaStore, plain_title
+from executors.video_loader.media_store import MediaRecord, MediaStore, plain_title
+from executors.video_loader.open_uploads import OpenUploads
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
 from executors.video_loader.sampling import Cut, read_span
@@ -37,76 +42,85 @@ class VideoLoader(ChainExecutor):
     """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
-        self._store = MediaStore(self.settings.home / "media", self.settings.media_roots, CHUNK_BYTES)
+        self._stores: dict[str, MediaStore] = {}
+        self._uploads = OpenUploads(self.settings.open_uploads)
+        self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
         gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
+    def store(self, library: str) -> MediaStore:
+        """The films of a library."""
+        home, roots = self.settings.home, self.settings.media_roots
+        if library not in self._stores:
+            folder = library_folder(home, library) / "media"
+            store = MediaStore(folder, roots, CHUNK_BYTES, functools.partial(_media_folders, home))
+            return self._stores.setdefault(library, store)
+        return self._stores[library]
+
     @endpoint("/upload")
-    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def upload(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
         for doc in docs:
-            await self._in_turn("upload", self._take, doc)
+            await self._in_turn("upload", self._take, doc, caller)
         return docs
 
     @endpoint("/films")
-    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def films(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
         folder = docs[0].server_path if docs else ""
         docs.clear()
-        docs.extend(await asyncio.to_thread(self._server_films, folder))
+        docs.extend(await asyncio.to_thread(self._server_films, folder, caller))
         return docs
 
     @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def probe(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await self.in_worker(self._fill_video, doc)
+            await self.in_worker(self._fill_video, doc, caller.library)
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], caller: Caller) -> DocList[VideoSpan]:
         for doc in docs:
-            await self.in_worker(self._fill_span, doc)
+            await self.in_worker(self._fill_span, doc, caller.library)
         return docs
 
     @endpoint("/samples")
-    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def samples(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         docs.clear()
-        docs.extend(await self.in_worker(self._sample_films))
+        docs.extend(await self.in_worker(self._sample_films, caller.library))
         return docs
 
     @endpoint("/clip")
-    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+    async def clip(self, docs: DocList[Clip], caller: Caller) -> DocList[Clip]:
         for doc in docs:
-            await self._in_turn("clip", self._fill_clip, doc)
+            await self._in_turn("clip", self._fill_clip, doc, caller.library)
         return docs
 
     @endpoint("/join")
-    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+    async def join(self, docs: DocList[Reel], caller: Caller) -> DocList[Reel]:
         for doc in docs:
-            await self._in_turn("clip", self._fill_reel, doc)
+            await self._in_turn("clip", self._fill_reel, doc, caller.library)
         return docs
 
     @endpoint("/thumbnail")
-    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+    async def thumbnail(self, docs: DocList[Thumbnail], caller: Caller) -> DocList[Thumbnail]:
         for doc in docs:
-            await self._in_turn("thumbnail", self._fill_thumbnail, doc)
+            await self._in_turn("thumbnail", self._fill_thumbnail, doc, caller.library)
         return docs
 
     @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def delete(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await asyncio.to_thread(self._store.delete, doc.video_id)
-            await asyncio.to_thread(self._clips.forget, doc.video_id)
-            await asyncio.to_thread(self._clips.forget, JOINED)  # the video may be in any of them
-            logger.info("deleted the files of video %s", doc.video_id[:12])
+            await asyncio.to_thread(self._delete, doc.video_id, caller)
         return docs
 
-    def component(self) -> Component:
-        records = list(self._store.records())
+    def component(self, library: str, /) -> Component:
+        store = self.store(library)
+        records = list(store.records())
         facts = {
             "media_files": str(len(records)),
             "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
-            "free_bytes": str(free_bytes(self._store.root)),
+            "free_bytes": str(free_bytes(store.root)),
             "media_roots": os.pathsep.join(map(str, self.settings.media_roots)),
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
@@ -117,21 +131,44 @@ class VideoLoader(ChainExecutor):
         async with self._turns[kind]:
             return await asyncio.to_thread(function, *args, **kwargs)
 
-    def _take(self, doc: Upload) -> None:
+    def _delete(self, video_id: str, caller: Caller) -> None:
+        store = self.store(caller.library)
+        known = [store.record(video_id)] if store.is_known(video_id) else []
+        store.delete(video_id)
+        self._uploads.done(caller.name, (caller.library, video_id))
+        self._clips.forget(_in_library(caller.library, video_id))
+        self._clips.forget(_in_library(caller.library, JOINED))  # the video may be in any of them
+        for record in known:
+            self._note("file deleted", record, caller)
+        logger.info("deleted the files of video %s", video_id[:12])
+
+    def _note(self, what: str, record: MediaRecord, caller: Caller) -> None:
+        """Put a change into the audit log."""
+        self._audit.write(
+            what, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
+        )
+
+    def _take(self, doc: Upload, caller: Caller) -> None:
         begun = time.monotonic()
         size_bytes = len(doc.data)
+        store, upload = self.store(caller.library), (caller.library, doc.video_id)
         if doc.server_path:
-            record = self._store.register(doc.server_path, doc.title)
+            _check_server_folders(caller)
+            record = store.register(doc.server_path, doc.title)
             doc.video_id, doc.size_bytes = record.video_id, record.size_bytes
             doc.missing_offsets = []
         elif doc.data:
-            doc.missing_offsets = self._store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
+            self._uploads.begin(caller.name, upload)
+            doc.missing_offsets = store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
             doc.data = b""
         else:
-            doc.missing_offsets = self._store.missing_offsets(doc.video_id, doc.size_bytes)
+            doc.missing_offsets = store.missing_offsets(doc.video_id, doc.size_bytes)
         doc.complete = not doc.missing_offsets
         if doc.complete:
-            doc.title = self._store.record(doc.video_id).title
+            record = store.record(doc.video_id)
+            doc.title = record.title
+            if self._uploads.done(caller.name, upload):
+                self._note("uploaded", record, caller)
         logger.info(
             "upload %s: %d bytes, %d chunks missing, %.2f s",
             doc.video_id[:12],
@@ -140,38 +177,41 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _server_films(self, folder: str) -> list[Upload]:
-        films = self._store.films(folder)
+    def _server_films(self, folder: str, caller: Caller) -> list[Upload]:
+        _check_server_folders(caller)
+        films = self.store(caller.library).films(folder)
         logger.info("listed %d films below %s", len(films), folder)
         return [
             Upload(server_path=str(film), title=plain_title(film.name), size_bytes=film.stat().st_size)
             for film in films
         ]
 
-    def _probed(self, video_id: str) -> VideoInfo:
-        return probe(self._store.path(video_id), self._store.record(video_id).title)
+    def _probed(self, library: str, video_id: str) -> VideoInfo:
+        store = self.store(library)
+        return probe(store.path(video_id), store.record(video_id).title)
 
-    def _fill_video(self, doc: Video) -> None:
+    def _fill_video(self, doc: Video, library: str) -> None:
         begun = time.monotonic()
-        self._store.path(doc.video_id)  # still there?
+        store = self.store(library)
+        store.path(doc.video_id)  # still there?
         try:
-            info = self._info(doc.video_id)
+            info = self._info(library, doc.video_id)
         except UnreadableVideo:
-            self._store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
+            store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
             raise
         if doc.title:
-            self._store.retitle(doc.video_id, doc.title)
-        doc.title = self._store.record(doc.video_id).title
+            store.retitle(doc.video_id, doc.title)
+        doc.title = store.record(doc.video_id).title
         doc.size_bytes, doc.duration_seconds = info.size_bytes, info.duration_seconds
         doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
         doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio
         seconds = time.monotonic() - begun
         logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
 
-    def _fill_span(self, doc: VideoSpan) -> None:
+    def _fill_span(self, doc: VideoSpan, library: str) -> None:
         begun = time.monotonic()
-        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
-        length = self._info(doc.video_id).duration_seconds
+        path, title = self._film(library, doc.video_id)
+        length = self._info(library, doc.video_id).duration_seconds
         if doc.start_seconds >= length:
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
@@ -196,19 +236,24 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _sample_films(self) -> list[Video]:
+    def _film(self, library: str, video_id: str) -> tuple[Path, str]:
+        """The file and the title of a film that is in the library. Raises: VideoNotFound, MediaMissing."""
+        store = self.store(library)
+        return store.path(video_id), store.record(video_id).title
+
+    def _sample_films(self, library: str) -> list[Video]:
         begun = time.monotonic()
         films = samples.build(self.settings.cache / "samples")
-        records = [self._store.take(film) for film in films]
+        records = [self.store(library).take(film) for film in films]
         logger.info("took %d sample films, %.2f s", len(records), time.monotonic() - begun)
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
-    def _fill_clip(self, doc: Clip) -> None:
+    def _fill_clip(self, doc: Clip, library: str) -> None:
         begun = time.monotonic()
         if doc.offset < 0:
             raise InvalidRequest(f"Offset {doc.offset} of a clip cannot be: it begins at 0")
-        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
-        key = ClipKey(doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
+        path, title = self._film(library, doc.video_id)
+        key = ClipKey(_in_library(library, doc.video_id), doc.start_seconds, doc.end_seconds, doc.mode)
         make = functools.partial(cutting.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title=title)
         clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
@@ -224,35 +269,54 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _fill_reel(self, doc: Reel) -> None:
+    def _fill_reel(self, doc: Reel, library: str) -> None:
         begun = time.monotonic()
         if doc.offset < 0:
             raise InvalidRequest(f"Offset {doc.offset} of a film cannot be: it begins at 0")
-        parts = self._parts(doc)
-        key = ClipKey(JOINED, 0.0, 0.0, repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))))
+        parts = self._parts(doc, library)
+        moments = repr(list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)))
+        key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, moments)
         film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, functools.partial(joining.cut_joined, parts))
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
 
-    def _parts(self, doc: Reel) -> list[joining.Part]:
+    def _parts(self, doc: Reel, library: str) -> list[joining.Part]:
         counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
         if len(counts) > 1 or not doc.video_ids:
             raise InvalidRequest(
                 f"{len(doc.video_ids)} videos, {len(doc.start_seconds)} starts and {len(doc.end_seconds)} ends are no "
                 "clips to join: each clip has one of each, and there is at least one"
             )
+        films = [self._film(library, video_id) for video_id in doc.video_ids]
         return [
-            joining.Part(self._store.path(video_id), start, end, self._store.record(video_id).title)
-            for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
+            joining.Part(path, start, end, title)
+            for (path, title), start, end in zip(films, doc.start_seconds, doc.end_seconds, strict=True)
         ]
 
-    def _fill_thumbnail(self, doc: Thumbnail) -> None:
+    def _fill_thumbnail(self, doc: Thumbnail, library: str) -> None:
         begun = time.monotonic()
-        record = self._store.record(doc.video_id)
-        picture = thumbnail(self._store.path(doc.video_id), doc.at_seconds, doc.width, record.title)
+        path, title = self._film(library, doc.video_id)
+        picture = thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
+
+
+def _in_library(library: str, video_id: str) -> str:
+    """What stands for a video of a library in the names of cached clips."""
+    return f"{library}_{video_id}"
+
+
+def _media_folders(home: Path) -> list[Path]:
+    return [library_folder(home, name) / "media" for name in libraries_below(home)]
+
+
+def _check_server_folders(caller: Caller) -> None:
+    if not caller.server_folders:
+        raise AccessDenied(
+            "Your token does not open the folders of the server. Upload the file, or have the operator make a token "
+            "with --server-folders."
+        )
 
 
 def _colour(fill: list[int]) -> tuple[int, int, int]:

@@ -82,7 +82,7 @@ class ClipTextEncoder(ChainExecutor):
         holder.above_background = scale.above_background
         return holder
 
-    def component(self) -> Component:
+    def component(self, _library: str, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
 
