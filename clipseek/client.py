@@ -41,7 +41,7 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, is_tls, parse_host
+from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, is_tls, local_host, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 _UPLOADS_UNDER_WAY = 4
@@ -116,6 +116,7 @@ class Client:
             library=check_library(library) if library else "",
             tls=is_tls(host),
             tls_ca=settings.tls_ca,
+            own_certificate=settings.tls_cert if host == local_host(settings) else "",
         )
         self._timeout_seconds = timeout_seconds
 

@@ -26,6 +26,7 @@ from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
 from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_host
+from clipseek.tls import check_tls
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +76,15 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 
     Raises:
         ServerNotReady: the port is taken.
-        InvalidSetting: there is no such address to listen on, or it is open to the network and no token was made.
+        InvalidSetting: there is no such address to listen on, it is open to the network and there is no token, or
+            certificate and key cannot be used.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
     When an executor cannot start, or dies later, the process ends with exit code 1 and the cause on stderr: Jina would
     wait for it for ever.
     """
     check_network(settings, settings.bind)
+    check_tls(settings)
     settings = with_flow_secret(settings)
     if not is_port_free(settings.bind, settings.port):
         raise ServerNotReady(

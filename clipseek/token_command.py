@@ -12,6 +12,10 @@ from clipseek.settings import Settings
 from clipseek.terminal import say, show_table
 
 
+def _operator() -> str:
+    return f"operator {getpass.getuser()}"
+
+
 @click.group()
 def token() -> None:
     """Say who may use the server of this machine (CLIPSEEK_HOME), and what for.
@@ -30,8 +34,7 @@ def token() -> None:
     metavar="NAME",
     default=(MAIN,),
     show_default=True,
-    help="A library that it opens; may be repeated, the first is used where none is named. One that is not there yet is "
-    "made when it is first used.",
+    help="A library that it opens; may be repeated, the first is used where none is named. It is made when first used.",
 )
 @click.option(
     "--server-folders",
@@ -42,7 +45,7 @@ def add(name: str, libraries: tuple[str, ...], server_folders: bool) -> None:
     """Make a token for NAME and print it: now and never again."""
     home = Settings.from_env().home
     made = AccessFile(home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
-    AuditLog(home).write(f"token made for {name}", caller=getpass.getuser(), library=" ".join(libraries))
+    AuditLog(home).write(f"token made for {name}", caller=_operator(), library=" ".join(libraries))
     click.echo(made)
     say("This is shown once. Give it to its holder, who puts it into CLIPSEEK_TOKEN.", style="dim")
 
@@ -70,7 +73,7 @@ def revoke(name: str) -> None:
     home = Settings.from_env().home
     access = AccessFile(home)
     left = access.revoke(name)
-    AuditLog(home).write(f"token revoked of {name}", caller=getpass.getuser())
+    AuditLog(home).write(f"token revoked of {name}", caller=_operator())
     say(f"Revoked the token of {name}.")
     if not left:
         say(f"None is left, so nobody is let in. To open the service to this machine again, remove {access.path}.")

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Coroutine
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from clipseek.documents import BaseDoc, DocList
@@ -18,6 +19,7 @@ from clipseek.errors import (
     ServerUnreachable,
     error_from_name,
 )
+from clipseek.tls import certificate_name
 
 # Read on import. What gRPC logs of closed connections, the errors say better.
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
@@ -65,17 +67,28 @@ class Transport:
         token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
         tls: whether the server speaks TLS.
         tls_ca: PEM file of the authority to trust, instead of those that gRPC knows. One for all clients of a process.
+        own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
     """
 
     def __init__(
-        self, host: str, port: int, *, token: str = "", library: str = "", tls: bool = False, tls_ca: str = ""
+        self,
+        host: str,
+        port: int,
+        *,
+        token: str = "",
+        library: str = "",
+        tls: bool = False,
+        tls_ca: str = "",
+        own_certificate: str = "",
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
+        self._own_certificate = own_certificate
+        self._options: list[tuple[str, str]] = []
         self._metadata = _metadata(token, library)
         self._checked = False
         self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
-        if tls_ca:
-            os.environ[_ROOTS_VARIABLE] = tls_ca  # read by gRPC when the process first needs it
+        if tls_ca or own_certificate:
+            os.environ[_ROOTS_VARIABLE] = tls_ca or own_certificate  # read by gRPC when the process first needs it
         self._client = JinaClient(host=host, port=port, protocol="grpc", tls=tls, asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
 
@@ -91,16 +104,23 @@ class Transport:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, writer = await asyncio.open_connection(self._host.strip("[]"), self._port)
                 writer.close()
+                if self._own_certificate:
+                    await self._take_name_of(Path(self._own_certificate))
                 async with self._channel() as channel:
                     await channel.channel_ready()
         except OSError as error:  # a timeout is one, too
             raise self._unreachable() from error
         self._checked = True
 
+    async def _take_name_of(self, certificate: Path) -> None:
+        name = await asyncio.to_thread(certificate_name, self._host.strip("[]"), self._port, certificate)
+        self._options = [("grpc.ssl_target_name_override", name)]
+        self._client.client.args.grpc_channel_options = self._options
+
     def _channel(self) -> grpc.aio.Channel:
         address = f"{self._host}:{self._port}"
         if self._tls:
-            return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials())
+            return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(), self._options)
         return grpc.aio.insecure_channel(address)
 
     def _unreachable(self) -> ServerUnreachable:

@@ -9,6 +9,7 @@ from jina.types.request.data import DataRequest
 from clipseek.access import AccessFile, check_network, is_loopback
 from clipseek.errors import ClipSeekError, InvalidSetting
 from clipseek.settings import Settings
+from clipseek.tls import check_tls
 from executors.gateway_access import DoorInterceptor, Doorkeeper
 from executors.lifetime import end_with_parent, report_start_failure
 from executors.rates import Rates
@@ -20,9 +21,11 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         end_with_parent()
         try:
             check_network(self._settings, self.host)
+            check_tls(self._settings)
         except ClipSeekError as error:
             report_start_failure(error)
             raise
+        self.ssl_certfile, self.ssl_keyfile = self._settings.tls_cert or None, self._settings.tls_key or None
 
     @property
     def _settings(self) -> Settings:
