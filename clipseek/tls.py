@@ -19,8 +19,8 @@ def check_tls(settings: Settings) -> None:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
         except OSError as error:  # an SSLError is one, too
             raise InvalidSetting(
-                f"The certificate {settings.tls_cert} and the key {settings.tls_key} cannot be used ({error}). Both are "
-                f"PEM files, and the key is that of the first certificate, without a password."
+                f"The certificate {settings.tls_cert} and the key {settings.tls_key} cannot be used ({error}). Both "
+                f"are PEM files, and the key is that of the first certificate, without a password."
             ) from error
 
 

@@ -27,16 +27,26 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
-    import grpc
+    import jina.clients.base.grpc
     from jina import Client as JinaClient
     from jina.excepts import BadServer
+    from jina.serve.networking.utils import get_grpc_channel
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
 
-_ROOTS_VARIABLE = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 _CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
+
+
+_trusted: dict[str, bytes] = {}  # HOST:PORT -> PEM of the certificates that may have issued its own
+
+
+def _channel(target: str, *args: Any, **kwargs: Any) -> Any:
+    return get_grpc_channel(target, *args, root_certificates=_trusted.get(target), **kwargs)
+
+
+jina.clients.base.grpc.get_grpc_channel = _channel  # Jina's clients have no option for it
 
 
 @cache
@@ -66,7 +76,7 @@ class Transport:
     Args:
         token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
         tls: whether the server speaks TLS.
-        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows. One for all clients of a process.
+        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows.
         own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
     """
 
@@ -87,8 +97,8 @@ class Transport:
         self._metadata = _metadata(token, library)
         self._checked = False
         self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
-        if tls_ca or own_certificate:
-            os.environ[_ROOTS_VARIABLE] = tls_ca or own_certificate  # read by gRPC when the process first needs it
+        if trusted := own_certificate or tls_ca:
+            _trusted[f"{host}:{port}"] = _read_pem(trusted)
         self._client = JinaClient(host=host, port=port, protocol="grpc", tls=tls, asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
 
@@ -106,7 +116,9 @@ class Transport:
                 writer.close()
                 if self._own_certificate:
                     await self._take_name_of(Path(self._own_certificate))
-                async with self._channel() as channel:
+                async with _channel(
+                    f"{self._host}:{self._port}", self._options, asyncio=True, tls=self._tls
+                ) as channel:
                     await channel.channel_ready()
         except OSError as error:  # a timeout is one, too
             raise self._unreachable() from error
@@ -117,16 +129,11 @@ class Transport:
         self._options = [("grpc.ssl_target_name_override", name)]
         self._client.client.args.grpc_channel_options = self._options
 
-    def _channel(self) -> grpc.aio.Channel:
-        address = f"{self._host}:{self._port}"
-        if self._tls:
-            return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(), self._options)
-        return grpc.aio.insecure_channel(address)
-
     def _unreachable(self) -> ServerUnreachable:
+        trust = " Or its certificate is not one to trust: set CLIPSEEK_TLS_CA to its authority's." if self._tls else ""
         return ServerUnreachable(
             f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
-            f"--host or CLIPSEEK_HOST."
+            f"--host or CLIPSEEK_HOST.{trust}"
         )
 
     async def post(self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float) -> DocList[D]:
@@ -158,6 +165,13 @@ class Transport:
         except ConnectionError as error:
             raise self._unreachable() from error
         return answers
+
+
+def _read_pem(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidSetting(f"The certificates to trust cannot be read from '{path}' ({error.strerror}).") from error
 
 
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:

@@ -159,7 +159,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     @endpoint("/health")
     async def health(self, docs: DocList[Health], caller: Caller) -> DocList[Health]:
         for doc in docs:
-            doc.components.append(await asyncio.to_thread(self.component, caller.library))
+            doc.components.append(await asyncio.to_thread(self.component, caller))
         return docs
 
     @property
@@ -167,8 +167,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
         return str(self.runtime_args.name).partition("/")[0]
 
-    def component(self, _library: str, /) -> Component:
-        """This executor's line in the answer of `/health`, with what is in one library."""
+    def component(self, _caller: Caller, /) -> Component:
+        """This executor's line in the answer of `/health`, with what is in the caller's library."""
         return Component(name=self.executor_name)
 
     def close(self) -> None:

@@ -95,8 +95,9 @@ class FaissIndexer(ChainExecutor):
     async def videos(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         return await asyncio.to_thread(self._list, docs[0].video_id if docs else "", caller)
 
-    def component(self, library: str, /) -> Component:
-        relevance, store = self.library(library).relevance, self.library(library).store
+    def component(self, caller: Caller, /) -> Component:
+        library = self.library(caller.library)
+        store = library.store
         return Component(
             name=self.executor_name,
             facts={
@@ -104,7 +105,7 @@ class FaissIndexer(ChainExecutor):
                 "videos": str(len(store.videos())),
                 "frames": str(store.frame_count()),
                 "model_id": store.model_id if store.frame_count() else "",
-                "fitted_shift": f"{relevance.fitted_shift:.3f}",
+                "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
         )
 

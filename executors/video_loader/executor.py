@@ -114,14 +114,15 @@ class VideoLoader(ChainExecutor):
             await asyncio.to_thread(self._delete, doc.video_id, caller)
         return docs
 
-    def component(self, library: str, /) -> Component:
-        store = self.store(library)
+    def component(self, caller: Caller, /) -> Component:
+        store = self.store(caller.library)
+        roots = self.settings.media_roots if caller.server_folders else ()
         records = list(store.records())
         facts = {
             "media_files": str(len(records)),
             "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
             "free_bytes": str(free_bytes(store.root)),
-            "media_roots": os.pathsep.join(map(str, self.settings.media_roots)),
+            "media_roots": os.pathsep.join(map(str, roots)),
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }

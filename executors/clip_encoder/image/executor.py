@@ -87,7 +87,7 @@ class ClipImageEncoder(ChainExecutor):
     def _encode(self, spans: list[tuple[str, Pictures]]) -> list[StillEncoded]:
         return [self._still.encode(film, pictures) for film, pictures in spans]
 
-    def component(self, _library: str, /) -> Component:
+    def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
 
