@@ -109,55 +109,55 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def probe(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], *, caller: Caller) -> DocList[VideoSpan]:
         return docs
 
     @endpoint("/search")
-    async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def search(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
         return docs
 
     @endpoint("/timeline")
-    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def timeline(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
         return docs
 
     @endpoint("/calibrate")
-    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
+    async def calibrate(self, docs: DocList[Calibration], *, caller: Caller) -> DocList[Calibration]:
         return docs
 
     @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def delete(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/upload")
-    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def upload(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
         return docs
 
     @endpoint("/films")
-    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def films(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
         return docs
 
     @endpoint("/samples")
-    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def samples(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/clip")
-    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+    async def clip(self, docs: DocList[Clip], *, caller: Caller) -> DocList[Clip]:
         return docs
 
     @endpoint("/join")
-    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+    async def join(self, docs: DocList[Reel], *, caller: Caller) -> DocList[Reel]:
         return docs
 
     @endpoint("/thumbnail")
-    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+    async def thumbnail(self, docs: DocList[Thumbnail], *, caller: Caller) -> DocList[Thumbnail]:
         return docs
 
     @endpoint("/health")
-    async def health(self, docs: DocList[Health], caller: Caller) -> DocList[Health]:
+    async def health(self, docs: DocList[Health], *, caller: Caller) -> DocList[Health]:
         for doc in docs:
             doc.components.append(await asyncio.to_thread(self.component, caller))
         return docs
