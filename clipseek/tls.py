@@ -42,4 +42,4 @@ def certificate_name(host: str, port: int, certificate: Path) -> str:
         context.wrap_socket(connection) as secured,
     ):
         names = (secured.getpeercert() or {}).get("subjectAltName", ())
-    return next((str(name) for _, name in names), "")
+    return next((str(entry[1]) for entry in names), "")

@@ -131,9 +131,9 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             finally:
                 for _, leave in under_way:
                     leave()
-            for error in refused:
-                logger.info("refused: %s: %s", type(error).__name__, error)
-                yield self._refusal(error)
+            for each in refused:
+                logger.info("refused: %s: %s", type(each).__name__, each)
+                yield self._refusal(each)
 
         return guarded
 
