@@ -159,8 +159,8 @@ class VideoLoader(ChainExecutor):
             doc.video_id, doc.size_bytes = record.video_id, record.size_bytes
             doc.missing_offsets = []
         elif doc.data:
-            self._uploads.begin(caller.name, upload)
-            doc.missing_offsets = store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
+            with self._uploads.going_on(caller.name, upload):
+                doc.missing_offsets = store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
             doc.data = b""
         else:
             doc.missing_offsets = store.missing_offsets(doc.video_id, doc.size_bytes)

@@ -3,9 +3,10 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from clipseek.errors import TooManyRequests
+from clipseek.errors import ClipSeekError, TooManyRequests
 
 FORGOTTEN_SECONDS = 3600.0  # an upload that no piece came of for so long counts no more; it may still go on
 
@@ -19,6 +20,20 @@ class OpenUploads:
         self._most, self._clock = most, clock
         self._callers: defaultdict[str, dict[Upload, float]] = defaultdict(dict)
         self._lock = threading.Lock()
+
+    @contextmanager
+    def going_on(self, caller: str, upload: Upload) -> Iterator[None]:
+        """Take a piece of an upload. One whose piece is refused counts no more, until its next piece.
+
+        Raises:
+            TooManyRequests: it would be one upload too many.
+        """
+        self.begin(caller, upload)
+        try:
+            yield
+        except ClipSeekError:
+            self.done(caller, upload)
+            raise
 
     def begin(self, caller: str, upload: Upload) -> None:
         """Note that a piece of an upload has come. Raises: TooManyRequests: it would be one upload too many."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from clipseek.errors import TooManyRequests
+from clipseek.errors import InvalidRequest, TooManyRequests
 from executors.rates import BURST_SECONDS, LANE_WIDTH, Rates
 from executors.video_loader.open_uploads import FORGOTTEN_SECONDS, OpenUploads
 
@@ -84,3 +84,14 @@ def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end():
     uploads.begin("a", ("main", "3"))
     clock.now = FORGOTTEN_SECONDS + 1
     uploads.begin("a", ("main", "4"))
+
+
+def test_an_upload_whose_piece_is_refused_does_not_stay_open():
+    uploads = OpenUploads(1, Clock())
+    for film in ("1", "2"):
+        with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", film)):
+            raise InvalidRequest("no chunk")
+    with uploads.going_on("a", ("main", "3")):
+        pass
+    with pytest.raises(TooManyRequests), uploads.going_on("a", ("main", "4")):
+        pass
