@@ -21,7 +21,8 @@ def show_ready(settings: Settings, components: "list[Component]") -> None:
     """Tell on stderr where the service listens and which model answers."""
     facts = {c.name: c.facts for c in components}
     encoder, store = facts.get("image_encoder", {}), facts.get("indexer", {})
-    say(f"ClipSeek listens on grpc://{settings.bind}:{settings.port}", style="bold green")
+    scheme = "grpcs" if settings.tls_cert else "grpc"
+    say(f"ClipSeek listens on {scheme}://{settings.bind}:{settings.port}", style="bold green")
     say(f"  model  {encoder.get('model', '?')} on {encoder.get('device', '?')}: {encoder.get('reason', '')}")
     say(f"  store  {settings.home} ({store.get('videos', '?')} videos, {store.get('frames', '?')} frames)")
     for warning in dict.fromkeys(warning for c in components for warning in c.warnings):

@@ -39,6 +39,7 @@ from clipseek.terminal import (
     size,
     timestamp,
 )
+from clipseek.token_command import token
 
 if TYPE_CHECKING:
     from clipseek.client import Client
@@ -401,6 +402,9 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
         show_evaluation(made)
 
 
+main.add_command(token)
+
+
 def _server_options(command: F) -> F:
     for option, name, kind in (
         ("--log-level", "log_level", click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)),
@@ -413,7 +417,12 @@ def _server_options(command: F) -> F:
         variable, default, what = VARIABLES[name]
         text = f"{what[0].upper()}{what[1:]}. [${variable}{f'; default: {default}' if default else ''}]"
         command = click.option(option, name, type=kind, help=text)(command)
-    return command
+    return click.option(
+        "--allow-anyone-on-the-network",
+        "allow_anyone",
+        flag_value="yes",
+        help="With --bind: serve whoever reaches it, without any token. [$CLIPSEEK_ALLOW_ANYONE=yes]",
+    )(command)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -428,9 +437,9 @@ def _settings(options: dict[str, Any]) -> Settings:
 def serve(with_page: bool, **options: Any) -> None:
     """Start the service and run it until Ctrl-C (SIGINT) or SIGTERM.
 
-    It listens on this machine only, unless --bind says otherwise; there is no password yet, so bind it to other
-    addresses in a network you trust only. The page is on http://127.0.0.1:8501 ($CLIPSEEK_PAGE_PORT), or on a free port
-    where that is taken; it is for this machine.
+    It listens on this machine only, unless --bind says otherwise; that wants a token (clipseek token add NAME), and
+    should have TLS ($CLIPSEEK_TLS_CERT, $CLIPSEEK_TLS_KEY). The page is on http://127.0.0.1:8501 ($CLIPSEEK_PAGE_PORT),
+    or on a free port where that is taken; it is for this machine, and has what $CLIPSEEK_TOKEN opens.
     """
     from clipseek.page import Page, show_page
     from clipseek.server import serve as run_server

@@ -27,6 +27,7 @@ from clipseek.errors import (
     VideoNotFound,
 )
 from clipseek.film_source import FilmSource, film_source, sha256
+from clipseek.libraries import check_library
 from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
     CHUNK_BYTES,
@@ -42,7 +43,7 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, parse_host
+from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, is_tls, local_host, parse_host
 
 LOADER, INDEXER = "video_loader", "indexer"
 EXECUTORS = (LOADER, "image_encoder", "text_encoder", INDEXER)  # the chain, as in flow.yml
@@ -93,18 +94,38 @@ class Client:
     """A connection to a ClipSeek server. All methods are synchronous and may be called from any thread.
 
     Args:
-        host: `grpc://HOST:PORT`; by default CLIPSEEK_HOST, else this machine's own server.
+        host: `grpc://HOST:PORT`, `grpcs://HOST:PORT` for TLS; by default CLIPSEEK_HOST, else this machine's own server.
         timeout_seconds: how long one request may take.
         retry_seconds: for how long at most, within that, a request is repeated while a process of the server that died
             is started again; a warning is logged. 0: never.
+        token: by which the server knows this client; by default CLIPSEEK_TOKEN.
+        library: which of the token's libraries to use; by default CLIPSEEK_LIBRARY, else its first.
 
-    Every method raises errors of `clipseek.errors`: what the server refused under its own class, `ServerUnreachable`
-    where none answers.
+    Every method raises errors of `clipseek.errors`: what the server refused under its own class, `AccessDenied` where
+    it does not let this client in, `ServerUnreachable` where none answers.
     """
 
-    def __init__(self, host: str | None = None, *, timeout_seconds: float = 600.0, retry_seconds: float = 60.0) -> None:
-        address = parse_host(host) if host else Settings.from_env().server_address
-        self._transport = transport.Transport(*address, retry_seconds)
+    def __init__(
+        self,
+        host: str | None = None,
+        *,
+        timeout_seconds: float = 600.0,
+        retry_seconds: float = 60.0,
+        token: str | None = None,
+        library: str | None = None,
+    ) -> None:
+        settings = Settings.from_env()
+        host = host or settings.server_host
+        library = settings.library if library is None else library
+        self._transport = transport.Transport(
+            *parse_host(host),
+            retry_seconds=retry_seconds,
+            token=settings.token if token is None else token,
+            library=check_library(library) if library else "",
+            tls=is_tls(host),
+            tls_ca=settings.tls_ca,
+            own_certificate=settings.tls_cert if host == local_host(settings) else "",
+        )
         self._timeout_seconds = timeout_seconds
 
     def __enter__(self) -> Self:

@@ -41,6 +41,8 @@
     │   │   └── RequestLost       it died while it worked on the request
     │   └── ServerFailed          an unforeseen error in the server
     │       └── ServerTimeout     no answer within the time that the client gave it
+    ├── AccessDenied              no token, an unknown one, or one that may not do this
+    ├── TooManyRequests           more at once, or in a second, than one caller may send
     ├── SamplesUnavailable        the packages that ship the sample films are not installed
     └── Cancelled                 the caller stopped it: raised by its own progress function
 
@@ -212,6 +214,14 @@ class ServerFailed(ServerError):
 
 
 class ServerTimeout(ServerFailed):
+    pass
+
+
+class AccessDenied(ClipSeekError):
+    pass
+
+
+class TooManyRequests(ClipSeekError):
     pass
 
 

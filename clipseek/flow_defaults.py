@@ -6,9 +6,10 @@ of the Flow's values for the last time. So `Flow.load_config("flow.yml")` works 
 
 import os
 
+from clipseek.access import with_flow_secret
 from clipseek.settings import Settings
 
-_settings = Settings.from_env()
+_settings = with_flow_secret(Settings.from_env())
 for _name, _value in (
     _settings.to_env()
     | {

@@ -13,7 +13,7 @@ from typing import Self
 
 from clipseek.errors import ServerNotReady
 from clipseek.server import free_port, is_port_free
-from clipseek.settings import Settings
+from clipseek.settings import VARIABLES, Settings
 from clipseek.terminal import say
 
 PAGE_BIND = "127.0.0.1"  # the page has no password, so it is for this machine
@@ -55,7 +55,7 @@ class Page:
             raise ServerNotReady("The page needs Streamlit: pip install 'clipseek[page]', or serve without --page.")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
-            env={**os.environ, **self._settings.to_env(), "CLIPSEEK_HOST": self._host},
+            env={**_environment(self._settings), "CLIPSEEK_HOST": self._host},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this process, which then ends the page
@@ -100,6 +100,12 @@ class Page:
         code = process.wait()
         if not self._closing:
             say(f"clipseek: the page ended (exit code {code}); the service goes on. Restart it to have both.", "red")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """This process's own and the settings, without the secret by which executors believe the gateway."""
+    whole = {**os.environ, **settings.to_env()}
+    return {name: value for name, value in whole.items() if name != VARIABLES["flow_secret"][0]}
 
 
 def show_page(page: Page) -> None:

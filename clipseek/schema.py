@@ -1,4 +1,5 @@
-"""The documents on the wire. Scripts may send them with a bare `jina.Client`; `clipseek.Client` sends the same.
+"""The documents on the wire. Scripts may send them with a bare `jina.Client`; `clipseek.Client` sends the same. Who
+is asking, and for which library, is said in the metadata `authorization: Bearer TOKEN` and `clipseek-library: NAME`.
 
 Times are float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores lie
 in [0, 1]. Each endpoint takes and answers the same kind of document: the answer is the request, filled in.

@@ -21,11 +21,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
-from clipseek.settings import START_ERRORS_VARIABLE, Settings
+from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_host
 from clipseek.supervisor import Supervisor
+from clipseek.tls import check_tls
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +77,16 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 
     Raises:
         ServerNotReady: the port is taken.
-        InvalidSetting: there is no such address to listen on.
+        InvalidSetting: there is no such address to listen on, it is open to the network and there is no token, or
+            certificate and key cannot be used.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
     An executor, or the gateway, that dies is started again. When one cannot start, or dies too often, the process ends
     with exit code 1 and the cause on stderr: Jina would wait for it for ever.
     """
+    check_network(settings, settings.bind)
+    check_tls(settings)
+    settings = with_flow_secret(settings)
     if not is_port_free(settings.bind, settings.port):
         raise ServerNotReady(
             f"Port {settings.port} on {settings.bind} is taken, perhaps by another ClipSeek server (`clipseek doctor` "
@@ -228,7 +234,7 @@ def _own_address(settings: Settings) -> str:
 
 def _checked_health(settings: Settings) -> list[Component]:
     """What the executors say of themselves, once it is sure that they fit together."""
-    with Client(f"grpc://{_own_address(settings)}:{settings.port}", timeout_seconds=60) as client:
+    with Client(local_host(settings), timeout_seconds=60, token=settings.flow_secret, library="") as client:
         components = client.health()
     silent = [warning for component in components if not component.ok for warning in component.warnings]
     if silent:

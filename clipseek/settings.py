@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import platformdirs
@@ -65,6 +65,18 @@ VARIABLES = {
         "CLIPSEEK_DECODE_TIMEOUT", "60", "seconds to decode one picture; 10 times its length more for a span or clip"
     ),
     "most_restarts": _setting("CLIPSEEK_MOST_RESTARTS", "5", "deaths of one process in ten minutes put up with"),
+    "token": _setting("CLIPSEEK_TOKEN", "", "for clients: the token of `clipseek token add`"),
+    "library": _setting("CLIPSEEK_LIBRARY", "", "for clients: the library to use (default: the token's first)"),
+    "tls_cert": _setting("CLIPSEEK_TLS_CERT", "", "the server's certificate chain, a PEM file: it then speaks TLS"),
+    "tls_key": _setting("CLIPSEEK_TLS_KEY", "", "the key of that certificate, a PEM file"),
+    "tls_ca": _setting("CLIPSEEK_TLS_CA", "", "for clients: trust servers of this authority, a PEM file"),
+    "allow_anyone": _setting("CLIPSEEK_ALLOW_ANYONE", "no", "yes: serve the network without any token"),
+    "flow_secret": _setting(
+        "CLIPSEEK_FLOW_SECRET", "", "what gateway and executors share (default: made at each start)"
+    ),
+    "requests_per_second": _setting("CLIPSEEK_REQUESTS_PER_SECOND", "200", "of one caller, on average"),
+    "requests_under_way": _setting("CLIPSEEK_REQUESTS_UNDER_WAY", "128", "of one caller at a time"),
+    "open_uploads": _setting("CLIPSEEK_OPEN_UPLOADS", "32", "films of one caller whose upload has begun but not ended"),
 }
 
 
@@ -106,6 +118,16 @@ class Settings:
     max_worker_gb: float = 4.0
     decode_timeout_seconds: float = 60.0
     most_restarts: int = 5
+    token: str = field(default="", repr=False)
+    library: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_ca: str = ""
+    allow_anyone: bool = False
+    flow_secret: str = field(default="", repr=False)
+    requests_per_second: float = 200.0
+    requests_under_way: int = 128
+    open_uploads: int = 32
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -132,12 +154,23 @@ class Settings:
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
             **{name: _limit(name, text[name]) for name in LIMITS},
             most_restarts=_count("most_restarts", text["most_restarts"]),
+            token=text["token"],
+            library=text["library"],
+            tls_cert=text["tls_cert"],
+            tls_key=text["tls_key"],
+            tls_ca=text["tls_ca"],
+            allow_anyone=_choice("allow_anyone", text["allow_anyone"].lower(), ("yes", "no")) == "yes",
+            flow_secret=text["flow_secret"],
+            requests_per_second=_positive("requests_per_second", text["requests_per_second"]),
+            requests_under_way=_count("requests_under_way", text["requests_under_way"]),
+            open_uploads=_count("open_uploads", text["open_uploads"]),
         )
 
     def to_env(self) -> dict[str, str]:
         """The environment that `from_env` reads back as these settings."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["media_roots"] = os.pathsep.join(str(p) for p in self.media_roots)
+        values["allow_anyone"] = "yes" if self.allow_anyone else "no"
         return {VARIABLES[name][0]: str(value) for name, value in values.items()}
 
     @property
@@ -146,25 +179,29 @@ class Settings:
         return round(self.max_request_mb * 1e6) if math.isfinite(self.max_request_mb) else -1
 
     @property
-    def server_address(self) -> tuple[str, int]:
-        """Host and port a client connects to: CLIPSEEK_HOST, else this machine's own server."""
-        if not self.host:
-            return ("127.0.0.1" if self.bind == "0.0.0.0" else self.bind), self.port
-        return parse_host(self.host)
+    def server_host(self) -> str:
+        """The address that a client connects to: CLIPSEEK_HOST, else this machine's own server."""
+        return self.host or local_host(self)
 
 
 def local_host(settings: Settings) -> str:
     """The address at which a client on this machine reaches the server that is started with these settings."""
-    return f"grpc://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+    scheme = "grpcs" if settings.tls_cert else "grpc"
+    return f"{scheme}://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+
+
+def is_tls(host: str) -> bool:
+    """Whether an address is one of a server that speaks TLS."""
+    return host.strip().startswith("grpcs://")
 
 
 def parse_host(host: str) -> tuple[str, int]:
-    """Split `grpc://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
+    """Split `grpc://HOST:PORT`, `grpcs://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
 
     Raises:
         InvalidSetting: it is none of these.
     """
-    found = re.fullmatch(r"(?:grpc://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
+    found = re.fullmatch(r"(?:grpcs?://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
     if not found:
         raise InvalidSetting(
             f"'{host}' is not a server address. Write it as grpc://HOST:PORT, e.g. grpc://127.0.0.1:45679"

@@ -10,12 +10,14 @@ import warnings
 from collections import Counter
 from collections.abc import Coroutine
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import (
     ClipSeekError,
     InvalidRequest,
+    InvalidSetting,
     LimitExceeded,
     RequestLost,
     ServerError,
@@ -26,6 +28,7 @@ from clipseek.errors import (
     error_from_name,
 )
 from clipseek.settings import VARIABLES
+from clipseek.tls import certificate_name
 
 # Read on import. What gRPC logs of closed connections, the errors say better.
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
@@ -34,8 +37,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
     import grpc
+    import jina.clients.base.grpc
     from jina import Client as JinaClient
     from jina.excepts import BadServer, BadServerFlow
+    from jina.serve.networking.utils import get_grpc_channel
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
@@ -64,6 +69,16 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
 _MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
 
 
+_trusted: dict[str, bytes] = {}  # HOST:PORT -> PEM of the certificates that may have issued its own
+
+
+def _channel(target: str, *args: Any, **kwargs: Any) -> Any:
+    return get_grpc_channel(target, *args, root_certificates=_trusted.get(target), **kwargs)
+
+
+jina.clients.base.grpc.get_grpc_channel = _channel  # Jina's clients have no option for it
+
+
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all transports of this process, in a thread of its own.
@@ -89,14 +104,36 @@ class Transport:
     """Sends documents to the Flow at `host`:`port`. Any number may be under way at once.
 
     While a process of the server is being started again, requests are repeated for `retry_seconds` at most.
+
+    Args:
+        token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
+        tls: whether the server speaks TLS.
+        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows.
+        own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
     """
 
-    def __init__(self, host: str, port: int, retry_seconds: float) -> None:
-        self._host, self._port, self._retry_seconds = host, port, retry_seconds
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        retry_seconds: float,
+        token: str = "",
+        library: str = "",
+        tls: bool = False,
+        tls_ca: str = "",
+        own_certificate: str = "",
+    ) -> None:
+        self._host, self._port, self._retry_seconds, self._tls = host, port, retry_seconds, tls
+        self._own_certificate = own_certificate
+        self._options: list[tuple[str, str]] = []
+        self._metadata = _metadata(token, library)
         self._checked = False
         self._waiting_since = 0.0  # monotonic; 0 while the server answers
-        self.address = f"grpc://{host}:{port}"
-        self._client = JinaClient(host=host, port=port, protocol="grpc", asyncio=True, log_config="quiet")
+        self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
+        if trusted := own_certificate or tls_ca:
+            _trusted[f"{host}:{port}"] = _read_pem(trusted)
+        self._client = JinaClient(host=host, port=port, protocol="grpc", tls=tls, asyncio=True, log_config="quiet")
         self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
 
     async def _check(self) -> None:
@@ -111,16 +148,26 @@ class Transport:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, writer = await asyncio.open_connection(self._host.strip("[]"), self._port)
                 writer.close()
-                async with grpc.aio.insecure_channel(f"{self._host}:{self._port}") as channel:
+                if self._own_certificate:
+                    await self._take_name_of(Path(self._own_certificate))
+                async with _channel(
+                    f"{self._host}:{self._port}", self._options, asyncio=True, tls=self._tls
+                ) as channel:
                     await channel.channel_ready()
         except OSError as error:  # a timeout is one, too
             raise self._unreachable() from error
         self._checked = True
 
+    async def _take_name_of(self, certificate: Path) -> None:
+        name = await asyncio.to_thread(certificate_name, self._host.strip("[]"), self._port, certificate)
+        self._options = [("grpc.ssl_target_name_override", name)]
+        self._client.client.args.grpc_channel_options = self._options
+
     def _unreachable(self) -> ServerUnreachable:
+        trust = " Or its certificate is not one to trust: set CLIPSEEK_TLS_CA to its authority's." if self._tls else ""
         return ServerUnreachable(
             f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
-            f"--host or CLIPSEEK_HOST."
+            f"--host or CLIPSEEK_HOST.{trust}"
         )
 
     def _broken_off(self, told: str) -> ServerError:
@@ -194,6 +241,7 @@ class Transport:
                     inputs=kind([doc]),
                     target_executor=f"^{executor}$" if executor else None,
                     return_type=kind,
+                    metadata=self._metadata,
                 ):
                     answers.extend(part)
         except BadServer as error:
@@ -206,6 +254,21 @@ class Transport:
                 ) from error
             raise self._broken_off(str(error)) from error
         return answers
+
+
+def _read_pem(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidSetting(f"The certificates to trust cannot be read from '{path}' ({error.strerror}).") from error
+
+
+def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
+    """What the gateway knows a caller by. Raises: InvalidSetting: a token cannot look like this."""
+    if not token.isascii() or not token.isprintable():
+        raise InvalidSetting("CLIPSEEK_TOKEN is no token: it has characters that none has. Copy it once more.")
+    said = (("authorization", f"Bearer {token}" if token else ""), ("clipseek-library", library))
+    return tuple((key, value) for key, value in said if value)
 
 
 def _translated(error: BadServer) -> ClipSeekError:

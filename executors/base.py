@@ -8,16 +8,21 @@ those it answers.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from jina import Executor, requests
+from jina.serve.instrumentation import InstrumentationMixin
+from jina.serve.runtimes.servers.grpc import GRPCServer
 
 from clipseek.documents import DocList
 from clipseek.errors import ClipSeekError, StoreError
 from clipseek.schema import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
+from executors.callers import Caller, Verifier
+from executors.executor_port import OfferedOnly
 from executors.lifetime import end_with_parent, processes_down, report_start_failure
 
 logger = logging.getLogger(__name__)
@@ -27,14 +32,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def endpoint(path: str) -> Callable[[F], F]:
-    """Declare a coroutine method as the handler of an endpoint, and log what it raises: a refusal in one line, anything
-    unforeseen with its traceback. Jina's own log would show a traceback for both."""
+    """Declare a coroutine method as the handler of an endpoint. It is called with the documents and, as `caller`, with
+    whom the gateway says that they are from; without that they are refused.
+
+    What a handler raises is logged: a refusal in one line, anything unforeseen with its traceback. Jina's own log would
+    show a traceback for both.
+    """
 
     def declare(handler: F) -> F:
         @functools.wraps(handler)
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        async def call(
+            executor: "ChainExecutor",
+            docs: Any,
+            parameters: Mapping[str, Any] = MappingProxyType({}),
+            caller: Caller | None = None,
+            **_: Any,
+        ) -> Any:
             try:
-                return await handler(*args, **kwargs)
+                caller = caller or executor.callers.caller(parameters, path)
+                return await handler(executor, docs, caller=caller)
             except ClipSeekError as error:
                 logger.info("%s refused: %s: %s", path, type(error).__name__, error)
                 raise
@@ -48,6 +64,16 @@ def endpoint(path: str) -> Callable[[F], F]:
     return declare
 
 
+def _guard_own_port() -> None:
+    """Put `OfferedOnly` before the server of this process, which Jina builds itself: it asks for its interceptors once
+    the executor is made."""
+
+    def interceptors(server: GRPCServer) -> list[Any]:
+        return [OfferedOnly(), *(InstrumentationMixin.aio_tracing_server_interceptors(server) or [])]
+
+    GRPCServer.aio_tracing_server_interceptors = interceptors
+
+
 class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     """An executor that passes every document on. Handlers are coroutines: Jina locks plain functions against another.
 
@@ -57,8 +83,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     def __init__(self, settings: Settings | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = settings or Settings.from_env()
+        self.callers = Verifier(self.settings.flow_secret)
         logging.basicConfig(level=self.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+        _guard_own_port()
         end_with_parent()
         try:
             self.load()
@@ -81,57 +109,57 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def probe(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], *, caller: Caller) -> DocList[VideoSpan]:
         return docs
 
     @endpoint("/search")
-    async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def search(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
         return docs
 
     @endpoint("/timeline")
-    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def timeline(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
         return docs
 
     @endpoint("/calibrate")
-    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
+    async def calibrate(self, docs: DocList[Calibration], *, caller: Caller) -> DocList[Calibration]:
         return docs
 
     @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def delete(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/upload")
-    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def upload(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
         return docs
 
     @endpoint("/films")
-    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def films(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
         return docs
 
     @endpoint("/samples")
-    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def samples(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
         return docs
 
     @endpoint("/clip")
-    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+    async def clip(self, docs: DocList[Clip], *, caller: Caller) -> DocList[Clip]:
         return docs
 
     @endpoint("/join")
-    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+    async def join(self, docs: DocList[Reel], *, caller: Caller) -> DocList[Reel]:
         return docs
 
     @endpoint("/thumbnail")
-    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+    async def thumbnail(self, docs: DocList[Thumbnail], *, caller: Caller) -> DocList[Thumbnail]:
         return docs
 
     @endpoint("/health")
-    async def health(self, docs: DocList[Health], **_: Any) -> DocList[Health]:
+    async def health(self, docs: DocList[Health], *, caller: Caller) -> DocList[Health]:
         for doc in docs:
-            doc.components.append(await asyncio.to_thread(self.component))
+            doc.components.append(await asyncio.to_thread(self.component, caller))
             doc.down |= await asyncio.to_thread(processes_down)
         return docs
 
@@ -140,8 +168,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
         return str(self.runtime_args.name).partition("/")[0]
 
-    def component(self) -> Component:
-        """This executor's line in the answer of `/health`."""
+    def component(self, _caller: Caller, /) -> Component:
+        """This executor's line in the answer of `/health`, with what is in the caller's library."""
         return Component(name=self.executor_name)
 
     def close(self) -> None:

@@ -1,20 +1,60 @@
-"""The Flow's gateway: Jina's own for gRPC, which ends when the process that started it ends."""
+"""The Flow's gateway: Jina's own for gRPC, behind a door, and ended when the process that started it ends."""
 
 import asyncio
+import logging
 from typing import Any
 
 from jina.serve.runtimes.gateway.grpc import GRPCGateway
+from jina.types.request.data import DataRequest
 
+from clipseek.access import AccessFile, check_network, is_loopback
+from clipseek.errors import ClipSeekError, InvalidSetting
+from clipseek.settings import Settings
+from clipseek.tls import check_tls
 from executors.cancelling import called_back, note_tasks
-from executors.lifetime import end_with_parent
+from executors.gateway_access import DoorInterceptor, Doorkeeper
+from executors.lifetime import end_with_parent, report_start_failure
+from executors.rates import Rates
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         end_with_parent()
+        try:
+            check_network(self._settings, self.host)
+            check_tls(self._settings)
+        except ClipSeekError as error:
+            report_start_failure(error)
+            raise
+        self.ssl_certfile, self.ssl_keyfile = self._settings.tls_cert or None, self._settings.tls_key or None
 
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())
         self._request_handler.Call = called_back(self._request_handler.Call)  # by that name gRPC knows it
         await super().setup_server()
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings.from_env()
+
+    def aio_tracing_server_interceptors(self) -> list[Any]:
+        """Jina's interceptors of the server, the door before them."""
+        settings = self._settings
+        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        if not settings.flow_secret:
+            raise InvalidSetting("CLIPSEEK_FLOW_SECRET is not set: gateway and executors need the same secret.")
+        may_be_open = is_loopback(self.host) or settings.allow_anyone
+        door = DoorInterceptor(
+            Doorkeeper(AccessFile(settings.home), settings.flow_secret, may_be_open=may_be_open),
+            Rates(settings.requests_per_second, settings.requests_under_way),
+            settings.flow_secret,
+            _refusal,
+        )
+        return [door, *(super().aio_tracing_server_interceptors() or [])]
+
+
+def _refusal(error: Exception) -> DataRequest:
+    answer = DataRequest()
+    answer.add_exception(error)
+    return answer

@@ -1,6 +1,7 @@
 """What went wrong, in words and with the way out, in the page's language."""
 
 from clipseek.errors import (
+    AccessDenied,
     ClipSeekError,
     MediaMissing,
     ModelMismatch,
@@ -11,6 +12,7 @@ from clipseek.errors import (
     ServerNotReady,
     ServerUnreachable,
     StoreFull,
+    TooManyRequests,
     UnreadableImage,
     UnreadableVideo,
     VideoNotFound,
@@ -28,6 +30,8 @@ _KEYS: dict[type[ClipSeekError], str] = {
     UnreadableImage: "image",
     VideoNotFound: "video_gone",
     PathNotAllowed: "path",
+    AccessDenied: "access",
+    TooManyRequests: "too_many",
     NoVideosFound: "no_films",
     SamplesUnavailable: "samples",
 }

@@ -2,26 +2,29 @@
 
 import asyncio
 import logging
+import threading
 import time
 from dataclasses import fields
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document, check_times
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, ModelMismatch, StoreError
+from clipseek.errors import InvalidRequest, StoreError
+from clipseek.libraries import MAIN, library_folder
 from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
 from executors.base import ChainExecutor, endpoint
+from executors.callers import Caller
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.queries import Part, SearchOptions, Vector
 from executors.faiss_indexer.spans import missing_spans
-from executors.faiss_indexer.store import Frames, VideoRecord
+from executors.faiss_indexer.store import Frames, Store, VideoRecord
 
 logger = logging.getLogger(__name__)
 
@@ -42,52 +45,63 @@ class FaissIndexer(ChainExecutor):
                 f"The store {self.settings.home} is in use by another server. Stop that one, or give this one a store "
                 f"of its own with CLIPSEEK_HOME."
             ) from error
-        self.library = Library(self.settings.home)
+        self._libraries = {MAIN: Library(self.settings.home)}
+        self._opening = threading.Lock()
+        self._audit = AuditLog(self.settings.home)
+
+    def library(self, name: str) -> Library:
+        """A library by its name, made if there is none yet."""
+        if name not in self._libraries:
+            with self._opening:
+                if name not in self._libraries:
+                    folder = library_folder(self.settings.home, name)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    self._libraries[name] = Library(folder)
+        return self._libraries[name]
 
     @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def probe(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await self.in_worker(self._register, doc)
+            await self.in_worker(self._register, doc, caller)
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], caller: Caller) -> DocList[VideoSpan]:
         for doc in docs:
-            await self.in_worker(self._store, doc)
+            await self.in_worker(self._store, doc, caller)
         return docs
 
     @endpoint("/search")
-    async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def search(self, docs: DocList[Query], caller: Caller) -> DocList[Query]:
         for doc in docs:
-            await asyncio.to_thread(self._search, doc)
+            await asyncio.to_thread(self._search, doc, caller)
         return docs
 
     @endpoint("/timeline")
-    async def timeline(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
+    async def timeline(self, docs: DocList[Query], caller: Caller) -> DocList[Query]:
         for doc in docs:
-            await asyncio.to_thread(self._timeline, doc)
+            await asyncio.to_thread(self._timeline, doc, caller)
         return docs
 
     @endpoint("/calibrate")
-    async def calibrate(self, docs: DocList[Calibration], **_: Any) -> DocList[Calibration]:
+    async def calibrate(self, docs: DocList[Calibration], caller: Caller) -> DocList[Calibration]:
         for doc in docs:
-            await asyncio.to_thread(self._calibrate, doc)
+            await asyncio.to_thread(self._calibrate, doc, caller)
         return docs
 
     @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def delete(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await self.in_worker(self.library.delete, doc.video_id)
-            doc.status = "deleted"
-            logger.info("deleted %s", doc.video_id)
+            await self.in_worker(self._delete, doc, caller)
         return docs
 
     @endpoint("/videos")
-    async def videos(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
-        return await asyncio.to_thread(self._list, docs[0].video_id if docs else "")
+    async def videos(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
+        return await asyncio.to_thread(self._list, docs[0].video_id if docs else "", caller)
 
-    def component(self) -> Component:
-        store = self.library.store
+    def component(self, caller: Caller, /) -> Component:
+        library = self.library(caller.library)
+        store = library.store
         return Component(
             name=self.executor_name,
             facts={
@@ -95,17 +109,19 @@ class FaissIndexer(ChainExecutor):
                 "videos": str(len(store.videos())),
                 "frames": str(store.frame_count()),
                 "model_id": store.model_id if store.frame_count() else "",
-                "fitted_shift": f"{self.library.relevance.fitted_shift:.3f}",
+                "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
         )
 
     def close(self) -> None:
         super().close()
-        self.library.close()
+        for library in self._libraries.values():
+            library.close()
         self._lock.release()
 
-    def _register(self, doc: Video) -> None:
+    def _register(self, doc: Video, caller: Caller) -> None:
         check_document(doc, self.settings)
+        library = self.library(caller.library)
         record = VideoRecord(
             video_id=doc.video_id,
             title=doc.title,
@@ -121,13 +137,20 @@ class FaissIndexer(ChainExecutor):
             frames_per_second=doc.frames_per_second,
             sampling=doc.sampling,
         )
-        if record.frames_per_second <= 0 and not self.library.store.known_videos([record.video_id]):
+        known = library.store.known_videos([record.video_id])
+        if record.frames_per_second <= 0 and not known:
             record = VideoRecord(**vars(record) | {"frames_per_second": self.settings.frames_per_second})
-        self._describe(doc, self.library.register(record, doc.model_id))
+        kept = library.register(record, doc.model_id)
+        if not known:
+            self._note("added", kept, caller)
+        elif known[0].title != kept.title:
+            self._note("renamed", kept, caller)
+        _describe(doc, kept, library.store)
 
-    def _store(self, doc: VideoSpan) -> None:
+    def _store(self, doc: VideoSpan, caller: Caller) -> None:
         check_document(doc, self.settings)
         check_times(doc)
+        library = self.library(caller.library)
         started = time.monotonic()
         vectors = _embeddings(doc)
         if len(vectors):
@@ -135,101 +158,112 @@ class FaissIndexer(ChainExecutor):
         cuts = np.array(doc.cut_seconds, dtype=np.float64)
         blank = np.array(doc.blank, dtype=np.bool_)
         frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts, blank)
-        self.library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
+        was_complete = _is_complete(doc.video_id, library.store)
+        library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
+        if not was_complete and _is_complete(doc.video_id, library.store):
+            self._note("indexed", library.store.video(doc.video_id), caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(vectors)
         seconds = time.monotonic() - started
         span = f"[{doc.start_seconds:.1f}, {doc.end_seconds:.1f})"
         logger.info("stored %d frames of %s of %s in %.3f s", doc.frames, span, doc.video_id, seconds)
 
-    def _search(self, doc: Query) -> None:
+    def _delete(self, doc: Video, caller: Caller) -> None:
+        library = self.library(caller.library)
+        known = library.store.known_videos([doc.video_id])
+        library.delete(doc.video_id)
+        doc.status = "deleted"
+        for video in known:
+            self._note("deleted", video, caller)
+        logger.info("deleted %s", doc.video_id)
+
+    def _note(self, what: str, video: VideoRecord, caller: Caller) -> None:
+        """Put a change into the audit log."""
+        self._audit.write(what, caller=caller.name, library=caller.library, video_id=video.video_id, title=video.title)
+
+    def _search(self, doc: Query, caller: Caller) -> None:
         check_document(doc, self.settings)
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         started = time.monotonic()
         options = _options(doc)
-        answer = self.library.search(self._parts(doc), options)
+        library = self.library(caller.library)
+        answer = library.search(_parts(doc, library), options)
         _fill_in(doc, answer)
         _log("search", answer, started)
 
-    def _timeline(self, doc: Query) -> None:
+    def _timeline(self, doc: Query, caller: Caller) -> None:
         check_document(doc, self.settings)
         started = time.monotonic()
         options = _options(doc)
         if len(options.video_ids) != 1:
             raise InvalidRequest(f"A timeline is that of one video, but {len(options.video_ids)} are named.")
-        made = self.library.timeline(self._parts(doc), options)
+        library = self.library(caller.library)
+        made = library.timeline(_parts(doc, library), options)
         doc.curve_pts_seconds, doc.curve_scores = made.pts_seconds.tolist(), made.scores.tolist()
         doc.shot_start_seconds = made.shot_start_seconds
         _fill_in(doc, made.answer)
         _log("timeline", made.answer, started)
 
-    def _calibrate(self, doc: Calibration) -> None:
+    def _calibrate(self, doc: Calibration, caller: Caller) -> None:
         check_document(doc, self.settings)
+        library = self.library(caller.library)
         phrase = np.array(doc.neutral_embedding, dtype=np.float32)
         parts = [_part(part, 1.0, phrase if len(phrase) else None) for part in doc.phrases]
         self._check_vectors(parts)
         doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
         if doc.reset:
-            self.library.forget_calibration()
+            library.forget_calibration()
         else:
             if not 0 < doc.answered_share < 1:
                 raise InvalidRequest(f"answered_share is {doc.answered_share:g}, but must be above 0 and below 1")
             if not parts:
                 raise InvalidRequest("There are no phrases to calibrate by. Send calibrations to the whole Flow.")
-            for name, value in vars(self.library.calibrate(parts, doc.answered_share)).items():
+            for name, value in vars(library.calibrate(parts, doc.answered_share)).items():
                 setattr(doc, name, value)
         doc.done = True
+        self._audit.write("calibrated", caller=caller.name, library=caller.library)
         logger.info("calibrated: shift %.3f, %d of %d phrases answered", doc.shift, doc.answered, doc.phrase_count)
 
-    def _parts(self, doc: Query) -> list[Part]:
-        """The parts of a query as vectors: those that the encoders made, and those that are in the store already."""
-        check_query(doc)
-        phrase = np.array(doc.neutral_embedding, dtype=np.float32) if doc.neutral_embedding else None
-        parts = [_part(doc, 1.0, phrase)] if doc.text.strip() else []
-        for part in doc.parts:
-            if part.video_id:
-                parts.append(self.library.moment(part.video_id, part.at_seconds, part.weight))
-            else:
-                parts.append(_part(part, part.weight, phrase))
-        self._check_vectors(parts)
-        return parts
-
-    def _check_vectors(self, parts: list[Part]) -> None:
-        vectors = [v for p in parts for v in (p.vector, p.mean_phrase, p.curve_vector) if v is not None]
-        for vector in vectors:
-            self._check_dimensions(len(vector))
-            if len(vector) != len(vectors[0]):
-                raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions")
-
-    def _check_dimensions(self, dimensions: int) -> None:
-        if self.library.dimensions not in (0, dimensions):
-            raise ModelMismatch(
-                f"The vectors have {dimensions} dimensions, but those of the store {self.library.dimensions}: another "
-                "model made them. Send to the whole Flow, and index anew what an earlier model has indexed."
-            )
-
-    def _list(self, video_id: str) -> DocList[Video]:
-        store = self.library.store
+    def _list(self, video_id: str, caller: Caller) -> DocList[Video]:
+        store = self.library(caller.library).store
         docs = DocList[Video]()
         for record in [store.video(video_id)] if video_id else store.videos():
             doc = Video()
-            self._describe(doc, record)
+            _describe(doc, record, store)
             if video_id:
                 doc.shot_start_seconds = [start for start, _ in store.shots(video_id)]
             docs.append(doc)
         return docs
 
-    def _describe(self, doc: Video, record: VideoRecord) -> None:
-        """Fill in what the store knows of a video."""
-        for name, value in vars(record).items():
-            setattr(doc, name, value)
-        stored = self.library.store.stored_spans(record.video_id)
-        missing = missing_spans(record.duration_seconds, stored)
-        doc.frames = sum(stored.values())
-        doc.missing_start_seconds = [start for start, _ in missing]
-        doc.missing_end_seconds = [end for _, end in missing]
-        doc.status = "indexing" if missing else "ready"
-        doc.model_id = doc.model_id or self.library.store.model_id
+
+def _describe(doc: Video, record: VideoRecord, store: Store) -> None:
+    """Fill in what a store knows of a video."""
+    for name, value in vars(record).items():
+        setattr(doc, name, value)
+    stored = store.stored_spans(record.video_id)
+    missing = missing_spans(record.duration_seconds, stored)
+    doc.frames = sum(stored.values())
+    doc.missing_start_seconds = [start for start, _ in missing]
+    doc.missing_end_seconds = [end for _, end in missing]
+    doc.status = "indexing" if missing else "ready"
+    doc.model_id = doc.model_id or store.model_id
+
+
+def _is_complete(video_id: str, store: Store) -> bool:
+    return not missing_spans(store.video(video_id).duration_seconds, store.stored_spans(video_id))
+
+
+def _parts(doc: Query, library: Library) -> list[Part]:
+    """The parts of a query as vectors: those that the encoders made, and those that are in the store already."""
+    check_query(doc)
+    phrase = np.array(doc.neutral_embedding, dtype=np.float32) if doc.neutral_embedding else None
+    parts = [_part(doc, 1.0, phrase)] if doc.text.strip() else []
+    for part in doc.parts:
+        if part.video_id:
+            parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
+        else:
+            parts.append(_part(part, part.weight, phrase))
+    return parts
 
 
 def _embeddings(doc: VideoSpan) -> npt.NDArray[np.float16]:

@@ -9,21 +9,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import av
 
+from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.libraries import libraries_below, library_folder
 from clipseek.limits import check_limit
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
+from executors.callers import Caller
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.disk import free_bytes, in_words
 from executors.video_loader.film_work import FilmWork, SpanOptions
 from executors.video_loader.joining import Part
-from executors.video_loader.media_store import MediaStore, plain_title
+from executors.video_loader.media_store import MediaRecord, MediaStore, plain_title
+from executors.video_loader.open_uploads import OpenUploads
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo
 
@@ -40,13 +44,9 @@ class VideoLoader(ChainExecutor):
     """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
-        self._store = MediaStore(
-            self.settings.home / "media",
-            self.settings.media_roots,
-            CHUNK_BYTES,
-            max_film_gb=self.settings.max_film_gb,
-            max_store_gb=self.settings.max_store_gb,
-        )
+        self._stores: dict[str, MediaStore] = {}
+        self._uploads = OpenUploads(self.settings.open_uploads)
+        self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
         # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
@@ -54,71 +54,85 @@ class VideoLoader(ChainExecutor):
         self._films = FilmWork(self.settings)
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
+    def store(self, library: str) -> MediaStore:
+        """The films of a library."""
+        if library not in self._stores:
+            home = self.settings.home
+            store = MediaStore(
+                library_folder(home, library) / "media",
+                self.settings.media_roots,
+                CHUNK_BYTES,
+                max_film_gb=self.settings.max_film_gb,
+                max_store_gb=self.settings.max_store_gb,
+                all_roots=functools.partial(_media_folders, home),
+            )
+            return self._stores.setdefault(library, store)
+        return self._stores[library]
+
     @endpoint("/upload")
-    async def upload(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def upload(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
         for doc in docs:
-            await self._in_turn("upload", self._take, doc)
+            await self._in_turn("upload", self._take, doc, caller)
         return docs
 
     @endpoint("/films")
-    async def films(self, docs: DocList[Upload], **_: Any) -> DocList[Upload]:
+    async def films(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
         folder = docs[0].server_path if docs else ""
         docs.clear()
-        docs.extend(await asyncio.to_thread(self._server_films, folder))
+        docs.extend(await asyncio.to_thread(self._server_films, folder, caller))
         return docs
 
     @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def probe(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await self._in_turn("look", self._fill_video, doc)
+            await self._in_turn("look", self._fill_video, doc, caller.library)
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], caller: Caller) -> DocList[VideoSpan]:
         for doc in docs:
-            await self._in_turn("index", self._fill_span, doc)
+            await self._in_turn("index", self._fill_span, doc, caller.library)
         return docs
 
     @endpoint("/samples")
-    async def samples(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def samples(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         docs.clear()
-        docs.extend(await self._in_turn("clip", self._sample_films))
+        docs.extend(await self._in_turn("clip", self._sample_films, caller.library))
         return docs
 
     @endpoint("/clip")
-    async def clip(self, docs: DocList[Clip], **_: Any) -> DocList[Clip]:
+    async def clip(self, docs: DocList[Clip], caller: Caller) -> DocList[Clip]:
         for doc in docs:
-            await self._in_turn("clip", self._fill_clip, doc)
+            await self._in_turn("clip", self._fill_clip, doc, caller.library)
         return docs
 
     @endpoint("/join")
-    async def join(self, docs: DocList[Reel], **_: Any) -> DocList[Reel]:
+    async def join(self, docs: DocList[Reel], caller: Caller) -> DocList[Reel]:
         for doc in docs:
-            await self._in_turn("clip", self._fill_reel, doc)
+            await self._in_turn("clip", self._fill_reel, doc, caller.library)
         return docs
 
     @endpoint("/thumbnail")
-    async def thumbnail(self, docs: DocList[Thumbnail], **_: Any) -> DocList[Thumbnail]:
+    async def thumbnail(self, docs: DocList[Thumbnail], caller: Caller) -> DocList[Thumbnail]:
         for doc in docs:
-            await self._in_turn("look", self._fill_thumbnail, doc)
+            await self._in_turn("look", self._fill_thumbnail, doc, caller.library)
         return docs
 
     @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], **_: Any) -> DocList[Video]:
+    async def delete(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         for doc in docs:
-            await asyncio.to_thread(self._store.delete, doc.video_id)
-            await asyncio.to_thread(self._clips.forget, doc.video_id)
-            await asyncio.to_thread(self._clips.forget, JOINED)  # the video may be in any of them
-            logger.info("deleted the files of video %s", doc.video_id[:12])
+            await asyncio.to_thread(self._delete, doc.video_id, caller)
         return docs
 
-    def component(self) -> Component:
-        records = list(self._store.records())
+    def component(self, caller: Caller, /) -> Component:
+        store = self.store(caller.library)
+        roots = self.settings.media_roots if caller.server_folders else ()
+        records = list(store.records())
         facts = {
             "media_files": str(len(records)),
             "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
-            "free_bytes": str(free_bytes(self._store.root)),
-            "media_roots": os.pathsep.join(map(str, self.settings.media_roots)),
+            "free_bytes": str(free_bytes(store.root)),
+            "media_roots": os.pathsep.join(map(str, roots)),
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }
@@ -132,22 +146,45 @@ class VideoLoader(ChainExecutor):
         async with self._turns[kind]:
             return await asyncio.to_thread(function, *args, **kwargs)
 
-    def _take(self, doc: Upload) -> None:
+    def _delete(self, video_id: str, caller: Caller) -> None:
+        store = self.store(caller.library)
+        known = [store.record(video_id)] if store.is_known(video_id) else []
+        store.delete(video_id)
+        self._uploads.done(caller.name, (caller.library, video_id))
+        self._clips.forget(_in_library(caller.library, video_id))
+        self._clips.forget(_in_library(caller.library, JOINED))  # the video may be in any of them
+        for record in known:
+            self._note("file deleted", record, caller)
+        logger.info("deleted the files of video %s", video_id[:12])
+
+    def _note(self, what: str, record: MediaRecord, caller: Caller) -> None:
+        """Put a change into the audit log."""
+        self._audit.write(
+            what, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
+        )
+
+    def _take(self, doc: Upload, caller: Caller) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
         size_bytes = len(doc.data)
+        store, upload = self.store(caller.library), (caller.library, doc.video_id)
         if doc.server_path:
-            record = self._store.register(doc.server_path, doc.title)
+            _check_server_folders(caller)
+            record = store.register(doc.server_path, doc.title)
             doc.video_id, doc.size_bytes = record.video_id, record.size_bytes
             doc.missing_offsets = []
         elif doc.data:
-            doc.missing_offsets = self._store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
+            with self._uploads.going_on(caller.name, upload):
+                doc.missing_offsets = store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
             doc.data = b""
         else:
-            doc.missing_offsets = self._store.missing_offsets(doc.video_id, doc.size_bytes)
+            doc.missing_offsets = store.missing_offsets(doc.video_id, doc.size_bytes)
         doc.complete = not doc.missing_offsets
         if doc.complete:
-            doc.title = self._store.record(doc.video_id).title
+            record = store.record(doc.video_id)
+            doc.title = record.title
+            if self._uploads.done(caller.name, upload):
+                self._note("uploaded", record, caller)
         logger.info(
             "upload %s: %d bytes, %d chunks missing, %.2f s",
             doc.video_id[:12],
@@ -156,46 +193,48 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _server_films(self, folder: str) -> list[Upload]:
-        films = self._store.films(folder)
+    def _server_films(self, folder: str, caller: Caller) -> list[Upload]:
+        _check_server_folders(caller)
+        films = self.store(caller.library).films(folder)
         logger.info("listed %d films below %s", len(films), folder)
         return [
             Upload(server_path=str(film), title=plain_title(film.name), size_bytes=film.stat().st_size)
             for film in films
         ]
 
-    def _probed(self, video_id: str) -> VideoInfo:
+    def _probed(self, library: str, video_id: str) -> VideoInfo:
         """What a film is, if it may be used."""
-        title = self._store.record(video_id).title
-        info = self._films.probe(self._store.path(video_id), title)
+        path, title = self._film(library, video_id)
+        info = self._films.probe(path, title)
         hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
         check_limit(self.settings, "max_film_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
         check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
         return info
 
-    def _fill_video(self, doc: Video) -> None:
+    def _fill_video(self, doc: Video, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        self._store.path(doc.video_id)  # still there?
+        store = self.store(library)
+        store.path(doc.video_id)  # still there?
         try:
-            info = self._info(doc.video_id)
+            info = self._info(library, doc.video_id)
         except UnreadableVideo:
-            self._store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
+            store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
             raise
         if doc.title:
-            self._store.retitle(doc.video_id, doc.title)
-        doc.title = self._store.record(doc.video_id).title
+            store.retitle(doc.video_id, doc.title)
+        doc.title = store.record(doc.video_id).title
         doc.size_bytes, doc.duration_seconds = info.size_bytes, info.duration_seconds
         doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
         doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio
         seconds = time.monotonic() - begun
         logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
 
-    def _fill_span(self, doc: VideoSpan) -> None:
+    def _fill_span(self, doc: VideoSpan, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._store.path(doc.video_id), self._store.record(doc.video_id).title
-        length = self._info(doc.video_id).duration_seconds
+        path, title = self._film(library, doc.video_id)
+        length = self._info(library, doc.video_id).duration_seconds
         if doc.start_seconds >= length:
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
@@ -220,19 +259,24 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _sample_films(self) -> list[Video]:
+    def _film(self, library: str, video_id: str) -> tuple[Path, str]:
+        """The file and the title of a film that is in the library. Raises: VideoNotFound, MediaMissing."""
+        store = self.store(library)
+        return store.path(video_id), store.record(video_id).title
+
+    def _sample_films(self, library: str) -> list[Video]:
         begun = time.monotonic()
         films = self._films.build_samples(self.settings.cache / "samples")
-        records = [self._store.take(film) for film in films]
+        records = [self.store(library).take(film) for film in films]
         logger.info("took %d sample films, %.2f s", len(records), time.monotonic() - begun)
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
-    def _fill_clip(self, doc: Clip) -> None:
+    def _fill_clip(self, doc: Clip, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._usable(doc.video_id)
+        path, title = self._usable(library, doc.video_id)
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
-        key = ClipKey(doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
+        key = ClipKey(_in_library(library, doc.video_id), doc.start_seconds, doc.end_seconds, doc.mode)
         make = functools.partial(self._films.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title)
         clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
@@ -248,29 +292,29 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _fill_reel(self, doc: Reel) -> None:
+    def _fill_reel(self, doc: Reel, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        parts = self._parts(doc)
+        parts = self._parts(doc, library)
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
-        key = ClipKey(JOINED, 0.0, 0.0, f"{doc.mode} {moments}")
+        key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {moments}")
         make = functools.partial(self._films.join, parts, doc.mode)
         film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
 
-    def _usable(self, video_id: str) -> tuple[Path, str]:
-        """A film's file and title, once it is known to be within the limits."""
-        path = self._store.path(video_id)
-        self._info(video_id)
-        return path, self._store.record(video_id).title
+    def _usable(self, library: str, video_id: str) -> tuple[Path, str]:
+        """A film's file and title, once it is known to be within the limits. Raises as `_film`."""
+        path, title = self._film(library, video_id)
+        self._info(library, video_id)
+        return path, title
 
     def _check_length(self, limit: str, what: str, starts: list[float], ends: list[float]) -> None:
         seconds = sum(end - start for start, end in zip(starts, ends, strict=True))
         check_limit(self.settings, limit, seconds, f"{what} of {seconds:g} s")
 
-    def _parts(self, doc: Reel) -> list[Part]:
+    def _parts(self, doc: Reel, library: str) -> list[Part]:
         counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
         if len(counts) > 1 or not doc.video_ids:
             raise InvalidRequest(
@@ -279,19 +323,36 @@ class VideoLoader(ChainExecutor):
             )
         check_limit(self.settings, "max_reel_clips", len(doc.video_ids), f"The film of {len(doc.video_ids)} clips")
         self._check_length("max_reel_seconds", "The film", doc.start_seconds, doc.end_seconds)
-        usable = {video_id: self._usable(video_id) for video_id in doc.video_ids}
+        usable = {video_id: self._usable(library, video_id) for video_id in doc.video_ids}
         return [
             Part(usable[video_id][0], start, end, usable[video_id][1])
             for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
         ]
 
-    def _fill_thumbnail(self, doc: Thumbnail) -> None:
+    def _fill_thumbnail(self, doc: Thumbnail, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._usable(doc.video_id)
+        path, title = self._usable(library, doc.video_id)
         picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
+
+
+def _in_library(library: str, video_id: str) -> str:
+    """What stands for a video of a library in the names of cached clips."""
+    return f"{library}_{video_id}"
+
+
+def _media_folders(home: Path) -> list[Path]:
+    return [library_folder(home, name) / "media" for name in libraries_below(home)]
+
+
+def _check_server_folders(caller: Caller) -> None:
+    if not caller.server_folders:
+        raise AccessDenied(
+            "Your token does not open the folders of the server. Upload the file, or have the operator make a token "
+            "with --server-folders."
+        )
 
 
 def _colour(fill: list[int]) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ import os
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -65,6 +65,8 @@ class MediaStore:
         allowed_roots: folders whose films may be registered without a copy.
         chunk_bytes: size of an upload's pieces; the last one is shorter.
         max_film_gb, max_store_gb: size of one film, and of all uploaded ones with those on their way.
+        all_roots: the folders of all stores of the server. Equal films of several share their bytes on the disk, and
+            nothing else.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class MediaStore:
         *,
         max_film_gb: float = math.inf,
         max_store_gb: float = math.inf,
+        all_roots: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self.root = root
+        self._all_roots = all_roots
         self._allowed_roots = tuple(folder.resolve() for folder in allowed_roots)
         self._chunk_bytes = chunk_bytes
         self._max_film_gb, self._max_store_gb = max_film_gb, max_store_gb
@@ -122,6 +126,14 @@ class MediaStore:
         try:
             self.path(video_id)
         except (VideoNotFound, MediaMissing):
+            return False
+        return True
+
+    def is_known(self, video_id: str) -> bool:
+        """Whether the film is there, or, where it was registered, once was."""
+        try:
+            self.record(video_id)
+        except VideoNotFound:
             return False
         return True
 
@@ -309,11 +321,28 @@ class MediaStore:
         sync(part)
         suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
         record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
+        self._share(part, video_id)
         keep_record(self.root, record)
         part.replace(self.root / record.file_name)
         sync(self.root)
         chunks.unlink(missing_ok=True)
         logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
+
+    def _share(self, part: Path, video_id: str) -> None:
+        """Put a link to the same film of another store into the place of an upload, where there is one.
+
+        Only now, when all bytes have come: whoever knows no more than the hash learns nothing of other stores.
+        """
+        twins = (twin for root in self._all_roots() if root != self.root for twin in root.glob(f"{video_id}.film*"))
+        link = self._file(video_id, ".link")
+        for twin in twins:
+            link.unlink(missing_ok=True)
+            try:
+                os.link(twin, link)
+            except OSError:  # gone by now, or on a disk without links: the copy stays
+                continue
+            link.replace(part)
+            return
 
 
 def keep_record(root: Path, record: MediaRecord) -> None:

@@ -14,6 +14,7 @@ from clipseek.errors import InvalidRequest
 from clipseek.query_parts import check_query
 from clipseek.schema import Component, Query, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
+from executors.callers import Caller
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.preprocessing import Pictures
 from executors.clip_encoder.query_images import read_image
@@ -41,7 +42,7 @@ class ClipImageEncoder(ChainExecutor):
         return docs
 
     @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], **_: Any) -> DocList[VideoSpan]:
+    async def index(self, docs: DocList[VideoSpan], caller: Caller) -> DocList[VideoSpan]:
         """Replace each span's pictures by their embeddings; pictures that stand still are encoded once.
 
         Raises:
@@ -50,7 +51,8 @@ class ClipImageEncoder(ChainExecutor):
         started = time.monotonic()
         for doc in docs:
             check_document(doc, self.settings)
-        made = await self.in_worker(self._encode, [(doc.video_id, _pictures(doc)) for doc in docs])
+        spans = [(f"{caller.library}/{doc.video_id}", _pictures(doc)) for doc in docs]
+        made = await self.in_worker(self._encode, spans)
         for doc, found in zip(docs, made, strict=True):
             doc.pictures = b""
             doc.embeddings = found.vectors.astype(np.float16).tobytes()
@@ -88,9 +90,9 @@ class ClipImageEncoder(ChainExecutor):
         return docs
 
     def _encode(self, spans: list[tuple[str, Pictures]]) -> list[StillEncoded]:
-        return [self._still.encode(video_id, pictures) for video_id, pictures in spans]
+        return [self._still.encode(film, pictures) for film, pictures in spans]
 
-    def component(self) -> Component:
+    def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
 

@@ -9,6 +9,7 @@ from clipseek.documents import DocList
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Query, QueryPart
 from executors.base import ChainExecutor, endpoint
+from executors.callers import Caller
 from executors.clip_encoder.encoder import Encoder
 from executors.clip_encoder.languages import language_warning
 from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
@@ -84,7 +85,7 @@ class ClipTextEncoder(ChainExecutor):
         holder.above_background = scale.above_background
         return holder
 
-    def component(self) -> Component:
+    def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
 

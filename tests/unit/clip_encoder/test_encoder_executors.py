@@ -9,10 +9,13 @@ from PIL import Image
 from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
 from clipseek.schema import Calibration, Health, Query, QueryPart, Video, VideoSpan
 from clipseek.settings import Settings
+from executors.callers import Caller
 from executors.clip_encoder.image.executor import ClipImageEncoder
 from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.score_scales import read_scales
 from executors.clip_encoder.text.executor import ClipTextEncoder
+
+CALLER = Caller("anyone")
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def span(pictures, **values) -> VideoSpan:
 
 
 def test_probe_says_what_pictures_are_wanted(image, model_folder):
-    (video,) = asyncio.run(image.probe(DocList[Video]([Video(video_id="v")])))
+    (video,) = asyncio.run(image.probe(DocList[Video]([Video(video_id="v")]), caller=CALLER))
     assert (video.picture_width, video.picture_height, video.picture_fit) == (32, 32, "squash")
     assert video.picture_fill == [0, 0, 0]
     assert video.model_id.startswith(f"{model_folder}@")
@@ -55,7 +58,7 @@ def test_the_spans_of_a_request_get_their_own_embeddings(image, pictures):
     other_size = np.random.default_rng(3).integers(0, 256, (2, 20, 30, 3), np.uint8)
     empty = VideoSpan(video_id="v", picture_width=32, picture_height=32)
     docs = DocList[VideoSpan]([span(pictures[:2]), empty, span(other_size), span(pictures[2:])])
-    answers = asyncio.run(image.index(docs))
+    answers = asyncio.run(image.index(docs, caller=CALLER))
     tower = image.encoder.tower
     expected = [tower.encode(p) for p in (pictures[:2], pictures[:0], other_size, pictures[2:])]
     for doc, vectors in zip(answers, expected, strict=True):
@@ -66,7 +69,7 @@ def test_the_spans_of_a_request_get_their_own_embeddings(image, pictures):
 
 def test_a_still_span_costs_one_picture(image, pictures):
     still = np.repeat(pictures[:1], 30, axis=0)
-    first, second = (asyncio.run(image.index(DocList[VideoSpan]([span(still)])))[0] for _ in range(2))
+    first, second = (asyncio.run(image.index(DocList[VideoSpan]([span(still)]), caller=CALLER))[0] for _ in range(2))
     assert (first.frames_encoded, second.frames_encoded) == (1, 0)
     assert len(first.embeddings) == 30 * 24 * 2
     assert first.embeddings == second.embeddings
@@ -76,7 +79,7 @@ def test_pictures_that_do_not_fit_their_frames_are_refused(image, pictures):
     doc = span(pictures)
     doc.pts_seconds = doc.pts_seconds[:-1]
     with pytest.raises(InvalidRequest, match="has 15360 bytes of pictures, but 4 frames of 32x32 take 12288"):
-        asyncio.run(image.index(DocList[VideoSpan]([doc])))
+        asyncio.run(image.index(DocList[VideoSpan]([doc]), caller=CALLER))
 
 
 def test_both_halves_give_one_identity(image, text):
@@ -85,7 +88,9 @@ def test_both_halves_give_one_identity(image, text):
 
 def test_a_query_gets_its_embedding_and_its_warnings(text):
     long = " ".join(["cat"] * 30)
-    docs = asyncio.run(text.search(DocList[Query]([Query(text="a red car"), Query(text=long), Query(text="红色的车")])))
+    docs = asyncio.run(
+        text.search(DocList[Query]([Query(text="a red car"), Query(text=long), Query(text="红色的车")]), caller=CALLER)
+    )
     expected = text.encoder.tower.encode(["a red car"]).vectors[0]
     np.testing.assert_allclose(docs[0].embedding, expected, atol=1e-6)
     assert docs[0].model_id == text.encoder.model_id
@@ -96,7 +101,9 @@ def test_a_query_gets_its_embedding_and_its_warnings(text):
 
 def test_a_text_gets_the_scale_of_its_cosines_and_what_neutral_phrases_mean(text):
     part = QueryPart(text="a lake", weight=-1.0)
-    [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a dog", parts=DocList[QueryPart]([part]))])))
+    [doc] = asyncio.run(
+        text.search(DocList[Query]([Query(text="a dog", parts=DocList[QueryPart]([part]))]), caller=CALLER)
+    )
     for holder in (doc, doc.parts[0]):
         assert (holder.zero_cosine, holder.above_background) == (0.0, True)
         assert holder.one_cosine == pytest.approx(8 * 0.07)  # by the logit scale of the model
@@ -110,7 +117,7 @@ def test_the_starters_texts_are_read_in_two_ways(tmp_path, starter):
     settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", model=str(folder), device="cpu")
     executor = ClipTextEncoder(settings, runtime_args={"name": "text_encoder"})
     try:
-        [doc] = asyncio.run(executor.search(DocList[Query]([Query(text="a cat")])))
+        [doc] = asyncio.run(executor.search(DocList[Query]([Query(text="a cat")]), caller=CALLER))
     finally:
         executor.close()
     scale = read_scales(starter).of(np.array(doc.embedding, np.float32))
@@ -120,7 +127,7 @@ def test_the_starters_texts_are_read_in_two_ways(tmp_path, starter):
 
 
 def test_calibration_is_sent_on_with_every_neutral_phrase(text):
-    [doc] = asyncio.run(text.calibrate(DocList[Calibration]([Calibration(answered_share=0.2)])))
+    [doc] = asyncio.run(text.calibrate(DocList[Calibration]([Calibration(answered_share=0.2)]), caller=CALLER))
     assert [part.text for part in doc.phrases] == list(NEUTRAL_PHRASES) and len(NEUTRAL_PHRASES) == 107
     vectors = text.encoder.tower.encode(NEUTRAL_PHRASES).vectors
     np.testing.assert_allclose([part.embedding for part in doc.phrases], vectors, atol=1e-6)
@@ -131,14 +138,14 @@ def test_calibration_is_sent_on_with_every_neutral_phrase(text):
 
 def test_a_text_asked_again_is_not_encoded_again(text, monkeypatch):
     asked = DocList[Query]([Query(text="a red car")])
-    first = list(asyncio.run(text.search(asked))[0].embedding)
+    first = list(asyncio.run(text.search(asked, caller=CALLER))[0].embedding)
     monkeypatch.setattr(text.encoder.tower, "encode", None)
-    assert asyncio.run(text.search(DocList[Query]([Query(text="a red car")])))[0].embedding == first
+    assert asyncio.run(text.search(DocList[Query]([Query(text="a red car")]), caller=CALLER))[0].embedding == first
 
 
 def test_a_blank_query_is_refused(text):
     with pytest.raises(EmptyQuery):
-        asyncio.run(text.search(DocList[Query]([Query(text=" ")])))
+        asyncio.run(text.search(DocList[Query]([Query(text=" ")]), caller=CALLER))
 
 
 def test_every_part_gets_the_embedding_of_what_it_is(image, text):
@@ -153,7 +160,8 @@ def test_every_part_gets_the_embedding_of_what_it_is(image, text):
     asked = DocList[Query]([Query(text="a dog", parts=DocList[QueryPart](parts))])
     for path in ("search", "timeline"):
         docs = DocList[Query]([asked[0].model_copy(deep=True)])
-        [doc] = asyncio.run(getattr(text, path)(asyncio.run(getattr(image, path)(docs))))
+        half = asyncio.run(getattr(image, path)(docs, caller=CALLER))
+        [doc] = asyncio.run(getattr(text, path)(half, caller=CALLER))
         expected = text.encoder.tower.encode(["a dog", "a lake"]).vectors
         np.testing.assert_allclose([doc.embedding, doc.parts[0].embedding], expected, atol=1e-6)
         image_part = doc.parts[1]
@@ -167,7 +175,7 @@ def test_every_part_gets_the_embedding_of_what_it_is(image, text):
 def test_warnings_of_several_texts_say_which_they_are_about(text):
     long = "cat " * 30
     parts = DocList[QueryPart]([QueryPart(text="咖啡"), QueryPart(text=long, weight=-1.0), QueryPart(text="a lake")])
-    [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a cup", parts=parts)])))
+    [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a cup", parts=parts)]), caller=CALLER))
     chinese, cut = doc.warnings
     assert chinese.startswith("'咖啡': The model (") and "CLIPSEEK_MODEL=multilingual" in chinese
     assert cut.startswith("'cat cat") and " ...': The text has 32 tokens" in cut
@@ -190,18 +198,18 @@ def test_warnings_of_several_texts_say_which_they_are_about(text):
 )
 def test_queries_that_cannot_be_understood_are_refused_by_the_first_who_sees_them(image, query, error, told):
     with pytest.raises(error, match=told):
-        asyncio.run(image.search(DocList[Query]([query])))
+        asyncio.run(image.search(DocList[Query]([query]), caller=CALLER))
 
 
 def test_an_unreadable_image_is_named_by_its_title(image):
     parts = DocList[QueryPart]([QueryPart(image=b"no image", title="holiday/cat.jpg")])
     with pytest.raises(UnreadableImage, match=r"'holiday/cat\.jpg' is no image that can be read"):
-        asyncio.run(image.search(DocList[Query]([Query(parts=parts)])))
+        asyncio.run(image.search(DocList[Query]([Query(parts=parts)]), caller=CALLER))
 
 
 def test_health_names_the_model(image, text):
-    health = asyncio.run(image.health(DocList[Health]([Health()])))
-    component = asyncio.run(text.health(health))[0].components
+    health = asyncio.run(image.health(DocList[Health]([Health()]), caller=CALLER))
+    component = asyncio.run(text.health(health, caller=CALLER))[0].components
     assert [c.name for c in component] == ["ClipImageEncoder", "ClipTextEncoder"]
     facts = component[0].facts
     assert facts["model_id"] == image.encoder.model_id

@@ -11,7 +11,8 @@ from clipseek.settings import Settings, parse_host
 def test_the_defaults_listen_on_this_machine_only():
     settings = Settings.from_env({})
     assert (settings.bind, settings.port, settings.model) == ("127.0.0.1", 45679, "auto")
-    assert settings.server_address == ("127.0.0.1", 45679)
+    assert settings.server_host == "grpc://127.0.0.1:45679"
+    assert (settings.token, settings.flow_secret, settings.allow_anyone) == ("", "", False)
 
 
 def test_the_environment_is_read_and_written_back(tmp_path):
@@ -23,11 +24,15 @@ def test_the_environment_is_read_and_written_back(tmp_path):
         "CLIPSEEK_MEDIA_ROOTS": f"{tmp_path}/a:{tmp_path}/b",
         "CLIPSEEK_FRAMES_PER_SECOND": "2.5",
         "CLIPSEEK_HOST": "grpc://films.example:7000",
+        "CLIPSEEK_TOKEN": "clipseek_x",
+        "CLIPSEEK_ALLOW_ANYONE": "yes",
+        "CLIPSEEK_OPEN_UPLOADS": "3",
     }
     settings = Settings.from_env(environ)
     assert settings.media_roots == (tmp_path / "a", tmp_path / "b")
     assert settings.frames_per_second == 2.5
-    assert settings.server_address == ("films.example", 7000)
+    assert settings.server_host == "grpc://films.example:7000"
+    assert (settings.token, settings.allow_anyone, settings.open_uploads) == ("clipseek_x", True, 3)
     assert Settings.from_env(settings.to_env()) == settings
 
 
@@ -59,6 +64,7 @@ def test_values_that_do_not_fit_are_named(variable, value, told):
         ("films.example", "films.example", 45679),
         ("films.example:80/", "films.example", 80),
         ("grpc://[::1]:9", "[::1]", 9),
+        ("grpcs://films.example:443", "films.example", 443),
     ],
 )
 def test_server_addresses(text, host, port):

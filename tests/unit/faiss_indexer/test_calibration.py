@@ -10,12 +10,15 @@ from clipseek.errors import InvalidRequest, ModelMismatch
 from clipseek.schema import Calibration, Health, Query, QueryPart
 from clipseek.score_scale import ScoreScale
 from clipseek.settings import Settings
-from executors.faiss_indexer.executor import FaissIndexer
+from executors.callers import Caller
+from executors.faiss_indexer.executor import FaissIndexer, _parts
 from executors.faiss_indexer.library import Calibrated, Library
 from executors.faiss_indexer.queries import Part, SearchOptions
 from executors.faiss_indexer.store import Frames, Store
 from executors.faiss_indexer.vector_index import VectorIndex
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
+
+CALLER = Caller("anyone")
 
 OTHER = "other@1:2"
 SHOWN = np.array([1.0, 0.0], np.float32)  # all that the library of these tests shows
@@ -167,7 +170,7 @@ def test_the_store_keeps_one_shift(store):
 @pytest.fixture
 def indexer(tmp_path):
     made = FaissIndexer(Settings(home=tmp_path / "home", cache=tmp_path / "cache"), runtime_args={"name": "indexer"})
-    fill(made.library)
+    fill(made.library("main"))
     yield made
     made.close()
 
@@ -182,20 +185,20 @@ def asked(**values) -> DocList[Calibration]:
 
 
 def test_the_indexer_answers_with_what_it_found_and_says_so_in_its_health(indexer):
-    [made] = asyncio.run(indexer.calibrate(asked(answered_share=0.3)))
+    [made] = asyncio.run(indexer.calibrate(asked(answered_share=0.3), caller=CALLER))
     assert (made.done, made.phrase_count, made.answered_before, made.answered) == (True, 10, 6, 3)
     assert made.shift == pytest.approx(0.135, abs=1e-6)
     assert (len(made.phrases), made.neutral_embedding) == (0, [])
-    [health] = asyncio.run(indexer.health(DocList[Health]([Health()])))
+    [health] = asyncio.run(indexer.health(DocList[Health]([Health()]), caller=CALLER))
     assert health.components[0].facts["fitted_shift"] == "0.135"
-    [reset] = asyncio.run(indexer.calibrate(asked(reset=True)))
-    assert (reset.done, reset.shift, indexer.library.relevance.fitted_shift) == (True, 0.0, 0.0)
+    [reset] = asyncio.run(indexer.calibrate(asked(reset=True), caller=CALLER))
+    assert (reset.done, reset.shift, indexer.library("main").relevance.fitted_shift) == (True, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
 def test_a_share_that_cannot_be_is_named(indexer, share):
     with pytest.raises(InvalidRequest, match=f"answered_share is {share:g}"):
-        asyncio.run(indexer.calibrate(asked(answered_share=share)))
+        asyncio.run(indexer.calibrate(asked(answered_share=share), caller=CALLER))
 
 
 def test_texts_have_a_scale_and_images_have_none(indexer):
@@ -203,10 +206,10 @@ def test_texts_have_a_scale_and_images_have_none(indexer):
     query = Query(
         text="a cat", **text, neutral_embedding=[0.1, 0.2], parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])
     )
-    cat, image = indexer._parts(query)
+    cat, image = _parts(query, indexer.library("main"))
     assert cat.scale == ScoreScale(0.1, 0.3) and image.scale is None
     np.testing.assert_allclose(cat.curve_vector, [0.8, 0.6])
     np.testing.assert_allclose(cat.mean_phrase, [0.1, 0.2])
     assert image.curve_vector is None
-    [bare] = indexer._parts(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])))
+    [bare] = _parts(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])), indexer.library("main"))
     assert (bare.scale, bare.mean_phrase) == (None, None)

@@ -321,3 +321,24 @@ def test_the_films_below_an_allowed_folder(store: MediaStore, tmp_path: Path) ->
     ):
         with pytest.raises(error):
             store.films(str(asked))
+
+
+def test_equal_films_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
+    roots = [tmp_path / name for name in ("a", "b", "c")]
+    a, b, c = (MediaStore(root, (), CHUNK, lambda: roots) for root in roots)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"x" * (CHUNK + 1))
+    first = a.take(film)
+    assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone tells nothing
+    b.take(film)
+
+    def no_links(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", no_links)
+    c.take(film)
+    inodes = [store.path(first.video_id).stat().st_ino for store in (a, b, c)]
+    assert inodes[0] == inodes[1] != inodes[2]
+    a.delete(first.video_id)
+    assert [store.path(first.video_id).read_bytes() for store in (b, c)] == [film.read_bytes()] * 2
+    assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # film and record, no remains

@@ -1,0 +1,45 @@
+"""What executors believe of a caller. (That forged parameters are refused is tested against the real ports.)"""
+
+import pytest
+
+from clipseek.errors import AccessDenied
+from executors.callers import LIFETIME_SECONDS, Caller, Verifier, signed
+
+SECRET = "s" * 64
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_caller_is_read_back_once_by_each_executor():
+    caller = Caller("alice", "a", server_folders=True)
+    parameters = signed(caller, "/search", SECRET, 1000.0)
+    first, second = Verifier(SECRET, Clock()), Verifier(SECRET, Clock())
+    assert first.caller(parameters, "/search") == second.caller(parameters, "/search") == caller
+    with pytest.raises(AccessDenied):
+        first.caller(parameters, "/search")
+
+
+def test_without_a_secret_nobody_is_believed():
+    with pytest.raises(AccessDenied):
+        Verifier("", Clock()).caller(signed(Caller("a"), "/search", "", 1000.0), "/search")
+
+
+def test_what_was_used_is_remembered_for_as_long_as_it_is_valid_and_no_longer():
+    clock = Clock()
+    verifier = Verifier(SECRET, clock)
+    kept = signed(Caller("a"), "/x", SECRET, clock.now)
+    verifier.caller(kept, "/x")
+    for _ in range(2000):
+        verifier.caller(signed(Caller("a"), "/x", SECRET, clock.now), "/x")
+        clock.now += 1.0
+        if clock.now < 1000.0 + LIFETIME_SECONDS:
+            with pytest.raises(AccessDenied):
+                verifier.caller(kept, "/x")
+    assert len(verifier._seen) <= LIFETIME_SECONDS + 2
+    with pytest.raises(AccessDenied):
+        verifier.caller(kept, "/x")

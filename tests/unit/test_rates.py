@@ -1,0 +1,97 @@
+"""How much one caller may ask for, and that others do not wait for it."""
+
+import asyncio
+
+import pytest
+
+from clipseek.errors import InvalidRequest, TooManyRequests
+from executors.rates import BURST_SECONDS, LANE_WIDTH, Rates
+from executors.video_loader.open_uploads import FORGOTTEN_SECONDS, OpenUploads
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_burst_then_the_rate():
+    async def work():
+        clock = Clock()
+        rates = Rates(10, 1000, clock)
+
+        async def ask(count):
+            for _ in range(count):
+                (await rates.enter("a", "/search"))()
+
+        await ask(int(10 * BURST_SECONDS))
+        with pytest.raises(TooManyRequests, match=r"10 requests a second.*CLIPSEEK_REQUESTS_PER_SECOND"):
+            await ask(1)
+        await rates.enter("b", "/search")  # another caller has limits of its own
+        clock.now = 0.5
+        await ask(5)
+        with pytest.raises(TooManyRequests):
+            await ask(1)
+
+    asyncio.run(work())
+
+
+def test_too_many_under_way_are_refused_until_some_are_done():
+    async def work():
+        rates = Rates(1000, 12)
+        running = [await rates.enter("a", "/search") for _ in range(LANE_WIDTH)]
+        waiting = [asyncio.create_task(rates.enter("a", "/search")) for _ in range(12 - LANE_WIDTH)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match=r"12 requests under way.*CLIPSEEK_REQUESTS_UNDER_WAY"):
+            await rates.enter("a", "/videos")
+        running.pop()()
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert [task.done() for task in waiting] == [True, False, False, False]  # in their order
+        waiting[-1].cancel()  # who gives up while waiting takes no place
+        await asyncio.sleep(0)
+        (await rates.enter("a", "/videos"))()
+
+    asyncio.run(work())
+
+
+def test_a_flood_stands_in_its_own_lane():
+    """While one caller floods /index, its own searches and all that others ask pass at once."""
+
+    async def work():
+        rates = Rates(1000, 100)
+        flood = [asyncio.create_task(rates.enter("flooder", "/index")) for _ in range(50)]
+        await asyncio.sleep(0)
+        assert sum(task.done() for task in flood) == LANE_WIDTH
+        async with asyncio.timeout(1):
+            await rates.enter("flooder", "/search")
+            await rates.enter("other", "/index")
+        for task in flood:
+            task.cancel()
+
+    asyncio.run(work())
+
+
+def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end():
+    clock = Clock()
+    uploads = OpenUploads(2, clock)
+    for film in ("1", "2", "1"):
+        uploads.begin("a", ("main", film))
+    with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
+        uploads.begin("a", ("main", "3"))
+    uploads.begin("b", ("main", "3"))
+    assert uploads.done("a", ("main", "1")) and not uploads.done("a", ("main", "1"))
+    uploads.begin("a", ("main", "3"))
+    clock.now = FORGOTTEN_SECONDS + 1
+    uploads.begin("a", ("main", "4"))
+
+
+def test_an_upload_whose_piece_is_refused_does_not_stay_open():
+    uploads = OpenUploads(1, Clock())
+    for film in ("1", "2"):
+        with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", film)):
+            raise InvalidRequest("no chunk")
+    with uploads.going_on("a", ("main", "3")):
+        pass
+    with pytest.raises(TooManyRequests), uploads.going_on("a", ("main", "4")):
+        pass
