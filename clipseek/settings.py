@@ -52,7 +52,7 @@ VARIABLES = {
     "max_video_frames": _setting("CLIPSEEK_MAX_VIDEO_FRAMES", "1000000", "frames of one video to be stored"),
     "max_span_frames": _setting("CLIPSEEK_MAX_SPAN_FRAMES", "4000", "frames of one span of 30 s"),
     "max_store_gb": _setting("CLIPSEEK_MAX_STORE_GB", "inf", "size of all uploaded films together"),
-    "max_query_characters": _setting("CLIPSEEK_MAX_QUERY_CHARACTERS", "2000", "length of a text to search for"),
+    "max_query_characters": _setting("CLIPSEEK_MAX_QUERY_CHARACTERS", "10000", "length of a text to search for"),
     "max_query_parts": _setting("CLIPSEEK_MAX_QUERY_PARTS", "32", "texts, images and moments of one query"),
     "max_query_images": _setting("CLIPSEEK_MAX_QUERY_IMAGES", "8", "images of one query"),
     "max_top_k": _setting("CLIPSEEK_MAX_TOP_K", "1000", "matches of one answer"),
@@ -107,7 +107,7 @@ class Settings:
     max_video_frames: float = 1_000_000
     max_span_frames: float = 4000
     max_store_gb: float = math.inf
-    max_query_characters: float = 2000
+    max_query_characters: float = 10_000
     max_query_parts: float = 32
     max_query_images: float = 8
     max_top_k: float = MAX_TOP_K

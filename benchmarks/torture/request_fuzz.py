@@ -60,7 +60,7 @@ NASTY_TEXTS = (
     "\ud800",
     "Z\u0351\u036b\u0343" * 30,
     "x" * 100_000,
-    "\u4e2d" * 2_001,
+    "\u4e2d" * 10_001,
     "../../../etc/passwd",
     "/etc/passwd",
     "file:///etc/passwd",

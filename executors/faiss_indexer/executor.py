@@ -154,7 +154,7 @@ class FaissIndexer(ChainExecutor):
         started = time.monotonic()
         vectors = _embeddings(doc)
         if len(vectors):
-            self._check_dimensions(vectors.shape[1])
+            _check_dimensions(vectors.shape[1], library)
         cuts = np.array(doc.cut_seconds, dtype=np.float64)
         blank = np.array(doc.blank, dtype=np.bool_)
         frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts, blank)
@@ -209,7 +209,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         phrase = np.array(doc.neutral_embedding, dtype=np.float32)
         parts = [_part(part, 1.0, phrase if len(phrase) else None) for part in doc.phrases]
-        self._check_vectors(parts)
+        _check_vectors(parts, library)
         doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
         if doc.reset:
             library.forget_calibration()
@@ -263,7 +263,24 @@ def _parts(doc: Query, library: Library) -> list[Part]:
             parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
         else:
             parts.append(_part(part, part.weight, phrase))
+    _check_vectors(parts, library)
     return parts
+
+
+def _check_vectors(parts: list[Part], library: Library) -> None:
+    vectors = [v for p in parts for v in (p.vector, p.mean_phrase, p.curve_vector) if v is not None]
+    for vector in vectors:
+        _check_dimensions(len(vector), library)
+        if len(vector) != len(vectors[0]):
+            raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions")
+
+
+def _check_dimensions(dimensions: int, library: Library) -> None:
+    if library.dimensions not in (0, dimensions):
+        raise ModelMismatch(
+            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model made "
+            "them. Send to the whole Flow, and index anew what an earlier model has indexed."
+        )
 
 
 def _embeddings(doc: VideoSpan) -> npt.NDArray[np.float16]:

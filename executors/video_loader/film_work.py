@@ -21,8 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 COUNTS = {"index": 1, "clip": 1, "look": 2}  # a decoder and an encoder use all processors by themselves
-# A film that takes longer than this many times its length to decode is not worth waiting for: 4K AV1 on two busy
-# processors takes about three times its length.
+# A span or a clip that takes longer than this many times its length is given up. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
 _SAMPLES_SECONDS = len(samples.PHOTOGRAPHS) * samples.SECONDS_PER_PHOTOGRAPH
 MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message

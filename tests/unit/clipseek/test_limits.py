@@ -53,8 +53,8 @@ def test_no_field_takes_a_number_that_cannot_be(kind, name, value, settings):
 @pytest.mark.parametrize(
     ("doc", "variable"),
     [
-        (Query(text="x" * 2001), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
-        (Query(parts=[QueryPart(text="x" * 2001)]), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
+        (Query(text="x" * 10_001), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
+        (Query(parts=[QueryPart(text="x" * 10_001)]), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
         (Query(parts=[QueryPart(text="x")] * 33), "CLIPSEEK_MAX_QUERY_PARTS"),
         (Query(parts=[QueryPart(image=b"x")] * 9), "CLIPSEEK_MAX_QUERY_IMAGES"),
         (Video(duration_seconds=86_401), "CLIPSEEK_MAX_FILM_HOURS"),

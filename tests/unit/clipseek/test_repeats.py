@@ -13,7 +13,7 @@ class Scripted(Transport):
     """A transport whose server answers as told: an error is raised, anything else is the answer."""
 
     def __init__(self, *answers, retry_seconds=5.0):
-        super().__init__("127.0.0.1", 1, retry_seconds)
+        super().__init__("127.0.0.1", 1, retry_seconds=retry_seconds)
         self.answers, self.asked, self._checked = list(answers), 0, True
 
     async def _post_once(self, endpoint, doc, executor, timeout_seconds):

@@ -12,7 +12,7 @@ def test_damaged_films_are_decoded_or_refused_by_name(tmp_path):
     assert outcomes.most_worker_mb < WORKER_GB * 1000
 
 
-@pytest.mark.parametrize("number", [1860, 3408, 3553, 5042, 5454, 6581])
+@pytest.mark.parametrize("number", [1860, 3408, 3553, 5042, 5454, 6581, 7880, 10903])
 def test_films_that_once_got_through_do_no_more(number):
     """Of these a clip had no file: nothing of the range could be decoded, or copied."""
     assert not fuzz(1, number).failures

@@ -37,7 +37,7 @@ def test_workers_answer_what_the_functions_do(work, film, tmp_path):
     assert sampled.pts_seconds == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
     assert len(sampled.pictures) == len(sampled.blank) * 32 * 24 * 3
     assert probe(work.cut(film, 0.2, 0.6, "exact", "a", tmp_path / "clip").path).duration_seconds == pytest.approx(0.4)
-    joined = work.join([Part(film, 0.2, 0.6, "a"), Part(film, 1.0, 1.4, "a")], tmp_path / "reel")
+    joined = work.join([Part(film, 0.2, 0.6, "a"), Part(film, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
     assert probe(joined.path).duration_seconds == pytest.approx(0.8)
 
 
@@ -54,7 +54,7 @@ def test_ranges_that_are_none_are_told_as_such(work, film, tmp_path, start, end)
     with pytest.raises(InvalidTimeRange):
         work.cut(film, start, end, "exact", "a", tmp_path / "clip")
     with pytest.raises(InvalidTimeRange):
-        work.join([Part(film, start, end, "a")], tmp_path / "reel")
+        work.join([Part(film, start, end, "a")], "exact", tmp_path / "reel")
 
 
 def test_a_film_that_is_gone_is_told_as_such(work, tmp_path):

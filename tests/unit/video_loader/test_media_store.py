@@ -325,7 +325,7 @@ def test_the_films_below_an_allowed_folder(store: MediaStore, tmp_path: Path) ->
 
 def test_equal_films_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
     roots = [tmp_path / name for name in ("a", "b", "c")]
-    a, b, c = (MediaStore(root, (), CHUNK, lambda: roots) for root in roots)
+    a, b, c = (MediaStore(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
     film = tmp_path / "film.mp4"
     film.write_bytes(b"x" * (CHUNK + 1))
     first = a.take(film)
