@@ -254,6 +254,7 @@ class MediaStore:
         with self._locks[video_id]:
             for file in self.root.glob(f"{video_id}.*"):
                 file.unlink(missing_ok=True)
+            sync(self.root)
 
     def records(self) -> Iterator[MediaRecord]:
         """The complete films, in order of their ids."""
