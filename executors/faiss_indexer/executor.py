@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document, check_times
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, StoreError
+from clipseek.errors import InvalidRequest, ModelMismatch, StoreError
 from clipseek.libraries import MAIN, library_folder
 from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
@@ -278,8 +278,8 @@ def _check_vectors(parts: list[Part], library: Library) -> None:
 def _check_dimensions(dimensions: int, library: Library) -> None:
     if library.dimensions not in (0, dimensions):
         raise ModelMismatch(
-            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model made "
-            "them. Send to the whole Flow, and index anew what an earlier model has indexed."
+            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
+            "made them. Send to the whole Flow, and index anew what an earlier model has indexed."
         )
 
 

@@ -83,6 +83,6 @@ def test_a_request_past_its_deadline_is_not_asked_again():
     ],
 )  # fmt: skip
 def test_who_is_down_is_read_out_of_what_grpc_and_the_gateway_tell(told, kind, named):
-    error = Transport("127.0.0.1", 1, 0.0)._broken_off(f"gRPC error: StatusCode.UNAVAILABLE {told}")
+    error = Transport("127.0.0.1", 1, retry_seconds=0.0)._broken_off(f"gRPC error: StatusCode.UNAVAILABLE {told}")
     assert type(error) is kind
     assert str(error).startswith(named)
