@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit screenshots lint format types lock clean
+.PHONY: help install demo serve test test-unit torture screenshots lint format types lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -35,6 +35,9 @@ test: $(READY)   ## all tests
 
 test-unit: $(READY)  ## the tests that start no Flow
 	@$(BIN)/python -m pytest tests/unit
+
+torture: $(READY)  ## kill, damage, flood: half an hour of it, and a table of what survived
+	@$(BIN)/python -m benchmarks.torture
 
 screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
 	@$(BIN)/python -m tests.frontend.screenshots docs/images

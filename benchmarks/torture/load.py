@@ -10,6 +10,7 @@ Exit code 1 if anything failed, or if memory, handles or files grew in the secon
 
 import argparse
 import contextlib
+import os
 import random
 import statistics
 import sys
@@ -41,7 +42,10 @@ _MIX = {"search": 60, "thumbnail": 12, "clip": 6, "videos": 6, "index": 8, "dele
 
 @dataclass(frozen=True)
 class Footprint:
-    """What the service held at a moment: resident bytes, open files and sockets, files on disk."""
+    """What the service held at a moment: resident bytes, open files and sockets, files in its store.
+
+    Cut clips are not among the files: their cache is bounded in bytes, and fills first.
+    """
 
     at: float
     resident: int
@@ -138,9 +142,10 @@ def load(folder: Path, clients: int, minutes: float, requests: int) -> Record:
     shared, own = films[:_SHARED_FILMS], films[_SHARED_FILMS:]
     access = AccessFile(service.settings.home)
     tokens = [access.add(f"caller-{number}") for number in range(clients)]
-    service.start(token=tokens[0])
-    service.wait_until_ready(_MOST_SECONDS_BACK)
     with contextlib.ExitStack() as stack:
+        stack.callback(service.kill)  # does nothing once it has stopped
+        service.start()
+        service.wait_until_ready(_MOST_SECONDS_BACK, tokens[0])
         made = [stack.enter_context(service.client(token)) for token in tokens]
         for film in shared:
             made[0].index(film.path)
@@ -157,7 +162,7 @@ def load(folder: Path, clients: int, minutes: float, requests: int) -> Record:
             caller.join(_SECONDS_TO_END)
             if caller.is_alive():
                 record.faults.append("a caller waits for an answer that does not come")
-    service.stop()
+        service.stop()
     return record
 
 
@@ -167,8 +172,7 @@ def _footprint(service: Service) -> Footprint:
         with contextlib.suppress(psutil.Error):
             resident += process.memory_info().rss
             handles += process.num_fds()
-    folders = (service.settings.home, service.settings.cache)
-    files = sum(1 for folder in folders for path in folder.rglob("*") if path.is_file())
+    files = sum(len(names) for _, _, names in os.walk(service.settings.home))
     return Footprint(time.monotonic(), resident, handles, files)
 
 
@@ -182,7 +186,9 @@ def show(record: Record) -> bool:
         times = [_quantile(seconds, share) for share in (0.5, 0.95, 0.99, 1.0)]
         print(f"{kind:12}" + "".join(f"{c:10d}" for c in counts) + "".join(f"{1e3 * t:7.0f} ms" for t in times))
     served = sorted(record.answered_of.values()) or [0]
-    print(f"\nanswers per caller: {served[0]} at least, {statistics.median(served):g} in the middle, {served[-1]} at most")
+    print(
+        f"\nanswers per caller: {served[0]} at least, {statistics.median(served):g} in the middle, {served[-1]} at most"
+    )
     grew = _show_growth(record.footprints)
     for fault, count in Counter(record.faults).most_common(20):
         print(f"FAULT ({count} x): {fault}")

@@ -68,9 +68,9 @@ class Service:
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def client(self) -> Client:
+    def client(self, token: str = "") -> Client:
         """A client that waits for a service that is started again."""
-        return Client(f"grpc://127.0.0.1:{self.settings.port}", timeout_seconds=240, retry_seconds=120)
+        return Client(f"grpc://127.0.0.1:{self.settings.port}", timeout_seconds=240, retry_seconds=120, token=token)
 
     def start(self) -> None:
         """Start it; `wait_until_ready` says when it serves."""
@@ -83,8 +83,11 @@ class Service:
                 stdout=log,
             )
 
-    def wait_until_ready(self, seconds: float) -> float:
+    def wait_until_ready(self, seconds: float, token: str = "") -> float:
         """Returns: how long it took until every executor answered.
+
+        Args:
+            token: to ask with, where the service wants one.
 
         Raises:
             TimeoutError: they did not within that time.
@@ -94,7 +97,8 @@ class Service:
             if self._process is None or self._process.poll() is not None:
                 raise TimeoutError("the server ended")
             try:
-                with Client(f"grpc://127.0.0.1:{self.settings.port}", timeout_seconds=5, retry_seconds=0) as client:
+                address = f"grpc://127.0.0.1:{self.settings.port}"
+                with Client(address, timeout_seconds=5, retry_seconds=0, token=token) as client:
                     if all(component.ok for component in client.health()):
                         return time.monotonic() - begun
             except ServerError:
@@ -109,14 +113,15 @@ class Service:
 
     def kill(self) -> None:
         """SIGKILL to the whole family at once, as a power cut would."""
-        family = self._family()
+        family = self.family()
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(family, timeout=30)
         self._ended()
 
-    def _family(self) -> list[psutil.Process]:
+    def family(self) -> list[psutil.Process]:
+        """The server and all its children, the decoders among them; none if it has ended."""
         try:
             main = psutil.Process(self._pid)
             return [main, *main.children(recursive=True)]  # first the one that would start the others again
