@@ -48,7 +48,7 @@ def killed(folder: Path, scale: float) -> Row:
 
 
 def damaged_films(_: Path, scale: float) -> Row:
-    """Mutated films through the decoders, seven jobs each."""
+    """Mutated films through the decoders, nine jobs each."""
     found = film_fuzz.fuzz(round(_FILMS * scale), first=round(time.time()))
     return _fuzzed(found.counts.total(), found.failures, found.slowest_seconds)
 

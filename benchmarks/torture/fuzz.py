@@ -26,7 +26,7 @@ def main() -> None:
     if options.films:
         begun = time.monotonic()
         films = film_fuzz.fuzz(options.films, options.first, options.keep)
-        show(f"{films.films} films, 7 jobs each", films.counts, films.slowest_seconds, time.monotonic() - begun)
+        show(f"{films.films} films, 9 jobs each", films.counts, films.slowest_seconds, time.monotonic() - begun)
         print(f"  most memory of a worker {films.most_worker_mb:.0f} MB")
         failures += films.failures
     if options.requests:
