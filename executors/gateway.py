@@ -16,7 +16,6 @@ from executors.gateway_access import DoorInterceptor, Doorkeeper
 from executors.lifetime import end_with_parent, report_start_failure
 from executors.rates import Rates
 
-
 # The gateway finds an executor that was started again at once, and not after gRPC's own pause of up to two minutes. Set
 # here: from flow.yml they reach the client of a `Flow` as well, which takes them in another form, and fails.
 _RECONNECTING = {
