@@ -67,10 +67,16 @@ def _converted(module: nn.Module, example: torch.Tensor) -> object:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     front_end = FrontEndManager().load_by_framework("pytorch")
+    transformers = logging.getLogger("transformers")  # tracing reads all it has, and it warns of what it lacks
+    level = transformers.level
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces the end of the tracing that OpenVINO is built on
-        decoder = TorchScriptPythonDecoder(module, example_input=example)  # must outlive the conversion
-        return front_end.convert(front_end.load(decoder))
+        transformers.setLevel(logging.ERROR)
+        try:
+            decoder = TorchScriptPythonDecoder(module, example_input=example)  # must outlive the conversion
+            return front_end.convert(front_end.load(decoder))
+        finally:
+            transformers.setLevel(level)
 
 
 def _least_cosine(module: nn.Module, half: CompiledHalf, values: torch.Tensor) -> float:
