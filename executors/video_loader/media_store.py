@@ -279,9 +279,7 @@ class MediaStore:
         try:
             before = self._file(video_id, ".part").stat().st_size
         except FileNotFoundError:
-            taken = self._taken_bytes() + size_bytes
-            what = f"The size of all films, with this one {in_words(taken)},"
-            hold_against("max_store_gb", self._max_store_gb, taken / 1e9, what)
+            self._check_room_for(size_bytes)
             return
         if before not in {0, size_bytes}:  # 0: made, but not given its size yet
             raise InvalidRequest(
@@ -289,10 +287,13 @@ class MediaStore:
                 "The id must be the SHA-256 of the whole file; delete the video to begin anew"
             )
 
-    def _taken_bytes(self) -> int:
-        """The size of all films here, of those on their way the size that was announced."""
-        kinds = ("*.film*", "*.part")
-        return sum(file.stat().st_size for kind in kinds for file in self.root.glob(kind))
+    def _check_room_for(self, size_bytes: int) -> None:
+        if not math.isfinite(self._max_store_gb):
+            return
+        kinds = ("*.film*", "*.part")  # a part is as large as its film will be
+        taken = size_bytes + sum(_size(file) for kind in kinds for file in self.root.glob(kind))
+        what = f"The size of all films, with this one {in_words(taken)},"
+        hold_against("max_store_gb", self._max_store_gb, taken / 1e9, what)
 
     def _check_chunk(self, size_bytes: int, offset: int, data: bytes) -> None:
         if offset % self._chunk_bytes or not 0 <= offset < size_bytes:
@@ -375,6 +376,14 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _size(file: Path) -> int:
+    """In bytes; 0 if it was deleted, or renamed, a moment ago."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def sha256(path: Path) -> str:

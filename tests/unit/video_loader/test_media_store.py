@@ -15,6 +15,7 @@ from clipseek.errors import (
     EmptyFile,
     FileMissing,
     InvalidRequest,
+    LimitExceeded,
     MediaMissing,
     NoVideosFound,
     PathNotAllowed,
@@ -342,3 +343,12 @@ def test_equal_films_of_two_stores_share_their_bytes_where_links_can_be_made(tmp
     a.delete(first.video_id)
     assert [store.path(first.video_id).read_bytes() for store in (b, c)] == [film.read_bytes()] * 2
     assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # film and record, no remains
+
+
+def test_films_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_no_harm(tmp_path):
+    store = MediaStore(tmp_path, (), CHUNK, max_store_gb=3000 / 1e9)
+    (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
+    (tmp_path / f"{'b' * 64}.film").write_bytes(bytes(1500))
+    assert store.missing_offsets("a" * 64, 1500)
+    with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
+        store.missing_offsets("a" * 64, 1501)
