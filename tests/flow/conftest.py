@@ -92,9 +92,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launch(cache: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers that end with the test run at the latest."""
+    """Start servers that end with the module at the latest: several at once would fill a small machine's memory."""
     servers: list[Server] = []
 
     def start(home: Path, *options: str, ready: bool = True, **environ: str) -> Server:
