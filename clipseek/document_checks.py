@@ -16,7 +16,7 @@ from clipseek.settings import Settings
 
 MOST_SECONDS = 1e9  # thirty years: no film, and no float of them loses its milliseconds
 MOST_NUMBER = 2**53  # whole numbers travel as floats
-MOST_CHARACTERS = 100_000  # of any text; titles are cut to 255 where they are stored
+MOST_CHARACTERS = 100_000  # of any text; titles are cut to MAX_TITLE_LENGTH where they are stored
 MOST_ENTRIES = 1_000_000  # of any list
 MOST_WEIGHT = 1e6
 MOST_PICTURE_SIDE = 4096  # pixels of what a model looks at; the largest models take 1024

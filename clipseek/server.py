@@ -25,7 +25,7 @@ from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
 from clipseek.schema import Component
-from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_host
+from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_address, local_host
 from clipseek.supervisor import Supervisor
 from clipseek.tls import check_tls
 
@@ -99,7 +99,7 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         with _running_flow(Path(folder), stop) as flow:
             supervisor = Supervisor(
                 flow,
-                _own_address(settings),
+                local_address(settings),
                 Path(folder),
                 most_restarts=settings.most_restarts,
                 ready_seconds=settings.ready_timeout_seconds,
@@ -225,11 +225,6 @@ def _end_late() -> None:
     time.sleep(_STOP_SECONDS)
     print("clipseek: an executor did not stop in time; it is ended.", file=sys.stderr, flush=True)
     os._exit(1)
-
-
-def _own_address(settings: Settings) -> str:
-    """The address at which this machine's own processes reach the server."""
-    return "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
 
 
 def _checked_health(settings: Settings) -> list[Component]:

@@ -162,8 +162,8 @@ class Settings:
             allow_anyone=_choice("allow_anyone", text["allow_anyone"].lower(), ("yes", "no")) == "yes",
             flow_secret=text["flow_secret"],
             requests_per_second=_positive("requests_per_second", text["requests_per_second"]),
-            requests_under_way=_count("requests_under_way", text["requests_under_way"]),
-            open_uploads=_count("open_uploads", text["open_uploads"]),
+            requests_under_way=_count("requests_under_way", text["requests_under_way"], least=1),
+            open_uploads=_count("open_uploads", text["open_uploads"], least=1),
         )
 
     def to_env(self) -> dict[str, str]:
@@ -187,7 +187,12 @@ class Settings:
 def local_host(settings: Settings) -> str:
     """The address at which a client on this machine reaches the server that is started with these settings."""
     scheme = "grpcs" if settings.tls_cert else "grpc"
-    return f"{scheme}://{'127.0.0.1' if settings.bind == '0.0.0.0' else settings.bind}:{settings.port}"
+    return f"{scheme}://{local_address(settings)}:{settings.port}"
+
+
+def local_address(settings: Settings) -> str:
+    """The same without scheme and port."""
+    return "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
 
 
 def is_tls(host: str) -> bool:
@@ -229,9 +234,9 @@ def _limit(name: str, text: str) -> float:
     return math.inf if text == "inf" else _positive(name, text)
 
 
-def _count(name: str, text: str) -> int:
-    if not re.fullmatch("[0-9]+", text):
-        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a whole number, 0 or more")
+def _count(name: str, text: str, *, least: int = 0) -> int:
+    if not re.fullmatch("[0-9]+", text) or int(text) < least:
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be a whole number, {least} or more")
     return int(text)
 
 

@@ -53,7 +53,8 @@ def compiled(module: nn.Module, example: torch.Tensor, name: str) -> CompiledHal
         with torch.inference_mode():
             least = min(_least_cosine(module, half, example[:rows]) for rows in (1, 2))
     except Exception as error:  # noqa: BLE001 (whatever OpenVINO cannot do, torch can)
-        logger.warning("OpenVINO cannot run %s (%s): torch does", name, str(error).strip().splitlines()[0])
+        why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        logger.warning("OpenVINO cannot run %s (%s): torch does", name, why)
         return None
     if not least >= LEAST_COSINE:
         logger.warning("OpenVINO's vectors of %s differ from torch's (cosine %.5f): torch is used", name, least)

@@ -166,9 +166,8 @@ class MediaSource:
         for stream in self.container.streams:
             if stream.index != self.stream.index:
                 stream.discard = Discard.all
-        self.stream.thread_type = (
-            "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
-        )  # frame threads await more frames
+        # Threads that take a frame each wait for more frames; of keyframes each is wanted at once.
+        self.stream.thread_type = "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
         self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
         if self.needs is not Needs.ALL:
             self.stream.codec_context.options = {"skip_loop_filter": "noref"}

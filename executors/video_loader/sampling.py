@@ -116,12 +116,14 @@ class _StandIn:
 
 def _sampled_keyframes(source: MediaSource, start: Fraction, end: Fraction, buckets: Buckets) -> Iterator[_Seen]:
     glimpses = GlimpseMaker()
-    # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too.
-    for timed in source.frames(start - _BEFORE_SPAN):
+    # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too. Where
+    # there is none before, the first is.
+    for place, timed in enumerate(source.frames(start - _BEFORE_SPAN)):
         if timed.time >= end:
             return
         seen = _Seen(timed, glimpses.glimpse(timed.frame))
-        if buckets.takes(timed.time, seen.glimpse) and timed.time >= start:
+        is_sample = buckets.takes(timed.time, seen.glimpse) or place == 0
+        if is_sample and timed.time >= start:
             yield seen
 
 

@@ -80,6 +80,16 @@ def test_what_openvino_cannot_run_stays_with_torch(caplog):
     assert "OpenVINO cannot run the strange half" in caplog.text
 
 
+class _Wordless(nn.Module):
+    def forward(self, values):
+        raise AssertionError
+
+
+def test_a_failure_without_words_is_named_by_its_kind(caplog):
+    assert compiled(_Wordless(), torch.rand(2, 3), "the silent half") is None
+    assert "OpenVINO cannot run the silent half" in caplog.text
+
+
 def test_the_engine_is_the_one_asked_for(monkeypatch):
     assert choose_device("cpu").engine == "openvino"
     assert choose_device("cpu", "torch").engine == "torch"

@@ -50,6 +50,10 @@ def test_relative_folders_become_absolute(monkeypatch, tmp_path):
         ("CLIPSEEK_DEVICE", "tpu", "CLIPSEEK_DEVICE is 'tpu'"),
         ("CLIPSEEK_FRAMES_PER_SECOND", "0", "CLIPSEEK_FRAMES_PER_SECOND is '0'"),
         ("CLIPSEEK_FRAMES_PER_SECOND", "nan", "CLIPSEEK_FRAMES_PER_SECOND is 'nan'"),
+        ("CLIPSEEK_ENGINE", "onnx", "CLIPSEEK_ENGINE is 'onnx'"),
+        ("CLIPSEEK_MOST_RESTARTS", "many", "must be a whole number, 0 or more"),
+        ("CLIPSEEK_REQUESTS_UNDER_WAY", "0", "must be a whole number, 1 or more"),
+        ("CLIPSEEK_OPEN_UPLOADS", "0", "must be a whole number, 1 or more"),
     ],
 )
 def test_values_that_do_not_fit_are_named(variable, value, told):

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from executors.video_loader.media_source import Needs, open_media
+from executors.video_loader.media_source import MediaSource, Needs, open_media
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.sampling import SampledFrame, read_span
 from tests import films
@@ -60,3 +60,17 @@ def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
         decoded = list(source.frames(Fraction(2)))
         assert [float(timed.time) for timed in decoded] == [2, 4, 6, 8]
         assert all(timed.frame.key_frame for timed in decoded)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (2, 10), (2.4, 2.6)])
+def test_the_first_keyframe_is_sampled_though_it_is_not_the_first_frame(tmp_path, monkeypatch, start, end):
+    film = films.make(tmp_path / "a.mp4", frames=100, fps=25, gop=20, codec="h264")
+
+    whole = MediaSource.frames
+
+    def late(_source, _from_seconds=Fraction(0)):
+        with open_media(film.path, needs=Needs.KEYFRAMES) as source:
+            yield from (timed for timed in whole(source) if timed.time >= Fraction("2.4"))
+
+    monkeypatch.setattr(MediaSource, "frames", late)
+    assert sampled(film.path, 1, start, end)[0].pts_seconds == 2.4
