@@ -201,11 +201,11 @@ def _most_agreed(
     """Places of windows that do not overlap, in the order in which they are chosen."""
     chosen: list[int] = []
     left = np.argsort(-values, kind="stable")
+    spans = window_spans(curve, smooth, windows, shots, options.snap_seconds)
     while len(left) and len(chosen) < options.most_per_video:
         candidates = left[:_CANDIDATES]
-        spans = window_spans(curve, smooth, windows.at(candidates), shots, options.snap_seconds)
         plausibility = np.exp(values[candidates] - values[candidates[0]])
-        best = int(candidates[(_agreement(*spans.T) @ plausibility).argmax()])
+        best = int(candidates[(_agreement(*spans[candidates].T) @ plausibility).argmax()])
         chosen.append(best)
         left = left[(windows.after[left] <= windows.first[best]) | (windows.first[left] >= windows.after[best])]
     return np.array(chosen)

@@ -1,7 +1,8 @@
 """The library: the store and its index together, and the search over them."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +18,11 @@ from executors.faiss_indexer.queries import (
     Found,
     Part,
     SearchOptions,
-    combined,
+    Ranking,
     find_others,
     judged,
     known_moments,
     moment_around,
-    page_of,
-    rungs_for,
-    wanted_vector,
 )
 from executors.faiss_indexer.relevance import Relevance
 from executors.faiss_indexer.segments import ScoreCurve, Segment
@@ -36,6 +34,7 @@ logger = logging.getLogger(__name__)
 # By which blank frames score less than all others: more than `SegmentOptions.least_contrast`, so that a still picture
 # and the black around it are no flat curve.
 _BELOW_ALL = 0.5
+_ROUNDING = 1e-5  # of products that Faiss and NumPy sum up in another order
 # Less would let through what the model's own scale withholds for good reason, more would hide right frames.
 _SHIFT_BOUNDS = (-0.2, 0.3)
 
@@ -46,8 +45,10 @@ class SearchAnswer:
 
     Attributes:
         nothing_matches: there is no match on any page.
-        cut_off: the score below which matches were withheld, `withheld` of them in the videos that were looked at.
+        cut_off: the score below which matches were withheld; `withheld` is how many of them the pages up to this one
+            would hold without it.
         more: there are matches beyond this page.
+        videos_searched: whose frames were compared with the query, `frames_searched` in all.
     """
 
     found: list[Found]
@@ -110,7 +111,7 @@ class Library:
 
     def close(self) -> None:
         """Save the index and close the store."""
-        self._index.save()
+        self._index.close()
         self.store.close()
 
     @property
@@ -149,8 +150,12 @@ class Library:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
-        candidates, rungs = self._candidates(parts, options)
-        return self._answer([self._looked_at(video, parts, options) for video in candidates], options, rungs)
+        ranking = Ranking(options, options.cut_off(self.relevance.cut_off))
+        for bound, video in self._candidates(parts, options):
+            if ranking.is_settled(bound):
+                break
+            ranking.add(self._matches(self._looked_at(video, parts, options)))
+        return self._answer(ranking, options)
 
     def timeline(self, parts: Sequence[Part], options: SearchOptions) -> Timeline:
         """The score of every frame of the one video that the options name, and what `search` finds in it.
@@ -159,13 +164,15 @@ class Library:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
-        [video], rungs = self._candidates(parts, options)
+        [(_, video)] = self._candidates(parts, options)
         looked = self._looked_at(video, parts, options)
+        ranking = Ranking(options, options.cut_off(self.relevance.cut_off))
+        ranking.add(self._matches(looked))
         return Timeline(
             looked.curve.pts_seconds,
             self.relevance.score(looked.curve.scores),
             [start for start, _ in self._shots(video)],
-            self._answer([looked], options, rungs),
+            self._answer(ranking, options),
         )
 
     def calibrate(self, phrases: Sequence[Part], answered_share: float) -> Calibrated:
@@ -228,74 +235,87 @@ class Library:
         for model_id in {part.model_id for part in parts if part.model_id}:
             self.store.check_model(model_id)
 
-    def _candidates(
-        self, parts: Sequence[Part], options: SearchOptions
-    ) -> tuple[list[VideoRecord], list[tuple[int, int]]]:
-        """The videos to look at, the nearest first, and the rungs of `page_of`."""
+    def _candidates(self, parts: Sequence[Part], options: SearchOptions) -> Iterator[tuple[float, VideoRecord]]:
+        """The videos to look at, each with what its matches score at most (in the unit of the curve), highest first."""
         if options.video_ids:
-            named = [self.store.video(video_id) for video_id in dict.fromkeys(options.video_ids)]
-            inside = [video for video in named if options.span(video.duration_seconds)]
-            if not inside:
-                lengths = ", ".join(f"'{video.title}' is {video.duration_seconds:.1f} s long" for video in named[:3])
-                raise InvalidTimeRange(
-                    f"The range from {options.start_seconds:g} s on is outside the videos to look at: {lengths}."
-                )
-            return inside, []
-        if options.is_limited_in_time:  # the index knows no times: the nearest frames may all lie outside
-            return [video for video in self.store.videos() if options.span(video.duration_seconds)], []
-        rungs = rungs_for(options.offset + options.top_k, any(part.weight < 0 for part in parts))
-        most = rungs[-1][1]
-        return self.store.known_videos(self._index.nearest_videos(wanted_vector(parts), most)[:most]), rungs
+            yield from ((math.inf, video) for video in self._named(options))
+            return
+        vector, offset = self.relevance.wanted(parts)
+        for video_id, product in self._index.nearest_videos(vector):
+            for video in self.store.known_videos([video_id]):
+                if options.span(video.duration_seconds):
+                    yield product + offset + _ROUNDING, video
+
+    def _named(self, options: SearchOptions) -> list[VideoRecord]:
+        """Raises VideoNotFound, InvalidTimeRange."""
+        named = [self.store.video(video_id) for video_id in dict.fromkeys(options.video_ids)]
+        inside = [video for video in named if options.span(video.duration_seconds)]
+        if not inside:
+            lengths = ", ".join(f"'{video.title}' is {video.duration_seconds:.1f} s long" for video in named[:3])
+            raise InvalidTimeRange(
+                f"The range from {options.start_seconds:g} s on is outside the videos to look at: {lengths}."
+            )
+        return inside
 
     def _looked_at(self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions) -> _LookedAt:
         span = options.span(video.duration_seconds) or (0.0, 0.0)
-        curve = self.curve(video, parts, span)
+        curve, finding = self._curves(video, parts, span)
         if not len(curve.scores):
             return _LookedAt(video, curve, [])
-        finding = self.curve(video, parts, span, to_find=True)
         known = known_moments(video.video_id, parts)
         found = find_others(finding, self._shots(video), span, options, known)
         return _LookedAt(video, curve, judged(found, curve))
 
-    def _answer(
-        self, looked: Sequence[_LookedAt], options: SearchOptions, rungs: Sequence[tuple[int, int]]
-    ) -> SearchAnswer:
-        cut_off = options.cut_off(self.relevance.cut_off)
-        found, withheld = [], 0
-        for each in looked:
-            scores = self.relevance.score(np.array([segment.score for segment in each.segments])).tolist()
-            kept = [
-                Found(each.video, segment, score)
-                for segment, score in zip(each.segments, scores, strict=True)
-                if score >= cut_off
-            ]
-            found.append(kept)
-            withheld += len(scores) - len(kept)
-        page, more = page_of(found, options, rungs)
-        frames = sum(len(each.curve.scores) for each in looked)
-        return SearchAnswer(page, not any(found), cut_off, withheld, more, len(looked), frames)
+    def _matches(self, looked: _LookedAt) -> list[Found]:
+        scores = self.relevance.score(np.array([segment.score for segment in looked.segments])).tolist()
+        return [Found(looked.video, segment, score) for segment, score in zip(looked.segments, scores, strict=True)]
+
+    def _answer(self, ranking: Ranking, options: SearchOptions) -> SearchAnswer:
+        found, withheld = ranking.page()
+        searched = self._searched(options)
+        return SearchAnswer(
+            found=found,
+            nothing_matches=ranking.nothing_matches,
+            cut_off=options.cut_off(self.relevance.cut_off),
+            withheld=withheld,
+            more=ranking.more,
+            videos_searched=len(searched),
+            frames_searched=sum(searched),
+        )
+
+    def _searched(self, options: SearchOptions) -> list[int]:
+        """The number of frames of each video whose frames are compared with a query."""
+        frames_of = self._index.frames_of
+        if options.video_ids:
+            return [frames_of.get(video.video_id, 0) for video in self._named(options)]
+        if options.is_limited_in_time:
+            long_enough = (v.video_id for v in self.store.videos() if options.span(v.duration_seconds))
+            return [frames_of[video_id] for video_id in long_enough if video_id in frames_of]
+        return list(frames_of.values())
 
     def _shots(self, video: VideoRecord) -> list[tuple[float, float]]:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
 
     def curve(
-        self,
-        video: VideoRecord,
-        parts: Sequence[Part],
-        span: tuple[float, float] | None = None,
-        *,
-        to_find: bool = False,
+        self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float] = (0.0, math.inf)
     ) -> ScoreCurve:
-        """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `queries.combined`.
+        """How well every frame of a video, or of a `[start, end)` of it, fits a query; see `Relevance.curve`.
 
-        With `to_find` it is drawn with the parts' curve vectors: better at where in a film something fits best.
         Frames in which nothing is to be seen match nothing: they score clearly less than all others, 0 at most.
         """
+        return self._curves(video, parts, span)[0]
+
+    def _curves(
+        self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float]
+    ) -> tuple[ScoreCurve, ScoreCurve]:
+        """The curve to judge by, and the one to find moments in, which is drawn with the parts' curve vectors: better
+        at where in a film something fits best."""
         frames = self._cache.get(video.video_id)
-        first, last = np.searchsorted(frames.pts_seconds, span or (0.0, np.inf))
+        first, last = np.searchsorted(frames.pts_seconds, span)
         pts_seconds = frames.pts_seconds[first:last]
         if not len(pts_seconds):
-            return ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
+            empty = ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
+            return empty, empty
         vectors = frames.vectors[first:last].astype(np.float32)
         for part in parts:
             if vectors.shape[1] != len(part.vector):
@@ -303,9 +323,13 @@ class Library:
                     f"The query's embedding has {len(part.vector)} dimensions, the frames of video {video.video_id} "
                     f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
                 )
-        curves = [self.relevance.curve(vectors, part, to_find=to_find) for part in parts]
-        scores = combined(curves, [part.weight for part in parts])
-        blank = frames.blank[first:last]
-        if blank.any() and not blank.all():
-            scores[blank] = min(0.0, scores[~blank].min() - _BELOW_ALL)  # 0: nothing to do with the query
-        return ScoreCurve(pts_seconds, scores, video.duration_seconds)
+
+        def drawn(*, to_find: bool) -> ScoreCurve:
+            scores = self.relevance.curve(vectors, parts, to_find=to_find)
+            blank = frames.blank[first:last]
+            if blank.any() and not blank.all():
+                scores[blank] = min(0.0, scores[~blank].min() - _BELOW_ALL)  # 0: nothing to do with the query
+            return ScoreCurve(pts_seconds, scores, video.duration_seconds)
+
+        judging = drawn(to_find=False)
+        return judging, drawn(to_find=True) if any(part.curve_vector is not None for part in parts) else judging

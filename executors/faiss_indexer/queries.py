@@ -19,13 +19,11 @@ from executors.faiss_indexer.store import VideoRecord
 Vector = npt.NDArray[np.float32]
 Span = tuple[float, float]
 
-MAX_OFFSET = 10_000  # matches before a page: nobody reads so far, and each costs a look at three videos
+MAX_OFFSET = 10_000  # matches before a page: nobody reads so far, and each is looked for
 _LIKE_SECONDS = 2.0  # how far from a moment its picture reaches: frames further away often show something else
 _ROUNDING_SECONDS = 1e-6
 _LEAST_MAXIMUM_SECONDS = 0.01
 
-# How many videos are looked at for how many matches: rung by rung, four times as many of both.
-_FIRST_RUNG_MATCHES, _FIRST_RUNG_VIDEOS, _RUNG_FACTOR = 5, 16, 4
 
 
 @dataclass(frozen=True)
@@ -127,27 +125,6 @@ class Found:
         return -self.segment.score, self.video.video_id, self.segment.start_seconds
 
 
-def combined(curves: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    """Mix the curves of a query's parts, each float64 [N], where 0 is background and 1 about a right frame.
-
-    What to look for counts by its weighted mean, what to avoid lowers that by its weight where it is seen at all:
-
-        mix = sum(w * curve for w > 0) / sum(w for w > 0)  -  sum(|w| * max(0, curve) for w < 0)
-    """
-    total = sum(weight for weight in weights if weight > 0)
-    mix = np.zeros_like(curves[0])
-    for curve, weight in zip(curves, weights, strict=True):
-        mix += curve * (weight / total) if weight > 0 else weight * np.maximum(0.0, curve)
-    return mix
-
-
-def wanted_vector(parts: Iterable[Part]) -> Vector:
-    """The direction in which the frames lie that fit what to look for, float32 [D], unit length."""
-    total: Vector = np.stack([part.weight * part.vector for part in parts if part.weight > 0]).sum(axis=0)
-    length = float(np.linalg.norm(total))
-    return total / np.float32(length) if length > 0 else total
-
-
 def moment_around(pts_seconds: Floats, shot: Span, at_seconds: float) -> tuple[slice, Span]:
     """The frames that show what is seen at a time: those of its shot within two seconds, else the nearest one.
 
@@ -245,20 +222,26 @@ def find_others(
 def judged(found: Sequence[Segment], curve: ScoreCurve) -> list[Segment]:
     """Segments in the order in which they were found, with the scores that another curve has for them.
 
-    A segment's best frame by that curve is its peak. The scores of these frames go to the segments by rank: the first
-    one found gets the highest. So one curve says where something fits best, the other how well anything fits.
+    A segment's best frame by that curve, or the nearest one if it holds none, is its peak. The scores of these frames
+    go to the segments by rank: the first one found gets the highest. So one curve says where something fits best, the
+    other how well anything fits.
     """
-    peaks = []
-    for segment in found:
-        first, last = np.searchsorted(curve.pts_seconds, (segment.start_seconds, segment.end_seconds))
-        peaks.append(int(first + curve.scores[first:last].argmax()) if last > first else -1)
-    scores = sorted(
-        (float(curve.scores[p]) if p >= 0 else s.score for p, s in zip(peaks, found, strict=True)), reverse=True
-    )
+    peaks = [_peak(segment, curve) for segment in found]
+    scores = sorted((score for _, score in peaks), reverse=True)
     return [
-        replace(s, score=score, peak_seconds=float(curve.pts_seconds[p]) if p >= 0 else s.peak_seconds)
-        for s, p, score in zip(found, peaks, scores, strict=True)
+        replace(segment, score=score, peak_seconds=seconds)
+        for segment, (seconds, _), score in zip(found, peaks, scores, strict=True)
     ]
+
+
+def _peak(segment: Segment, curve: ScoreCurve) -> tuple[float, float]:
+    """When a curve is highest in a segment, and how high."""
+    first, after = np.searchsorted(curve.pts_seconds, (segment.start_seconds, segment.end_seconds))
+    if after > first:
+        best = int(first + curve.scores[first:after].argmax())
+        return float(curve.pts_seconds[best]), float(curve.scores[best])
+    nearest = int(np.abs(curve.pts_seconds - segment.peak_seconds).argmin())
+    return segment.peak_seconds, float(curve.scores[nearest])
 
 
 def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:
@@ -268,58 +251,43 @@ def _overlaps(segment: Segment, spans: Iterable[Span]) -> bool:
 # Pages
 
 
-def videos_for(matches: int, has_negatives: bool) -> int:
-    """How many of the nearest videos to look at for the first `matches` matches.
+class Ranking:
+    """The places of an answer, from videos that are looked at one after the other.
 
-    What is to be avoided does not count in what is nearest, so more are looked at where there is such a thing.
+    A place is a match, or with `group_by_video` all matches of a video. Their order is that of the whole library, so it
+    does not depend on which videos were looked at, as long as all were that could have a place.
     """
-    videos, enough = _FIRST_RUNG_VIDEOS, _FIRST_RUNG_MATCHES
-    while enough < matches:
-        videos, enough = videos * _RUNG_FACTOR, enough * _RUNG_FACTOR
-    return videos * _RUNG_FACTOR if has_negatives else videos
 
+    def __init__(self, options: SearchOptions, cut_off: float) -> None:
+        self._options = options
+        self._cut_off = cut_off
+        self._wanted = options.offset + options.top_k
+        self._places: list[list[Found]] = []
 
-def page_of(
-    found: Sequence[Sequence[Found]], options: SearchOptions, rungs: Sequence[tuple[int, int]]
-) -> tuple[list[Found], bool]:
-    """One page of the matches.
+    def add(self, matches: Sequence[Found]) -> None:
+        """Take in the matches of one video."""
+        ordered = sorted(matches, key=lambda match: match.order)
+        made = [ordered] if self._options.group_by_video else [[match] for match in ordered]
+        places = sorted([*self._places, *(place for place in made if place)], key=lambda place: place[0].order)
+        self._places = places[: self._wanted + 1]
 
-    The first page must not look at more videos than it needs, a later one must, and what those add must not move
-    anything between pages. So places are given rung by rung: the first n go to the best matches of the first m videos,
-    and so on. Only then is the page put in order.
+    def is_settled(self, bound: float) -> bool:
+        """Whether no video whose matches have this value at most can have a place, nor decide whether there are more."""
+        return len(self._places) > self._wanted and self._places[-1][0].segment.score > bound
 
-    Args:
-        found: the matches of each video that was looked at, the nearest video first.
-        rungs: (places, videos) of each step, ascending. None: all matches are put in order at once.
+    @property
+    def nothing_matches(self) -> bool:
+        """Whether no match on any page reaches the cut-off."""
+        return not self._places or self._places[0][0].score < self._cut_off
 
-    Returns: the matches, best first, and whether there are more.
-    """
-    entries = [_entries(each, options.group_by_video) for each in found]
-    placed: list[list[Found]] = []
-    rest: list[list[Found]] = []
-    seen = 0
-    for places, videos in [*rungs, (0, len(found))]:
-        rest = sorted([*rest, *(e for each in entries[seen:videos] for e in each)], key=lambda entry: entry[0].order)
-        seen = max(seen, videos)
-        free = max(0, places - len(placed))
-        placed, rest = placed + rest[:free], rest[free:]
-    ranked = placed + rest
-    wanted = options.offset + options.top_k
-    page = sorted(ranked[options.offset : wanted], key=lambda entry: entry[0].order)
-    return [match for entry in page for match in entry], len(ranked) > wanted
+    @property
+    def more(self) -> bool:
+        """Whether there are matches beyond the page."""
+        return len(self._places) > self._wanted and self._places[-1][0].score >= self._cut_off
 
-
-def rungs_for(matches: int, has_negatives: bool) -> list[tuple[int, int]]:
-    """The (places, videos) of `page_of` for the first `matches` matches."""
-    places = [_FIRST_RUNG_MATCHES]
-    while places[-1] < matches:
-        places.append(places[-1] * _RUNG_FACTOR)
-    return [(count, videos_for(count, has_negatives)) for count in places]
-
-
-def _entries(matches: Sequence[Found], group_by_video: bool) -> list[list[Found]]:
-    """What takes one place on a page: a match, or all matches of a video."""
-    ordered = sorted(matches, key=lambda match: match.order)
-    if group_by_video:
-        return [ordered] if ordered else []
-    return [[match] for match in ordered]
+    def page(self) -> tuple[list[Found], int]:
+        """The matches of the page, best first, and how many weaker ones were withheld up to there."""
+        shown = [match for place in self._places[: self._wanted] for match in place]
+        withheld = sum(match.score < self._cut_off for match in shown)
+        on_page = [match for place in self._places[self._options.offset : self._wanted] for match in place]
+        return [match for match in on_page if match.score >= self._cut_off], withheld

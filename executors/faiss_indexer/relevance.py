@@ -13,8 +13,8 @@ Scores are relevances on a logistic curve, `1 / (1 + exp(-5 (relevance - MATCHES
 begin, 0.82 at relevance 1. `fitted_shift` moves that place for one library, see `Library.calibrate`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,19 +74,41 @@ class Relevance:
         self._mean_frame = mean_frame
         self.fitted_shift = fitted_shift
 
-    def curve(self, frames: Vector, part: Part, *, to_find: bool = False) -> Floats:
-        """The relevance of frames to one part of a query.
+    def curve(self, frames: Vector, parts: Sequence[Part], *, to_find: bool = False) -> Floats:
+        """How well frames fit a query: what to look for counts by its weighted mean, what to avoid lowers that by its
+        weight where it is seen at all:
+
+            sum(w * relevance for w > 0) / sum(w for w > 0)  -  sum(|w| * max(0, relevance) for w < 0)
 
         Args:
             frames: float32 [N, D], unit rows.
-            part: what to compare with.
-            to_find: by the vector to find moments with, if the part has one.
+            parts: at least one weight is above 0.
+            to_find: by the vectors to find moments with, where the parts have one.
 
         Returns: float64 [N].
         """
-        vector = part.curve_vector if to_find and part.curve_vector is not None else part.vector
-        zero, one = self.zero_and_one(part)
-        return ((frames @ vector).astype(np.float64) - zero) / (one - zero) - self.fitted_shift
+        vector, offset = self.wanted(parts, to_find=to_find)
+        scores = (frames @ vector).astype(np.float64) + offset
+        for part in parts:
+            if part.weight < 0:
+                avoided, zero = self.wanted([replace(part, weight=1.0)], to_find=to_find)
+                scores += part.weight * np.maximum(0.0, (frames @ avoided).astype(np.float64) + zero)
+        return scores
+
+    def wanted(self, parts: Sequence[Part], *, to_find: bool = False) -> tuple[Vector, float]:
+        """What to look for as one vector, float32 [D], and an offset: `frame @ vector + offset` is the weighted mean of
+        a frame's relevances, and no less than what `curve` makes of it. Parts with negative weights are left out.
+        """
+        looked_for = [part for part in parts if part.weight > 0]
+        total = sum(part.weight for part in looked_for)
+        vector, offset = np.zeros_like(looked_for[0].vector), -self.fitted_shift
+        for part in looked_for:
+            zero, one = self.zero_and_one(part)
+            shown = part.curve_vector if to_find and part.curve_vector is not None else part.vector
+            weight = part.weight / total / (one - zero)
+            vector += np.float32(weight) * shown
+            offset -= weight * zero
+        return vector, offset
 
     def zero_and_one(self, part: Part) -> tuple[float, float]:
         """The cosines of relevance 0 and 1, before any shift."""

@@ -313,13 +313,10 @@ class Store:
         for span_id, video_id, *blobs in rows:
             yield StoredSpan(span_id, video_id, _frames(*blobs))
 
-    def span_videos(self) -> dict[int, str]:
-        """The video of every stored span, by span id."""
-        return dict(self._rows("SELECT span_id, video_id FROM spans"))
-
-    def span_frames(self) -> dict[int, int]:
-        """The count of frames of every stored span, by span id."""
-        return dict(self._rows("SELECT span_id, frames FROM spans"))
+    def span_facts(self) -> dict[int, tuple[str, int]]:
+        """The video and the count of frames of every stored span, by span id."""
+        rows = self._rows("SELECT span_id, video_id, frames FROM spans")
+        return {span_id: (video_id, frames) for span_id, video_id, frames in rows}
 
     def frame_count(self) -> int:
         """How many frames are stored in all."""

@@ -1,8 +1,13 @@
-"""The Faiss index over all frames: a cache of the store that answers which frames are nearest to a query."""
+"""The index over all frames: a cache of the store that answers which frames, and so which videos, are near to a query."""
 
 import logging
+import os
 import threading
 import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,35 +16,68 @@ import numpy as np
 import numpy.typing as npt
 
 from executors.durable import sync
+from executors.faiss_indexer import index_kinds
+from executors.faiss_indexer.index_kinds import Cancelled, Ids, Vectors
+from executors.faiss_indexer.shared_lock import SharedLock
 from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store import Frames, Store
 
 logger = logging.getLogger(__name__)
 
-_MEAN_FRAMES = 100_000  # that the mean frame is taken over at most
-_MEAN_TOLERANCE = 0.1  # it is taken anew once this share of the frames has come or gone
+EXACT_FRAMES = 100_000  # 14 ms for a query: docs/performance.md
+_FIRST_FRAMES, _MORE = 64, 8  # asked for at first, and so many times as many whenever they do not suffice
+_SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
 # Faiss knows a frame by one int64: span id times MAX_SPAN_FRAMES plus the frame's place in its span.
 
 
+@dataclass(frozen=True)
+class Recall:
+    """What share of the truly nearest frames was found for so many queries, and how frames are compared."""
+
+    share: float
+    queries: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A span that came, with its vectors, or went."""
+
+    span_id: int
+    vectors: npt.NDArray[np.float16] | None
+
+
 class VectorIndex:
-    """Exact inner-product search over the frames of a store, held in memory and saved beside it.
+    """Inner-product search over the frames of a store, held in memory and saved beside it.
 
     It is read from `folder` if the file there was made from the store's present revision, and rebuilt from the store
-    if not. Safe for threads: a search waits at most for one span being added.
+    if not. Safe for threads: searches run side by side and wait at most for one span being added.
+
+    Up to `exact_frames` every frame is compared. Beyond, an index that compares a part of them is made in the
+    background while this one goes on answering; see `index_kinds`.
     """
 
-    def __init__(self, folder: Path, store: Store) -> None:
+    def __init__(self, folder: Path, store: Store, exact_frames: float = EXACT_FRAMES) -> None:
         self._folder = folder
         self._store = store
-        self._lock = threading.Lock()
+        self._exact_frames = exact_frames
+        self._lock = SharedLock()
         self._saved_revision = -1
-        self._mean, self._mean_of = np.zeros(0, np.float32), 0
+        self._spans = store.span_facts()
+        self._frames_of = Counter[str]()
+        for video_id, count in self._spans.values():
+            self._frames_of[video_id] += count
+        self._sum = np.zeros(0)
         self._index: faiss.Index | None = self._load()
-        self._moved = len(self)  # frames that have come or gone since the mean was taken
-        self._span_videos = store.span_videos()
+        self._asked = deque[Vectors](maxlen=index_kinds.QUERIES)
+        self._meanwhile: list[_Change] | None = None  # since the making of another index began
+        self._maker: threading.Thread | None = None
+        self._closing = threading.Event()
         if self._index is None:
             self._rebuild()
+        with self._lock.writing():
+            self._exchange_if_outgrown()
 
     def __len__(self) -> int:
         return 0 if self._index is None else int(self._index.ntotal)
@@ -49,56 +87,105 @@ class VectorIndex:
         """Of the frames' vectors; 0 where there are no frames."""
         return int(self._index.d) if self._index is not None and len(self) else 0
 
+    @property
+    def frames_of(self) -> dict[str, int]:
+        """How many frames there are of each video that has any."""
+        with self._lock.reading():
+            return {video_id: count for video_id, count in self._frames_of.items() if count}
+
+    @property
+    def kind(self) -> str:
+        """How frames are compared, for people."""
+        with self._lock.reading():
+            return index_kinds.described(self._index)
+
+    def close(self) -> None:
+        """Call off what is under way in the background, and save."""
+        self._closing.set()
+        if self._maker is not None:
+            self._maker.join()
+        self.save()
+
     def add(self, span_id: int, video_id: str, frames: Frames) -> None:
         """Make the frames of a stored span findable."""
-        with self._lock:
-            self._add(span_id, video_id, frames)
+        with self._lock.writing():
+            self._spans[span_id] = (video_id, len(frames.vectors))
+            self._frames_of[video_id] += len(frames.vectors)
+            if len(frames.vectors):
+                self._add(frames.vectors, _ids(span_id, len(frames.vectors)))
+                self._note(_Change(span_id, frames.vectors))
+                self._exchange_if_outgrown()
 
     def remove(self, span_ids: list[int]) -> None:
         """Forget the frames of spans; unknown ones are no error."""
-        with self._lock:
-            for span_id in span_ids:
-                if self._span_videos.pop(span_id, None) and self._index is not None:
-                    first = span_id * MAX_SPAN_FRAMES
-                    self._moved += self._index.remove_ids(faiss.IDSelectorRange(first, first + MAX_SPAN_FRAMES))
+        with self._lock.writing():
+            gone = [(span_id, *self._spans.pop(span_id)) for span_id in span_ids if span_id in self._spans]
+            for span_id, video_id, count in gone:
+                self._frames_of[video_id] -= count
+                self._note(_Change(span_id, None))
+            ids = [_ids(span_id, count) for span_id, _, count in gone if count]
+            if ids and self._index is not None:
+                every = np.concatenate(ids)
+                self._sum -= self._index.reconstruct_batch(every).sum(axis=0, dtype=np.float64)
+                index_kinds.remove(self._index, every)
+                self._exchange_if_outgrown()
 
-    def nearest_videos(self, vector: npt.NDArray[np.float32], least_videos: int) -> list[str]:
-        """The videos of the frames nearest to a unit vector [D], best first.
+    def nearest_videos(self, vector: Vectors) -> Iterator[tuple[str, float]]:
+        """Every video by the highest inner product of its frames with a vector [D], best first, and that product.
 
-        As many frames are looked at as it takes to find `least_videos` videos, so a long film full of matches does not
-        hide the others.
+        Lazily: more is asked for only as the caller reads on. Where not every frame is compared, a video may come later
+        than it should.
         """
-        with self._lock:
+        self._asked.append(vector)
+        told = set[str]()
+        frames, growth = _FIRST_FRAMES, 1
+        while True:
+            with self._lock.reading():
+                if self._index is None or not self._index.ntotal:
+                    return
+                products, ids = index_kinds.nearest(self._index, vector, frames, growth)
+                is_all = index_kinds.looks_everywhere(self._index, frames, growth)
+                videos = [self._spans[span_id][0] for span_id in (ids // MAX_SPAN_FRAMES).tolist()]
+            for video_id, product in zip(videos, products.tolist(), strict=True):
+                if video_id not in told:
+                    told.add(video_id)
+                    yield video_id, product
+            if is_all:
+                return
+            frames, growth = frames * _MORE, growth * _MORE
+
+    def frame_sum(self) -> tuple[npt.NDArray[np.float64], int]:
+        """The sum of the frames' vectors, float64 [D], and their number; [0] and 0 for none."""
+        with self._lock.reading():
+            return (self._sum.copy(), len(self)) if len(self) else (np.zeros(0), 0)
+
+    def mean_frame(self) -> Vectors:
+        """The mean of the frames' vectors, float32 [D]; [0] for none."""
+        total, count = self.frame_sum()
+        return (total / max(count, 1)).astype(np.float32)
+
+    def recall(self) -> Recall:
+        """Compare what the index finds with what is truly nearest, for the last queries and for made ones.
+
+        Reads all of the store.
+        """
+        with self._lock.reading():
+            queries = self._queries()
+        truth = index_kinds.truly_nearest(queries, self._stored())
+        with self._lock.reading():
             if self._index is None:
-                return []
-            wanted, total = 64 * least_videos, int(self._index.ntotal)
-            while True:
-                _, ids = self._index.search(vector[np.newaxis], min(wanted, total))
-                found = dict.fromkeys(self._span_videos[span] for span in (ids[0] // MAX_SPAN_FRAMES).tolist())
-                if len(found) >= least_videos or wanted >= total:
-                    return list(found)
-                wanted *= 8
+                return Recall(1.0, 0, "empty")
+            share = index_kinds.recall(self._index, queries, truth)
+            return Recall(share, len(queries), index_kinds.described(self._index))
 
-    def mean_frame(self) -> npt.NDArray[np.float32]:
-        """The mean of the frames' vectors, float32 [D], to within what a tenth of the frames can move; [0] for none."""
-        with self._lock:
-            if self._moved > _MEAN_TOLERANCE * self._mean_of:
-                self._mean, self._mean_of, self._moved = self._taken_mean(len(self)), len(self), 0
-            return self._mean
-
-    def _taken_mean(self, total: int) -> npt.NDArray[np.float32]:
-        if self._index is None or not total:
-            return np.zeros(0, np.float32)
-        flat: Any = faiss.downcast_index(cast(Any, self._index).index)
-        vectors = faiss.rev_swig_ptr(flat.get_xb(), total * flat.d).reshape(total, flat.d)
-        return np.asarray(vectors[:: 1 + total // _MEAN_FRAMES].mean(axis=0), np.float32)
+    # As a cache
 
     def save(self) -> None:
         """Write the index under a temporary name, then rename it, if it has changed since it was last read or saved.
 
         It is a cache: one that cannot be written, as on a full disk, is made anew at the next start.
         """
-        with self._lock:
+        with self._lock.reading():
             revision = self._store.revision
             if self._index is None or revision == self._saved_revision:
                 return
@@ -116,6 +203,7 @@ class VectorIndex:
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:  # given a name, faiss would not say that the disk is full
             faiss.write_index(index, cast(Any, faiss).PyCallbackIOWriter(file.write))
+            file.write(self._sum.tobytes())
         sync(temporary)
         temporary.replace(path)
         sync(self._folder)
@@ -142,31 +230,124 @@ class VectorIndex:
         except RuntimeError as error:
             logger.warning("The index cache %s cannot be read (%s); it is rebuilt from the store.", path, error)
             return None
-        if not np.array_equal(np.sort(faiss.vector_to_array(cast(Any, index).id_map)), self._stored_ids()):
+        stored = [_ids(span_id, self._spans[span_id][1]) for span_id in sorted(self._spans)]
+        every = np.concatenate([np.empty(0, np.int64), *stored])
+        if not index_kinds.is_known(index) or not np.array_equal(index_kinds.held_ids(index), every):
             logger.warning("The index cache %s does not fit the store; it is rebuilt.", path)
             return None
+        with path.open("rb") as file:
+            file.seek(-8 * index.d, os.SEEK_END)
+            self._sum = np.frombuffer(file.read()).copy()
         self._saved_revision = self._store.revision
         return index
 
-    def _stored_ids(self) -> npt.NDArray[np.int64]:
-        """The numbers of all stored frames, int64 [N] ascending."""
-        counts = self._store.span_frames()
-        ids = [span_id * MAX_SPAN_FRAMES + np.arange(counts[span_id], dtype=np.int64) for span_id in sorted(counts)]
-        return np.concatenate([np.empty(0, np.int64), *ids])
-
     def _rebuild(self) -> None:
         started = time.monotonic()
-        for span in self._store.spans():
-            self._add(span.span_id, span.video_id, span.frames)
+        for vectors, ids in self._stored():
+            self._add(vectors, ids)
         logger.info("rebuilt the index of %d frames in %.1f s", len(self), time.monotonic() - started)
 
-    def _add(self, span_id: int, video_id: str, frames: Frames) -> None:
-        self._span_videos[span_id] = video_id
-        if not len(frames.vectors):
+    def _add(self, vectors: npt.NDArray[np.float16], ids: Ids) -> None:
+        if self._index is None or (self._index.ntotal == 0 and self._index.d != vectors.shape[1]):
+            self._index = index_kinds.flat_index(vectors.shape[1])
+        if not self._index.ntotal:
+            self._sum = np.zeros(vectors.shape[1])
+        index_kinds.add(self._index, vectors, ids)
+        self._sum += vectors.sum(axis=0, dtype=np.float64)
+
+    def _stored(self) -> Iterator[tuple[npt.NDArray[np.float16], Ids]]:
+        """All stored frames, many at a time: float16 [N, D] and their ids, int64 [N]."""
+        stored = iter(self._store.spans())
+        while spans := list(islice(stored, _SPANS_AT_A_TIME)):
+            vectors = np.concatenate([span.frames.vectors for span in spans])
+            yield vectors, np.concatenate([_ids(span.span_id, len(span.frames.vectors)) for span in spans])
+
+    # Another kind of index, made while this one answers
+
+    def _note(self, change: _Change) -> None:
+        if self._meanwhile is not None:
+            self._meanwhile.append(change)
+
+    def _exchange_if_outgrown(self) -> None:
+        """Begin to make an index of the right kind, if this one is not and none is being made."""
+        index = self._index
+        if index is None or self._meanwhile is not None or index_kinds.fits(index, self._exact_frames):
             return
-        if self._index is None or (self._index.ntotal == 0 and self._index.d != frames.vectors.shape[1]):
-            self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(frames.vectors.shape[1]))
-        first = span_id * MAX_SPAN_FRAMES
-        ids = np.arange(first, first + len(frames.vectors), dtype=np.int64)
-        self._index.add_with_ids(frames.vectors.astype(np.float32), ids)
-        self._moved += len(ids)
+        self._meanwhile = []
+        self._maker = threading.Thread(target=self._exchange, name="make-index", daemon=True)
+        self._maker.start()
+
+    def _exchange(self) -> None:
+        started = time.monotonic()
+        faiss.omp_set_num_threads(1)  # of this thread: searches want the others
+        try:
+            made, held = self._made_anew()
+        except Cancelled:
+            return
+        except Exception:  # what there is goes on to answer
+            logger.exception("The index could not be made anew; searches stay as slow as they are.")
+            return
+        with self._lock.writing():
+            for change in self._meanwhile or ():
+                if change.vectors is None:
+                    index_kinds.remove(made, _ids(change.span_id, held.pop(change.span_id, 0)))
+                elif change.span_id not in held:
+                    index_kinds.add(made, change.vectors, _ids(change.span_id, len(change.vectors)))
+                    held[change.span_id] = len(change.vectors)
+            self._index, self._meanwhile, self._saved_revision = made, None, -1
+        seconds = time.monotonic() - started
+        logger.info("%s of %d frames, made in %.0f s, answers from now on", self.kind, len(self), seconds)
+
+    def _made_anew(self) -> tuple[faiss.Index, dict[int, int]]:
+        """An index of the right kind with the stored frames, and how many of which span it holds.
+
+        Raises:
+            Cancelled: the index is being closed.
+        """
+        with self._lock.reading():
+            dimensions, total = self.dimensions, len(self)
+            is_flat = total <= self._exact_frames
+            sample = np.empty((0, dimensions), np.float32) if is_flat else self._sample(index_kinds.sample_size(total))
+            queries = self._queries()
+        made = index_kinds.flat_index(dimensions)
+        if not is_flat:
+            made = index_kinds.partitioned_index(sample, total, self._closing.is_set)
+        held: dict[int, int] = {}
+
+        def added() -> Iterator[tuple[npt.NDArray[np.float16], Ids]]:
+            for vectors, ids in self._stored():
+                if self._closing.is_set():
+                    raise Cancelled
+                index_kinds.add(made, vectors, ids)
+                spans, counts = np.unique(ids // MAX_SPAN_FRAMES, return_counts=True)
+                held.update(zip(spans.tolist(), counts.tolist(), strict=True))
+                yield vectors, ids
+
+        truth = index_kinds.truly_nearest(queries, added())
+        if not is_flat:
+            index_kinds.tune(made, queries, truth)
+        return made, held
+
+    def _queries(self) -> Vectors:
+        """What was asked last, and made queries for the rest, float32 [QUERIES, D]; none where there are no frames."""
+        dimensions = self.dimensions
+        asked = [vector for vector in list(self._asked) if len(vector) == dimensions]
+        frames = self._sample(index_kinds.QUERIES - len(asked))
+        if not len(frames):
+            return np.array(asked, np.float32).reshape(-1, dimensions)
+        mean = (self._sum / len(self)).astype(np.float32)
+        made = index_kinds.text_like(frames, mean, np.random.default_rng(len(self)))
+        return np.concatenate([np.array(asked, np.float32).reshape(-1, dimensions), made])
+
+    def _sample(self, count: int) -> Vectors:
+        """Vectors of frames chosen at random, float32 [M, D]; M is less than `count` where there are fewer frames."""
+        if self._index is None or not len(self) or count <= 0:
+            return np.empty((0, self.dimensions), np.float32)
+        ids = index_kinds.held_ids(self._index)
+        chosen = np.random.default_rng(len(ids)).choice(ids, min(count, len(ids)), replace=False)
+        return np.asarray(self._index.reconstruct_batch(np.sort(chosen)), np.float32)
+
+
+def _ids(span_id: int, count: int) -> Ids:
+    """Faiss' numbers of the frames of a span, int64 [count]."""
+    return span_id * MAX_SPAN_FRAMES + np.arange(count, dtype=np.int64)

@@ -12,17 +12,13 @@ from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from executors.faiss_indexer.queries import (
     MAX_OFFSET,
     Found,
-    Part,
+    Ranking,
     SearchOptions,
     adjusted,
-    combined,
     find_in_span,
     find_others,
     judged,
     moment_around,
-    page_of,
-    rungs_for,
-    wanted_vector,
 )
 from executors.faiss_indexer.segments import STRATEGIES, ScoreCurve, Segment
 from tests.unit.faiss_indexer.test_store import video
@@ -37,21 +33,6 @@ def spans(found) -> list[tuple[float, float]]:
 
 
 # Parts
-
-
-def test_parts_mix_by_weighted_mean_and_what_to_avoid_lowers_where_it_is_seen():
-    dog, lake = np.array([1.0, 0.5, 0.0, 1.0]), np.array([0.0, 0.5, 1.0, 1.0])
-    snow = np.array([-0.5, 0.0, 0.4, 1.0])
-    np.testing.assert_allclose(combined([dog], [5.0]), dog)
-    np.testing.assert_allclose(combined([dog, lake], [3.0, 1.0]), [0.75, 0.5, 0.25, 1.0])
-    np.testing.assert_allclose(combined([dog, lake, snow], [3.0, 1.0, -0.5]), [0.75, 0.5, 0.05, 0.5])
-    np.testing.assert_allclose(combined([snow, dog], [-1.0, 2.0]), [1.0, 0.5, -0.4, 0.0])
-
-
-def test_the_wanted_direction_leaves_out_what_to_avoid():
-    x, y = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
-    np.testing.assert_allclose(wanted_vector([Part(x, 3.0), Part(y, 4.0), Part(x, -9.0)]), [0.6, 0.8], atol=1e-6)
-    np.testing.assert_array_equal(wanted_vector([Part(x), Part(-x)]), [0, 0])
 
 
 def test_a_moment_is_the_frames_of_its_shot_within_two_seconds():
@@ -192,8 +173,8 @@ def test_segments_are_judged_by_the_best_frames_of_another_curve_the_first_by_th
     made = judged([Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging)
     assert made == [
         Segment(2.0, 5.0, 0.9, 2.0),  # found first, so it has the best score, though its own is 0.3
-        Segment(5.5, 7.0, 0.3, 6.0),
-        Segment(8.0, 9.0, 0.05, 8.5),  # no frame in it: as it was found
+        Segment(5.5, 7.0, 0.4, 6.0),
+        Segment(8.0, 9.0, 0.3, 8.5),  # no frame in it: what is seen nearest to it
     ]
     assert judged([], judging) == []
 
@@ -203,57 +184,65 @@ def test_segments_are_judged_by_the_best_frames_of_another_curve_the_first_by_th
 
 def found(name: str, *values: float) -> list[Found]:
     segments = [Segment(4.0 * i, 4.0 * i + 2, value, 4.0 * i + 1) for i, value in enumerate(values)]
-    return [Found(video(name * 64), segment, segment.score) for segment in segments]
+    return [Found(video(name.ljust(64, name[0])), segment, segment.score) for segment in segments]
 
 
 def shown(page: list[Found]) -> list[tuple[str, float]]:
     return [(match.video.video_id[0], match.segment.score) for match in page]
 
 
+def ranked(looked: list[list[Found]], cut_off: float = 0.0, **options) -> Ranking:
+    ranking = Ranking(SearchOptions(**options), cut_off)
+    for matches in looked:
+        ranking.add(matches)
+    return ranking
+
+
 def test_a_page_is_a_slice_of_all_matches_best_first():
     looked = [found("b", 0.5, 0.9), [], found("a", 0.5, 0.7, 0.1)]
-    page, more = page_of(looked, SearchOptions(top_k=3), [])
-    assert shown(page) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and more
-    page, more = page_of(looked, SearchOptions(top_k=3, offset=3), [])
-    assert shown(page) == [("b", 0.5), ("a", 0.1)] and not more
-    assert page_of(looked, SearchOptions(top_k=3, offset=5), []) == ([], False)
+    first, second, third = (ranked(looked, top_k=3, offset=offset) for offset in (0, 3, 5))
+    assert shown(first.page()[0]) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and first.more
+    assert shown(second.page()[0]) == [("b", 0.5), ("a", 0.1)] and not second.more
+    assert third.page()[0] == [] and not third.more and not third.nothing_matches
 
 
 def test_grouped_the_places_are_videos_by_their_best_match():
     looked = [found("a", 0.5, 0.7, 0.1), found("b", 0.2, 0.9), found("c"), found("d", 0.6)]
-    page, more = page_of(looked, SearchOptions(top_k=2, group_by_video=True), [])
-    assert shown(page) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and more
-    page, more = page_of(looked, SearchOptions(top_k=2, offset=2, group_by_video=True), [])
-    assert shown(page) == [("d", 0.6)] and not more
+    first, second = (ranked(looked, top_k=2, offset=offset, group_by_video=True) for offset in (0, 2))
+    assert shown(first.page()[0]) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and first.more
+    assert shown(second.page()[0]) == [("d", 0.6)] and not second.more
 
 
-def test_the_rungs_grow_fourfold():
-    assert rungs_for(1, has_negatives=False) == [(5, 16)]
-    assert rungs_for(6, has_negatives=False) == [(5, 16), (20, 64)]
-    assert rungs_for(20, has_negatives=True) == [(5, 64), (20, 256)]
+def test_weak_matches_are_withheld_from_the_pages_and_counted():
+    looked = [found("a", 0.9, 0.4), found("b", 0.6, 0.3, 0.2)]
+    assert ranked(looked, cut_off=0.5, top_k=4).page() == ([*found("a", 0.9), *found("b", 0.6)], 2)
+    assert not ranked(looked, cut_off=0.5, top_k=2).more and ranked(looked, cut_off=0.5, top_k=1).more
+    nothing = ranked(looked, cut_off=0.95, top_k=4)
+    assert nothing.nothing_matches and nothing.page() == ([], 4)
+    grouped = ranked(looked, cut_off=0.5, top_k=2, group_by_video=True)
+    assert grouped.page() == ([*found("a", 0.9), *found("b", 0.6)], 3)
 
 
 @given(
     values=st.lists(st.lists(st.integers(0, 9), max_size=3), min_size=1, max_size=120),
     top_k=st.integers(1, 30),
     grouped=st.booleans(),
-    negatives=st.booleans(),
 )
-def test_pages_that_look_at_more_and_more_videos_never_repeat_or_miss_a_match(values, top_k, grouped, negatives):
-    """The library looks at the nearest videos only, and at more of them for later pages."""
-    segments = [[Segment(2.0 * i, 2.0 * i + 1, float(v), 2.0 * i) for i, v in enumerate(each)] for each in values]
-    library = [[Found(video(f"{n:064x}"), s, s.score) for s in each] for n, each in enumerate(segments)]
+def test_pages_from_as_few_videos_as_settle_them_are_those_of_the_whole_library(values, top_k, grouped):
+    """Videos are looked at by what their matches can score at most, highest first."""
+    library = [found(f"{n:064x}", *(float(v) for v in each)) for n, each in enumerate(values)]
+    bounds = [max((match.segment.score for match in each), default=0.0) for each in library]
+    everything = sorted((match for each in library for match in each), key=lambda match: match.order)
     pages: list[list[Found]] = []
     for number in range(1000):
-        options = SearchOptions(top_k=top_k, offset=number * top_k, group_by_video=grouped)
-        rungs = rungs_for(options.offset + top_k, negatives)
-        looked = library[: rungs[-1][1]]
-        page, more = page_of(looked, options, rungs)
-        pages.append(page)
-        best = [entry.segment.score for entry in page]
-        assert grouped or best == sorted(best, reverse=True)
-        if not more and len(looked) == len(library):
+        ranking = Ranking(SearchOptions(top_k=top_k, offset=number * top_k, group_by_video=grouped), 0.0)
+        for place in sorted(range(len(library)), key=lambda place: -bounds[place]):
+            if ranking.is_settled(bounds[place]):
+                break
+            ranking.add(library[place])
+        pages.append(ranking.page()[0])
+        if not ranking.more:
             break
-    together = [(match.video.video_id, match.segment.start_seconds) for page in pages for match in page]
-    everything = [(match.video.video_id, match.segment.start_seconds) for each in library for match in each]
-    assert sorted(together) == sorted(everything)
+    together = [match for page in pages for match in page]
+    assert sorted(together, key=lambda match: match.order) == everything
+    assert grouped or together == everything

@@ -193,7 +193,7 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
     for _ in range(2):
         with Store(tmp_path) as store:
             assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
-            assert store.span_videos() == {1: "a" * 64}
+            assert store.span_facts() == {1: ("a" * 64, 4)}
             np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
             np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
             np.testing.assert_array_equal(store.frames("a" * 64).blank, [False] * 4)
