@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from executors.faiss_indexer.curves import Floats, Indices, Runs, ScoreCurve, Segment, cell_edges, evened_out
+from executors.faiss_indexer.curves import Floats, Indices, ScoreCurve, Segment, cell_edges, evened_out
 from executors.faiss_indexer.finishing import edges_after, finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.segment_options import SegmentOptions
@@ -94,14 +94,22 @@ def proposed_windows(curve: ScoreCurve, shots: Shots) -> Windows:
     firsts, afters = [np.array([0])], [np.array([count])]
     for smoothing in _SMOOTHINGS:
         values = evened_out(curve, shots, smoothing)
-        for level in values.min() + _LEVELS * np.ptp(values):
-            runs = Runs.of(values >= level)
-            first, after = runs.first, runs.last + 1
-            apart = edges[first[1:]] - edges[after[:-1]] > _CLOSED_GAP_SECONDS
-            firsts += [first, first[np.append(True, apart)]]
-            afters += [after, after[np.append(apart, True)]]
+        level, first, after = _runs_above(values, values.min() + _LEVELS * np.ptp(values))
+        apart = (edges[first[1:]] - edges[after[:-1]] > _CLOSED_GAP_SECONDS) | (level[1:] != level[:-1])
+        firsts += [first, first[np.append(True, apart)]]
+        afters += [after, after[np.append(apart, True)]]
     both = np.unique(np.concatenate(firsts) * (count + 1) + np.concatenate(afters))
     return Windows(both // (count + 1), both % (count + 1))
+
+
+def _runs_above(values: Floats, levels: Floats) -> tuple[Indices, Indices, Indices]:
+    """The runs of values [N] that are no lower than a level, for each level: the level's place, `[first, after)`."""
+    width = len(values) + 2
+    above = np.zeros((len(levels), width), np.bool_)
+    above[:, 1:-1] = values >= levels[:, None]
+    flat = above.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return changes[::2] // width, changes[::2] % width, changes[1::2] % width
 
 
 def window_features(curve: ScoreCurve, smooth: Floats, windows: Windows) -> Floats:
