@@ -221,7 +221,7 @@ def report(film: Path, engine: str, runs: int) -> None:
         seconds = float((container.duration or 0) / av.time_base)
         stream = container.streams.video[0]
         about = f"{seconds / 60:.1f} min of {stream.width}x{stream.height} {stream.codec_context.name}"
-    print(f"{about}, {RATE:g} frame a second; {os.cpu_count()} x {_processor()}; median of {runs}\n", flush=True)
+    print(f"{about}, {RATE:g} frame a second; {os.cpu_count()} x {processor()}; median of {runs}\n", flush=True)
     ways = [way for way in WAYS if way != "amon-hen" or find_spec("amonhen")]
     found: dict[str, list[tuple[Run, float]]] = {way: [] for way in ways}
     for _ in range(runs):
@@ -266,7 +266,7 @@ def _measured(way: str, film: Path, engine: str) -> tuple[Run, float]:
     return Run(**json.loads(answer)), peak
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         names = [
             line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "name" in line

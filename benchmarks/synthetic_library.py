@@ -1,8 +1,9 @@
 """Libraries of any size without films: embeddings that behave like those of sampled films, and queries for them.
 
-A film has a topic, its topic a few scenes, each shot shows one of its film's scenes, and the frames of a shot drift. All
-frames share a large part, as those of real models do, and the rest has a falling spectrum: few directions tell most.
-Queries lie as texts do: near one scene's content, far from all pictures.
+A film has a topic, its topic a few scenes, each shot shows one of its film's scenes, and the frames of a shot drift.
+All frames share a large part, as those of real models do, and the rest has a falling spectrum: few directions tell
+most. As with CLIP, neighbours have a cosine of .93, frames of one film .66, of different ones .50; a query has -.02
+with frames in general and .15 with the nearest. Queries lie as texts do: near one scene's content, far from all pictures.
 """
 
 import sqlite3
@@ -15,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from executors.faiss_indexer.spans import plan_spans
-from executors.faiss_indexer.store import Store, VideoRecord
+from executors.faiss_indexer.store import Store, VideoRecord, model_name
 
 Vectors = npt.NDArray[np.float32]
 
-MODEL_ID = "synthetic@0"
 _TOPICS = 500
 _SCENES_OF_TOPIC = 40
 _SCENES_OF_FILM = 12
@@ -90,8 +90,8 @@ class SyntheticFrames:
         return _normalised(self._random.standard_normal((count, len(self._spectrum)), np.float32))
 
 
-def fill(folder: Path, frames: SyntheticFrames) -> int:
-    """Write a store of these films in one transaction. Returns: how many films there are."""
+def fill(folder: Path, frames: SyntheticFrames, model_id: str = "synthetic@0") -> int:
+    """Write a store of these films in one transaction, as a model's. Returns: how many films there are."""
     count = 0
     with Store(folder) as store:
         path = store.path
@@ -125,7 +125,7 @@ def fill(folder: Path, frames: SyntheticFrames) -> int:
             count += 1
         db.execute("UPDATE meta SET value = '1' WHERE key = 'revision'")
         db.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [("model_id", MODEL_ID), ("model_name", "synthetic")]
+            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [("model_id", model_id), ("model_name", model_name(model_id))]
         )
         db.commit()
     return count

@@ -485,6 +485,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 @main.command()
 @click.option("--check", "store", flag_value="check", help="Read all of the store instead: every film, every frame.")
 @click.option("--repair", "store", flag_value="repair", help="Mend what --check found; the server must be stopped.")
+@click.option("--recall", "store", flag_value="recall", help="Ask the server how much of what is nearest it finds.")
 @_host_option
 @_json_option
 def doctor(store: str | None, host: str | None, as_json: bool) -> None:
@@ -492,13 +493,16 @@ def doctor(store: str | None, host: str | None, as_json: bool) -> None:
 
     --check proves that nothing in the store is lost or damaged, and changes nothing. --repair drops what can be made
     anew (the index cache, spans that are wrong, remains of uploads that stopped a day ago or earlier), writes lost
-    records of films again, and says what it did; it never deletes a film, or frames that are right. The exit code is 1
-    if an error is found, or left.
+    records of films again, and says what it did; it never deletes a film, or frames that are right. --recall has the
+    server compare what the index finds with all frames of the library, which takes seconds; where it finds less than
+    0.99 of what is nearest it looks at more from then on. The exit code is 1 if an error is found, or left.
     """
-    from clipseek.doctor import check_store, examine, repair_store
+    from clipseek.doctor import check_recall, check_store, examine, repair_store
 
     settings = Settings.from_env()
-    if store:
+    if store == "recall":
+        checks = [check_recall(host)]
+    elif store:
         checks = check_store(settings) if store == "check" else repair_store(settings)
     else:
         checks = examine(settings, host)

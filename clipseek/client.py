@@ -457,6 +457,17 @@ class Client:
         seconds = min(_HEALTH_SECONDS, self._timeout_seconds)
         return list(transport.run(self._health(seconds)))
 
+    def recall(self) -> Component:
+        """Have the indexer compare what its index finds with all frames of the library, as `clipseek doctor --recall`.
+
+        It takes seconds: all of the library is read. An index that finds too little is mended.
+
+        Returns: the indexer's line, with the facts `recall_before`, `recall` (shares in [0, 1]), `recall_queries` and
+            `index` (how frames are compared).
+        """
+        doc = Health(check_recall=True)
+        return self._one("/health", doc, INDEXER).components[0]
+
     # Below
 
     async def _health(self, seconds: float) -> list[Component]:

@@ -20,6 +20,8 @@ from clipseek.terminal import size
 
 _PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
 _LEAST_FREE_BYTES = 2_000_000_000
+_LEAST_RECALL = 0.99
+_RECALL_SECONDS = 600.0
 
 
 def examine(settings: Settings, host: str | None) -> list[Check]:
@@ -56,6 +58,27 @@ def repair_store(settings: Settings) -> list[Check]:
     finally:
         lock.release()
     return [*done, *check_store(settings)]
+
+
+def check_recall(host: str | None) -> Check:
+    """Have the server compare what its index finds with all frames.
+
+    Raises:
+        ServerUnreachable, ServerError: what the client raises.
+    """
+    from clipseek.client import Client
+
+    with Client(host, timeout_seconds=_RECALL_SECONDS) as client:
+        facts = client.recall().facts
+    before, share = float(facts["recall_before"]), float(facts["recall"])
+    found = f"{share:.4f} of the 10 nearest frames, {facts['recall_queries']} queries ({facts['index']})"
+    if share < _LEAST_RECALL:
+        return Check(
+            "recall", "warning", found, "CLIPSEEK_EXACT_FRAMES=inf has every frame compared, at the cost of time."
+        )
+    return Check(
+        "recall", "ok", found if before == share else f"{found}; it was {before:.4f}, so more is looked at now"
+    )
 
 
 def _store_folders(settings: Settings) -> list[Path]:

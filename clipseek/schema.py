@@ -243,5 +243,7 @@ class Component(BaseDoc):
 class Health(BaseDoc):
     """The state of the service: every executor that answered has added its line."""
 
+    check_recall: bool = False  # question: compare what the index finds with all frames; takes seconds
+    # answer
     components: DocList[Component] = DocList[Component]()
     down: dict[str, str] = {}  # name of a process that is started again just now -> since when, and why

@@ -21,6 +21,7 @@ EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
 SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
+EXACT_FRAMES = 100_000  # compared one by one in 10 to 15 ms: docs/performance.md
 MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
@@ -44,6 +45,11 @@ VARIABLES = {
     "media_roots": _setting("CLIPSEEK_MEDIA_ROOTS", "", "server folders whose films may be indexed in place"),
     "frames_per_second": _setting("CLIPSEEK_FRAMES_PER_SECOND", "1", "frames looked at per second of film"),
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
+    "exact_frames": _setting(
+        "CLIPSEEK_EXACT_FRAMES",
+        str(EXACT_FRAMES),
+        "frames of a library up to which a search compares all (inf: always)",
+    ),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
     "max_film_gb": _setting("CLIPSEEK_MAX_FILM_GB", "64", "size of a film's file"),
@@ -99,6 +105,7 @@ class Settings:
     media_roots: tuple[Path, ...] = ()
     frames_per_second: float = 1.0
     ready_timeout_seconds: float = 600.0
+    exact_frames: float = EXACT_FRAMES
     log_level: str = "WARNING"
     engine: str = "auto"
     max_film_gb: float = 64.0
@@ -152,6 +159,7 @@ class Settings:
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            exact_frames=_limit("exact_frames", text["exact_frames"]),
             **{name: _limit(name, text[name]) for name in LIMITS},
             most_restarts=_count("most_restarts", text["most_restarts"]),
             token=text["token"],

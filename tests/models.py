@@ -16,15 +16,18 @@ MODEL_CFG = {
 PREPROCESS_CFG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "resize_mode": "squash"}
 
 
-def write_folder(folder: Path, *, custom_text: bool = False, torch_file: bool = False, seed: int = 0) -> Path:
+def write_folder(
+    folder: Path, *, custom_text: bool = False, torch_file: bool = False, seed: int = 0, dimensions: int = 24
+) -> Path:
     """A model folder with random weights, as open_clip would write it."""
     folder.mkdir(parents=True)
-    model_cfg = MODEL_CFG | ({"custom_text": True} if custom_text else {})
+    sized = MODEL_CFG | {"embed_dim": dimensions}
+    model_cfg = sized | ({"custom_text": True} if custom_text else {})
     (folder / "open_clip_config.json").write_text(
         json.dumps({"model_cfg": model_cfg, "preprocess_cfg": PREPROCESS_CFG})
     )
     torch.manual_seed(seed)
-    model = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**MODEL_CFG)
+    model = (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**sized)
     if torch_file:
         state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
         torch.save({"epoch": 1, "state_dict": state}, folder / "open_clip_pytorch_model.bin")

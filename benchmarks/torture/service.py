@@ -52,10 +52,14 @@ def make_films(folder: Path, count: int, seed: int) -> list[FilmFile]:
 
 
 class Service:
-    """`clipseek serve` on a free port, which it keeps when it is started again."""
+    """`clipseek serve` on a free port, which it keeps when it is started again.
 
-    def __init__(self, folder: Path) -> None:
-        model = write_folder(folder / "model")
+    Args:
+        dimensions: of the vectors of its model.
+    """
+
+    def __init__(self, folder: Path, dimensions: int = 24) -> None:
+        model = write_folder(folder / "model", dimensions=dimensions)
         defaults = Settings.from_env({})
         self.settings = replace(
             defaults,

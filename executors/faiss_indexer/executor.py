@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from clipseek.errors import InvalidRequest, ModelMismatch, StoreError
 from clipseek.libraries import MAIN, library_folder
 from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
-from clipseek.schema import Calibration, Component, Match, Query, QueryPart, Video, VideoSpan
+from clipseek.schema import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
@@ -45,8 +46,9 @@ class FaissIndexer(ChainExecutor):
                 f"The store {self.settings.home} is in use by another server. Stop that one, or give this one a store "
                 f"of its own with CLIPSEEK_HOME."
             ) from error
-        self._libraries = {MAIN: Library(self.settings.home)}
+        self._libraries = {MAIN: self._opened(self.settings.home)}
         self._opening = threading.Lock()
+        self._measuring = threading.Lock()
         self._audit = AuditLog(self.settings.home)
 
     def library(self, name: str) -> Library:
@@ -56,8 +58,11 @@ class FaissIndexer(ChainExecutor):
                 if name not in self._libraries:
                     folder = library_folder(self.settings.home, name)
                     folder.mkdir(parents=True, exist_ok=True)
-                    self._libraries[name] = Library(folder)
+                    self._libraries[name] = self._opened(folder)
         return self._libraries[name]
+
+    def _opened(self, folder: Path) -> Library:
+        return Library(folder, self.settings.exact_frames)
 
     @endpoint("/probe")
     async def probe(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
@@ -99,6 +104,14 @@ class FaissIndexer(ChainExecutor):
     async def videos(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         return await asyncio.to_thread(self._list, docs[0].video_id if docs else "", caller)
 
+    @endpoint("/health")
+    async def health(self, docs: DocList[Health], caller: Caller) -> DocList[Health]:
+        docs = await super().health(docs, caller=caller)
+        for doc in docs:
+            if doc.check_recall:
+                doc.components[-1].facts |= await asyncio.to_thread(self._recall, caller)
+        return docs
+
     def component(self, caller: Caller, /) -> Component:
         library = self.library(caller.library)
         store = library.store
@@ -107,8 +120,9 @@ class FaissIndexer(ChainExecutor):
             facts={
                 "store": str(store.path),
                 "videos": str(len(store.videos())),
-                "frames": str(store.frame_count()),
-                "model_id": store.model_id if store.frame_count() else "",
+                "frames": str(library.frame_count),
+                "index": library.index_kind,
+                "model_id": store.model_id if library.frame_count else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
         )
@@ -118,6 +132,16 @@ class FaissIndexer(ChainExecutor):
         for library in self._libraries.values():
             library.close()
         self._lock.release()
+
+    def _recall(self, caller: Caller) -> dict[str, str]:
+        with self._measuring:  # one at a time: each reads all of a store
+            found = self.library(caller.library).recall()
+        return {
+            "recall_before": f"{found.before:.4f}",
+            "recall": f"{found.share:.4f}",
+            "recall_queries": str(found.queries),
+            "index": found.kind,
+        }
 
     def _register(self, doc: Video, caller: Caller) -> None:
         check_document(doc, self.settings)

@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from clipseek.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
 from clipseek.score_scale import MATCHES_BEGIN
+from clipseek.settings import EXACT_FRAMES
 from executors.faiss_indexer.frame_cache import FrameCache
 from executors.faiss_indexer.queries import (
     Found,
     Part,
-    SearchOptions,
     Ranking,
+    SearchOptions,
     find_others,
     judged,
     known_moments,
@@ -27,7 +28,7 @@ from executors.faiss_indexer.queries import (
 from executors.faiss_indexer.relevance import Relevance
 from executors.faiss_indexer.segments import ScoreCurve, Segment
 from executors.faiss_indexer.store import Frames, Store, VideoRecord, shots_between
-from executors.faiss_indexer.vector_index import VectorIndex
+from executors.faiss_indexer.vector_index import Recall, VectorIndex
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +93,13 @@ class _LookedAt:
 class Library:
     """What is stored below `folder`, searchable. Any thread may search while another one stores.
 
-    Writes are one at a time by the store's own lock; the index follows each of them.
+    Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. Writes are one at a time by the store's
+    own lock; the index follows each of them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, exact_frames: float = EXACT_FRAMES) -> None:
         self.store = Store(folder)
-        self._index = VectorIndex(folder / "index", self.store)
+        self._index = VectorIndex(folder / "index", self.store, exact_frames)
         self.relevance = Relevance(self._index.mean_frame, self.store.fitted_shift(self.store.model_id))
         self._cache = FrameCache(self.store.frames)
 
@@ -118,6 +120,25 @@ class Library:
     def dimensions(self) -> int:
         """Of the frames' vectors; 0 where there are no frames."""
         return self._index.dimensions
+
+    @property
+    def frame_count(self) -> int:
+        """How many frames can be found."""
+        return len(self._index)
+
+    @property
+    def index_kind(self) -> str:
+        """How the index compares frames, for people."""
+        return self._index.kind
+
+    @property
+    def is_being_improved(self) -> bool:
+        """Whether an index of another kind is being made in the background."""
+        return self._index.is_being_exchanged
+
+    def recall(self) -> Recall:
+        """How much of what is truly nearest the index finds; see `VectorIndex.recall`."""
+        return self._index.recall()
 
     def put_span(self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str) -> None:
         """Store the frames of `[start, end)` of a registered video and make them findable; see `Store.put_span`."""

@@ -25,7 +25,6 @@ _ROUNDING_SECONDS = 1e-6
 _LEAST_MAXIMUM_SECONDS = 0.01
 
 
-
 @dataclass(frozen=True)
 class Part:
     """One thing to look for, or with a negative weight to avoid.
@@ -272,7 +271,7 @@ class Ranking:
         self._places = places[: self._wanted + 1]
 
     def is_settled(self, bound: float) -> bool:
-        """Whether no video whose matches have this value at most can have a place, nor decide whether there are more."""
+        """Whether no video whose matches have this value at most can have a place, or decide if there are more."""
         return len(self._places) > self._wanted and self._places[-1][0].segment.score > bound
 
     @property

@@ -28,7 +28,7 @@ from clipseek.errors import (
 )
 from clipseek.settings import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
@@ -47,6 +47,7 @@ CREATE TABLE spans (
     blank BLOB NOT NULL DEFAULT x'',        -- bool [frames]; nothing: not known
     UNIQUE (video_id, start_seconds)
 );
+CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);  -- without reading the vectors
 """
 # What brings a store of each earlier version one version further, nothing being lost.
 _MIGRATIONS = {
@@ -55,6 +56,7 @@ _MIGRATIONS = {
         "ALTER TABLE spans ADD COLUMN blank BLOB NOT NULL DEFAULT x''",
         "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
     ),
+    3: ("CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames)",),
 }
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
 _KINDS_OF_ERRORS = {  # how SQLite's name of an error begins -> what it means for the store

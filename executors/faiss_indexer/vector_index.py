@@ -1,4 +1,4 @@
-"""The index over all frames: a cache of the store that answers which frames, and so which videos, are near to a query."""
+"""The index over all frames: a cache of the store that answers which videos are near to a query."""
 
 import logging
 import os
@@ -15,6 +15,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from clipseek.settings import EXACT_FRAMES
 from executors.durable import sync
 from executors.faiss_indexer import index_kinds
 from executors.faiss_indexer.index_kinds import Cancelled, Ids, Vectors
@@ -24,7 +25,6 @@ from executors.faiss_indexer.store import Frames, Store
 
 logger = logging.getLogger(__name__)
 
-EXACT_FRAMES = 100_000  # 14 ms for a query: docs/performance.md
 _FIRST_FRAMES, _MORE = 64, 8  # asked for at first, and so many times as many whenever they do not suffice
 _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
@@ -33,8 +33,9 @@ _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
 @dataclass(frozen=True)
 class Recall:
-    """What share of the truly nearest frames was found for so many queries, and how frames are compared."""
+    """What share of the truly nearest frames was found for so many queries, is found now, and how they are compared."""
 
+    before: float
     share: float
     queries: int
     kind: str
@@ -97,7 +98,12 @@ class VectorIndex:
     def kind(self) -> str:
         """How frames are compared, for people."""
         with self._lock.reading():
-            return index_kinds.described(self._index)
+            return self._described()
+
+    @property
+    def is_being_exchanged(self) -> bool:
+        """Whether an index of another kind is being made in the background."""
+        return self._meanwhile is not None
 
     def close(self) -> None:
         """Call off what is under way in the background, and save."""
@@ -167,16 +173,23 @@ class VectorIndex:
     def recall(self) -> Recall:
         """Compare what the index finds with what is truly nearest, for the last queries and for made ones.
 
-        Reads all of the store.
+        Reads all of the store. An index that finds too little looks at more of its cells from now on.
         """
         with self._lock.reading():
             queries = self._queries()
         truth = index_kinds.truly_nearest(queries, self._stored())
         with self._lock.reading():
-            if self._index is None:
-                return Recall(1.0, 0, "empty")
-            share = index_kinds.recall(self._index, queries, truth)
-            return Recall(share, len(queries), index_kinds.described(self._index))
+            if self._index is None or not len(queries):
+                return Recall(1.0, 1.0, 0, self._described())
+            before = share = index_kinds.recall(self._index, queries, truth)
+        if before < index_kinds.LEAST_RECALL:
+            with self._lock.writing():
+                if index_kinds.is_partitioned(self._index):
+                    index_kinds.tune(self._index, queries, truth)
+                    self._saved_revision = -1
+            with self._lock.reading():
+                share = index_kinds.recall(self._index, queries, truth)
+        return Recall(before, share, len(queries), self._described())
 
     # As a cache
 
@@ -308,11 +321,12 @@ class VectorIndex:
             dimensions, total = self.dimensions, len(self)
             is_flat = total <= self._exact_frames
             sample = np.empty((0, dimensions), np.float32) if is_flat else self._sample(index_kinds.sample_size(total))
-            queries = self._queries()
         made = index_kinds.flat_index(dimensions)
         if not is_flat:
             made = index_kinds.partitioned_index(sample, total, self._closing.is_set)
         held: dict[int, int] = {}
+        with self._lock.reading():
+            queries = self._queries()
 
         def added() -> Iterator[tuple[npt.NDArray[np.float16], Ids]]:
             for vectors, ids in self._stored():
@@ -328,16 +342,17 @@ class VectorIndex:
             index_kinds.tune(made, queries, truth)
         return made, held
 
+    def _described(self) -> str:
+        return index_kinds.described(self._index)
+
     def _queries(self) -> Vectors:
         """What was asked last, and made queries for the rest, float32 [QUERIES, D]; none where there are no frames."""
-        dimensions = self.dimensions
-        asked = [vector for vector in list(self._asked) if len(vector) == dimensions]
+        if not len(self):
+            return np.empty((0, 0), np.float32)
+        asked = [vector[np.newaxis] for vector in list(self._asked) if len(vector) == self.dimensions]
         frames = self._sample(index_kinds.QUERIES - len(asked))
-        if not len(frames):
-            return np.array(asked, np.float32).reshape(-1, dimensions)
         mean = (self._sum / len(self)).astype(np.float32)
-        made = index_kinds.text_like(frames, mean, np.random.default_rng(len(self)))
-        return np.concatenate([np.array(asked, np.float32).reshape(-1, dimensions), made])
+        return np.concatenate([*asked, index_kinds.text_like(frames, mean, np.random.default_rng(len(self)))])
 
     def _sample(self, count: int) -> Vectors:
         """Vectors of frames chosen at random, float32 [M, D]; M is less than `count` where there are fewer frames."""

@@ -12,7 +12,7 @@ from clipseek import errors
 from clipseek.schema import VideoSpan
 from clipseek.server import free_port
 from tests import films
-from tests.flow.conftest import ROOT
+from tests.flow.conftest import ROOT, run
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,35 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
         assert after == before
         assert client.index(long_film).frames_added == 0
     assert server.stop(signal.SIGINT) == 0
+
+
+def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(launch, tmp_path, long_film):
+    server = launch(tmp_path, CLIPSEEK_EXACT_FRAMES="100")
+    with server.client() as client:
+        client.index(long_film)
+        client.add_samples()
+        until_partitioned(client)
+        assert client.search("a cat").matches[0].title.startswith("cat")
+        found = run(server, "doctor", "--recall")
+        assert "partitioned: " in found.stdout
+        facts = client.recall().facts
+        assert float(facts["recall"]) >= 0.99 and facts["recall_queries"] == "256"
+    server.stop(signal.SIGKILL)
+    server = launch(tmp_path, CLIPSEEK_EXACT_FRAMES="100")
+    with server.client() as client:
+        until_partitioned(client)
+        assert client.search("a cat").matches[0].title.startswith("cat")
+    server.stop()
+    server = launch(tmp_path)  # all are compared again
+    assert "exact" in run(server, "doctor", "--recall").stdout
+    assert "1.0000 of the 10 nearest frames" in run(server, "doctor", "--recall").stdout
+
+
+def until_partitioned(client) -> None:
+    for _ in range(1000):
+        if client.recall().facts["index"].startswith("partitioned"):
+            return
+    raise AssertionError("the index was never exchanged")
 
 
 def test_a_film_whose_server_was_killed_is_finished_from_what_is_missing(launch, tmp_path, long_film):

@@ -186,7 +186,9 @@ def rows(path: Path, statement: str) -> list[tuple]:
         return db.execute(statement).fetchall()
 
 
-@pytest.mark.parametrize(("version", "shots"), [(1, [(0.0, 70.5)]), (2, [(0.0, 3.0), (3.0, 70.5)])])
+@pytest.mark.parametrize(
+    ("version", "shots"), [(1, [(0.0, 70.5)]), *((version, [(0.0, 3.0), (3.0, 70.5)]) for version in (2, 3))]
+)
 def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path, version, shots):
     path = old_store(tmp_path, version)
     before = rows(path, "SELECT * FROM videos"), rows(path, "SELECT * FROM spans")
@@ -198,7 +200,7 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
             np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
             np.testing.assert_array_equal(store.frames("a" * 64).blank, [False] * 4)
             assert store.shots("a" * 64) == shots
-        assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(3,)]
+        assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
     backup = tmp_path / f"index.db.format{version}-backup"
     assert rows(backup, "PRAGMA user_version") == [(version,)]
     assert (rows(backup, "SELECT * FROM videos"), rows(backup, "SELECT * FROM spans")) == before

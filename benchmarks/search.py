@@ -1,0 +1,245 @@
+"""How long a search takes, in libraries of any size: `python -m benchmarks.search [--full]`.
+
+Libraries are made, see `synthetic_library`: no film is decoded. Two tables:
+
+- indices: Faiss' own flat index of float32 beside the two kinds that ClipSeek uses (`index_kinds`), for one query at a
+  time on one thread. Recall is that of the ten frames that are truly nearest. "search" is all that the indexer does.
+- the Flow: `clipseek serve` with a tiny model, so what is measured is not the text tower; texts go through the whole
+  chain. At rest, while a film is being indexed, and with many clients at once; who is busy then.
+
+By default libraries of 10,000 and 100,000 frames, in about six minutes; --full adds a million, in about twenty.
+"""
+
+import argparse
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import faiss
+import numpy as np
+import psutil
+
+from benchmarks.films import looped_film, street
+from benchmarks.indexing import processor
+from benchmarks.synthetic_library import SyntheticFrames, Vectors, fill
+from benchmarks.torture.service import Service
+from clipseek.client import Client
+from clipseek.score_scale import ScoreScale
+from executors.faiss_indexer import index_kinds
+from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.queries import Part, SearchOptions
+
+SIZES, FULL_SIZE = (10_000, 100_000), 1_000_000
+DIMENSIONS = 512
+_QUERIES = 100
+_SCALE = ScoreScale(0.03, 0.12, above_background=True)  # about what CLIP's is
+_CLIENTS = (1, 4, 16, 64)
+_CLIENT_SECONDS = 8.0
+_START_SECONDS = 300.0
+_WORDS = ("red", "car", "dog", "beach", "woman", "street", "night", "boat", "snow", "dance", "child", "tree", "goal")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help=f"also {FULL_SIZE:,} frames")
+    parser.add_argument("--frames", type=int, nargs="+", help="libraries of these sizes instead")
+    options = parser.parse_args()
+    sizes = options.frames or (*SIZES, *((FULL_SIZE,) if options.full else ()))
+    print(f"{DIMENSIONS} dimensions, one frame a second; {os.cpu_count()} x {processor()}\n")
+    print(f"{'frames':>9}  {'index':32}{'ms p50':>8}{'p95':>8}{'recall@10':>11}{'made in':>9}{'memory':>9}")
+    for size in sizes:
+        indices(size)
+    print("\nThrough the Flow, one client; a text is a new one each time")
+    print(f"{'frames':>9}  {'':32}{'ms p50':>8}{'p95':>8}{'start':>9}")
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="clipseek-search-") as folder:
+            through_the_flow(Path(folder), size)
+
+
+# Indices
+
+
+def indices(size: int) -> None:
+    """Print one row for each kind of index, and one for a whole search in the indexer."""
+    made = SyntheticFrames(size, DIMENSIONS)
+    vectors = np.concatenate([film.vectors for film in made.films()])
+    ids = np.arange(len(vectors), dtype=np.int64)
+    queries = made.queries(_QUERIES)
+    batches = [(vectors[first : first + 50_000], ids[first : first + 50_000]) for first in range(0, size, 50_000)]
+    truth = index_kinds.truly_nearest(queries, batches)
+    for name, make in (
+        ("Faiss flat, float32", lambda: _flat32(vectors)),
+        ("ClipSeek exact, float16", lambda: _filled(index_kinds.flat_index(DIMENSIONS), batches)),
+        ("ClipSeek partitioned, float16", lambda: _partitioned(vectors, batches)),
+    ):
+        _index_row(name, size, make, queries, truth)
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder), SyntheticFrames(size, DIMENSIONS))
+        with Library(Path(folder)) as library:
+            while library.is_being_improved:
+                time.sleep(0.1)
+            parts = [[Part(query, scale=_SCALE)] for query in queries]
+            found = _timed([lambda each=each: library.search(each, SearchOptions()) for each in parts])
+            print(f"{size:9,}  {'search: ' + library.index_kind:32}{_milliseconds(found)}", flush=True)
+
+
+def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: np.ndarray) -> None:
+    before, begun = psutil.Process().memory_info().rss, time.perf_counter()
+    index = make()
+    seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before
+    faiss.omp_set_num_threads(1)
+    found = _timed([lambda query=query: index_kinds.nearest(index, query, 64) for query in queries])
+    recall = index_kinds.recall(index, queries, truth)
+    faiss.omp_set_num_threads(os.cpu_count() or 1)
+    cells = f", {index.nprobe} of {index.nlist}" if index_kinds.is_partitioned(index) else ""
+    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB"
+    print(f"{size:9,}  {name + cells:32}{_milliseconds(found)}{told}", flush=True)
+
+
+def _flat32(vectors: np.ndarray) -> faiss.Index:
+    index = faiss.IndexFlatIP(DIMENSIONS)
+    index.add(vectors.astype(np.float32))
+    return index
+
+
+def _filled(index: faiss.Index, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> faiss.Index:
+    for vectors, ids in batches:
+        index_kinds.add(index, vectors, ids)
+    return index
+
+
+def _partitioned(vectors: np.ndarray, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> faiss.Index:
+    """Made and tuned as the service does it: with queries that are made up, not with those that are asked."""
+    random = np.random.default_rng(1)
+    chosen = random.choice(len(vectors), index_kinds.sample_size(len(vectors)), replace=False)
+    sample = vectors[np.sort(chosen)].astype(np.float32)
+    index = _filled(index_kinds.partitioned_index(sample, len(vectors), lambda: False), batches)
+    likely = index_kinds.text_like(sample[: index_kinds.QUERIES], sample.mean(axis=0), random)
+    index_kinds.tune(index, likely, index_kinds.truly_nearest(likely, batches))
+    return index
+
+
+# The Flow
+
+
+def through_the_flow(folder: Path, size: int) -> None:
+    """Print how long searches take at rest, beside indexing, and with many clients."""
+    service = Service(folder, DIMENSIONS)
+    with _running(service) as (client, _):
+        model_id = next(c.facts["model_id"] for c in client.health() if c.name == "text_encoder")
+    fill(service.settings.home, SyntheticFrames(size, DIMENSIONS), model_id)
+    with _running(service) as (client, _):
+        while client.recall().facts["index"] == "exact" and size > service.settings.exact_frames:
+            time.sleep(1.0)
+    with _running(service) as (client, start_seconds):
+        texts = _texts()
+        for _ in range(10):
+            client.search(next(texts))
+        rest = _timed([lambda: client.search(next(texts)) for _ in range(_QUERIES)])
+        print(f"{size:9,}  {'at rest':32}{_milliseconds(rest)}{start_seconds:7.1f} s", flush=True)
+        film = looped_film(folder / "film.mp4", street(folder), 1.0)
+        with _indexing(client, film):
+            beside = _timed([lambda: client.search(next(texts)) for _ in range(_QUERIES)])
+        ratio = np.quantile(beside, 0.95) / np.quantile(rest, 0.95)
+        print(f"{'':9}  {'while 1080p is being indexed':32}{_milliseconds(beside)}   p95 x {ratio:.1f}", flush=True)
+        for clients in _CLIENTS:
+            many_clients(service, client, clients, texts)
+
+
+def many_clients(service: Service, client: Client, clients: int, texts: Iterator[str]) -> None:
+    """Print how many searches a second so many clients get, how long each takes, and who is busy."""
+    processes = {process: process.cpu_times() for process in service.processes()}
+    until, lock = time.monotonic() + _CLIENT_SECONDS, threading.Lock()
+
+    def ask() -> list[float]:
+        taken = []
+        while time.monotonic() < until:
+            with lock:
+                text = next(texts)
+            taken += _timed([lambda text=text: client.search(text)])
+        return taken
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(clients) as threads:
+        taken = [seconds for each in threads.map(lambda _: ask(), range(clients)) for seconds in each]
+    seconds = time.monotonic() - begun
+    busy = {}
+    for process, was in processes.items():
+        now = process.cpu_times()
+        busy[_role(process)] = (now.user + now.system - was.user - was.system) / seconds
+    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(busy.items(), key=lambda x: -x[1])[:3])
+    name = f"{clients} clients, {len(taken) / seconds:.0f} searches/s"
+    print(f"{'':9}  {name:32}{_milliseconds(taken)}   {told}", flush=True)
+
+
+def _role(process: psutil.Process) -> str:
+    """What a process of the Flow is, by the libraries that it has loaded."""
+    loaded = {Path(each.path).name.split(".")[0].split("-")[0] for each in process.memory_maps()}
+    if "libtorch_cpu" in loaded or any(name.startswith("libopenvino") for name in loaded):
+        return "encoder"
+    if any(name.startswith("_swigfaiss") for name in loaded):
+        return "indexer"
+    return "loader" if any(name.startswith("libavcodec") for name in loaded) else "gateway"
+
+
+@contextmanager
+def _running(service: Service) -> Iterator[tuple[Client, float]]:
+    service.start()
+    try:
+        seconds = service.wait_until_ready(_START_SECONDS)
+        with service.client() as client:
+            yield client, seconds
+    finally:
+        service.stop()
+
+
+@contextmanager
+def _indexing(client: Client, film: Path) -> Iterator[None]:
+    """Have a film indexed again and again meanwhile."""
+    begun, over = threading.Event(), threading.Event()
+
+    def index() -> None:
+        while not over.is_set():
+            done = client.index(film, progress=lambda _: begun.set())
+            client.delete(done.video.video_id)
+
+    with ThreadPoolExecutor(1) as threads:
+        indexing = threads.submit(index)
+        try:
+            begun.wait(_START_SECONDS)
+            yield
+        finally:
+            over.set()
+            indexing.result()
+
+
+def _texts() -> Iterator[str]:
+    """Texts that were not asked before."""
+    random = np.random.default_rng(0)
+    number = 0
+    while True:
+        number += 1
+        yield " ".join(random.choice(_WORDS, 3)) + f" {number}"
+
+
+def _timed(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """How many seconds each call takes."""
+    taken = []
+    for call in calls:
+        begun = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begun)
+    return taken
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return f"{1e3 * np.median(seconds):8.1f}{1e3 * np.quantile(seconds, 0.95):8.1f}"
+
+
+if __name__ == "__main__":
+    main()

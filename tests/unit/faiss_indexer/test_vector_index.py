@@ -1,0 +1,298 @@
+"""The index beyond the size at which every frame is compared: exchanged in the background, and right all along."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import faiss
+import numpy as np
+import pytest
+
+from executors.faiss_indexer import index_kinds
+from executors.faiss_indexer.shared_lock import SharedLock
+from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.store import Frames, Store
+from executors.faiss_indexer.vector_index import VectorIndex
+from tests.unit.faiss_indexer.test_store import MODEL, frames, video
+
+DIMENSIONS, EXACT = 16, 600
+WAIT_SECONDS = 60
+
+
+class Filled:
+    """A store with an index, and films of a hundred frames that come and go in both."""
+
+    def __init__(self, folder) -> None:
+        self.store = Store(folder)
+        self.index = VectorIndex(folder / "index", self.store, EXACT)
+        self.films: dict[str, Frames] = {}
+
+    def put(self, number: int, seed: int | None = None) -> None:
+        name = f"{number:064x}"
+        film = frames(100, seed=number if seed is None else seed, dimensions=DIMENSIONS)
+        self.store.register(video(name, duration_seconds=100.0), MODEL)
+        span_id, replaced = self.store.put_span(name, (0.0, 100.0), film, MODEL)
+        self.index.remove(replaced)
+        self.index.add(span_id, name, film)
+        self.films[name] = film
+
+    def delete(self, number: int) -> None:
+        name = f"{number:064x}"
+        self.index.remove(self.store.delete(name))
+        del self.films[name]
+
+    def settle(self) -> None:
+        if self.index._maker is not None:
+            self.index._maker.join(WAIT_SECONDS)
+            assert not self.index._maker.is_alive()
+
+    def check(self) -> None:
+        """The index holds what the store holds, and tells every film's best frame if it looks at all cells."""
+        if index_kinds.is_partitioned(self.index._index):
+            self.index._index.nprobe = self.index._index.nlist
+        assert len(self.index) == self.store.frame_count() == 100 * len(self.films)
+        assert self.index.frames_of == dict.fromkeys(self.films, 100)
+        for seed in range(5):
+            query = unit(seed)
+            told = dict(self.index.nearest_videos(query))
+            best = {name: float((film.vectors.astype(np.float32) @ query).max()) for name, film in self.films.items()}
+            assert told == pytest.approx(best, abs=1e-5)
+        every = np.concatenate([film.vectors.astype(np.float64) for film in self.films.values()])
+        total, count = self.index.frame_sum()
+        assert count == len(every)
+        np.testing.assert_allclose(total, every.sum(axis=0), atol=1e-6)
+
+
+def unit(seed: int) -> np.ndarray:
+    vector = np.random.default_rng(1000 + seed).normal(size=DIMENSIONS).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    made = Filled(tmp_path)
+    yield made
+    made.index.close()
+    made.store.close()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Holds the making of a partitioned index up, once it has begun, until it is set."""
+    begun, go_on = threading.Event(), threading.Event()
+    make = index_kinds.partitioned_index
+
+    def making(*args):
+        begun.set()
+        assert go_on.wait(WAIT_SECONDS)
+        return make(*args)
+
+    monkeypatch.setattr(index_kinds, "partitioned_index", making)
+    yield begun, go_on
+    go_on.set()
+
+
+def test_beyond_a_size_another_index_takes_over_and_few_frames_are_missed(filled):
+    for number in range(6):
+        filled.put(number)
+    assert filled.index.kind == "exact" and filled.index._maker is None
+    filled.put(6)
+    filled.settle()
+    assert filled.index.kind.startswith("partitioned: ")
+    filled.check()
+    found = filled.index.recall()
+    assert found.before == found.share >= index_kinds.LEAST_RECALL and found.queries == index_kinds.QUERIES
+
+
+def test_searches_go_on_and_nothing_is_lost_while_another_index_is_made(filled, held):
+    begun, go_on = held
+    for number in range(7):
+        filled.put(number)
+    assert begun.wait(WAIT_SECONDS)
+    filled.put(7)
+    filled.put(2, seed=99)  # in place of what there was
+    filled.delete(3)
+    filled.put(8)
+    filled.delete(8)
+    assert filled.index.kind == "exact"
+    filled.check()
+    go_on.set()
+    filled.settle()
+    assert filled.index.kind.startswith("partitioned: ")
+    filled.check()
+
+
+def test_films_come_and_go_in_a_partitioned_index(filled):
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    for number in range(7, 12):
+        filled.put(number)
+    for number in (0, 5, 9, 11):
+        filled.delete(number)
+    filled.put(1, seed=50)
+    assert filled.index.kind.startswith("partitioned: ")
+    filled.check()
+
+
+def test_an_index_that_has_shrunk_compares_every_frame_again(filled):
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    for number in range(3):
+        filled.delete(number)
+        filled.settle()
+    assert filled.index.kind.startswith("partitioned: ")  # 400: not at once, lest it go to and fro
+    filled.delete(3)
+    filled.settle()
+    assert filled.index.kind == "exact"
+    filled.check()
+
+
+def test_a_partition_made_for_few_frames_is_made_anew_for_many(filled):
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    cells = filled.index._index.nlist
+    for number in range(7, 31):
+        filled.put(number)
+    filled.settle()
+    assert filled.index._index.nlist > cells
+    filled.check()
+
+
+def test_a_partitioned_index_is_saved_and_read_with_what_it_had_learnt(filled, tmp_path, caplog):
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    filled.index.save()
+    caplog.set_level("INFO")
+    again = VectorIndex(tmp_path / "index", filled.store, EXACT)
+    assert "rebuilt" not in caplog.text
+    assert again.kind == filled.index.kind
+    before, filled.index = filled.index, again
+    filled.check()
+    filled.delete(4)
+    filled.put(9)
+    filled.check()
+    before._closing.set()
+
+
+def test_closing_calls_off_the_making(tmp_path, held):
+    begun, go_on = held
+    filled = Filled(tmp_path)
+    for number in range(7):
+        filled.put(number)
+    assert begun.wait(WAIT_SECONDS)
+    with ThreadPoolExecutor() as threads:
+        closing = threads.submit(filled.index.close)
+        assert filled.index._closing.wait(WAIT_SECONDS)
+        go_on.set()
+        closing.result(WAIT_SECONDS)
+    assert filled.index.kind == "exact"
+    filled.store.close()
+    with Store(tmp_path) as store:  # and the next start begins it again
+        index = VectorIndex(tmp_path / "index", store, EXACT)
+        index._maker.join(WAIT_SECONDS)
+        assert index.kind.startswith("partitioned: ")
+
+
+def test_an_index_that_finds_too_little_is_mended_by_measuring_it(filled):
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    filled.index._index.nprobe = 1
+    found = filled.index.recall()
+    assert found.before < 0.9 and found.share >= index_kinds.LEAST_RECALL
+    assert filled.index.recall().before == found.share
+
+
+def test_the_store_that_fails_meanwhile_leaves_the_index_as_it_is(filled, monkeypatch, caplog):
+    def fail():
+        raise OSError("no disk")
+
+    monkeypatch.setattr(filled.store, "spans", fail)
+    for number in range(7):
+        filled.put(number)
+    filled.settle()
+    assert "no disk" in caplog.text
+    assert filled.index.kind == "exact"
+    filled.check()
+
+
+def test_an_empty_index_has_nothing_to_find(tmp_path):
+    with Store(tmp_path) as store:
+        index = VectorIndex(tmp_path / "index", store)
+        assert list(index.nearest_videos(unit(0))) == [] and index.kind == "empty"
+        assert (index.recall().share, index.recall().queries) == (1.0, 0)
+
+
+def test_the_cells_to_look_at_are_as_few_as_find_enough():
+    vectors = np.stack([unit(seed) for seed in range(3000)])
+    made = index_kinds.partitioned_index(vectors, 3000, lambda: False)
+    ids = np.arange(3000, dtype=np.int64) * MAX_SPAN_FRAMES + 5
+    index_kinds.add(made, vectors.astype(np.float16), ids)
+    queries = index_kinds.text_like(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
+    truth = index_kinds.truly_nearest(queries, [(vectors.astype(np.float16), ids)])
+    products = queries @ vectors.astype(np.float16).astype(np.float32).T
+    for right, each in zip(truth, products, strict=True):
+        assert set(right) == set(ids[np.argsort(-each)[:10]])
+    index_kinds.tune(made, queries, truth)
+    enough, cells = index_kinds.recall(made, queries, truth), made.nprobe
+    made.nprobe = cells - 1
+    assert 1 < cells < made.nlist and index_kinds.recall(made, queries, truth) < 0.995 <= enough
+
+
+def test_faiss_still_mixes_up_ids_in_a_wrapped_partitioned_index():
+    """Why a partitioned index is not wrapped in an IndexIDMap2."""
+    vectors = np.stack([unit(seed) for seed in range(400)])
+    bare = index_kinds.partitioned_index(vectors, 400, lambda: False)
+    bare.set_direct_map_type(faiss.DirectMap.NoMap)
+    wrapped = faiss.IndexIDMap2(bare)
+    ids = np.arange(400, dtype=np.int64) + 10_000
+    wrapped.add_with_ids(vectors, ids)
+    wrapped.remove_ids(faiss.IDSelectorBatch(ids[:200]))
+    bare.nprobe = bare.nlist
+    found = wrapped.search(vectors[200:], 1)[1][:, 0]
+    assert (found != ids[200:]).any()
+
+
+# The lock
+
+
+def test_readers_go_in_together_and_a_writer_alone():
+    lock = SharedLock()
+    inside, together = threading.Semaphore(0), threading.Barrier(3)
+    state: list[str] = []
+
+    def read() -> None:
+        with lock.reading():
+            together.wait(WAIT_SECONDS)  # breaks unless three are inside at a time
+            state.append("read")
+            inside.release()
+
+    def write(number: int) -> None:
+        with lock.writing():
+            state.append(f"write {number}")
+            assert state[-1] == f"write {number}"
+
+    with ThreadPoolExecutor(8) as threads:
+        done = [threads.submit(read) for _ in range(3)]
+        for each in done:
+            each.result(WAIT_SECONDS)
+        assert state == ["read"] * 3
+        with lock.reading():
+            writing = threads.submit(write, 1)
+            waits = threading.Event()
+            threads.submit(lambda: (lock._writers_waiting or waits.wait(0.01), waits.set()))
+            assert waits.wait(WAIT_SECONDS) and "write 1" not in state
+        writing.result(WAIT_SECONDS)
+        assert state[-1] == "write 1"
+
+
+def test_a_lock_is_free_again_whatever_is_raised_under_it():
+    lock = SharedLock()
+    for hold in (lock.reading, lock.writing):
+        with pytest.raises(ValueError), hold():
+            raise ValueError
+    with lock.writing():
+        pass
