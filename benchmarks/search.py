@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -84,7 +85,7 @@ def indices(size: int) -> None:
             while library.is_being_improved:
                 time.sleep(0.1)
             parts = [[Part(query, scale=_SCALE)] for query in queries]
-            found = _timed([lambda each=each: library.search(each, SearchOptions()) for each in parts])
+            found = _timed([partial(library.search, each, SearchOptions()) for each in parts])
             print(f"{size:9,}  {'search: ' + library.index_kind:32}{_milliseconds(found)}", flush=True)
 
 
@@ -93,12 +94,11 @@ def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: V
     index = make()
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before
     faiss.omp_set_num_threads(1)
-    found = _timed([lambda query=query: index_kinds.nearest(index, query, 64) for query in queries])
+    found = _timed([partial(index_kinds.nearest, index, query, 64) for query in queries])
     recall = index_kinds.recall(index, queries, truth)
     faiss.omp_set_num_threads(os.cpu_count() or 1)
-    cells = f", {index.nprobe} of {index.nlist}" if index_kinds.is_partitioned(index) else ""
-    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB"
-    print(f"{size:9,}  {name + cells:32}{_milliseconds(found)}{told}", flush=True)
+    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {index_kinds.described(index)}"
+    print(f"{size:9,}  {name:32}{_milliseconds(found)}{told}", flush=True)
 
 
 def _flat32(vectors: np.ndarray) -> faiss.Index:
@@ -161,7 +161,7 @@ def many_clients(service: Service, client: Client, clients: int, texts: Iterator
         while time.monotonic() < until:
             with lock:
                 text = next(texts)
-            taken += _timed([lambda text=text: client.search(text)])
+            taken += _timed([partial(client.search, text)])
         return taken
 
     begun = time.monotonic()

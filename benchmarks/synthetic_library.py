@@ -3,7 +3,8 @@
 A film has a topic, its topic a few scenes, each shot shows one of its film's scenes, and the frames of a shot drift.
 All frames share a large part, as those of real models do, and the rest has a falling spectrum: few directions tell
 most. As with CLIP, neighbours have a cosine of .93, frames of one film .66, of different ones .50; a query has -.02
-with frames in general and .15 with the nearest. Queries lie as texts do: near one scene's content, far from all pictures.
+with frames in general and .15 with the nearest. Queries lie as texts do: near one
+scene, far from all pictures.
 """
 
 import sqlite3

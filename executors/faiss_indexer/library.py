@@ -93,8 +93,8 @@ class _LookedAt:
 class Library:
     """What is stored below `folder`, searchable. Any thread may search while another one stores.
 
-    Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. Writes are one at a time by the store's
-    own lock; the index follows each of them.
+    Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. Writes are one at a time by the
+    store's own lock; the index follows each of them.
     """
 
     def __init__(self, folder: Path, exact_frames: float = EXACT_FRAMES) -> None:
