@@ -85,8 +85,8 @@ def indices(size: int) -> None:
             while library.is_being_improved:
                 time.sleep(0.1)
             parts = [[Part(query, scale=_SCALE)] for query in queries]
-            found = _timed([partial(library.search, each, SearchOptions()) for each in parts])
-            print(f"{size:9,}  {'search: ' + library.index_kind:32}{_milliseconds(found)}", flush=True)
+            found = timed([partial(library.search, each, SearchOptions()) for each in parts])
+            print(f"{size:9,}  {'search: ' + library.index_kind:32}{milliseconds(found)}", flush=True)
 
 
 def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: np.ndarray) -> None:
@@ -94,11 +94,11 @@ def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: V
     index = make()
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before
     faiss.omp_set_num_threads(1)
-    found = _timed([partial(index_kinds.nearest, index, query, 64) for query in queries])
+    found = timed([partial(index_kinds.nearest, index, query, 64) for query in queries])
     recall = index_kinds.recall(index, queries, truth)
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {index_kinds.described(index)}"
-    print(f"{size:9,}  {name:32}{_milliseconds(found)}{told}", flush=True)
+    print(f"{size:9,}  {name:32}{milliseconds(found)}{told}", flush=True)
 
 
 def _flat32(vectors: np.ndarray) -> faiss.Index:
@@ -129,29 +129,35 @@ def _partitioned(vectors: np.ndarray, batches: Sequence[tuple[np.ndarray, np.nda
 
 def through_the_flow(folder: Path, size: int) -> None:
     """Print how long searches take at rest, beside indexing, and with many clients."""
-    service = Service(folder, DIMENSIONS)
-    with _running(service) as (client, _):
-        model_id = next(c.facts["model_id"] for c in client.health() if c.name == "text_encoder")
-    fill(service.settings.home, SyntheticFrames(size, DIMENSIONS), model_id)
-    with _running(service) as (client, _):
-        while client.recall().facts["index"] == "exact" and size > service.settings.exact_frames:
-            time.sleep(1.0)
-    with _running(service) as (client, start_seconds):
-        texts = _texts()
+    service = filled_service(folder, size)
+    with running(service) as (client, start_seconds):
+        asked = texts()
         for _ in range(10):
-            client.search(next(texts))
-        rest = _timed([lambda: client.search(next(texts)) for _ in range(_QUERIES)])
-        print(f"{size:9,}  {'at rest':32}{_milliseconds(rest)}{start_seconds:7.1f} s", flush=True)
+            client.search(next(asked))
+        rest = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
+        print(f"{size:9,}  {'at rest':32}{milliseconds(rest)}{start_seconds:7.1f} s", flush=True)
         film = looped_film(folder / "film.mp4", street(folder), 1.0)
         with _indexing(client, film):
-            beside = _timed([lambda: client.search(next(texts)) for _ in range(_QUERIES)])
+            beside = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
         ratio = np.quantile(beside, 0.95) / np.quantile(rest, 0.95)
-        print(f"{'':9}  {'while 1080p is being indexed':32}{_milliseconds(beside)}   p95 x {ratio:.1f}", flush=True)
+        print(f"{'':9}  {'while 1080p is being indexed':32}{milliseconds(beside)}   p95 x {ratio:.1f}", flush=True)
         for clients in _CLIENTS:
-            many_clients(service, client, clients, texts)
+            many_clients(service, client, clients, asked)
 
 
-def many_clients(service: Service, client: Client, clients: int, texts: Iterator[str]) -> None:
+def filled_service(folder: Path, size: int) -> Service:
+    """A service, not running, whose library has so many frames and an index of the kind for as many."""
+    service = Service(folder, DIMENSIONS)
+    with running(service) as (client, _):
+        model_id = next(c.facts["model_id"] for c in client.health() if c.name == "text_encoder")
+    fill(service.settings.home, SyntheticFrames(size, DIMENSIONS), model_id)
+    with running(service) as (client, _):
+        while client.recall().facts["index"] == "exact" and size > service.settings.exact_frames:
+            time.sleep(1.0)
+    return service
+
+
+def many_clients(service: Service, client: Client, clients: int, asked: Iterator[str]) -> None:
     """Print how many searches a second so many clients get, how long each takes, and who is busy."""
     processes = {process: process.cpu_times() for process in service.processes()}
     until, lock = time.monotonic() + _CLIENT_SECONDS, threading.Lock()
@@ -160,8 +166,8 @@ def many_clients(service: Service, client: Client, clients: int, texts: Iterator
         taken = []
         while time.monotonic() < until:
             with lock:
-                text = next(texts)
-            taken += _timed([partial(client.search, text)])
+                text = next(asked)
+            taken += timed([partial(client.search, text)])
         return taken
 
     begun = time.monotonic()
@@ -171,13 +177,13 @@ def many_clients(service: Service, client: Client, clients: int, texts: Iterator
     busy = {}
     for process, was in processes.items():
         now = process.cpu_times()
-        busy[_role(process)] = (now.user + now.system - was.user - was.system) / seconds
+        busy[role(process)] = (now.user + now.system - was.user - was.system) / seconds
     told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(busy.items(), key=lambda x: -x[1])[:3])
     name = f"{clients} clients, {len(taken) / seconds:.0f} searches/s"
-    print(f"{'':9}  {name:32}{_milliseconds(taken)}   {told}", flush=True)
+    print(f"{'':9}  {name:32}{milliseconds(taken)}   {told}", flush=True)
 
 
-def _role(process: psutil.Process) -> str:
+def role(process: psutil.Process) -> str:
     """What a process of the Flow is, by the libraries that it has loaded."""
     loaded = {Path(each.path).name.split(".")[0].split("-")[0] for each in process.memory_maps()}
     if "libtorch_cpu" in loaded or any(name.startswith("libopenvino") for name in loaded):
@@ -188,7 +194,8 @@ def _role(process: psutil.Process) -> str:
 
 
 @contextmanager
-def _running(service: Service) -> Iterator[tuple[Client, float]]:
+def running(service: Service) -> Iterator[tuple[Client, float]]:
+    """A service that is up, its client, and how many seconds the start took."""
     service.start()
     try:
         seconds = service.wait_until_ready(_START_SECONDS)
@@ -218,7 +225,7 @@ def _indexing(client: Client, film: Path) -> Iterator[None]:
             indexing.result()
 
 
-def _texts() -> Iterator[str]:
+def texts() -> Iterator[str]:
     """Texts that were not asked before."""
     random = np.random.default_rng(0)
     number = 0
@@ -227,7 +234,7 @@ def _texts() -> Iterator[str]:
         yield " ".join(random.choice(_WORDS, 3)) + f" {number}"
 
 
-def _timed(calls: Sequence[Callable[[], object]]) -> list[float]:
+def timed(calls: Sequence[Callable[[], object]]) -> list[float]:
     """How many seconds each call takes."""
     taken = []
     for call in calls:
@@ -237,7 +244,8 @@ def _timed(calls: Sequence[Callable[[], object]]) -> list[float]:
     return taken
 
 
-def _milliseconds(seconds: Sequence[float]) -> str:
+def milliseconds(seconds: Sequence[float]) -> str:
+    """Median and 95th percentile, for a table."""
     return f"{1e3 * np.median(seconds):8.1f}{1e3 * np.quantile(seconds, 0.95):8.1f}"
 
 

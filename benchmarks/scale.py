@@ -1,0 +1,116 @@
+"""What a library costs as it grows, and what shards change: `python -m benchmarks.scale [--full]`.
+
+Libraries are made, see `synthetic_library`, and served by `clipseek serve` with a tiny model: what is measured is the
+indexer and the way to it. Two tables:
+
+- by size, unsharded: what is on disk, what the indexer holds in memory, how long a start and a search take. What a
+  frame costs follows, and from that an hour of video at one frame a second. Marked with ~ is what was not measured but
+  extended from the two largest libraries.
+- by shards, the largest library, divided by `clipseek reshard`.
+
+By default up to 100,000 frames, in about six minutes; --full goes to a million, in about half an hour.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from benchmarks.indexing import processor
+from benchmarks.search import DIMENSIONS, filled_service, milliseconds, role, running, texts, timed
+from benchmarks.torture.service import Service
+
+_SIZES, _FULL_SIZES = (10_000, 30_000, 100_000), (10_000, 100_000, 1_000_000)
+_EXTENDED = (10_000_000,)
+_SHARDS = (1, 2, 3)
+_QUERIES = 60
+_FRAMES_PER_HOUR = 3600  # at one frame a second
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes on disk, bytes that the indexers hold in memory, seconds of a start, and of each search."""
+
+    disk_bytes: float
+    memory_bytes: float
+    start_seconds: float
+    search_seconds: list[float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="up to a million frames")
+    parser.add_argument("--frames", type=int, nargs="+", help="libraries of these sizes instead, ascending")
+    options = parser.parse_args()
+    sizes = options.frames or (_FULL_SIZES if options.full else _SIZES)
+    print(f"{DIMENSIONS} dimensions, one frame a second; {os.cpu_count()} x {processor()}\n")
+    print(f"{'frames':>11}{'hours':>8}{'on disk':>11}{'in memory':>11}{'start':>9}{'search ms':>10}{'p95':>8}")
+    costs = []
+    with tempfile.TemporaryDirectory(prefix="clipseek-scale-") as folder:
+        for size in sizes:
+            service = filled_service(Path(folder) / str(size), size)
+            costs.append(measured(service))
+            _row(size, costs[-1])
+        if len(sizes) > 1:
+            _extend(sizes, costs)
+        print(f"\n{'shards':>11}{'':8}{'on disk':>11}{'in memory':>11}{'start':>9}{'search ms':>10}{'p95':>8}")
+        for shards in _SHARDS:
+            reshard(service, shards)
+            _row(shards, measured(service), is_sharded=True)
+
+
+def measured(service: Service) -> Cost:
+    """Start a service, search it, stop it."""
+    with running(service) as (client, start_seconds):
+        asked = texts()
+        for _ in range(10):
+            client.search(next(asked))
+        taken = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
+        memory = sum(process.memory_full_info().uss for process in service.processes() if role(process) == "indexer")
+    disk = sum(file.stat().st_size for file in service.settings.home.rglob("*") if file.is_file())
+    return Cost(disk, memory, start_seconds, taken)
+
+
+def reshard(service: Service, shards: int) -> None:
+    """Divide a service's library anew; it is not running."""
+    service.settings = replace(service.settings, shards=shards)
+    environ = {**os.environ, **service.settings.to_env()}
+    subprocess.run([sys.executable, "-m", "clipseek", "reshard", str(shards)], env=environ, check=True)
+
+
+def _row(count: int, cost: Cost, *, is_sharded: bool = False) -> None:
+    hours = "" if is_sharded else f"{count / _FRAMES_PER_HOUR:.0f}"
+    sizes = f"{cost.disk_bytes / 1e6:8.0f} MB{cost.memory_bytes / 1e6:8.0f} MB"
+    print(f"{count:11,}{hours:>8}{sizes}{cost.start_seconds:7.1f} s{milliseconds(cost.search_seconds)}", flush=True)
+
+
+def _extend(sizes: list[int], costs: list[Cost]) -> None:
+    """Print what straight lines through the last two libraries say of larger ones, and of one frame."""
+    (low, high), (few, many) = sizes[-2:], costs[-2:]
+
+    def per_frame(name: str) -> float:
+        return float((getattr(many, name) - getattr(few, name)) / (high - low))
+
+    for size in _EXTENDED:
+        disk, memory, start = (
+            getattr(many, name) + per_frame(name) * (size - high)
+            for name in ("disk_bytes", "memory_bytes", "start_seconds")
+        )
+        hours = size / _FRAMES_PER_HOUR
+        print(f"{'~' + format(size, ','):>11}{hours:8.0f}{disk / 1e6:8.0f} MB{memory / 1e6:8.0f} MB{start:7.1f} s")
+    disk, memory = per_frame("disk_bytes"), per_frame("memory_bytes")
+    print(f"\na frame: {disk:.0f} bytes on disk, {memory:.0f} in memory;", end=" ")
+    print(
+        f"an hour at one frame a second: {disk * _FRAMES_PER_HOUR / 1e6:.1f} MB, {memory * _FRAMES_PER_HOUR / 1e6:.1f} MB"
+    )
+    held = 16e9 / memory / _FRAMES_PER_HOUR
+    print(f"16 GB of memory hold ~{held:,.0f} hours; {psutil.virtual_memory().total / 1e9:.0f} GB are here")
+
+
+if __name__ == "__main__":
+    main()
