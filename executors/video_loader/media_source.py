@@ -256,7 +256,11 @@ def video_stream(container: InputContainer, title: str) -> VideoStream:
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """Packets with data, in file order; unreadable places are passed over."""
+    """Packets with data, in file order; unreadable places are passed over.
+
+    Raises:
+        UnreadableVideo: a track begins in the middle of the file, which PyAV cannot follow.
+    """
     failed = 0
     while failed < MAX_FAILED_READS:
         try:
@@ -266,6 +270,11 @@ def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet
                     yield packet
         except av.FFmpegError:
             failed += 1
+        except IndexError as error:
+            raise UnreadableVideo(
+                "The film cannot be read to its end: a track begins in the middle of the file. Convert it, for example "
+                "with: ffmpeg -i FILM NEW.mp4"
+            ) from error
         else:
             return
 

@@ -29,7 +29,8 @@ def is_one_format(clips: Sequence[Path]) -> bool:
     """
     if any(clip.suffix != ".mp4" for clip in clips):
         return False
-    return len({_format(clip) for clip in clips}) == 1 and all(map(_begins_anew, clips))
+    formats = {_format(clip) for clip in clips}
+    return len(formats) == 1 and None not in formats and all(map(_begins_anew, clips))
 
 
 def remux(clips: Sequence[Path], destination: Path) -> Fraction:
@@ -55,8 +56,11 @@ def _streams(film: InputContainer) -> list[Stream]:
     return [film.streams.video[0], *film.streams.audio[:1]]
 
 
-def _format(clip: Path) -> tuple[object, ...]:
+def _format(clip: Path) -> tuple[object, ...] | None:
+    """None where FFmpeg finds no pictures: a damaged film may be copied into such a clip."""
     with av.open(str(clip)) as film:
+        if not film.streams.video:
+            return None
         video = film.streams.video[0]
         shape = (video.width, video.height, video.pix_fmt, video.sample_aspect_ratio, video.time_base)
         turn = next(film.decode(video=0)).rotation

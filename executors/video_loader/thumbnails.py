@@ -13,6 +13,7 @@ from executors.video_loader.media_source import MediaSource, TimedFrame, exact, 
 from executors.video_loader.picture import Screen
 
 MIN_WIDTH, MAX_WIDTH = 16, 1920  # pixels
+MAX_HEIGHT = 8192  # of films that say of themselves that they are towers: JPEG ends at 65,500
 JPEG_QUALITY = 85  # 320 pixels wide: some 15 kB, without visible blocks
 
 
@@ -35,7 +36,8 @@ def thumbnail(path: Path, at_seconds: float, width: int, title: str = "") -> Jpe
         screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
         full_width, full_height = screen.size(timed.frame)
         width = min(max(width, MIN_WIDTH), MAX_WIDTH)
-        picture = screen.scale(timed.frame, width, max(1, round(width * full_height / full_width)))
+        height = min(max(round(width * full_height / full_width), 1), MAX_HEIGHT)
+        picture = screen.scale(timed.frame, width, height)
     _, jpeg = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])  # OpenCV wants BGR
     return JpegPicture(float(timed.time), jpeg.tobytes())
 
