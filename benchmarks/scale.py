@@ -105,9 +105,8 @@ def _extend(sizes: list[int], costs: list[Cost]) -> None:
         print(f"{'~' + format(size, ','):>11}{hours:8.0f}{disk / 1e6:8.0f} MB{memory / 1e6:8.0f} MB{start:7.1f} s")
     disk, memory = per_frame("disk_bytes"), per_frame("memory_bytes")
     print(f"\na frame: {disk:.0f} bytes on disk, {memory:.0f} in memory;", end=" ")
-    print(
-        f"an hour at one frame a second: {disk * _FRAMES_PER_HOUR / 1e6:.1f} MB, {memory * _FRAMES_PER_HOUR / 1e6:.1f} MB"
-    )
+    hour = _FRAMES_PER_HOUR / 1e6
+    print(f"an hour at one frame a second: {disk * hour:.1f} MB, {memory * hour:.1f} MB")
     held = 16e9 / memory / _FRAMES_PER_HOUR
     print(f"16 GB of memory hold ~{held:,.0f} hours; {psutil.virtual_memory().total / 1e9:.0f} GB are here")
 
