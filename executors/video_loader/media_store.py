@@ -30,6 +30,7 @@ from clipseek.errors import (
     InvalidRequest,
     MediaMissing,
     PathNotAllowed,
+    StoreCorrupt,
     UploadCorrupted,
     VideoNotFound,
 )
@@ -137,10 +138,10 @@ class MediaStore:
         return True
 
     def is_known(self, video_id: str) -> bool:
-        """Whether the film is there, or, where it was registered, once was."""
+        """Whether the film is there, or, where it was registered, once was; a damaged record counts as none."""
         try:
             self.record(video_id)
-        except VideoNotFound:
+        except (VideoNotFound, StoreCorrupt):
             return False
         return True
 

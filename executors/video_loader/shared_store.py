@@ -12,13 +12,14 @@ import functools
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from clipseek.errors import MediaUnreachable, StoreCorrupt, StoreFull
+from clipseek.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
 from clipseek.libraries import MAIN, libraries_below, media_folder
 from clipseek.settings import VARIABLES, Settings
 from executors.video_loader.film_cache import FilmCache, held
@@ -69,6 +70,15 @@ class SharedMediaStore(MediaStore):
                 return
         yield path
 
+    def usable(self, video_id: str) -> MediaRecord:
+        record = super().usable(video_id)
+        if record.linked_path:  # as another host says, which may have other folders
+            try:
+                self._allowed(record.linked_path)
+            except PathNotAllowed as error:
+                raise MediaMissing(f"'{record.title}' is used where it lies on another host. {error}") from error
+        return record
+
     def facts(self) -> dict[str, str]:
         """What is here: to ask the object store what is there could take long."""
         copies = self.cache.copies()
@@ -113,7 +123,7 @@ class SharedMediaStore(MediaStore):
             self.cache.forget(self.copy_name(video_id))  # another loader has deleted it
             return None
         try:
-            record = MediaRecord(**json.loads(data))
+            record = _checked(MediaRecord(**json.loads(data)), video_id)
         except (ValueError, TypeError) as error:
             raise StoreCorrupt(
                 f"The record of video {video_id[:12]} at {self.objects.shown_url} is damaged ({error}). Restore "
@@ -170,6 +180,14 @@ class SharedMediaStore(MediaStore):
     def _taken_bytes(self) -> int:
         there = sum(size_bytes for name, size_bytes in self.objects.sizes().items() if ".film" in name)
         return there + super()._taken_bytes()
+
+
+def _checked(record: MediaRecord, video_id: str) -> MediaRecord:
+    """A record out of an object store, where others may write. Raises: ValueError: it names another film's file."""
+    own_name = re.fullmatch(rf"{video_id}\.film(\.[a-z0-9]{{1,8}})?", record.file_name)
+    if record.video_id != video_id or not (own_name or record.linked_path):
+        raise ValueError(f"it is that of {record.video_id[:12]}, file {record.file_name[:80]!r}")
+    return record
 
 
 def open_store(settings: Settings, library: str, chunk_bytes: int) -> MediaStore:

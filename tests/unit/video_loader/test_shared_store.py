@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -63,11 +64,17 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
     """Makes the store of a host: two of the same name are one host, started anew."""
 
     def make(
-        name: str, library: str = "main", *, patience: float = 30.0, cache_bytes: float = 1e9, max_store_gb: float = 1.0
+        name: str,
+        library: str = "main",
+        *,
+        patience: float = 30.0,
+        cache_bytes: float = 1e9,
+        max_store_gb: float = 1.0,
+        media_roots: tuple[Path, ...] = (tmp_path / "films",),
     ) -> SharedMediaStore:
         return SharedMediaStore(
             tmp_path / name / library,
-            (tmp_path / "films",),
+            media_roots,
             CHUNK,
             objects=ObjectStore(f"fake://{shared}", library, patience_seconds=patience),
             cache=FilmCache(tmp_path / name / "cache", cache_bytes),
@@ -233,9 +240,32 @@ def test_a_film_that_is_damaged_or_missing_there_is_not_used(host, shared):
     (shared / "main" / FILM).write_bytes(DATA)
     with b.in_use(ID) as path:
         assert path.read_bytes() == DATA
-    (shared / "main" / RECORD).write_text('{"video_id": "')
-    with pytest.raises(StoreCorrupt, match="record of video"):
-        host("c").record(ID)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{",
+        "[]",
+        "{}",
+        {"video_id": "f" * 64, "file_name": f"{'f' * 64}.film.mp4"},
+        {"video_id": ID, "file_name": f"../{FILM}"},
+        {"video_id": ID, "file_name": "/etc/passwd"},
+        {"video_id": ID, "file_name": f"{ID}.film.mp4/../x"},
+        {"video_id": ID, "file_name": RECORD},
+    ],
+    ids=str,
+)
+def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, shared, record):
+    send(host("a"))
+    text = json.dumps({"title": "x", "size_bytes": 4321} | record) if isinstance(record, dict) else record
+    (shared / "main" / RECORD).write_text(text)
+    b = host("b")
+    with pytest.raises(StoreCorrupt, match="record of video"), b.in_use(ID):
+        pass
+    assert not b.is_known(ID)
+    b.delete(ID)  # as the message says
+    assert list((shared / "main").iterdir()) == []
 
 
 def test_libraries_are_apart(host, shared):
@@ -333,6 +363,9 @@ def test_a_film_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host, 
     b = host("b")
     with b.in_use(ID) as path:
         assert path == film
+    with pytest.raises(MediaMissing, match="on another host"):
+        host("c", media_roots=()).path(ID)
+    assert host("c", media_roots=()).missing_offsets(ID, len(DATA))  # but it may be sent
     b.delete(ID)
     assert film.exists() and not host("a").is_known(ID)
 
