@@ -152,7 +152,9 @@ class ObjectStore:
             found = self._fs.ls(self._folder, detail=True)
         except FileNotFoundError:  # nothing was ever put there
             return {}
-        return {posixpath.basename(each["name"]): each["size"] for each in found if each["type"] == "file"}
+        sizes = {posixpath.basename(each["name"]): each["size"] for each in found if each["type"] == "file"}
+        sizes.pop("", None)  # an empty object that stands for the folder, as consoles of object stores make them
+        return sizes
 
     def _in_folder(self, write: Callable[[], T]) -> T:
         """Write, and make the library's folder where one is needed. The folder of all libraries must be there before:

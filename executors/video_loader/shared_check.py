@@ -111,4 +111,7 @@ def _copies(store: SharedMediaStore) -> list[Path]:
 
 
 def _is_damaged(store: SharedMediaStore, copy: Path) -> bool:
-    return sha256(copy) != copy.name.removeprefix(store.copy_name("")).partition(".")[0]
+    try:
+        return sha256(copy) != copy.name.removeprefix(store.copy_name("")).partition(".")[0]
+    except FileNotFoundError:  # removed to make room, since the copies were listed
+        return False

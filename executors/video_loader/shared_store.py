@@ -184,7 +184,7 @@ class SharedMediaStore(MediaStore):
 
 def _checked(record: MediaRecord, video_id: str) -> MediaRecord:
     """A record out of an object store, where others may write. Raises: ValueError: it names another film's file."""
-    own_name = re.fullmatch(rf"{video_id}\.film(\.[a-z0-9]{{1,8}})?", record.file_name)
+    own_name = re.fullmatch(rf"{re.escape(video_id)}\.film(\.[a-z0-9]{{1,8}})?", record.file_name)
     if record.video_id != video_id or not (own_name or record.linked_path):
         raise ValueError(f"it is that of {record.video_id[:12]}, file {record.file_name[:80]!r}")
     return record
