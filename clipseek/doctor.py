@@ -1,6 +1,7 @@
 """`clipseek doctor`: what is there, whether it fits together, and what to do about what does not."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from clipseek import __version__
 from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
+from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import Settings
 from clipseek.terminal import size
 
@@ -34,10 +36,10 @@ def check_store(settings: Settings) -> list[Check]:
 
     With a server at work, what it changes meanwhile may be reported as it was or as it is.
     """
-    folders = _store_folders(settings)
-    if not folders:
+    libraries = _libraries(settings)
+    if not libraries:
         return [Check("store", "ok", f"{settings.home}: empty, made at the first start")]
-    return [check for folder in folders for check in _read_through(folder)]
+    return [check for library in libraries for check in _read_through(settings, library)]
 
 
 def repair_store(settings: Settings) -> list[Check]:
@@ -46,7 +48,7 @@ def repair_store(settings: Settings) -> list[Check]:
     Raises:
         StoreError: a server is using the store.
     """
-    if not _store_folders(settings):
+    if not _libraries(settings):
         return check_store(settings)
     lock = FileLock(settings.home / "server.lock")
     try:
@@ -54,7 +56,7 @@ def repair_store(settings: Settings) -> list[Check]:
     except Timeout as error:
         raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
     try:
-        done = [check for folder in _store_folders(settings) for check in _read_through(folder, "--repair")]
+        done = [check for library in _libraries(settings) for check in _read_through(settings, library, "--repair")]
     finally:
         lock.release()
     return [*done, *check_store(settings)]
@@ -81,30 +83,38 @@ def check_recall(host: str | None) -> Check:
     )
 
 
-def _store_folders(settings: Settings) -> list[Path]:
-    """The folders of the stores there are: the home itself and, below it, one for each library."""
-    folders = [settings.home, *sorted((settings.home / "libraries").glob("*"))]
-    return [folder for folder in folders if (folder / "index.db").exists() or (folder / "media").exists()]
+def _libraries(settings: Settings) -> list[str]:
+    """The libraries that have a store: a database, films, or both."""
+
+    def parts(library: str) -> tuple[Path, Path]:
+        return library_folder(settings.home, library) / "index.db", media_folder(settings, library)
+
+    return [name for name in libraries_below(settings.home) if any(part.exists() for part in parts(name))]
 
 
-def _read_through(folder: Path, *options: str) -> Iterator[Check]:
-    """The executors' own checks of what they keep in a store's folder."""
+def _read_through(settings: Settings, library: str, *options: str) -> Iterator[Check]:
+    """The executors' own checks of what they keep of a library."""
+    folder = library_folder(settings.home, library)
     if not options:
         yield Check("store", "ok", str(folder))
-    yield from _told_by("executors.faiss_indexer.store_check", folder, *options)
-    yield from _told_by(
-        "executors.video_loader.media_check", folder / "media", *options, told=json.dumps(_titles(folder))
-    )
+    yield from _told_by("executors.faiss_indexer.store_check", settings, str(folder), *options)
+    titles = json.dumps(_titles(folder))
+    yield from _told_by("executors.video_loader.library_check", settings, library, *options, told=titles)
 
 
-def _told_by(module: str, folder: Path, *options: str, told: str = "") -> list[Check]:
+def _told_by(module: str, settings: Settings, what: str, *options: str, told: str = "") -> list[Check]:
     done = subprocess.run(
-        [sys.executable, "-m", module, str(folder), *options], input=told, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, what, *options],
+        env=os.environ | settings.to_env(),
+        input=told,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         fix = "Something there breaks the program that reads it: restore it from a backup, or move it away."
-        return [Check("store", "error", f"{folder}: the check ended with exit code {done.returncode}: {last}", fix)]
+        return [Check("store", "error", f"{what}: the check ended with exit code {done.returncode}: {last}", fix)]
     return read_checks(done.stdout)
 
 

@@ -32,6 +32,7 @@
     ├── StoreError
     │   ├── StoreFull
     │   ├── StoreReadOnly         its folder or its disk cannot be written
+    │   ├── MediaUnreachable      the films' folder or object store (CLIPSEEK_MEDIA) cannot be used
     │   ├── StoreBusy             another program holds it, or its disk is too slow
     │   ├── StoreCorrupt          the file is damaged
     │   └── StoreVersion          written by another version of ClipSeek
@@ -178,6 +179,10 @@ class StoreFull(StoreError):
 
 
 class StoreReadOnly(StoreError):
+    pass
+
+
+class MediaUnreachable(StoreError):
     pass
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clipseek.errors import InvalidRequest
+from clipseek.settings import Settings
 
 MAIN = "main"  # its folder is CLIPSEEK_HOME itself
 _NAME = re.compile("[a-z0-9-]{1,40}")
@@ -20,6 +21,13 @@ def check_library(name: str) -> str:
 def library_folder(home: Path, name: str) -> Path:
     """Where a library is kept. Raises: InvalidRequest."""
     return home if check_library(name) == MAIN else home / "libraries" / name
+
+
+def media_folder(settings: Settings, name: str) -> Path:
+    """Where the films of a library are, or with CLIPSEEK_MEDIA at a URL, those that are being uploaded here."""
+    if settings.media and not settings.media_url:
+        return Path(settings.media) / check_library(name)
+    return library_folder(settings.home, name) / "media"
 
 
 def libraries_below(home: Path) -> Iterator[str]:

@@ -35,7 +35,9 @@ def _setting(variable: str, default: str, what: str) -> tuple[str, str, str]:
 # Field of Settings -> environment variable, default and meaning; `clipseek serve --help` and the README show the same.
 VARIABLES = {
     "home": _setting("CLIPSEEK_HOME", "", "folder of the store (default: the user's data folder)"),
-    "cache": _setting("CLIPSEEK_CACHE", "", "folder of built models and cut clips (default: the user's cache folder)"),
+    "cache": _setting(
+        "CLIPSEEK_CACHE", "", "folder of built models, cut clips, copies of films (default: the user's cache folder)"
+    ),
     "bind": _setting("CLIPSEEK_BIND", DEFAULT_BIND, "address to listen on"),
     "port": _setting("CLIPSEEK_PORT", str(DEFAULT_PORT), "port to listen on"),
     "page_port": _setting("CLIPSEEK_PAGE_PORT", str(DEFAULT_PAGE_PORT), "port of the page"),
@@ -43,6 +45,10 @@ VARIABLES = {
     "device": _setting("CLIPSEEK_DEVICE", "auto", "auto, cpu or cuda (half precision there)"),
     "host": _setting("CLIPSEEK_HOST", "", "for clients: the server's address, grpc://HOST:PORT"),
     "media_roots": _setting("CLIPSEEK_MEDIA_ROOTS", "", "server folders whose films may be indexed in place"),
+    "media": _setting(
+        "CLIPSEEK_MEDIA", "", "folder or URL (s3://BUCKET/PREFIX) that loaders share the films in (default: the store)"
+    ),
+    "media_cache_gb": _setting("CLIPSEEK_MEDIA_CACHE_GB", "50", "size of the copies here of films kept at a URL"),
     "frames_per_second": _setting("CLIPSEEK_FRAMES_PER_SECOND", "1", "frames looked at per second of film"),
     "ready_timeout_seconds": _setting("CLIPSEEK_READY_TIMEOUT", "600", "how long an executor may take to start"),
     "exact_frames": _setting(
@@ -103,6 +109,8 @@ class Settings:
     device: str = "auto"
     host: str = ""
     media_roots: tuple[Path, ...] = ()
+    media: str = field(default="", repr=False)  # a URL may hold a password
+    media_cache_gb: float = 50.0
     frames_per_second: float = 1.0
     ready_timeout_seconds: float = 600.0
     exact_frames: float = EXACT_FRAMES
@@ -155,6 +163,8 @@ class Settings:
             device=_choice("device", text["device"].lower(), ("auto", "cpu", "cuda")),
             host=text["host"],
             media_roots=tuple(Path(p).expanduser().resolve() for p in text["media_roots"].split(os.pathsep) if p),
+            media=_folder_or_url(text["media"]),
+            media_cache_gb=_positive("media_cache_gb", text["media_cache_gb"]),
             frames_per_second=_rate(text["frames_per_second"]),
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -185,6 +195,11 @@ class Settings:
     def max_request_bytes(self) -> int:
         """`max_request_mb` as gRPC takes it: -1 is no limit."""
         return round(self.max_request_mb * 1e6) if math.isfinite(self.max_request_mb) else -1
+
+    @property
+    def media_url(self) -> str:
+        """Where films are kept that are in no folder; empty if they are in one."""
+        return self.media if _is_url(self.media) else ""
 
     @property
     def server_host(self) -> str:
@@ -220,6 +235,14 @@ def parse_host(host: str) -> tuple[str, int]:
             f"'{host}' is not a server address. Write it as grpc://HOST:PORT, e.g. grpc://127.0.0.1:45679"
         )
     return found[1], _port(found[2]) if found[2] else DEFAULT_PORT
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _folder_or_url(text: str) -> str:
+    return text if _is_url(text) or not text else str(Path(text).expanduser().absolute())
 
 
 def _port(text: str, name: str = "port") -> int:

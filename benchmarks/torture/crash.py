@@ -61,10 +61,10 @@ class Report:
             print(f"FAULT: {fault}")
 
 
-def torture(folder: Path, seed: int, kills: int, minutes: float) -> Report:
-    """Kill `kills` times, or for so many minutes, whichever ends first."""
+def torture(folder: Path, seed: int, kills: int, minutes: float, *, is_sharing: bool = False) -> Report:
+    """Kill `kills` times, or for so many minutes, whichever ends first; `is_sharing`: see `Service`."""
     dice = random.Random(seed)
-    service, report = Service(folder), Report()
+    service, report = Service(folder, is_sharing=is_sharing), Report()
     films = make_films(folder, _USERS * _FILMS_OF_EACH, seed)
     service.start()
     service.wait_until_ready(_MOST_SECONDS_BACK)
@@ -137,11 +137,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="stop after so many minutes (default: 20)")
     parser.add_argument("--kills", type=int, default=10_000, help="stop after so many kills")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--object-store", action="store_true", help="with the films in one, and few copies of them")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(message)s")  # what clients wait for is no news here
     logger.setLevel(logging.INFO)
     with tempfile.TemporaryDirectory(prefix="clipseek-crash-") as folder:
-        report = torture(Path(folder), options.seed, options.kills, options.minutes)
+        report = torture(Path(folder), options.seed, options.kills, options.minutes, is_sharing=options.object_store)
     report.show()
     sys.exit(0 if report.is_clean else 1)
 

@@ -21,6 +21,7 @@ from tests.models import write_folder
 
 _ROOT = Path(__file__).parents[2]
 _POLL_SECONDS = 0.2
+_CACHE_OF_SHARING_GB = 0.03  # three of the large films: copies come and go
 _CHUNKS_OF_LARGE = 9_000_000  # bytes: an upload of three chunks
 
 
@@ -55,10 +56,12 @@ class Service:
     """`clipseek serve` on a free port, which it keeps when it is started again.
 
     Args:
+        folder: of all that it has.
         dimensions: of the vectors of its model.
+        is_sharing: keep the films in an object store, with room for copies of a few.
     """
 
-    def __init__(self, folder: Path, dimensions: int = 24) -> None:
+    def __init__(self, folder: Path, dimensions: int = 24, *, is_sharing: bool = False) -> None:
         model = write_folder(folder / "model", dimensions=dimensions)
         defaults = Settings.from_env({})
         self.settings = replace(
@@ -69,6 +72,10 @@ class Service:
             model=f"local-dir:{model}",
             most_restarts=1000,
         )
+        if is_sharing:
+            objects = folder / "objects"
+            objects.mkdir()
+            self.settings = replace(self.settings, media=f"local://{objects}", media_cache_gb=_CACHE_OF_SHARING_GB)
         self.log = folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -17,12 +18,12 @@ from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.libraries import libraries_below, library_folder
 from clipseek.limits import check_limit
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
 from executors.video_loader.clip_cache import ClipCache, ClipKey
+from executors.video_loader.cutting import CutClip
 from executors.video_loader.disk import free_bytes, in_words
 from executors.video_loader.film_work import FilmWork, SpanOptions
 from executors.video_loader.joining import Part
@@ -30,6 +31,7 @@ from executors.video_loader.media_store import MediaRecord, MediaStore, plain_ti
 from executors.video_loader.open_uploads import OpenUploads
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo
+from executors.video_loader.shared_store import check_reach, open_store
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -44,6 +46,7 @@ class VideoLoader(ChainExecutor):
     """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
+        check_reach(self.settings)
         self._stores: dict[str, MediaStore] = {}
         self._uploads = OpenUploads(self.settings.open_uploads)
         self._audit = AuditLog(self.settings.home)
@@ -57,16 +60,7 @@ class VideoLoader(ChainExecutor):
     def store(self, library: str) -> MediaStore:
         """The films of a library."""
         if library not in self._stores:
-            home = self.settings.home
-            store = MediaStore(
-                library_folder(home, library) / "media",
-                self.settings.media_roots,
-                CHUNK_BYTES,
-                max_film_gb=self.settings.max_film_gb,
-                max_store_gb=self.settings.max_store_gb,
-                all_roots=functools.partial(_media_folders, home),
-            )
-            return self._stores.setdefault(library, store)
+            return self._stores.setdefault(library, open_store(self.settings, library, CHUNK_BYTES))
         return self._stores[library]
 
     @endpoint("/upload")
@@ -127,10 +121,7 @@ class VideoLoader(ChainExecutor):
     def component(self, caller: Caller, /) -> Component:
         store = self.store(caller.library)
         roots = self.settings.media_roots if caller.server_folders else ()
-        records = list(store.records())
-        facts = {
-            "media_files": str(len(records)),
-            "media_bytes": str(sum(r.size_bytes for r in records if not r.linked_path)),
+        facts = store.facts() | {
             "free_bytes": str(free_bytes(store.root)),
             "media_roots": os.pathsep.join(map(str, roots)),
             "av": av.__version__,
@@ -204,8 +195,8 @@ class VideoLoader(ChainExecutor):
 
     def _probed(self, library: str, video_id: str) -> VideoInfo:
         """What a film is, if it may be used."""
-        path, title = self._film(library, video_id)
-        info = self._films.probe(path, title)
+        with self._film(library, video_id) as (path, title):
+            info = self._films.probe(path, title)
         hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
         check_limit(self.settings, "max_film_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
         check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
@@ -215,11 +206,12 @@ class VideoLoader(ChainExecutor):
         check_document(doc, self.settings)
         begun = time.monotonic()
         store = self.store(library)
-        store.path(doc.video_id)  # still there?
+        store.usable(doc.video_id)  # still there?
         try:
             info = self._info(library, doc.video_id)
         except UnreadableVideo:
-            store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
+            if not self.settings.media_url:  # else another loader may have made use of it
+                store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
             raise
         if doc.title:
             store.retitle(doc.video_id, doc.title)
@@ -233,8 +225,7 @@ class VideoLoader(ChainExecutor):
     def _fill_span(self, doc: VideoSpan, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._film(library, doc.video_id)
-        length = self._info(library, doc.video_id).duration_seconds
+        title, length = self._usable(library, doc.video_id)
         if doc.start_seconds >= length:
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s")
         shape = PictureShape(doc.picture_width, doc.picture_height, doc.picture_fit, _colour(doc.picture_fill))
@@ -246,7 +237,8 @@ class VideoLoader(ChainExecutor):
             shape,
             self.settings.max_span_frames,
         )
-        sampled = self._films.sample(path, title, options)
+        with self._film(library, doc.video_id) as (path, title):
+            sampled = self._films.sample(path, title, options)
         doc.pictures, doc.pts_seconds, doc.blank = sampled.pictures, sampled.pts_seconds, sampled.blank
         doc.cut_seconds = sampled.cut_seconds
         logger.info(
@@ -259,10 +251,12 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _film(self, library: str, video_id: str) -> tuple[Path, str]:
-        """The file and the title of a film that is in the library. Raises: VideoNotFound, MediaMissing."""
+    @contextmanager
+    def _film(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
+        """The file, while it is in use, and the title of a film in the library. Raises: VideoNotFound, MediaMissing."""
         store = self.store(library)
-        return store.path(video_id), store.record(video_id).title
+        with store.in_use(video_id) as path:
+            yield path, store.record(video_id).title
 
     def _sample_films(self, library: str) -> list[Video]:
         begun = time.monotonic()
@@ -274,10 +268,10 @@ class VideoLoader(ChainExecutor):
     def _fill_clip(self, doc: Clip, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._usable(library, doc.video_id)
+        self._usable(library, doc.video_id)
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         key = ClipKey(_in_library(library, doc.video_id), doc.start_seconds, doc.end_seconds, doc.mode)
-        make = functools.partial(self._films.cut, path, doc.start_seconds, doc.end_seconds, doc.mode, title)
+        make = functools.partial(self._cut, library, doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
         clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
         doc.size_bytes, doc.sha256, doc.suffix = clip.size_bytes, clip.sha256, clip.suffix
@@ -295,26 +289,39 @@ class VideoLoader(ChainExecutor):
     def _fill_reel(self, doc: Reel, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        parts = self._parts(doc, library)
+        self._check_reel(doc, library)
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
         key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {moments}")
-        make = functools.partial(self._films.join, parts, doc.mode)
+        make = functools.partial(self._join, library, moments, doc.mode)
         film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
-        logger.info("joined %d clips: %s from %d, %.2f s", len(parts), in_words(len(doc.data)), doc.offset, seconds)
+        logger.info("joined %d clips: %s from %d, %.2f s", len(moments), in_words(len(doc.data)), doc.offset, seconds)
 
-    def _usable(self, library: str, video_id: str) -> tuple[Path, str]:
-        """A film's file and title, once it is known to be within the limits. Raises as `_film`."""
-        path, title = self._film(library, video_id)
-        self._info(library, video_id)
-        return path, title
+    def _cut(
+        self, library: str, video_id: str, start_seconds: float, end_seconds: float, mode: str, destination: Path
+    ) -> CutClip:
+        with self._film(library, video_id) as (path, title):
+            return self._films.cut(path, start_seconds, end_seconds, mode, title, destination)
+
+    def _join(self, library: str, moments: list[tuple[str, float, float]], mode: str, destination: Path) -> CutClip:
+        with ExitStack() as held:
+            films = {
+                video_id: held.enter_context(self._film(library, video_id)) for video_id in {m[0] for m in moments}
+            }
+            parts = [Part(films[video_id][0], start, end, films[video_id][1]) for video_id, start, end in moments]
+            return self._films.join(parts, mode, destination)
+
+    def _usable(self, library: str, video_id: str) -> tuple[str, float]:
+        """A film's title and length in seconds, once it is known to be within the limits. Raises as `_film`."""
+        title = self.store(library).usable(video_id).title
+        return title, self._info(library, video_id).duration_seconds
 
     def _check_length(self, limit: str, what: str, starts: list[float], ends: list[float]) -> None:
         seconds = sum(end - start for start, end in zip(starts, ends, strict=True))
         check_limit(self.settings, limit, seconds, f"{what} of {seconds:g} s")
 
-    def _parts(self, doc: Reel, library: str) -> list[Part]:
+    def _check_reel(self, doc: Reel, library: str) -> None:
         counts = {len(doc.video_ids), len(doc.start_seconds), len(doc.end_seconds)}
         if len(counts) > 1 or not doc.video_ids:
             raise InvalidRequest(
@@ -323,17 +330,15 @@ class VideoLoader(ChainExecutor):
             )
         check_limit(self.settings, "max_reel_clips", len(doc.video_ids), f"The film of {len(doc.video_ids)} clips")
         self._check_length("max_reel_seconds", "The film", doc.start_seconds, doc.end_seconds)
-        usable = {video_id: self._usable(library, video_id) for video_id in doc.video_ids}
-        return [
-            Part(usable[video_id][0], start, end, usable[video_id][1])
-            for video_id, start, end in zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True)
-        ]
+        for video_id in doc.video_ids:
+            self._usable(library, video_id)
 
     def _fill_thumbnail(self, doc: Thumbnail, library: str) -> None:
         check_document(doc, self.settings)
         begun = time.monotonic()
-        path, title = self._usable(library, doc.video_id)
-        picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)
+        self._usable(library, doc.video_id)
+        with self._film(library, doc.video_id) as (path, title):
+            picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
 
@@ -341,10 +346,6 @@ class VideoLoader(ChainExecutor):
 def _in_library(library: str, video_id: str) -> str:
     """What stands for a video of a library in the names of cached clips."""
     return f"{library}_{video_id}"
-
-
-def _media_folders(home: Path) -> list[Path]:
-    return [library_folder(home, name) / "media" for name in libraries_below(home)]
 
 
 def _check_server_folders(caller: Caller) -> None:

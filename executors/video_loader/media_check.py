@@ -1,22 +1,17 @@
-"""Checks the films' files against their names, their records and the store's list of videos, and mends what can be.
-
-`python -m executors.video_loader.media_check FOLDER [--repair] < titles.json` prints the findings as JSON, for
-`clipseek doctor`; the input names the store's videos, `{video_id: title}`.
-"""
+"""Checks the films' files against their names, their records and the store's list of videos, and mends what can be."""
 
 import contextlib
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipseek.check import OK, WARNING, Check, verdict, write_checks
+from clipseek.check import OK, WARNING, Check, verdict
 from executors.video_loader.media_store import MediaRecord, keep_record, sha256
 
 _LEFTOVER_SECONDS = 24 * 3600.0  # an upload that nobody went on with for a day, and other remains of that age
-_REPAIR = "Stop the server, then: clipseek doctor --repair"
+REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 
 @dataclass
@@ -37,7 +32,7 @@ def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
         titles: of the store's videos, by their ids.
     """
     files = _files(root)
-    damaged = list(_damaged(files))
+    damaged = list(damaged_films(root))
     films = sum(1 for each in files.values() if each.film)
     yield verdict(
         "films",
@@ -46,10 +41,20 @@ def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
         "Index the same file again after deleting the video, or restore the film from a backup.",
     )
     records = [f"{video_id[:12]}: {why}" for video_id, each in files.items() if (why := _record_fault(video_id, each))]
-    yield verdict("records of films", records, "each film has its own", _REPAIR)
-    linked = [why for each in files.values() if (why := _link_fault(each))]
-    yield verdict("films used where they lie", linked, "unchanged", "Put them back, or index them anew.", state=WARNING)
-    have = {video_id for video_id, each in files.items() if each.film or _is_linked(each)}
+    yield verdict("records of films", records, "each film has its own", REPAIR)
+    yield linked_films(filter(None, map(_record, files.values())))
+    yield from films_and_videos({video_id for video_id, each in files.items() if each.film or _is_linked(each)}, titles)
+    yield leftovers(root)
+
+
+def linked_films(records: Iterable[MediaRecord]) -> Check:
+    """Whether those films that are used where they lie are unchanged."""
+    wrong = [why for record in records if (why := _link_fault(record))]
+    return verdict("films used where they lie", wrong, "unchanged", "Put them back, or index them anew.", state=WARNING)
+
+
+def films_and_videos(have: Set[str], titles: Mapping[str, str]) -> Iterator[Check]:
+    """Whether the films that there are, by their ids, are those of the store's videos."""
     yield verdict(
         "videos without a film",
         [f"'{title}' ({video_id[:12]})" for video_id, title in titles.items() if video_id not in have],
@@ -63,12 +68,17 @@ def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
         "Their indexing was never begun: index their files again, or delete them by their ids.",
         state=WARNING,
     )
+
+
+def leftovers(root: Path) -> Check:
+    """Whether there are remains that nobody needs any more."""
+    files = _files(root)
     under_way = [each.part for each in files.values() if each.part]
-    yield verdict(
+    return verdict(
         "leftovers",
         [file.name for file in _leftovers(files)],
         f"none; {len(under_way)} uploads under way" if under_way else "none",
-        _REPAIR,
+        REPAIR,
         state=WARNING,
     )
 
@@ -118,8 +128,9 @@ def _is_linked(each: _Files) -> bool:
     return record is not None and bool(record.linked_path)
 
 
-def _damaged(files: Mapping[str, _Files]) -> Iterator[str]:
-    for video_id, each in files.items():
+def damaged_films(root: Path) -> Iterator[str]:
+    """Those films below `root` that have another content than they are named after."""
+    for video_id, each in _files(root).items():
         if each.film is None:
             continue
         with contextlib.suppress(FileNotFoundError):  # deleted since the folder was listed
@@ -143,9 +154,8 @@ def _record_fault(video_id: str, each: _Files) -> str:
     return "" if record.size_bytes == size else f"the film has {size} bytes, its record says {record.size_bytes}"
 
 
-def _link_fault(each: _Files) -> str:
-    record = _record(each)
-    if record is None or not record.linked_path:
+def _link_fault(record: MediaRecord) -> str:
+    if not record.linked_path:
         return ""
     path = Path(record.linked_path)
     if not path.is_file():
@@ -163,13 +173,3 @@ def _leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
         if each.record and not each.film and not each.part and not _is_linked(each):
             remains.append(each.record)
         yield from (file for file in remains if now - file.stat().st_mtime > _LEFTOVER_SECONDS)
-
-
-def main() -> None:
-    root = Path(sys.argv[1])
-    work = repair_media if "--repair" in sys.argv[2:] else check_media
-    write_checks(work(root, json.load(sys.stdin)))
-
-
-if __name__ == "__main__":
-    main()

@@ -30,6 +30,7 @@ from clipseek.errors import (
     InvalidRequest,
     MediaMissing,
     PathNotAllowed,
+    StoreCorrupt,
     UploadCorrupted,
     VideoNotFound,
 )
@@ -90,11 +91,8 @@ class MediaStore:
     def record(self, video_id: str) -> MediaRecord:
         """What is known of a complete film. Raises: VideoNotFound."""
         _check_id(video_id)
-        try:
-            found = MediaRecord(**json.loads(self._file(video_id, ".json").read_text()))
-        except FileNotFoundError:
-            found = None
-        if found is None or (not found.linked_path and not (self.root / found.file_name).exists()):
+        found = self._kept(video_id)
+        if found is None:
             raise VideoNotFound(f"There is no video {video_id} on the server, or its upload is not complete: upload it")
         return found
 
@@ -104,9 +102,19 @@ class MediaStore:
         Raises:
             VideoNotFound: nothing is known of it. MediaMissing: a registered film was moved, changed or deleted.
         """
+        record = self.usable(video_id)
+        return Path(record.linked_path) if record.linked_path else self._film_file(record)
+
+    @contextmanager
+    def in_use(self, video_id: str) -> Iterator[Path]:
+        """The film's file, which stays while it is in use unless the film is deleted. Raises: as `path`."""
+        yield self.path(video_id)
+
+    def usable(self, video_id: str) -> MediaRecord:
+        """The record of a film that can be used. Raises: as `path`."""
         record = self.record(video_id)
         if not record.linked_path:
-            return self.root / record.file_name
+            return record
         path = Path(record.linked_path)
         try:
             state = path.stat()
@@ -119,21 +127,21 @@ class MediaStore:
             raise MediaMissing(
                 f"'{record.title}' at {path} was changed since it was indexed. Delete it and index it again"
             )
-        return path
+        return record
 
     def is_complete(self, video_id: str) -> bool:
         """Whether the film can be used."""
         try:
-            self.path(video_id)
+            self.usable(video_id)
         except (VideoNotFound, MediaMissing):
             return False
         return True
 
     def is_known(self, video_id: str) -> bool:
-        """Whether the film is there, or, where it was registered, once was."""
+        """Whether the film is there, or, where it was registered, once was; a damaged record counts as none."""
         try:
             self.record(video_id)
-        except VideoNotFound:
+        except (VideoNotFound, StoreCorrupt):
             return False
         return True
 
@@ -147,7 +155,7 @@ class MediaStore:
         if size_bytes <= 0:
             raise EmptyFile(f"The file is empty ({size_bytes} bytes announced): choose another file")
         hold_against("max_film_gb", self._max_film_gb, size_bytes / 1e9, f"The film's size, {in_words(size_bytes)},")
-        if self.is_complete(video_id):
+        if self._is_taken(video_id):
             return []
         self._check_announced(video_id, size_bytes)
         # All there, but not taken yet: the server was stopped while it checked them. Any chunk makes it go on.
@@ -206,7 +214,7 @@ class MediaStore:
                 mtime_ns=state.st_mtime_ns,
             )
             with full_disk_reported(self.root, f"the record of '{record.title}'"):
-                keep_record(self.root, record)
+                self._keep(record)
         return record
 
     def films(self, server_path: str) -> list[Path]:
@@ -237,7 +245,7 @@ class MediaStore:
         """Give a complete film another title. Raises: VideoNotFound, StoreFull."""
         record = self.record(video_id)
         with self._locks[video_id], full_disk_reported(self.root, f"the title of '{record.title}'"):
-            keep_record(self.root, replace(record, title=plain_title(title)))
+            self._keep(replace(record, title=plain_title(title)))
 
     def take(self, path: Path) -> MediaRecord:
         """Copy a film of this machine into the store. Raises: EmptyFile, StoreFull."""
@@ -252,17 +260,52 @@ class MediaStore:
         """Remove all that is kept of a film; a registered film's own file stays. Nothing to delete is fine."""
         _check_id(video_id)
         with self._locks[video_id]:
-            for file in self.root.glob(f"{video_id}.*"):
-                file.unlink(missing_ok=True)
-            sync(self.root)
+            self._remove(video_id)
 
     def records(self) -> Iterator[MediaRecord]:
         """The complete films, in order of their ids."""
-        for file in sorted(self.root.glob("*.json")):
+        for video_id in sorted(self._ids()):
             try:
-                yield self.record(file.stem)
+                yield self.record(video_id)
             except (VideoNotFound, InvalidRequest):
                 continue
+
+    def facts(self) -> dict[str, str]:
+        """How many films there are, and what they take, for people."""
+        records = list(self.records())
+        size_bytes = sum(record.size_bytes for record in records if not record.linked_path)
+        return {"media_files": str(len(records)), "media_bytes": str(size_bytes)}
+
+    def _ids(self) -> Iterable[str]:
+        return (file.stem for file in self.root.glob("*.json"))
+
+    def _kept(self, video_id: str) -> MediaRecord | None:
+        """The record of a film, if both are there."""
+        try:
+            found = MediaRecord(**json.loads(self._file(video_id, ".json").read_text()))
+        except FileNotFoundError:
+            return None
+        return found if found.linked_path or (self.root / found.file_name).exists() else None
+
+    def _film_file(self, record: MediaRecord) -> Path:
+        """The file of a film that was uploaded."""
+        return self.root / record.file_name
+
+    def _is_taken(self, video_id: str) -> bool:
+        """Whether nothing of the film needs to be sent."""
+        return self.is_complete(video_id)
+
+    def _keep(self, record: MediaRecord) -> None:
+        keep_record(self.root, record)
+
+    def _remove(self, video_id: str) -> None:
+        for file in self.root.glob(f"{video_id}.*"):
+            file.unlink(missing_ok=True)
+        sync(self.root)
+
+    def _taken_bytes(self) -> int:
+        """What all films take, those on their way included: a part is as large as its film will be."""
+        return sum(_size(file) for kind in ("*.film*", "*.part") for file in self.root.glob(kind))
 
     def _file(self, video_id: str, suffix: str) -> Path:
         return self.root / f"{video_id}{suffix}"
@@ -290,8 +333,7 @@ class MediaStore:
     def _check_room_for(self, size_bytes: int) -> None:
         if not math.isfinite(self._max_store_gb):
             return
-        kinds = ("*.film*", "*.part")  # a part is as large as its film will be
-        taken = size_bytes + sum(_size(file) for kind in kinds for file in self.root.glob(kind))
+        taken = size_bytes + self._taken_bytes()
         what = f"The size of all films, with this one {in_words(taken)},"
         hold_against("max_store_gb", self._max_store_gb, taken / 1e9, what)
 
@@ -323,12 +365,16 @@ class MediaStore:
         sync(part)
         suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
         record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
-        self._share(part, video_id)
-        keep_record(self.root, record)
-        part.replace(self.root / record.file_name)
-        sync(self.root)
+        self._take_in(part, record)
         chunks.unlink(missing_ok=True)
         logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
+
+    def _take_in(self, part: Path, record: MediaRecord) -> None:
+        """Keep a film that has come whole, and its record."""
+        self._share(part, record.video_id)
+        self._keep(record)
+        part.replace(self.root / record.file_name)
+        sync(self.root)
 
     def _share(self, part: Path, video_id: str) -> None:
         """Put a link to the same film of another store into the place of an upload, where there is one.

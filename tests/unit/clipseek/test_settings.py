@@ -36,6 +36,18 @@ def test_the_environment_is_read_and_written_back(tmp_path):
     assert Settings.from_env(settings.to_env()) == settings
 
 
+def test_films_may_be_in_a_folder_or_at_a_url(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for text, media, url in (
+        ("", "", ""),
+        ("films", str(tmp_path / "films"), ""),
+        ("s3://bucket/films", "s3://bucket/films", "s3://bucket/films"),
+    ):
+        settings = Settings.from_env({"CLIPSEEK_MEDIA": text})
+        assert (settings.media, settings.media_url) == (media, url)
+        assert Settings.from_env(settings.to_env()) == settings
+
+
 def test_relative_folders_become_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert Settings.from_env({"CLIPSEEK_HOME": "store"}).home == Path(tmp_path) / "store"
@@ -50,6 +62,7 @@ def test_relative_folders_become_absolute(monkeypatch, tmp_path):
         ("CLIPSEEK_DEVICE", "tpu", "CLIPSEEK_DEVICE is 'tpu'"),
         ("CLIPSEEK_FRAMES_PER_SECOND", "0", "CLIPSEEK_FRAMES_PER_SECOND is '0'"),
         ("CLIPSEEK_FRAMES_PER_SECOND", "nan", "CLIPSEEK_FRAMES_PER_SECOND is 'nan'"),
+        ("CLIPSEEK_MEDIA_CACHE_GB", "0", "must be a number above 0"),
         ("CLIPSEEK_ENGINE", "onnx", "CLIPSEEK_ENGINE is 'onnx'"),
         ("CLIPSEEK_MOST_RESTARTS", "many", "must be a whole number, 0 or more"),
         ("CLIPSEEK_REQUESTS_UNDER_WAY", "0", "must be a whole number, 1 or more"),

@@ -1,0 +1,67 @@
+"""Two services, as on two hosts, share the films in an object store: what one has taken, the other reads."""
+
+import hashlib
+
+import pytest
+
+from clipseek.errors import VideoNotFound
+from tests import films
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """The folder of the object store."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def host(launch, tmp_path, tiny_model):
+    """Starts a service that has nothing of its own but the object store."""
+
+    def start(name, media, **options):
+        return launch(
+            tmp_path / name / "store",
+            CLIPSEEK_CACHE=str(tmp_path / name / "cache"),
+            CLIPSEEK_MODEL=str(tiny_model),
+            CLIPSEEK_MEDIA=media,
+            **options,
+        )
+
+    return start
+
+
+def test_another_host_indexes_shows_and_cuts_a_film_that_it_was_never_sent(host, shared, tmp_path):
+    film = films.make(tmp_path / "slates.mp4", frames=100, fps=25)
+    video_id = hashlib.sha256(film.path.read_bytes()).hexdigest()
+    first = host("a", f"local://{shared}")
+    with first.client() as client:
+        assert client.index(film.path).video.status == "ready"
+        [loader] = [component for component in client.health() if component.name == "video_loader"]
+        assert (loader.facts["media"], loader.facts["media_copies"]) == (f"local://{shared}", "1")
+    first.stop()
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [f"{video_id}.film.mp4", f"{video_id}.json"]
+
+    second = host("b", f"local://{shared}")
+    stages = set()
+    with second.client() as client:
+        done = client.index(film.path, progress=lambda step: stages.add(step.stage))
+        assert done.video.status == "ready" and done.frames_added and "upload" not in stages
+        saved = client.clip(video_id, 1.0, 2.2, tmp_path / "clip.mp4")
+        assert [number for _, number in films.read(saved.path)] == [i % films.SLATES for i in range(25, 55)]
+        joined = client.join([(video_id, 0.0, 1.0), (video_id, 2.0, 3.0)], tmp_path / "joined.mp4")
+        assert len(films.read(joined.path)) == 50
+        assert client.thumbnail(video_id, 1.0)[:3] == b"\xff\xd8\xff"
+        assert list((second.home / "media").iterdir()) == []
+        client.delete(video_id)
+        with pytest.raises(VideoNotFound):
+            client.thumbnail(video_id, 1.0)
+    assert list((shared / "main").iterdir()) == []
+
+
+def test_a_start_without_the_object_store_ends_with_the_cause(host, shared):
+    server = host("a", f"local://{shared}/not-mounted", ready=False)
+    assert server.process.wait(timeout=120) == 1
+    server.wait_for("The server cannot start. The store of the films, local://")
+    assert "there is no such folder or bucket" in server.output

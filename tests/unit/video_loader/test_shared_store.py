@@ -1,0 +1,431 @@
+"""Films in an object store: nothing counts as taken that is not there, nothing waits for ever, libraries stay apart."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import shutil
+import socket
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from clipseek.errors import (
+    InvalidRequest,
+    InvalidSetting,
+    LimitExceeded,
+    MediaMissing,
+    MediaUnreachable,
+    StoreCorrupt,
+    StoreFull,
+    VideoNotFound,
+)
+from clipseek.settings import Settings
+from executors.video_loader import object_store
+from executors.video_loader.film_cache import FilmCache
+from executors.video_loader.media_store import MediaStore
+from executors.video_loader.object_store import ObjectStore
+from executors.video_loader.shared_store import BELIEVED_SECONDS, SharedMediaStore, check_reach, open_store
+from tests.unit.video_loader.object_stores import FakeObjects
+
+CHUNK = 1000
+DATA = random.Random(7).randbytes(4321)
+ID = hashlib.sha256(DATA).hexdigest()
+FILM, RECORD = f"{ID}.film.mp4", f"{ID}.json"
+Host = Callable[..., SharedMediaStore]
+
+
+@pytest.fixture(autouse=True)
+def shared(tmp_path: Path) -> Iterator[Path]:
+    """The folder behind the object store."""
+    fsspec.register_implementation("fake", FakeObjects, clobber=True)
+    FakeObjects.reset()
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    yield folder
+    FakeObjects.reset()
+
+
+@pytest.fixture
+def now() -> list[float]:
+    """The time on all hosts, to be changed."""
+    return [0.0]
+
+
+@pytest.fixture
+def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
+    """Makes the store of a host: two of the same name are one host, started anew."""
+
+    def make(
+        name: str,
+        library: str = "main",
+        *,
+        patience: float = 30.0,
+        cache_bytes: float = 1e9,
+        max_store_gb: float = 1.0,
+        media_roots: tuple[Path, ...] = (tmp_path / "films",),
+    ) -> SharedMediaStore:
+        return SharedMediaStore(
+            tmp_path / name / library,
+            media_roots,
+            CHUNK,
+            objects=ObjectStore(f"fake://{shared}", library, patience_seconds=patience),
+            cache=FilmCache(tmp_path / name / "cache", cache_bytes),
+            library=library,
+            max_store_gb=max_store_gb,
+            clock=lambda: now[0],
+        )
+
+    return make
+
+
+def send(store: MediaStore, data: bytes = DATA, title: str = "a film.mp4") -> str:
+    """Upload a film whole. Returns: its id."""
+    video_id = hashlib.sha256(data).hexdigest()
+    for offset in store.missing_offsets(video_id, len(data)):
+        store.write_chunk(video_id, title, len(data), offset, data[offset : offset + CHUNK])
+    return video_id
+
+
+def failing(operation: str, name: str, error: BaseException) -> Callable[[str, str], None]:
+    def meddle(did: str, what: str) -> None:
+        if (did, what) == (operation, name):
+            raise error
+
+    return meddle
+
+
+def test_another_host_uses_a_film_and_sees_its_new_title(host, shared, now):
+    a, b = host("a"), host("b")
+    send(a)
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [FILM, RECORD]
+    assert list(a.root.iterdir()) == []  # what it has is a copy
+    assert b.missing_offsets(ID, len(DATA)) == []
+    for store in (a, b):
+        with store.in_use(ID) as path:
+            assert (path.read_bytes(), path.suffix, path.is_symlink()) == (DATA, ".mp4", False)
+    assert FakeObjects.done["open rb", FILM] == 1  # by b: a has moved its upload into the cache
+    assert [record.title for record in b.records()] == ["a film.mp4"]
+    b.retitle(ID, "another title")
+    now[0] += BELIEVED_SECONDS
+    assert a.record(ID).title == "another title"
+
+
+def test_a_film_is_fetched_once_for_all_who_ask(host):
+    send(host("a"))
+    stores = [host("b"), host("b")]  # as two loaders of one host
+    all_ask = threading.Barrier(8)
+
+    def ask(number: int) -> bytes:
+        all_ask.wait()
+        with stores[number % 2].in_use(ID) as path:
+            return path.read_bytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {DATA}
+    assert FakeObjects.done["open rb", FILM] == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"), [("open wb", FILM), ("open wb", f"{RECORD}-part"), ("name", RECORD)], ids=str
+)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError("Access Denied"), "denies that"),
+        (ConnectionError("no route"), "ConnectionError: no route"),
+        (OSError(errno.ENOSPC, "full"), "is full"),
+    ],
+    ids=["denied", "unreachable", "full"],
+)
+def test_what_is_not_in_the_object_store_is_not_acknowledged_and_not_lost(host, operation, name, error, told):
+    a = host("a")
+    FakeObjects.meddle = failing(operation, name, error)
+    with pytest.raises((MediaUnreachable, StoreFull), match=told):
+        send(a)
+    for store in (a, host("a"), host("b")):
+        assert not store.is_complete(ID)
+    FakeObjects.reset()
+    assert host("a").missing_offsets(ID, len(DATA)) == [4000]  # one piece, and it goes on
+    send(host("a"))
+    with host("b").in_use(ID) as path:
+        assert path.read_bytes() == DATA
+
+
+def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FilmCache, "adopt", killed)
+    with pytest.raises(KeyboardInterrupt):
+        send(host("a"))
+    monkeypatch.undo()
+    a = host("a")
+    assert a.is_complete(ID)
+    FakeObjects.reset()
+    send(a)
+    assert list(a.root.iterdir()) == []
+    assert not FakeObjects.done["open wb", FILM]
+
+
+def test_no_room_for_a_copy_is_no_reason_to_lose_a_film(host, monkeypatch, caplog):
+    usage = namedtuple("usage", "total used free")
+    free = [10**12, 10**6]  # what is left once the upload is there
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 0, free[0]))
+    a = host("a")
+    monkeypatch.setattr(a.objects, "put", lambda *args: (ObjectStore.put(a.objects, *args), free.pop(0)))
+    send(a)
+    assert "no copy of 'a film.mp4' is kept here" in caplog.text
+    assert list(a.root.iterdir()) == []
+    with pytest.raises(StoreFull, match="the copy of"), a.in_use(ID):
+        pass
+    monkeypatch.undo()
+    with a.in_use(ID) as path:
+        assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(("operation", "name"), [("open wb", FILM), ("open rb", RECORD), ("list", "main")], ids=str)
+def test_an_object_store_that_hangs_is_given_up(host, operation, name):
+    goes_on = threading.Event()
+    hangs = threading.Event()
+
+    def hang(did: str, what: str) -> None:
+        if (did, what) == (operation, name):
+            hangs.set()
+            goes_on.wait()
+
+    store = host("a", patience=0.3)
+    FakeObjects.meddle = hang
+    try:
+        with pytest.raises(MediaUnreachable, match=r"nothing has moved for 0\.3 s.* CLIPSEEK_MEDIA"):
+            send(store)
+            store.delete(ID)
+        assert hangs.is_set()
+    finally:
+        goes_on.set()
+
+
+def test_a_transfer_that_moves_may_take_longer(host, monkeypatch):
+    monkeypatch.setattr(object_store, "_BLOCK_BYTES", 500)
+    send(host("a"))
+    pause = threading.Event()
+
+    def slow(did: str, what: str) -> None:
+        if (did, what) == ("read", FILM):
+            pause.wait(0.4)
+
+    FakeObjects.meddle = slow
+    with host("b", patience=2.0).in_use(ID) as path:  # nine blocks: 3.6 s
+        assert path.read_bytes() == DATA
+
+
+def test_a_film_that_is_damaged_or_missing_there_is_not_used(host, shared):
+    send(host("a"))
+    b = host("b")
+    (shared / "main" / FILM).write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(StoreCorrupt, match=r"'a film\.mp4'.*is damaged"), b.in_use(ID):
+        pass
+    (shared / "main" / FILM).unlink()
+    with pytest.raises(MediaMissing, match="There is no"), b.in_use(ID):
+        pass
+    assert b.cache.copies() == []
+    (shared / "main" / FILM).write_bytes(DATA)
+    with b.in_use(ID) as path:
+        assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{",
+        "[]",
+        "{}",
+        {"video_id": "f" * 64, "file_name": f"{'f' * 64}.film.mp4"},
+        {"video_id": ID, "file_name": f"../{FILM}"},
+        {"video_id": ID, "file_name": "/etc/passwd"},
+        {"video_id": ID, "file_name": f"{ID}.film.mp4/../x"},
+        {"video_id": ID, "file_name": RECORD},
+    ],
+    ids=str,
+)
+def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, shared, record):
+    send(host("a"))
+    text = json.dumps({"title": "x", "size_bytes": 4321} | record) if isinstance(record, dict) else record
+    (shared / "main" / RECORD).write_text(text)
+    b = host("b")
+    with pytest.raises(StoreCorrupt, match="record of video"), b.in_use(ID):
+        pass
+    assert not b.is_known(ID)
+    b.delete(ID)  # as the message says
+    assert list((shared / "main").iterdir()) == []
+
+
+def test_libraries_are_apart(host, shared):
+    one, other = host("a", "one"), host("a", "other")
+    send(one)
+    assert other.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    with pytest.raises(VideoNotFound):
+        other.path(ID)
+    send(other)
+    one.delete(ID)
+    assert list((shared / "one").iterdir()) == []
+    with pytest.raises(VideoNotFound), one.in_use(ID):
+        pass
+    with other.in_use(ID) as path:
+        assert path.read_bytes() == DATA
+    with host("b", "other").in_use(ID) as path:
+        assert path.read_bytes() == DATA
+    with pytest.raises(InvalidRequest):
+        other.delete("")
+    assert other.is_complete(ID)
+
+
+def test_a_film_that_another_host_deleted_is_gone_here_too(host, now):
+    a, b = host("a"), host("b")
+    another = send(a, b"another film")
+    send(a)
+    with b.in_use(ID):
+        pass
+    assert len(b.cache.copies()) == 1
+    a.delete(ID)
+    a.delete(ID)
+    assert not a.is_known(ID)
+    now[0] += BELIEVED_SECONDS
+    with pytest.raises(VideoNotFound), b.in_use(ID):
+        pass
+    assert b.cache.copies() == []
+    assert b.is_complete(another)
+    send(b)
+    assert host("a").is_complete(ID)
+
+
+def test_a_deletion_that_the_object_store_refuses_is_an_error_and_can_be_repeated(host):
+    a = host("a")
+    send(a)
+    FakeObjects.meddle = failing("delete", FILM, PermissionError("Access Denied"))
+    with pytest.raises(MediaUnreachable, match="could not delete"):
+        a.delete(ID)
+    FakeObjects.reset()
+    a.delete(ID)
+    assert a.objects.sizes() == {}
+
+
+def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
+    films = [bytes([number]) * 1000 for number in range(5)]
+    ids = [send(host("a"), film) for film in films]
+    b = host("b", cache_bytes=3000)
+    for video_id in ids[:3]:
+        with b.in_use(video_id) as path:
+            os.utime(path, (0, 1000 + ids.index(video_id)))  # used one after another, whatever the clock's steps
+
+    def kept() -> set[int]:
+        return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.copies()}
+
+    assert kept() == {0, 1, 2}
+    with b.in_use(ids[0]) as held:
+        os.utime(held, (0, 1))  # the least recently used by far
+        for number in (1, 3):
+            with b.in_use(ids[number]):
+                pass
+        assert kept() == {0, 1, 3}
+        assert held.read_bytes() == films[0]
+    with host("c", cache_bytes=10).in_use(ids[4]) as path:  # larger than the cache, and needed all the same
+        assert path.read_bytes() == films[4]
+
+
+def test_the_size_of_all_films_is_that_in_the_object_store(host):
+    send(host("a"), b"x" * 2000)
+    a, b = (host(name, max_store_gb=4500 / 1e9) for name in "ab")
+    film, other = b"y" * 2000, b"z" * 1500
+    with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
+        b.missing_offsets(ID, 2501)
+    begun = hashlib.sha256(film).hexdigest()
+    assert b.write_chunk(begun, "x", 2000, 0, film[:CHUNK]) == [CHUNK]
+    send(a, other)  # and so there is no room any more for what was begun at b
+    with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
+        b.write_chunk(begun, "x", 2000, CHUNK, film[CHUNK:])
+    assert not host("c").is_complete(begun)
+
+
+def test_a_film_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host, tmp_path):
+    (tmp_path / "films").mkdir()
+    film = tmp_path / "films" / "own.mp4"
+    film.write_bytes(DATA)
+    host("a").register(str(film))
+    b = host("b")
+    with b.in_use(ID) as path:
+        assert path == film
+    with pytest.raises(MediaMissing, match="on another host"):
+        host("c", media_roots=()).path(ID)
+    assert host("c", media_roots=()).missing_offsets(ID, len(DATA))  # but it may be sent
+    b.delete(ID)
+    assert film.exists() and not host("a").is_known(ID)
+
+
+def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
+    shared.rmdir()
+    with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
+        send(host("a"))
+    assert not shared.exists()
+
+
+def test_films_from_before_are_used_and_can_be_handed_over(host, tmp_path):
+    before = MediaStore(tmp_path / "a" / "main", (), CHUNK)
+    send(before)
+    a = host("a")
+    with a.in_use(ID) as path:
+        assert path == before.path(ID)
+    [record] = a.local_only()
+    a.hand_over(record)
+    assert list(a.local_only()) == list(a.root.iterdir()) == []
+    for name in "ab":
+        with host(name).in_use(ID) as path:
+            assert path.read_bytes() == DATA
+
+
+def settings(tmp_path: Path, media: str) -> Settings:
+    return Settings(home=tmp_path / "home", cache=tmp_path / "cache", media=media)
+
+
+def test_a_folder_is_used_as_it_is(tmp_path, shared):
+    """So that it may be one of the network, and uploads are put together in it."""
+    where = settings(tmp_path, str(shared))
+    check_reach(where)
+    store = open_store(where, "press", CHUNK)
+    send(store)
+    assert store.path(ID) == shared / "press" / FILM
+    missing = settings(tmp_path, str(tmp_path / "not-mounted"))
+    with pytest.raises(MediaUnreachable, match="there is no such folder"):
+        check_reach(missing)
+
+
+def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
+    check_reach(settings(tmp_path, f"fake://{shared}"))
+    assert list(shared.iterdir()) == []
+    with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
+        check_reach(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
+    with pytest.raises(InvalidSetting, match=r"nope://host/films, which is no URL"):
+        check_reach(settings(tmp_path, "nope://host/films"))
+
+
+@pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
+def test_a_scheme_whose_package_is_missing_is_told_with_what_to_install(tmp_path):
+    with pytest.raises(MediaUnreachable, match=r"s3://bucket/films, .* not installed \(Install s3fs"):
+        check_reach(settings(tmp_path, "s3://bucket/films"))
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/films"
+        with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/films, could not be opened: Conn") as told:
+            check_reach(settings(tmp_path, url))
+    assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
