@@ -18,7 +18,8 @@ from executors.clip_encoder.preprocessing import PictureFormat
 from executors.faiss_indexer.curves import ScoreCurve
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import probe
-from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import Cut
 
 logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]

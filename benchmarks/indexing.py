@@ -47,7 +47,8 @@ from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.towers import ImageTower
 from executors.video_loader.media_source import Needs, open_media
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import SampledFrame, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import SampledFrame
 
 T = TypeVar("T")
 
