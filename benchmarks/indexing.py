@@ -2,7 +2,7 @@
 
 Makes a 1080p30 H.264 film out of the sample library (or takes --film) and puts it through, with one model and engine,
 
-- decoding alone: every frame decoded, none looked at; and by keyframes,
+- decoding alone: every frame decoded, none looked at; those that sampling decodes; and by keyframes,
 - encoding alone: the pictures of the film's samples through the model,
 - ClipSeek: `clipseek serve` and `Client.index`, from the file to the durable index; by keyframes, too,
 - VCED's way: the film read by OpenCV into a list of frames, one a second, each then preprocessed by Pillow and encoded
@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.films import looped_film, street
+from benchmarks.limits import show_limits
 from clipseek.client import Client
 from clipseek.errors import ServerError
 from clipseek.server import free_port
@@ -47,7 +49,7 @@ from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.towers import ImageTower
 from executors.video_loader.media_source import Needs, open_media
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import read_span
+from executors.video_loader.sampling import MOST_GAP_SECONDS, read_span
 from executors.video_loader.span_run import SampledFrame
 
 T = TypeVar("T")
@@ -85,12 +87,17 @@ def _shape(tower: ImageTower) -> PictureShape:
     return PictureShape(wanted.width, wanted.height, wanted.fit, wanted.fill)
 
 
-def decode(film: Path, _: str, needs: Needs = Needs.LOOKS) -> Run:
-    """Every frame that sampling would see, not looked at."""
+def decode(film: Path, _: str, needs: Needs = Needs.LOOKS, most_gap_seconds: Fraction = Fraction(0)) -> Run:
+    """Every frame, not looked at."""
     begun = time.perf_counter()
-    with open_media(film, needs=needs) as source:
+    with open_media(film, needs=needs, most_gap_seconds=most_gap_seconds) as source:
         frames = sum(1 for _ in source.frames())
     return Run(time.perf_counter() - begun, frames)
+
+
+def decode_sampled(film: Path, engine: str) -> Run:
+    """As `decode`, but without the frames that sampling leaves out."""
+    return decode(film, engine, most_gap_seconds=MOST_GAP_SECONDS)
 
 
 def decode_keyframes(film: Path, engine: str) -> Run:
@@ -188,6 +195,7 @@ def amon_hen(film: Path, engine: str) -> Run:
 
 WAYS: dict[str, Callable[[Path, str], Run]] = {
     "decode alone": decode,
+    "decode alone, as sampled": decode_sampled,
     "encode alone": encode,
     "ClipSeek": clipseek,
     "VCED's way": vced,
@@ -203,6 +211,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0, help="length of the film that is made (default: 2)")
     parser.add_argument("--runs", type=int, default=3, help="of each way, the median counts (default: 3)")
     parser.add_argument("--engine", default="auto", help="as CLIPSEEK_ENGINE: auto, torch or openvino (default: auto)")
+    parser.add_argument(
+        "--limits", action="store_true", help="decoding and encoding alone, of several sizes and codecs"
+    )
     parser.add_argument("--full", action="store_true", help="10 minutes of film and 5 runs")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # the fresh process
     options = parser.parse_args()
@@ -212,6 +223,11 @@ def main() -> None:
     if options.full:
         options.minutes, options.runs = 10.0, 5
     with tempfile.TemporaryDirectory() as folder:
+        if options.limits:
+            film = looped_film(Path(folder) / "street.mp4", street(Path(folder)), 0.5)
+            encoded = encode(film, options.engine)
+            show_limits(Path(folder), options.runs, encoded.frames / encoded.seconds)
+            return
         film = options.film or looped_film(Path(folder) / "street.mp4", street(Path(folder)), options.minutes)
         report(film, options.engine, options.runs)
 
