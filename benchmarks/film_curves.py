@@ -23,7 +23,7 @@ from executors.video_loader.span_run import Cut
 
 logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
-STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets by the sampling rule
+STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets, but for what sampling leaves out there
 _PICTURES_AT_ONCE = 16
 
 

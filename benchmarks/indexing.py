@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import islice
@@ -63,11 +63,32 @@ _START_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Run:
-    """What one way took: wall-clock seconds, frames that were kept, the index's bytes (0: none)."""
+    """What one way took: wall-clock and processor seconds, frames that were kept, the index's bytes (0: none)."""
 
     seconds: float
+    cpu_seconds: float
     frames: int
     index_bytes: int = 0
+
+
+class Stopwatch:
+    """Runs from when it is made. Processor seconds are those of this process and all below it."""
+
+    def __init__(self) -> None:
+        self._cpu, self._begun = _cpu_seconds(), time.perf_counter()
+
+    def run(self, frames: int, index_bytes: int = 0) -> Run:
+        """What was done until now."""
+        seconds = time.perf_counter() - self._begun
+        return Run(seconds, _cpu_seconds() - self._cpu, frames, index_bytes)
+
+
+def _cpu_seconds() -> float:
+    seconds = sum(os.times()[:4])  # those of children that have ended, too
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            seconds += child.cpu_times().user + child.cpu_times().system
+    return seconds
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -89,10 +110,10 @@ def _shape(tower: ImageTower) -> PictureShape:
 
 def decode(film: Path, _: str, needs: Needs = Needs.LOOKS, most_gap_seconds: Fraction = Fraction(0)) -> Run:
     """Every frame, not looked at."""
-    begun = time.perf_counter()
+    watch = Stopwatch()
     with open_media(film, needs=needs, most_gap_seconds=most_gap_seconds) as source:
         frames = sum(1 for _ in source.frames())
-    return Run(time.perf_counter() - begun, frames)
+    return watch.run(frames)
 
 
 def decode_sampled(film: Path, engine: str) -> Run:
@@ -111,19 +132,19 @@ def encode(film: Path, engine: str) -> Run:
     found = read_span(film, 0, _ALL, RATE, _shape(tower))
     pictures = np.stack([one.picture for one in found if isinstance(one, SampledFrame)])
     tower.encode(pictures[:1])
-    begun = time.perf_counter()
+    watch = Stopwatch()
     tower.encode(pictures)
-    return Run(time.perf_counter() - begun, len(pictures))
+    return watch.run(len(pictures))
 
 
 def clipseek(film: Path, engine: str, sampling: str = EVEN) -> Run:
     """Through the Flow, the film on the server's disk already: what is sent are spans."""
     with tempfile.TemporaryDirectory() as folder, _service(Path(folder), film.parent, engine) as client:
-        begun = time.perf_counter()
+        watch = Stopwatch()
         done = client.index(film, on_server=True, sampling=sampling)
-        seconds = time.perf_counter() - begun
+        run = watch.run(done.video.frames)
         size = sum(file.stat().st_size for file in Path(folder).rglob("index*") if file.is_file())
-    return Run(seconds, done.video.frames, size)
+    return replace(run, index_bytes=size)
 
 
 def clipseek_keyframes(film: Path, engine: str) -> Run:
@@ -166,7 +187,7 @@ def vced(film: Path, engine: str) -> Run:
     tower = _tower(engine)
     size = (_shape(tower).width, _shape(tower).height)
     tower.encode(np.zeros((1, *size[::-1], 3), np.uint8))
-    begun = time.perf_counter()
+    watch = Stopwatch()
     capture = cv2.VideoCapture(str(film))
     step = round(capture.get(cv2.CAP_PROP_FPS) / RATE)
     frames, count = [], 0
@@ -176,7 +197,7 @@ def vced(film: Path, engine: str) -> Run:
         count += 1
     pictures = (Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC) for frame in frames)
     vectors = [tower.encode(np.asarray(picture)[np.newaxis])[0] for picture in pictures]
-    return Run(time.perf_counter() - begun, len(vectors))
+    return watch.run(len(vectors))
 
 
 def amon_hen(film: Path, engine: str) -> Run:
@@ -186,11 +207,11 @@ def amon_hen(film: Path, engine: str) -> Run:
 
     tower = _tower(engine)
     tower.encode(np.zeros((1, _shape(tower).height, _shape(tower).width, 3), np.uint8))
-    begun = time.perf_counter()
+    watch = Stopwatch()
     sampler = build_sampler("fixed", RATE)
     kept = (frame.image for frame in iter_frames(film, RATE) if sampler.keep(frame.image))
     vectors = [tower.encode(np.stack(images)) for images in batched(kept, _AMON_HENS_BATCH)]
-    return Run(time.perf_counter() - begun, sum(map(len, vectors)))
+    return watch.run(sum(map(len, vectors)))
 
 
 WAYS: dict[str, Callable[[Path, str], Run]] = {
@@ -245,12 +266,15 @@ def report(film: Path, engine: str, runs: int) -> None:
         for way in ways:
             found[way].append(_measured(way, film, engine))
     medians = {way: statistics.median(run.seconds for run, _ in made) for way, made in found.items()}
-    print(f"{'':26}{'seconds':>9}{'x realtime':>12}{'frames':>8}{'peak RSS':>11}{'index per hour':>16}")
+    print(f"{'':26}{'seconds':>9}{'x realtime':>12}{'CPU s':>8}{'frames':>8}{'peak RSS':>11}{'index per hour':>16}")
     for way, made in found.items():
         run, peak = made[0][0], max(peak for _, peak in made)
         size = f"{run.index_bytes / 1e6 / seconds * 3600:.1f} MB" if run.index_bytes else ""
         speed = seconds / medians[way]
-        print(f"{way:26}{medians[way]:9.2f}{speed:12.1f}{run.frames:8d}{peak / 1e6:8.0f} MB{size:>16}")
+        cpu_seconds = statistics.median(run.cpu_seconds for run, _ in made)
+        print(
+            f"{way:26}{medians[way]:9.2f}{speed:12.1f}{cpu_seconds:8.1f}{run.frames:8d}{peak / 1e6:8.0f} MB{size:>16}"
+        )
     limit = max(medians["decode alone"], medians["encode alone"])
     print(f"\nClipSeek / the slower of decoding and encoding alone: {medians['ClipSeek'] / limit:.2f}")
     for other in ("VCED's way", "amon-hen"):

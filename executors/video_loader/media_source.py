@@ -49,7 +49,7 @@ class Needs(Enum):
 
     ALL = auto()  # every frame as it should be
     # Pictures that are scaled down and looked at. Frames which no other is predicted from keep the edges of their
-    # blocks: an eighth less work for H.264, the same vectors (docs/performance.md).
+    # blocks, if they are not left out: an eighth less work for H.264, the same vectors (docs/performance.md).
     LOOKS = auto()
     KEYFRAMES = auto()  # nothing but frames that decode by themselves
 
