@@ -1,7 +1,7 @@
 """Cuts between shots, found while a film is decoded for its samples.
 
-Every decoded frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those of the
-frame before. A frame begins a new shot if its difference
+Every decoded frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those
+of the frame before. A frame begins a new shot if its difference
 
 - stands out: it is `LEAST_RATIO` times what is usual around it and `LEAST_DIFFERENCE` above that. Usual is the mean of
   the larger half of its neighbours' differences: pans, fades, noise and fast action raise their neighbours as well; of
