@@ -18,11 +18,12 @@ from executors.clip_encoder.preprocessing import PictureFormat
 from executors.faiss_indexer.curves import ScoreCurve
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import probe
-from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import Cut
 
 logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
-STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets by the sampling rule
+STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets, but for what sampling leaves out there
 _PICTURES_AT_ONCE = 16
 
 

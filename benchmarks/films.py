@@ -22,25 +22,27 @@ _GRAIN_LEVELS = 3.0  # standard deviation, as of a camera: without it a film tha
 _GRAINS = 7
 
 
-def looped_film(path: Path, frames: Iterable[VideoFrame], minutes: float, **options: str) -> Path:
-    """An H.264 film with a keyframe every 4 s: frames of WIDTH x HEIGHT, FPS a second, again and again.
+def looped_film(path: Path, frames: Iterable[VideoFrame], minutes: float, fps: int = FPS, **options: str) -> Path:
+    """An H.264 film with a keyframe every 4 s: frames of one size, `fps` a second, again and again.
 
     Args:
         options: of the encoder x264.
     """
+    frames = iter(frames)
+    first = next(frames)
     with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=FPS, options={"crf": "23", "x264-params": "open-gop=0", **options})
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 120
+        stream = film.add_stream("libx264", rate=fps, options={"crf": "23", "x264-params": "open-gop=0", **options})
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = first.width, first.height, "yuv420p", 4 * fps
         packets, count = [], 0
-        for frame in chain(frames, [None]):
+        for frame in chain([first], frames, [None]):
             if frame is not None:
-                frame.pts, frame.time_base = count, Fraction(1, FPS)
+                frame.pts, frame.time_base = count, Fraction(1, fps)
                 count += 1
             packets += stream.encode(frame)
         times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
-        for loop in range(max(1, round(minutes * 60 * FPS / count))):
+        for loop in range(max(1, round(minutes * 60 * fps / count))):
             for packet, (pts, dts, time_base) in zip(packets, times, strict=True):
-                film.mux(_moved(packet, pts, dts, time_base, round(loop * count / FPS / time_base), stream))
+                film.mux(_moved(packet, pts, dts, time_base, round(loop * count / fps / time_base), stream))
     return path
 
 

@@ -2,7 +2,7 @@
 
 Makes a 1080p30 H.264 film out of the sample library (or takes --film) and puts it through, with one model and engine,
 
-- decoding alone: every frame decoded, none looked at; and by keyframes,
+- decoding alone: every frame decoded, none looked at; those that sampling decodes; and by keyframes,
 - encoding alone: the pictures of the film's samples through the model,
 - ClipSeek: `clipseek serve` and `Client.index`, from the file to the durable index; by keyframes, too,
 - VCED's way: the film read by OpenCV into a list of frames, one a second, each then preprocessed by Pillow and encoded
@@ -25,7 +25,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -38,6 +39,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.films import looped_film, street
+from benchmarks.limits import show_limits
 from clipseek.client import Client
 from clipseek.errors import ServerError
 from clipseek.server import free_port
@@ -47,7 +49,8 @@ from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.towers import ImageTower
 from executors.video_loader.media_source import Needs, open_media
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import SampledFrame, read_span
+from executors.video_loader.sampling import MOST_GAP_SECONDS, read_span
+from executors.video_loader.span_run import SampledFrame
 
 T = TypeVar("T")
 
@@ -60,11 +63,32 @@ _START_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Run:
-    """What one way took: wall-clock seconds, frames that were kept, the index's bytes (0: none)."""
+    """What one way took: wall-clock and processor seconds, frames that were kept, the index's bytes (0: none)."""
 
     seconds: float
+    cpu_seconds: float
     frames: int
     index_bytes: int = 0
+
+
+class Stopwatch:
+    """Runs from when it is made. Processor seconds are those of this process and all below it."""
+
+    def __init__(self) -> None:
+        self._cpu, self._begun = _cpu_seconds(), time.perf_counter()
+
+    def run(self, frames: int, index_bytes: int = 0) -> Run:
+        """What was done until now."""
+        seconds = time.perf_counter() - self._begun
+        return Run(seconds, _cpu_seconds() - self._cpu, frames, index_bytes)
+
+
+def _cpu_seconds() -> float:
+    seconds = sum(os.times()[:4])  # those of children that have ended, too
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            seconds += child.cpu_times().user + child.cpu_times().system
+    return seconds
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -84,12 +108,17 @@ def _shape(tower: ImageTower) -> PictureShape:
     return PictureShape(wanted.width, wanted.height, wanted.fit, wanted.fill)
 
 
-def decode(film: Path, _: str, needs: Needs = Needs.LOOKS) -> Run:
-    """Every frame that sampling would see, not looked at."""
-    begun = time.perf_counter()
-    with open_media(film, needs=needs) as source:
+def decode(film: Path, _: str, needs: Needs = Needs.LOOKS, most_gap_seconds: Fraction = Fraction(0)) -> Run:
+    """Every frame, not looked at."""
+    watch = Stopwatch()
+    with open_media(film, needs=needs, most_gap_seconds=most_gap_seconds) as source:
         frames = sum(1 for _ in source.frames())
-    return Run(time.perf_counter() - begun, frames)
+    return watch.run(frames)
+
+
+def decode_sampled(film: Path, engine: str) -> Run:
+    """As `decode`, but without the frames that sampling leaves out."""
+    return decode(film, engine, most_gap_seconds=MOST_GAP_SECONDS)
 
 
 def decode_keyframes(film: Path, engine: str) -> Run:
@@ -103,19 +132,19 @@ def encode(film: Path, engine: str) -> Run:
     found = read_span(film, 0, _ALL, RATE, _shape(tower))
     pictures = np.stack([one.picture for one in found if isinstance(one, SampledFrame)])
     tower.encode(pictures[:1])
-    begun = time.perf_counter()
+    watch = Stopwatch()
     tower.encode(pictures)
-    return Run(time.perf_counter() - begun, len(pictures))
+    return watch.run(len(pictures))
 
 
 def clipseek(film: Path, engine: str, sampling: str = EVEN) -> Run:
     """Through the Flow, the film on the server's disk already: what is sent are spans."""
     with tempfile.TemporaryDirectory() as folder, _service(Path(folder), film.parent, engine) as client:
-        begun = time.perf_counter()
+        watch = Stopwatch()
         done = client.index(film, on_server=True, sampling=sampling)
-        seconds = time.perf_counter() - begun
+        run = watch.run(done.video.frames)
         size = sum(file.stat().st_size for file in Path(folder).rglob("index*") if file.is_file())
-    return Run(seconds, done.video.frames, size)
+    return replace(run, index_bytes=size)
 
 
 def clipseek_keyframes(film: Path, engine: str) -> Run:
@@ -158,7 +187,7 @@ def vced(film: Path, engine: str) -> Run:
     tower = _tower(engine)
     size = (_shape(tower).width, _shape(tower).height)
     tower.encode(np.zeros((1, *size[::-1], 3), np.uint8))
-    begun = time.perf_counter()
+    watch = Stopwatch()
     capture = cv2.VideoCapture(str(film))
     step = round(capture.get(cv2.CAP_PROP_FPS) / RATE)
     frames, count = [], 0
@@ -168,7 +197,7 @@ def vced(film: Path, engine: str) -> Run:
         count += 1
     pictures = (Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC) for frame in frames)
     vectors = [tower.encode(np.asarray(picture)[np.newaxis])[0] for picture in pictures]
-    return Run(time.perf_counter() - begun, len(vectors))
+    return watch.run(len(vectors))
 
 
 def amon_hen(film: Path, engine: str) -> Run:
@@ -178,15 +207,16 @@ def amon_hen(film: Path, engine: str) -> Run:
 
     tower = _tower(engine)
     tower.encode(np.zeros((1, _shape(tower).height, _shape(tower).width, 3), np.uint8))
-    begun = time.perf_counter()
+    watch = Stopwatch()
     sampler = build_sampler("fixed", RATE)
     kept = (frame.image for frame in iter_frames(film, RATE) if sampler.keep(frame.image))
     vectors = [tower.encode(np.stack(images)) for images in batched(kept, _AMON_HENS_BATCH)]
-    return Run(time.perf_counter() - begun, sum(map(len, vectors)))
+    return watch.run(sum(map(len, vectors)))
 
 
 WAYS: dict[str, Callable[[Path, str], Run]] = {
     "decode alone": decode,
+    "decode alone, as sampled": decode_sampled,
     "encode alone": encode,
     "ClipSeek": clipseek,
     "VCED's way": vced,
@@ -202,6 +232,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0, help="length of the film that is made (default: 2)")
     parser.add_argument("--runs", type=int, default=3, help="of each way, the median counts (default: 3)")
     parser.add_argument("--engine", default="auto", help="as CLIPSEEK_ENGINE: auto, torch or openvino (default: auto)")
+    parser.add_argument(
+        "--limits", action="store_true", help="decoding and encoding alone, of several sizes and codecs"
+    )
     parser.add_argument("--full", action="store_true", help="10 minutes of film and 5 runs")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # the fresh process
     options = parser.parse_args()
@@ -211,6 +244,11 @@ def main() -> None:
     if options.full:
         options.minutes, options.runs = 10.0, 5
     with tempfile.TemporaryDirectory() as folder:
+        if options.limits:
+            film = looped_film(Path(folder) / "street.mp4", street(Path(folder)), 0.5)
+            encoded = encode(film, options.engine)
+            show_limits(Path(folder), options.runs, encoded.frames / encoded.seconds)
+            return
         film = options.film or looped_film(Path(folder) / "street.mp4", street(Path(folder)), options.minutes)
         report(film, options.engine, options.runs)
 
@@ -228,12 +266,15 @@ def report(film: Path, engine: str, runs: int) -> None:
         for way in ways:
             found[way].append(_measured(way, film, engine))
     medians = {way: statistics.median(run.seconds for run, _ in made) for way, made in found.items()}
-    print(f"{'':26}{'seconds':>9}{'x realtime':>12}{'frames':>8}{'peak RSS':>11}{'index per hour':>16}")
+    print(f"{'':26}{'seconds':>9}{'x realtime':>12}{'CPU s':>8}{'frames':>8}{'peak RSS':>11}{'index per hour':>16}")
     for way, made in found.items():
         run, peak = made[0][0], max(peak for _, peak in made)
         size = f"{run.index_bytes / 1e6 / seconds * 3600:.1f} MB" if run.index_bytes else ""
         speed = seconds / medians[way]
-        print(f"{way:26}{medians[way]:9.2f}{speed:12.1f}{run.frames:8d}{peak / 1e6:8.0f} MB{size:>16}")
+        cpu_seconds = statistics.median(run.cpu_seconds for run, _ in made)
+        print(
+            f"{way:26}{medians[way]:9.2f}{speed:12.1f}{cpu_seconds:8.1f}{run.frames:8d}{peak / 1e6:8.0f} MB{size:>16}"
+        )
     limit = max(medians["decode alone"], medians["encode alone"])
     print(f"\nClipSeek / the slower of decoding and encoding alone: {medians['ClipSeek'] / limit:.2f}")
     for other in ("VCED's way", "amon-hen"):

@@ -33,7 +33,8 @@ from executors.clip_encoder.identity import model_id
 from executors.faiss_indexer.segments import ScoreCurve, Segment, find_segments
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import probe
-from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import Cut
 
 logger = logging.getLogger(__name__)
 Pictures = NDArray[np.uint8]

@@ -13,7 +13,8 @@ from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.joining import Part, cut_joined
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
-from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.sampling import FilmReader
+from executors.video_loader.span_run import Cut
 from executors.video_loader.thumbnails import JpegPicture, thumbnail
 from executors.video_loader.worker import WorkerOptions, Workers
 
@@ -56,7 +57,7 @@ class FilmWork:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
-        options = WorkerOptions(__name__, round(settings.max_worker_gb * 1e9), settings.log_level)
+        options = WorkerOptions(__name__, round(settings.max_worker_gb * 1e9), settings.log_level, close_kept_film)
         self._workers = {kind: Workers(count, options) for kind, count in COUNTS.items()}
 
     def close(self) -> None:
@@ -110,15 +111,58 @@ class FilmWork:
         return self._workers[kind].run(what, deadline_seconds, function, *args, **kwargs)
 
 
+class KeptFilm:
+    """Keeps the film open of which the last span was sampled, for the next one to go on from there."""
+
+    def __init__(self) -> None:
+        self._reader: FilmReader | None = None
+        self._made_for: object = None
+
+    def reader(self, path: Path, title: str, options: SpanOptions) -> FilmReader:
+        """The kept film, if it is this one, sampled in the same way; else it is opened. Raises as `FilmReader`."""
+        wanted = (path, title, options.frames_per_second, options.shape, options.sampling)
+        if self._reader is None or self._made_for != wanted or not path.exists():
+            self.close()
+            self._reader = FilmReader(path, options.frames_per_second, options.shape, title, options.sampling)
+            self._made_for = wanted
+        return self._reader
+
+    def close(self) -> None:
+        """Close the film, if one is kept."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+_kept = KeptFilm()  # of this process, which does one job at a time
+
+
+def close_kept_film() -> None:
+    """Close the film that this process keeps: what is deleted meanwhile takes no disk space any more."""
+    _kept.close()
+
+
 def sample_span(path: Path, title: str, options: SpanOptions) -> SampledSpan:
-    """All that `read_span` finds.
+    """All that `FilmReader.read` finds. The film stays open unless that failed, or it has come to its end.
 
     Raises:
         LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
     """
+    try:
+        reader = _kept.reader(path, title, options)
+        sampled = _sampled(reader, title, options)
+    except BaseException:
+        _kept.close()
+        raise
+    if reader.is_at_end:
+        _kept.close()
+    return sampled
+
+
+def _sampled(reader: FilmReader, title: str, options: SpanOptions) -> SampledSpan:
     pictures, pts_seconds, blank, cut_seconds = bytearray(), [], [], []
     start, end = options.start_seconds, options.end_seconds
-    for found in read_span(path, start, end, options.frames_per_second, options.shape, title, options.sampling):
+    for found in reader.read(start, end):
         if isinstance(found, Cut):
             cut_seconds.append(found.pts_seconds)
             continue

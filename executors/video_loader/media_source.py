@@ -25,6 +25,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipseek.errors import EmptyFile, MediaMissing, NoFrames, NoVideoStream, UnreadableVideo
+from executors.video_loader.thinning import Thinning
 
 # Containers that hold pictures or sound themselves. Playlists (hls, dash, concat), devices, text and still images are
 # left out: such a file makes FFmpeg read other files or addresses. Sound files are in for the better message.
@@ -48,17 +49,21 @@ class Needs(Enum):
 
     ALL = auto()  # every frame as it should be
     # Pictures that are scaled down and looked at. Frames which no other is predicted from keep the edges of their
-    # blocks: an eighth less work for H.264, the same vectors (docs/performance.md).
+    # blocks, if they are not left out: an eighth less work for H.264, the same vectors (docs/performance.md).
     LOOKS = auto()
     KEYFRAMES = auto()  # nothing but frames that decode by themselves
 
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame."""
+    """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame.
+
+    `follows_gap` says that frames between the one before and this one were left out.
+    """
 
     time: Fraction
     frame: VideoFrame
+    follows_gap: bool = False
 
 
 def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
@@ -89,10 +94,11 @@ def _decode_keyframes(stream: VideoStream, packets: Iterator[Packet[Stream]]) ->
 class MediaSource:
     """An open film and its video stream. A context manager; made by `open_media`."""
 
-    def __init__(self, path: Path, title: str, needs: Needs) -> None:
+    def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction) -> None:
         self.path = path
         self.title = title
         self.needs = needs
+        self.most_gap_seconds = most_gap_seconds
         self._tail: Iterator[tuple[int, VideoFrame]] | None = None
         self._open()
         try:
@@ -130,31 +136,43 @@ class MediaSource:
         """Length of one frame by the average rate."""
         return 1 / (self.stream.average_rate or self.stream.guessed_rate or _DEFAULT_FPS)
 
-    def frames(self, from_seconds: Fraction = Fraction(0)) -> Iterator[TimedFrame]:
+    def frames(self, from_seconds: Fraction = Fraction(0), all_from: Fraction | None = None) -> Iterator[TimedFrame]:
         """Decode in presentation order, beginning with a frame at or before `from_seconds`; times rise strictly.
 
         Starts at the keyframe at or before `from_seconds`; what comes from there is what a run from the beginning
         would give. A new call ends the iterators of earlier calls. Damaged packets are passed over.
+
+        Args:
+            all_from: nothing shown after this time is left out, even if the source may do so.
         """
+        # Without presentation times (AVI) the packets do not say when they are shown.
+        most_gap_seconds = self.most_gap_seconds if has_presentation_times(self.container) else 0
+        most_ticks = math.floor(most_gap_seconds / self.time_base)
+        thinning = Thinning(self.stream, most_ticks, None if all_from is None else self._pts_at(all_from))
         last = -1
-        for pts, frame in self._frames_from(from_seconds):
+        for pts, frame in self._frames_from(from_seconds, thinning):
             ticks = pts - self.first_pts
             if ticks > last:
+                follows_gap = last >= 0 and thinning.lies_between(last + self.first_pts, pts)
                 last = ticks
-                yield TimedFrame(ticks * self.time_base, frame)
+                yield TimedFrame(ticks * self.time_base, frame, follows_gap)
 
-    def _frames_from(self, from_seconds: Fraction) -> Iterator[tuple[int, VideoFrame]]:
-        if self._tail is not None and from_seconds <= 0 and self.needs is not Needs.KEYFRAMES:
+    def _pts_at(self, seconds: Fraction) -> int:
+        return self.first_pts + math.floor(seconds / self.time_base)
+
+    def _frames_from(self, from_seconds: Fraction, thinning: Thinning) -> Iterator[tuple[int, VideoFrame]]:
+        whole = self.needs is not Needs.KEYFRAMES and not self.most_gap_seconds
+        if self._tail is not None and from_seconds <= 0 and whole:
             tail, self._tail = self._tail, None
             return chain([self._head], tail)
         self._tail = None
-        target = self.first_pts + math.floor(from_seconds / self.time_base)
+        target = self._pts_at(from_seconds)
         packets = seek_keyframe(self.container, self.stream, target, self.first_pts) if from_seconds > 0 else None
         if packets is None:
             self.close()
             self._open()
             packets = read_packets(self.container, self.stream)
-        return self._decoded(packets, _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode)
+        return self._decoded(thinning.kept(packets), _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode)
 
     def _open(self) -> None:
         self.container = open_container(self.path, self.title)
@@ -198,19 +216,23 @@ class MediaSource:
             yield pts, frame
 
 
-def open_media(path: Path, title: str = "", needs: Needs = Needs.ALL) -> MediaSource:
+def open_media(
+    path: Path, title: str = "", needs: Needs = Needs.ALL, most_gap_seconds: Fraction = Fraction(0)
+) -> MediaSource:
     """Open a film and decode its first frame, which proves that it can be read.
 
     Args:
         path: of the file; its name plays no part in how it is read, but as a hint.
         title: what messages call the film; the file's name unless given.
         needs: what its frames are for.
+        most_gap_seconds: frames that no other is predicted from are left out as long as those around them are no
+            further apart than this (see `thinning.py`).
 
     Raises:
         MediaMissing: there is no such file.
         EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
     """
-    return MediaSource(path, title or path.name, needs)
+    return MediaSource(path, title or path.name, needs, most_gap_seconds)
 
 
 def exact(value: float) -> Fraction:

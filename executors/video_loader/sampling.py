@@ -7,42 +7,120 @@ yields the sampled frames whose t lies in it, and the cuts whose t does (see `sh
 both are judged by are decoded, too). So spans partition a film, nothing comes twice, and a span decoded alone gives
 what a run through the whole film gives.
 
+Frames that no other is predicted from are not decoded as long as those that are lie at most `MOST_GAP_SECONDS` apart,
+and at most a quarter of a sampling step: "the first frame" is the first one that is decoded, and later by less than
+that. Only where a cut falls into such a gap is it filled, so cuts are right to the frame.
+
 By keyframes the rule is that of even sampling over those frames alone that decode by themselves, and no cuts are found.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
 from clipseek.settings import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
-from executors.video_loader.buckets import Buckets
-from executors.video_loader.media_source import MediaSource, Needs, TimedFrame, exact, open_media
-from executors.video_loader.picture import Picture, PictureShape, Screen
-from executors.video_loader.shots import Glimpse, GlimpseMaker, ShotDetector, is_blank
+from executors.video_loader.buckets import PARTS, Buckets
+from executors.video_loader.media_source import Needs, exact, open_media
+from executors.video_loader.picture import PictureShape, Screen
+from executors.video_loader.shots import GlimpseMaker, is_blank
+from executors.video_loader.span_run import Cut, SampledFrame, Seen, SpanRun
 
+# Three frames at 24 a second. Encoders put one to three frames that none depends on between two others.
+MOST_GAP_SECONDS = Fraction(1, 8)
+_GAPS_IN_STEP = 4  # so that a sample is late by a quarter of a step at most
 _BEFORE_SPAN = Fraction(1, 1000)
 
 
-@dataclass(frozen=True)
-class SampledFrame:
-    """A picture for the model: uint8 [height, width, 3] RGB, and its time in seconds from the first frame.
+class FilmReader:
+    """An open film that is sampled span by span, by the module's rule. A context manager.
 
-    `is_blank` says that there is nothing to see in it: a single colour.
+    A span that begins where the one before ended goes on from there: nothing is decoded twice. Any other begins at the
+    keyframe before it, and gives the same.
+
+    Args:
+        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves, with
+            "keyframes" as many at most.
+
+    Raises:
+        InvalidRequest: the rate is not above 0, or there is no such sampling.
+        UnreadableVideo: see `open_media`.
     """
 
-    pts_seconds: float
-    picture: Picture
-    is_blank: bool
+    def __init__(
+        self, path: Path, frames_per_second: float, shape: PictureShape, title: str = "", sampling: str = EVEN
+    ) -> None:
+        if not 0 < frames_per_second < math.inf:
+            raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
+        if sampling not in SAMPLINGS:
+            raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
+        self._rate, self._sampling, self._shape = exact(frames_per_second), sampling, shape
+        most = self._rate * (PARTS if sampling == ADAPTIVE else 1)
+        gap = min(MOST_GAP_SECONDS, 1 / (most * _GAPS_IN_STEP))
+        needs = Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS
+        self._source = open_media(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap)
+        self._screen = Screen(self._source.first_frame, self._source.stream.sample_aspect_ratio)
+        self._run: SpanRun | None = None
 
+    def __enter__(self) -> Self:
+        return self
 
-@dataclass(frozen=True)
-class Cut:
-    """A new shot begins with the frame at this time, in seconds from the film's first frame."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-    pts_seconds: float
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there is no frame after those of the last span."""
+        return self._run is not None and self._run.is_at_end
+
+    def close(self) -> None:
+        """Close the film."""
+        self._run = None
+        self._source.close()
+
+    def read(self, start_seconds: float, end_seconds: float) -> Iterator[SampledFrame | Cut]:
+        """Sample `[start_seconds, end_seconds)` and find its cuts.
+
+        Frames come in order of time, and so do cuts; a cut comes some frames later than its own.
+
+        Raises:
+            InvalidTimeRange: the range is empty, negative or not a number.
+        """
+        if not 0 <= start_seconds < end_seconds < math.inf:
+            raise InvalidTimeRange(
+                f"[{start_seconds:g}, {end_seconds:g}) s is not a range of time: it must start at 0 or later and end "
+                "after"
+            )
+        start, end = exact(start_seconds), exact(end_seconds)
+        if self._sampling == KEYFRAMES:
+            yield from map(self._rendered, self._keyframes(start, end))
+            return
+        run, self._run = self._run, None  # one that is left half-way is of no use to the next span
+        if run is None or run.end != start:
+            run = SpanRun(self._source, start, Buckets(self._rate, self._sampling == ADAPTIVE), self._rendered)
+        yield from run.read(end)
+        self._run = run
+
+    def _rendered(self, seen: Seen) -> SampledFrame:
+        picture = self._screen.render(seen.timed.frame, self._shape)
+        return SampledFrame(float(seen.timed.time), picture, is_blank(seen.glimpse))
+
+    def _keyframes(self, start: Fraction, end: Fraction) -> Iterator[Seen]:
+        buckets, glimpses = Buckets(self._rate), GlimpseMaker()
+        # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too.
+        # Where there is none before, the first is.
+        for place, timed in enumerate(self._source.frames(start - _BEFORE_SPAN)):
+            if timed.time >= end:
+                return
+            seen = Seen(timed, glimpses.glimpse(timed.frame))
+            is_sample = buckets.takes(timed.time, seen.glimpse) or place == 0
+            if is_sample and timed.time >= start:
+                yield seen
 
 
 def read_span(
@@ -54,40 +132,9 @@ def read_span(
     title: str = "",
     sampling: str = EVEN,
 ) -> Iterator[SampledFrame | Cut]:
-    """Sample `[start_seconds, end_seconds)` of a film and find its cuts by the module's rule.
-
-    Frames come in order of time, and so do cuts; a cut comes some frames later than its own.
-
-    Args:
-        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves, with
-            "keyframes" as many at most.
-
-    Raises:
-        InvalidTimeRange: the range is empty, negative or not a number.
-        InvalidRequest: the rate is not above 0, or there is no such sampling.
-        UnreadableVideo: see `open_media`.
-    """
-    if not 0 <= start_seconds < end_seconds < math.inf:
-        raise InvalidTimeRange(
-            f"[{start_seconds:g}, {end_seconds:g}) s is not a range of time: it must start at 0 or later and end after"
-        )
-    if not 0 < frames_per_second < math.inf:
-        raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
-    if sampling not in SAMPLINGS:
-        raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
-    with open_media(path, title, needs=Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS) as source:
-        screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
-        buckets = Buckets(exact(frames_per_second), sampling == ADAPTIVE)
-        start, end = exact(start_seconds), exact(end_seconds)
-
-        def rendered(seen: _Seen) -> SampledFrame:
-            picture = screen.render(seen.timed.frame, shape)
-            return SampledFrame(float(seen.timed.time), picture, is_blank(seen.glimpse))
-
-        if sampling == KEYFRAMES:
-            yield from map(rendered, _sampled_keyframes(source, start, end, buckets))
-        else:
-            yield from _SpanReader(source, start, end, buckets).read(rendered)
+    """`FilmReader.read` of one span alone. Raises as that does."""
+    with FilmReader(path, frames_per_second, shape, title, sampling) as reader:
+        yield from reader.read(start_seconds, end_seconds)
 
 
 def sample(
@@ -96,107 +143,3 @@ def sample(
     """`read_span` without the cuts."""
     span = read_span(path, start_seconds, end_seconds, frames_per_second, shape, title)
     return (found for found in span if isinstance(found, SampledFrame))
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A frame that passed by, and its glimpse."""
-
-    timed: TimedFrame
-    glimpse: Glimpse
-
-
-@dataclass(frozen=True)
-class _StandIn:
-    """A frame that stands for the shot which begins at `shot_seconds`, if it is one and has no other sample."""
-
-    shot_seconds: float
-    sampled: SampledFrame
-
-
-def _sampled_keyframes(source: MediaSource, start: Fraction, end: Fraction, buckets: Buckets) -> Iterator[_Seen]:
-    glimpses = GlimpseMaker()
-    # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too. Where
-    # there is none before, the first is.
-    for place, timed in enumerate(source.frames(start - _BEFORE_SPAN)):
-        if timed.time >= end:
-            return
-        seen = _Seen(timed, glimpses.glimpse(timed.frame))
-        is_sample = buckets.takes(timed.time, seen.glimpse) or place == 0
-        if is_sample and timed.time >= start:
-            yield seen
-
-
-class _SpanReader:
-    """One run over the frames of a span and those around it."""
-
-    def __init__(self, source: MediaSource, start: Fraction, end: Fraction, buckets: Buckets) -> None:
-        self._source, self._start, self._end, self._buckets = source, start, end, buckets
-        self._detector = ShotDetector(float(source.frame_seconds))
-        self._cuts: list[float] = []
-        self._sample_times: list[float] = []
-        self._waiting: list[SampledFrame] = []  # what comes after an undecided stand-in waits for it
-        self._stand_ins: list[_StandIn] = []
-
-    def read(self, render: Callable[[_Seen], SampledFrame]) -> Iterator[SampledFrame | Cut]:
-        detector, glimpses = self._detector, GlimpseMaker()
-        context = exact(detector.context_seconds)
-        before: _Seen | None = None
-        begin = self._buckets.first_needed(self._start - context - exact(detector.reach_seconds))
-        for timed in self._source.frames(begin):
-            seconds = float(timed.time)
-            seen = _Seen(timed, glimpses.glimpse(timed.frame))
-            yield from self._new_cuts(detector.add(seconds, seen.glimpse))
-            self._propose(before, render)
-            if self._buckets.takes(timed.time, seen.glimpse):
-                self._sample_times.append(seconds)
-                if self._holds(timed.time):
-                    self._waiting.append(render(seen))
-            yield from self._decided(seconds - detector.context_seconds)
-            if timed.time >= self._end + context and not self._stand_ins:
-                return
-            before = seen
-        yield from self._new_cuts(detector.finish())
-        self._propose(before, render)
-        yield from self._decided(math.inf)
-
-    def _holds(self, time: Fraction) -> bool:
-        return self._start <= time < self._end
-
-    def _new_cuts(self, found: list[float]) -> Iterator[Cut]:
-        self._cuts += found
-        # Of changes before the start too little is known: those cuts may be wrong.
-        yield from (Cut(seconds) for seconds in found if self._holds(exact(seconds)))
-
-    def _propose(self, before: _Seen | None, render: Callable[[_Seen], SampledFrame]) -> None:
-        """`before` is the last frame within reach of what the detector has just found likely."""
-        if before is not None and self._holds(before.timed.time):
-            self._stand_ins += [_StandIn(seconds, render(before)) for seconds in self._detector.likely]
-
-    def _decided(self, certain_until: float) -> Iterator[SampledFrame]:
-        """Samples whose turn has come, in order of time; cuts up to `certain_until` are known."""
-        undecided = []
-        for stand_in in self._stand_ins:
-            needed = self._is_needed(stand_in, certain_until)
-            if needed is None:
-                undecided.append(stand_in)
-            elif needed:
-                self._waiting.append(stand_in.sampled)
-        self._stand_ins = undecided
-        first_undecided = min((s.sampled.pts_seconds for s in undecided), default=math.inf)
-        self._waiting.sort(key=lambda sampled: sampled.pts_seconds)
-        while self._waiting and self._waiting[0].pts_seconds < first_undecided:
-            yield self._waiting.pop(0)
-
-    def _is_needed(self, stand_in: _StandIn, certain_until: float) -> bool | None:
-        """Whether its shot has no sample; None as long as that is open."""
-        begin = stand_in.shot_seconds
-        if begin > certain_until:
-            return None
-        if begin not in self._cuts:
-            return False
-        end = min((cut for cut in self._cuts if cut > begin), default=math.inf)
-        sample_seconds = min((time for time in self._sample_times if time >= begin), default=math.inf)
-        if min(end, sample_seconds) > certain_until:
-            return None
-        return end <= sample_seconds and stand_in.sampled.pts_seconds < end

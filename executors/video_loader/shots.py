@@ -1,7 +1,7 @@
 """Cuts between shots, found while a film is decoded for its samples.
 
-Every frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those of the
-frame before. A frame begins a new shot if its difference
+Every decoded frame passes by as a glimpse, a tiny picture; its difference is the mean distance of its levels from those
+of the frame before. A frame begins a new shot if its difference
 
 - stands out: it is `LEAST_RATIO` times what is usual around it and `LEAST_DIFFERENCE` above that. Usual is the mean of
   the larger half of its neighbours' differences: pans, fades, noise and fast action raise their neighbours as well; of
@@ -18,8 +18,9 @@ depend on where decoding began. Comparing the difference with its neighbourhood 
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -36,6 +37,7 @@ LEAST_DIFFERENCE = 15.0
 LEAST_RATIO = 2.6
 LEAST_SHOT_SECONDS = 0.3  # shorter ones cannot be told from flashes, and nobody searches for them
 NEIGHBOUR_SECONDS = 0.3  # 7 frames to both sides at 25 a second: some of them moved in a cartoon on threes, too
+_SAME_STEP = 0.75  # of a step between frames: less is shorter by one frame at least, of four or fewer
 _NEIGHBOUR_FRAMES = 1.5  # at least one neighbour to both sides at low rates
 BLANK_DEVIATION = 4.0  # of the levels of a single colour after lossy coding, with room for some grain
 
@@ -45,6 +47,7 @@ class _Change:
     """A frame and how it differs from the one before."""
 
     seconds: float
+    step_seconds: float  # between the two
     before: Glimpse
     glimpse: Glimpse
     difference: float
@@ -98,7 +101,8 @@ class ShotDetector:
     def add(self, seconds: float, glimpse: Glimpse) -> list[float]:
         """Take the next frame. Returns: the times of cuts that have become certain, ascending."""
         if self._last is not None:
-            change = _Change(seconds, self._last, glimpse, difference(self._last, glimpse))
+            step = seconds - self._last_seconds
+            change = _Change(seconds, step, self._last, glimpse, difference(self._last, glimpse))
             self._seen.append(change)
             if change.difference >= LEAST_DIFFERENCE:
                 self._unexamined.append(change)
@@ -138,9 +142,13 @@ class ShotDetector:
     def _stands_out(self, change: _Change) -> bool:
         film_end = self._last_seconds + self._frame_seconds if self._has_ended else math.inf
         last_place = film_end - LEAST_SHOT_SECONDS
-        if change.difference < LEAST_DIFFERENCE or not LEAST_SHOT_SECONDS <= change.seconds <= last_place:
+        earliest = change.seconds - max(0.0, change.step_seconds - self._frame_seconds)  # if frames were left out
+        if change.difference < LEAST_DIFFERENCE or change.seconds < LEAST_SHOT_SECONDS or earliest > last_place:
             return False
-        usual = upper_half_mean(near.difference for near in self._near(change, self._neighbour_seconds))
+        near = self._near(change, self._neighbour_seconds)
+        before = [other for other in near if other.seconds < change.seconds]
+        steps = chain(*(_over(change.step_seconds, side) for side in (before, near[len(before) :])))
+        usual = upper_half_mean(steps)
         least = max(LEAST_RATIO * usual, LEAST_DIFFERENCE + usual)
         return change.difference >= least and not self._is_blink(change)
 
@@ -157,6 +165,19 @@ class ShotDetector:
 def difference(one: Glimpse, other: Glimpse) -> float:
     """Mean distance of the levels, 0 to 255."""
     return float(np.abs(one - other).mean())
+
+
+def _over(seconds: float, changes: list[_Change]) -> Iterator[float]:
+    """How each frame differs from what it was so long before, as near as frames tell: more moves in more time.
+
+    A longer step counts by its share; from shorter ones as many are taken as it needs, or as there are.
+    """
+    for last, change in enumerate(changes):
+        first = last
+        while first and change.seconds - changes[first].seconds + changes[first].step_seconds < _SAME_STEP * seconds:
+            first -= 1
+        whole = change.difference if first == last else difference(changes[first].before, change.glimpse)
+        yield whole * min(1.0, seconds / change.step_seconds) if _SAME_STEP * change.step_seconds > seconds else whole
 
 
 def upper_half_mean(values: Iterable[float]) -> float:

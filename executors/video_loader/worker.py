@@ -36,11 +36,17 @@ _START_LOCK = threading.Lock()  # multiprocessing keeps its list of children wit
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a worker is started with: the module it imports before its first job, and what it may use."""
+    """What a worker is started with: the module it imports before its first job, and what it may use.
+
+    `when_idle`, a function of a module, is called once no job has come for `idle_seconds`, by default longer than a
+    client takes from one answer to the next request.
+    """
 
     module: str
     memory_bytes: int
     log_level: str
+    when_idle: Callable[[], None] | None = None
+    idle_seconds: float = 10.0
 
 
 class Workers:
@@ -134,6 +140,8 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (options.memory_bytes, options.memory_bytes))
     gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
     while True:
+        if options.when_idle and not pipe.poll(options.idle_seconds):
+            options.when_idle()
         try:
             what, job = pipe.recv()
         except EOFError:

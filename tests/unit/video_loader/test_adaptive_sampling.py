@@ -9,7 +9,8 @@ import pytest
 from clipseek.errors import InvalidRequest
 from executors.video_loader.buckets import LEAST_MOTION, PARTS, Buckets
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import SampledFrame, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import SampledFrame
 from tests import films
 from tests.unit.video_loader.test_shots import black, grain, make, noise, pan, still
 

@@ -20,7 +20,8 @@ from executors.faiss_indexer.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.spans import plan_spans
 from executors.video_loader.picture import Picture, PictureShape
 from executors.video_loader.probing import probe
-from executors.video_loader.sampling import Cut, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import Cut
 from tests import films
 from tests.edit_lists import Edit, set_edits
 

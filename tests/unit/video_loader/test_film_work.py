@@ -1,10 +1,11 @@
 """The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
 
+import psutil
 import pytest
 
 from clipseek.errors import InvalidTimeRange, LimitExceeded, MediaMissing
 from clipseek.settings import Settings
-from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
+from executors.video_loader.film_work import FilmWork, SpanOptions, close_kept_film, sample_span
 from executors.video_loader.joining import Part
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import probe
@@ -39,6 +40,35 @@ def test_workers_answer_what_the_functions_do(work, film, tmp_path):
     assert probe(work.cut(film, 0.2, 0.6, "exact", "a", tmp_path / "clip").path).duration_seconds == pytest.approx(0.4)
     joined = work.join([Part(film, 0.2, 0.6, "a"), Part(film, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
     assert probe(joined.path).duration_seconds == pytest.approx(0.8)
+
+
+def is_open(path):
+    return str(path) in {file.path for file in psutil.Process().open_files()}
+
+
+def test_a_film_stays_open_between_its_spans_and_no_longer(film, tmp_path):
+    other = films.make(tmp_path / "b.mp4", frames=50).path
+    sample_span(film, "a", span(0.0, 1.0))
+    assert is_open(film)
+    sample_span(other, "b", span(0.0, 1.0))
+    assert is_open(other) and not is_open(film)
+    sample_span(other, "b", span(1.0, 2.0))
+    assert not is_open(other)  # it has come to its end
+    sample_span(film, "a", span(0.0, 1.0))
+    with pytest.raises(LimitExceeded):
+        sample_span(film, "a", span(1.0, 2.0, most=1))
+    assert not is_open(film)
+    sample_span(film, "a", span(0.0, 1.0))
+    close_kept_film()
+    assert not is_open(film)
+
+
+def test_a_kept_film_that_is_deleted_is_missing(tmp_path):
+    film = films.make(tmp_path / "c.mp4", frames=50).path
+    sample_span(film, "c", span(0.0, 1.0))
+    film.unlink()
+    with pytest.raises(MediaMissing):
+        sample_span(film, "c", span(1.0, 2.0))
 
 
 def test_more_frames_than_a_span_may_have_are_refused(work, film):

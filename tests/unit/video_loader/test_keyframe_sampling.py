@@ -10,7 +10,8 @@ import pytest
 
 from executors.video_loader.media_source import MediaSource, Needs, open_media
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import SampledFrame, read_span
+from executors.video_loader.sampling import read_span
+from executors.video_loader.span_run import SampledFrame
 from tests import films
 
 SHAPE = PictureShape(64, 48)

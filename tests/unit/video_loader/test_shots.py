@@ -1,6 +1,6 @@
 """Cuts: exact to the frame, none where there is none, the same from wherever a span is decoded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import Cut, SampledFrame, read_span
+from executors.video_loader.sampling import FilmReader, read_span
 from executors.video_loader.shots import ShotDetector, is_blank, upper_half_mean
+from executors.video_loader.span_run import Cut, SampledFrame
 from tests import films
 
 SHAPE = PictureShape(32, 24)
@@ -165,6 +166,27 @@ def test_a_span_finds_the_cuts_that_a_run_through_the_film_finds(tmp_path: Path,
     for cut in whole[:4]:
         assert cuts(film.path, cut, cut + 0.03) == [cut]
         assert cuts(film.path, max(cut - 0.04, 0), cut - 0.001) == []
+
+
+def test_spans_one_after_another_are_one_run_and_others_give_the_same(tmp_path: Path) -> None:
+    pictures = [p for seed, length in enumerate([31, 24, 9, 50, 23, 8, 40]) for p in pan(seed, length)]
+    film = make(tmp_path / "a.mp4", pictures, codec="h264_b", gop=48)
+    spans = [(0.0, 1.2), (1.2, 1.24), (1.24, 1.3), (1.3, 4.0), (4.0, 9.0)]
+
+    def found(span: Iterable[SampledFrame | Cut]) -> list[tuple[float, bytes]]:
+        return sorted((one.pts_seconds, b"" if isinstance(one, Cut) else one.picture.tobytes()) for one in span)
+
+    alone = [found(read_span(film.path, start, end, 1, SHAPE)) for start, end in spans]
+    assert [one for part in alone for one in part] == found(read_span(film.path, 0, 9, 1, SHAPE))
+    with FilmReader(film.path, 1, SHAPE) as reader:
+        assert found(reader.read(*spans[0])) == alone[0]
+        run = reader._run
+        assert [found(reader.read(*span)) for span in spans[1:]] == alone[1:]
+        assert reader._run is run and reader.is_at_end
+        for place in (3, 1, 2, 0, 4):
+            assert found(reader.read(*spans[place])) == alone[place]
+        next(reader.read(*spans[0]))  # given up half-way
+        assert found(reader.read(*spans[1])) == alone[1]
 
 
 def sampled(path: Path, rate: float, start: float = 0, end: float = 999) -> list[float]:

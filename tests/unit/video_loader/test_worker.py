@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import av
 import psutil
@@ -32,6 +34,20 @@ def test_results_come_back_from_the_same_process(workers):
     assert pid != os.getpid()
     assert run(workers, os.getpid) == pid
     assert run(workers, bytes, 20_000_000) == bytes(20_000_000)
+
+
+def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    idle = Workers(1, replace(OPTIONS, when_idle=worker_jobs.make_idle_file, idle_seconds=0.05))
+    try:
+        pid = run(idle, os.getpid)
+        deadline = time.monotonic() + 60
+        while not Path(f"idle-{pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert Path(f"idle-{pid}").exists()
+        assert run(idle, os.getpid) == pid
+    finally:
+        idle.close()
 
 
 @pytest.mark.parametrize("number", [11, 6, 9])

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 from executors.video_loader.worker import WorkerOptions, Workers
 
@@ -10,6 +11,11 @@ from executors.video_loader.worker import WorkerOptions, Workers
 def die(number: int) -> None:
     """End this process by a signal."""
     os.kill(os.getpid(), number)
+
+
+def make_idle_file() -> None:
+    """Leave a file named idle-PID in the working folder."""
+    Path(f"idle-{os.getpid()}").touch()
 
 
 def fail(error: Exception) -> None:

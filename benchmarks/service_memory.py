@@ -1,0 +1,73 @@
+"""Whether the service's memory grows with the length of a film: `python -m benchmarks.service_memory`.
+
+Indexes a short film and a long one, each by a service of its own with the starter model, and prints the peak memory of
+every process. The films show one still photograph: all their frames are decoded, sent and stored, but few are encoded,
+so that the longer one takes minutes and not hours. Linux only.
+"""
+
+import argparse
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import psutil
+from av.video.frame import VideoFrame
+
+from benchmarks.films import looped_film
+from benchmarks.torture.service import Service
+from clipseek.settings import Settings
+from executors.video_loader import samples
+
+FPS, SIZE, LOOP_SECONDS = 12, (320, 180), 20
+_START_SECONDS = 300.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", type=float, default=10.0, help="minutes of the short film (default: 10)")
+    parser.add_argument("--long", type=float, default=180.0, help="minutes of the long film (default: 180)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = (peaks(Path(folder) / f"{minutes:g}", minutes) for minutes in (options.short, options.long))
+    print(f"{'peak memory, MB':20}{options.short:6g} min{options.long:6g} min{'growth':>9}")
+    for (name, few), (_, many) in zip(short, long, strict=True):
+        print(f"{name:20}{few:10.0f}{many:10.0f}{many / few - 1:9.0%}")
+
+
+def peaks(folder: Path, minutes: float) -> list[tuple[str, float]]:
+    """Index a film. Returns: each process's name and peak in MB, in the order in which they were started."""
+    folder.mkdir()
+    film = looped_film(folder / "still.mp4", still(), minutes, FPS)
+    service = Service(folder)
+    service.settings = replace(service.settings, model="starter", cache=Settings.from_env().cache)
+    service.start()
+    try:
+        service.wait_until_ready(_START_SECONDS)
+        with service.client() as client:
+            client.index(film)
+        main, *others = sorted(service.family(), key=lambda process: process.create_time())
+        alive = [process for process in others if process.status() != psutil.STATUS_ZOMBIE]
+        spawned = [process for process in alive if "spawn_main" in " ".join(process.cmdline())]
+        names = ["decoder" if process.parent() != main else "executor or gateway" for process in spawned]
+        return [("server", _peak_mb(main)), *zip(names, map(_peak_mb, spawned), strict=True)]
+    finally:
+        service.stop()
+
+
+def still() -> Iterator[VideoFrame]:
+    """A photograph, again and again."""
+    picture = cv2.resize(cv2.imread(str(samples.photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
+    for _ in range(LOOP_SECONDS * FPS):
+        yield VideoFrame.from_ndarray(picture, format="rgb24")
+
+
+def _peak_mb(process: psutil.Process) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    return int(found[1]) / 1e3 if found else 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Frames that none is predicted from are left out, and only these; what is left looks as in a full run."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from executors.video_loader.media_source import Needs, TimedFrame, open_media
+from executors.video_loader.thinning import _is_spare_hevc, _nal_headers
+from tests import films
+from tests.unit.video_loader.test_shots import pan
+
+MOST = Fraction(1, 8)
+NTSC = Fraction(30000, 1001)
+
+
+def make(path: Path, codec: str, fps: Fraction | int = 25, **options: object) -> films.Film:
+    return films.make(path, pictures=pan(1, 100), size=(128, 96), codec=codec, fps=fps, gop=50, **options)
+
+
+def run(path: Path, most: Fraction = MOST, start: Fraction = Fraction(0), all_from: Fraction | None = None):
+    """Of each frame what it shows, when, and whether a gap is before it."""
+    with open_media(path, needs=Needs.ALL, most_gap_seconds=most) as source:
+        return [(timed, timed.frame.to_ndarray(format="rgb24")) for timed in source.frames(start, all_from)]
+
+
+def times(frames: list[tuple[TimedFrame, np.ndarray]]) -> list[Fraction]:
+    return [timed.time for timed, _ in frames]
+
+
+def needed_count(path: Path) -> int:
+    """How many frames FFmpeg decodes that was told to skip those that none needs."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.skip_frame = "NONREF"
+        return sum(1 for _ in container.decode(video=0))
+
+
+@pytest.mark.parametrize(
+    ("file", "codec"),
+    [
+        ("a.mp4", "h264_b"),
+        ("a.ts", "h264_b"),
+        ("a.mkv", "h264_b_closed"),
+        ("a.flv", "h264_b"),
+        ("a.mp4", "hevc"),
+        ("a.mkv", "hevc_b"),
+        ("a.ts", "h264_interlaced"),
+    ],
+)
+def test_what_no_frame_needs_is_left_out(tmp_path: Path, file: str, codec: str) -> None:
+    film = make(tmp_path / file, codec)
+    whole, thinned = run(film.path, Fraction(0)), run(film.path)
+    assert len(whole) == 100
+    assert needed_count(film.path) == len(thinned) < 75
+    pictures = dict(zip(times(whole), (picture for _, picture in whole), strict=True))
+    assert all(np.array_equal(pictures[timed.time], picture) for timed, picture in thinned)
+    shown = times(whole)
+    steps = [shown.index(after) - shown.index(before) for before, after in pairwise(times(thinned))]
+    assert [timed.follows_gap for timed, _ in thinned] == [False, *(step > 1 for step in steps)]
+
+
+@pytest.mark.parametrize("fps", [NTSC, 12, 60])
+@pytest.mark.parametrize("frames_apart", [1, 2, 3])
+def test_gaps_are_no_longer_than_allowed(tmp_path: Path, fps: Fraction, frames_apart: int) -> None:
+    film = make(tmp_path / "a.mp4", "h264_b", fps)
+    most = frames_apart / Fraction(fps) + Fraction(1, 1000)
+    thinned = run(film.path, most)
+    assert max(after - before for before, after in pairwise(times(thinned))) <= most
+    assert (len(thinned) == 100) is (frames_apart == 1)
+
+
+@pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
+def test_a_run_that_begins_later_gives_what_one_from_the_beginning_gives(tmp_path: Path, codec: str) -> None:
+    film = make(tmp_path / "a.mp4", codec, NTSC)
+    whole = times(run(film.path))
+    for start in (Fraction(1, 3), Fraction(17, 10), Fraction(5, 2), Fraction(3)):
+        later = [time for time in times(run(film.path, start=start)) if time >= start]
+        assert later == [time for time in whole if time >= start]
+
+
+def test_all_is_decoded_from_where_it_is_asked_for(tmp_path: Path) -> None:
+    film = make(tmp_path / "a.mp4", "h264_b")
+    begin = times(run(film.path))[30]
+    frames = times(run(film.path, start=begin, all_from=begin))
+    assert [time for time in frames if time >= begin] == [time for time in film.times if time >= begin]
+    assert len(frames) < 100 - 25
+
+
+@pytest.mark.parametrize(
+    ("file", "codec"),
+    [("a.avi", "h264_b"), ("a.mp4", "h264"), ("a.mkv", "vp9"), ("a.mkv", "mpeg2_b"), ("a.mov", "mjpeg")],
+)
+def test_other_films_keep_all_their_frames(tmp_path: Path, file: str, codec: str) -> None:
+    film = make(tmp_path / file, codec)
+    assert len(run(film.path)) == 100
+
+
+def test_units_of_a_packet() -> None:
+    assert list(_nal_headers(b"\0\0\1\x09\xf0\0\0\0\1\x41\x9a\xff", 0)) == [b"\x09\xf0", b"\x41\x9a"]
+    assert list(_nal_headers(b"\0\2\x09\xf0\0\3\x41\x9a\xff", 2)) == [b"\x09\xf0", b"\x41\x9a"]
+    for damaged in (b"", b"\0\0", b"\0\0\1", b"\0\0\1\x09", b"\xff\xff\xff\xff"):
+        assert list(_nal_headers(damaged, 0)) == []
+    assert list(_nal_headers(b"\xff\xff\xff\xff\x41\x9a", 4)) == [b"\x41\x9a"]
+
+
+def test_pictures_of_lower_temporal_layers_may_be_needed_by_higher_ones() -> None:
+    trail_n, trail_r, parameters = 0, 1, 33
+    assert _is_spare_hevc(bytes([trail_n << 1, 1]), 1)
+    assert not _is_spare_hevc(bytes([trail_n << 1, 1]), 2)
+    assert _is_spare_hevc(bytes([trail_n << 1, 2]), 2)
+    assert not _is_spare_hevc(bytes([trail_r << 1, 1]), 1)
+    assert _is_spare_hevc(bytes([parameters << 1, 1]), 1) is None
