@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from clipseek import __version__
 from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.settings import Settings
+from clipseek.shards import divisions, store_folders
 from clipseek.terminal import size
 
 _PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
@@ -34,7 +35,7 @@ def check_store(settings: Settings) -> list[Check]:
 
     With a server at work, what it changes meanwhile may be reported as it was or as it is.
     """
-    folders = _store_folders(settings)
+    folders = _library_folders(settings)
     if not folders:
         return [Check("store", "ok", f"{settings.home}: empty, made at the first start")]
     return [check for folder in folders for check in _read_through(folder)]
@@ -46,17 +47,15 @@ def repair_store(settings: Settings) -> list[Check]:
     Raises:
         StoreError: a server is using the store.
     """
-    if not _store_folders(settings):
+    if not _library_folders(settings):
         return check_store(settings)
-    lock = FileLock(settings.home / "server.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
-    try:
-        done = [check for folder in _store_folders(settings) for check in _read_through(folder, "--repair")]
-    finally:
-        lock.release()
+    with ExitStack() as locks:
+        for file in sorted({settings.home / "server.lock", *settings.home.glob("server-*.lock")}):
+            try:
+                locks.enter_context(FileLock(file).acquire(timeout=0))
+            except Timeout as error:
+                raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
+        done = [check for folder in _library_folders(settings) for check in _read_through(folder, "--repair")]
     return [*done, *check_store(settings)]
 
 
@@ -81,20 +80,23 @@ def check_recall(host: str | None) -> Check:
     )
 
 
-def _store_folders(settings: Settings) -> list[Path]:
-    """The folders of the stores there are: the home itself and, below it, one for each library."""
+def _library_folders(settings: Settings) -> list[Path]:
+    """The folders of the libraries there are: the home itself and those below it."""
     folders = [settings.home, *sorted((settings.home / "libraries").glob("*"))]
-    return [folder for folder in folders if (folder / "index.db").exists() or (folder / "media").exists()]
+    return [folder for folder in folders if divisions(folder) or (folder / "media").exists()]
 
 
 def _read_through(folder: Path, *options: str) -> Iterator[Check]:
-    """The executors' own checks of what they keep in a store's folder."""
-    if not options:
-        yield Check("store", "ok", str(folder))
-    yield from _told_by("executors.faiss_indexer.store_check", folder, *options)
-    yield from _told_by(
-        "executors.video_loader.media_check", folder / "media", *options, told=json.dumps(_titles(folder))
-    )
+    """The executors' own checks of what they keep in a library's folder."""
+    stores = store_folders(folder) or [folder]
+    for store in stores:
+        if not options:
+            yield Check("store", "ok", str(store))
+        yield from _told_by("executors.faiss_indexer.store_check", store, *options)
+    if len(divisions(folder)) > 1:
+        yield Check("shards", "error", f"`clipseek reshard` was broken off in {folder}", "Run it again.")
+    titles = {video_id: title for store in stores for video_id, title in _titles(store).items()}
+    yield from _told_by("executors.video_loader.media_check", folder / "media", *options, told=json.dumps(titles))
 
 
 def _told_by(module: str, folder: Path, *options: str, told: str = "") -> list[Check]:
@@ -141,11 +143,10 @@ def _installation() -> Iterator[Check]:
 
 
 def _store(settings: Settings) -> Iterator[Check]:
-    path = settings.home / "index.db"
-    if not path.exists():
+    stores = store_folders(settings.home)
+    if not stores:
         yield Check("store", "ok", f"{settings.home}: empty, made at the first start")
-    else:
-        yield _database(path)
+    yield from (_database(store / "index.db") for store in stores)
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     little = free < _LEAST_FREE_BYTES
