@@ -3,7 +3,7 @@
 import grpc
 import psutil
 import pytest
-from jina.proto import jina_pb2, jina_pb2_grpc
+from jina.proto import jina_pb2_grpc
 from jina.types.request.data import DataRequest
 
 from clipseek.documents import DocList
@@ -78,7 +78,7 @@ def test_no_port_but_the_gateways_answers_anyone(server, titles):
             assert is_indexer or not answer.header.status.exception.name  # the others have no such endpoint
             assert not answer.docs[0].title
             with pytest.raises(grpc.RpcError) as error:
-                jina_pb2_grpc.JinaDataRequestRPCStub(channel).process_data(jina_pb2.DataRequestListProto())
+                jina_pb2_grpc.JinaDataRequestRPCStub(channel).process_data([request])
             assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
