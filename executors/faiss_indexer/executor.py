@@ -151,7 +151,7 @@ class FaissIndexer(ChainExecutor):
 
     @endpoint("/shard/frames")
     async def frames(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
-        """Say what the head must know of this shard's frames before a query."""
+        """Say what the head must know of this shard's frames before a query, whatever that is."""
         for doc in docs:
             await asyncio.to_thread(self._frames, doc, caller)
         return docs
@@ -310,22 +310,22 @@ class FaissIndexer(ChainExecutor):
                     doc.moment_start_seconds[place], doc.moment_end_seconds[place] = found.moment[1]
 
     def _frames(self, doc: ShardQuery, caller: Caller) -> None:
-        check_document(doc, self.settings)
         library = self.library(caller.library)
-        library.check_models(_parts(doc, library))
         total, doc.frame_count = library.frame_sum()
         doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
 
     def _shard_search(self, doc: ShardQuery, caller: Caller) -> None:
         check_document(doc, self.settings)
         library = self.library(caller.library)
-        options = search_options(doc)
+        options, parts = search_options(doc), _parts(doc, library)
+        # The head has the query: vectors take long to travel.
+        doc.parts, doc.embedding, doc.curve_embedding, doc.neutral_embedding = DocList[QueryPart](), [], [], []
         own = tuple(filter(self._is_own, options.video_ids))
         if options.video_ids and not own:
             return
         options = replace(options, video_ids=own)
         try:
-            found = library.ranked(_parts(doc, library), options, _relevance(doc)).all()
+            found = library.ranked(parts, options, _relevance(doc)).all()
             doc.videos_searched, doc.frames_searched = library.searched(options)
         except InvalidTimeRange as error:  # videos of another shard may reach that far
             doc.outside = str(error)

@@ -157,7 +157,7 @@ class Library:
         Raises:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
-        self.check_models(parts)
+        self._check_models(parts)
         ranking: Ranking[Found] = Ranking(options, options.cut_off(relevance.cut_off))
         for bound, video in self._candidates(parts, options, relevance):
             if ranking.is_settled(bound):
@@ -175,7 +175,7 @@ class Library:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         relevance = relevance or self.relevance
-        self.check_models(parts)
+        self._check_models(parts)
         [(_, video)] = self._candidates(parts, options, relevance)
         looked = self._looked_at(video, parts, options, relevance)
         ranking: Ranking[Found] = Ranking(options, options.cut_off(relevance.cut_off))
@@ -197,7 +197,7 @@ class Library:
         Raises:
             ModelMismatch.
         """
-        self.check_models(phrases)
+        self._check_models(phrases)
         best = np.array([self._best_relevance(phrase) for phrase in phrases])
         made = calibrated(best, self.relevance.fitted_shift, answered_share)
         self.keep_shift(made.shift, phrases[0].model_id)
@@ -243,8 +243,7 @@ class Library:
         mean = frames.vectors[place].astype(np.float32).mean(axis=0)
         return Part(mean / np.linalg.norm(mean), weight, moment=(video_id, span))
 
-    def check_models(self, parts: Sequence[Part]) -> None:
-        """Raises ModelMismatch where frames of another model than the parts' are stored."""
+    def _check_models(self, parts: Sequence[Part]) -> None:
         for model_id in {part.model_id for part in parts if part.model_id}:
             self.store.check_model(model_id)
 
