@@ -32,9 +32,8 @@ from clipseek.tls import check_tls
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
-# For each process of the Flow, which is closed one after the other: executors finish the span at hand. After this the
-# server ends whatever they do.
-_STOP_SECONDS = 4.0
+_STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process ends whatever they do
+_STOP_SECONDS_EACH = 4.0  # of many processes, which are closed one after the other
 
 
 def flow_file() -> Path:
@@ -163,7 +162,7 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
     try:
         yield flow
     finally:
-        seconds = _STOP_SECONDS * len(multiprocessing.active_children())
+        seconds = max(_STOP_SECONDS, _STOP_SECONDS_EACH * len(multiprocessing.active_children()))
         threading.Thread(target=_end_late, args=(seconds,), name="end-late", daemon=True).start()
         flow.close()
 
