@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def _row(count: int, cost: Cost, *, is_sharded: bool = False) -> None:
     print(f"{count:11,}{hours:>8}{sizes}{cost.start_seconds:7.1f} s{milliseconds(cost.search_seconds)}", flush=True)
 
 
-def _extend(sizes: list[int], costs: list[Cost]) -> None:
+def _extend(sizes: Sequence[int], costs: list[Cost]) -> None:
     """Print what straight lines through the last two libraries say of larger ones, and of one frame."""
     (low, high), (few, many) = sizes[-2:], costs[-2:]
 

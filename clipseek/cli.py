@@ -31,6 +31,7 @@ from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.query_options import Time, query_options
+from clipseek.reshard_command import reshard
 from clipseek.settings import MAX_RATE, MIN_RATE, SAMPLINGS, VARIABLES, Settings, local_host
 from clipseek.terminal import (
     progress_bar,
@@ -403,6 +404,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 
 
 main.add_command(token)
+main.add_command(reshard)
 
 
 def _server_options(command: F) -> F:

@@ -480,10 +480,14 @@ class Client:
             pass  # who does not answer, and why, is found out below
         found = await asyncio.gather(*(self._health_of(name, seconds) for name in EXECUTORS))
         down = {name: why for health in found for name, why in health.down.items()}
-        for component in (component for health in found for component in health.components):
+        components = [component for health in found for component in health.components]
+        for component in components:
             if not component.ok:
                 component.warnings = [down.get(component.name, warning) for warning in component.warnings]
-        return [component for health in found for component in health.components]
+            parts = [name for name in down if name.startswith(f"{component.name}-")]  # its shards and replicas
+            if parts:
+                component.ok, component.warnings = False, [f"{name}: {down[name]}" for name in parts]
+        return components
 
     async def _health_of(self, name: str, seconds: float) -> Health:
         """What an executor says of itself, or in its stead why it does not."""

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import Settings
+from clipseek.shards import divisions, store_folders
 from clipseek.terminal import size
 
 _PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
@@ -50,15 +51,13 @@ def repair_store(settings: Settings) -> list[Check]:
     """
     if not _libraries(settings):
         return check_store(settings)
-    lock = FileLock(settings.home / "server.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
-    try:
+    with ExitStack() as locks:
+        for file in sorted({settings.home / "server.lock", *settings.home.glob("server-*.lock")}):
+            try:
+                locks.enter_context(FileLock(file).acquire(timeout=0))
+            except Timeout as error:
+                raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
         done = [check for library in _libraries(settings) for check in _read_through(settings, library, "--repair")]
-    finally:
-        lock.release()
     return [*done, *check_store(settings)]
 
 
@@ -84,22 +83,26 @@ def check_recall(host: str | None) -> Check:
 
 
 def _libraries(settings: Settings) -> list[str]:
-    """The libraries that have a store: a database, films, or both."""
-
-    def parts(library: str) -> tuple[Path, Path]:
-        return library_folder(settings.home, library) / "index.db", media_folder(settings, library)
-
-    return [name for name in libraries_below(settings.home) if any(part.exists() for part in parts(name))]
+    """The libraries that have a store: databases, films, or both."""
+    return [
+        name
+        for name in libraries_below(settings.home)
+        if divisions(library_folder(settings.home, name)) or media_folder(settings, name).exists()
+    ]
 
 
 def _read_through(settings: Settings, library: str, *options: str) -> Iterator[Check]:
     """The executors' own checks of what they keep of a library."""
     folder = library_folder(settings.home, library)
-    if not options:
-        yield Check("store", "ok", str(folder))
-    yield from _told_by("executors.faiss_indexer.store_check", settings, str(folder), *options)
-    titles = json.dumps(_titles(folder))
-    yield from _told_by("executors.video_loader.library_check", settings, library, *options, told=titles)
+    stores = store_folders(folder) or [folder]
+    for store in stores:
+        if not options:
+            yield Check("store", "ok", str(store))
+        yield from _told_by("executors.faiss_indexer.store_check", settings, str(store), *options)
+    if len(divisions(folder)) > 1:
+        yield Check("shards", "error", f"`clipseek reshard` was broken off in {folder}", "Run it again.")
+    titles = {video_id: title for store in stores for video_id, title in _titles(store).items()}
+    yield from _told_by("executors.video_loader.library_check", settings, library, *options, told=json.dumps(titles))
 
 
 def _told_by(module: str, settings: Settings, what: str, *options: str, told: str = "") -> list[Check]:
@@ -151,11 +154,10 @@ def _installation() -> Iterator[Check]:
 
 
 def _store(settings: Settings) -> Iterator[Check]:
-    path = settings.home / "index.db"
-    if not path.exists():
+    stores = store_folders(settings.home)
+    if not stores:
         yield Check("store", "ok", f"{settings.home}: empty, made at the first start")
-    else:
-        yield _database(path)
+    yield from (_database(store / "index.db") for store in stores)
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     little = free < _LEAST_FREE_BYTES

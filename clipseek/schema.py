@@ -55,6 +55,7 @@ class Video(BaseDoc):
     frames_per_second: float = 0.0  # how often the film is sampled; 0 asks for the server's setting
     sampling: str = ""  # "even", "adaptive" or "keyframes", see docs/sampling.md; "" asks for what it had, or "even"
     # answer
+    added_at: float = 0.0  # seconds since the epoch
     status: str = ""  # "indexing" until every span is stored, then "ready"
     frames: int = 0  # stored
     missing_start_seconds: list[float] = []  # spans to send to /index: `[start, end)`, pairwise

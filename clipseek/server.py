@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process ends whatever they do
+_STOP_SECONDS_EACH = 4.0  # of many processes, which are closed one after the other
 
 
 def flow_file() -> Path:
@@ -161,7 +162,8 @@ def _running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
     try:
         yield flow
     finally:
-        threading.Thread(target=_end_late, name="end-late", daemon=True).start()
+        seconds = max(_STOP_SECONDS, _STOP_SECONDS_EACH * len(multiprocessing.active_children()))
+        threading.Thread(target=_end_late, args=(seconds,), name="end-late", daemon=True).start()
         flow.close()
 
 
@@ -221,8 +223,8 @@ def _end(message: str, exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-def _end_late() -> None:
-    time.sleep(_STOP_SECONDS)
+def _end_late(seconds: float) -> None:
+    time.sleep(seconds)
     print("clipseek: an executor did not stop in time; it is ended.", file=sys.stderr, flush=True)
     os._exit(1)
 

@@ -58,6 +58,9 @@ VARIABLES = {
     ),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "loader_replicas": _setting("CLIPSEEK_LOADER_REPLICAS", "1", "processes that keep and decode films"),
+    "encoder_replicas": _setting("CLIPSEEK_ENCODER_REPLICAS", "1", "processes that look at pictures with the model"),
+    "shards": _setting("CLIPSEEK_SHARDS", "1", "parts of the index, a process each; `clipseek reshard` changes them"),
     "max_film_gb": _setting("CLIPSEEK_MAX_FILM_GB", "64", "size of a film's file"),
     "max_film_hours": _setting("CLIPSEEK_MAX_FILM_HOURS", "24", "length of a film"),
     "max_frame_megapixels": _setting("CLIPSEEK_MAX_FRAME_MEGAPIXELS", "40", "pixels of a film's picture (8K has 33)"),
@@ -116,6 +119,9 @@ class Settings:
     exact_frames: float = EXACT_FRAMES
     log_level: str = "WARNING"
     engine: str = "auto"
+    loader_replicas: int = 1
+    encoder_replicas: int = 1
+    shards: int = 1
     max_film_gb: float = 64.0
     max_film_hours: float = 24.0
     max_frame_megapixels: float = 40.0
@@ -170,6 +176,9 @@ class Settings:
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
             exact_frames=_limit("exact_frames", text["exact_frames"]),
+            loader_replicas=_count("loader_replicas", text["loader_replicas"], least=1),
+            encoder_replicas=_count("encoder_replicas", text["encoder_replicas"], least=1),
+            shards=_count("shards", text["shards"], least=1),
             **{name: _limit(name, text[name]) for name in LIMITS},
             most_restarts=_count("most_restarts", text["most_restarts"]),
             token=text["token"],

@@ -45,11 +45,11 @@ class Restarts:
 
 @dataclass
 class _Watched:
-    """A process of the Flow: Jina's pod, the list that Jina closes it from, and what has become of it."""
+    """A process of the Flow: Jina's pod, the deployment that it belongs to, and what has become of it."""
 
     name: str
     pod: Any
-    siblings: list[Any]
+    deployment: Any
     restarts: Restarts
     start_at: float | None = None  # when to start it again; None while it runs
     started_at: float = 0.0
@@ -60,6 +60,11 @@ class _Watched:
     def process(self) -> multiprocessing.process.BaseProcess:
         process: multiprocessing.process.BaseProcess = self.pod.worker
         return process
+
+    def end(self) -> None:
+        """Have it end, if it has not, and let Jina, which closes all it ever began, not wait for a word from it."""
+        self.process.kill()
+        self.pod.is_shutdown.set()
 
 
 class Supervisor:
@@ -104,11 +109,10 @@ class Supervisor:
                 self._look_at_start(each, now)
 
     def leave_the_dead(self) -> None:
-        """Take what does not answer out of the Flow, ended: Jina's own stop would wait for a word from it."""
+        """End what does not answer: Jina's own stop would wait for it."""
         for each in self._watched:
             if each.down_since is not None or not each.process.is_alive():
-                each.process.kill()
-                each.siblings.remove(each.pod)
+                each.end()
 
     def _take_note(self, each: _Watched, now: float) -> None:
         why = self._cause(each.process)
@@ -128,10 +132,10 @@ class Supervisor:
     def _start(self, each: _Watched) -> None:
         from jina.orchestrate.pods.factory import PodFactory
 
-        pod = PodFactory.build_pod(each.pod.args)
-        pod.start()  # the process runs; whether it answers, `look` finds out
-        each.siblings[each.siblings.index(each.pod)] = pod
-        each.pod, each.start_at = pod, None
+        each.end()
+        each.pod = PodFactory.build_pod(each.pod.args)
+        each.deployment.enter_context(each.pod)  # the process runs; whether it answers, `look` finds out
+        each.start_at = None
         each.started_at = time.monotonic()
 
     def _look_at_start(self, each: _Watched, now: float) -> None:
@@ -156,9 +160,13 @@ class Supervisor:
         return f"exit code {process.exitcode}."
 
 
-def _pods(flow: Any) -> Iterator[tuple[str, Any, list[Any]]]:
-    """Name, pod and the list it is in, of every process that Jina started for a Flow."""
+def _pods(flow: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Name, pod and deployment of every process that Jina started for a Flow."""
     for name, deployment in flow:
-        for replicas in deployment.shards.values():
+        if deployment.head_pod:
+            yield f"{name}-head", deployment.head_pod, deployment
+        for shard, replicas in deployment.shards.items():
+            of_shard = f"{name}-shard-{shard}" if len(deployment.shards) > 1 else name
             for pod in replicas._pods:
-                yield (f"{name}/{pod.args.replica_id}" if len(replicas._pods) > 1 else name), pod, replicas._pods
+                replica = f"-replica-{pod.args.replica_id}" if len(replicas._pods) > 1 else ""
+                yield of_shard + replica, pod, deployment

@@ -64,7 +64,7 @@ def endpoint(path: str) -> Callable[[F], F]:
     return declare
 
 
-def _guard_own_port() -> None:
+def guard_own_port() -> None:
     """Put `OfferedOnly` before the server of this process, which Jina builds itself: it asks for its interceptors once
     the executor is made."""
 
@@ -86,7 +86,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         self.callers = Verifier(self.settings.flow_secret)
         logging.basicConfig(level=self.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
-        _guard_own_port()
+        guard_own_port()
         end_with_parent()
         try:
             self.load()

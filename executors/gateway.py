@@ -13,21 +13,16 @@ from clipseek.settings import Settings
 from clipseek.tls import check_tls
 from executors.cancelling import called_back, note_tasks
 from executors.gateway_access import DoorInterceptor, Doorkeeper
-from executors.lifetime import end_with_parent, report_start_failure
+from executors.heads import bring_own_heads
+from executors.lifetime import RECONNECTING, end_with_parent, report_start_failure
 from executors.rates import Rates
 
-# The gateway finds an executor that was started again at once, and not after gRPC's own pause of up to two minutes. Set
-# here: from flow.yml they reach the client of a `Flow` as well, which takes them in another form, and fails.
-_RECONNECTING = {
-    "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 100,
-    "grpc.max_reconnect_backoff_ms": 500,
-}
+bring_own_heads()  # here, because each process that Jina starts for a Flow imports the Flow's gateway first
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     def __init__(self, runtime_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(runtime_args={**(runtime_args or {}), "grpc_channel_options": _RECONNECTING}, **kwargs)
+        super().__init__(runtime_args={**(runtime_args or {}), "grpc_channel_options": RECONNECTING}, **kwargs)
         end_with_parent()
         try:
             check_network(self._settings, self.host)

@@ -10,6 +10,14 @@ from pathlib import Path
 from clipseek.settings import DOWN_SUFFIX, START_ERRORS_VARIABLE
 
 _POLL_SECONDS = 0.5
+# Whoever sends to an executor finds it at once when it was started again, and not after gRPC's own pause of up to two
+# minutes. Not to be set in flow.yml: from there they reach the client of a `Flow` as well, which takes them in another
+# form, and fails.
+RECONNECTING = {
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 500,
+}
 
 
 def report_start_failure(error: Exception) -> None:

@@ -4,12 +4,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from clipseek.shards import store_folders
+
 
 def read_store_model(home: Path) -> str | None:
     """The name of the model whose vectors the store in `home` holds; None if there is no store, or nothing in it."""
-    path = home / "index.db"
-    if not path.is_file():
-        return None
+    names = (_read(folder / "index.db") for folder in store_folders(home))
+    return next((name for name in names if name), None)
+
+
+def _read(path: Path) -> str | None:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'model_name'").fetchone()

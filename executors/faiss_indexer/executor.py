@@ -4,7 +4,8 @@ import asyncio
 import logging
 import threading
 import time
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,26 @@ from filelock import FileLock, Timeout
 from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document, check_times
 from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, ModelMismatch, StoreError
+from clipseek.errors import InvalidRequest, InvalidTimeRange, ModelMismatch, StoreError
 from clipseek.libraries import MAIN, library_folder
 from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
+from clipseek.shards import check_division, locks_of, shard_folder, shard_of
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
-from executors.faiss_indexer.library import Library, SearchAnswer
-from executors.faiss_indexer.queries import Part, SearchOptions, Vector
+from executors.faiss_indexer.documents import (
+    ShardQuery,
+    check_calibration,
+    fill_in,
+    search_options,
+    video_of_timeline,
+)
+from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.merging import SearchAnswer
+from executors.faiss_indexer.queries import Found, Part, Vector
+from executors.faiss_indexer.relevance import Relevance
 from executors.faiss_indexer.spans import missing_spans
 from executors.faiss_indexer.store import Frames, Store, VideoRecord
 
@@ -34,29 +45,41 @@ _LOCK_SECONDS = 10.0  # a server that was killed a moment ago lets go of the loc
 
 
 class FaissIndexer(ChainExecutor):
-    """Stores spans, answers searches, lists and deletes videos."""
+    """Stores spans, answers searches, lists and deletes videos.
+
+    As one of several shards it does so for its own videos, and answers the head's steps (head.py) by the endpoints
+    below `/shard/`.
+    """
 
     def load(self) -> None:
-        self._lock = FileLock(self.settings.home / "server.lock")
+        self._shard = int(getattr(self.runtime_args, "shard_id", 0))
+        home = self.settings.home
+        [lock] = locks_of(home, [self._shard])
+        self._lock = FileLock(lock)
         try:
-            self.settings.home.mkdir(parents=True, exist_ok=True)
+            home.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout as error:
             raise StoreError(
-                f"The store {self.settings.home} is in use by another server. Stop that one, or give this one a store "
+                f"The store {home} is in use by another server. Stop that one, or give this one a store "
                 f"of its own with CLIPSEEK_HOME."
             ) from error
-        self._libraries = {MAIN: self._opened(self.settings.home)}
+        check_division(home, self.settings.shards)
+        if self.settings.shards == 1:  # the head alone asks for these, and there is none
+            for path in [path for path in self.requests if path.startswith("/shard/")]:
+                del self.requests[path]
+        self._libraries: dict[str, Library] = {}
         self._opening = threading.Lock()
         self._measuring = threading.Lock()
-        self._audit = AuditLog(self.settings.home)
+        self._audit = AuditLog(home)
+        self.library(MAIN)
 
     def library(self, name: str) -> Library:
-        """A library by its name, made if there is none yet."""
+        """A library by its name, or this shard of it, made if there is none yet."""
         if name not in self._libraries:
             with self._opening:
                 if name not in self._libraries:
-                    folder = library_folder(self.settings.home, name)
+                    folder = shard_folder(library_folder(self.settings.home, name), self._shard, self.settings.shards)
                     folder.mkdir(parents=True, exist_ok=True)
                     self._libraries[name] = self._opened(folder)
         return self._libraries[name]
@@ -112,6 +135,48 @@ class FaissIndexer(ChainExecutor):
                 doc.components[-1].facts |= await asyncio.to_thread(self._recall, caller)
         return docs
 
+    @endpoint("/shard/claim")
+    async def claim(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
+        """Make ready for a model's frames on whichever shard; answers when the last video was added to this one."""
+        for doc in docs:
+            await self.in_worker(self._claim, doc, caller)
+        return docs
+
+    @endpoint("/shard/moments")
+    async def moments(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
+        """Find the moments that parts of a query name, those of this shard's videos."""
+        for doc in docs:
+            await asyncio.to_thread(self._moments, doc, caller)
+        return docs
+
+    @endpoint("/shard/frames")
+    async def frames(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
+        """Say what the head must know of this shard's frames before a query, whatever that is."""
+        for doc in docs:
+            await asyncio.to_thread(self._frames, doc, caller)
+        return docs
+
+    @endpoint("/shard/search")
+    async def shard_search(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
+        """As `/search`, of this shard's videos: all matches that may have a place on the page or before it."""
+        for doc in docs:
+            await asyncio.to_thread(self._shard_search, doc, caller)
+        return docs
+
+    @endpoint("/shard/timeline")
+    async def shard_timeline(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
+        """As `/timeline`, of a video of this shard."""
+        for doc in docs:
+            await asyncio.to_thread(self._timeline, doc, caller)
+        return docs
+
+    @endpoint("/shard/shift")
+    async def shift(self, docs: DocList[ShardQuery], caller: Caller) -> DocList[ShardQuery]:
+        """Keep what was fitted to the library. The head asks the first shard alone, so that all have the same."""
+        for doc in docs:
+            await self.in_worker(self._keep_shift, doc, caller)
+        return docs
+
     def component(self, caller: Caller, /) -> Component:
         library = self.library(caller.library)
         store = library.store
@@ -164,7 +229,7 @@ class FaissIndexer(ChainExecutor):
         known = library.store.known_videos([record.video_id])
         if record.frames_per_second <= 0 and not known:
             record = VideoRecord(**vars(record) | {"frames_per_second": self.settings.frames_per_second})
-        kept = library.register(record, doc.model_id)
+        kept = library.register(record, doc.model_id, doc.added_at if self.settings.shards > 1 else 0.0)
         if not known:
             self._note("added", kept, caller)
         elif known[0].title != kept.title:
@@ -209,27 +274,76 @@ class FaissIndexer(ChainExecutor):
         check_document(doc, self.settings)
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         started = time.monotonic()
-        options = _options(doc)
+        options = search_options(doc)
         library = self.library(caller.library)
         answer = library.search(_parts(doc, library), options)
-        _fill_in(doc, answer)
+        fill_in(doc, answer, _matches(answer.found))
         _log("search", answer, started)
 
     def _timeline(self, doc: Query, caller: Caller) -> None:
         check_document(doc, self.settings)
         started = time.monotonic()
-        options = _options(doc)
-        if len(options.video_ids) != 1:
-            raise InvalidRequest(f"A timeline is that of one video, but {len(options.video_ids)} are named.")
+        options = search_options(doc)
+        video_of_timeline(options)
         library = self.library(caller.library)
-        made = library.timeline(_parts(doc, library), options)
+        relevance = _relevance(doc) if isinstance(doc, ShardQuery) else None
+        made = library.timeline(_parts(doc, library), options, relevance)
         doc.curve_pts_seconds, doc.curve_scores = made.pts_seconds.tolist(), made.scores.tolist()
         doc.shot_start_seconds = made.shot_start_seconds
-        _fill_in(doc, made.answer)
+        fill_in(doc, made.answer, _matches(made.answer.found))
         _log("timeline", made.answer, started)
+
+    def _claim(self, doc: Video, caller: Caller) -> None:
+        check_document(doc, self.settings)
+        library = self.library(caller.library)
+        library.claim(doc.model_id)
+        doc.added_at = library.store.last_added_at()
+
+    def _moments(self, doc: ShardQuery, caller: Caller) -> None:
+        check_document(doc, self.settings)
+        library = self.library(caller.library)
+        for place, part in enumerate(doc.parts):
+            if part.video_id and self._is_own(part.video_id):
+                found = library.moment(part.video_id, part.at_seconds)
+                part.embedding = found.vector.tolist()
+                if found.moment:
+                    doc.moment_start_seconds[place], doc.moment_end_seconds[place] = found.moment[1]
+
+    def _frames(self, doc: ShardQuery, caller: Caller) -> None:
+        library = self.library(caller.library)
+        total, doc.frame_count = library.frame_sum()
+        doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
+
+    def _shard_search(self, doc: ShardQuery, caller: Caller) -> None:
+        check_document(doc, self.settings)
+        library = self.library(caller.library)
+        options, parts = search_options(doc), _parts(doc, library)
+        # The head has the query: vectors take long to travel.
+        doc.parts, doc.embedding, doc.curve_embedding, doc.neutral_embedding = DocList[QueryPart](), [], [], []
+        own = tuple(filter(self._is_own, options.video_ids))
+        if options.video_ids and not own:
+            return
+        options = replace(options, video_ids=own)
+        try:
+            found = library.ranked(parts, options, _relevance(doc)).all()
+            doc.videos_searched, doc.frames_searched = library.searched(options)
+        except InvalidTimeRange as error:  # videos of another shard may reach that far
+            doc.outside = str(error)
+        else:
+            doc.matches, doc.values = _matches(found), [each.segment.score for each in found]
+
+    def _keep_shift(self, doc: ShardQuery, caller: Caller) -> None:
+        check_document(doc, self.settings)
+        self.library(caller.library).keep_shift(doc.shift, doc.model_id)
+        self._audit.write("calibrated", caller=caller.name, library=caller.library)
+        doc.answered = True
+
+    def _is_own(self, video_id: str) -> bool:
+        return shard_of(video_id, self.settings.shards) == self._shard
 
     def _calibrate(self, doc: Calibration, caller: Caller) -> None:
         check_document(doc, self.settings)
+        check_calibration(doc)
         library = self.library(caller.library)
         phrase = np.array(doc.neutral_embedding, dtype=np.float32)
         parts = [_part(part, 1.0, phrase if len(phrase) else None) for part in doc.phrases]
@@ -238,10 +352,6 @@ class FaissIndexer(ChainExecutor):
         if doc.reset:
             library.forget_calibration()
         else:
-            if not 0 < doc.answered_share < 1:
-                raise InvalidRequest(f"answered_share is {doc.answered_share:g}, but must be above 0 and below 1")
-            if not parts:
-                raise InvalidRequest("There are no phrases to calibrate by. Send calibrations to the whole Flow.")
             for name, value in vars(library.calibrate(parts, doc.answered_share)).items():
                 setattr(doc, name, value)
         doc.done = True
@@ -264,6 +374,7 @@ def _describe(doc: Video, record: VideoRecord, store: Store) -> None:
     """Fill in what a store knows of a video."""
     for name, value in vars(record).items():
         setattr(doc, name, value)
+    doc.added_at = store.added_at(record.video_id)
     stored = store.stored_spans(record.video_id)
     missing = missing_spans(record.duration_seconds, stored)
     doc.frames = sum(stored.values())
@@ -282,8 +393,11 @@ def _parts(doc: Query, library: Library) -> list[Part]:
     check_query(doc)
     phrase = np.array(doc.neutral_embedding, dtype=np.float32) if doc.neutral_embedding else None
     parts = [_part(doc, 1.0, phrase)] if doc.text.strip() else []
-    for part in doc.parts:
-        if part.video_id:
+    for place, part in enumerate(doc.parts):
+        if part.video_id and isinstance(doc, ShardQuery):
+            span = doc.moment_start_seconds[place], doc.moment_end_seconds[place]
+            parts.append(Part(_vector(part.embedding), part.weight, moment=(part.video_id, span)))
+        elif part.video_id:
             parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
         else:
             parts.append(_part(part, part.weight, phrase))
@@ -320,11 +434,6 @@ def _embeddings(doc: VideoSpan) -> npt.NDArray[np.float16]:
     return vectors
 
 
-def _options(doc: Query) -> SearchOptions:
-    names = [field.name for field in fields(SearchOptions) if field.name != "video_ids"]
-    return SearchOptions(video_ids=tuple(dict.fromkeys(doc.video_ids)), **{name: getattr(doc, name) for name in names})
-
-
 def _vector(values: list[float]) -> Vector:
     vector = np.array(values, dtype=np.float32)
     if not abs(np.linalg.norm(vector) - 1) < _LENGTH_TOLERANCE:
@@ -345,27 +454,27 @@ def _part(holder: Query | QueryPart, weight: float, mean_phrase: Vector | None) 
     return Part(vector, weight, holder.model_id, None, scale, mean_phrase, curve_vector)
 
 
-def _fill_in(doc: Query, answer: SearchAnswer) -> None:
-    doc.embedding, doc.curve_embedding, doc.neutral_embedding = [], [], []
-    for part in doc.parts:
-        part.embedding, part.curve_embedding = [], []
-    doc.matches = DocList[Match](
+def _relevance(doc: ShardQuery) -> Relevance:
+    """That of the whole library, as the head tells it."""
+    mean_frame = np.frombuffer(doc.mean_frame, np.float32)
+    return Relevance(lambda: mean_frame, doc.shift)
+
+
+def _matches(found: Iterable[Found]) -> DocList[Match]:
+    return DocList[Match](
         Match(
-            video_id=found.video.video_id,
-            title=found.video.title,
-            start_seconds=found.segment.start_seconds,
-            end_seconds=found.segment.end_seconds,
-            score=found.score,
-            peak_seconds=found.segment.peak_seconds,
+            video_id=each.video.video_id,
+            title=each.video.title,
+            start_seconds=each.segment.start_seconds,
+            end_seconds=each.segment.end_seconds,
+            score=each.score,
+            peak_seconds=each.segment.peak_seconds,
         )
-        for found in answer.found
+        for each in found
     )
-    doc.answered = True
-    for name in ("nothing_matches", "cut_off", "withheld", "more", "videos_searched", "frames_searched"):
-        setattr(doc, name, getattr(answer, name))
 
 
-def _log(what: str, answer: SearchAnswer, started: float) -> None:
+def _log(what: str, answer: SearchAnswer[Found], started: float) -> None:
     logger.info(
         "%s: %d matches in %d videos, %d frames, %d withheld, %.3f s",
         what,

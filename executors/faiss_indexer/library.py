@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
-from clipseek.score_scale import MATCHES_BEGIN
 from clipseek.settings import EXACT_FRAMES
+from executors.faiss_indexer.calibration import Calibrated, calibrated
 from executors.faiss_indexer.frame_cache import FrameCache
+from executors.faiss_indexer.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.queries import (
     Found,
     Part,
-    Ranking,
     SearchOptions,
     find_others,
     judged,
@@ -36,29 +36,6 @@ logger = logging.getLogger(__name__)
 # and the black around it are no flat curve.
 _BELOW_ALL = 0.5
 _ROUNDING = 1e-5  # of products that Faiss and NumPy sum up in another order
-# Less would let through what the model's own scale withholds for good reason, more would hide right frames.
-_SHIFT_BOUNDS = (-0.2, 0.3)
-
-
-@dataclass(frozen=True)
-class SearchAnswer:
-    """One page of matches, best first, and how much was looked at.
-
-    Attributes:
-        nothing_matches: there is no match on any page.
-        cut_off: the score below which matches were withheld; `withheld` is how many of them the pages up to this one
-            would hold without it.
-        more: there are matches beyond this page.
-        videos_searched: whose frames were compared with the query, `frames_searched` in all.
-    """
-
-    found: list[Found]
-    nothing_matches: bool
-    cut_off: float
-    withheld: int
-    more: bool
-    videos_searched: int
-    frames_searched: int
 
 
 @dataclass(frozen=True)
@@ -68,17 +45,7 @@ class Timeline:
     pts_seconds: npt.NDArray[np.float64]
     scores: npt.NDArray[np.float64]
     shot_start_seconds: list[float]
-    answer: SearchAnswer
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """The shift of relevance that a calibration found, and how many of so many phrases were and are answered."""
-
-    shift: float
-    phrase_count: int
-    answered_before: int
-    answered: int
+    answer: SearchAnswer[Found]
 
 
 @dataclass(frozen=True)
@@ -140,6 +107,10 @@ class Library:
         """How much of what is truly nearest the index finds; see `VectorIndex.recall`."""
         return self._index.recall()
 
+    def frame_sum(self) -> tuple[npt.NDArray[np.float64], int]:
+        """The sum of the frames' vectors, float64 [D], and their count; see `VectorIndex.frame_sum`."""
+        return self._index.frame_sum()
+
     def put_span(self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str) -> None:
         """Store the frames of `[start, end)` of a registered video and make them findable; see `Store.put_span`."""
         span_id, replaced = self.store.put_span(video_id, span, frames, model_id)
@@ -147,9 +118,14 @@ class Library:
         self._index.add(span_id, video_id, frames)
         self._cache.drop(video_id)
 
-    def register(self, video: VideoRecord, model_id: str) -> VideoRecord:
+    def claim(self, model_id: str) -> None:
+        """Make ready for a model's frames; see `Store.claim`."""
+        self.store.claim(model_id)
+        self.relevance.fitted_shift = self.store.fitted_shift(model_id)
+
+    def register(self, video: VideoRecord, model_id: str, added_after: float = 0.0) -> VideoRecord:
         """Put a video into the store; see `Store.register`. Returns: the video as stored."""
-        dropped = self.store.register(video, model_id)
+        dropped = self.store.register(video, model_id, added_after)
         if dropped:
             self._index.remove(dropped)
             self._cache.drop(video.video_id)
@@ -161,7 +137,7 @@ class Library:
         self._index.remove(self.store.delete(video_id))
         self._cache.drop(video_id)
 
-    def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer:
+    def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer[Found]:
         """Find the segments that fit a query best.
 
         Args:
@@ -170,30 +146,45 @@ class Library:
         Raises:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
-        self._check_models(parts)
-        ranking = Ranking(options, options.cut_off(self.relevance.cut_off))
-        for bound, video in self._candidates(parts, options):
-            if ranking.is_settled(bound):
-                break
-            ranking.add(self._matches(self._looked_at(video, parts, options)))
-        return self._answer(ranking, options)
+        return self.ranked(parts, options, self.relevance).answer(*self.searched(options))
 
-    def timeline(self, parts: Sequence[Part], options: SearchOptions) -> Timeline:
-        """The score of every frame of the one video that the options name, and what `search` finds in it.
+    def ranked(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance) -> Ranking[Found]:
+        """The best matches for a query, as many as its page and those before it want.
+
+        Args:
+            relevance: of the whole library, which this one may be a shard of.
 
         Raises:
             VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
-        [(_, video)] = self._candidates(parts, options)
-        looked = self._looked_at(video, parts, options)
-        ranking = Ranking(options, options.cut_off(self.relevance.cut_off))
-        ranking.add(self._matches(looked))
+        ranking: Ranking[Found] = Ranking(options, options.cut_off(relevance.cut_off))
+        for bound, video in self._candidates(parts, options, relevance):
+            if ranking.is_settled(bound):
+                break
+            ranking.add(self._matches(self._looked_at(video, parts, options, relevance), relevance))
+        return ranking
+
+    def timeline(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance | None = None) -> Timeline:
+        """The score of every frame of the one video that the options name, and what `search` finds in it.
+
+        Args:
+            relevance: of the whole library, where this one is a shard of it.
+
+        Raises:
+            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        """
+        relevance = relevance or self.relevance
+        self._check_models(parts)
+        [(_, video)] = self._candidates(parts, options, relevance)
+        looked = self._looked_at(video, parts, options, relevance)
+        ranking: Ranking[Found] = Ranking(options, options.cut_off(relevance.cut_off))
+        ranking.add(self._matches(looked, relevance))
         return Timeline(
             looked.curve.pts_seconds,
-            self.relevance.score(looked.curve.scores),
+            relevance.score(looked.curve.scores),
             [start for start, _ in self._shots(video)],
-            self._answer(ranking, options),
+            ranking.answer(*self.searched(options)),
         )
 
     def calibrate(self, phrases: Sequence[Part], answered_share: float) -> Calibrated:
@@ -208,18 +199,18 @@ class Library:
         """
         self._check_models(phrases)
         best = np.array([self._best_relevance(phrase) for phrase in phrases])
-        before = self.relevance.fitted_shift
-        shift = float(np.quantile(best, 1 - answered_share)) - MATCHES_BEGIN if np.isfinite(best).all() else 0.0
-        shift = float(np.clip(shift, *_SHIFT_BOUNDS))
-        self.store.keep_fitted_shift(shift, phrases[0].model_id)
-        self.relevance.fitted_shift = shift
-        answered = [int((best > MATCHES_BEGIN + each).sum()) for each in (before, shift)]
-        return Calibrated(shift, len(phrases), answered[0], answered[1])
+        made = calibrated(best, self.relevance.fitted_shift, answered_share)
+        self.keep_shift(made.shift, phrases[0].model_id)
+        return made
 
     def forget_calibration(self) -> None:
         """Let matches begin where the model's own scale says."""
-        self.store.keep_fitted_shift(0.0, "")
-        self.relevance.fitted_shift = 0.0
+        self.keep_shift(0.0, "")
+
+    def keep_shift(self, shift: float, model_id: str) -> None:
+        """Keep what a calibration found, for one model."""
+        self.store.keep_fitted_shift(shift, model_id)
+        self.relevance.fitted_shift = shift
 
     def _best_relevance(self, phrase: Part) -> float:
         """Of the best match, whatever was fitted; -inf in an empty library."""
@@ -256,12 +247,14 @@ class Library:
         for model_id in {part.model_id for part in parts if part.model_id}:
             self.store.check_model(model_id)
 
-    def _candidates(self, parts: Sequence[Part], options: SearchOptions) -> Iterator[tuple[float, VideoRecord]]:
+    def _candidates(
+        self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance
+    ) -> Iterator[tuple[float, VideoRecord]]:
         """The videos to look at, each with what its matches score at most (in the unit of the curve), highest first."""
         if options.video_ids:
             yield from ((math.inf, video) for video in self._named(options))
             return
-        vector, offset = self.relevance.wanted(parts)
+        vector, offset = relevance.wanted(parts)
         for video_id, product in self._index.nearest_videos(vector):
             for video in self.store.known_videos([video_id]):
                 if options.span(video.duration_seconds):
@@ -278,41 +271,31 @@ class Library:
             )
         return inside
 
-    def _looked_at(self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions) -> _LookedAt:
+    def _looked_at(
+        self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions, relevance: Relevance
+    ) -> _LookedAt:
         span = options.span(video.duration_seconds) or (0.0, 0.0)
-        curve, finding = self._curves(video, parts, span)
+        curve, finding = self._curves(video, parts, span, relevance)
         if not len(curve.scores):
             return _LookedAt(video, curve, [])
         known = known_moments(video.video_id, parts)
         found = find_others(finding, self._shots(video), span, options, known)
         return _LookedAt(video, curve, judged(found, curve))
 
-    def _matches(self, looked: _LookedAt) -> list[Found]:
-        scores = self.relevance.score(np.array([segment.score for segment in looked.segments])).tolist()
+    def _matches(self, looked: _LookedAt, relevance: Relevance) -> list[Found]:
+        scores = relevance.score(np.array([segment.score for segment in looked.segments])).tolist()
         return [Found(looked.video, segment, score) for segment, score in zip(looked.segments, scores, strict=True)]
 
-    def _answer(self, ranking: Ranking, options: SearchOptions) -> SearchAnswer:
-        found, withheld = ranking.page()
-        searched = self._searched(options)
-        return SearchAnswer(
-            found=found,
-            nothing_matches=ranking.nothing_matches,
-            cut_off=options.cut_off(self.relevance.cut_off),
-            withheld=withheld,
-            more=ranking.more,
-            videos_searched=len(searched),
-            frames_searched=sum(searched),
-        )
-
-    def _searched(self, options: SearchOptions) -> list[int]:
-        """The number of frames of each video whose frames are compared with a query."""
+    def searched(self, options: SearchOptions) -> tuple[int, int]:
+        """How many videos' frames are compared with a query, and how many frames."""
         frames_of = self._index.frames_of
+        counts = list(frames_of.values())
         if options.video_ids:
-            return [frames_of.get(video.video_id, 0) for video in self._named(options)]
-        if options.is_limited_in_time:
+            counts = [frames_of.get(video.video_id, 0) for video in self._named(options)]
+        elif options.is_limited_in_time:
             long_enough = (v.video_id for v in self.store.videos() if options.span(v.duration_seconds))
-            return [frames_of[video_id] for video_id in long_enough if video_id in frames_of]
-        return list(frames_of.values())
+            counts = [frames_of[video_id] for video_id in long_enough if video_id in frames_of]
+        return len(counts), sum(counts)
 
     def _shots(self, video: VideoRecord) -> list[tuple[float, float]]:
         return shots_between(self._cache.get(video.video_id).cut_seconds, video.duration_seconds)
@@ -324,10 +307,10 @@ class Library:
 
         Frames in which nothing is to be seen match nothing: they score clearly less than all others, 0 at most.
         """
-        return self._curves(video, parts, span)[0]
+        return self._curves(video, parts, span, self.relevance)[0]
 
     def _curves(
-        self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float]
+        self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float], relevance: Relevance
     ) -> tuple[ScoreCurve, ScoreCurve]:
         """The curve to judge by, and the one to find moments in, which is drawn with the parts' curve vectors: better
         at where in a film something fits best."""
@@ -346,7 +329,7 @@ class Library:
                 )
 
         def drawn(*, to_find: bool) -> ScoreCurve:
-            scores = self.relevance.curve(vectors, parts, to_find=to_find)
+            scores = relevance.curve(vectors, parts, to_find=to_find)
             blank = frames.blank[first:last]
             if blank.any() and not blank.all():
                 scores[blank] = min(0.0, scores[~blank].min() - _BELOW_ALL)  # 0: nothing to do with the query

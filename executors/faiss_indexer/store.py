@@ -58,6 +58,7 @@ _MIGRATIONS = {
     ),
     3: ("CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames)",),
 }
+TICK_SECONDS = 1e-6  # apart from one another at least are videos that are added one after the other
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
 _KINDS_OF_ERRORS = {  # how SQLite's name of an error begins -> what it means for the store
     "SQLITE_FULL": (StoreFull, "its disk is full. Free some space, then repeat"),
@@ -165,11 +166,20 @@ class Store:
 
     # Videos
 
-    def register(self, video: VideoRecord, model_id: str) -> list[int]:
+    def claim(self, model_id: str) -> None:
+        """Make the store this model's where it holds no frames yet. Raises ModelMismatch where it holds another's."""
+        with self._write() as db:
+            self._claim_model(db, model_id)
+
+    def register(self, video: VideoRecord, model_id: str, added_after: float = 0.0) -> list[int]:
         """Put a video into the store, or bring what is known of it up to date.
 
         A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0, and its way of
         sampling unless `video.sampling` names another: then its frames are dropped, to be indexed anew.
+
+        Args:
+            added_after: when the last video was added elsewhere, in seconds since the epoch; a new one comes after it,
+                whatever time it is.
 
         Returns: the ids of the spans that were dropped.
 
@@ -190,7 +200,8 @@ class Store:
                 raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
             if known and known != (rate, sampling):
                 dropped = _delete_spans(db, "video_id = ?", (video.video_id,))
-            values = asdict(video) | {"frames_per_second": rate, "sampling": sampling, "added_at": time.time()}
+            added_at = max(time.time(), added_after + TICK_SECONDS)
+            values = asdict(video) | {"frames_per_second": rate, "sampling": sampling, "added_at": added_at}
             names = ", ".join(values)
             updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", "added_at"))
             db.execute(
@@ -220,6 +231,16 @@ class Store:
     def videos(self) -> list[VideoRecord]:
         """All videos, in the order they were added."""
         return [_video(row) for row in self._rows(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY rowid")]
+
+    def added_at(self, video_id: str) -> float:
+        """When a video was added, in seconds since the epoch; 0 where there is none."""
+        row = self._row("SELECT added_at FROM videos WHERE video_id = ?", (video_id,))
+        return float(row[0]) if row else 0.0
+
+    def last_added_at(self) -> float:
+        """When the last video was added; 0 where there is none."""
+        row = self._row("SELECT MAX(added_at) FROM videos")
+        return float(row[0] or 0.0) if row else 0.0
 
     def delete(self, video_id: str) -> list[int]:
         """Forget a video and its frames, if there are any. Returns: the ids of the spans that went with it."""

@@ -4,15 +4,14 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from executors.video_loader.cutting import CutClip
+from executors.video_loader.folder_locks import FolderLocks
 
 _MAKING = "making-"  # begins the names of the folders in which clips are made
 _ABANDONED_SECONDS = 86_400  # servers may share a cache: a younger one may be at work in it
@@ -46,12 +45,14 @@ class CachedClip:
 
 
 class ClipCache:
-    """Clips in a folder, the least recently used removed when they exceed `max_bytes`. Safe for several threads."""
+    """Clips in a folder, the least recently used removed when they exceed `max_bytes`. Safe for
+    several threads and processes.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = FolderLocks(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{_MAKING}*"):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:

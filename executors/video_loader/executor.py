@@ -48,7 +48,7 @@ class VideoLoader(ChainExecutor):
     def load(self) -> None:
         check_reach(self.settings)
         self._stores: dict[str, MediaStore] = {}
-        self._uploads = OpenUploads(self.settings.open_uploads)
+        self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads)
         self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}

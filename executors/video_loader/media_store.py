@@ -17,8 +17,6 @@ import logging
 import math
 import os
 import re
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -39,6 +37,7 @@ from clipseek.limits import hold_against
 from clipseek.settings import MAX_TITLE_LENGTH
 from executors.durable import sync
 from executors.video_loader.disk import full_disk_reported, in_words, require_free
+from executors.video_loader.folder_locks import FolderLocks
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class MediaRecord:
 
 
 class MediaStore:
-    """Content-addressed films below `root`. Safe for use by several threads.
+    """Content-addressed films below `root`. Safe for use by several threads and processes.
 
     Args:
         root: folder of the films, made if missing.
@@ -85,7 +84,7 @@ class MediaStore:
         self._allowed_roots = tuple(folder.resolve() for folder in allowed_roots)
         self._chunk_bytes = chunk_bytes
         self._max_film_gb, self._max_store_gb = max_film_gb, max_store_gb
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks = FolderLocks(root)
         root.mkdir(parents=True, exist_ok=True)
 
     def record(self, video_id: str) -> MediaRecord:

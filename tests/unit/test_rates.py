@@ -72,9 +72,9 @@ def test_a_flood_stands_in_its_own_lane():
     asyncio.run(work())
 
 
-def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end():
+def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     clock = Clock()
-    uploads = OpenUploads(2, clock)
+    uploads = OpenUploads(tmp_path, 2, clock)
     for film in ("1", "2", "1"):
         uploads.begin("a", ("main", film))
     with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
@@ -82,12 +82,19 @@ def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end():
     uploads.begin("b", ("main", "3"))
     assert uploads.done("a", ("main", "1")) and not uploads.done("a", ("main", "1"))
     uploads.begin("a", ("main", "3"))
+    with pytest.raises(TooManyRequests):
+        OpenUploads(tmp_path, 2, clock).begin("a", ("main", "4"))  # of another replica of the loader
     clock.now = FORGOTTEN_SECONDS + 1
     uploads.begin("a", ("main", "4"))
 
 
-def test_an_upload_whose_piece_is_refused_does_not_stay_open():
-    uploads = OpenUploads(1, Clock())
+def test_an_upload_is_noted_under_no_name_that_its_caller_chose(tmp_path):
+    OpenUploads(tmp_path / "uploads", 2).begin("../a", ("main", "../../../b"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["uploads", "uploads.locks"]
+
+
+def test_an_upload_whose_piece_is_refused_does_not_stay_open(tmp_path):
+    uploads = OpenUploads(tmp_path, 1, Clock())
     for film in ("1", "2"):
         with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", film)):
             raise InvalidRequest("no chunk")

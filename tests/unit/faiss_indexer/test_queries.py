@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from executors.faiss_indexer.merging import Ranking
 from executors.faiss_indexer.queries import (
     MAX_OFFSET,
     Found,
-    Ranking,
     SearchOptions,
     adjusted,
     find_in_span,

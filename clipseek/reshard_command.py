@@ -1,0 +1,46 @@
+"""`clipseek reshard`: divide the store of this machine's server anew."""
+
+import json
+import subprocess
+import sys
+
+import click
+
+from clipseek.answers import print_json
+from clipseek.errors import StoreError, error_from_name
+from clipseek.settings import Settings
+from clipseek.terminal import say, show_table
+
+
+@click.command()
+@click.argument("shards", type=click.IntRange(min=1))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of a table.")
+def reshard(shards: int, as_json: bool) -> None:
+    """Divide the store (CLIPSEEK_HOME) into SHARDS parts; 1 is undivided. The server must be stopped.
+
+    Worth it where one process does not search fast enough, or does not hold the index in its memory. All libraries are
+    divided, nothing is indexed anew. It may be broken off and run again; until it has ended, twice the room of the
+    index is needed. Then start the server with CLIPSEEK_SHARDS set to the same number.
+    """
+    home = Settings.from_env().home
+    done = subprocess.run(
+        [sys.executable, "-m", "executors.faiss_indexer.resharding", str(home), str(shards)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        told = json.loads(done.stdout)
+    except ValueError as error:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise StoreError(f"The store {home} could not be divided anew: {last}. Nothing is lost; repeat it.") from error
+    if done.returncode:
+        raise error_from_name(told["error"], told["message"]) or StoreError(told["message"])
+    if as_json:
+        print_json(told)
+        return
+    show_table(
+        ("Library", "Shards before", "now", "Videos", "Frames"),
+        [tuple(str(value) for value in each.values()) for each in told],
+    )
+    say(f"Start the server with CLIPSEEK_SHARDS={shards}." if told else f"{home} is empty: there is nothing to divide.")

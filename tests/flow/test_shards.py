@@ -1,0 +1,132 @@
+"""The real service with several shards, replicas and one of each: films go in and are found, whoever dies."""
+
+import grpc
+import psutil
+import pytest
+from jina.proto import jina_pb2_grpc
+from jina.types.request.data import DataRequest
+
+from clipseek.documents import DocList
+from clipseek.errors import ServerTimeout, VideoNotFound
+from clipseek.schema import Video
+from tests import films
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory, tiny_model):
+    counts = {"CLIPSEEK_SHARDS": "2", "CLIPSEEK_LOADER_REPLICAS": "2", "CLIPSEEK_ENCODER_REPLICAS": "2"}
+    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(tiny_model), **counts)
+
+
+@pytest.fixture(scope="module")
+def titles(server, tmp_path_factory) -> list[str]:
+    """Films in the library, in the order they were added."""
+    folder = tmp_path_factory.mktemp("films")
+    names = [f"film {number}.mp4" for number in range(6)]
+    with server.client() as client:
+        for number, name in enumerate(names):
+            client.index(films.make(folder / name, frames=40 + number, fps=10).path)
+    return names
+
+
+def test_films_are_listed_found_and_deleted(server, titles):
+    with server.client() as client:
+        assert [video.title for video in client.videos()] == titles
+        answer = client.search("a dog", all_matches=True, top_k=50)
+        assert {match.title for match in answer.matches} == set(titles) and answer.videos_searched == 6
+        assert client.search(like=("film 3.mp4", 1.0), all_matches=True).matches
+        assert len(client.timeline("film 2.mp4", "a dog").curve_scores) > 4
+        assert client.calibrate().phrase_count > 50
+        client.calibrate(reset=True)
+        facts = {component.name: component.facts for component in client.health()}
+        assert (facts["indexer"]["videos"], facts["indexer"]["shards"]) == ("6", "2")
+        client.delete("film 1.mp4")
+        assert [video.title for video in client.videos()] == [*titles[:1], *titles[2:]]
+        with pytest.raises(VideoNotFound):
+            client._one("/videos", client.videos()[0].model_copy(update={"video_id": "f" * 64}), "indexer")
+
+
+NAMES = [
+    "video_loader-replica-0",
+    "video_loader-replica-1",
+    "image_encoder-replica-0",
+    "image_encoder-replica-1",
+    "text_encoder",
+    "indexer-shard-0",
+    "indexer-shard-1",
+    "indexer-head",
+    "gateway",
+]
+
+
+def test_no_port_but_the_gateways_answers_anyone(server, titles):
+    found = {
+        (connection.laddr.ip.removeprefix("::ffff:"), connection.laddr.port)
+        for child in server.children().values()
+        for connection in child.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port != server.port
+    }
+    assert len(found) == len(NAMES) - 1 and {ip for ip, _ in found} == {"127.0.0.1"}
+    request = DataRequest()
+    request.header.exec_endpoint = "/videos"
+    request.document_array_cls = DocList[Video]
+    request.data.docs = DocList[Video]([Video()])
+    for ip, port in found:
+        with grpc.insecure_channel(f"{ip}:{port}") as channel:
+            answer = jina_pb2_grpc.JinaSingleDataRequestRPCStub(channel).process_single_data(request)
+            is_indexer = answer.header.status.exception.name == "AccessDenied"
+            assert is_indexer or not answer.header.status.exception.name  # the others have no such endpoint
+            assert not answer.docs[0].title
+            with pytest.raises(grpc.RpcError) as error:
+                jina_pb2_grpc.JinaDataRequestRPCStub(channel).process_data([request])
+            assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_health_tells_which_shard_is_down(server, titles):
+    shard = server.processes()[NAMES.index("indexer-shard-0")]
+    shard.suspend()  # it can neither answer nor be started again
+    try:
+        with server.client(timeout_seconds=3, retry_seconds=0) as client:
+            assert [component.name for component in client.health() if not component.ok] == ["indexer"]
+            with pytest.raises(ServerTimeout):  # and never a part of what there is
+                client.search("a dog", all_matches=True)
+    finally:
+        shard.resume()
+
+
+def test_indexing_goes_on_when_shards_replicas_and_head_die(server, titles, tmp_path):
+    processes = dict(zip(NAMES, server.processes(), strict=True))
+    victims = ["indexer-head", "indexer-shard-1", "video_loader-replica-0", "image_encoder-replica-1"]
+    left = list(victims)
+    processes["image_encoder-replica-0"].kill()
+    server.wait_for("image_encoder-replica-0 died")
+    with server.client() as client:
+        [component] = [component for component in client.health() if not component.ok]
+    assert component.name == "image_encoder"
+    assert component.warnings[0].startswith("image_encoder-replica-0: down since ")
+    film = films.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
+
+    def kill_one_after_another(progress) -> None:
+        if progress.stage == "index" and left and progress.done > progress.total / 6:
+            processes[left.pop()].kill()
+
+    with server.client(timeout_seconds=240, retry_seconds=120) as client:
+        done = client.index(film, progress=kill_one_after_another)
+        assert not left and (done.video.status, done.video.missing_start_seconds) == ("ready", [])
+        for name in victims:
+            server.wait_for(f"{name} died: exit code -9.")
+            server.wait_for(f"{name} is back after")
+        assert client.search("a dog", videos=["long.mp4"], all_matches=True).matches
+        assert [component.ok for component in client.health()] == [True] * 4
+
+
+def test_it_stops_cleanly_and_begins_again_with_all_it_had(server, launch, titles, tiny_model):
+    with server.client() as client:
+        before = [(video.title, video.frames) for video in client.videos()]
+    assert len(before) > 1
+    family = server.processes()
+    assert server.stop() == 0 and server.lines[-1] == "Stopped."
+    assert not any(psutil.pid_exists(process.pid) for process in family)
+    refused = launch(server.home, ready=False, CLIPSEEK_MODEL=str(tiny_model), CLIPSEEK_SHARDS="3")
+    assert refused.process.wait(timeout=240) == 1
+    refused.wait_for("clipseek reshard 3")

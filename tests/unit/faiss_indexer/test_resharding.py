@@ -1,0 +1,174 @@
+"""A store that is divided anew holds what it held and answers as before, whenever that was broken off."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from filelock import FileLock
+
+from clipseek.cli import main
+from clipseek.doctor import check_store
+from clipseek.errors import StoreError
+from clipseek.schema import Health
+from clipseek.settings import Settings
+from clipseek.shards import divisions, shard_folders
+from executors.faiss_indexer import resharding
+from executors.faiss_indexer.resharding import reshard
+from tests.unit.faiss_indexer.test_sharded import (
+    CALLER,
+    Service,
+    fill,
+    plain,
+    query,
+    registered,
+    replace,
+    span_of,
+    text,
+)
+
+PRESS = replace(CALLER, library="press")
+
+
+def told(home: Path, shards: int) -> list[Any]:
+    """What a service answers: its videos, a search, and what it says of itself, in two libraries."""
+    service = Service(home, shards)
+    told: list[Any] = [[(v.title, v.status, v.frames) for v in service.videos()]]
+    for caller in (CALLER, PRESS):
+        told.append(plain(service.ask("/search", query(text(1), top_k=30), caller)))
+        facts = service.ask("/health", Health(), caller).components[0].facts
+        told.append({name: facts[name] for name in ("videos", "frames", "model_id", "fitted_shift")})
+    service.close()
+    return told
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    """A store on one shard, with two libraries, a fitted shift, and a film that is indexed in part."""
+    home = tmp_path_factory.mktemp("original")
+    service = Service(home, 1)
+    fill(service, 12)
+    service.ask("/probe", registered(77))
+    service.ask("/index", span_of(77, 0.0, 9.0))
+    service.ask("/probe", registered(5), PRESS)
+    service.ask("/index", span_of(5), PRESS)
+    service.executors[0].library("main").keep_shift(0.125, "tiny@1:2")
+    service.close()
+    return home
+
+
+@pytest.fixture
+def home(original, tmp_path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "home"))
+
+
+def test_there_and_back_again_nothing_changes(home):
+    before = told(home, 1)
+    for shards in (3, 2, 1):
+        done = reshard(home, shards)
+        assert [(each.library, each.shards, each.videos) for each in done] == [
+            ("main", shards, 13),
+            ("press", shards, 1),
+        ]
+        assert divisions(home) == [shards] and divisions(home / "libraries" / "press") == [shards]
+        assert told(home, shards) == before
+    assert not list(home.glob("*.making")) + list(home.glob("*.retired")) + list(home.glob("shards-*"))
+
+
+def test_doctor_finds_every_shard(home):
+    reshard(home, 2)
+    found = check_store(Settings(home=home, cache=home / "cache"))
+    stores = [check.found for check in found if check.what == "store"]
+    assert stores == [str(each) for folder in (home, home / "libraries" / "press") for each in shard_folders(folder, 2)]
+    assert not [check for check in found if check.state == "error" and check.what != "videos without a film"]
+    (home / "shards-2" / "1" / "index.db").unlink()
+    assert "error" in {check.state for check in check_store(Settings(home=home, cache=home / "cache"))}
+
+
+def test_the_order_of_videos_is_kept_though_the_clock_ran_backwards(tmp_path, monkeypatch):
+    service = Service(tmp_path, 1)
+    for number, clock in ((4, 5000.0), (2, 3000.0), (9, 4000.0), (1, 1000.0)):
+        monkeypatch.setattr("time.time", lambda clock=clock: clock)
+        service.ask("/probe", registered(number))
+    service.close()
+    monkeypatch.undo()
+    for shards in (3, 1):
+        reshard(tmp_path, shards)
+        service = Service(tmp_path, shards)
+        assert [video.title for video in service.videos()] == ["film 4", "film 2", "film 9", "film 1"]
+        service.close()
+
+
+def test_a_store_in_use_is_left_alone(home):
+    service = Service(home, 1)
+    with pytest.raises(StoreError, match="in use by a server"):
+        reshard(home, 2)
+    service.close()
+    reshard(home, 2)
+    with FileLock(home / "server-1.lock"), pytest.raises(StoreError, match="in use by a server"):
+        reshard(home, 1)  # the first shard's process may be down for a moment
+    assert divisions(home) == [2]
+
+
+@pytest.mark.parametrize("step", ["_fill", "_check_same", "_retire", "_remove"])
+def test_broken_off_at_any_step_it_is_told_and_ended_later(home, step, monkeypatch):
+    before = told(home, 1)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for shards in (2, 3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(resharding, step, die)
+            reshard(home, shards)
+            die()  # nothing to remove at first
+        if len(divisions(home)) > 1:
+            with pytest.raises(StoreError, match=rf"was broken off .*clipseek reshard {shards}"):
+                Service(home, shards)
+        reshard(home, shards)
+        assert told(home, shards) == before
+
+
+def test_killed_at_random_moments_nothing_is_lost(home):
+    before = told(home, 1)
+    chance = random.Random(0)
+    begun = time.monotonic()
+    whole = command(home, 2)
+    assert whole.wait() == 0
+    seconds = time.monotonic() - begun
+    for number in range(6):
+        running = command(home, 2 + number % 3)
+        time.sleep(seconds * chance.uniform(0.5, 1.0))  # it takes most of its time to start
+        running.kill()
+        running.wait()
+    last = command(home, 3)
+    assert last.wait() == 0
+    assert divisions(home) == [3] and told(home, 3) == before
+
+
+def command(home: Path, shards: int) -> subprocess.Popen[bytes]:
+    arguments = [sys.executable, "-m", "executors.faiss_indexer.resharding", str(home), str(shards)]
+    return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+
+
+def test_the_command_says_what_it_did_and_what_it_refuses(home, monkeypatch):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(home))
+    done = CliRunner().invoke(main, ["reshard", "2", "--json"])
+    assert json.loads(done.stdout)[1] == {
+        "library": "press",
+        "shards_before": 1,
+        "shards": 2,
+        "videos": 1,
+        "frames": 20,
+    }
+    with FileLock(home / "server.lock"):
+        refused = CliRunner().invoke(main, ["reshard", "1"])
+    assert (refused.exit_code, "in use by a server" in refused.stderr) == (1, True)
+    assert CliRunner().invoke(main, ["reshard", "0"]).exit_code == 2

@@ -1,0 +1,58 @@
+"""Replicas of the loader share a folder of films: chunks of one upload reach any of them, at the same time."""
+
+import hashlib
+import multiprocessing
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from executors.video_loader.folder_locks import FolderLocks
+from executors.video_loader.media_store import MediaStore
+
+CHUNK = 64
+SPAWN = multiprocessing.get_context("spawn")
+
+
+FILMS = 150
+
+
+def content(number: int) -> bytes:
+    return random.Random(number).randbytes(CHUNK + 1 + number % CHUNK)
+
+
+def send(root: Path, number: int, offset: int) -> None:
+    """What a replica does with one chunk."""
+    data = content(number)
+    video_id = hashlib.sha256(data).hexdigest()
+    store = MediaStore(root, (), CHUNK)
+    store.write_chunk(video_id, f"film {number}", len(data), offset, data[offset : offset + CHUNK])
+
+
+def count_up(folder: Path, times: int) -> None:
+    locks, file = FolderLocks(folder), folder / "count"
+    for _ in range(times):
+        with locks["it"]:
+            file.write_text(str(int(file.read_text()) + 1))
+
+
+def test_uploads_whose_chunks_reach_several_processes_arrive_whole(tmp_path):
+    root = tmp_path / "media"
+    work = [(number, offset) for number in range(FILMS) for offset in range(0, len(content(number)), CHUNK)]
+    work = [each for each in work for _ in range(2)]  # each twice, at about the same time
+    with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
+        list(pool.map(send, [root] * len(work), *zip(*work, strict=True)))
+    store = MediaStore(root, (), CHUNK)
+    for number in range(FILMS):
+        video_id = hashlib.sha256(content(number)).hexdigest()
+        assert store.path(video_id).read_bytes() == content(number)
+        assert store.record(video_id).title == f"film {number}"
+    assert not list(root.glob("*.part")) + list(root.glob("*.chunks"))
+
+
+def test_one_process_at_a_time_holds_a_lock(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "count").write_text("0")
+    with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
+        list(pool.map(count_up, [folder] * 3, [300] * 3))
+    assert (folder / "count").read_text() == "900"
