@@ -7,7 +7,11 @@ that uses torch itself does not notice.
 
 import sys
 import warnings
-from typing import Any
+from array import array
+from itertools import chain
+from typing import Any, Self
+
+from clipseek.errors import InvalidRequest
 
 _hide_torch = "torch" not in sys.modules
 if _hide_torch:
@@ -21,17 +25,54 @@ finally:
     if _hide_torch:
         del sys.modules["torch"]
 
+_LEAST_PACKED = 16  # numbers; shorter lists stay as they are
+
 
 class BaseDoc(docarray.BaseDoc):
-    """A document whose whole numbers may be large: docarray gives them 32 bit on the wire, and floats 64.
+    """A document as docarray has it, but for two things on the wire.
 
-    So those that need it travel as floats, exact up to 2**53, and are whole numbers again where they arrive.
+    docarray gives whole numbers 32 bit and floats 64. So whole numbers that need more travel as floats, exact up to
+    2**53, and are whole numbers again where they arrive. And it wraps each number of a list by itself: a query with
+    three vectors of 512 takes 14 ms to write and 7 ms to read. So long lists of floats travel as one run of bytes.
     """
+
+    packed: bytes = b""  # on the wire: the lists of floats that `packed_lengths` names, float64 one after the other
+    packed_lengths: dict[str, int] = {}
 
     def to_protobuf(self) -> Any:
         """The message for this document."""
-        wide = {name: _wide(value) for name, value in self if _is_wide(value)}
-        return docarray.BaseDoc.to_protobuf(self.model_copy(update=wide) if wide else self)
+        lists = {
+            name: value for name, value in sorted(self, key=lambda field: field[0]) if _is_long_list_of_floats(value)
+        }
+        changed = {name: _wide(value) for name, value in self if name not in lists and _is_wide(value)}
+        if lists:
+            changed |= {name: [] for name in lists}
+            changed["packed"] = array("d", chain.from_iterable(lists.values())).tobytes()
+            changed["packed_lengths"] = {name: len(value) for name, value in lists.items()}
+        return docarray.BaseDoc.to_protobuf(self.model_copy(update=changed) if changed else self)
+
+    @classmethod
+    def from_protobuf(cls, message: Any) -> Self:
+        """The document of a message."""
+        made: Self = super().from_protobuf(message)
+        if made.packed or made.packed_lengths:
+            made._unpack()
+        return made
+
+    def _unpack(self) -> None:
+        lengths = self.packed_lengths
+        known = all(name in self.model_fields and isinstance(getattr(self, name), list) for name in lengths)
+        if not known or min(lengths.values(), default=0) < 0 or 8 * sum(lengths.values()) != len(self.packed):
+            raise InvalidRequest(f"The numbers of a {type(self).__name__} arrived in disorder. Send it again.")
+        numbers = memoryview(self.packed).cast("d")
+        for name, length in sorted(lengths.items()):  # as they were packed: a message keeps no order
+            setattr(self, name, numbers[:length].tolist())
+            numbers = numbers[length:]
+        self.packed, self.packed_lengths = b"", {}
+
+
+def _is_long_list_of_floats(value: object) -> bool:
+    return isinstance(value, list) and len(value) >= _LEAST_PACKED and all(type(each) is float for each in value)
 
 
 def _is_wide(value: object) -> bool:

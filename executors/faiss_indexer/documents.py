@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-import numpy as np
-
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest
-from clipseek.schema import Calibration, Match, Query, QueryPart
+from clipseek.schema import Calibration, Match, Query
 from executors.faiss_indexer.merging import SearchAnswer
 from executors.faiss_indexer.queries import SearchOptions
 
@@ -16,8 +14,6 @@ from executors.faiss_indexer.queries import SearchOptions
 class ShardQuery(Query):
     """A query on its way between the head and the shards. Each step fills in some of the first fields below, or is told
     some of the others.
-
-    On the wire its vectors are one run of bytes: as lists of numbers, three of 512 take 14 ms to write.
     """
 
     # said by a shard
@@ -31,36 +27,6 @@ class ShardQuery(Query):
     moment_end_seconds: list[float] = []
     mean_frame: bytes = b""  # float32 [D], of the whole library
     shift: float = 0.0  # that was fitted to the whole library
-    # on the wire
-    vectors: bytes = b""  # float64, those of `_vectors` one after the other
-    lengths: list[int] = []  # of each
-
-    def to_protobuf(self) -> Any:
-        """The message for this document."""
-        light = self.model_copy(update={"parts": DocList[QueryPart](part.model_copy() for part in self.parts)})
-        vectors = light._vectors()
-        light.vectors, light.lengths = np.concatenate([np.empty(0), *vectors]).tobytes(), list(map(len, vectors))
-        light._put([[] for _ in vectors])
-        return Query.to_protobuf(light)
-
-    @classmethod
-    def from_protobuf(cls, message: Any) -> "ShardQuery":
-        """The document of a message."""
-        made: ShardQuery = super().from_protobuf(message)
-        if made.lengths:
-            vectors = np.split(np.frombuffer(made.vectors), np.cumsum(made.lengths[:-1]))
-            made._put([vector.tolist() for vector in vectors])
-            made.vectors, made.lengths = b"", []
-        return made
-
-    def _vectors(self) -> list[list[float]]:
-        holders = (self, *self.parts)
-        return [self.neutral_embedding, *(v for each in holders for v in (each.embedding, each.curve_embedding))]
-
-    def _put(self, vectors: list[list[float]]) -> None:
-        self.neutral_embedding, *rest = vectors
-        for holder, embedding, curve_embedding in zip((self, *self.parts), rest[::2], rest[1::2], strict=True):
-            holder.embedding, holder.curve_embedding = embedding, curve_embedding
 
 
 def search_options(query: Query) -> SearchOptions:
