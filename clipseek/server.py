@@ -122,6 +122,7 @@ def _export(settings: Settings) -> None:
     os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
     os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
     os.environ.setdefault("JINA_LOG_LEVEL", "CRITICAL")  # the executors log what they refuse, or fail in, themselves
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: for one vector its threads wait more than they work
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # the children's: what they warn of is jina's, not the user's
     with contextlib.suppress(RuntimeError):
         multiprocessing.set_start_method("spawn")

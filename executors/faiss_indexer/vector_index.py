@@ -25,7 +25,7 @@ from executors.faiss_indexer.store import Frames, Store
 
 logger = logging.getLogger(__name__)
 
-_FIRST_FRAMES, _MORE = 64, 8  # asked for at first, and so many times as many whenever they do not suffice
+_FIRST_FRAMES, _MORE = 512, 8  # asked for at first, and so many times as many whenever they do not suffice
 _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
 # Faiss knows a frame by one int64: span id times MAX_SPAN_FRAMES plus the frame's place in its span.
