@@ -22,6 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 COUNTS = {"index": 1, "clip": 1, "look": 2}  # a decoder and an encoder use all processors by themselves
+_NICENESS = {"index": 10, "clip": 0, "look": 0}  # somebody waits for a clip, a picture or a search, not for a span
 # A span or a clip that takes longer than this many times its length is given up. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
 _SAMPLES_SECONDS = len(samples.PHOTOGRAPHS) * samples.SECONDS_PER_PHOTOGRAPH
@@ -57,8 +58,19 @@ class FilmWork:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
-        options = WorkerOptions(__name__, round(settings.max_worker_gb * 1e9), settings.log_level, close_kept_film)
-        self._workers = {kind: Workers(count, options) for kind, count in COUNTS.items()}
+        self._workers = {
+            kind: Workers(
+                count,
+                WorkerOptions(
+                    module=__name__,
+                    memory_bytes=round(settings.max_worker_gb * 1e9),
+                    log_level=settings.log_level,
+                    niceness=_NICENESS[kind],
+                    when_idle=close_kept_film,
+                ),
+            )
+            for kind, count in COUNTS.items()
+        }
 
     def close(self) -> None:
         """End the processes, whatever they are at."""

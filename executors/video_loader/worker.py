@@ -11,6 +11,7 @@ import gc
 import importlib
 import logging
 import multiprocessing
+import os
 import queue
 import resource
 import signal
@@ -38,6 +39,8 @@ _START_LOCK = threading.Lock()  # multiprocessing keeps its list of children wit
 class WorkerOptions:
     """What a worker is started with: the module it imports before its first job, and what it may use.
 
+    With a `niceness` above 0 it leaves the processors to others that want them.
+
     `when_idle`, a function of a module, is called once no job has come for `idle_seconds`, by default longer than a
     client takes from one answer to the next request.
     """
@@ -45,6 +48,7 @@ class WorkerOptions:
     module: str
     memory_bytes: int
     log_level: str
+    niceness: int = 0
     when_idle: Callable[[], None] | None = None
     idle_seconds: float = 10.0
 
@@ -133,6 +137,7 @@ def _cause(exit_code: int | None) -> str:
 def _serve(pipe: Connection, options: WorkerOptions) -> None:
     """The life of a worker: jobs from the pipe until it closes."""
     end_with_parent()
+    os.nice(options.niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     importlib.import_module(options.module)

@@ -42,6 +42,14 @@ def test_workers_answer_what_the_functions_do(work, film, tmp_path):
     assert probe(joined.path).duration_seconds == pytest.approx(0.8)
 
 
+def test_sampling_gives_way_to_what_somebody_waits_for(work, film, tmp_path):
+    work.sample(film, "a", span(0.0, 1.0))
+    work.cut(film, 0.2, 0.6, "exact", "a", tmp_path / "clip")
+    own = psutil.Process().nice()
+    nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._workers.items()}
+    assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
+
+
 def is_open(path):
     return str(path) in {file.path for file in psutil.Process().open_files()}
 
