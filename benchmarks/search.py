@@ -89,7 +89,9 @@ def indices(size: int) -> None:
             print(f"{size:9,}  {'search: ' + library.index_kind:32}{milliseconds(found)}", flush=True)
 
 
-def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: np.ndarray) -> None:
+def _index_row(
+    name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: index_kinds.Truth
+) -> None:
     before, begun = psutil.Process().memory_info().rss, time.perf_counter()
     index = make()
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before

@@ -12,6 +12,7 @@ Product quantisation is not used: at 64 bytes a frame it lost four in ten of the
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import faiss
@@ -22,6 +23,7 @@ Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 RECALL_AT = 10
+_ROUNDING = 1e-5  # of products that are summed up in another order
 LEAST_RECALL = 0.99  # of the ten nearest frames, on average over queries
 _AIM = 0.995  # when it is made: it has to last while frames come and go
 QUERIES = 256  # that recall is measured with
@@ -188,8 +190,17 @@ def _unit(vectors: Vectors) -> Vectors:
     return made
 
 
-def truly_nearest(queries: Vectors, batches: Iterable[tuple[npt.NDArray[np.float16], Ids]]) -> Ids:
-    """The ids of the `RECALL_AT` frames nearest to each query, int64 [M, RECALL_AT], by comparing all; -1 for none."""
+@dataclass(frozen=True)
+class Truth:
+    """The `RECALL_AT` frames nearest to each query: their ids, int64 [M, RECALL_AT], -1 for none, and the product of
+    the last one, float32 [M]. Frames that stand still have the same product: which of them are meant is arbitrary."""
+
+    ids: Ids
+    least: Vectors
+
+
+def truly_nearest(queries: Vectors, batches: Iterable[tuple[npt.NDArray[np.float16], Ids]]) -> Truth:
+    """Compare queries, float32 [M, D], with all frames."""
     best = np.full((len(queries), RECALL_AT), -np.inf, np.float32)
     ids = np.full((len(queries), RECALL_AT), -1, np.int64)
     for vectors, numbers in batches:
@@ -197,23 +208,24 @@ def truly_nearest(queries: Vectors, batches: Iterable[tuple[npt.NDArray[np.float
         every = np.concatenate([ids, np.broadcast_to(numbers, (len(queries), len(numbers)))], axis=1)
         top = np.argpartition(-products, RECALL_AT - 1, axis=1)[:, :RECALL_AT]
         best, ids = np.take_along_axis(products, top, axis=1), np.take_along_axis(every, top, axis=1)
-    return ids
+    return Truth(ids, best.min(axis=1))
 
 
-def recall(index: faiss.Index, queries: Vectors, truth: Ids) -> float:
-    """What share of the truly nearest frames an index finds, over all queries; 1.0 where there are no frames."""
-    found = sum(
-        len(np.intersect1d(nearest(index, q, RECALL_AT)[1], right)) for q, right in zip(queries, truth, strict=True)
-    )
-    wanted = int((truth >= 0).sum())
-    return found / wanted if wanted else 1.0
+def recall(index: faiss.Index, queries: Vectors, truth: Truth) -> float:
+    """What share of the nearest frames an index finds, over all queries; 1.0 where there are no frames."""
+    found = 0
+    for query, least in zip(queries, truth.least, strict=True):
+        products, _ = nearest(index, query, RECALL_AT)
+        found += int((products >= least - _ROUNDING * np.linalg.norm(query)).sum())
+    wanted = int((truth.ids >= 0).sum())
+    return min(1.0, found / wanted) if wanted else 1.0
 
 
-def tune(index: Any, queries: Vectors, truth: Ids) -> None:
+def tune(index: Any, queries: Vectors, truth: Truth) -> None:
     """Have a partitioned index look at as many cells as find enough of the truly nearest frames of queries."""
     _, order = index.quantizer.search(queries, index.nlist)
     ranks = np.argsort(order, axis=1)  # [M, cells]: after how many others a query looks at a cell
-    wanted = truth >= 0
-    cells = np.array([index.direct_map.get(int(number)) >> 32 for number in truth[wanted]], np.int64)
+    wanted = truth.ids >= 0
+    cells = np.array([index.direct_map.get(int(number)) >> 32 for number in truth.ids[wanted]], np.int64)
     needed = np.sort(ranks[np.nonzero(wanted)[0], cells])
     index.nprobe = int(needed[math.ceil(_AIM * len(needed)) - 1]) + 1 if len(needed) else 1

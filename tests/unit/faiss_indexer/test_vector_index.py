@@ -219,6 +219,17 @@ def test_the_store_that_fails_meanwhile_leaves_the_index_as_it_is(filled, monkey
     filled.check()
 
 
+def test_frames_that_stand_still_are_as_good_as_one_another(filled):
+    film = frames(7, seed=3, dimensions=DIMENSIONS)
+    still = Frames(np.arange(700.0), np.repeat(film.vectors, 100, axis=0))
+    filled.store.register(video("f" * 64, duration_seconds=700.0), MODEL)
+    span_id, _ = filled.store.put_span("f" * 64, (0.0, 700.0), still, MODEL)
+    filled.index.add(span_id, "f" * 64, still)
+    filled.settle()
+    assert filled.index.kind.startswith("partitioned: ")
+    assert filled.index.recall().share >= index_kinds.LEAST_RECALL
+
+
 def test_an_empty_index_has_nothing_to_find(tmp_path):
     with Store(tmp_path) as store:
         index = VectorIndex(tmp_path / "index", store)
@@ -234,8 +245,8 @@ def test_the_cells_to_look_at_are_as_few_as_find_enough():
     queries = index_kinds.text_like(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
     truth = index_kinds.truly_nearest(queries, [(vectors.astype(np.float16), ids)])
     products = queries @ vectors.astype(np.float16).astype(np.float32).T
-    for right, each in zip(truth, products, strict=True):
-        assert set(right) == set(ids[np.argsort(-each)[:10]])
+    for right, least, each in zip(truth.ids, truth.least, products, strict=True):
+        assert set(right) == set(ids[np.argsort(-each)[:10]]) and least == pytest.approx(np.sort(each)[-10], abs=1e-5)
     index_kinds.tune(made, queries, truth)
     enough, cells = index_kinds.recall(made, queries, truth), made.nprobe
     made.nprobe = cells - 1
