@@ -17,13 +17,12 @@ from clipseek import __version__
 from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.libraries import libraries_below, library_folder, media_folder
-from clipseek.settings import Settings
+from clipseek.settings import LEAST_RECALL, Settings
 from clipseek.shards import divisions, store_folders
 from clipseek.terminal import size
 
 _PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
 _LEAST_FREE_BYTES = 2_000_000_000
-_LEAST_RECALL = 0.99
 _RECALL_SECONDS = 600.0
 
 
@@ -73,7 +72,7 @@ def check_recall(host: str | None) -> Check:
         facts = client.recall().facts
     before, share = float(facts["recall_before"]), float(facts["recall"])
     found = f"{share:.4f} of the 10 nearest frames, {facts['recall_queries']} queries ({facts['index']})"
-    if share < _LEAST_RECALL:
+    if share < LEAST_RECALL:
         return Check(
             "recall", "warning", found, "CLIPSEEK_EXACT_FRAMES=inf has every frame compared, at the cost of time."
         )

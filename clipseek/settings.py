@@ -21,6 +21,7 @@ EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
 SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
+LEAST_RECALL = 0.99  # share of the ten nearest frames that an index which does not compare all has to find
 EXACT_FRAMES = 100_000  # compared one by one in 10 to 15 ms: docs/performance.md
 MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera

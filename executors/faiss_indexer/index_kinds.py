@@ -24,7 +24,6 @@ Ids = npt.NDArray[np.int64]
 
 RECALL_AT = 10
 _ROUNDING = 1e-5  # of products that are summed up in another order
-LEAST_RECALL = 0.99  # of the ten nearest frames, on average over queries
 _AIM = 0.995  # when it is made: it has to last while frames come and go
 QUERIES = 256  # that recall is measured with
 _TRAINED_ON = 48  # frames for each centroid
@@ -222,10 +221,13 @@ def recall(index: faiss.Index, queries: Vectors, truth: Truth) -> float:
 
 
 def tune(index: Any, queries: Vectors, truth: Truth) -> None:
-    """Have a partitioned index look at as many cells as find enough of the truly nearest frames of queries."""
+    """Have a partitioned index look at as many cells as find enough of the truly nearest frames of queries.
+
+    Frames that it does not hold, as they went meanwhile, do not count.
+    """
     _, order = index.quantizer.search(queries, index.nlist)
     ranks = np.argsort(order, axis=1)  # [M, cells]: after how many others a query looks at a cell
-    wanted = truth.ids >= 0
+    wanted = np.isin(truth.ids, held_ids(index))
     cells = np.array([index.direct_map.get(int(number)) >> 32 for number in truth.ids[wanted]], np.int64)
     needed = np.sort(ranks[np.nonzero(wanted)[0], cells])
     index.nprobe = int(needed[math.ceil(_AIM * len(needed)) - 1]) + 1 if len(needed) else 1

@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.settings import EXACT_FRAMES
+from clipseek.settings import EXACT_FRAMES, LEAST_RECALL
 from executors.durable import sync
 from executors.faiss_indexer import index_kinds
 from executors.faiss_indexer.index_kinds import Cancelled, Ids, Vectors
@@ -74,6 +74,7 @@ class VectorIndex:
         self._asked = deque[Vectors](maxlen=index_kinds.QUERIES)
         self._meanwhile: list[_Change] | None = None  # since the making of another index began
         self._maker: threading.Thread | None = None
+        self._has_failed = False  # to make another index: not to be tried with each span anew
         self._closing = threading.Event()
         if self._index is None:
             self._rebuild()
@@ -182,7 +183,7 @@ class VectorIndex:
             if self._index is None or not len(queries):
                 return Recall(1.0, 1.0, 0, self._described())
             before = share = index_kinds.recall(self._index, queries, truth)
-        if before < index_kinds.LEAST_RECALL:
+        if before < LEAST_RECALL:
             with self._lock.writing():
                 if index_kinds.is_partitioned(self._index):
                     index_kinds.tune(self._index, queries, truth)
@@ -284,7 +285,8 @@ class VectorIndex:
     def _exchange_if_outgrown(self) -> None:
         """Begin to make an index of the right kind, if this one is not and none is being made."""
         index = self._index
-        if index is None or self._meanwhile is not None or index_kinds.fits(index, self._exact_frames):
+        is_busy = self._meanwhile is not None or self._has_failed
+        if index is None or is_busy or index_kinds.fits(index, self._exact_frames):
             return
         self._meanwhile = []
         self._maker = threading.Thread(target=self._exchange, name="make-index", daemon=True)
@@ -298,7 +300,11 @@ class VectorIndex:
         except Cancelled:
             return
         except Exception:  # what there is goes on to answer
-            logger.exception("The index could not be made anew; searches stay as slow as they are.")
+            logger.exception(
+                "The index could not be made anew; until the next start searches stay as slow as they are."
+            )
+            with self._lock.writing():
+                self._meanwhile, self._has_failed = None, True
             return
         with self._lock.writing():
             for change in self._meanwhile or ():
