@@ -1,36 +1,24 @@
 """`Client`: the way into ClipSeek for the page, the command line and scripts."""
 
-import asyncio
-import errno
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
-from clipseek import transport
+from clipseek import ingest
+from clipseek.chain import EXECUTORS, INDEXER, LOADER
+from clipseek.clip_files import SavedClip, clip_target, save_clip
 from clipseek.documents import DocList
-from clipseek.errors import (
-    AmbiguousVideo,
-    ClipSeekError,
-    FileMissing,
-    InvalidRequest,
-    InvalidTopK,
-    OutputRefused,
-    ServerFailed,
-    ServerNotReady,
-    StoreError,
-    StoreFull,
-    VideoNotFound,
-)
-from clipseek.film_source import FilmSource, film_source, sha256
+from clipseek.errors import AmbiguousVideo, InvalidRequest, InvalidTopK, ServerFailed, VideoNotFound
+from clipseek.film_source import film_source
+from clipseek.health import ask_health
+from clipseek.ingest import Indexed, OnProgress, Progress
 from clipseek.libraries import check_library
 from clipseek.query_parts import Image, Moment, check_query, image_part, images_of, moments_of, sendable
 from clipseek.schema import (
-    CHUNK_BYTES,
     Calibration,
     Clip,
     Component,
@@ -41,53 +29,14 @@ from clipseek.schema import (
     Thumbnail,
     Upload,
     Video,
-    VideoSpan,
 )
 from clipseek.settings import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, Settings, is_tls, local_host, parse_host
+from clipseek.transport import D, Transport, run
 
-LOADER, INDEXER = "video_loader", "indexer"
-EXECUTORS = (LOADER, "image_encoder", "text_encoder", INDEXER)  # the chain, as in flow.yml
+__all__ = ["EXECUTORS", "Client", "Indexed", "OnProgress", "Progress", "SavedClip", "choose_video"]
+
 _HEALTH_SECONDS = 10.0  # a busy executor answers sooner: its work is done in other threads
-_UPLOADS_UNDER_WAY = 4
-_SPANS_UNDER_WAY = 4  # one in each stage of the chain, so that none waits
-_SPAN_TRIES = 3
 _LEAST_PREFIX = 4  # characters of an id that may stand for the whole of it
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an ingest is: `done` of `total` in the unit of the stage."""
-
-    stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries
-    done: float
-    total: float
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """What `Client.index` did."""
-
-    video: Video
-    frames_added: int  # 0: the film was in the store already
-    frames_encoded: int  # of these; the others stand still and share an embedding
-    elapsed_seconds: float
-
-
-@dataclass(frozen=True)
-class SavedClip:
-    """A clip on this machine; start and end say what was really cut."""
-
-    path: Path
-    start_seconds: float
-    end_seconds: float
-    size_bytes: int
-
-
-OnProgress = Callable[[Progress], None]
-
-
-def _silent(_: Progress) -> None:
-    pass
 
 
 class Client:
@@ -117,8 +66,9 @@ class Client:
         settings = Settings.from_env()
         host = host or settings.server_host
         library = settings.library if library is None else library
-        self._transport = transport.Transport(
+        self._transport = Transport(
             *parse_host(host),
+            timeout_seconds=timeout_seconds,
             retry_seconds=retry_seconds,
             token=settings.token if token is None else token,
             library=check_library(library) if library else "",
@@ -137,7 +87,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Nothing stays open between requests; this is here so that a client can be used in a `with` block."""
+        """End the connection to the server. A later request makes it anew."""
+        run(self._transport.close())
 
     @property
     def address(self) -> str:
@@ -154,7 +105,7 @@ class Client:
         frames_per_second: float | None = None,
         sampling: str | None = None,
         on_server: bool = False,
-        progress: OnProgress = _silent,
+        progress: OnProgress = ingest.silent,
     ) -> Indexed:
         """Upload a film and index it; what the server has already is neither sent nor encoded again.
 
@@ -185,18 +136,19 @@ class Client:
             upload = Upload(server_path=sendable(path), title=sendable(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
-            video_id = self._upload(film_source(film), title, progress)
+            video_id = ingest.upload(self._transport, film_source(film), title, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
         ask.sampling = sampling or ""
-        return self._index(ask, started, progress)
+        return ingest.index(self._transport, ask, progress, started)
 
-    def resume(self, name: str, *, progress: OnProgress = _silent) -> Indexed:
+    def resume(self, name: str, *, progress: OnProgress = ingest.silent) -> Indexed:
         """Index what is missing of a video (id, unique prefix or title) whose file is on the server already.
 
         Raises:
             VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull.
         """
-        return self._index(Video(video_id=self._video_id(name)), time.monotonic(), progress)
+        ask, started = Video(video_id=self._video_id(name)), time.monotonic()
+        return ingest.index(self._transport, ask, progress, started)
 
     def server_films(self, folder: str) -> list[Upload]:
         """The films below a folder of the server that its operator allowed; each one's `server_path` goes to `index`.
@@ -206,11 +158,11 @@ class Client:
         """
         return list(self._post("/films", Upload(server_path=sendable(folder)), LOADER))
 
-    def add_samples(self, progress: OnProgress = _silent) -> list[Indexed]:
+    def add_samples(self, progress: OnProgress = ingest.silent) -> list[Indexed]:
         """Index the sample library that the server builds from films and photographs of installed packages."""
         started = time.monotonic()
         films = self._post("/samples", Video(), LOADER)
-        return [self._index(Video(video_id=film.video_id), started, progress) for film in films]
+        return [ingest.index(self._transport, Video(video_id=film.video_id), progress, started) for film in films]
 
     # Search
 
@@ -407,12 +359,12 @@ class Client:
         Raises:
             VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing.
         """
-        target = _clip_target(Path(output))
+        target = clip_target(Path(output))
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
         first = self._one("/clip", ask, LOADER)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        self._save(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
+        save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
     def join(
@@ -428,7 +380,7 @@ class Client:
 
         Raises: as `clip`; InvalidRequest: there are no moments.
         """
-        target = _clip_target(Path(output))
+        target = clip_target(Path(output))
         ask = Reel(
             video_ids=[self._video_id(name) for name, _, _ in moments],
             start_seconds=[start for _, start, _ in moments],
@@ -436,7 +388,7 @@ class Client:
             mode=mode,
         )
         first = self._one("/join", ask, LOADER)
-        self._save(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))
+        save_clip(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))
         return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
@@ -454,8 +406,7 @@ class Client:
         Raises:
             ServerUnreachable: not even the gateway answers.
         """
-        seconds = min(_HEALTH_SECONDS, self._timeout_seconds)
-        return list(transport.run(self._health(seconds)))
+        return run(ask_health(self._transport, min(_HEALTH_SECONDS, self._timeout_seconds)))
 
     def recall(self) -> Component:
         """Have the indexer compare what its index finds with all frames of the library, as `clipseek doctor --recall`.
@@ -470,54 +421,9 @@ class Client:
 
     # Below
 
-    async def _health(self, seconds: float) -> list[Component]:
-        """Ask the whole chain, and if that does not do, each executor by its name."""
-        try:
-            [answer] = await self._transport.post("/health", Health(), timeout_seconds=seconds)
-            if [component.name for component in answer.components] == list(EXECUTORS) and not answer.down:
-                return list(answer.components)
-        except (ServerNotReady, ServerFailed, StoreError):
-            pass  # who does not answer, and why, is found out below
-        found = await asyncio.gather(*(self._health_of(name, seconds) for name in EXECUTORS))
-        down = {name: why for health in found for name, why in health.down.items()}
-        components = [component for health in found for component in health.components]
-        for component in components:
-            if not component.ok:
-                component.warnings = [down.get(component.name, warning) for warning in component.warnings]
-            parts = [name for name in down if name.startswith(f"{component.name}-")]  # its shards and replicas
-            if parts:
-                component.ok, component.warnings = False, [f"{name}: {down[name]}" for name in parts]
-        return components
-
-    async def _health_of(self, name: str, seconds: float) -> Health:
-        """What an executor says of itself, or in its stead why it does not."""
-        try:
-            [answer] = await self._transport.post("/health", Health(), executor=name, timeout_seconds=seconds)
-        except (ServerNotReady, ServerFailed, StoreError) as error:
-            return Health(components=DocList[Component]([Component(name=name, ok=False, warnings=[str(error)])]))
-        if not answer.components:
-            silent = Component(name=name, ok=False, warnings=[f"{name} is not part of the running server"])
-            answer.components = DocList[Component]([silent])
-        return answer
-
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""
         return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
-
-    def _save(self, first: Clip | Reel, target: Path, ask_on: Callable[[int], Clip | Reel]) -> None:
-        """Write a file that comes in pieces: the first one, then what `ask_on(offset)` answers."""
-        temporary = target.with_name(f".{first.sha256[:16]}.part")
-        try:
-            with temporary.open("wb") as file:
-                file.write(first.data)
-                while file.tell() < first.size_bytes:
-                    file.write(ask_on(file.tell()).data)
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = StoreFull if full else OutputRefused
-            raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
 
     def _parts(
         self,
@@ -549,107 +455,11 @@ class Client:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
         return answer
 
-    def _post(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
-        return transport.run(self._send(endpoint, doc, executor))
+    def _post(self, endpoint: str, doc: D, executor: str | None = None) -> DocList[D]:
+        return run(self._transport.post(endpoint, doc, executor=executor))
 
-    def _one(self, endpoint: str, doc: transport.D, executor: str | None = None) -> transport.D:
-        return transport.run(self._send_one(endpoint, doc, executor))
-
-    async def _send(self, endpoint: str, doc: Any, executor: str | None = None) -> Any:
-        return await self._transport.post(endpoint, doc, executor=executor, timeout_seconds=self._timeout_seconds)
-
-    async def _send_one(self, endpoint: str, doc: transport.D, executor: str | None = None) -> transport.D:
-        answers = await self._send(endpoint, doc, executor)
-        if len(answers) != 1:
-            raise ServerFailed(
-                f"The server at {self.address} answered {endpoint} with {len(answers)} documents, not 1."
-            )
-        answer: transport.D = answers[0]
-        return answer
-
-    def _upload(self, film: FilmSource, title: str | None, progress: OnProgress) -> str:
-        size = film.size_bytes
-        video_id = sha256(film, lambda done: progress(Progress("hash", done, size)))
-        offer = Upload(video_id=video_id, title=sendable(title or film.name), size_bytes=size)
-        missing = self._one("/upload", offer, LOADER)
-        if not missing.complete:
-            transport.run(self._send_chunks(film, offer, missing.missing_offsets, progress))
-            if not self._one("/upload", offer, LOADER).complete:
-                raise ServerFailed(
-                    f"The upload of '{film.name}' is not complete on the server. Repeat it: only the rest is sent."
-                )
-        return video_id
-
-    async def _send_chunks(self, film: FilmSource, offer: Upload, offsets: list[int], progress: OnProgress) -> None:
-        done = offer.size_bytes - sum(min(CHUNK_BYTES, offer.size_bytes - offset) for offset in offsets)
-
-        async def send(offset: int) -> None:
-            nonlocal done
-            data = await asyncio.to_thread(film.read, offset)
-            await self._send_one("/upload", offer.model_copy(update={"offset": offset, "data": data}), LOADER)
-            done += len(data)
-            progress(Progress("upload", done, offer.size_bytes))
-
-        await _at_most(_UPLOADS_UNDER_WAY, (send(offset) for offset in offsets))
-
-    def _index(self, ask: Video, started: float, progress: OnProgress) -> Indexed:
-        video = self._one("/probe", ask)
-        if not video.status:
-            raise ServerFailed(f"The server at {self.address} did not register the film. Its log has the details.")
-        encoded = transport.run(self._index_spans(video, progress))
-        stored = self._one("/videos", Video(video_id=ask.video_id), INDEXER)
-        if stored.status != "ready":
-            raise ServerFailed(
-                f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
-                f"Index it again: only these are done."
-            )
-        return Indexed(stored, stored.frames - video.frames, encoded, time.monotonic() - started)
-
-    async def _index_spans(self, video: Video, progress: OnProgress) -> int:
-        """Send what is missing through the Flow. Returns: how many frames were encoded for it."""
-        spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
-        done = video.duration_seconds - sum(end - start for start, end in spans)
-        progress(Progress("index", done, video.duration_seconds))
-
-        encoded = 0
-
-        async def index(start: float, end: float) -> None:
-            nonlocal done, encoded
-            of_span = await self._index_span(video, start, end)
-            encoded += of_span
-            done += end - start
-            progress(Progress("index", done, video.duration_seconds))
-
-        await _at_most(_SPANS_UNDER_WAY, (index(start, end) for start, end in spans))
-        return encoded
-
-    async def _index_span(self, video: Video, start: float, end: float) -> int:
-        """Send one span through the Flow; a failure that may pass is tried again, a refusal is not.
-
-        Returns: how many of its frames were encoded.
-        """
-        span = VideoSpan(
-            video_id=video.video_id,
-            start_seconds=start,
-            end_seconds=end,
-            frames_per_second=video.frames_per_second,
-            sampling=video.sampling,
-            picture_width=video.picture_width,
-            picture_height=video.picture_height,
-            picture_fit=video.picture_fit,
-            picture_fill=video.picture_fill,
-        )
-        for left in reversed(range(_SPAN_TRIES)):
-            try:
-                answer = await self._send_one("/index", span)
-                if answer.stored:
-                    return answer.frames_encoded
-            except ServerFailed:
-                if not left:
-                    raise
-        raise ServerFailed(
-            f"The span [{start:.1f}, {end:.1f}) of '{video.title}' came back unstored {_SPAN_TRIES} times."
-        )
+    def _one(self, endpoint: str, doc: D, executor: str | None = None) -> D:
+        return run(self._transport.post_one(endpoint, doc, executor=executor))
 
 
 def choose_video(videos: Iterable[Video], name: str) -> Video:
@@ -676,38 +486,3 @@ def choose_video(videos: Iterable[Video], name: str) -> Video:
         f"There is no video '{name}'. `clipseek videos` lists those there are; the start of an id is enough, from "
         f"{_LEAST_PREFIX} characters on."
     )
-
-
-async def _at_most(count: int, works: Iterable[Any]) -> None:
-    """Await all coroutines, `count` at a time, in order. The first error stops the rest."""
-    waiting = iter(works)
-
-    async def work() -> None:
-        for each in waiting:
-            await each
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(work())
-    except ExceptionGroup as errors:
-        first = errors.exceptions[0]
-        if isinstance(first, ClipSeekError | OSError):
-            raise first from None
-        raise
-
-
-def _clip_target(path: Path) -> Path:
-    """Where a clip goes, links followed: only a new file or one that may be replaced.
-
-    Raises:
-        FileMissing, OutputRefused.
-    """
-    if not path.name:
-        raise OutputRefused("The clip needs the name of a file to be written to, e.g. clip.mp4.")
-    target = path.resolve() if path.is_symlink() else path
-    if not target.parent.is_dir():
-        raise FileMissing(f"The folder '{target.parent}' for the clip does not exist. Create it first.")
-    if target.exists() and not target.is_file():
-        raise OutputRefused(f"'{path}' is no ordinary file, so the clip is not written to it. Name a new file.")
-    return target

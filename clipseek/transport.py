@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-import os
 import re
 import threading
 import time
-import warnings
 from collections import Counter
 from collections.abc import Coroutine
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
+from clipseek.connection import Broken, Connection, DataRequest, StatusProto
 from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import (
     ClipSeekError,
@@ -28,25 +26,11 @@ from clipseek.errors import (
     error_from_name,
 )
 from clipseek.settings import VARIABLES
-from clipseek.tls import certificate_name
-
-# Read on import. What gRPC logs of closed connections, the errors say better.
-os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
-    import grpc
-    import jina.clients.base.grpc
-    from jina import Client as JinaClient
-    from jina.excepts import BadServer, BadServerFlow
-    from jina.serve.networking.utils import get_grpc_channel
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
 
-_CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
 # What may be done twice with the result of once, and so is asked again when a process of the server died meanwhile.
 _IDEMPOTENT = frozenset(
     {
@@ -69,21 +53,11 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
 _MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
 
 
-_trusted: dict[str, bytes] = {}  # HOST:PORT -> PEM of the certificates that may have issued its own
-
-
-def _channel(target: str, *args: Any, **kwargs: Any) -> Any:
-    return get_grpc_channel(target, *args, root_certificates=_trusted.get(target), **kwargs)
-
-
-jina.clients.base.grpc.get_grpc_channel = _channel  # Jina's clients have no option for it
-
-
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all transports of this process, in a thread of its own.
 
-    One for all: Jina's clients hold a lock of their class while they wait, so several loops would block one another.
+    One for all, so that any thread may use any client.
     """
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="clipseek-client", daemon=True).start()
@@ -106,10 +80,9 @@ class Transport:
     While a process of the server is being started again, requests are repeated for `retry_seconds` at most.
 
     Args:
+        timeout_seconds: how long a request may take that does not say so itself.
         token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
-        tls: whether the server speaks TLS.
-        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows.
-        own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
+        tls, tls_ca, own_certificate: as of `Connection`.
     """
 
     def __init__(
@@ -118,50 +91,29 @@ class Transport:
         port: int,
         *,
         retry_seconds: float,
+        timeout_seconds: float = 600.0,
         token: str = "",
         library: str = "",
         tls: bool = False,
         tls_ca: str = "",
         own_certificate: str = "",
     ) -> None:
-        self._host, self._port, self._retry_seconds, self._tls = host, port, retry_seconds, tls
-        self._own_certificate = own_certificate
-        self._options: list[tuple[str, str]] = []
+        self._timeout_seconds, self._retry_seconds, self._tls = timeout_seconds, retry_seconds, tls
         self._metadata = _metadata(token, library)
-        self._checked = False
         self._waiting_since = 0.0  # monotonic; 0 while the server answers
         self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
-        if trusted := own_certificate or tls_ca:
-            _trusted[f"{host}:{port}"] = _read_pem(trusted)
-        self._client = JinaClient(host=host, port=port, protocol="grpc", tls=tls, asyncio=True, log_config="quiet")
-        self._client.client.logger.logger.addHandler(logging.NullHandler())  # what fails is raised, not logged
+        self._connection = Connection(host, port, tls=tls, tls_ca=tls_ca, own_certificate=own_certificate)
 
-    async def _check(self) -> None:
-        """Find out, once and soon, whether a gRPC server is there at all.
+    async def close(self) -> None:
+        """End the connection. A later request makes it anew."""
+        await self._connection.close()
 
-        Raises:
-            ServerUnreachable.
-        """
-        if self._checked:
-            return
+    async def _connect(self) -> None:
+        """Raises: ServerUnreachable."""
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                _, writer = await asyncio.open_connection(self._host.strip("[]"), self._port)
-                writer.close()
-                if self._own_certificate:
-                    await self._take_name_of(Path(self._own_certificate))
-                async with _channel(
-                    f"{self._host}:{self._port}", self._options, asyncio=True, tls=self._tls
-                ) as channel:
-                    await channel.channel_ready()
+            await self._connection.open()
         except OSError as error:  # a timeout is one, too
             raise self._unreachable() from error
-        self._checked = True
-
-    async def _take_name_of(self, certificate: Path) -> None:
-        name = await asyncio.to_thread(certificate_name, self._host.strip("[]"), self._port, certificate)
-        self._options = [("grpc.ssl_target_name_override", name)]
-        self._client.client.args.grpc_channel_options = self._options
 
     def _unreachable(self) -> ServerUnreachable:
         trust = " Or its certificate is not one to trust: set CLIPSEEK_TLS_CA to its authority's." if self._tls else ""
@@ -186,7 +138,20 @@ class Transport:
             )
         return self._unreachable()
 
-    async def post(self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float) -> DocList[D]:
+    async def post_one(
+        self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
+    ) -> D:
+        """As `post`, where one document is the answer."""
+        answers = await self.post(endpoint, doc, executor=executor, timeout_seconds=timeout_seconds)
+        if len(answers) != 1:
+            raise ServerFailed(
+                f"The server at {self.address} answered {endpoint} with {len(answers)} documents, not 1."
+            )
+        return answers[0]
+
+    async def post(
+        self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
+    ) -> DocList[D]:
         """Send one document, to one executor if named, and return what the Flow answers.
 
         Raises:
@@ -194,7 +159,8 @@ class Transport:
             ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
         """
         begun = time.monotonic()
-        await self._check()
+        timeout_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        await self._connect()
         lost: Counter[str] = Counter()  # how often, by what ended
         pause, failed_at = _FIRST_PAUSE_SECONDS, 0.0
         while True:
@@ -233,34 +199,26 @@ class Transport:
 
     async def _post_once(self, endpoint: str, doc: D, executor: str | None, timeout_seconds: float) -> DocList[D]:
         kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
-        answers = kind()
+        request = DataRequest()
+        request.header.exec_endpoint = endpoint
+        if executor:
+            request.header.target_executor = f"^{executor}$"
+        request.data.docs = kind([doc])
         try:
             async with asyncio.timeout(timeout_seconds):
-                async for part in self._client.post(
-                    on=endpoint,
-                    inputs=kind([doc]),
-                    target_executor=f"^{executor}$" if executor else None,
-                    return_type=kind,
-                    metadata=self._metadata,
-                ):
-                    answers.extend(part)
-        except BadServer as error:
-            raise _translated(error) from error
-        except (ConnectionError, BadServerFlow, grpc.aio.AioRpcError) as error:
-            if "larger than max" in str(error):
+                answer = await self._connection.send(request, self._metadata)
+        except Broken as error:
+            if "larger than max" in (error.details() or ""):
                 raise LimitExceeded(
                     f"The request {endpoint} is larger than the server at {self.address} takes "
                     f"({VARIABLES['max_request_mb'][0]})."
                 ) from error
-            raise self._broken_off(str(error)) from error
+            raise self._broken_off(error.details() or str(error.code())) from error
+        if answer.header.status.code >= StatusProto.ERROR:
+            raise _translated(answer.header.status)
+        answer.document_array_cls = kind
+        answers: DocList[D] = answer.docs
         return answers
-
-
-def _read_pem(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidSetting(f"The certificates to trust cannot be read from '{path}' ({error.strerror}).") from error
 
 
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
@@ -271,8 +229,8 @@ def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, value in said if value)
 
 
-def _translated(error: BadServer) -> ClipSeekError:
-    status = error.args[0].status
+def _translated(status: Any) -> ClipSeekError:
+    """The error that an answer's status tells of."""
     known = error_from_name(status.exception.name, status.exception.args[0] if status.exception.args else "")
     if known:
         return known

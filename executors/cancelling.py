@@ -5,9 +5,12 @@ cancels them when gRPC cancels the request. An executor that is called back drop
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _own_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("own_tasks", default=None)
 
@@ -26,18 +29,34 @@ def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(begin)
 
 
-def called_back(stream: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    """A gateway's way to answer requests, which takes its tasks back when the caller hangs up."""
+def called_back(behaviour: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """A gateway's way to answer a single request, which takes its tasks back when the caller hangs up."""
 
-    async def answer(requests: AsyncIterator[Any], *args: Any, **options: Any) -> AsyncIterator[Any]:
-        own: set[asyncio.Task[Any]] = set()
-        _own_tasks.set(own)  # for this request alone: gRPC answers each in a task of its own
-        try:
-            async for each in stream(requests, *args, **options):
-                yield each
-        except (asyncio.CancelledError, GeneratorExit):
-            for task in own:
-                task.cancel()
-            raise
+    async def answer(*args: Any, **options: Any) -> T:
+        with _own_tasks_called_back():
+            return await behaviour(*args, **options)
 
     return answer
+
+
+def stream_called_back(behaviour: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIterator[T]]:
+    """The same for a stream of requests."""
+
+    async def answer(*args: Any, **options: Any) -> AsyncIterator[T]:
+        with _own_tasks_called_back():
+            async for each in behaviour(*args, **options):
+                yield each
+
+    return answer
+
+
+@contextmanager
+def _own_tasks_called_back() -> Iterator[None]:
+    own: set[asyncio.Task[Any]] = set()
+    _own_tasks.set(own)  # for this request alone: gRPC answers each in a task of its own
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        for task in own:
+            task.cancel()
+        raise

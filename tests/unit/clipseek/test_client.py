@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clipseek import errors, transport
-from clipseek.client import Client, _at_most, _clip_target, choose_video
+from clipseek import connection, errors
+from clipseek.client import Client, choose_video
+from clipseek.clip_files import clip_target
+from clipseek.ingest import at_most
 from clipseek.schema import Video
 from clipseek.server import free_port
 
@@ -58,7 +60,7 @@ def test_files_are_refused_before_anything_is_sent(tmp_path):
 
 
 def test_a_port_that_says_nothing_is_no_server(monkeypatch):
-    monkeypatch.setattr(transport, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "_CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"grpc://127.0.0.1:{silent.getsockname()[1]}")
         with client, pytest.raises(errors.ServerUnreachable):
@@ -68,10 +70,10 @@ def test_a_port_that_says_nothing_is_no_server(monkeypatch):
 def test_clips_go_to_ordinary_files_only(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "film.mp4")
-    assert _clip_target(tmp_path / "link.mp4") == tmp_path / "film.mp4"
+    assert clip_target(tmp_path / "link.mp4") == tmp_path / "film.mp4"
     for refused in (tmp_path / "pipe", tmp_path, Path()):
         with pytest.raises(errors.OutputRefused):
-            _clip_target(refused)
+            clip_target(refused)
 
 
 def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tmp_path):
@@ -101,7 +103,7 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code():
     assert listed == defined
 
 
-def test_at_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
+def testat_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
     running, most, started = 0, 0, []
 
     async def work(number: int) -> None:
@@ -114,8 +116,8 @@ def test_at_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
         if number == 5:
             raise errors.VideoNotFound("five")
 
-    asyncio.run(_at_most(3, (work(number) for number in range(5))))
+    asyncio.run(at_most(3, (work(number) for number in range(5))))
     assert most == 3 and started == [0, 1, 2, 3, 4]
     with pytest.raises(errors.VideoNotFound, match="five"):
-        asyncio.run(_at_most(2, (work(number) for number in range(5, 100))))
+        asyncio.run(at_most(2, (work(number) for number in range(5, 100))))
     assert len(started) < 20

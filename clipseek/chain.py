@@ -1,0 +1,4 @@
+"""The names of the executors, as in flow.yml."""
+
+LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
+EXECUTORS = (LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER)  # in the order in which a request passes them
