@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.cases import Case
 from clipseek.metrics import MAP_IOUS, iou
-from executors.faiss_indexer.consensus import FEATURES, proposed_windows, window_features, window_spans
+from executors.faiss_indexer.consensus import FEATURES, proposed_windows, snapped_edges, window_edges, window_features
 from executors.faiss_indexer.curves import Floats, evened_out
 from executors.faiss_indexer.segments import TUNED
 
@@ -59,7 +59,7 @@ def _judged(case: Case) -> _Judged:
     curve, options = case.calibrated, TUNED["consensus"]
     windows = proposed_windows(curve, case.shots)
     smooth = evened_out(curve, case.shots, options)
-    edges = window_spans(curve, smooth, windows, case.shots, options.snap_seconds).tolist()
+    edges = snapped_edges(window_edges(windows, smooth), case.shots, options.snap_seconds).tolist()
     best = np.array([max((iou((start, end), moment) for moment in case.moments), default=0.0) for start, end in edges])
     reached = np.mean([best >= least for least in MAP_IOUS], axis=0)
-    return _Judged(window_features(curve, smooth, windows), 0.5 * (best >= 0.5) + 0.5 * reached + 0.3 * best)
+    return _Judged(window_features(windows, smooth), 0.5 * (best >= 0.5) + 0.5 * reached + 0.3 * best)

@@ -5,8 +5,7 @@ cancels them when gRPC cancels the request. An executor that is called back drop
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -29,34 +28,31 @@ def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_task_factory(begin)
 
 
-def called_back(behaviour: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-    """A gateway's way to answer a single request, which takes its tasks back when the caller hangs up."""
-
-    async def answer(*args: Any, **options: Any) -> T:
-        with _own_tasks_called_back():
-            return await behaviour(*args, **options)
-
-    return answer
-
-
-def stream_called_back(behaviour: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIterator[T]]:
-    """The same for a stream of requests."""
+def called_back(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIterator[T]]:
+    """A gateway's way to answer requests, which takes its tasks back when the caller hangs up."""
 
     async def answer(*args: Any, **options: Any) -> AsyncIterator[T]:
-        with _own_tasks_called_back():
-            async for each in behaviour(*args, **options):
+        own: set[asyncio.Task[Any]] = set()
+        _own_tasks.set(own)  # for this request alone: gRPC answers each in a task of its own
+        try:
+            async for each in stream(*args, **options):
                 yield each
+        except (asyncio.CancelledError, GeneratorExit):
+            for task in own:
+                task.cancel()
+            raise
 
     return answer
 
 
-@contextmanager
-def _own_tasks_called_back() -> Iterator[None]:
-    own: set[asyncio.Task[Any]] = set()
-    _own_tasks.set(own)  # for this request alone: gRPC answers each in a task of its own
-    try:
-        yield
-    except (asyncio.CancelledError, GeneratorExit):
-        for task in own:
-            task.cancel()
-        raise
+def one_by_one(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., Awaitable[T]]:
+    """The same way for a single request. Jina's own hands each to a thread and back, and leaves the stream open."""
+
+    async def answer(request: Any, context: Any) -> T:
+        async def requests() -> AsyncIterator[Any]:
+            yield request
+
+        [answered] = [each async for each in stream(requests(), context)]
+        return answered
+
+    return answer

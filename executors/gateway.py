@@ -11,7 +11,7 @@ from clipseek.access import AccessFile, check_network, is_loopback
 from clipseek.errors import ClipSeekError, InvalidSetting
 from clipseek.settings import Settings
 from clipseek.tls import check_tls
-from executors.cancelling import called_back, note_tasks, stream_called_back
+from executors.cancelling import called_back, note_tasks, one_by_one
 from executors.gateway_access import DoorInterceptor, Doorkeeper
 from executors.heads import bring_own_heads
 from executors.lifetime import RECONNECTING, end_with_parent, report_start_failure
@@ -35,8 +35,8 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())
         handler = self._request_handler  # gRPC knows its ways to answer by these names
-        handler.Call = stream_called_back(handler.Call)
-        handler.process_single_data = called_back(handler.process_single_data)
+        handler.Call = called_back(handler.Call)
+        handler.process_single_data = one_by_one(handler.Call)
         await super().setup_server()
 
     @property

@@ -14,11 +14,12 @@ Features read calibrated scores: 0 is the background of the query in the library
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
-from executors.faiss_indexer.curves import Floats, Indices, ScoreCurve, Segment, cell_edges, evened_out
+from executors.faiss_indexer.curves import Floats, Indices, ScoreCurve, Segment, clipped, evened_out
 from executors.faiss_indexer.finishing import edges_after, finish
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.segment_options import SegmentOptions
@@ -58,10 +59,11 @@ _MIDDLE, _SCALE, _MOST = 0.4, 0.3, 1.5  # of the evidence: a score counts as (sc
 _CANDIDATES = 60  # that vote: the plausibility of later ones is next to nothing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows `[first, after)` of sample indices, int64 [M] each."""
+    """Windows `[first, after)` of indices of a curve's samples, int64 [M] each."""
 
+    curve: ScoreCurve
     first: Indices
     after: Indices
 
@@ -70,7 +72,25 @@ class Windows:
 
     def at(self, places: Indices) -> "Windows":
         """The windows at these places."""
-        return Windows(self.first[places], self.after[places])
+        return Windows(self.curve, self.first[places], self.after[places])
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """How long each is."""
+        edges = self.curve.cell_edges
+        lengths: Floats = edges[self.after] - edges[self.first]
+        return lengths
+
+    @cached_property
+    def means(self) -> "_Means":
+        """Of the curve's scores."""
+        return _Means.of(self.curve, self.curve.scores)
+
+    @cached_property
+    def inside_and_beside(self) -> tuple[Floats, Floats, Floats]:
+        """The mean of each window, and of its surroundings before and behind it."""
+        before, behind = self.means.beside(self, clipped(self.seconds, *_SURROUNDINGS_SECONDS))
+        return self.means.mean(self.first, self.after), before, behind
 
 
 def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
@@ -78,11 +98,12 @@ def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) 
     smooth = evened_out(curve, shots, options)
     if is_flat(smooth, options.least_contrast):
         return whole_video(curve, smooth, shots, options)
-    windows = _of_wanted_length(curve, proposed_windows(curve, shots), options)
-    values = window_features(curve, smooth, windows) @ np.array(list(FEATURES.values()))
-    chosen = _most_agreed(curve, smooth, windows, values, shots, options)
+    windows = _of_wanted_length(proposed_windows(curve, shots), options)
+    values = window_features(windows, smooth) @ np.array(list(FEATURES.values()))
+    edges = window_edges(windows, smooth)
+    chosen = _most_agreed(windows, values, snapped_edges(edges, shots, options.snap_seconds), options.most_per_video)
     in_time = np.argsort(windows.first[chosen])
-    starts, ends = _edges(curve, smooth, windows.at(chosen[in_time]))
+    starts, ends = edges[chosen[in_time]].T
     starts[1:] = np.maximum(starts[1:], ends[:-1])  # neighbours that touch may put their common edge differently
     spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
     return finish(curve, smooth, spans, shots, options, worths=(-in_time).tolist())
@@ -90,7 +111,7 @@ def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) 
 
 def proposed_windows(curve: ScoreCurve, shots: Shots) -> Windows:
     """Every window that is judged, each once, the whole video among them."""
-    count, edges = len(curve.scores), cell_edges(curve)
+    count, edges = len(curve.scores), curve.cell_edges
     firsts, afters = [np.array([0])], [np.array([count])]
     for smoothing in _SMOOTHINGS:
         values = evened_out(curve, shots, smoothing)
@@ -99,7 +120,7 @@ def proposed_windows(curve: ScoreCurve, shots: Shots) -> Windows:
         firsts += [first, first[np.append(True, apart)]]
         afters += [after, after[np.append(apart, True)]]
     both = np.unique(np.concatenate(firsts) * (count + 1) + np.concatenate(afters))
-    return Windows(both // (count + 1), both % (count + 1))
+    return Windows(curve, both // (count + 1), both % (count + 1))
 
 
 def _runs_above(values: Floats, levels: Floats) -> tuple[Indices, Indices, Indices]:
@@ -112,18 +133,17 @@ def _runs_above(values: Floats, levels: Floats) -> tuple[Indices, Indices, Indic
     return changes[::2] // width, changes[::2] % width, changes[1::2] % width
 
 
-def window_features(curve: ScoreCurve, smooth: Floats, windows: Windows) -> Floats:
+def window_features(windows: Windows, smooth: Floats) -> Floats:
     """float64 [M, number of FEATURES], in their order."""
-    first, after = windows.first, windows.after
-    count, edges = len(curve.scores), cell_edges(curve)
-    means, whole = _Means.of(curve, curve.scores), (first == 0) & (after == count)
-    lengths, duration = edges[after] - edges[first], curve.duration_seconds
-    inside, before, behind = means.inside_and_beside(windows)
+    curve, first, after = windows.curve, windows.first, windows.after
+    means, whole = windows.means, (first == 0) & (after == len(curve.scores))
+    lengths, duration = windows.seconds, curve.duration_seconds
+    inside, before, behind = windows.inside_and_beside
     rise = np.where(whole, 0.0, np.minimum(inside - before, inside - behind))
     outside = np.where(whole, inside, (means.totals[-1] - inside * lengths) / np.maximum(duration - lengths, 1e-9))
     squares = _Means.of(curve, (curve.scores - means.totals[-1] / duration) ** 2)
     between = lengths * (duration - lengths) / duration * (inside - outside) ** 2 / max(squares.totals[-1], 1e-9)
-    evidence = _Means.of(curve, np.clip((curve.scores - _MIDDLE) / _SCALE, -_MOST, _MOST))
+    evidence = _Means.of(curve, clipped((curve.scores - _MIDDLE) / _SCALE, -_MOST, _MOST))
     return np.stack(
         [
             rise,
@@ -131,7 +151,7 @@ def window_features(curve: ScoreCurve, smooth: Floats, windows: Windows) -> Floa
             between,
             np.where(whole, 0.0, _edge_steps(means, windows)),
             whole.astype(np.float64),
-            np.clip(_lowest(smooth, first, after), -1.0, 1.0),
+            clipped(_lowest(smooth, first, after), -1.0, 1.0),
             evidence.mean(first, after) * np.sqrt(lengths),
         ],
         axis=1,
@@ -147,7 +167,7 @@ class _Means:
 
     @classmethod
     def of(cls, curve: ScoreCurve, values: Floats) -> "_Means":
-        edges = cell_edges(curve)
+        edges = curve.cell_edges
         return cls(edges, np.concatenate(([0.0], np.cumsum(np.diff(edges) * values))))
 
     def mean(self, first: Indices, after: Indices) -> Floats:
@@ -158,23 +178,16 @@ class _Means:
     def beside(self, windows: Windows, seconds: Floats | float) -> tuple[Floats, Floats]:
         """The means of so many seconds before and behind each window, a sample at least; -inf where there is none."""
         first, after, last = windows.first, windows.after, len(self.edges) - 1
-        low = np.searchsorted(self.edges, self.edges[first] - seconds)
-        low = np.clip(low, 0, np.maximum(first - 1, 0))
-        high = np.clip(np.searchsorted(self.edges, self.edges[after] + seconds), np.minimum(after + 1, last), last)
+        low = np.minimum(self.edges.searchsorted(self.edges[first] - seconds), np.maximum(first - 1, 0))
+        high = clipped(self.edges.searchsorted(self.edges[after] + seconds), np.minimum(after + 1, last), last)
         before = np.where(first > 0, self.mean(low, first), -np.inf)
         return before, np.where(after < last, self.mean(after, high), -np.inf)
-
-    def inside_and_beside(self, windows: Windows) -> tuple[Floats, Floats, Floats]:
-        """The mean of each window, and of its surroundings before and behind it."""
-        lengths = self.edges[windows.after] - self.edges[windows.first]
-        before, behind = self.beside(windows, np.clip(lengths, *_SURROUNDINGS_SECONDS))
-        return self.mean(windows.first, windows.after), before, behind
 
 
 def _edge_steps(means: _Means, windows: Windows) -> Floats:
     first, after, edges = windows.first, windows.after, means.edges
-    until = np.clip(np.searchsorted(edges, edges[first] + _EDGE_SECONDS), first + 1, after)
-    since = np.clip(np.searchsorted(edges, edges[after] - _EDGE_SECONDS, side="right") - 1, first, after - 1)
+    until = clipped(edges.searchsorted(edges[first] + _EDGE_SECONDS), first + 1, after)
+    since = clipped(edges.searchsorted(edges[after] - _EDGE_SECONDS, side="right") - 1, first, after - 1)
     before, behind = means.beside(windows, _EDGE_SECONDS)
     up = np.where(np.isfinite(before), means.mean(first, until) - before, _STEP_AT_VIDEO_END)
     down = np.where(np.isfinite(behind), means.mean(since, after) - behind, _STEP_AT_VIDEO_END)
@@ -196,21 +209,22 @@ def _lowest(values: Floats, first: Indices, after: Indices) -> Floats:
     return lowest
 
 
-def _of_wanted_length(curve: ScoreCurve, windows: Windows, options: SegmentOptions) -> Windows:
-    edges = cell_edges(curve)
-    lengths = edges[windows.after] - edges[windows.first]
+def _of_wanted_length(windows: Windows, options: SegmentOptions) -> Windows:
+    lengths = windows.seconds
     wanted = np.flatnonzero((lengths >= options.minimum_seconds) & (lengths <= options.maximum_seconds))
-    return windows.at(wanted) if len(wanted) else windows
+    return windows.at(wanted) if 0 < len(wanted) < len(windows) else windows
 
 
-def _most_agreed(
-    curve: ScoreCurve, smooth: Floats, windows: Windows, values: Floats, shots: Shots, options: SegmentOptions
-) -> Indices:
-    """Places of windows that do not overlap, in the order in which they are chosen."""
+def _most_agreed(windows: Windows, values: Floats, spans: Floats, most: int) -> Indices:
+    """Places of windows that do not overlap, in the order in which they are chosen.
+
+    Args:
+        values: float64 [M], higher is more plausible.
+        spans: where each would begin and end as a segment, float64 [M, 2].
+    """
     chosen: list[int] = []
     left = np.argsort(-values, kind="stable")
-    spans = window_spans(curve, smooth, windows, shots, options.snap_seconds)
-    while len(left) and len(chosen) < options.most_per_video:
+    while len(left) and len(chosen) < most:
         candidates = left[:_CANDIDATES]
         plausibility = np.exp(values[candidates] - values[candidates[0]])
         best = int(candidates[(_agreement(*spans[candidates].T) @ plausibility).argmax()])
@@ -228,22 +242,22 @@ def _agreement(starts: Floats, ends: Floats) -> Floats:
     lengths = ends - starts
     shared = np.maximum(shared, 0.0)
     iou = shared / np.maximum(lengths[:, None] + lengths - shared, 1e-9)
-    agreement: Floats = 0.5 * (iou >= 0.5) + 0.5 * np.clip(2 * iou - 0.9, 0.0, 1.0)
+    agreement: Floats = 0.5 * (iou >= 0.5) + 0.5 * clipped(2 * iou - 0.9, 0.0, 1.0)
     return agreement
 
 
-def window_spans(curve: ScoreCurve, smooth: Floats, windows: Windows, shots: Shots, snap_seconds: float) -> Floats:
-    """Where each window would begin and end if it were a segment by itself, in seconds, float64 [M, 2]."""
-    edges = np.stack(_edges(curve, smooth, windows), axis=1)
-    near = nearest_cuts(cuts_of(shots), edges)
-    spans: Floats = np.where(np.abs(near - edges) <= snap_seconds, near, edges)
-    return spans
-
-
-def _edges(curve: ScoreCurve, smooth: Floats, windows: Windows) -> tuple[Floats, Floats]:
-    """Starts and ends: where the curve crosses half-way from a window's mean to that of its surroundings."""
-    inside, before, behind = _Means.of(curve, curve.scores).inside_and_beside(windows)
-    first, after = windows.first, windows.after
+def window_edges(windows: Windows, smooth: Floats) -> Floats:
+    """Starts and ends in seconds, float64 [M, 2]: where the curve crosses half-way from a window's mean to that of its
+    surroundings."""
+    inside, before, behind = windows.inside_and_beside
+    curve, first, after = windows.curve, windows.first, windows.after
     starts = np.where(first == 0, 0.0, edges_after(curve, smooth, first - 1, (inside + before) / 2))
     ends = edges_after(curve, smooth, after - 1, (inside + behind) / 2)
-    return starts, np.where(after == len(smooth), curve.duration_seconds, ends)
+    return np.stack([starts, np.where(after == len(smooth), curve.duration_seconds, ends)], axis=1)
+
+
+def snapped_edges(edges: Floats, shots: Shots, snap_seconds: float) -> Floats:
+    """Edges moved to the nearest cut, where that is no further away than `snap_seconds`."""
+    near = nearest_cuts(cuts_of(shots), edges)
+    snapped: Floats = np.where(np.abs(near - edges) <= snap_seconds, near, edges)
+    return snapped

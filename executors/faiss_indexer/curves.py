@@ -1,6 +1,8 @@
 """Score curves: the score of every frame of one video for one query, and what all strategies read off them."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ from executors.faiss_indexer.shots import Shots, cuts_of
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+N = TypeVar("N", np.float64, np.int64)
 _LEAST_SIGMA_SECONDS = 1e-3  # less than any film's distance between frames: nothing to even out
 
 
@@ -38,6 +41,12 @@ class ScoreCurve:
                 f"{self.pts_seconds[index]} s"
             )
 
+    @cached_property
+    def cell_edges(self) -> Floats:
+        """Sample i stands for the time from edge i to edge i + 1: half-way to its neighbours; float64 [N + 1]."""
+        middles = (self.pts_seconds[1:] + self.pts_seconds[:-1]) / 2
+        return np.concatenate(([0.0], middles, [self.duration_seconds]))
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -63,10 +72,10 @@ class Runs:
         return cls(edges[::2], edges[1::2] - 1)
 
 
-def cell_edges(curve: ScoreCurve) -> Floats:
-    """Sample i stands for the time from edge i to edge i + 1: half-way to its neighbours; float64 [N + 1]."""
-    middles = (curve.pts_seconds[1:] + curve.pts_seconds[:-1]) / 2
-    return np.concatenate(([0.0], middles, [curve.duration_seconds]))
+def clipped(values: npt.NDArray[N], low: Any, high: Any) -> npt.NDArray[N]:
+    """As `np.clip`, which takes longer to be called than a curve takes to be clipped."""
+    within: npt.NDArray[N] = np.minimum(np.maximum(values, low), high)
+    return within
 
 
 def evened_out(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> Floats:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment
+from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment, clipped
 from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.shots import Shots, Span, cuts_of, snapped
 
@@ -30,11 +30,11 @@ def spans_of(curve: ScoreCurve, values: Floats, runs: Runs, level: float) -> lis
 
 def edges_after(curve: ScoreCurve, values: Floats, index: np.ndarray, level: float | Floats) -> Floats:
     """The edges between samples `index` [M] and the next ones, in seconds; half-way where no line crosses the level."""
-    here = np.clip(index, 0, max(0, len(values) - 2))
+    here = clipped(index, 0, max(0, len(values) - 2))
     following = np.minimum(here + 1, len(values) - 1)
     rise = values[following] - values[here]
     share = np.divide(level - values[here], rise, out=np.full(len(here), 0.5), where=np.abs(rise) > _LEAST_RISE)
-    share = np.where((share < 0) | (share > 1), 0.5, np.clip(share, _EDGE_MARGIN, 1 - _EDGE_MARGIN))
+    share = np.where((share < 0) | (share > 1), 0.5, clipped(share, _EDGE_MARGIN, 1 - _EDGE_MARGIN))
     pts = curve.pts_seconds
     edges: Floats = pts[here] + share * (pts[following] - pts[here])
     return edges

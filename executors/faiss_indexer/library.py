@@ -240,7 +240,7 @@ class Library:
         shots = self._shots(video)
         shot = next((shot for shot in shots if shot[0] <= at_seconds < shot[1]), shots[-1])
         place, span = moment_around(frames.pts_seconds, shot, at_seconds)
-        mean = frames.vectors[place].astype(np.float32).mean(axis=0)
+        mean = frames.vectors[place].mean(axis=0)
         return Part(mean / np.linalg.norm(mean), weight, moment=(video_id, span))
 
     def _check_models(self, parts: Sequence[Part]) -> None:
@@ -320,7 +320,7 @@ class Library:
         if not len(pts_seconds):
             empty = ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
             return empty, empty
-        vectors = frames.vectors[first:last].astype(np.float32)
+        vectors = frames.vectors[first:last]
         for part in parts:
             if vectors.shape[1] != len(part.vector):
                 raise ModelMismatch(

@@ -8,7 +8,7 @@ two-level: the piecewise constant fit with two levels and a price per change (T.
 
 import numpy as np
 
-from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment, cell_edges, evened_out, otsu_threshold
+from executors.faiss_indexer.curves import Floats, Runs, ScoreCurve, Segment, evened_out, otsu_threshold
 from executors.faiss_indexer.finishing import finish, spans_of
 from executors.faiss_indexer.flatness import is_flat, whole_video
 from executors.faiss_indexer.segment_options import SegmentOptions
@@ -55,7 +55,7 @@ def find_by_two_levels(curve: ScoreCurve, shots: Shots, options: SegmentOptions)
     smooth = evened_out(curve, shots, options)
     if is_flat(smooth, options.least_contrast):
         return whole_video(curve, smooth, shots, options)
-    seconds = np.diff(cell_edges(curve))
+    seconds = np.diff(curve.cell_edges)
     upper = smooth >= otsu_threshold(smooth)
     for _ in range(_LEVEL_ROUNDS):
         low, high = (float(np.average(smooth[side], weights=seconds[side])) for side in (~upper, upper))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.consensus import FEATURES, Windows, proposed_windows, window_features, window_spans
-from executors.faiss_indexer.curves import cell_edges, evened_out
+from executors.faiss_indexer.consensus import FEATURES, Windows, proposed_windows, window_edges, window_features
+from executors.faiss_indexer.curves import evened_out
 from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.segments import find_segments
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
@@ -26,7 +26,7 @@ def noisy(levels_and_seconds, sigma=0.15, seed=0):
 def test_features_equal_their_definitions():
     generator = np.random.default_rng(2)
     made = curve(generator.normal(0.3, 0.5, 40), pts=np.cumsum(generator.uniform(0.3, 3, 40)), duration=80.0)
-    smooth, bounds, scores = evened_out(made, [], OPTIONS), cell_edges(made), made.scores
+    smooth, bounds, scores = evened_out(made, [], OPTIONS), made.cell_edges, made.scores
     seconds, duration = np.diff(bounds), 80.0
 
     def mean(low, high):
@@ -62,11 +62,11 @@ def test_features_equal_their_definitions():
 
     pairs = [(i, j) for i, j in itertools.combinations(range(41), 2) if j - i < 40]
     first, after = np.array(pairs).T
-    found = window_features(made, smooth, Windows(first, after))
+    found = window_features(Windows(made, first, after), smooth)
     wanted = [list(by_hand(*pair).values()) for pair in pairs]
     assert list(by_hand(3, 9)) == list(FEATURES)
     assert found == pytest.approx(np.array(wanted), abs=1e-9)
-    [whole] = window_features(made, smooth, Windows(np.array([0]), np.array([40])))
+    [whole] = window_features(Windows(made, np.array([0]), np.array([40])), smooth)
     assert dict(zip(FEATURES, whole, strict=True)) == pytest.approx(
         {
             "least_rise": 0.0,
@@ -144,7 +144,7 @@ def test_an_edge_is_a_windows_own_or_on_a_cut_within_the_tolerance(data, made, t
     shots = data.draw(shots_of(made))
     options = replace(OPTIONS, snap_seconds=tolerance)
     smooth = evened_out(made, shots, options)
-    own = window_spans(made, smooth, proposed_windows(made, shots), shots, 0.0).ravel()
+    own = window_edges(proposed_windows(made, shots), smooth).ravel()
     cuts = [start for start, _ in shots[1:]]
     for edge in itertools.chain(*edges(find_segments(made, options, shots))):
         nearest = np.abs(own - edge).min()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from executors.faiss_indexer.curves import ScoreCurve, cell_edges, evened_out, otsu_threshold, smoothed
+from executors.faiss_indexer.curves import ScoreCurve, evened_out, otsu_threshold, smoothed
 from executors.faiss_indexer.segment_options import SegmentOptions
 from tests.unit.faiss_indexer.curves import curve
 
@@ -54,4 +54,4 @@ def test_smoothing_stays_inside_the_shot_and_samples_share_its_mean():
 
 
 def test_a_sample_stands_for_the_time_up_to_half_way_to_its_neighbours():
-    assert cell_edges(curve([0, 0, 0], pts=[1.0, 2.0, 5.0], duration=6.0)).tolist() == [0.0, 1.5, 3.5, 6.0]
+    assert curve([0, 0, 0], pts=[1.0, 2.0, 5.0], duration=6.0).cell_edges.tolist() == [0.0, 1.5, 3.5, 6.0]

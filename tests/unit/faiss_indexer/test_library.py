@@ -286,7 +286,7 @@ def test_the_frame_cache_forgets_the_oldest_and_never_keeps_what_changed_while_i
             cache.drop("changing")
         return frames(10)
 
-    one = frames(10).vectors.nbytes + frames(10).pts_seconds.nbytes
+    one = 2 * frames(10).vectors.nbytes + frames(10).pts_seconds.nbytes  # as float32
     cache = FrameCache(load, most_bytes=2 * one)
     for name in ("a", "b", "a", "c", "a", "b"):
         cache.get(name)

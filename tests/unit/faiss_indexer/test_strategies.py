@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.curves import cell_edges
 from executors.faiss_indexer.segment_options import SegmentOptions
 from executors.faiss_indexer.segments import STRATEGIES
 from executors.faiss_indexer.thresholds import _two_level_fit
@@ -61,7 +60,7 @@ def test_two_levels_are_the_best_of_all_assignments(scores, switch_seconds):
     made = curve(scores)
     if np.ptp(made.scores) == 0:
         return
-    seconds = np.diff(cell_edges(made))
+    seconds = np.diff(made.cell_edges)
 
     def price(upper) -> float:
         levels = np.where(upper, 1.0, 0.0)
