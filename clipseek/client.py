@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from clipseek import ingest
-from clipseek.chain import EXECUTORS, INDEXER, LOADER
+from clipseek.chain import EXECUTORS, INDEXER, LOADER, WITHOUT_IMAGES
 from clipseek.clip_files import SavedClip, clip_target, save_clip
 from clipseek.documents import DocList
 from clipseek.errors import AmbiguousVideo, InvalidRequest, InvalidTopK, ServerFailed, VideoNotFound
@@ -450,7 +450,7 @@ class Client:
 
     def _answered(self, endpoint: str, query: Query) -> Query:
         check_query(query)
-        answer = self._one(endpoint, query)
+        answer = self._one(endpoint, query, None if any(part.image for part in query.parts) else WITHOUT_IMAGES)
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} sent the query back unanswered. Its log has the details.")
         return answer

@@ -14,7 +14,7 @@ from clipseek.schema import CHUNK_BYTES, Upload, Video, VideoSpan
 from clipseek.transport import Transport, run
 
 _UPLOADS_UNDER_WAY = 4
-_SPANS_UNDER_WAY = 4  # one in each stage of the chain, so that none waits
+_SPANS_UNDER_WAY = 4  # one in each of three stages, and one on its way, so that none waits
 _SPAN_TRIES = 3
 
 

@@ -16,6 +16,7 @@ from executors.gateway_access import DoorInterceptor, Doorkeeper
 from executors.heads import bring_own_heads
 from executors.lifetime import RECONNECTING, end_with_parent, report_start_failure
 from executors.rates import Rates
+from executors.routes import routed
 
 bring_own_heads()  # here, because each process that Jina starts for a Flow imports the Flow's gateway first
 
@@ -35,7 +36,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())
         handler = self._request_handler  # gRPC knows its ways to answer by these names
-        handler.Call = called_back(handler.Call)
+        handler.Call = called_back(routed(handler.Call))
         handler.process_single_data = one_by_one(handler.Call)
         await super().setup_server()
 

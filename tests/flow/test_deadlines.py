@@ -9,7 +9,7 @@ import pytest
 
 from clipseek.documents import DocList
 from clipseek.errors import ServerTimeout
-from clipseek.schema import Video
+from clipseek.schema import Query, Video
 from tests import films
 
 
@@ -59,3 +59,18 @@ def test_a_client_keeps_its_connection_until_it_is_closed(server):
     assert not connections() - others
     assert len(client.videos()) == 3  # it is made anew for whoever goes on
     client.close()
+
+
+def test_a_search_does_not_wait_for_who_has_nothing_to_do_with_it(server):
+    loader, image_encoder = server.processes()[:2]
+    loader.suspend()
+    try:
+        stream = jina.Client(host="127.0.0.1", port=server.port)
+        [answer] = stream.post("/search", DocList[Query]([Query(text="a dog")]), return_type=DocList[Query], timeout=60)
+        assert answer.answered
+        image_encoder.suspend()
+        with server.client(timeout_seconds=60) as client:
+            assert client.search("a dog").matches == answer.matches
+    finally:
+        loader.resume()
+        image_encoder.resume()
