@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import threading
 import time
@@ -64,8 +65,31 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+class _Fork:
+    """Whether this process was forked from one that had a loop: its thread and its connections stayed there."""
+
+    has_lost_loop = False
+
+    @classmethod
+    def note(cls) -> None:
+        cls.has_lost_loop = _loop.cache_info().currsize > 0
+
+
+os.register_at_fork(after_in_child=_Fork.note)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there."""
+    """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there.
+
+    Raises:
+        InvalidRequest: this process was forked from one that had done so.
+    """
+    if _Fork.has_lost_loop:
+        work.close()
+        raise InvalidRequest(
+            "This process was forked from one that had used a ClipSeek client, and gRPC does not survive that. Start "
+            "processes with multiprocessing's 'spawn', or use no client before they are started."
+        )
     future = asyncio.run_coroutine_threadsafe(work, _loop())
     try:
         return future.result()

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,24 @@ def testat_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
     with pytest.raises(errors.VideoNotFound, match="five"):
         asyncio.run(at_most(2, (work(number) for number in range(5, 100))))
     assert len(started) < 20
+
+
+def test_a_forked_process_is_told_why_it_cannot_ask():
+    """In a process of its own, without the threads of the tests."""
+    program = """
+import os
+from clipseek import Client, errors
+client = Client("grpc://127.0.0.1:1")
+for process in ("parent", "child"):
+    if process == "child" and os.fork():
+        os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    try:
+        client.videos()
+    except errors.ClipSeekError as error:
+        print(process, type(error).__name__, flush=True)
+os._exit(0)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120
+    ).stdout
+    assert told.split() == ["parent", "ServerUnreachable", "child", "InvalidRequest"]
