@@ -81,7 +81,9 @@ def reshard(service: Service, shards: int) -> None:
     """Divide a service's library anew; it is not running."""
     service.settings = replace(service.settings, shards=shards)
     environ = {**os.environ, **service.settings.to_env()}
-    subprocess.run([sys.executable, "-m", "clipseek", "reshard", str(shards)], env=environ, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "clipseek", "reshard", str(shards)], env=environ, check=True, capture_output=True
+    )
 
 
 def _row(count: int, cost: Cost, *, is_sharded: bool = False) -> None:
@@ -98,12 +100,11 @@ def _extend(sizes: Sequence[int], costs: list[Cost]) -> None:
         return float((getattr(many, name) - getattr(few, name)) / (high - low))
 
     for size in _EXTENDED:
-        disk, memory, start = (
-            getattr(many, name) + per_frame(name) * (size - high)
-            for name in ("disk_bytes", "memory_bytes", "start_seconds")
+        disk, memory = (
+            getattr(many, name) + per_frame(name) * (size - high) for name in ("disk_bytes", "memory_bytes")
         )
         hours = size / _FRAMES_PER_HOUR
-        print(f"{'~' + format(size, ','):>11}{hours:8.0f}{disk / 1e6:8.0f} MB{memory / 1e6:8.0f} MB{start:7.1f} s")
+        print(f"{'~' + format(size, ','):>11}{hours:8.0f}{disk / 1e6:8.0f} MB{memory / 1e6:8.0f} MB")
     disk, memory = per_frame("disk_bytes"), per_frame("memory_bytes")
     print(f"\na frame: {disk:.0f} bytes on disk, {memory:.0f} in memory;", end=" ")
     hour = _FRAMES_PER_HOUR / 1e6

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.torture.library import Ledger, User, audit
@@ -23,6 +23,8 @@ from clipseek.doctor import check_store
 logger = logging.getLogger(__name__)
 
 _USERS, _FILMS_OF_EACH = 3, 4
+_EXACT_FRAMES = 250  # of the thousand or so that all films have: the kind of the index changes again and again
+_EXCHANGED = "answers from now on"  # what the indexer logs of that
 _MOST_SECONDS_BACK = 180.0
 _MOST_SECONDS_OF_WORK = 240.0
 _KINDS = {"one process": 6, "two processes": 1, "everything": 2, "while stopping": 1}  # each so often in ten
@@ -45,6 +47,7 @@ class Report:
     outcomes: dict[str, Outcome] = field(default_factory=lambda: defaultdict(Outcome))
     ledger: Ledger = field(default_factory=Ledger)
     faults: list[str] = field(default_factory=list)
+    exchanges: int = 0  # of the index for one of the other kind
 
     @property
     def is_clean(self) -> bool:
@@ -57,6 +60,7 @@ class Report:
             numbers = "".join(f"{getattr(outcome, name):>10}" for name in columns)
             print(f"{kind:18}{numbers}{outcome.slowest_seconds:>12.1f} s")
         print(f"\n{self.ledger.acknowledged} requests acknowledged, {self.ledger.repeated} repeated by their users")
+        print(f"{self.exchanges} times another kind of index took over")
         for fault in (*self.faults, *self.ledger.errors):
             print(f"FAULT: {fault}")
 
@@ -65,6 +69,7 @@ def torture(folder: Path, seed: int, kills: int, minutes: float, *, is_sharing: 
     """Kill `kills` times, or for so many minutes, whichever ends first; `is_sharing`: see `Service`."""
     dice = random.Random(seed)
     service, report = Service(folder, is_sharing=is_sharing), Report()
+    service.settings = replace(service.settings, exact_frames=_EXACT_FRAMES, log_level="INFO")
     films = make_films(folder, _USERS * _FILMS_OF_EACH, seed)
     service.start()
     service.wait_until_ready(_MOST_SECONDS_BACK)
@@ -83,6 +88,7 @@ def torture(folder: Path, seed: int, kills: int, minutes: float, *, is_sharing: 
             user.rest(_MOST_SECONDS_OF_WORK)
             user.end()
     service.stop()
+    report.exchanges = service.log.read_text(encoding="utf-8", errors="replace").count(_EXCHANGED)
     report.faults += [f"after the last stop: {row}" for row in _findings(service)]
     return report
 
