@@ -30,6 +30,7 @@ from clipseek.answers import (
 from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
+from clipseek.installation import check_whole_install
 from clipseek.query_options import Time, query_options
 from clipseek.reshard_command import reshard
 from clipseek.settings import MAX_RATE, MIN_RATE, SAMPLINGS, VARIABLES, Settings, local_host
@@ -443,6 +444,7 @@ def serve(with_page: bool, **options: Any) -> None:
     should have TLS ($CLIPSEEK_TLS_CERT, $CLIPSEEK_TLS_KEY). The page is on http://127.0.0.1:8501 ($CLIPSEEK_PAGE_PORT),
     or on a free port where that is taken; it is for this machine, and has what $CLIPSEEK_TOKEN opens.
     """
+    check_whole_install("serve")
     from clipseek.page import Page, show_page
     from clipseek.server import serve as run_server
 
@@ -476,6 +478,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 
     The demo keeps a store of its own, beside your library.
     """
+    check_whole_install("demo")
     from clipseek.demo import run_demo
 
     settings = _settings(options)
@@ -505,6 +508,7 @@ def doctor(store: str | None, host: str | None, as_json: bool) -> None:
     if store == "recall":
         checks = [check_recall(host)]
     elif store:
+        check_whole_install(f"doctor --{store}")
         checks = check_store(settings) if store == "check" else repair_store(settings)
     else:
         checks = examine(settings, host)

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,19 +16,28 @@ from filelock import FileLock, Timeout
 from clipseek import __version__
 from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
+from clipseek.installation import is_installed_twice, is_whole_install
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import LEAST_RECALL, Settings
 from clipseek.shards import divisions, store_folders
 from clipseek.terminal import size
 
-_PACKAGES = ("jina", "docarray", "torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
+_PACKAGES = ("jina", "docarray")
+_SERVER_PACKAGES = ("torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
 _LEAST_FREE_BYTES = 2_000_000_000
 _RECALL_SECONDS = 600.0
 
 
 def examine(settings: Settings, host: str | None) -> list[Check]:
     """Look at everything that a service on this machine, or a client of another, needs."""
-    return [*_installation(), *_store(settings), *_server(settings, host)]
+    if not is_whole_install():
+        return [*_installation(_PACKAGES), *_server(settings, host)]
+    return [
+        *_installation((*_PACKAGES, *_SERVER_PACKAGES)),
+        _torch(),
+        *_store(settings),
+        *_server(settings, host),
+    ]
 
 
 def check_store(settings: Settings) -> list[Check]:
@@ -129,16 +138,21 @@ def _titles(folder: Path) -> dict[str, str]:
         return {}
 
 
-def _installation() -> Iterator[Check]:
+def _installation(packages: Sequence[str]) -> Iterator[Check]:
     python = ".".join(map(str, sys.version_info[:3]))
     right = sys.version_info[:2] == (3, 11)
     yield Check("Python", "ok" if right else "error", python, "" if right else "ClipSeek needs Python 3.11.")
-    yield Check("ClipSeek", "ok", __version__)
-    for package in _PACKAGES:
+    found = __version__ if is_whole_install() else f"{__version__}, the client alone"
+    twice = "The same files belong to both: pip uninstall both, then install one." if is_installed_twice() else ""
+    yield Check("ClipSeek", "warning" if twice else "ok", found, twice)
+    for package in packages:
         try:
             yield Check(package, "ok", version(package))
         except PackageNotFoundError:
             yield Check(package, "error", "not installed", "Install everything: make install, or pip install .")
+
+
+def _torch() -> Check:
     tried = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "import torch, torchvision; print(torch.cuda.is_available())"],
         capture_output=True,
@@ -147,9 +161,8 @@ def _installation() -> Iterator[Check]:
     )
     if tried.returncode:
         last = (tried.stderr.strip().splitlines() or ["no message"])[-1]
-        yield Check("torch with torchvision", "error", last, "They must be builds of one release: make install")
-    else:
-        yield Check("CUDA", "ok", "a GPU is used" if tried.stdout.strip() == "True" else "no GPU: the CPU is used")
+        return Check("torch with torchvision", "error", last, "They must be builds of one release: make install")
+    return Check("CUDA", "ok", "a GPU is used" if tried.stdout.strip() == "True" else "no GPU: the CPU is used")
 
 
 def _store(settings: Settings) -> Iterator[Check]:
@@ -189,8 +202,10 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
             components = client.health()
             address = client.address
     except ServerUnreachable as error:
-        yield Check("server", "warning", str(error).split(". ", maxsplit=1)[0], "Start one with `clipseek serve`.")
-        yield from _port(settings, host)
+        fix = "Start one with `clipseek serve`." if is_whole_install() else "Name one with --host or CLIPSEEK_HOST."
+        yield Check("server", "warning", str(error).split(". ", maxsplit=1)[0], fix)
+        if is_whole_install() and not (host or settings.host):
+            yield _port(settings)
         return
     except ClipSeekError as error:
         yield Check("server", "error", str(error), "Restart it, and look at what it prints.")
@@ -208,13 +223,10 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
         yield Check(component.name, state, facts, "\n".join(component.warnings))
 
 
-def _port(settings: Settings, host: str | None) -> Iterator[Check]:
+def _port(settings: Settings) -> Check:
     from clipseek.server import is_port_free
 
-    if host or settings.host:
-        return
     if is_port_free(settings.bind, settings.port):
-        yield Check("port", "ok", f"{settings.port} on {settings.bind} is free")
-    else:
-        fix = "Choose another with CLIPSEEK_PORT, or stop the program that holds it."
-        yield Check("port", "error", f"{settings.port} on {settings.bind} is held by another program", fix)
+        return Check("port", "ok", f"{settings.port} on {settings.bind} is free")
+    fix = "Choose another with CLIPSEEK_PORT, or stop the program that holds it."
+    return Check("port", "error", f"{settings.port} on {settings.bind} is held by another program", fix)

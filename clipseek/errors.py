@@ -44,6 +44,7 @@
     │       └── ServerTimeout     no answer within the time that the client gave it
     ├── AccessDenied              no token, an unknown one, or one that may not do this
     ├── TooManyRequests           more at once, or in a second, than one caller may send
+    ├── ClientOnly                asked of an install that has no server in it
     ├── SamplesUnavailable        the packages that ship the sample films are not installed
     └── Cancelled                 the caller stopped it: raised by its own progress function
 
@@ -227,6 +228,10 @@ class AccessDenied(ClipSeekError):
 
 
 class TooManyRequests(ClipSeekError):
+    pass
+
+
+class ClientOnly(ClipSeekError):
     pass
 
 

@@ -8,6 +8,7 @@ import click
 
 from clipseek.answers import print_json
 from clipseek.errors import StoreError, error_from_name
+from clipseek.installation import check_whole_install
 from clipseek.settings import Settings
 from clipseek.terminal import say, show_table
 
@@ -22,6 +23,7 @@ def reshard(shards: int, as_json: bool) -> None:
     divided, nothing is indexed anew. It may be broken off and run again; until it has ended, twice the room of the
     index is needed. Then start the server with CLIPSEEK_SHARDS set to the same number.
     """
+    check_whole_install("reshard")
     home = Settings.from_env().home
     done = subprocess.run(
         [sys.executable, "-m", "executors.faiss_indexer.resharding", str(home), str(shards)],

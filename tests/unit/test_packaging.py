@@ -1,0 +1,103 @@
+"""The two distributions: what `clipseek-client` needs is what `clipseek` needs of it, and enough to run on."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from clipseek import __version__
+
+ROOT = Path(__file__).parents[2]
+WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CLIENT = tomllib.loads((ROOT / "packaging/client/pyproject.toml").read_text())["project"]
+COMMAND = """
+import sys
+for name in sys.argv.pop(1).split(","):
+    sys.modules[name] = None  # this is how Python marks a module that is not there
+import clipseek.client
+from clipseek.cli import main
+main()
+"""
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """The names of the distributions that these requirements bring."""
+    found: set[str] = set()
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found.add(name)
+        with contextlib.suppress(PackageNotFoundError):  # it is for other machines
+            for needs in map(Requirement, requires(name) or []):
+                extras = ("", *requirement.extras)
+                if not needs.marker or any(needs.marker.evaluate({"extra": extra}) for extra in extras):
+                    waiting.append(needs)
+    return found
+
+
+def run_light(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, in an interpreter where nothing can be imported that the client's install does not bring."""
+    there = needed(CLIENT["dependencies"])
+    hidden = {
+        module
+        for module, owners in packages_distributions().items()
+        if not there & {canonicalize_name(owner) for owner in owners} and module not in ("clipseek", "frontend")
+    }
+    assert {"torch", "faiss", "cv2", "av", "streamlit", "psutil"} <= hidden
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, ",".join(sorted({*hidden, "executors"})), *arguments],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_client_needs_nothing_that_the_whole_does_not_with_the_same_versions():
+    assert set(CLIENT["dependencies"]) < set(WHOLE["dependencies"])
+    page = {*WHOLE["dependencies"], *WHOLE["optional-dependencies"]["page"]}
+    assert set(CLIENT["optional-dependencies"]["page"]) < page
+    assert CLIENT["requires-python"] == WHOLE["requires-python"]
+    assert CLIENT["scripts"] == WHOLE["scripts"]
+
+
+def test_no_extra_names_what_the_base_brings():
+    base = {canonicalize_name(Requirement(text).name) for text in WHOLE["dependencies"]}
+    for extra, texts in WHOLE["optional-dependencies"].items():
+        assert not base & {canonicalize_name(Requirement(text).name) for text in texts}, extra
+
+
+def test_the_client_runs_on_what_its_install_brings():
+    done = run_light("search", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Find the moments that fit the description" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("demo",), ("reshard", "2"), ("doctor", "--check")])
+def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
+    done = run_light(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"clipseek: `clipseek {arguments[0]}")
+    assert "this install is the client alone" in done.stderr
+
+
+def test_all_packages_say_that_they_are_typed():
+    assert all((ROOT / package / "py.typed").exists() for package in ("clipseek", "executors", "frontend"))
+
+
+def test_the_changelog_begins_with_this_version():
+    first = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first and first[1] == __version__
