@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit torture screenshots lint format types lock clean
+.PHONY: help install demo serve test test-unit torture screenshots lint format types release lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -50,6 +50,9 @@ format: $(READY) ## rewrite the sources in the house format
 
 types: $(READY)  ## static types, strict
 	@$(BIN)/mypy
+
+release: lint types test-unit  ## build sdist and wheels from HEAD into dist/, install and use them (FULL=1: with all 7 GB)
+	@FULL=$(FULL) $(BIN)/python packaging/release.py
 
 lock:            ## remake requirements.lock from pyproject.toml (needs the network)
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet --disable-pip-version-check uv
