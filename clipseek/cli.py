@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clipseek import __version__
+from clipseek import __version__, logs
 from clipseek.answers import (
     answer_data,
     indexed_data,
@@ -449,6 +449,7 @@ def serve(with_page: bool, **options: Any) -> None:
     from clipseek.server import serve as run_server
 
     settings = _settings(options)
+    logs.start(settings.log_level, settings.log_format, "server", anew=True)
     say("Starting ...", style="dim")
     with Page(settings, local_host(settings)) as page:
 
@@ -482,6 +483,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
     from clipseek.demo import run_demo
 
     settings = _settings(options)
+    logs.start(settings.log_level, settings.log_format, "server", anew=True)
     if options["home"] is None:
         settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
     run_demo(settings, clips, stop=stop, when_ready=show_ready)

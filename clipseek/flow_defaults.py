@@ -10,12 +10,5 @@ from clipseek.access import with_flow_secret
 from clipseek.settings import Settings
 
 _settings = with_flow_secret(Settings.from_env())
-for _name, _value in (
-    _settings.to_env()
-    | {
-        "CLIPSEEK_READY_TIMEOUT_MS": str(round(_settings.ready_timeout_seconds * 1000)),
-        "CLIPSEEK_MAX_REQUEST_BYTES": str(_settings.max_request_bytes),
-        "JINA_OPTOUT_TELEMETRY": "1",
-    }
-).items():
+for _name, _value in (_settings.to_flow_env() | {"JINA_OPTOUT_TELEMETRY": "1"}).items():
     os.environ.setdefault(_name, _value)

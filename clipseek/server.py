@@ -24,9 +24,18 @@ from typing import Any, NoReturn
 from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
 from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
+from clipseek.metrics_server import metrics_served
 from clipseek.schema import Component
-from clipseek.settings import START_ERRORS_VARIABLE, Settings, local_address, local_host
+from clipseek.settings import (
+    SHARED_METRICS_VARIABLE,
+    START_ERRORS_VARIABLE,
+    VARIABLES,
+    Settings,
+    local_address,
+    local_host,
+)
 from clipseek.supervisor import Supervisor
+from clipseek.terminal import say
 from clipseek.tls import check_tls
 
 logger = logging.getLogger(__name__)
@@ -78,8 +87,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 
     Raises:
         ServerNotReady: the port is taken.
-        InvalidSetting: there is no such address to listen on, it is open to the network and there is no token, or
-            certificate and key cannot be used.
+        InvalidSetting: there is no such address to listen on, or none for metrics, it is open to the network and there
+            is no token, or certificate and key cannot be used.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
     An executor, or the gateway, that dies is started again. When one cannot start, or dies too often, the process ends
@@ -93,10 +102,19 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             f"Port {settings.port} on {settings.bind} is taken, perhaps by another ClipSeek server (`clipseek doctor` "
             f"tells). Stop that one, or choose another port: clipseek serve --port {free_port(settings.bind)}"
         )
+    if settings.metrics_port and not is_port_free(settings.metrics_bind, settings.metrics_port):
+        raise ServerNotReady(
+            f"Port {settings.metrics_port} on {settings.metrics_bind}, for metrics, is taken. Choose another with "
+            f"{VARIABLES['metrics_port'][0]}, e.g. {free_port(settings.metrics_bind)}."
+        )
     _export(settings)
     stop = _stop_event()
     with tempfile.TemporaryDirectory(prefix="clipseek-start-") as folder:
         os.environ[START_ERRORS_VARIABLE] = folder
+        counts = Path(folder) / "counts"
+        if settings.metrics_port:
+            counts.mkdir()
+            os.environ[SHARED_METRICS_VARIABLE] = str(counts)
         with _running_flow(Path(folder), stop) as flow:
             supervisor = Supervisor(
                 flow,
@@ -107,18 +125,18 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
                 say=_say,
             )
             try:
-                go_on = when_ready(_checked_health(settings))
-                while go_on and not stop.wait(_POLL_SECONDS):
-                    with _children_deaf_to_interrupts():
-                        supervisor.look()
+                components = _checked_health(settings)
+                with metrics_served(settings, counts, supervisor.states):
+                    go_on = when_ready(components)
+                    while go_on and not stop.wait(_POLL_SECONDS):
+                        with _children_deaf_to_interrupts():
+                            supervisor.look()
             finally:
                 supervisor.leave_the_dead()
 
 
 def _export(settings: Settings) -> None:
-    os.environ.update(settings.to_env())
-    os.environ["CLIPSEEK_READY_TIMEOUT_MS"] = str(round(settings.ready_timeout_seconds * 1000))
-    os.environ["CLIPSEEK_MAX_REQUEST_BYTES"] = str(settings.max_request_bytes)
+    os.environ.update(settings.to_flow_env())
     os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
     os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
     os.environ.setdefault("JINA_LOG_LEVEL", "CRITICAL")  # the executors log what they refuse, or fail in, themselves
@@ -208,25 +226,25 @@ def _cause(start_errors: Path) -> str | None:
 
 
 def _say(message: str) -> None:
-    print(f"clipseek: {message}", file=sys.stderr, flush=True)
+    say(f"clipseek: {message}")
 
 
 def _give_up(message: str) -> NoReturn:
     """End at once because of what the message says."""
-    _end(f"clipseek: {message}", exit_code=1)
+    _end(f"clipseek: {message}", exit_code=1, style="red")
 
 
-def _end(message: str, exit_code: int) -> NoReturn:
+def _end(message: str, exit_code: int, style: str = "") -> NoReturn:
     """End at once, and the children with this process, also those that do not watch it yet."""
     for child in multiprocessing.active_children():
         child.terminate()
-    print(message, file=sys.stderr, flush=True)
+    say(message, style)
     os._exit(exit_code)
 
 
 def _end_late(seconds: float) -> None:
     time.sleep(seconds)
-    print("clipseek: an executor did not stop in time; it is ended.", file=sys.stderr, flush=True)
+    _say("an executor did not stop in time; it is ended.")
     os._exit(1)
 
 

@@ -19,6 +19,7 @@ DEFAULT_PAGE_PORT = 8501  # Streamlit's own
 # Ways to sample a film: as often everywhere; more often where it moves; only what decodes by itself, which is fastest.
 EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
 SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
+LOG_FORMATS = ("text", "json")
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
 LEAST_RECALL = 0.99  # share of the ten nearest frames that an index which does not compare all has to find
@@ -26,6 +27,7 @@ EXACT_FRAMES = 100_000  # compared one by one in 10 to 15 ms: docs/performance.m
 MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
+SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the folder that prometheus_client gathers several processes' in
 DOWN_SUFFIX = ".down"  # of the files there that tell the executors which processes are down
 
 
@@ -58,6 +60,10 @@ VARIABLES = {
         "frames of a library up to which a search compares all (inf: always)",
     ),
     "log_level": _setting("CLIPSEEK_LOG_LEVEL", "WARNING", "DEBUG, INFO, WARNING or ERROR"),
+    "log_format": _setting("CLIPSEEK_LOG_FORMAT", "text", "text, or json: an object per line"),
+    "metrics_port": _setting("CLIPSEEK_METRICS_PORT", "", "port of /metrics for Prometheus (default: none)"),
+    "metrics_bind": _setting("CLIPSEEK_METRICS_BIND", DEFAULT_BIND, "address of /metrics"),
+    "otlp": _setting("CLIPSEEK_OTLP", "", "HOST:PORT of a collector that traces go to, OTLP over gRPC (default: none)"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
     "loader_replicas": _setting("CLIPSEEK_LOADER_REPLICAS", "1", "processes that keep and decode films"),
     "encoder_replicas": _setting("CLIPSEEK_ENCODER_REPLICAS", "1", "processes that look at pictures with the model"),
@@ -119,6 +125,10 @@ class Settings:
     ready_timeout_seconds: float = 600.0
     exact_frames: float = EXACT_FRAMES
     log_level: str = "WARNING"
+    log_format: str = "text"
+    metrics_port: int | None = None
+    metrics_bind: str = DEFAULT_BIND
+    otlp: str = ""
     engine: str = "auto"
     loader_replicas: int = 1
     encoder_replicas: int = 1
@@ -175,6 +185,10 @@ class Settings:
             frames_per_second=_rate(text["frames_per_second"]),
             ready_timeout_seconds=_positive("ready_timeout_seconds", text["ready_timeout_seconds"]),
             log_level=_choice("log_level", text["log_level"].upper(), ("DEBUG", "INFO", "WARNING", "ERROR")),
+            log_format=_choice("log_format", text["log_format"].lower(), LOG_FORMATS),
+            metrics_port=_port(text["metrics_port"], "metrics_port") if text["metrics_port"] else None,
+            metrics_bind=text["metrics_bind"],
+            otlp=_address("otlp", text["otlp"]),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
             exact_frames=_limit("exact_frames", text["exact_frames"]),
             loader_replicas=_count("loader_replicas", text["loader_replicas"], least=1),
@@ -198,8 +212,20 @@ class Settings:
         """The environment that `from_env` reads back as these settings."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["media_roots"] = os.pathsep.join(str(p) for p in self.media_roots)
+        values["metrics_port"] = self.metrics_port or ""
         values["allow_anyone"] = "yes" if self.allow_anyone else "no"
         return {VARIABLES[name][0]: str(value) for name, value in values.items()}
+
+    def to_flow_env(self) -> dict[str, str]:
+        """The environment that `flow.yml` and the processes of the Flow take their values from."""
+        host, _, port = self.otlp.rpartition(":")
+        return self.to_env() | {
+            "CLIPSEEK_READY_TIMEOUT_MS": str(round(self.ready_timeout_seconds * 1000)),
+            "CLIPSEEK_MAX_REQUEST_BYTES": str(self.max_request_bytes),
+            "CLIPSEEK_TRACING": str(bool(self.otlp)),
+            "CLIPSEEK_OTLP_HOST": f"http://{host}",  # else OpenTelemetry takes it for a collector with TLS
+            "CLIPSEEK_OTLP_PORT": port or "0",
+        }
 
     @property
     def max_request_bytes(self) -> int:
@@ -259,6 +285,13 @@ def _port(text: str, name: str = "port") -> int:
     if not re.fullmatch("[0-9]+", text) or not 0 < int(text) < 65536:
         raise InvalidSetting(f"'{text}' is not a port: {VARIABLES[name][0]} takes a number from 1 to 65535")
     return int(text)
+
+
+def _address(name: str, text: str) -> str:
+    """`text` as HOST:PORT, or empty."""
+    if text and not re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+):[0-9]+", text):
+        raise InvalidSetting(f"{VARIABLES[name][0]} is '{text}', but must be HOST:PORT, e.g. 127.0.0.1:4317")
+    return text
 
 
 def _positive(name: str, text: str) -> float:

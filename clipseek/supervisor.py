@@ -43,6 +43,16 @@ class Restarts:
         return pause
 
 
+@dataclass(frozen=True)
+class ProcessState:
+    """A process of the Flow, as its supervisor knows it."""
+
+    name: str
+    pid: int | None
+    is_up: bool
+    restarts: int
+
+
 @dataclass
 class _Watched:
     """A process of the Flow: Jina's pod, the deployment that it belongs to, and what has become of it."""
@@ -51,6 +61,7 @@ class _Watched:
     pod: Any
     deployment: Any
     restarts: Restarts
+    restarted: int = 0  # times
     start_at: float | None = None  # when to start it again; None while it runs
     started_at: float = 0.0
     down_since: float | None = None  # from its death until it answers again
@@ -108,6 +119,12 @@ class Supervisor:
             elif each.down_since is not None:
                 self._look_at_start(each, now)
 
+    def states(self) -> list[ProcessState]:
+        """What is known of every process."""
+        return [
+            ProcessState(each.name, each.process.pid, each.down_since is None, each.restarted) for each in self._watched
+        ]
+
     def leave_the_dead(self) -> None:
         """End what does not answer: Jina's own stop would wait for it."""
         for each in self._watched:
@@ -133,6 +150,7 @@ class Supervisor:
         from jina.orchestrate.pods.factory import PodFactory
 
         each.end()
+        each.restarted += 1
         each.pod = PodFactory.build_pod(each.pod.args)
         each.deployment.enter_context(each.pod)  # the process runs; whether it answers, `look` finds out
         each.start_at = None

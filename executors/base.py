@@ -6,10 +6,12 @@ those it answers.
 """
 
 import asyncio
+import contextvars
 import functools
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,10 +19,12 @@ from jina import Executor, requests
 from jina.serve.instrumentation import InstrumentationMixin
 from jina.serve.runtimes.servers.grpc import GRPCServer
 
+from clipseek import logs
 from clipseek.documents import DocList
 from clipseek.errors import ClipSeekError, StoreError
 from clipseek.schema import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.settings import Settings
+from executors import metrics
 from executors.callers import Caller, Verifier
 from executors.executor_port import OfferedOnly
 from executors.lifetime import end_with_parent, processes_down, report_start_failure
@@ -48,15 +52,16 @@ def endpoint(path: str) -> Callable[[F], F]:
             caller: Caller | None = None,
             **_: Any,
         ) -> Any:
-            try:
-                caller = caller or executor.callers.caller(parameters, path)
-                return await handler(executor, docs, caller=caller)
-            except ClipSeekError as error:
-                logger.info("%s refused: %s: %s", path, type(error).__name__, error)
-                raise
-            except Exception:
-                logger.exception("%s failed", path)
-                raise
+            with logs.request(path), metrics.under_way(executor.executor_name, path):
+                try:
+                    caller = caller or executor.callers.caller(parameters, path)
+                    return await handler(executor, docs, caller=caller)
+                except ClipSeekError as error:
+                    logger.info("%s refused: %s: %s", path, type(error).__name__, error, extra=logs.about(error))
+                    raise
+                except Exception as error:
+                    logger.exception("%s failed", path, extra=logs.about(error))
+                    raise
 
         declared: F = requests(on=path)(call)
         return declared
@@ -84,7 +89,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         super().__init__(**kwargs)
         self.settings = settings or Settings.from_env()
         self.callers = Verifier(self.settings.flow_secret)
-        logging.basicConfig(level=self.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.start(self.settings.log_level, self.settings.log_format, self.executor_name)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
         guard_own_port()
         end_with_parent()
@@ -99,13 +104,14 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         except Exception as error:
             report_start_failure(error)
             raise
+        metrics.serve_own(self.settings, self.store_folders)
 
     def load(self) -> None:
         """Make ready what the handlers need. What is raised here ends the start, and `clipseek serve` shows it."""
 
     async def in_worker(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function` in this executor's one worker thread, after what was handed to it before."""
-        call = functools.partial(function, *args, **kwargs)
+        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     @endpoint("/probe")
@@ -167,6 +173,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     def executor_name(self) -> str:
         """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
         return str(self.runtime_args.name).partition("/")[0]
+
+    def store_folders(self) -> list[Path]:
+        """The stores that this process keeps."""
+        return []
 
     def component(self, _caller: Caller, /) -> Component:
         """This executor's line in the answer of `/health`, with what is in the caller's library."""

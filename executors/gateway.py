@@ -1,12 +1,12 @@
 """The Flow's gateway: Jina's own for gRPC, behind a door, and ended when the process that started it ends."""
 
 import asyncio
-import logging
 from typing import Any
 
 from jina.serve.runtimes.gateway.grpc import GRPCGateway
 from jina.types.request.data import DataRequest
 
+from clipseek import logs
 from clipseek.access import AccessFile, check_network, is_loopback
 from clipseek.errors import ClipSeekError, InvalidSetting
 from clipseek.settings import Settings
@@ -15,6 +15,7 @@ from executors.cancelling import called_back, note_tasks, one_by_one
 from executors.gateway_access import DoorInterceptor, Doorkeeper
 from executors.heads import bring_own_heads
 from executors.lifetime import RECONNECTING, end_with_parent, report_start_failure
+from executors.metrics import GATEWAY, serve_own
 from executors.rates import Rates
 from executors.routes import routed
 
@@ -47,7 +48,8 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     def aio_tracing_server_interceptors(self) -> list[Any]:
         """Jina's interceptors of the server, the door before them."""
         settings = self._settings
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.start(settings.log_level, settings.log_format, GATEWAY)
+        serve_own(settings, list)
         if not settings.flow_secret:
             raise InvalidSetting("CLIPSEEK_FLOW_SECRET is not set: gateway and executors need the same secret.")
         may_be_open = is_loopback(self.host) or settings.allow_anyone

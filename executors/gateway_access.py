@@ -17,6 +17,7 @@ from clipseek.access import ANYONE, SERVER, AccessFile, Grant
 from clipseek.errors import AccessDenied, ClipSeekError
 from clipseek.libraries import MAIN
 from executors.callers import Caller, signed
+from executors.metrics import Arrival
 from executors.rates import Rates
 
 logger = logging.getLogger(__name__)
@@ -153,11 +154,21 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
     async def _admit(self, request: Any, context: Any) -> Callable[[], None]:
         """Sign the caller into a request when its turn has come. Returns: what to call when it is done."""
-        caller = self._door.caller(context.invocation_metadata())
         endpoint = request.header.exec_endpoint
-        leave = await self._rates.enter(caller.name, endpoint)
+        arrival = Arrival(endpoint)
+        try:
+            caller = self._door.caller(context.invocation_metadata())
+            leave = await self._rates.enter(caller.name, endpoint)
+        except BaseException as error:
+            arrival.refused(error)
+            raise
         request.parameters = signed(caller, endpoint, self._secret, time.time())
-        return leave
+
+        def done() -> None:
+            leave()
+            arrival.answered()
+
+        return done
 
 
 def _leave(under_way: list[tuple[str, Callable[[], None]]], endpoint: str) -> None:

@@ -12,6 +12,9 @@ import threading
 import time
 from pathlib import Path
 
+from clipseek import logs
+from clipseek.settings import Settings
+
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
@@ -22,6 +25,8 @@ def main() -> None:
     parser.add_argument("--port", required=True)
     options = parser.parse_args()
     threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
+    settings = Settings.from_env()
+    logs.start(settings.log_level, settings.log_format, "page")
     from streamlit.web.cli import main as streamlit
 
     from frontend import uploads

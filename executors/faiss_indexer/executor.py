@@ -16,12 +16,13 @@ from clipseek.audit import AuditLog
 from clipseek.document_checks import check_document, check_times
 from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest, InvalidTimeRange, ModelMismatch, StoreError
-from clipseek.libraries import MAIN, library_folder
+from clipseek.libraries import MAIN, libraries_below, library_folder
 from clipseek.limits import check_limit
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.score_scale import ScoreScale
 from clipseek.shards import check_division, locks_of, shard_folder, shard_of
+from executors import metrics
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
 from executors.faiss_indexer.documents import (
@@ -177,6 +178,11 @@ class FaissIndexer(ChainExecutor):
             await self.in_worker(self._keep_shift, doc, caller)
         return docs
 
+    def store_folders(self) -> list[Path]:
+        libraries = (library_folder(self.settings.home, name) for name in libraries_below(self.settings.home))
+        folders = (shard_folder(folder, self._shard, self.settings.shards) for folder in libraries)
+        return [folder for folder in folders if (folder / "index.db").exists()]
+
     def component(self, caller: Caller, /) -> Component:
         library = self.library(caller.library)
         store = library.store
@@ -248,7 +254,8 @@ class FaissIndexer(ChainExecutor):
         blank = np.array(doc.blank, dtype=np.bool_)
         frames = Frames(np.array(doc.pts_seconds, dtype=np.float64), vectors, cuts, blank)
         was_complete = _is_complete(doc.video_id, library.store)
-        library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
+        with metrics.step("store"):
+            library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
             self._note("indexed", library.store.video(doc.video_id), caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
@@ -276,7 +283,8 @@ class FaissIndexer(ChainExecutor):
         started = time.monotonic()
         options = search_options(doc)
         library = self.library(caller.library)
-        answer = library.search(_parts(doc, library), options)
+        with metrics.step("index"):
+            answer = library.search(_parts(doc, library), options)
         fill_in(doc, answer, _matches(answer.found))
         _log("search", answer, started)
 
@@ -325,7 +333,8 @@ class FaissIndexer(ChainExecutor):
             return
         options = replace(options, video_ids=own)
         try:
-            found = library.ranked(parts, options, _relevance(doc)).all()
+            with metrics.step("index"):
+                found = library.ranked(parts, options, _relevance(doc)).all()
             doc.videos_searched, doc.frames_searched = library.searched(options)
         except InvalidTimeRange as error:  # videos of another shard may reach that far
             doc.outside = str(error)

@@ -13,10 +13,12 @@ from jina.excepts import InternalNetworkError
 from jina.proto import jina_pb2
 from jina.types.request.data import DataRequest, Response
 
+from clipseek import logs
 from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import ClipSeekError
 from clipseek.schema import Calibration, Health, Query, Video, VideoSpan
 from clipseek.settings import Settings
+from executors import metrics
 from executors.base import guard_own_port
 from executors.callers import Caller, Verifier, signed
 from executors.faiss_indexer.sharded import ShardedIndex, list_of
@@ -43,7 +45,9 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         super().__init__(args, logger, **kwargs)
         self._settings = Settings.from_env()
         self._callers = Verifier(self._settings.flow_secret)
-        logging.basicConfig(level=self._settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._name = f"{self._deployment_name}-head"
+        logs.start(self._settings.log_level, self._settings.log_format, self._name)
+        metrics.serve_own(self._settings, list)
         guard_own_port()
         end_with_parent()
         index = ShardedIndex(self._settings, self._ask)
@@ -64,6 +68,10 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         endpoint = request.header.exec_endpoint
         if endpoint not in self._answers:
             return request
+        with logs.request(endpoint), metrics.under_way(self._name, endpoint):
+            return await self._answered(request, endpoint, context)
+
+    async def _answered(self, request: Any, endpoint: str, context: Any) -> Any:
         kind, answer = self._answers[endpoint]
         try:
             caller = self._callers.caller(request.parameters, endpoint)
@@ -75,6 +83,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
             return Response()
         except Exception as error:  # noqa: BLE001 (the edge of the process)
             _log(endpoint, error)
+            metrics.count_error(self._name, endpoint, error)
             if isinstance(error, ShardFailed):
                 request.header.status.CopyFrom(error.status)
             else:
@@ -122,6 +131,6 @@ def _of_each(answer: Callable[[Any, Caller], Awaitable[Any]]) -> Callable[[Any, 
 
 def _log(endpoint: str, error: Exception) -> None:
     if isinstance(error, ClipSeekError | ShardFailed):
-        logger.info("%s refused: %s: %s", endpoint, type(error).__name__, error)
+        logger.info("%s refused: %s: %s", endpoint, type(error).__name__, error, extra=logs.about(error))
     else:
-        logger.exception("%s failed", endpoint)
+        logger.exception("%s failed", endpoint, extra=logs.about(error))

@@ -20,9 +20,10 @@ from clipseek.documents import DocList
 from clipseek.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
 from clipseek.limits import check_limit
 from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
+from executors import metrics
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
-from executors.video_loader.clip_cache import ClipCache, ClipKey
+from executors.video_loader.clip_cache import CachedClip, ClipCache, ClipKey
 from executors.video_loader.cutting import CutClip
 from executors.video_loader.disk import free_bytes, in_words
 from executors.video_loader.film_work import FilmWork, SpanOptions
@@ -237,7 +238,7 @@ class VideoLoader(ChainExecutor):
             shape,
             self.settings.max_span_frames,
         )
-        with self._film(library, doc.video_id) as (path, title):
+        with self._film(library, doc.video_id) as (path, title), metrics.step("decode"):
             sampled = self._films.sample(path, title, options)
         doc.pictures, doc.pts_seconds, doc.blank = sampled.pictures, sampled.pts_seconds, sampled.blank
         doc.cut_seconds = sampled.cut_seconds
@@ -272,7 +273,7 @@ class VideoLoader(ChainExecutor):
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         key = ClipKey(_in_library(library, doc.video_id), doc.start_seconds, doc.end_seconds, doc.mode)
         make = functools.partial(self._cut, library, doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
-        clip, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
+        clip, doc.data = self._kept(key, doc.offset, make)
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
         doc.size_bytes, doc.sha256, doc.suffix = clip.size_bytes, clip.sha256, clip.suffix
         logger.info(
@@ -293,10 +294,21 @@ class VideoLoader(ChainExecutor):
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
         key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {moments}")
         make = functools.partial(self._join, library, moments, doc.mode)
-        film, doc.data = self._clips.read(key, doc.offset, CHUNK_BYTES, make)
+        film, doc.data = self._kept(key, doc.offset, make)
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(moments), in_words(len(doc.data)), doc.offset, seconds)
+
+    def _kept(self, key: ClipKey, offset: int, make: Callable[[Path], CutClip]) -> tuple[CachedClip, bytes]:
+        """A piece of a clip, out of the cache; the first one counts as a look into it."""
+
+        def counted(destination: Path) -> CutClip:
+            metrics.CACHE_MISSES.labels("clips").inc()
+            return make(destination)
+
+        if not offset:
+            metrics.CACHE_LOOKUPS.labels("clips").inc()
+        return self._clips.read(key, offset, CHUNK_BYTES, counted)
 
     def _cut(
         self, library: str, video_id: str, start_seconds: float, end_seconds: float, mode: str, destination: Path

@@ -65,6 +65,7 @@ class FilmWork:
                     module=__name__,
                     memory_bytes=round(settings.max_worker_gb * 1e9),
                     log_level=settings.log_level,
+                    log_format=settings.log_format,
                     niceness=_NICENESS[kind],
                     when_idle=close_kept_film,
                 ),

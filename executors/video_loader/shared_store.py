@@ -22,6 +22,7 @@ from pathlib import Path
 from clipseek.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
 from clipseek.libraries import MAIN, libraries_below, media_folder
 from clipseek.settings import VARIABLES, Settings
+from executors import metrics
 from executors.video_loader.film_cache import FilmCache, held
 from executors.video_loader.media_store import MediaRecord, MediaStore
 from executors.video_loader.object_store import ObjectStore
@@ -150,10 +151,12 @@ class SharedMediaStore(MediaStore):
         local = self.root / record.file_name
         if local.exists():
             return local
+        metrics.CACHE_LOOKUPS.labels("films").inc()
         name = self.copy_name(record.file_name)
         return self.cache.path(name, record.size_bytes, functools.partial(self._fetch, record))
 
     def _fetch(self, record: MediaRecord, target: Path) -> None:
+        metrics.CACHE_MISSES.labels("films").inc()
         begun = time.monotonic()
         found = self.objects.get(record.file_name, target)
         if found != record.video_id:

@@ -23,6 +23,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import av
 
+from clipseek import logs
 from clipseek.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded, UnreadableVideo
 from clipseek.settings import VARIABLES
 from executors.lifetime import end_with_parent
@@ -48,6 +49,7 @@ class WorkerOptions:
     module: str
     memory_bytes: int
     log_level: str
+    log_format: str = "text"
     niceness: int = 0
     when_idle: Callable[[], None] | None = None
     idle_seconds: float = 10.0
@@ -139,7 +141,7 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
     end_with_parent()
     os.nice(options.niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
-    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.start(options.log_level, options.log_format, "decoder")
     importlib.import_module(options.module)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (options.memory_bytes, options.memory_bytes))

@@ -13,6 +13,7 @@ from clipseek.documents import DocList
 from clipseek.errors import InvalidRequest
 from clipseek.query_parts import check_query
 from clipseek.schema import Component, Query, Video, VideoSpan
+from executors import metrics
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
 from executors.clip_encoder.encoder import Encoder
@@ -90,7 +91,11 @@ class ClipImageEncoder(ChainExecutor):
         return docs
 
     def _encode(self, spans: list[tuple[str, Pictures]]) -> list[StillEncoded]:
-        return [self._still.encode(film, pictures) for film, pictures in spans]
+        made = []
+        for film, pictures in spans:
+            with metrics.step("encode"):
+                made.append(self._still.encode(film, pictures))
+        return made
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

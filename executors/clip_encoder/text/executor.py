@@ -8,6 +8,7 @@ from clipseek.document_checks import check_document
 from clipseek.documents import DocList
 from clipseek.query_parts import check_query
 from clipseek.schema import Calibration, Component, Query, QueryPart
+from executors import metrics
 from executors.base import ChainExecutor, endpoint
 from executors.callers import Caller
 from executors.clip_encoder.encoder import Encoder
@@ -35,7 +36,9 @@ class ClipTextEncoder(ChainExecutor):
         self._mean_phrase = self._phrases.mean(axis=0).tolist()
 
     def _encode_one(self, text: str) -> EncodedTexts:
-        return self.encoder.tower.encode([text])
+        metrics.CACHE_MISSES.labels("texts").inc()
+        with metrics.step("text"):
+            return self.encoder.tower.encode([text])
 
     @endpoint("/search")
     async def search(self, docs: DocList[Query], **_: Any) -> DocList[Query]:
@@ -70,6 +73,7 @@ class ClipTextEncoder(ChainExecutor):
             holders: list[Query | QueryPart] = [doc, *doc.parts]
             with_text = [holder for holder in holders if holder.text.strip()]
             for holder in with_text:
+                metrics.CACHE_LOOKUPS.labels("texts").inc()
                 encoded = await self.in_worker(self._encode, holder.text)
                 self._filled(holder, encoded.vectors[0])
                 about = [*encoded.truncation_warnings, *language_warning(holder.text, self.encoder.spec)]

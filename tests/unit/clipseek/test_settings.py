@@ -13,6 +13,7 @@ def test_the_defaults_listen_on_this_machine_only():
     assert (settings.bind, settings.port, settings.model) == ("127.0.0.1", 45679, "auto")
     assert settings.server_host == "grpc://127.0.0.1:45679"
     assert (settings.token, settings.flow_secret, settings.allow_anyone) == ("", "", False)
+    assert settings.metrics_port is None
 
 
 def test_the_environment_is_read_and_written_back(tmp_path):
@@ -27,13 +28,28 @@ def test_the_environment_is_read_and_written_back(tmp_path):
         "CLIPSEEK_TOKEN": "clipseek_x",
         "CLIPSEEK_ALLOW_ANYONE": "yes",
         "CLIPSEEK_OPEN_UPLOADS": "3",
+        "CLIPSEEK_METRICS_PORT": "9100",
+        "CLIPSEEK_LOG_FORMAT": "JSON",
     }
     settings = Settings.from_env(environ)
     assert settings.media_roots == (tmp_path / "a", tmp_path / "b")
     assert settings.frames_per_second == 2.5
     assert settings.server_host == "grpc://films.example:7000"
     assert (settings.token, settings.allow_anyone, settings.open_uploads) == ("clipseek_x", True, 3)
+    assert (settings.metrics_port, settings.metrics_bind, settings.log_format) == (9100, "127.0.0.1", "json")
     assert Settings.from_env(settings.to_env()) == settings
+
+
+def test_the_collector_of_traces_is_an_address():
+    settings = Settings.from_env({"CLIPSEEK_OTLP": "collector:4317"}).to_flow_env()
+    assert [settings[f"CLIPSEEK_{name}"] for name in ("TRACING", "OTLP_HOST", "OTLP_PORT")] == [
+        "True",
+        "http://collector",
+        "4317",
+    ]
+    assert Settings.from_env({}).to_flow_env()["CLIPSEEK_TRACING"] == "False"
+    with pytest.raises(InvalidSetting, match="CLIPSEEK_OTLP is 'http://collector:4317', but must be HOST:PORT"):
+        Settings.from_env({"CLIPSEEK_OTLP": "http://collector:4317"})
 
 
 def test_films_may_be_in_a_folder_or_at_a_url(monkeypatch, tmp_path):

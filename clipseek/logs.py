@@ -1,0 +1,92 @@
+"""Logging, set up in one place for every process: lines for people, or for CLIPSEEK_LOG_FORMAT=json one object each.
+
+A line that is logged while a request is answered says to which endpoint, and how many seconds after its arrival in that
+process.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+JSON = "json"
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_TRACES_LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"  # warns with every try while its collector is away
+_QUIET_SECONDS = 600.0
+_request: ContextVar[tuple[str, float] | None] = ContextVar("request", default=None)  # endpoint, monotonic time
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time (UTC), level, logger, message, process, and where they are known endpoint,
+    seconds, error (its name) and traceback.
+    """
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        said: dict[str, str | float] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": self._process,
+        }
+        if request := _request.get():
+            said |= {"endpoint": request[0], "seconds": round(time.monotonic() - request[1], 4)}
+        if error := getattr(record, "error", None):
+            said["error"] = error
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+class _Seldom(logging.Filter):
+    """Lets a record through once none has gone through for ten minutes."""
+
+    _quiet_until = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_due = record.created >= self._quiet_until
+        if is_due:
+            self._quiet_until = record.created + _QUIET_SECONDS
+        return is_due
+
+
+def start(level: str, form: str, process: str, *, anew: bool = False) -> None:
+    """Log to stderr from now on, from `level` on.
+
+    Args:
+        form: "text" or "json".
+        process: the name of this one, e.g. "video_loader".
+        anew: in the place of what was set up before, and not only where nothing was.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter(process) if form == JSON else logging.Formatter(_TEXT))
+    logging.basicConfig(level=level, handlers=[handler], force=anew)
+    logging.getLogger(_TRACES_LOGGER).addFilter(_Seldom())
+
+
+def is_json() -> bool:
+    """Whether this process logs JSON."""
+    return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
+
+
+@contextmanager
+def request(endpoint: str) -> Iterator[None]:
+    """What is logged in here is about a request to this endpoint, which arrives now."""
+    token = _request.set((endpoint, time.monotonic()))
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def about(error: Exception) -> Mapping[str, str]:
+    """The `extra` of a line that tells of an error."""
+    return {"error": type(error).__name__}
