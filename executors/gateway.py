@@ -49,7 +49,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         """Jina's interceptors of the server, the door before them."""
         settings = self._settings
         logs.start(settings.log_level, settings.log_format, GATEWAY)
-        serve_own(settings, list)
+        serve_own(settings)
         if not settings.flow_secret:
             raise InvalidSetting("CLIPSEEK_FLOW_SECRET is not set: gateway and executors need the same secret.")
         may_be_open = is_loopback(self.host) or settings.allow_anyone

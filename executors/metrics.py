@@ -94,11 +94,11 @@ class Arrival:
         REQUEST_SECONDS.labels(self._endpoint).observe(time.monotonic() - self._came_at)
 
 
-def serve_own(settings: Settings, store_folders: Callable[[], list[Path]]) -> None:
+def serve_own(settings: Settings, store_folders: Callable[[], list[Path]] = list) -> None:
     """Serve the metrics of this process, unless none are wanted or `clipseek serve` gathers those of all processes.
 
     Args:
-        store_folders: the stores that this process keeps.
+        store_folders: the stores that this process keeps; by default none.
     """
     if not settings.metrics_port or SHARED_METRICS_VARIABLE in os.environ:
         return

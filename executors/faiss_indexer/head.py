@@ -47,7 +47,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         self._callers = Verifier(self._settings.flow_secret)
         self._name = f"{self._deployment_name}-head"
         logs.start(self._settings.log_level, self._settings.log_format, self._name)
-        metrics.serve_own(self._settings, list)
+        metrics.serve_own(self._settings)
         guard_own_port()
         end_with_parent()
         index = ShardedIndex(self._settings, self._ask)
@@ -83,11 +83,11 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
             return Response()
         except Exception as error:  # noqa: BLE001 (the edge of the process)
             _log(endpoint, error)
-            metrics.count_error(self._name, endpoint, error)
             if isinstance(error, ShardFailed):
                 request.header.status.CopyFrom(error.status)
             else:
                 request.add_exception(error)
+                metrics.count_error(self._name, endpoint, error)  # a shard's own it has counted itself
             context.set_trailing_metadata((("is-error", "true"),))
         return request
 

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from clipseek import __version__
+from clipseek.installation import is_installed_twice
 
 ROOT = Path(__file__).parents[2]
 WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -91,6 +92,15 @@ def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
     assert done.returncode == 1
     assert done.stderr.startswith(f"clipseek: `clipseek {arguments[0]}")
     assert "this install is the client alone" in done.stderr
+
+
+def test_two_installs_in_one_place_are_found(monkeypatch, tmp_path):
+    assert not is_installed_twice()
+    folder = tmp_path / "clipseek_client-0.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: clipseek-client\nVersion: 0.1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert is_installed_twice()
 
 
 def test_all_packages_say_that_they_are_typed():
