@@ -1,0 +1,35 @@
+"""Labels of metrics are names out of the code: endpoints and errors that are not ours have one name together."""
+
+import pytest
+from prometheus_client import REGISTRY
+
+from clipseek.errors import VideoNotFound
+from clipseek.settings import Settings
+from executors import metrics
+from executors.faiss_indexer.executor import FaissIndexer
+
+
+def test_every_endpoint_of_the_service_has_its_name(tmp_path):
+    indexer = FaissIndexer(Settings(tmp_path, tmp_path), runtime_args={"name": "indexer"})
+    offered = {path for path in indexer.requests if path.startswith("/")}
+    indexer.close()
+    assert offered == metrics.ENDPOINTS
+
+
+def count(executor: str, endpoint: str, error: str) -> float:
+    labels = {"executor": executor, "endpoint": endpoint, "error": error}
+    return REGISTRY.get_sample_value("clipseek_errors_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(("error", "name"), [(VideoNotFound("no"), "VideoNotFound"), (KeyError("no"), "other")])
+def test_errors_are_counted_by_names_of_ours(error, name):
+    before = count("indexer", "/search", name)
+    with pytest.raises(type(error)), metrics.under_way("indexer", "/search"):
+        raise error
+    assert count("indexer", "/search", name) == before + 1
+
+
+def test_what_a_caller_names_is_no_label():
+    before = count("gateway", "other", "VideoNotFound")
+    metrics.Arrival("/no-such-endpoint").refused(VideoNotFound("no"))
+    assert count("gateway", "other", "VideoNotFound") == before + 1
