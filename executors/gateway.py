@@ -18,8 +18,11 @@ from executors.lifetime import RECONNECTING, end_with_parent, report_start_failu
 from executors.metrics import GATEWAY, serve_own
 from executors.rates import Rates
 from executors.routes import routed
+from executors.tracing import try_once
 
-bring_own_heads()  # here, because each process that Jina starts for a Flow imports the Flow's gateway first
+# Here, because each process that Jina starts for a Flow imports the Flow's gateway first.
+bring_own_heads()
+try_once()
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import time
 import urllib.request
 
 import pytest
@@ -63,7 +62,7 @@ def used(server, library, tmp_path_factory):
         [best] = library.search("a cat", top_k=1).matches
     for _ in range(2):
         clip = tmp_path_factory.mktemp("clips") / "clip.mp4"
-        library.clip(best.video_id, best.start_seconds, best.end_seconds, clip)
+        library.clip(best.video_id, 0.37, 1.91, clip)  # which no other test has made
     with pytest.raises((VideoNotFound, MediaMissing)):
         library.clip("0" * 64, 0.0, 1.0, clip)
     return server
@@ -133,6 +132,4 @@ def test_every_line_is_an_object_and_says_what_it_is_about(used):
 def test_a_service_whose_collector_is_away_says_so_seldom_and_stops_in_time(used):
     about = [line for line in used.lines if "opentelemetry" in line]
     assert len(about) <= 10  # once for each process
-    began = time.monotonic()
-    assert used.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 20
+    assert used.stop(signal.SIGTERM) == 0  # what takes too long to stop is ended, and that is no 0
