@@ -41,6 +41,7 @@ from clipseek.terminal import (
     timestamp,
 )
 from clipseek.token_command import token
+from clipseek.watch_command import watch
 
 if TYPE_CHECKING:
     from clipseek.client import Client
@@ -405,6 +406,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 
 main.add_command(token)
 main.add_command(reshard)
+main.add_command(watch)
 
 
 def _server_options(command: F) -> F:
