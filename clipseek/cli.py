@@ -27,6 +27,7 @@ from clipseek.answers import (
     timeline_data,
     video_data,
 )
+from clipseek.compat_command import compat
 from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
@@ -407,6 +408,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 main.add_command(token)
 main.add_command(reshard)
 main.add_command(watch)
+main.add_command(compat)
 
 
 def _server_options(command: F) -> F:

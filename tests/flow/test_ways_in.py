@@ -1,4 +1,4 @@
-"""Other ways in than the commands that index and search: watched folders."""
+"""Other ways in than the commands that index and search: watched folders, and what VCED's programs send."""
 
 import json
 import os
@@ -9,15 +9,20 @@ from collections import Counter
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import cv2
+import grpc
 import pytest
 
 from clipseek import errors
 from clipseek.client import Client
+from clipseek.compat import wire
 from clipseek.server import free_port
 from clipseek.watch_state import WatchState
 from clipseek.watching import AWAY, Watcher
+from executors.video_loader import samples
 from tests import films
 from tests.flow.conftest import ROOT
+from tests.vced import INDEX, SEARCH
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +220,123 @@ def test_the_command_waits_for_a_server_that_is_away(folder):
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+class VcedProgram:
+    """Sends what VCED's page and scripts send, as the packages that they use put it on the wire."""
+
+    def __init__(self, port):
+        self.host = f"grpc://127.0.0.1:{port}"
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self._call = self._channel.stream_stream("/jina.JinaRPC/Call")
+
+    def _post(self, request):
+        [answer] = self._call(iter([request.SerializeToString()]), timeout=120)
+        return wire.Request.FromString(answer)
+
+    def index(self, uri, uid):
+        request = wire.Request.FromString(INDEX)
+        request.data.docs.docs[0].uri, request.data.docs.docs[0].id = str(uri), uid + Path(uri).name
+        return self._post(request)
+
+    def search(self, text, **parameters):
+        request = wire.Request.FromString(SEARCH)
+        request.data.docs.docs[0].text = text
+        request.parameters.Clear()
+        request.parameters.update(parameters)
+        [doc] = self._post(request).data.docs.docs
+        return [dict(match.tags) for match in doc.matches]
+
+    def post(self, endpoint):
+        request = wire.Request.FromString(SEARCH)
+        request.header.exec_endpoint = endpoint
+        return self._post(request)
+
+    def close(self):
+        self._channel.close()
+
+
+@contextmanager
+def compat(server, folder):
+    """`clipseek compat` as a user starts it, and a program of VCED's."""
+    port = free_port("127.0.0.1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clipseek", "compat", str(folder), "--port", str(port), "--host", server.host],
+        env={**os.environ, "CLIPSEEK_HOME": str(folder.parent / "home"), "COLUMNS": "500"},
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert f"grpc://127.0.0.1:{port}" in process.stderr.readline()
+        program = VcedProgram(port)
+        yield program
+        program.close()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 0 and "Traceback" not in said
+
+
+def photographs(path, *names):
+    """A film of photographs, each for four seconds."""
+    found = [cv2.imread(str(samples.photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
+    pictures = [cv2.resize(picture, (320, 240)) for picture in found for _ in range(40)]
+    return films.make(path, pictures=pictures, fps=10, size=(320, 240)).path
+
+
+def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
+    first = photographs(folder / "first one.mp4", "a cup of coffee", "a cat", "a temple")
+    second = photographs(folder / "second.mp4", "a cat", "a cup of coffee")
+    with compat(server, folder) as program:
+        assert program.index(first, "uid-1").data.docs.docs[0].uri == str(first)
+        [cat] = program.search("a cat", uid="uid-1", maxCount=1)
+        assert (cat["leftIndex"], cat["rightIndex"], cat["uri"]) == (4, 8, str(first))
+        assert 4 <= cat["maxIndex"] < 8 and 0.5 <= cat["maxImageScore"] <= 1
+        program.index(second, "uid-2")
+        program.index(first, "uid-3")
+        assert {video.title for video in client.videos()} == {first.name, second.name}
+        [cat] = program.search("a cat", uid="uid-3", maxCount=1)  # the film that was uploaded for this search
+        assert (cat["leftIndex"], cat["rightIndex"], cat["uri"]) == (4, 8, str(first))
+        found = program.search("a cat", maxCount=50)
+        assert (found[0]["leftIndex"], found[0]["rightIndex"], found[0]["uri"]) == (0, 4, str(second))
+        assert {match["uri"] for match in found} == {str(first), str(second)}
+        assert [m["maxImageScore"] for m in found] == sorted((m["maxImageScore"] for m in found), reverse=True)
+        assert client.search("a submarine").nothing_matches
+        [weak] = program.search("a submarine", maxCount=1)  # as VCED: its best, however little that fits
+        assert weak["maxImageScore"] < 0.5
+        [drawn] = program.search("a cat", maxCount="1", doc_ids=[str(first)], thod=1)
+        assert (drawn["leftIndex"], drawn["rightIndex"]) == (0, 12)
+        [drawn] = program.search("a cat", maxCount=1, doc_ids=str(first), thod=0.1)
+        assert (drawn["leftIndex"], drawn["rightIndex"]) == (4, 8)
+        assert program.search("a cat", doc_ids=["/none.mp4"]) == []
+    with compat(server, folder) as program:  # started anew it still knows which video which film became
+        [match] = program.search("a cat", maxCount=1, doc_ids=[str(second)])
+        assert match["uri"] == str(second)
+
+
+def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client, folder):
+    films.make(folder / "film.mp4", frames=25)
+    (folder / "out.mp4").symlink_to(films.make(folder.parent / "secret.mp4", frames=25).path)
+    with compat(server, folder) as program:
+        for ask, code, why in (
+            (lambda: program.index("/etc/passwd", "u"), "PERMISSION_DENIED", "PathNotAllowed: '/etc/passwd'"),
+            (lambda: program.index(folder / "out.mp4", "u"), "PERMISSION_DENIED", "PathNotAllowed"),
+            (lambda: program.index(folder / ".." / "secret.mp4", "u"), "PERMISSION_DENIED", "PathNotAllowed"),
+            (lambda: program.index(folder / "none.mp4", "u"), "NOT_FOUND", "FileMissing"),
+            (lambda: program.search("", maxCount=1), "INVALID_ARGUMENT", "has no text"),
+            (lambda: program.search("a", maxCount="many"), "INVALID_ARGUMENT", "maxCount is 'many'"),
+            (lambda: program.search("a", thod=-1), "INVALID_ARGUMENT", "thod"),
+            (lambda: program.search("a", doc_ids=7), "INVALID_ARGUMENT", "doc_ids"),
+            (lambda: program.post("/clear"), "INVALID_ARGUMENT", "'/clear' is none"),
+        ):
+            with pytest.raises(grpc.RpcError, match=why) as refused:
+                ask()
+            assert refused.value.code().name == code
+        assert not client.videos()
+        with Client(program.host) as lost:
+            for ask in (lost.videos, lambda: lost.search("a"), lambda: lost.index(folder / "film.mp4")):
+                with pytest.raises(errors.InvalidSetting, match="no ClipSeek server, but perhaps `clipseek compat`"):
+                    ask()
+        program.index(folder / "film.mp4", "u")  # and it goes on
+        assert [video.title for video in client.videos()] == ["film.mp4"]
