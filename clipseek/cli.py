@@ -27,6 +27,7 @@ from clipseek.answers import (
     timeline_data,
     video_data,
 )
+from clipseek.compat_command import compat
 from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
@@ -42,6 +43,7 @@ from clipseek.terminal import (
     timestamp,
 )
 from clipseek.token_command import token
+from clipseek.watch_command import watch
 
 if TYPE_CHECKING:
     from clipseek.client import Client
@@ -406,6 +408,8 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 
 main.add_command(token)
 main.add_command(reshard)
+main.add_command(watch)
+main.add_command(compat)
 
 
 def _server_options(command: F) -> F:

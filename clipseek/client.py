@@ -105,6 +105,7 @@ class Client:
         frames_per_second: float | None = None,
         sampling: str | None = None,
         on_server: bool = False,
+        content_sha256: str = "",
         progress: OnProgress = ingest.silent,
     ) -> Indexed:
         """Upload a film and index it; what the server has already is neither sent nor encoded again.
@@ -118,11 +119,14 @@ class Client:
             sampling: "even"; "adaptive" looks up to four times as often where the picture moves; "keyframes" looks only
                 at frames that decode by themselves, which is fast and coarse. By default as the film was indexed
                 before, else even. Another way than before indexes a known film anew.
+            content_sha256: the hash of the film's content in lower-case hex, where it is known: the film is not read
+                for it then. The server checks it.
             progress: called from a background thread with each step; it may raise `Cancelled` to stop here. What is
                 done by then is kept, and the next `index` or `resume` goes on from it.
 
         Raises:
-            FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed.
+            FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed,
+            UploadCorrupted: the film has another content than `content_sha256` says, or changed on its way.
         """
         if frames_per_second is not None and not MIN_RATE <= frames_per_second <= MAX_RATE:
             raise InvalidRequest(
@@ -136,7 +140,7 @@ class Client:
             upload = Upload(server_path=sendable(path), title=sendable(title or Path(path).name))
             video_id = self._one("/upload", upload, LOADER).video_id
         else:
-            video_id = ingest.upload(self._transport, film_source(film), title, progress)
+            video_id = ingest.upload(self._transport, film_source(film), title, content_sha256, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
         ask.sampling = sampling or ""
         return ingest.index(self._transport, ask, progress, started)
@@ -315,6 +319,8 @@ class Client:
         Raises:
             VideoNotFound, AmbiguousVideo.
         """
+        if _is_id(name):  # one video is answered sooner than all
+            return self._one("/videos", Video(video_id=name), INDEXER)
         return choose_video(self.videos(), name)
 
     def shots(self, name: str) -> list[tuple[float, float]]:
@@ -325,7 +331,7 @@ class Client:
         Raises:
             VideoNotFound, AmbiguousVideo.
         """
-        video = self._one("/videos", Video(video_id=self.video(name).video_id), INDEXER)
+        video = self.video(self._video_id(name))
         return list(pairwise([*video.shot_start_seconds, video.duration_seconds]))
 
     def rename(self, name: str, title: str) -> Video:
@@ -423,7 +429,7 @@ class Client:
 
     def _video_id(self, name: str) -> str:
         """A whole id is taken as it is: the server knows whether there is such a video."""
-        return name if re.fullmatch("[0-9a-f]{64}", name) else self.video(name).video_id
+        return name if _is_id(name) else self.video(name).video_id
 
     def _parts(
         self,
@@ -460,6 +466,10 @@ class Client:
 
     def _one(self, endpoint: str, doc: D, executor: str | None = None) -> D:
         return run(self._transport.post_one(endpoint, doc, executor=executor))
+
+
+def _is_id(name: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", name) is not None
 
 
 def choose_video(videos: Iterable[Video], name: str) -> Video:

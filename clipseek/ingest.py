@@ -44,10 +44,10 @@ def silent(_: Progress) -> None:
     """Tell nobody."""
 
 
-def upload(transport: Transport, film: FilmSource, title: str | None, progress: OnProgress) -> str:
-    """Send what the server lacks of a film. Returns: the video's id."""
+def upload(transport: Transport, film: FilmSource, title: str | None, content_sha256: str, progress: OnProgress) -> str:
+    """Send what the server lacks of a film, which is read first for its hash, if need be. Returns: the video's id."""
     size = film.size_bytes
-    video_id = sha256(film, lambda done: progress(Progress("hash", done, size)))
+    video_id = content_sha256 or sha256(film, lambda done: progress(Progress("hash", done, size)))
     offer = Upload(video_id=video_id, title=sendable(title or film.name), size_bytes=size)
     missing = run(transport.post_one("/upload", offer, executor=LOADER))
     if not missing.complete:

@@ -237,6 +237,11 @@ class Transport:
                     f"The request {endpoint} is larger than the server at {self.address} takes "
                     f"({VARIABLES['max_request_mb'][0]})."
                 ) from error
+            if error.code().name == "UNIMPLEMENTED":
+                raise InvalidSetting(
+                    f"What answers at {self.address} is no ClipSeek server, but perhaps `clipseek compat`. Name the "
+                    f"server with --host or CLIPSEEK_HOST."
+                ) from error
             raise self._broken_off(error.details() or str(error.code())) from error
         if answer.header.status.code >= StatusProto.ERROR:
             raise _translated(answer.header.status)

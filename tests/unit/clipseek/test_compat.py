@@ -1,0 +1,70 @@
+"""VCED's requests: its messages as they were recorded, its parameters, its edges, the films that it named."""
+
+import pytest
+from click.testing import CliRunner
+
+from clipseek.cli import main
+from clipseek.compat import wire
+from clipseek.compat.known_films import KnownFilms
+from clipseek.compat.requests import Parameters, edges_by_drop
+from clipseek.errors import InvalidRequest, StoreError
+from clipseek.schema import Query
+from clipseek.server import free_port
+from tests.vced import ANSWER, INDEX, SEARCH
+
+
+def test_recorded_messages_are_read_as_they_were_meant():
+    index, search, answer = map(wire.Request.FromString, (INDEX, SEARCH, ANSWER))
+    assert (index.header.exec_endpoint, search.header.exec_endpoint) == ("/index", "/search")
+    [film] = index.data.docs.docs
+    assert (film.uri, film.id) == ("/data/dog.mp4", "u1dog.mp4")
+    assert search.data.docs.docs[0].text == "a dog"
+    assert Parameters.of(dict(search.parameters)) == Parameters(3, None, None, "u1")
+    [match] = answer.data.docs.docs[0].matches
+    assert match.id == "m1" and dict(match.tags) == {"leftIndex": 2, "rightIndex": 5, "uri": "/data/dog.mp4"}
+
+
+def test_what_is_not_described_goes_back_as_it_came():
+    assert sorted(wire.Request.FromString(INDEX).SerializeToString()) == sorted(INDEX)
+    assert b"video/mp4" in wire.Request.FromString(INDEX).SerializeToString()  # the document's mime_type
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{"maxCount": value} for value in (0, 1001, -1, "many", None, [], float("nan"))]
+    + [{"thod": value} for value in (-0.1, "wide", [0.1])]
+    + [{"doc_ids": value} for value in (7, [7], {"a": "b"})],
+    ids=str,
+)
+def test_parameters_that_cannot_be_are_refused_by_name(sent):
+    with pytest.raises(InvalidRequest, match=next(iter(sent))):
+        Parameters.of(sent)
+
+
+def test_edges_are_drawn_where_the_score_drops():
+    curve = Query(curve_pts_seconds=[0.0, 1.0, 2.0, 3.0, 4.0], curve_scores=[0.6, 0.3, 0.8, 0.9, 0.7])
+    for drop, edges in ((0.0, (3.0, 4.0)), (0.11, (2.0, 4.0)), (0.25, (2.0, 4.8)), (1.0, (0.0, 4.8))):
+        assert edges_by_drop(curve, 4.8, 3.4, drop) == edges
+
+
+def test_films_are_known_by_their_paths_also_after_a_restart(tmp_path):
+    films = KnownFilms(tmp_path / "new folder" / "vced.json")
+    films.add("/a.mp4", "u1a.mp4", "A")
+    films.add("/copy of a.mp4", "u2copy of a.mp4", "A")
+    assert films.uri("A") == "/copy of a.mp4"
+    films.add("/a.mp4", "u2a.mp4", "A")
+    films.add("/b.mp4", "u1b.mp4", "B")
+    films.add("/b.mp4", "u3b.mp4", "C")  # written anew
+    assert films.videos_of("u1") == ["A", "B"] and films.videos_of("u4") == []
+    for known in (films, KnownFilms(tmp_path / "new folder" / "vced.json")):
+        assert [known.uri(video) for video in "ABC"] == ["/a.mp4", "", "/b.mp4"]
+        assert known.videos_at(["/a.mp4", "/none.mp4", "/b.mp4"]) == ["A", "C"]
+    (tmp_path / "text.json").write_text("{")
+    with pytest.raises(StoreError, match="cannot be read"):
+        KnownFilms(tmp_path / "text.json")
+
+
+def test_the_command_does_not_ask_itself(tmp_path):
+    port = str(free_port("127.0.0.1"))
+    done = CliRunner().invoke(main, ["compat", str(tmp_path), "--port", port, "--host", f"grpc://localhost:{port}"])
+    assert done.exit_code == 2 and f"clipseek serve --port {int(port) + 1}" in done.stderr.replace("\n", " ")

@@ -1,0 +1,148 @@
+"""Watched folders: what a look finds, what is taken to be gone, what stands still, what is remembered. No server."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clipseek.errors import StoreBusy, StoreError
+from clipseek.folder_scan import FileState, scan_folder
+from clipseek.settings import Settings
+from clipseek.state_files import state_file
+from clipseek.watch_state import WatchedFilm, WatchState
+from clipseek.watching import Differences, StandingStill, differences, moves
+
+STATE = FileState(1, 2, 3, 4)
+
+
+def known(scan, **more):
+    """As if every film of a scan had become a video."""
+    return {path: WatchedFilm(state, video_id=path, **more) for path, state in scan.films.items()}
+
+
+def test_a_look_finds_films_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
+    (tmp_path / "below" / "deeper").mkdir(parents=True)
+    (tmp_path / ".snapshot").mkdir()
+    (tmp_path / "folder.mp4").mkdir()
+    raw = os.fsdecode(b"caf\xe9.mp4")
+    for name in ("a.mp4", "b.MKV", "notes.txt", "._a.mp4", ".snapshot/a.mp4", "below/deeper/c.mov", raw):
+        (tmp_path / name).write_bytes(b"12345")
+    (tmp_path / "below" / "loop").symlink_to(tmp_path)
+    (tmp_path / "below" / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    (tmp_path / "below" / "to nothing.mp4").symlink_to(tmp_path / "none.mp4")
+    scan = scan_folder(tmp_path)
+    assert set(scan.films) == {"a.mp4", "b.MKV", "below/deeper/c.mov", "below/link.mp4", raw}
+    assert not scan.unread and set(scan.devices) == {"", "below", "below/deeper", "folder.mp4"}
+    assert scan.films["a.mp4"] == FileState.of(tmp_path / "a.mp4")
+    assert scan.films["a.mp4"].size_bytes == 5
+    assert scan_folder(tmp_path / "none").unread == {"": "No such file or directory"}
+
+
+def test_a_film_is_gone_only_where_that_is_sure(tmp_path):
+    (tmp_path / "share").mkdir()
+    for name in ("a.mp4", "share/b.mp4", "share/c.mp4"):
+        (tmp_path / name).touch()
+    device = tmp_path.stat().st_dev
+    (tmp_path / "share" / "b.mp4").unlink()
+    scan = scan_folder(tmp_path)
+    assert scan.has_lost("share/b.mp4", device) and scan.has_lost("away/with/its/folder.mp4", device)
+    assert not scan.has_lost("share/c.mp4", device)
+    assert not scan.has_lost("share/b.mp4", device + 1)  # what was mounted there is not
+    assert not scan.has_lost("share/was/mounted/below.mp4", device + 1)
+    scan.unread["share"] = "Stale file handle"
+    assert not scan.has_lost("share/b.mp4", device)
+    (tmp_path / "a.mp4").unlink()
+    (tmp_path / "share" / "c.mp4").unlink()
+    assert not scan_folder(tmp_path).has_lost("a.mp4", device)  # none is left
+    assert not scan_folder(tmp_path / "none").has_lost("a.mp4", device)
+
+
+def test_among_thousands_the_few_that_differ_are_found(tmp_path):
+    for folder in range(20):
+        (tmp_path / str(folder)).mkdir()
+        for number in range(150):
+            (tmp_path / str(folder) / f"{number}.mp4").touch()
+    before = scan_folder(tmp_path)
+    films = known(before)
+    assert len(films) == 3000 and differences(films, scan_folder(tmp_path)) == Differences({}, {})
+    (tmp_path / "new.mp4").touch()
+    (tmp_path / "3" / "7.mp4").write_bytes(b"x")
+    os.utime(tmp_path / "4" / "7.mp4", ns=(0, 0))
+    (tmp_path / "5" / "7.mp4").rename(tmp_path / "6" / "renamed.mp4")
+    (tmp_path / "8" / "7.mp4").unlink()
+    found = differences(films, scan_folder(tmp_path))
+    assert set(found.films) == {"new.mp4", "3/7.mp4", "4/7.mp4", "6/renamed.mp4"}
+    assert set(found.lost) == {"5/7.mp4", "8/7.mp4"}
+    assert moves(found) == {"6/renamed.mp4": "5/7.mp4"}
+
+
+def test_what_is_broken_is_left_alone_and_what_was_begun_is_not(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    scan = scan_folder(tmp_path)
+    assert not differences(known(scan, error="no film", coming_id="b"), scan).films
+    assert set(differences(known(scan, coming_id="b"), scan).films) == {"a.mp4"}
+
+
+def test_one_film_in_the_place_of_two_is_one_move(tmp_path):
+    lost = {"a.mp4": STATE}
+    assert len(moves(Differences({"b.mp4": STATE, "c.mp4": STATE}, lost))) == 1
+
+
+def test_a_file_that_is_being_written_does_not_stand_still():
+    now = 0.0
+    still = StandingStill(10.0, lambda: now)
+    grown = FileState(2, 2, 3, 4)
+    for now, things, expected in (  # noqa: B007 (the clock reads it)
+        (0.0, {"copied": STATE, "done": STATE}, set()),
+        (9.0, {"copied": grown, "done": STATE}, set()),
+        (10.0, {"copied": grown, "done": STATE}, {"done"}),
+        (18.9, {"copied": grown}, set()),
+        (19.0, {"copied": grown, "done": STATE}, {"copied"}),  # `done` was away in between
+    ):
+        assert set(still.of("folder", things)) == expected
+    assert StandingStill(0.0, lambda: now).of("folder", {"a": STATE}) == {"a": STATE}
+
+
+def test_what_is_remembered_outlives_the_process(tmp_path):
+    root, raw = tmp_path / "films", os.fsdecode(b"caf\xe9.mp4")
+    film = WatchedFilm(FileState(2**40, 2**62, 2**64 - 1, 2**63), "id", "coming", "why", is_missing=True)
+    with WatchState(tmp_path / "new folder" / "state.db") as state:
+        state.keep(root, {raw: film, "b.mp4": WatchedFilm(STATE, "id")}, brings="id")
+        state.keep(root, {"c.mp4": film}, was="b.mp4")
+    with WatchState(tmp_path / "new folder" / "state.db") as state:
+        assert state.films(root) == {raw: film, "c.mp4": film}
+        assert state.films(root)[raw].state.device == 2**63  # which equality leaves out
+        assert state.films(tmp_path) == {} and state.brought() == {"id"}
+        assert sorted(state.files_of("id")) == [root / "c.mp4", root / raw]
+
+
+def test_a_video_is_left_over_once_no_file_is_it_or_becomes_it(tmp_path):
+    with WatchState(tmp_path / "state.db") as state:
+        state.keep(tmp_path, {"a.mp4": WatchedFilm(STATE, coming_id="v")}, brings="v")
+        assert state.left_over() == []
+        state.keep(tmp_path / "other", {"b.mp4": WatchedFilm(STATE, "v")})
+        state.forget(tmp_path, "a.mp4")
+        assert state.left_over() == []
+        state.keep(tmp_path / "other", {"b.mp4": WatchedFilm(STATE, "w")})  # w was in the library before
+        assert state.left_over() == ["v"]
+        state.forget(tmp_path / "other", "b.mp4")
+        state.disown("v")
+        assert state.left_over() == []
+
+
+def test_a_state_is_for_one_process_and_must_be_one(tmp_path):
+    with WatchState(tmp_path / "state.db"), pytest.raises(StoreBusy, match="Another `clipseek watch`"):
+        WatchState(tmp_path / "state.db")
+    (tmp_path / "text.db").write_text("this is a text, and not an SQLite file")
+    with pytest.raises(StoreError, match=r"text\.db, cannot be used"):
+        WatchState(tmp_path / "text.db")
+    with pytest.raises(StoreError, match="cannot be used"):
+        WatchState(tmp_path / "text.db" / "below.db")
+
+
+def test_each_server_and_library_has_a_state_of_its_own():
+    def at(address, library="", token=""):
+        return state_file(Settings(Path("/home"), Path("/cache"), library=library, token=token), address, "watch.db")
+
+    assert len({at("a:1"), at("a:2"), at("a:1", "x"), at("a:1", token="one"), at("a:1", token="other")}) == 5
+    assert at("a:1", "x", "token") == at("a:1", "x", "new token")
