@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit torture screenshots lint format types release lock clean
+.PHONY: help install demo serve test test-unit torture screenshots manifests docker-check lint format types release lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -41,6 +41,12 @@ torture: $(READY)  ## kill, damage, flood: half an hour of it, and a table of wh
 
 screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
 	@$(BIN)/python -m tests.frontend.screenshots docs/images
+
+manifests: $(READY)  ## remake docker/kubernetes from flow.yml
+	@$(BIN)/python -m executors.kubernetes docker/kubernetes
+
+docker-check: $(READY)  ## images, Compose files and manifests, as far as no engine is needed (needs the network)
+	@$(BIN)/python docker/check.py
 
 lint: $(READY)   ## style and format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

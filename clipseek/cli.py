@@ -494,6 +494,24 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 
 
 @main.command()
+@_json_option
+@_with_client
+def health(client: "Client", as_json: bool) -> None:
+    """Say whether every part of the server answers: in a second, and with exit code 1 if one does not.
+
+    For containers and scripts that watch the server; `clipseek doctor` looks at much more.
+    """
+    parts = client.health()
+    if as_json:
+        print_json([{"name": part.name, "ok": part.ok, "warnings": part.warnings} for part in parts])
+    else:
+        rows = [("ok", part.name, "") if part.ok else ("X", part.name, "\n".join(part.warnings)) for part in parts]
+        show_table(("", "What", "Found"), rows)
+    if not all(part.ok for part in parts):
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--check", "store", flag_value="check", help="Read all of the store instead: every film, every frame.")
 @click.option("--repair", "store", flag_value="repair", help="Mend what --check found; the server must be stopped.")
 @click.option("--recall", "store", flag_value="recall", help="Ask the server how much of what is nearest it finds.")

@@ -40,6 +40,13 @@ from clipseek.tls import check_tls
 
 logger = logging.getLogger(__name__)
 
+# What each process of the Flow is told besides the settings, where its operator says nothing else.
+PROCESS_ENVIRONMENT = {
+    "JINA_OPTOUT_TELEMETRY": "1",
+    "JINA_LOG_LEVEL": "CRITICAL",  # the executors log what they refuse, or fail in, themselves
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy's: for one vector its threads wait more than they work
+    "PYTHONWARNINGS": "ignore",  # what they warn of is jina's, not the user's
+}
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process ends whatever they do
 _STOP_SECONDS_EACH = 4.0  # of many processes, which are closed one after the other
@@ -138,10 +145,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
 def _export(settings: Settings) -> None:
     os.environ.update(settings.to_flow_env())
     os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
-    os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
-    os.environ.setdefault("JINA_LOG_LEVEL", "CRITICAL")  # the executors log what they refuse, or fail in, themselves
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's: for one vector its threads wait more than they work
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # the children's: what they warn of is jina's, not the user's
+    for variable, value in PROCESS_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     with contextlib.suppress(RuntimeError):
         multiprocessing.set_start_method("spawn")
     # A spawned child first imports what it takes for the main module: let that be docarray without torch.

@@ -1,12 +1,14 @@
 """Serves the page for a process that started this one: `python -m frontend --address ADDRESS --port PORT`.
 
-It ends when its standard input does, which the other process holds: so it never outlives it.
+It ends when its standard input does, where that is a pipe, which the other process holds: so it never outlives it. In a
+container there is none.
 """
 
 import argparse
 import contextlib
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -24,7 +26,8 @@ def main() -> None:
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", required=True)
     options = parser.parse_args()
-    threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")
     from streamlit.web.cli import main as streamlit

@@ -15,6 +15,8 @@ EDGES = {
     "base.py",
     "gateway.py",
     "heads.py",
+    "kubernetes.py",
+    "pod.py",
 }  # the files that speak jina
 
 

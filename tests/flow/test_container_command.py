@@ -1,0 +1,101 @@
+"""What the images run: the service with a health check that needs no token, and the page without standard input."""
+
+import http.client
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from clipseek.access import AccessFile
+from clipseek.server import free_port
+from tests.flow.conftest import READY_LINE, ROOT, Server, run
+
+COMMAND = ROOT / "docker" / "clipseek-container"
+START_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory, cache, tiny_model) -> dict[str, str]:
+    """Of the service's container: with tokens, and with the command on the path."""
+    folder = tmp_path_factory.mktemp("container")
+    for name in ("bin", "store", "tmp"):
+        (folder / name).mkdir()
+    command = folder / "bin" / "clipseek"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m clipseek "$@"\n')
+    command.chmod(0o755)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    AccessFile(folder / "store").add("alice")
+    settings = {
+        "CLIPSEEK_HOME": str(folder / "store"),
+        "CLIPSEEK_CACHE": str(cache),
+        "CLIPSEEK_PORT": str(free_port("127.0.0.1")),
+        "CLIPSEEK_MODEL": str(tiny_model),
+        "CLIPSEEK_LIBRARY": "press",  # of other clients: not the health check's
+        "TMPDIR": str(folder / "tmp"),
+    }
+    return {**os.environ, **settings, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+
+
+def health(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = ["sh", str(COMMAND), "health"]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
+    started = subprocess.Popen(
+        ["sh", str(COMMAND), "serve"], env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    server = Server(started, int(environment["CLIPSEEK_PORT"]), Path(environment["CLIPSEEK_HOME"]))
+    try:
+        server.wait_for(READY_LINE)
+        secret = Path(environment["TMPDIR"]) / "flow-secret"
+        assert secret.stat().st_mode & 0o777 == 0o600 and len(secret.read_text()) == 64
+        done = health(environment)
+        assert (done.returncode, done.stdout.split().count("ok")) == (0, 4), done.stdout + done.stderr
+        assert "wants a token" in run(server, "health", code=1).stderr
+        encoder, supervisor = server.processes()[2], psutil.Process(started.pid)
+        supervisor.suspend()  # else the encoder would soon be there again
+        encoder.kill()
+        done = health(environment)
+        assert (done.returncode, done.stdout.split().count("ok")) == (1, 3), done.stdout + done.stderr
+        supervisor.resume()
+        server.stop()
+        assert health(environment).returncode == 1
+    finally:
+        if started.poll() is None:
+            server.stop()
+        started.stderr.close()
+
+
+def test_the_page_goes_on_without_standard_input(tmp_path):
+    port = free_port("127.0.0.1")
+    page = subprocess.Popen(
+        [sys.executable, "-m", "frontend", "--address", "127.0.0.1", "--port", str(port)],
+        env={**os.environ, "CLIPSEEK_HOME": str(tmp_path)},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(port):
+            assert page.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        page.terminate()
+        page.wait()
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

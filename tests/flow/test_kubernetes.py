@@ -1,0 +1,164 @@
+"""The pods of the Kubernetes manifests, each as a process of this machine: its own command, environment and folders.
+
+Not proved here is what only a cluster does: pulling images, mounting volumes, its network, its users.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from clipseek.access import AccessFile
+from clipseek.client import Client
+from clipseek.errors import AccessDenied
+from clipseek.server import free_port
+from tests import films
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 240
+SECRETS = {"flow": {"CLIPSEEK_FLOW_SECRET": "a secret of all pods"}, "page": {"CLIPSEEK_TOKEN": "none"}}
+PODS = {
+    *("video-loader-0", "video-loader-1", "image-encoder-0", "text-encoder-0"),
+    *("indexer-head-0", "indexer-0-0", "indexer-1-0", "gateway"),
+}
+
+
+@dataclass
+class Cluster:
+    """A cluster that has nothing but processes. `pods` are their containers, by the names of the pods."""
+
+    folder: Path
+    pods: dict[str, dict[str, Any]]
+    claims: dict[str, str]  # pod -> whose folder is its CLIPSEEK_HOME
+    settings: dict[str, str]
+    ports: dict[str, int]
+    running: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    def start(self, pod: str) -> subprocess.Popen[str]:
+        container = self.pods[pod]
+        process = subprocess.Popen(
+            [sys.executable, *(self._here(each, pod) for each in container["args"][1:])],
+            env={**os.environ, **self._environment(pod), "CLIPSEEK_HOME": str(self.home(pod))},
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        self.running[pod] = process
+        return process
+
+    def home(self, pod: str) -> Path:
+        home = self.folder / self.claims[pod]
+        home.mkdir(parents=True, exist_ok=True)
+        return home
+
+    def is_serving(self, pod: str) -> bool:
+        """What the probes of the manifest ask."""
+        assert self.pods[pod]["readinessProbe"]["grpc"]["port"] == self.pods[pod]["ports"][0]["containerPort"]
+        with grpc.insecure_channel(f"127.0.0.1:{self.ports[pod]}") as channel:
+            asked = health_pb2_grpc.HealthStub(channel).Check
+            answer = asked(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS)
+        return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    def client(self, token: str) -> Client:
+        return Client(f"grpc://127.0.0.1:{self.ports['gateway']}", token=token, timeout_seconds=120)
+
+    def _environment(self, pod: str) -> dict[str, str]:
+        values = self.settings | {"CLIPSEEK_CACHE": str(self.folder / f"{pod}-cache")}
+        for each in self.pods[pod]["env"]:
+            told = each.get("valueFrom")
+            values[each["name"]] = SECRETS[told["secretKeyRef"]["name"]][each["name"]] if told else each["value"]
+        return values
+
+    def _here(self, argument: str, pod: str) -> str:
+        """An argument with this machine's addresses and ports for those of the cluster."""
+        if argument == str(self.pods[pod]["ports"][0]["containerPort"]):
+            return str(self.ports[pod])
+        for other, port in self.ports.items():
+            service = other.rpartition("-")[0]
+            argument = argument.replace(f"{other}.{service}:8080", f"127.0.0.1:{port}")
+        return argument
+
+
+@pytest.fixture(scope="module")
+def make_cluster(tmp_path_factory, tiny_model) -> Iterator[Callable[[], Cluster]]:
+    manifests = tmp_path_factory.mktemp("manifests")
+    counts = {"CLIPSEEK_SHARDS": "2", "CLIPSEEK_LOADER_REPLICAS": "2", "CLIPSEEK_MODEL": str(tiny_model)}
+    subprocess.run(
+        [sys.executable, "-m", "executors.kubernetes", str(manifests)], env=os.environ | counts, cwd=ROOT, check=True
+    )
+    documents = [each for file in sorted(manifests.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text())]
+    workloads = [each for each in documents if each["kind"] in ("StatefulSet", "Deployment")]
+    [settings] = [each["data"] for each in documents if each["kind"] == "ConfigMap"]
+    pods, claims = {}, {}
+    for workload in workloads:
+        name, spec = workload["metadata"]["name"], workload["spec"]["template"]["spec"]
+        if name == "page":
+            continue
+        for number in range(workload["spec"]["replicas"]):
+            pod = f"{name}-{number}" if workload["kind"] == "StatefulSet" else name
+            [pods[pod]] = spec["containers"]
+            shared = [v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"] if "persistentVolumeClaim" in v]
+            claims[pod] = shared[0] if shared else pod
+    clusters = []
+
+    def make() -> Cluster:
+        ports = {pod: free_port("127.0.0.1") for pod in pods}
+        clusters.append(Cluster(tmp_path_factory.mktemp("cluster"), pods, claims, settings, ports))
+        return clusters[-1]
+
+    yield make
+    for cluster in clusters:
+        for process in cluster.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.communicate()
+
+
+def test_films_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
+    cluster = make_cluster()
+    assert set(cluster.pods) == PODS
+    token = AccessFile(cluster.home("gateway")).add("alice")
+    for pod in cluster.pods:
+        cluster.start(pod)
+    for pod in cluster.pods:
+        assert cluster.is_serving(pod), pod
+    titles = [f"film {number}.mp4" for number in range(4)]
+    with cluster.client(token) as client:
+        for number, title in enumerate(titles):
+            film = films.make(tmp_path / title, frames=60 + number, fps=10)
+            assert client.index(film.path).video.status == "ready"
+        assert [video.title for video in client.videos()] == titles
+        answer = client.search("a dog", all_matches=True, top_k=50)
+        assert {match.title for match in answer.matches} == set(titles) and answer.videos_searched == 4
+        clip = client.clip(titles[1], 1.0, 3.0, tmp_path / "clip.mp4")
+        assert len(films.read(clip.path)) == 20
+        facts = {component.name: component.facts for component in client.health()}
+        assert (facts["indexer"]["videos"], facts["indexer"]["shards"]) == ("4", "2")
+    with cluster.client("") as client, pytest.raises(AccessDenied):
+        client.videos()
+    stored = {pod: sorted(file.name for file in (cluster.home(pod) / "shards-2").iterdir()) for pod in PODS
+              if pod.startswith("indexer-") and "head" not in pod}  # fmt: skip
+    assert stored == {"indexer-0-0": ["0"], "indexer-1-0": ["1"]}
+    for process in cluster.running.values():
+        process.send_signal(signal.SIGTERM)
+    assert {pod: process.wait(timeout=60) for pod, process in cluster.running.items()} == dict.fromkeys(PODS, 0)
+
+
+def test_without_tokens_the_gateway_says_so_and_ends(make_cluster):
+    cluster = make_cluster()
+    process = cluster.start("gateway")
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "cannot start. At '0.0.0.0' anyone in the network could use this service" in told
+    assert "Traceback" not in told
