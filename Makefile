@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit torture screenshots lint format types lock clean
+.PHONY: help install demo serve test test-unit torture screenshots docs docs-check lint format types lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -41,6 +41,12 @@ torture: $(READY)  ## kill, damage, flood: half an hour of it, and a table of wh
 
 screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
 	@$(BIN)/python -m tests.frontend.screenshots docs/images
+
+docs: $(READY)   ## remake docs/reference from the code
+	@$(BIN)/python -m docs.generate
+
+docs-check: $(READY)  ## links, references and translations of the docs, and every command they show
+	@$(BIN)/python -m pytest tests/unit/test_docs.py tests/unit/clipseek/test_limits_docs.py tests/flow/test_documented_commands.py
 
 lint: $(READY)   ## style and format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
