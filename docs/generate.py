@@ -16,7 +16,7 @@ from clipseek.documents import BaseDoc
 FOLDER = Path(__file__).parent / "reference"
 _HELP_WIDTH = 100  # columns, whatever the terminal has
 _SECTION = re.compile(r"(Args|Returns|Raises):(?: (.*))?")
-_ARGUMENT = re.compile(r"((?:\w+, )*\w+): (.*)")
+_ARGUMENT = re.compile(r" {4}((?:\w+, )*\w+): (.*)")  # what goes on with one is indented further
 _MADE = "<!-- Made by `make docs` from the code; do not edit. -->"
 
 
@@ -32,7 +32,7 @@ def command_line() -> Iterator[str]:
     """The page of what each command's `--help` says."""
     yield from ("# The command line", "", _MADE, "")
     yield "What `clipseek COMMAND --help` says, for every command. Data goes to stdout, talk and progress bars to"
-    yield "stderr; the exit code is 0, 1 (failed) or 2 (asked wrongly)."
+    yield "stderr; the exit code is 0, 1 (failed) or 2 (asked wrongly). First: [quickstart.md](../quickstart.md)."
     yield from _command(main, None, "clipseek")
 
 
@@ -49,7 +49,10 @@ def _command(command: click.Command, parent: click.Context | None, name: str) ->
 
 def python_client() -> Iterator[str]:
     """The page of `clipseek.Client`, what it answers, the documents on the wire, and the errors."""
-    yield from ("# The Python client", "", _MADE, "", "## Client", "")
+    yield from ("# The Python client", "", _MADE, "")
+    yield "`from clipseek import Client`; a first script is in [quickstart.md](../quickstart.md). Times are float"
+    yield "seconds, ranges half-open `[start, end)`, scores in [0, 1]."
+    yield from ("", "## Client", "")
     yield from _signature(client.Client.__init__)
     yield from _prose(client.Client)
     for name, member in vars(client.Client).items():
@@ -82,22 +85,22 @@ def _source(kind: type) -> Iterator[str]:
 def _prose(thing: Any) -> Iterator[str]:
     """A docstring in Google's form as Markdown: what each section lists becomes a list."""
     for paragraph in re.split(r"\n\s*\n", inspect.getdoc(thing) or ""):
-        lines = [line.strip() for line in paragraph.splitlines()]
+        lines = paragraph.splitlines()
         section = _SECTION.fullmatch(lines[0])
         if not section:
             yield from (*lines, "")
             continue
         head, first = f"**{section[1]}:**", section[2]
         if first:
-            yield from (f"{head} {first}", *lines[1:], "")
+            yield from (f"{head} {first}", *map(str.strip, lines[1:]), "")
         elif section[1] == "Args":
             yield from (head, "")
             for line in lines[1:]:
                 argument = _ARGUMENT.fullmatch(line)
-                yield f"- `{argument[1]}`: {argument[2]}" if argument else f"  {line}"
+                yield f"- `{argument[1]}`: {argument[2]}" if argument else f"  {line.strip()}"
             yield ""
         else:
-            yield from (head, *lines[1:], "")
+            yield from (head, *map(str.strip, lines[1:]), "")
 
 
 if __name__ == "__main__":

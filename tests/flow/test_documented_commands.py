@@ -139,7 +139,7 @@ class Reader:
                 check=False,
             )
             code, output = shell.returncode, shell.stdout + shell.stderr
-        assert code == 0, f"{block}: $ {command}\n{output}"
+        assert code == 0, f"{block}: $ {command}\n{output}\nMend it, or list it in NOT_RUN with the reason."
 
 
 def commands(block: Block) -> list[str]:
