@@ -47,6 +47,14 @@ def test_the_documents_that_code_and_documents_name_are_there():
     assert not missing
 
 
+@each_document
+def test_the_files_that_a_document_names_are_there(path):
+    named = re.findall(
+        r"`((?:clipseek|executors|frontend|tests|benchmarks|docker)/[\w/.-]+)`", "\n".join(Document.read(path).prose)
+    )
+    assert not [file for file in named if not (ROOT / file).exists()]
+
+
 def test_the_index_has_a_line_for_every_document():
     listed = {link for link in Document.read(ROOT / "docs" / "README.md").links if not link.startswith("..")}
     there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
