@@ -68,7 +68,7 @@ def test_the_references_are_those_of_the_code():
 
 
 def test_the_readme_has_every_setting_with_its_default():
-    rows = {row[0].strip("`"): row[1].strip("`") for row in settings_rows(Document.read(README))}
+    rows = {row[0]: row[1].strip("`") for row in settings_rows(Document.read(README))}
     others = {variable: default for name, (variable, default, _) in VARIABLES.items() if name not in LIMITS}
     assert set(rows) == {*others, "CLIPSEEK_MAX_..."}
     for variable, default in others.items():
@@ -77,8 +77,7 @@ def test_the_readme_has_every_setting_with_its_default():
 
 def settings_rows(document: Document) -> list[list[str]]:
     """The rows of the table of settings, one for each variable."""
-    rows = [row for row in document.tables if row[0].startswith("`CLIPSEEK_")]
-    return [[name.strip(), *row[1:]] for row in rows for name in row[0].split(",")]
+    return [[name, *row[1:]] for row in document.tables for name in re.findall(r"`(CLIPSEEK_[\w.]+)`", row[0])]
 
 
 @each_translation
