@@ -112,11 +112,9 @@ def test_a_document_and_its_translation_link_to_each_other_at_the_top(path, tran
 
 @each_translation
 def test_a_translation_names_the_same_things_in_code(path, translated):
-    """Commands, variables and files in the prose: what an original says of one, its translation says, too."""
-    named = [
-        set(re.findall(r"`(?:clipseek [a-z]+|make [a-z-]+|CLIPSEEK_\w+|--[a-z-]+)", path.read_text(encoding="utf-8")))
-        for path in (path, translated)
-    ]
+    """Commands, variables, options and files in the prose: what an original names, its translation does."""
+    kinds = r"clipseek [a-z]+|make [a-z-]+|CLIPSEEK_\w+|--[a-z-]+|(?:\w+/)+[\w.]*"
+    named = [set(re.findall(f"`(?:{kinds})", file.read_text(encoding="utf-8"))) for file in (path, translated)]
     assert named[0] == named[1]
 
 
