@@ -31,8 +31,8 @@ def pages() -> dict[Path, str]:
 def command_line() -> Iterator[str]:
     """The page of what each command's `--help` says."""
     yield from ("# The command line", "", _MADE, "")
-    yield "What `clipseek COMMAND --help` says, for every command. Data goes to stdout, talk and progress bars to"
-    yield "stderr; the exit code is 0, 1 (failed) or 2 (asked wrongly). First: [quickstart.md](../quickstart.md)."
+    yield "What `clipseek COMMAND --help` says, for every command; to begin, see [quickstart.md](../quickstart.md)."
+    yield "Data goes to stdout, talk and progress bars to stderr; the exit code is 0, 1 (failed) or 2 (asked wrongly)."
     yield from _command(main, None, "clipseek")
 
 
