@@ -49,9 +49,8 @@ def test_the_documents_that_code_and_documents_name_are_there():
 
 @each_document
 def test_the_files_that_a_document_names_are_there(path):
-    named = re.findall(
-        r"`((?:clipseek|executors|frontend|tests|benchmarks|docker)/[\w/.-]+)`", "\n".join(Document.read(path).prose)
-    )
+    folders = "clipseek|executors|frontend|tests|benchmarks|docker"
+    named = re.findall(rf"`((?:{folders})/(?:[\w-]+/)*(?:[\w-]+\.\w+)?)`", "\n".join(Document.read(path).prose))
     assert not [file for file in named if not (ROOT / file).exists()]
 
 
