@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit torture screenshots manifests docker-check lint format types release lock clean
+.PHONY: help install demo serve test test-unit torture screenshots docs docs-check manifests docker-check lint format types \
+        release lock clean
 
 help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -48,6 +49,12 @@ manifests: $(READY)  ## remake docker/kubernetes from flow.yml
 docker-check: $(READY)  ## images, Compose files and manifests, as far as no engine is needed (needs the network)
 	@$(BIN)/python docker/check.py
 
+docs: $(READY)   ## remake docs/reference from the code
+	@$(BIN)/python -m docs.generate
+
+docs-check: $(READY)  ## links, references and translations of the docs, and every command they show
+	@$(BIN)/python -m pytest tests/unit/test_docs.py tests/unit/clipseek/test_limits_docs.py tests/flow/test_documented_commands.py
+
 lint: $(READY)   ## style and format check
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -57,7 +64,7 @@ format: $(READY) ## rewrite the sources in the house format
 types: $(READY)  ## static types, strict
 	@$(BIN)/mypy
 
-release: lint types test-unit  ## build sdist and wheels from HEAD into dist/, install and use them (FULL=1: with all 7 GB)
+release: lint types test-unit docs-check docker-check  ## build sdist and wheels from HEAD into dist/, install and use them (FULL=1: with all 7 GB)
 	@FULL=$(FULL) $(BIN)/python packaging/release.py
 
 lock:            ## remake requirements.lock from pyproject.toml (needs the network)

@@ -27,7 +27,6 @@ def show_ready(settings: Settings, components: "list[Component]") -> None:
     say(f"  store  {settings.home} ({store.get('videos', '?')} videos, {store.get('frames', '?')} frames)")
     for warning in dict.fromkeys(warning for c in components for warning in c.warnings):
         say(f"  note   {warning}", style="yellow")
-    say("Ctrl-C stops it.", style="dim")
 
 
 def say_about(answer: "Query") -> None:

@@ -462,6 +462,7 @@ def serve(with_page: bool, **options: Any) -> None:
                 page.start()
                 show_page(page)
             show_ready(settings, components)
+            say("Ctrl-C stops it.", style="dim")
             return True
 
         run_server(settings, ready)

@@ -1,0 +1,202 @@
+"""Every command and script that the documents show is run against a real service, or listed with the reason why not.
+
+Of a `console` block each line that begins with `$ ` is run: `clipseek` in this process, which saves its start, all else
+in a shell. A `python` block is run whole. The films and pictures that documents name are made here. Translations have
+the blocks of their originals (tests/unit/test_docs.py), and references show nothing to run.
+"""
+
+import math
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from clipseek.cli import main
+from tests.films import make, slate
+from tests.markdown import README, ROOT, Block, Document, name_of
+from tests.models import write_folder
+
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+
+# Beginnings of what is not run here, and why.
+NOT_RUN = {
+    "make ": "installs, serves or takes long; that the Makefile has it is checked",
+    "python -m benchmarks.": "takes minutes, most on films that are not here; that it has these options is checked",
+    "clipseek serve": "a service runs already; that it has these options is checked",
+    "source .venv/bin/activate": "the environment of the tests is at work",
+    "pip install": "needs a package registry",
+    "hf download": "needs a model hub",
+    "ssh ": "needs another machine",
+    "streamlit run": "does not end; tests/frontend has the page",
+    "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",
+}
+# Commands that must not meet the service, or would shut out all that follows: they get an empty store of their own.
+APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair")
+# Files that documents say are written.
+WRITTEN = {"README.md": ("dog.mp4", "dog-*.mp4"), "docs/quickstart.md": ("dog.mp4", "dog-01.mp4", "found.csv")}
+TRUTH = '{"video": "holiday.mp4", "query": "a dog", "moments": [[12.0, 17.5]]}\n'
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> Path:
+    """A folder with what documents call `~/Films`, `/srv/films` and by name."""
+    folder = tmp_path_factory.mktemp("films")
+    for name, frames in (("holiday.mp4", 130), ("Films/lake.mp4", 12), ("server/archive.mkv", 15)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        make(folder / name, frames=frames, fps=Fraction(1, 5))  # 130 frames reach beyond the 10:00 that README asks for
+    Image.fromarray(slate(5)).save(folder / "dog.jpg")
+    (folder / "truth.jsonl").write_text(TRUTH, encoding="utf-8")
+    shutil.copy(ROOT / "requirements.lock", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A tiny model that is sure of itself, so that searches find something to go on with."""
+    folder = write_folder(tmp_path_factory.mktemp("models") / "sure")
+    weights = load_file(folder / "open_clip_model.safetensors")
+    weights["logit_scale"].fill_(math.log(5000))
+    save_file(weights, folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(launch, films, model, tmp_path_factory):
+    return launch(
+        tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(model), CLIPSEEK_MEDIA_ROOTS=str(films / "server")
+    )
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_what_a_document_shows_can_be_done(path, service, films, tmp_path, monkeypatch):
+    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(service.port, service.home, films / "server", tmp_path)
+    for name, value in reader.environ.items():
+        monkeypatch.setenv(name, value)
+    for block in Document.read(path).blocks:
+        with service.client() as client:
+            client.index(tmp_path / "holiday.mp4")  # a block before may have deleted it
+        reader.do(block)
+    for name in WRITTEN.get(name_of(path), ()):
+        assert all(file.stat().st_size for file in tmp_path.glob(name)) and any(tmp_path.glob(name)), name
+
+
+class Reader:
+    """Does what blocks say, in a folder with their films, at a service on another port than they say."""
+
+    def __init__(self, port: int, home: Path, server_films: Path, folder: Path) -> None:
+        self._in_place_of = {"45679": str(port), "45680": str(port), "/srv/films": str(server_films)}
+        self._apart = {"CLIPSEEK_HOME": str(folder / "apart")}
+        (folder / "bin").mkdir()
+        shim = folder / "bin" / "clipseek"
+        shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m clipseek "$@"\n')
+        shim.chmod(0o755)
+        self.environ = {
+            "HOME": str(folder),
+            "PATH": f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "CLIPSEEK_HOME": str(home),
+            "CLIPSEEK_PORT": str(port),
+            "CLIPSEEK_HOST": f"grpc://127.0.0.1:{port}",
+            "CLIPSEEK_TOKEN": "",
+            "CLIPSEEK_LIBRARY": "",
+            "COLUMNS": "200",
+        }
+
+    def do(self, block: Block) -> None:
+        if block.language == "python" and not _listed(block.text):
+            exec(compile(self._here(block.text), str(block), "exec"), {"__name__": "__main__"})
+        for command in commands(block):
+            if _listed(command):
+                check_by_reading(command)
+            else:
+                self._run(block, command)
+
+    def _here(self, text: str) -> str:
+        for said, here in self._in_place_of.items():
+            text = text.replace(said, here)
+        return text
+
+    def _run(self, block: Block, command: str) -> None:
+        given, words = _split(self._here(command))
+        environ = given | (self._apart if command.startswith(APART) else {})
+        if words[0] == "clipseek" and not re.search(r"[|<>$;]|&&", command):
+            arguments = [str(Path(word).expanduser()) if word.startswith("~") else word for word in words[1:]]
+            done = CliRunner().invoke(main, arguments, env=environ)
+            code, output = done.exit_code, done.output
+        else:
+            shell = subprocess.run(
+                ["bash", "-c", self._here(command)],
+                env=os.environ | environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            code, output = shell.returncode, shell.stdout + shell.stderr
+        assert code == 0, f"{block}: $ {command}\n{output}\nMend it, or list it in NOT_RUN with the reason."
+
+
+def commands(block: Block) -> list[str]:
+    """What a console block has one type, line by line, without comments."""
+    if block.language != "console":
+        return []
+    text = block.without_comments().replace("\\\n", " ")
+    return [line.strip().removeprefix("$ ") for line in text.splitlines() if line.strip().startswith("$ ")]
+
+
+def check_by_reading(command: str) -> None:
+    """What can be known of a command without running it: it is there, and so are its options."""
+    _, words = _split(command.removesuffix("&"))
+    if words[0] == "clipseek":
+        main.commands[words[1]].make_context(words[1], words[2:])
+    elif words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert {word for word in words[1:] if "=" not in word} <= set(targets), command
+    elif words[:2] == ["python", "-m"]:
+        place = ROOT / words[2].replace(".", "/")
+        source = (place / "__main__.py" if place.is_dir() else place.with_suffix(".py")).read_text(encoding="utf-8")
+        for word in words[3:]:
+            assert not word.startswith("--") or f'"{word}"' in source, f"{command}: there is no {word}"
+
+
+def _listed(text: str) -> bool:
+    return _bare(text).startswith(tuple(NOT_RUN))
+
+
+def _bare(command: str) -> str:
+    """A command without the variables that it is given."""
+    return re.sub(r"^(\w+=\S+ )+", "", command)
+
+
+def _split(command: str) -> tuple[dict[str, str], list[str]]:
+    """The variables that a command is given, and its words."""
+    words = shlex.split(command)
+    first = next(place for place, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
+    return dict(word.split("=", 1) for word in words[:first]), words[first:]
+
+
+def test_nothing_is_listed_that_no_document_shows():
+    blocks = [block for path in DOCUMENTS for block in Document.read(path).blocks]
+    shown = [_bare(text) for block in blocks for text in (block.text, *commands(block))]
+    assert not [start for start in (*NOT_RUN, *APART) if not any(text.startswith(start) for text in shown)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_commands_stand_where_they_are_seen(path):
+    """In a `console` block, behind `$ `: else they would not be run."""
+    document = Document.read(path)
+    for block in document.blocks:
+        assert block.language in {"", "console", "python", "json", "ini", "yaml", "text"}, f"{block}: {block.language}"
+        asked = any(line.strip().startswith("$ ") for line in block.lines)
+        assert asked == (block.language == "console"), f"{block}: `$ ` and ```console go together"
+    assert not [line for line in document.prose if re.match(r" {4,}(\$ )?(clipseek|make|python|pip|docker) ", line)]

@@ -1,0 +1,136 @@
+"""The documentation hangs together: links lead somewhere, references are fresh, translations say the same."""
+
+import re
+from urllib.parse import urlsplit
+
+import click
+import pytest
+
+from clipseek.cli import main
+from clipseek.settings import LIMITS, VARIABLES
+from docs import generate
+from tests.markdown import CHINESE, README, REFERENCE, ROOT, Document, documents, name_of, translations
+
+SOURCES = ("clipseek", "executors", "frontend", "benchmarks", "docker", "tests", "docs")
+each_document = pytest.mark.parametrize("path", documents(), ids=name_of)
+each_translation = pytest.mark.parametrize(
+    ("path", "translated"), translations(), ids=[name_of(path) for _, path in translations()]
+)
+
+
+@each_document
+def test_links_and_images_lead_somewhere(path):
+    for link in Document.read(path).links:
+        address = urlsplit(link)
+        if address.scheme or address.netloc:  # not fetched: tests use no network
+            assert address.scheme == "https" and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", address.netloc), link
+            continue
+        target = (path.parent / address.path).resolve() if address.path else path
+        assert target.is_relative_to(ROOT) and target.exists(), f"{name_of(path)} links to {link}, which is not there"
+        if address.fragment:
+            assert address.fragment in Document.read(target).anchors, f"{name_of(path)}: no such heading: {link}"
+
+
+def test_the_documents_that_code_and_documents_name_are_there():
+    files = [
+        file
+        for folder in SOURCES
+        for kind in ("py", "md", "json", "yml")
+        for file in ROOT.glob(f"{folder}/**/*.{kind}")
+    ]
+    missing = {
+        f"{name_of(file)}: {named}"
+        for file in [*files, *ROOT.glob("*.md")]
+        for named in re.findall(r"\bdocs/[\w/.-]+\.\w+", file.read_text(encoding="utf-8"))
+        if not (ROOT / named).exists()
+    }
+    assert not missing
+
+
+@each_document
+def test_the_files_that_a_document_names_are_there(path):
+    folders = "clipseek|executors|frontend|tests|benchmarks|docker"
+    named = re.findall(rf"`((?:{folders})/(?:[\w-]+/)*(?:[\w-]+\.\w+)?)`", "\n".join(Document.read(path).prose))
+    assert not [file for file in named if not (ROOT / file).exists()]
+
+
+def test_the_index_has_a_line_for_every_document():
+    listed = {link for link in Document.read(ROOT / "docs" / "README.md").links if not link.startswith("..")}
+    there = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert listed == there - {"README.md"}
+
+
+def test_the_references_are_those_of_the_code():
+    for path, text in generate.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{name_of(path)} is old: make docs"
+    assert set(generate.pages()) == set(REFERENCE.iterdir())
+
+
+def test_the_readme_has_every_setting_with_its_default():
+    rows = {row[0]: row[1].strip("`") for row in settings_rows(Document.read(README))}
+    others = {variable: default for name, (variable, default, _) in VARIABLES.items() if name not in LIMITS}
+    assert set(rows) == {*others, "CLIPSEEK_MAX_..."}
+    for variable, default in others.items():
+        assert rows[variable] == default or not default, f"{variable} is {default!r} by default"
+
+
+def settings_rows(document: Document) -> list[list[str]]:
+    """The rows of the table of settings, one for each variable."""
+    return [[name, *row[1:]] for row in document.tables for name in re.findall(r"`(CLIPSEEK_[\w.]+)`", row[0])]
+
+
+@each_translation
+def test_a_translation_has_the_blocks_of_the_original(path, translated):
+    original, chinese = Document.read(path), Document.read(translated)
+    assert [block.language for block in chinese.blocks] == [block.language for block in original.blocks]
+    for ours, theirs in zip(original.blocks, chinese.blocks, strict=True):
+        if ours.language:  # a drawing has words in it
+            assert theirs.without_comments() == ours.without_comments(), f"{theirs} is not {ours}"
+
+
+@each_translation
+def test_a_translation_has_the_structure_of_the_original(path, translated):
+    original, chinese = Document.read(path), Document.read(translated)
+    assert [level for level, _ in chinese.headings] == [level for level, _ in original.headings]
+    assert [len(row) for row in chinese.tables] == [len(row) for row in original.tables]
+    assert {row[0] for row in settings_rows(chinese)} == {row[0] for row in settings_rows(original)}
+    assert [row[1] for row in settings_rows(chinese) if row[1].startswith("`")] == [
+        row[1] for row in settings_rows(original) if row[1].startswith("`")
+    ]
+
+
+@each_translation
+def test_a_document_and_its_translation_link_to_each_other_at_the_top(path, translated):
+    for here, there in ((path, translated), (translated, path)):
+        top = here.read_text(encoding="utf-8").split("\n## ")[0]
+        links = re.findall(r"\]\(([^)#\s]+)\)", top)
+        assert there in [(here.parent / link).resolve() for link in links], (
+            f"{name_of(here)} does not link to {name_of(there)}"
+        )
+
+
+@each_translation
+def test_a_translation_names_the_same_things_in_code(path, translated):
+    """Commands, variables, options and files in the prose: what an original names, its translation does."""
+    kinds = r"clipseek [a-z]+|make [a-z-]+|CLIPSEEK_\w+|--[a-z-]+|(?:\w+/)+[\w.]*"
+    named = [set(re.findall(f"`(?:{kinds})", file.read_text(encoding="utf-8"))) for file in (path, translated)]
+    assert named[0] == named[1]
+
+
+@each_document
+def test_commands_that_the_prose_names_are_there_with_their_options(path):
+    """Whole commands in blocks are run, see tests/flow/test_documented_commands.py."""
+    for name, rest in re.findall(r"`clipseek ([a-z]+)([^`]*)`", "\n".join(Document.read(path).prose)):
+        assert name in main.commands, f"{name_of(path)}: there is no `clipseek {name}`"
+        wanted = set(re.findall(r"--[a-z-]+", rest)) - {"--help"}
+        assert wanted <= options_of(main.commands[name]), f"{name_of(path)}: `clipseek {name}{rest}`"
+
+
+def options_of(command: click.Command) -> set[str]:
+    """The options of a command and of those below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return {name for each in command.params for name in each.opts}.union(*map(options_of, below))
+
+
+def test_chinese_documents_have_an_original():
+    assert {path.name for path in CHINESE.glob("*.md")} <= {path.name for path in (ROOT / "docs").glob("*.md")}
