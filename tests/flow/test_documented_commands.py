@@ -166,8 +166,9 @@ def check_by_reading(command: str) -> None:
     """What can be known of a command without running it: it is there, and so are its options."""
     _, words = _split(command.removesuffix("&"))
     if words[0] == "clipseek":
+        whole = click.Context(main, **main.context_settings)  # a command keeps its help option as it first met it
         try:
-            main.commands[words[1]].make_context(words[1], words[2:])
+            main.commands[words[1]].make_context(words[1], words[2:], parent=whole)
         except click.BadParameter as error:
             assert "does not exist" in error.message, command  # a folder that is not here
     elif words[0] == "make":
