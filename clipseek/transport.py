@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from functools import cache
 from typing import Any, TypeVar
 
 from clipseek.connection import Broken, Connection, DataRequest, StatusProto
@@ -54,28 +53,31 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
 _MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """The event loop of all transports of this process, in a thread of its own.
-
-    One for all, so that any thread may use any client.
+class _Background:
+    """The event loop of all transports of this process, in a thread of its own: one, so that any thread may use any
+    client, whose connection belongs to one loop.
     """
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="clipseek-client", daemon=True).start()
-    return loop
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._making = threading.Lock()
+        self.is_lost = False  # this process was forked: thread and connections stayed in the other one
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Started when it is asked for first."""
+        with self._making:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="clipseek-client", daemon=True).start()
+            return self._loop
+
+    def note_fork(self) -> None:
+        """To be called in the new process."""
+        self.is_lost, self._making = self._loop is not None, threading.Lock()
 
 
-class _Fork:
-    """Whether this process was forked from one that had a loop: its thread and its connections stayed there."""
-
-    has_lost_loop = False
-
-    @classmethod
-    def note(cls) -> None:
-        cls.has_lost_loop = _loop.cache_info().currsize > 0
-
-
-os.register_at_fork(after_in_child=_Fork.note)
+_background = _Background()
+os.register_at_fork(after_in_child=_background.note_fork)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -84,13 +86,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     Raises:
         InvalidRequest: this process was forked from one that had done so.
     """
-    if _Fork.has_lost_loop:
+    if _background.is_lost:
         work.close()
         raise InvalidRequest(
             "This process was forked from one that had used a ClipSeek client, and gRPC does not survive that. Start "
             "processes with multiprocessing's 'spawn', or use no client before they are started."
         )
-    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    future = asyncio.run_coroutine_threadsafe(work, _background.loop())
     try:
         return future.result()
     except BaseException:

@@ -144,3 +144,24 @@ os._exit(0)
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120
     ).stdout
     assert told.split() == ["parent", "ServerUnreachable", "child", "InvalidRequest"]
+
+
+def test_threads_that_come_first_at_once_share_one_loop():
+    """In a process of its own, where none has come yet."""
+    program = """
+import asyncio, sys, threading
+from clipseek.transport import run
+sys.setswitchinterval(1e-6)
+loops, start = [], threading.Barrier(16)
+async def which():
+    loops.append(asyncio.get_running_loop())
+def ask():
+    start.wait()
+    run(which())
+threads = [threading.Thread(target=ask) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(set(map(id, loops))), len(loops))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["1", "16"]
