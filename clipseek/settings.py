@@ -221,7 +221,6 @@ class Settings:
         host, _, port = self.otlp.rpartition(":")
         return self.to_env() | {
             "CLIPSEEK_READY_TIMEOUT_MS": str(round(self.ready_timeout_seconds * 1000)),
-            "CLIPSEEK_MAX_REQUEST_BYTES": str(self.max_request_bytes),
             "CLIPSEEK_TRACING": str(bool(self.otlp)),
             "CLIPSEEK_OTLP_HOST": f"http://{host}",  # else OpenTelemetry takes it for a collector with TLS
             "CLIPSEEK_OTLP_PORT": port or "0",

@@ -26,6 +26,8 @@ try_once()
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
+    grpc_server_options: dict[str, Any] | None
+
     def __init__(self, runtime_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(runtime_args={**(runtime_args or {}), "grpc_channel_options": RECONNECTING}, **kwargs)
         end_with_parent()
@@ -36,6 +38,8 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
             report_start_failure(error)
             raise
         self.ssl_certfile, self.ssl_keyfile = self._settings.tls_cert or None, self._settings.tls_key or None
+        limit = {"grpc.max_receive_message_length": self._settings.max_request_bytes}
+        self.grpc_server_options = {**(self.grpc_server_options or {}), **limit}
 
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from clipseek.chain import EXECUTORS
 from clipseek.client import Client
 from clipseek.documents import BaseDoc, DocList
 from clipseek.errors import ClipSeekError, ServerError
@@ -40,7 +41,6 @@ ENDPOINTS: dict[str, type[BaseDoc]] = {
     "/delete": Video,
     "/health": Health,
 }
-EXECUTORS = ("video_loader", "image_encoder", "text_encoder", "indexer")
 UNKNOWN_ID = "0" * 64
 
 WHOLE = st.one_of(

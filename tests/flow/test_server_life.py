@@ -97,8 +97,11 @@ def test_a_film_whose_server_was_killed_is_finished_from_what_is_missing(launch,
 
 
 def test_causes_of_a_failed_start_are_told_at_once(launch, tmp_path):
-    server = launch(tmp_path, ready=False, CLIPSEEK_MODEL="ViT-B-32/laion2b_s34b_b79")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    server = launch(tmp_path, ready=False, CLIPSEEK_MODEL="ViT-B-32/laion2b_s34b_b79", TMPDIR=str(temporary))
     assert server.process.wait(timeout=120) == 1
+    assert not list(temporary.glob("clipseek-*"))
     server.wait_for("laion2b_s34b_b79k")
     assert "Traceback" not in server.output
 
@@ -153,13 +156,17 @@ def test_flow_yml_runs_without_the_command(tmp_path, cache):
     script = """
 from docarray import DocList
 from jina import Flow
-from clipseek.schema import Health
+from clipseek.schema import Health, Upload
 
 if __name__ == "__main__":
     with Flow.load_config("flow.yml") as flow:
         [health] = flow.post("/health", DocList[Health]([Health()]), return_type=DocList[Health])
         print("components:", *(component.name for component in health.components))
         print("listens:", flow.host, flow.port)
+        try:
+            flow.post("/upload", DocList[Upload]([Upload(data=bytes(2_000_000))]), target_executor="video_loader")
+        except Exception as error:
+            print("too large:", "larger than max" in str(error))
 """
     port = free_port("127.0.0.1")
     environ = {
@@ -167,6 +174,7 @@ if __name__ == "__main__":
         "CLIPSEEK_CACHE": str(cache),
         "CLIPSEEK_MODEL": "starter",
         "CLIPSEEK_PORT": str(port),
+        "CLIPSEEK_MAX_REQUEST_MB": "1",
     }
     (tmp_path / "bare.py").write_text(script)
     done = subprocess.run(
@@ -181,3 +189,4 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
     assert "components: video_loader image_encoder text_encoder indexer" in done.stdout
     assert f"listens: 127.0.0.1 {port}" in done.stdout
+    assert "too large: True" in done.stdout
