@@ -42,7 +42,7 @@ from benchmarks.films import looped_film, street
 from benchmarks.limits import show_limits
 from clipseek.client import Client
 from clipseek.errors import ServerError
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from clipseek.settings import EVEN, KEYFRAMES, Settings
 from executors.clip_encoder.device import choose_device
 from executors.clip_encoder.registry import Registry

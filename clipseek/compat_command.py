@@ -47,7 +47,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
     from clipseek.compat.known_films import KnownFilms
     from clipseek.compat.requests import Vced
     from clipseek.compat.server import BIND, CompatServer
-    from clipseek.server import is_port_free
+    from clipseek.ports import is_port_free
 
     settings = Settings.from_env()
     with Client(host) as client:

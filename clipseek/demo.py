@@ -8,8 +8,9 @@ from pathlib import Path
 from clipseek.client import Client
 from clipseek.errors import ServerFailed, ServerNotReady
 from clipseek.page import Page, show_page
+from clipseek.ports import free_port, is_port_free
 from clipseek.schema import Component, Match
-from clipseek.server import free_port, is_port_free, serve
+from clipseek.server import serve
 from clipseek.settings import Settings, local_host
 from clipseek.terminal import progress_bar, say, show_table, timestamp
 

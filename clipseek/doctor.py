@@ -224,7 +224,7 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
 
 
 def _port(settings: Settings) -> Check:
-    from clipseek.server import is_port_free
+    from clipseek.ports import is_port_free
 
     if is_port_free(settings.bind, settings.port):
         return Check("port", "ok", f"{settings.port} on {settings.bind} is free")

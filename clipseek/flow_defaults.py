@@ -6,9 +6,13 @@ of the Flow's values for the last time. So `Flow.load_config("flow.yml")` works 
 
 import os
 
+from jina.helper import reset_ports
+
 from clipseek.access import with_flow_secret
+from clipseek.ports import environment_for_jina
 from clipseek.settings import Settings
 
 _settings = with_flow_secret(Settings.from_env())
-for _name, _value in (_settings.to_flow_env() | {"JINA_OPTOUT_TELEMETRY": "1"}).items():
+for _name, _value in (_settings.to_flow_env() | environment_for_jina() | {"JINA_OPTOUT_TELEMETRY": "1"}).items():
     os.environ.setdefault(_name, _value)
+reset_ports()  # Jina has drawn them already, from others

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from clipseek.errors import ServerNotReady
-from clipseek.server import free_port, is_port_free
+from clipseek.ports import free_port, is_port_free
 from clipseek.settings import VARIABLES, Settings
 from clipseek.terminal import say
 

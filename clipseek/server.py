@@ -1,7 +1,6 @@
 """Runs `flow.yml`: starts it, watches it, stops it cleanly."""
 
 import contextlib
-import errno
 import importlib.util
 import io
 import logging
@@ -9,7 +8,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -24,8 +22,9 @@ from typing import Any, NoReturn
 
 from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
-from clipseek.errors import InvalidSetting, ModelMismatch, ServerNotReady
+from clipseek.errors import ModelMismatch, ServerNotReady
 from clipseek.metrics_server import metrics_served
+from clipseek.ports import free_port, is_port_free
 from clipseek.schema import Component
 from clipseek.settings import (
     SHARED_METRICS_VARIABLE,
@@ -57,33 +56,6 @@ def flow_file() -> Path:
     """The `flow.yml` that is run: the one beside the package in a checkout, else the one installed with it."""
     beside = Path(__file__).resolve().parent.parent / "flow.yml"
     return beside if beside.exists() else Path(str(resources.files("clipseek") / "flow.yml"))
-
-
-def free_port(bind: str) -> int:
-    """A port that is free at this moment."""
-    with socket.socket(socket.AF_INET) as probe:
-        probe.bind((bind, 0))
-        return int(probe.getsockname()[1])
-
-
-def is_port_free(bind: str, port: int) -> bool:
-    """Whether a server could listen there now.
-
-    Raises:
-        InvalidSetting: this machine has no such address.
-    """
-    with socket.socket(socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((bind, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise InvalidSetting(
-                f"The server cannot listen on '{bind}', port {port} ({error.strerror}). CLIPSEEK_BIND and --bind "
-                f"take an IPv4 address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
-            ) from error
-    return True
 
 
 def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> None:
@@ -221,7 +193,8 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
         dead = [process for process in begun.values() if process.exitcode is not None]
         if dead and not started.wait(_POLL_SECONDS):  # leave it the time to have written why
             codes = ", ".join(f"{process.name} (exit code {process.exitcode})" for process in dead)
-            _give_up(f"The server cannot start. {_cause(start_errors) or f'An executor ended at once: {codes}.'}")
+            unknown = f"An executor ended at once: {codes}. Start the server again; JINA_LOG_LEVEL=ERROR tells more."
+            _give_up(f"The server cannot start. {_cause(start_errors) or unknown}")
 
 
 def _cause(start_errors: Path) -> str | None:

@@ -14,7 +14,7 @@ import psutil
 
 from clipseek.client import Client
 from clipseek.errors import ServerError
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from clipseek.settings import Settings
 from tests import films
 from tests.models import write_folder

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from clipseek.client import Client
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from tests.models import write_folder
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from clipseek.access import AccessFile
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from tests.flow.conftest import READY_LINE, ROOT, Server, run
 
 COMMAND = ROOT / "docker" / "clipseek-container"

@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from clipseek.access import AccessFile
 from clipseek.client import Client
 from clipseek.errors import AccessDenied
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from tests import films
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipseek.errors import MediaMissing, VideoNotFound
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from tests.flow.conftest import ROOT
 
 DASHBOARD = ROOT / "docker" / "monitoring" / "grafana-dashboard.json"

@@ -10,7 +10,7 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clipseek.access import AccessFile
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from tests.flow.conftest import ROOT
 
 NAME = "films.example"

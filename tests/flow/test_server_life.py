@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from clipseek import errors
+from clipseek.ports import executor_ports, free_port
 from clipseek.schema import VideoSpan
-from clipseek.server import free_port
 from tests import films
 from tests.flow.conftest import ROOT, run
 
@@ -109,6 +110,17 @@ def test_causes_of_a_failed_start_are_told_at_once(launch, tmp_path):
     server = launch(tmp_path / "file", ready=False)
     assert server.process.wait(timeout=120) == 1
     server.wait_for("CLIPSEEK_HOME")
+
+
+def test_executors_listen_where_no_outgoing_connection_was_given_their_port_meanwhile(server):
+    listening = {
+        connection.laddr.port
+        for process in server.processes()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listening - {server.port}) == 4
+    assert listening - {server.port} <= set(executor_ports())
 
 
 def test_a_taken_port_is_told(launch, tmp_path, server):

@@ -16,7 +16,7 @@ import pytest
 from clipseek import errors
 from clipseek.client import Client
 from clipseek.compat import wire
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from clipseek.watch_state import WatchState
 from clipseek.watching import AWAY, Watcher
 from executors.video_loader import samples

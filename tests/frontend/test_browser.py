@@ -7,7 +7,7 @@ import av
 import pytest
 
 from clipseek.page import Page
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from clipseek.settings import Settings
 from tests.films import make
 from tests.flow.conftest import cache, launch, server  # noqa: F401 (fixtures)

@@ -13,8 +13,8 @@ from clipseek import connection, errors
 from clipseek.client import Client, choose_video
 from clipseek.clip_files import clip_target
 from clipseek.ingest import at_most
+from clipseek.ports import free_port
 from clipseek.schema import Video
-from clipseek.server import free_port
 
 VIDEOS = [
     Video(video_id="abcd" + "0" * 60, title="cat.mp4"),

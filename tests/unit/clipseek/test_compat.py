@@ -8,8 +8,8 @@ from clipseek.compat import wire
 from clipseek.compat.known_films import KnownFilms
 from clipseek.compat.requests import Parameters, edges_by_drop
 from clipseek.errors import InvalidRequest, StoreError
+from clipseek.ports import free_port
 from clipseek.schema import Query
-from clipseek.server import free_port
 from tests.vced import ANSWER, INDEX, SEARCH
 
 

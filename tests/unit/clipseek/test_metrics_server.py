@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipseek.metrics_server import metrics_served
-from clipseek.server import free_port
+from clipseek.ports import free_port
 from clipseek.settings import SHARED_METRICS_VARIABLE, Settings
 from clipseek.supervisor import ProcessState
 from executors.faiss_indexer.store import Frames, Store, VideoRecord
