@@ -78,8 +78,7 @@ class Page:
             return
         self._closing = True
         if process.stdin:
-            process.stdin.close()
-        process.terminate()
+            process.stdin.close()  # upon which it ends itself; a signal besides would come amid that, and leave a trace
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import logging
+import math
 import multiprocessing
 import os
 import shutil
@@ -48,6 +49,7 @@ PROCESS_ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore",  # what they warn of is jina's, not the user's
 }
 _POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 20.0  # with a start, until a word is said
 _STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process ends whatever they do
 _STOP_SECONDS_EACH = 4.0  # of many processes, which are closed one after the other
 
@@ -183,7 +185,11 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
     """End the process when it is told to stop before it has started, or, with the cause, when an executor fails to
     start: Jina's gateway would wait for it for ever."""
     begun: dict[str, multiprocessing.process.BaseProcess] = {}
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
     while not started.wait(_POLL_SECONDS):
+        if time.monotonic() > patient_until:
+            say("Models are loading. The first time, they are built or downloaded, which takes longer.", style="dim")
+            patient_until = math.inf
         if stop.is_set() or signal.SIGINT in signal.sigpending():
             _end("Stopped.", exit_code=0)
         cause = _cause(start_errors)

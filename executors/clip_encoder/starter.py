@@ -111,7 +111,7 @@ def _build(folder: Path) -> None:
     started = time.monotonic()
     image_weights = _package_file(_IMAGE_PACKAGE, _IMAGE_WEIGHTS)
     text_folder = _package_file(_TEXT_PACKAGE, _TEXT_FOLDER)
-    logger.warning("Building the starter model; this is done once and takes some seconds")
+    logger.info("building the starter model, which is done once")
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
         for name in _TEXT_FILES:

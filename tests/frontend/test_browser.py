@@ -371,8 +371,12 @@ def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
 
 def test_service_and_page_start_and_stop_together(launch, tmp_path, visit):  # noqa: F811
     port = free_port("127.0.0.1")
-    both = launch(tmp_path / "store", "--page", CLIPSEEK_PAGE_PORT=str(port))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    both = launch(tmp_path / "store", "--page", CLIPSEEK_PAGE_PORT=str(port), TMPDIR=str(temporary))
     both.wait_for(f"The page: http://127.0.0.1:{port}")
     visit(base=f"http://127.0.0.1:{port}").get_by_text("Your library is empty").wait_for()
     assert any("frontend" in child.cmdline() for child in both.children().values())
     assert both.stop(signal.SIGINT) == 0
+    assert "Traceback" not in both.output
+    assert not list(temporary.glob("clipseek-*"))
