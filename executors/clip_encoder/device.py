@@ -12,10 +12,12 @@ from executors.clip_encoder import compiled
 CPU_BATCH = 16
 CUDA_BATCH = 128
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Device:
-    """`name` "cpu" or "cuda", `precision` "fp32" or "fp16", `batch` pictures per pass, `engine` as CLIPSEEK_ENGINE."""
+    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures per pass, `engine` as CLIPSEEK_ENGINE."""
 
     name: str
     precision: str
@@ -23,8 +25,8 @@ class Device:
     engine: str = "torch"
 
     def autocast(self) -> torch.autocast:
-        """Half precision where that pays: products in float16, sums and normalisations in float32."""
-        return torch.autocast(self.name, dtype=torch.float16, enabled=self.precision == "fp16")
+        """Half precision where that is asked for: products in it, sums and normalisations in float32."""
+        return torch.autocast(self.name, dtype=PRECISIONS[self.precision], enabled=self.precision != "fp32")
 
 
 def choose_device(setting: str, engine: str = "auto") -> Device:

@@ -83,13 +83,14 @@ class Preprocessing:
         red, green, blue = (min(255, round(value * 255)) for value in self.mean)
         return PictureFormat(self.width, self.height, "pad", (red, green, blue))
 
-    def to_tensor(self, pictures: Pictures) -> torch.Tensor:
-        """Scale and normalise.
+    def to_tensor(self, pictures: Pictures, device: str = "cpu") -> torch.Tensor:
+        """Scale, then normalise on the device, whereto bytes are sent faster than floats.
 
         Args:
             pictures: uint8 [N, H, W, 3], RGB, of any one size.
+            device: "cpu" or "cuda", where the result shall be.
 
-        Returns: float32 [N, 3, height, width].
+        Returns: float32 [N, 3, height, width], on a GPU laid out channels last, as half precision wants it.
 
         Raises:
             InvalidRequest: the array is of another type or shape.
@@ -99,8 +100,11 @@ class Preprocessing:
                 f"pictures must be uint8 [N, H, W, 3], but are {pictures.dtype} {list(pictures.shape)}"
             )
         planes = torch.from_numpy(np.require(pictures, requirements=["C", "W"])).permute(0, 3, 1, 2)
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
-        return (self._fitted(planes).float() / 255 - mean) / std
+        fitted = self._fitted(planes)
+        if device == "cuda":
+            fitted = fitted.pin_memory().to(device, non_blocking=True)
+        mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (fitted.float() / 255 - mean) / std
 
     def _fitted(self, planes: torch.Tensor) -> torch.Tensor:
         """uint8 [N, 3, H, W] -> uint8 [N, 3, height, width]."""

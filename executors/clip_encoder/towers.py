@@ -92,11 +92,9 @@ class ImageTower:
         return np.concatenate([self._encode_batch(pictures[i : i + self.device.batch]) for i in starts])
 
     def _encode_batch(self, pictures: Pictures) -> Vectors:
-        tensor = self.spec.preprocessing.to_tensor(pictures)
+        tensor = self.spec.preprocessing.to_tensor(pictures, self.device.name)
         if not len(tensor):
             return np.empty((0, self.spec.dimensions), np.float32)
-        if self.device.name == "cuda":
-            tensor = tensor.to(self.device.name, memory_format=torch.channels_last)
         return _unit_rows(self._half, tensor, self.device, self.spec)
 
 

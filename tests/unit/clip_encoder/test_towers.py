@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clipseek.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
-from executors.clip_encoder.device import choose_device
+from executors.clip_encoder.device import CUDA_BATCH, Device, choose_device
 from executors.clip_encoder.model_folder import read_model_folder
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.towers import ImageTower, TextTower
@@ -202,3 +202,17 @@ def test_the_device_is_the_one_that_is_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (choose_device("auto").name, choose_device("cuda").precision) == ("cuda", "fp16")
     assert choose_device("cpu").name == "cpu"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.9999), ("fp16", 0.9999), ("bf16", 0.999)])
+def test_a_gpu_computes_the_vectors_of_the_cpu(tmp_path, pictures, precision, least):
+    spec = spec_of(write_folder(tmp_path / "m"))
+    gpu = Device("cuda", precision, 2)  # so in several batches
+    larger = np.repeat(np.repeat(pictures, 2, axis=1), 2, axis=2)
+    for some in (pictures, larger, pictures[:0]):
+        images = ImageTower(spec, gpu).encode(some)
+        assert np.all((images * ImageTower(spec, CPU).encode(some)).sum(axis=1) > least)
+    texts = TextTower(spec, gpu).encode(TEXTS).vectors
+    assert np.all((texts * TextTower(spec, CPU).encode(TEXTS).vectors).sum(axis=1) > least)
+    assert choose_device("auto") == Device("cuda", "fp16", CUDA_BATCH)

@@ -1,0 +1,95 @@
+"""How fast a GPU runs a model, in which precision and how many pictures at a time: `python -m benchmarks.gpu`.
+
+Architectures of the model hub, with random weights, which take the same time. Pictures go in as uint8 from system
+memory and come back as unit vectors, as in the encoder. Medians of several runs; the least cosine is to float32 on the
+CPU. Prints why not, and ends with 1, where torch finds no GPU.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import open_clip
+import torch
+from open_clip.model import _build_vision_tower
+from safetensors.torch import save_file
+
+from clipseek.errors import InvalidSetting
+from executors.clip_encoder.device import Device, choose_device
+from executors.clip_encoder.model_spec import ModelSpec
+from executors.clip_encoder.preprocessing import Pictures, Preprocessing
+from executors.clip_encoder.towers import ImageTower
+
+ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "ViT-L-14")
+PRECISIONS = ("fp32", "bf16", "fp16")
+BATCHES = (1, 32, 128, 512)
+COMPARED = 16  # pictures whose vectors are compared
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="of each (default: 5)")
+    runs = parser.parse_args().runs
+    try:
+        choose_device("cuda")
+    except InvalidSetting as error:
+        raise SystemExit(str(error)) from error
+    print(f"{torch.cuda.get_device_name()}, {os.cpu_count()} processors, torch {torch.__version__}, median of {runs}\n")
+    print(
+        f"{'pictures/s':32}" + "".join(f"{f'{batch} at once':>12}" for batch in BATCHES) + "   least cosine    memory"
+    )
+    with tempfile.TemporaryDirectory(prefix="clipseek-gpu-") as folder:
+        for name in ARCHITECTURES:
+            compare(untrained(name, Path(folder)), runs)
+
+
+def untrained(architecture: str, folder: Path) -> ModelSpec:
+    """A model with random weights, of which only the image half is there."""
+    config = open_clip.get_model_config(architecture)
+    torch.manual_seed(0)
+    half = _build_vision_tower(config["embed_dim"], config["vision_cfg"])
+    checkpoint = folder / f"{architecture}.safetensors"
+    save_file({f"visual.{name}": tensor.contiguous() for name, tensor in half.state_dict().items()}, checkpoint)
+    preprocessing = Preprocessing.from_config(config["vision_cfg"]["image_size"], {})
+    return ModelSpec(architecture, config, preprocessing, checkpoint, None, "random weights")
+
+
+def compare(spec: ModelSpec, runs: int) -> None:
+    """Print the pictures a second by precision and batch, how near the vectors come, and the GPU's memory."""
+    some = pictures(COMPARED, spec.preprocessing.width)
+    expected = ImageTower(spec, Device("cpu", "fp32", COMPARED)).encode(some)
+    for precision in PRECISIONS:
+        torch.cuda.reset_peak_memory_stats()
+        speeds = [speed(ImageTower(spec, Device("cuda", precision, batch)), batch, runs) for batch in BATCHES]
+        found = ImageTower(spec, Device("cuda", precision, COMPARED)).encode(some)
+        cells = "".join(f"{each:12.0f}" for each in speeds)
+        least = float((found * expected).sum(axis=1).min())
+        memory = torch.cuda.max_memory_allocated() / 1e6
+        print(f"{f'{spec.name}, {precision}':32}{cells}{least:15.6f}{memory:7.0f} MB", flush=True)
+
+
+def pictures(count: int, side: int) -> Pictures:
+    """Different colourful pictures, uint8 [count, side, side, 3]."""
+    coarse = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8)
+    return np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_CUBIC) for each in coarse])
+
+
+def speed(tower: ImageTower, batch: int, runs: int) -> float:
+    """Pictures a second; what is only done once is done before."""
+    some = pictures(batch, tower.spec.preprocessing.width)
+    times = []
+    for run in range(2 + runs):
+        begun = time.perf_counter()
+        tower.encode(some)
+        if run >= 2:
+            times.append(time.perf_counter() - begun)
+    return batch / statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
