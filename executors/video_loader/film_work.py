@@ -83,7 +83,7 @@ class FilmWork:
         self.decoder = settings.decoder
         if settings.decoder != SOFTWARE:  # to be tried where it is to be used: a driver may need memory, or crash
             try:
-                self.decoder = self._run("index", "the hardware decoder", 0.0, choose_decoder, settings.decoder)
+                self.decoder = self._run("index", "opening a hardware decoder", 0.0, choose_decoder, settings.decoder)
             except BaseException:
                 self.close()
                 raise

@@ -232,9 +232,6 @@ class MediaSource:
         for stream in self.container.streams:
             if stream.index != self.stream.index:
                 stream.discard = Discard.all
-        context = self.stream.codec_context
-        if self.decoder != SOFTWARE and not context.is_hwaccel:
-            self._take_software(f"FFmpeg's decoder {context.codec.name} uses none")
         # Threads that take a frame each wait for more frames; of keyframes each is wanted at once.
         self.stream.thread_type = "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
         self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS) if self.decoder == SOFTWARE else 1
@@ -247,7 +244,7 @@ class MediaSource:
         head = next(frames, None)
         context = self.stream.codec_context
         if self.decoder != SOFTWARE and not (head and is_in_hardware(context, self.decoder)):
-            raise _HardwareError(f"its {context.codec.name}, {context.pix_fmt}, is not for it")
+            raise _HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
         if head is None:
             raise NoFrames(
                 f"'{self.title}' has a video stream ({self.stream.codec_context.name}), but no frame of it can be "
