@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from executors.video_loader import samples
 
@@ -22,17 +23,30 @@ _GRAIN_LEVELS = 3.0  # standard deviation, as of a camera: without it a film tha
 _GRAINS = 7
 
 
-def looped_film(path: Path, frames: Iterable[VideoFrame], minutes: float, fps: int = FPS, **options: str) -> Path:
-    """An H.264 film with a keyframe every 4 s: frames of one size, `fps` a second, again and again.
+def looped_film(
+    path: Path,
+    frames: Iterable[VideoFrame],
+    minutes: float,
+    fps: int = FPS,
+    *,
+    encoder: str = "libx264",
+    pixel_format: str = "yuv420p",
+    **options: str,
+) -> Path:
+    """A film with a keyframe every 4 s: frames of one size, `fps` a second, again and again.
 
     Args:
-        options: of the encoder x264.
+        encoder: `libx264` or `libx265`.
+        options: of the encoder.
     """
     frames = iter(frames)
     first = next(frames)
     with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=fps, options={"crf": "23", "x264-params": "open-gop=0", **options})
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = first.width, first.height, "yuv420p", 4 * fps
+        closed = {"libx264": {"x264-params": "open-gop=0"}, "libx265": {"x265-params": "open-gop=0:log-level=none"}}
+        stream = cast(
+            VideoStream, film.add_stream(encoder, rate=fps, options={"crf": "23"} | closed[encoder] | options)
+        )
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = first.width, first.height, pixel_format, 4 * fps
         packets, count = [], 0
         for frame in chain([first], frames, [None]):
             if frame is not None:
@@ -53,6 +67,25 @@ def stripes(seconds: float) -> Iterator[VideoFrame]:
         luma = ((columns + 4 * index) // 8 + (rows - 2 * index) // 8) * 5 % 220 + 16
         planes = np.concatenate([luma.astype(np.uint8), np.full((HEIGHT // 2, WIDTH), 128, np.uint8)])
         yield VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def photographs(seconds: float, width: int, height: int) -> Iterator[VideoFrame]:
+    """A photograph a second, in colour, with grain, over which the camera moves.
+
+    Raises:
+        SamplesUnavailable.
+    """
+    generator = np.random.default_rng(0)
+    grain = [generator.normal(0, _GRAIN_LEVELS, (height, width, 3)).astype(np.int16) for _ in range(_GRAINS)]
+    count = round(seconds * FPS)
+    for index in range(count):
+        if index % FPS == 0:
+            known = samples.PHOTOGRAPHS[index // FPS % len(samples.PHOTOGRAPHS)]
+            read = cv2.imread(str(samples.photograph(known.seen)), cv2.IMREAD_COLOR)
+            wide = cv2.resize(np.asarray(read, np.uint8), (width + 4 * FPS, height), interpolation=cv2.INTER_CUBIC)
+        left = 4 * (index % FPS)
+        noisy = cv2.add(wide[:, left : left + width], grain[index % _GRAINS], dtype=cv2.CV_8U)
+        yield VideoFrame.from_ndarray(np.asarray(noisy, np.uint8), format="bgr24")
 
 
 def street(folder: Path) -> Iterator[VideoFrame]:

@@ -20,6 +20,7 @@ DEFAULT_PAGE_PORT = 8501  # Streamlit's own
 EVEN, ADAPTIVE, KEYFRAMES = "even", "adaptive", "keyframes"
 SAMPLINGS = (EVEN, ADAPTIVE, KEYFRAMES)
 LOG_FORMATS = ("text", "json")
+SOFTWARE, AUTO = "software", "auto"  # decoders; the others are kinds of hardware, as FFmpeg calls them
 MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of film
 MAX_TOP_K = 1000
 LEAST_RECALL = 0.99  # share of the ten nearest frames that an index which does not compare all has to find
@@ -65,6 +66,9 @@ VARIABLES = {
     "metrics_bind": _setting("CLIPSEEK_METRICS_BIND", DEFAULT_BIND, "address of /metrics"),
     "otlp": _setting("CLIPSEEK_OTLP", "", "HOST:PORT of a collector that traces go to, OTLP over gRPC (default: none)"),
     "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "decoder": _setting(
+        "CLIPSEEK_DECODER", SOFTWARE, "what decodes films to be indexed: software, auto, or hardware such as cuda"
+    ),
     "loader_replicas": _setting("CLIPSEEK_LOADER_REPLICAS", "1", "processes that keep and decode films"),
     "encoder_replicas": _setting("CLIPSEEK_ENCODER_REPLICAS", "1", "processes that look at pictures with the model"),
     "shards": _setting("CLIPSEEK_SHARDS", "1", "parts of the index, a process each; `clipseek reshard` changes them"),
@@ -130,6 +134,7 @@ class Settings:
     metrics_bind: str = DEFAULT_BIND
     otlp: str = ""
     engine: str = "auto"
+    decoder: str = SOFTWARE
     loader_replicas: int = 1
     encoder_replicas: int = 1
     shards: int = 1
@@ -190,6 +195,7 @@ class Settings:
             metrics_bind=text["metrics_bind"],
             otlp=_address("otlp", text["otlp"]),
             engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            decoder=text["decoder"].lower(),
             exact_frames=_limit("exact_frames", text["exact_frames"]),
             loader_replicas=_count("loader_replicas", text["loader_replicas"], least=1),
             encoder_replicas=_count("encoder_replicas", text["encoder_replicas"], least=1),

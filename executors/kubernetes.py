@@ -175,6 +175,9 @@ def _executor(process: Process, settings: Settings) -> list[Manifest]:
     if process.executor == "image_encoder" and settings.device == "cuda":
         container["env"].append({"name": "CLIPSEEK_DEVICE", "value": "cuda"})
         container["resources"]["limits"]["nvidia.com/gpu"] = 1
+    if process.executor == "video_loader" and settings.decoder == "cuda":
+        container["env"].append({"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "compute,utility,video"})
+        container["resources"]["limits"]["nvidia.com/gpu"] = 1
     own = {name: size for name, size in (("store", needs.store), ("cache", needs.cache)) if size}
     spec = {
         "serviceName": process.name,

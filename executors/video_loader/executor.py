@@ -125,6 +125,7 @@ class VideoLoader(ChainExecutor):
         facts = store.facts() | {
             "free_bytes": str(free_bytes(store.root)),
             "media_roots": os.pathsep.join(map(str, roots)),
+            "decoder": self._films.decoder,
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }

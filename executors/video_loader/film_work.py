@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from clipseek.errors import LimitExceeded
-from clipseek.settings import VARIABLES, Settings
+from clipseek.settings import SOFTWARE, VARIABLES, Settings
 from executors.video_loader import samples
 from executors.video_loader.cutting import CutClip, cut
+from executors.video_loader.decoders import choose_decoder
 from executors.video_loader.joining import Part, cut_joined
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
@@ -54,7 +55,14 @@ class SpanOptions:
 
 class FilmWork:
     """The loader's worker processes. Every method waits for its own work, may be called from any thread, and raises
-    what `Workers.run` says beside its own errors."""
+    what `Workers.run` says beside its own errors.
+
+    Attributes:
+        decoder: what spans are decoded by.
+
+    Raises:
+        InvalidSetting: see `choose_decoder`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
@@ -72,6 +80,13 @@ class FilmWork:
             )
             for kind, count in COUNTS.items()
         }
+        self.decoder = settings.decoder
+        if settings.decoder != SOFTWARE:  # to be tried where it is to be used: a driver may need memory, or crash
+            try:
+                self.decoder = self._run("index", "opening a hardware decoder", 0.0, choose_decoder, settings.decoder)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
@@ -91,7 +106,7 @@ class FilmWork:
         """Sample a span. Raises also: LimitExceeded: it has more frames than may be."""
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
-        return self._run("index", what, end - start, sample_span, path, title, options)
+        return self._run("index", what, end - start, sample_span, path, title, options, self.decoder)
 
     def cut(
         self, path: Path, start_seconds: float, end_seconds: float, mode: str, title: str, destination: Path
@@ -131,12 +146,12 @@ class KeptFilm:
         self._reader: FilmReader | None = None
         self._made_for: object = None
 
-    def reader(self, path: Path, title: str, options: SpanOptions) -> FilmReader:
+    def reader(self, path: Path, title: str, options: SpanOptions, decoder: str) -> FilmReader:
         """The kept film, if it is this one, sampled in the same way; else it is opened. Raises as `FilmReader`."""
-        wanted = (path, title, options.frames_per_second, options.shape, options.sampling)
+        wanted = (path, options.frames_per_second, options.shape, title, options.sampling, decoder)
         if self._reader is None or self._made_for != wanted or not path.exists():
             self.close()
-            self._reader = FilmReader(path, options.frames_per_second, options.shape, title, options.sampling)
+            self._reader = FilmReader(*wanted)
             self._made_for = wanted
         return self._reader
 
@@ -155,14 +170,14 @@ def close_kept_film() -> None:
     _kept.close()
 
 
-def sample_span(path: Path, title: str, options: SpanOptions) -> SampledSpan:
+def sample_span(path: Path, title: str, options: SpanOptions, decoder: str = SOFTWARE) -> SampledSpan:
     """All that `FilmReader.read` finds. The film stays open unless that failed, or it has come to its end.
 
     Raises:
         LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
     """
     try:
-        reader = _kept.reader(path, title, options)
+        reader = _kept.reader(path, title, options, decoder)
         sampled = _sampled(reader, title, options)
     except BaseException:
         _kept.close()

@@ -6,6 +6,7 @@ Frames come as `TimedFrame`s in presentation order. Their `time` is exact: (pts 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
 import gc
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
@@ -25,7 +27,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipseek.errors import EmptyFile, MediaMissing, NoFrames, NoVideoStream, UnreadableVideo
+from clipseek.settings import SOFTWARE
+from executors.video_loader.decoders import hardware, is_in_hardware
 from executors.video_loader.thinning import Thinning
+
+logger = logging.getLogger(__name__)
 
 # Containers that hold pictures or sound themselves. Playlists (hls, dash, concat), devices, text and still images are
 # left out: such a file makes FFmpeg read other files or addresses. Sound files are in for the better message.
@@ -66,43 +72,56 @@ class TimedFrame:
     follows_gap: bool = False
 
 
-def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
-    for packet in packets:
+class _HardwareError(Exception):
+    """The hardware does not decode this film, or not from here on."""
+
+
+def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True) -> Iterator[VideoFrame]:
+    for packet in chain(packets, [None]):
         try:
             yield from stream.decode(packet)
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            if not in_software:  # a damaged packet, or the hardware has failed and would lose all that follows
+                raise _HardwareError(f"FFmpeg: {error.strerror}") from error
             continue  # a damaged packet: the decoder goes on with the next
-    try:
-        yield from stream.decode(None)
-    except av.FFmpegError:
-        return
 
 
-def _decode_keyframes(stream: VideoStream, packets: Iterator[Packet[Stream]]) -> Iterator[VideoFrame]:
+def _decode_keyframes(
+    stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True
+) -> Iterator[VideoFrame]:
     """The frames of packets that decode by themselves, each drained from the decoder at once.
 
     Told to skip the others, FFmpeg puts H.264's keyframes out of order where it has B-frames, and loses the last.
     """
     for packet in packets:
         if packet.is_keyframe:
-            for frame in _decode(stream, iter([packet])):
+            for frame in _decode(stream, iter([packet]), in_software):
                 frame.dts = packet.dts  # what is drained has none
                 yield frame
             stream.codec_context.flush_buffers()
 
 
 class MediaSource:
-    """An open film and its video stream. A context manager; made by `open_media`."""
+    """An open film and its video stream. A context manager; made by `open_media`.
 
-    def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction) -> None:
+    Attributes:
+        decoder: `software`, or the hardware that decodes this film until it fails.
+    """
+
+    def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
         self.path = path
         self.title = title
         self.needs = needs
         self.most_gap_seconds = most_gap_seconds
+        self.decoder = decoder
         self._tail: Iterator[tuple[int, VideoFrame]] | None = None
         self._open()
         try:
-            self._head, self._tail = self._first_frame()
+            try:
+                self._head, self._tail = self._first_frame()
+            except _HardwareError as error:
+                self._reopen_in_software(error)
+                self._head, self._tail = self._first_frame()
         except BaseException:
             self.close()
             raise
@@ -145,6 +164,20 @@ class MediaSource:
         Args:
             all_from: nothing shown after this time is left out, even if the source may do so.
         """
+        last: Fraction | None = None
+        while True:
+            try:
+                for timed in self._frames(from_seconds if last is None else last, all_from):
+                    if last is None or timed.time > last:
+                        last = timed.time
+                        yield timed
+            except _HardwareError as error:
+                self._reopen_in_software(error)
+            else:
+                return
+
+    def _frames(self, from_seconds: Fraction, all_from: Fraction | None) -> Iterator[TimedFrame]:
+        """`frames`, unless the hardware fails."""
         # Without presentation times (AVI) the packets do not say when they are shown.
         most_gap_seconds = self.most_gap_seconds if has_presentation_times(self.container) else 0
         most_ticks = math.floor(most_gap_seconds / self.time_base)
@@ -174,8 +207,23 @@ class MediaSource:
             packets = read_packets(self.container, self.stream)
         return self._decoded(thinning.kept(packets), _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode)
 
+    def _reopen_in_software(self, error: Exception) -> None:
+        self._take_software(error)
+        self.close()
+        self._open()
+
+    def _take_software(self, reason: object) -> None:
+        logger.warning("'%s' is decoded in software: %s does not (%s)", self.title, self.decoder, reason)
+        self.decoder = SOFTWARE
+
     def _open(self) -> None:
-        self.container = open_container(self.path, self.title)
+        try:
+            self.container = open_container(self.path, self.title, hardware(self.decoder))
+        except UnreadableVideo as error:
+            if self.decoder == SOFTWARE:
+                raise
+            self._take_software(error.__cause__)
+            self.container = open_container(self.path, self.title)
         try:
             self.stream = video_stream(self.container, self.title)
         except BaseException:
@@ -186,7 +234,7 @@ class MediaSource:
                 stream.discard = Discard.all
         # Threads that take a frame each wait for more frames; of keyframes each is wanted at once.
         self.stream.thread_type = "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
-        self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
+        self.stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS) if self.decoder == SOFTWARE else 1
         if self.needs is not Needs.ALL:
             self.stream.codec_context.options = {"skip_loop_filter": "noref"}
         self.time_base = self.stream.time_base or Fraction(1, 90000)
@@ -194,6 +242,9 @@ class MediaSource:
     def _first_frame(self) -> tuple[tuple[int, VideoFrame], Iterator[tuple[int, VideoFrame]] | None]:
         frames = self._decoded(read_packets(self.container, self.stream))
         head = next(frames, None)
+        context = self.stream.codec_context
+        if self.decoder != SOFTWARE and not (head and is_in_hardware(context, self.decoder)):
+            raise _HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
         if head is None:
             raise NoFrames(
                 f"'{self.title}' has a video stream ({self.stream.codec_context.name}), but no frame of it can be "
@@ -209,7 +260,7 @@ class MediaSource:
         stamped = has_presentation_times(self.container)
         step = max(1, round(self.frame_seconds / self.time_base))
         following = 0
-        for frame in decode(self.stream, packets):
+        for frame in decode(self.stream, packets, self.decoder == SOFTWARE):
             pts = frame.pts if stamped and frame.pts is not None else frame.dts
             pts = following if pts is None else pts
             following = pts + step
@@ -217,7 +268,11 @@ class MediaSource:
 
 
 def open_media(
-    path: Path, title: str = "", needs: Needs = Needs.ALL, most_gap_seconds: Fraction = Fraction(0)
+    path: Path,
+    title: str = "",
+    needs: Needs = Needs.ALL,
+    most_gap_seconds: Fraction = Fraction(0),
+    decoder: str = SOFTWARE,
 ) -> MediaSource:
     """Open a film and decode its first frame, which proves that it can be read.
 
@@ -227,12 +282,14 @@ def open_media(
         needs: what its frames are for.
         most_gap_seconds: frames that no other is predicted from are left out as long as those around them are no
             further apart than this (see `thinning.py`).
+        decoder: `software`, or the hardware to try first (see `decoders.py`): a film that it cannot decode, and the
+            rest of one at which it fails, is decoded in software, with a line in the log.
 
     Raises:
         MediaMissing: there is no such file.
         EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
     """
-    return MediaSource(path, title or path.name, needs, most_gap_seconds)
+    return MediaSource(path, title or path.name, needs, most_gap_seconds, decoder)
 
 
 def exact(value: float) -> Fraction:
@@ -243,8 +300,11 @@ def exact(value: float) -> Fraction:
     return Fraction(value).limit_denominator(1_000_000)
 
 
-def open_container(path: Path, title: str) -> InputContainer:
-    """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`. Raises as `open_media`."""
+def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
+
+    Raises as `open_media`; UnreadableVideo also where the hardware cannot be opened.
+    """
     try:
         size_bytes = path.stat().st_size
     except OSError as error:
@@ -255,7 +315,9 @@ def open_container(path: Path, title: str) -> InputContainer:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     try:
-        return av.open(f"file:{path.absolute()}", mode="r", container_options=options, metadata_errors="replace")
+        return av.open(
+            f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
+        )
     except (av.FFmpegError, ValueError) as error:
         raise UnreadableVideo(_why_unreadable(path, title, error)) from error
 

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Self
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange
-from clipseek.settings import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
+from clipseek.settings import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS, SOFTWARE
 from executors.video_loader.buckets import PARTS, Buckets
 from executors.video_loader.media_source import Needs, exact, open_media
 from executors.video_loader.picture import PictureShape, Screen
@@ -44,6 +44,7 @@ class FilmReader:
     Args:
         frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves, with
             "keyframes" as many at most.
+        decoder: see `open_media`.
 
     Raises:
         InvalidRequest: the rate is not above 0, or there is no such sampling.
@@ -51,7 +52,13 @@ class FilmReader:
     """
 
     def __init__(
-        self, path: Path, frames_per_second: float, shape: PictureShape, title: str = "", sampling: str = EVEN
+        self,
+        path: Path,
+        frames_per_second: float,
+        shape: PictureShape,
+        title: str = "",
+        sampling: str = EVEN,
+        decoder: str = SOFTWARE,
     ) -> None:
         if not 0 < frames_per_second < math.inf:
             raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
@@ -61,7 +68,7 @@ class FilmReader:
         most = self._rate * (PARTS if sampling == ADAPTIVE else 1)
         gap = min(MOST_GAP_SECONDS, 1 / (most * _GAPS_IN_STEP))
         needs = Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS
-        self._source = open_media(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap)
+        self._source = open_media(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
         self._screen = Screen(self._source.first_frame, self._source.stream.sample_aspect_ratio)
         self._run: SpanRun | None = None
 

@@ -144,7 +144,7 @@ class SpanRun:
         """The frame that differs most from the one before it, of all frames after `before` up to `after`."""
         source = self._source
         seen: list[Seen] = []
-        with open_media(source.path, source.title, source.needs, source.most_gap_seconds) as again:
+        with open_media(source.path, source.title, source.needs, source.most_gap_seconds, source.decoder) as again:
             for timed in again.frames(before, all_from=before):
                 if timed.time >= before:
                     seen.append(Seen(timed, self._glimpses.glimpse(timed.frame)))

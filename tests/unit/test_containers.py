@@ -19,6 +19,7 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = sorted(DOCKER.glob("compose*.yml"))
 MANIFESTS = sorted((DOCKER / "kubernetes").glob("*.yaml"))
 # gRPC probes are no longer an experiment from 1.27 on.
+VIDEO = "compute,utility,video"  # what the driver's library for decoding is part of
 KUBERNETES = ("1.27", kubernetes_validate.latest_version())
 
 
@@ -39,7 +40,7 @@ def test_the_manifests_are_those_of_the_flow(tmp_path):
 
 
 def test_settings_make_other_manifests(tmp_path):
-    counts = {"CLIPSEEK_SHARDS": "3", "CLIPSEEK_LOADER_REPLICAS": "2", "CLIPSEEK_DEVICE": "cuda"}
+    counts = {"CLIPSEEK_SHARDS": "3", "CLIPSEEK_LOADER_REPLICAS": "2"}
     write_manifests(tmp_path, **counts, CLIPSEEK_MAX_FILM_GB="5", CLIPSEEK_TOKEN="a secret", CLIPSEEK_HOME="/elsewhere")
     text = "".join(file.read_text() for file in tmp_path.iterdir())
     assert "a secret" not in text and "/elsewhere" not in text
@@ -52,8 +53,18 @@ def test_settings_make_other_manifests(tmp_path):
     assert found["StatefulSet", "video-loader"]["spec"]["replicas"] == 2
     assert found["PersistentVolumeClaim", "films"]["spec"]["accessModes"] == ["ReadWriteMany"]
     assert found["ConfigMap", "settings"]["data"]["CLIPSEEK_MAX_FILM_GB"] == "5.0"
-    with_gpu = [name for (_, name), each in found.items() if "nvidia.com/gpu" in yaml.safe_dump(each)]
-    assert with_gpu == ["image-encoder"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"), [("CLIPSEEK_DEVICE", "image-encoder"), ("CLIPSEEK_DECODER", "video-loader")]
+)
+def test_a_gpu_is_asked_for_where_it_is_used(tmp_path, setting, name):
+    write_manifests(tmp_path, **{setting: "cuda"})
+    [found] = [each for each in documents(*tmp_path.glob("[!k]*.yaml")) if "nvidia.com/gpu" in yaml.safe_dump(each)]
+    assert found["metadata"]["name"] == name
+    [container] = found["spec"]["template"]["spec"]["containers"]
+    told = {"image-encoder": ("CLIPSEEK_DEVICE", "cuda")}.get(name, ("NVIDIA_DRIVER_CAPABILITIES", VIDEO))
+    assert dict(zip(("name", "value"), told, strict=True)) in container["env"]
 
 
 @pytest.mark.parametrize("version", KUBERNETES)

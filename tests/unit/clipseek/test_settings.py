@@ -13,7 +13,7 @@ def test_the_defaults_listen_on_this_machine_only():
     assert (settings.bind, settings.port, settings.model) == ("127.0.0.1", 45679, "auto")
     assert settings.server_host == "grpc://127.0.0.1:45679"
     assert (settings.token, settings.flow_secret, settings.allow_anyone) == ("", "", False)
-    assert settings.metrics_port is None
+    assert (settings.metrics_port, settings.decoder) == (None, "software")
 
 
 def test_the_environment_is_read_and_written_back(tmp_path):
@@ -30,6 +30,7 @@ def test_the_environment_is_read_and_written_back(tmp_path):
         "CLIPSEEK_OPEN_UPLOADS": "3",
         "CLIPSEEK_METRICS_PORT": "9100",
         "CLIPSEEK_LOG_FORMAT": "JSON",
+        "CLIPSEEK_DECODER": "CUDA",
     }
     settings = Settings.from_env(environ)
     assert settings.media_roots == (tmp_path / "a", tmp_path / "b")
@@ -37,6 +38,7 @@ def test_the_environment_is_read_and_written_back(tmp_path):
     assert settings.server_host == "grpc://films.example:7000"
     assert (settings.token, settings.allow_anyone, settings.open_uploads) == ("clipseek_x", True, 3)
     assert (settings.metrics_port, settings.metrics_bind, settings.log_format) == (9100, "127.0.0.1", "json")
+    assert (settings.decoder, settings.to_flow_env()["CLIPSEEK_DECODER"]) == ("cuda", "cuda")
     assert Settings.from_env(settings.to_env()) == settings
 
 
