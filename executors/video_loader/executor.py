@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
 JOINED = "joined"  # stands for the video's id in the cached names of films joined out of several
-AT_ONCE = {"upload": 4, "index": 1, "clip": 1, "look": 2}  # threads; those of the last three wait for a worker process
+UPLOADS_AT_ONCE = 4  # threads; of the work with films there are as many as processes for it
 
 
 class VideoLoader(ChainExecutor):
@@ -52,10 +52,11 @@ class VideoLoader(ChainExecutor):
         self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads)
         self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
-        self._turns = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
         # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
         sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.worker")
         self._films = FilmWork(self.settings)
+        at_once = self._films.counts | {"upload": UPLOADS_AT_ONCE}
+        self._turns = {kind: asyncio.Semaphore(count) for kind, count in at_once.items()}
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
     def store(self, library: str) -> MediaStore:

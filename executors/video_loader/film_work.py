@@ -1,6 +1,7 @@
 """All that is done with the bytes of films, in worker processes: each kind of work has its own, so that a clip does not
 wait for a span that is indexed, nor a thumbnail for a clip."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from executors.video_loader.worker import WorkerOptions, Workers
 P = ParamSpec("P")
 T = TypeVar("T")
 
-COUNTS = {"index": 1, "clip": 1, "look": 2}  # a decoder and an encoder use all processors by themselves
+# FFmpeg's threads keep some 5 of 16 processors busy with one film of 1080p: the rest is for other spans. More at once
+# than 3 would wait for spans, of which a client has 4 under way.
+_PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
 _NICENESS = {"index": 10, "clip": 0, "look": 0}  # somebody waits for a clip, a picture or a search, not for a span
 # A span or a clip that takes longer than this many times its length is given up. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
@@ -58,6 +61,7 @@ class FilmWork:
     what `Workers.run` says beside its own errors.
 
     Attributes:
+        counts: how many processes there are for each kind of work.
         decoder: what spans are decoded by.
 
     Raises:
@@ -66,6 +70,8 @@ class FilmWork:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
+        spans = min(max(1, (os.cpu_count() or 1) // _PROCESSORS_PER_SPAN), _MOST_SPANS)
+        self.counts = {"index": spans, "clip": 1, "look": 2}
         self._workers = {
             kind: Workers(
                 count,
@@ -78,7 +84,7 @@ class FilmWork:
                     when_idle=close_kept_film,
                 ),
             )
-            for kind, count in COUNTS.items()
+            for kind, count in self.counts.items()
         }
         self.decoder = settings.decoder
         if settings.decoder != SOFTWARE:  # to be tried where it is to be used: a driver may need memory, or crash

@@ -1,5 +1,7 @@
 """The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psutil
 import pytest
 
@@ -48,6 +50,20 @@ def test_sampling_gives_way_to_what_somebody_waits_for(work, film, tmp_path):
     own = psutil.Process().nice()
     nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._workers.items()}
     assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
+
+
+def test_with_many_processors_spans_are_sampled_beside_each_other(film, tmp_path, monkeypatch):
+    spans = [span(start / 2, (start + 1) / 2) for start in range(9, -1, -1)]
+    one_by_one = [sample_span(film, "a", each) for each in spans]
+    close_kept_film()
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    work = FilmWork(Settings(tmp_path, tmp_path))
+    try:
+        assert work.counts["index"] == 3
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(lambda each: work.sample(film, "a", each), spans)) == one_by_one
+    finally:
+        work.close()
 
 
 def is_open(path):
