@@ -34,7 +34,19 @@ HEADER = "# Made from flow.yml by `make manifests`. Change them by an overlay, s
 
 # Settings that differ from pod to pod or are said in another way, and secrets, which are those without a repr.
 _OF_A_POD = {
-    *("home", "cache", "bind", "port", "page_port", "host", "library", "device", "media_roots", "allow_anyone"),
+    *(
+        "metrics_bind",
+        "home",
+        "cache",
+        "bind",
+        "port",
+        "page_port",
+        "host",
+        "library",
+        "device",
+        "media_roots",
+        "allow_anyone",
+    ),
     *("loader_replicas", "encoder_replicas", "tls_cert", "tls_key", "tls_ca"),
     *(field.name for field in fields(Settings) if not field.repr),
 }
@@ -88,9 +100,9 @@ def manifests(settings: Settings) -> dict[str, list[Manifest]]:
     for process in processes:
         files.setdefault(f"{_label(process.executor)}.yaml", []).extend(_executor(process, settings))
     files |= {
-        "gateway.yaml": _gateway(_gateway_arguments(flow, processes)),
+        "gateway.yaml": _gateway(_gateway_arguments(flow, processes), settings),
         "page.yaml": _page(),
-        "network.yaml": [_only_the_flow_reaches_executors()],
+        "network.yaml": [_only_the_flow_reaches_executors(settings)],
     }
     kinds = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
     return files | {"kustomization.yaml": [kinds | {"resources": sorted(files)}]}
@@ -164,7 +176,7 @@ def _settings(settings: Settings) -> Manifest:
 
 def _executor(process: Process, settings: Settings) -> list[Manifest]:
     needs = _FEW if process.is_head else _NEEDS[process.executor]
-    container = _flow_container(process.arguments, EXECUTOR_PORT, needs)
+    container = _flow_container(process.arguments, EXECUTOR_PORT, needs, settings)
     volumes, claims = {}, []
     if process.executor == "video_loader":
         # The films, and the counts of uploads under way, which replicas share.
@@ -192,8 +204,8 @@ def _executor(process: Process, settings: Settings) -> list[Manifest]:
     return [*claims, _service(process.name, EXECUTOR_PORT, **names), _workload("StatefulSet", process.name, spec)]
 
 
-def _gateway(arguments: list[str]) -> list[Manifest]:
-    container = _flow_container(arguments, GATEWAY_PORT, _FEW)
+def _gateway(arguments: list[str], settings: Settings) -> list[Manifest]:
+    container = _flow_container(arguments, GATEWAY_PORT, _FEW, settings)
     # The tokens' hashes, access.json, are all that it reads of CLIPSEEK_HOME. It does not start without the Secret.
     volumes = {"store": {"secret": {"secretName": "access", "defaultMode": 0o440}}}
     return [_service(GATEWAY, GATEWAY_PORT), _deployment(GATEWAY, container, volumes)]
@@ -210,8 +222,10 @@ def _page() -> list[Manifest]:
     return [claim, _service("page", PAGE_PORT), _deployment("page", container, volumes)]
 
 
-def _only_the_flow_reaches_executors() -> Manifest:
-    """Executors believe only requests that the gateway signed, but neither these nor the answers are encrypted."""
+def _only_the_flow_reaches_executors(settings: Settings) -> Manifest:
+    """Executors believe only requests that the gateway signed, but neither these nor the answers are encrypted. Their
+    metrics, where there are any, are for whoever gathers them."""
+    metrics = [{"ports": [{"port": settings.metrics_port}]}] if settings.metrics_port else []
     roles = [{"podSelector": {"matchLabels": _labels(role=role)}} for role in ("executor", GATEWAY)]
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -220,7 +234,7 @@ def _only_the_flow_reaches_executors() -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": _labels(role="executor")},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": roles, "ports": [{"port": EXECUTOR_PORT}]}],
+            "ingress": [{"from": roles, "ports": [{"port": EXECUTOR_PORT}]}, *metrics],
         },
     }
 
@@ -264,12 +278,15 @@ def _pod(
     }
 
 
-def _flow_container(arguments: list[str], port: int, needs: Needs) -> Manifest:
+def _flow_container(arguments: list[str], port: int, needs: Needs, settings: Settings) -> Manifest:
     # Every process answers gRPC's standard health service, without a token.
     probe = {"grpc": {"port": port}}
     container = _container("clipseek", IMAGE, ["python", "-m", "executors.pod", *arguments], port, needs, probe)
     container["envFrom"] = [{"configMapRef": {"name": "settings"}}]
     container["env"] = [_from_secret("CLIPSEEK_FLOW_SECRET", "flow")]
+    if settings.metrics_port:
+        container["env"].append({"name": "CLIPSEEK_METRICS_BIND", "value": "0.0.0.0"})
+        container["ports"].append({"name": "metrics", "containerPort": settings.metrics_port})
     return container
 
 

@@ -67,6 +67,21 @@ def test_a_gpu_is_asked_for_where_it_is_used(tmp_path, setting, name):
     assert dict(zip(("name", "value"), told, strict=True)) in container["env"]
 
 
+def test_metrics_may_be_gathered_where_there_are_any(tmp_path):
+    made = documents(*write_manifests(tmp_path, CLIPSEEK_METRICS_PORT="9464").glob("[!k]*.yaml"))
+    assert "CLIPSEEK_METRICS_BIND" not in "".join(file.read_text() for file in MANIFESTS)
+    for each in made:
+        kubernetes_validate.validate(each, KUBERNETES[-1], strict=True)
+        if each["kind"] in ("StatefulSet", "Deployment") and each["metadata"]["name"] != "page":
+            [container] = each["spec"]["template"]["spec"]["containers"]
+            assert {"name": "metrics", "containerPort": 9464} in container["ports"]
+            assert {"name": "CLIPSEEK_METRICS_BIND", "value": "0.0.0.0"} in container["env"]
+    [settings] = [each["data"] for each in made if each["kind"] == "ConfigMap"]
+    assert settings["CLIPSEEK_METRICS_PORT"] == "9464"
+    [policy] = [each for each in made if each["kind"] == "NetworkPolicy"]
+    assert {"ports": [{"port": 9464}]} in policy["spec"]["ingress"]
+
+
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_kubernetes_takes_the_manifests(version):
     *others, kustomization = sorted(documents(*MANIFESTS), key=lambda each: each["kind"] == "Kustomization")
