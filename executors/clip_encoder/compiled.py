@@ -74,7 +74,8 @@ def _converted(module: nn.Module, example: torch.Tensor) -> object:
         warnings.simplefilter("ignore")  # torch announces the end of the tracing that OpenVINO is built on
         transformers.setLevel(logging.ERROR)
         try:
-            decoder = TorchScriptPythonDecoder(module, example_input=example)  # must outlive the conversion
+            # It must outlive the conversion. That the trace is right, `compiled` checks for all the steps together.
+            decoder = TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
             return front_end.convert(front_end.load(decoder))
         finally:
             transformers.setLevel(level)
