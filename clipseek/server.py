@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 PROCESS_ENVIRONMENT = {
     "JINA_OPTOUT_TELEMETRY": "1",
     "JINA_LOG_LEVEL": "CRITICAL",  # the executors log what they refuse, or fail in, themselves
+    "OMP_WAIT_POLICY": "passive",  # threads that wait for others of a computation leave the cores to other processes
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's: for one vector its threads wait more than they work
     "PYTHONWARNINGS": "ignore",  # what they warn of is jina's, not the user's
 }
