@@ -10,7 +10,7 @@ from rich.console import Console
 
 from clipseek.settings import Settings
 from clipseek.sparkline import Mark, characters_for, draw
-from clipseek.terminal import duration, say, show_table, timestamp
+from clipseek.terminal import counted, duration, say, show_table, timestamp
 
 if TYPE_CHECKING:
     from clipseek.client import Indexed
@@ -22,9 +22,10 @@ def show_ready(settings: Settings, components: "list[Component]") -> None:
     facts = {c.name: c.facts for c in components}
     encoder, store = facts.get("image_encoder", {}), facts.get("indexer", {})
     scheme = "grpcs" if settings.tls_cert else "grpc"
+    videos, frames = (counted(store.get(f"{noun}s", "?"), noun) for noun in ("video", "frame"))
     say(f"ClipSeek listens on {scheme}://{settings.bind}:{settings.port}", style="bold green")
     say(f"  model  {encoder.get('model', '?')} on {encoder.get('device', '?')}: {encoder.get('reason', '')}")
-    say(f"  store  {settings.home} ({store.get('videos', '?')} videos, {store.get('frames', '?')} frames)")
+    say(f"  store  {settings.home} ({videos}, {frames})")
     for warning in dict.fromkeys(warning for c in components for warning in c.warnings):
         say(f"  note   {warning}", style="yellow")
 

@@ -20,7 +20,7 @@ from clipseek.installation import is_installed_twice, is_whole_install
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import LEAST_RECALL, Settings
 from clipseek.shards import divisions, store_folders
-from clipseek.terminal import size
+from clipseek.terminal import counted, size
 
 _PACKAGES = ("jina", "docarray")
 _SERVER_PACKAGES = ("torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
@@ -191,7 +191,7 @@ def _database(path: Path) -> Check:
         return Check(
             "store", "error", f"{path}: {healthy}", "Restore it from a backup, or move it away and index again."
         )
-    return Check("store", "ok", f"{path}: {videos} videos, {frames} frames of model {model}")
+    return Check("store", "ok", f"{path}: {counted(videos, 'video')}, {counted(frames, 'frame')} of model {model}")
 
 
 def _server(settings: Settings, host: str | None) -> Iterator[Check]:
@@ -217,10 +217,15 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
         )
     else:
         yield Check("server", "ok", f"{address} is ready")
+    told: set[str] = set()
     for component in components:
         facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
-        state = "error" if not component.ok else "warning" if component.warnings else "ok"
-        yield Check(component.name, state, facts, "\n".join(component.warnings))
+        new = [each for each in component.warnings if each not in told]  # both encoders warn of their model
+        told.update(new)
+        if component.ok:
+            yield Check(component.name, "warning" if new else "ok", facts, "\n".join(new))
+        else:
+            yield Check(component.name, "error", facts, "\n".join(component.warnings))
 
 
 def _port(settings: Settings) -> Check:

@@ -89,6 +89,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
+def counted(count: int | str, noun: str) -> str:
+    """`1 video`, `2 videos`, and `? videos` where it is not known."""
+    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
+
+
 def size(count: float) -> str:
     """Bytes in the unit that keeps the number short."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -10,7 +10,7 @@ from clipseek.errors import NoVideosFound
 from clipseek.film_files import films_below
 from clipseek.ports import free_port
 from clipseek.query_options import Time
-from clipseek.terminal import duration, size, timestamp
+from clipseek.terminal import counted, duration, size, timestamp
 
 COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "calibrate", "doctor", "eval")
 
@@ -95,4 +95,5 @@ def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path
 def test_times_lengths_and_sizes_as_people_write_them():
     assert [timestamp(s) for s in (0, 9.96, 75.25, 3599.96)] == ["00:00.0", "00:10.0", "01:15.2", "1:00:00.0"]
     assert (duration(3.14), duration(90)) == ("3.1 s", "1.5 min")
+    assert [counted(n, "video") for n in (0, 1, "1", "?")] == ["0 videos", "1 video", "1 video", "? videos"]
     assert [size(n) for n in (12, 1500, 23_400_000, 5e12)] == ["12 B", "1.5 kB", "23 MB", "5000 GB"]
