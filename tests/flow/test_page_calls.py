@@ -9,6 +9,18 @@ from clipseek import errors
 from tests import films
 
 
+@pytest.fixture(scope="module")
+def allowed(tmp_path_factory):
+    """A folder of the server whose films may be indexed in place."""
+    return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory, tiny_model, allowed):
+    options = {"CLIPSEEK_MODEL": str(tiny_model), "CLIPSEEK_MEDIA_ROOTS": str(allowed)}
+    return launch(tmp_path_factory.mktemp("store"), **options)
+
+
 def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
     path = films.make(tmp_path / "long.mp4", frames=25 * 100, gop=250).path
     steps = []
@@ -48,15 +60,10 @@ def test_folders_are_not_listed_unless_allowed(library):
         library.server_films("/etc")
 
 
-def test_the_films_of_an_allowed_folder(launch, tmp_path, tiny_model):
-    folder = tmp_path / "films"
-    folder.mkdir()
-    path = films.make(folder / "a film.mp4", frames=50).path
-    server = launch(tmp_path / "store", CLIPSEEK_MEDIA_ROOTS=str(folder), CLIPSEEK_MODEL=str(tiny_model))
-    with server.client() as client:
-        [found] = client.server_films(str(folder))
-        assert (found.server_path, found.title, found.size_bytes) == (str(path), "a film.mp4", path.stat().st_size)
-        assert client.index(found.server_path, on_server=True).video.status == "ready"
-        facts = {component.name: component.facts for component in client.health()}
-        assert facts["video_loader"]["media_roots"] == str(folder)
-    server.stop()
+def test_the_films_of_an_allowed_folder(library, allowed):
+    path = films.make(allowed / "a film.mp4", frames=50).path
+    [found] = library.server_films(str(allowed))
+    assert (found.server_path, found.title, found.size_bytes) == (str(path), "a film.mp4", path.stat().st_size)
+    assert library.index(found.server_path, on_server=True).video.status == "ready"
+    facts = {component.name: component.facts for component in library.health()}
+    assert facts["video_loader"]["media_roots"] == str(allowed)

@@ -22,8 +22,9 @@ from tests import films
 
 
 @pytest.fixture(scope="module")
-def server(launch, tmp_path_factory):
-    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MAX_REQUEST_MB="20", CLIPSEEK_MAX_CLIP_SECONDS="5")
+def server(launch, tmp_path_factory, tiny_model):
+    limits = {"CLIPSEEK_MAX_REQUEST_MB": "20", "CLIPSEEK_MAX_CLIP_SECONDS": "5"}
+    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(tiny_model), **limits)
 
 
 def executors(server) -> set[int]:

@@ -1,0 +1,118 @@
+"""Starts of a server: those that fail, with other models, beside another one; and flow.yml without the command."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+
+from clipseek import errors
+from clipseek.ports import executor_ports, free_port
+from clipseek.schema import VideoSpan
+from tests import films
+from tests.flow.conftest import ROOT
+from tests.models import write_folder
+
+
+def test_causes_of_a_failed_start_are_told_at_once(launch, tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    server = launch(tmp_path, ready=False, CLIPSEEK_MODEL="ViT-B-32/laion2b_s34b_b79", TMPDIR=str(temporary))
+    assert server.process.wait(timeout=120) == 1
+    assert not list(temporary.glob("clipseek-*"))
+    server.wait_for("laion2b_s34b_b79k")
+    assert "Traceback" not in server.output
+
+    (tmp_path / "file").touch()
+    server = launch(tmp_path / "file", ready=False)
+    assert server.process.wait(timeout=120) == 1
+    server.wait_for("CLIPSEEK_HOME")
+
+
+def test_executors_listen_where_no_outgoing_connection_was_given_their_port_meanwhile(server):
+    listening = {
+        connection.laddr.port
+        for process in server.processes()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listening - {server.port}) == 4
+    assert listening - {server.port} <= set(executor_ports())
+
+
+def test_a_taken_port_is_told(launch, tmp_path, server):
+    second = launch(tmp_path, ready=False, CLIPSEEK_PORT=str(server.port))
+    assert second.process.wait(timeout=60) == 1
+    second.wait_for(f"Port {server.port} on 127.0.0.1 is taken")
+
+
+def test_a_second_server_on_the_same_store_is_refused(launch, server):
+    second = launch(server.home, ready=False)
+    assert second.process.wait(timeout=120) == 1
+    second.wait_for("in use by another server")
+    with server.client() as client:
+        assert client.health()
+
+
+def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(launch, tmp_path, tiny_model):
+    server = launch(tmp_path / "store", CLIPSEEK_MODEL=f"local-dir:{tiny_model}")
+    with server.client() as client:
+        client.index(films.make(tmp_path / "film.mp4", frames=100).path)
+        assert client.search("anything at all", all_matches=True).matches[0].title == "film.mp4"
+    server.stop()
+    model = write_folder(tmp_path / "other model", seed=1)
+    other = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))
+    assert other.process.wait(timeout=120) == 1
+    other.wait_for(f"Set CLIPSEEK_MODEL={tiny_model} to go on with what is stored")
+
+
+def test_frames_of_another_model_are_refused_by_the_store(server):
+    with server.client() as client:
+        span = VideoSpan(
+            video_id="0" * 64, end_seconds=1.0, embeddings=np.full(4, 0.5, np.float16).tobytes(), pts_seconds=[0.0]
+        )
+        with pytest.raises(errors.VideoNotFound):
+            client._one("/index", span, "indexer")
+
+
+def test_flow_yml_runs_without_the_command(tmp_path, cache):
+    """`Flow.load_config("flow.yml")` in a bare interpreter, at the end of which nothing is left."""
+    script = """
+from docarray import DocList
+from jina import Flow
+from clipseek.schema import Health, Upload
+
+if __name__ == "__main__":
+    with Flow.load_config("flow.yml") as flow:
+        [health] = flow.post("/health", DocList[Health]([Health()]), return_type=DocList[Health])
+        print("components:", *(component.name for component in health.components))
+        print("listens:", flow.host, flow.port)
+        try:
+            flow.post("/upload", DocList[Upload]([Upload(data=bytes(2_000_000))]), target_executor="video_loader")
+        except Exception as error:
+            print("too large:", "larger than max" in str(error))
+"""
+    port = free_port("127.0.0.1")
+    environ = {
+        "CLIPSEEK_HOME": str(tmp_path),
+        "CLIPSEEK_CACHE": str(cache),
+        "CLIPSEEK_MODEL": "starter",
+        "CLIPSEEK_PORT": str(port),
+        "CLIPSEEK_MAX_REQUEST_MB": "1",
+    }
+    (tmp_path / "bare.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "bare.py")],
+        check=False,
+        env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "components: video_loader image_encoder text_encoder indexer" in done.stdout
+    assert f"listens: 127.0.0.1 {port}" in done.stdout
+    assert "too large: True" in done.stdout
