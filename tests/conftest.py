@@ -1,9 +1,24 @@
 """For all tests: property tests try the same examples at every run of CI, and new ones at every run elsewhere."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+# Before torch reads it: its threads wait by working, which takes the cores from the other processes of the tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of built models, which all processes of a run share: whoever comes first builds."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    (folder / "built").mkdir(exist_ok=True)
+    return folder / "built"

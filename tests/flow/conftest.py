@@ -87,9 +87,11 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of built models, made once for all servers of the run."""
-    return tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory: pytest.TempPathFactory, built_models: Path) -> Path:
+    """The cache of all servers of this process, with the models of all processes."""
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "models").symlink_to(built_models)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
-    return build_starter(tmp_path_factory.mktemp("starter"))
+def starter(built_models: Path) -> ModelSpec:
+    return build_starter(built_models)
 
 
 @pytest.fixture(scope="session")
