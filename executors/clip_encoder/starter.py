@@ -170,7 +170,7 @@ class _EncodedTexts:
 
     @classmethod
     def of(cls, spec: ModelSpec) -> "_EncodedTexts":
-        texts = class_texts()
+        texts = sorted(class_texts(), key=lambda each: len(each.text))  # a batch is as wide as its longest text
         tower = TextTower(spec, choose_device("cpu"))
         batches = [texts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(texts), _TEXTS_AT_ONCE)]
         vectors = np.concatenate([tower.encode([each.text for each in batch]).vectors for batch in batches])
