@@ -17,7 +17,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass(frozen=True)
 class Device:
-    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures a pass, `engine` "torch" or "openvino"."""
+    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures a pass, `engine` torch or openvino."""
 
     name: str
     precision: str
