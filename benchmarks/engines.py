@@ -1,5 +1,8 @@
 """What runs a model faster on a CPU, torch or OpenVINO, and whether they agree: `python -m benchmarks.engines`.
 
+With --int8 OpenVINO in float32 is compared with int8 forms of the image halves, which `clipseek model optimise` makes.
+They are calibrated with noise here: their time is that of any, their cosines are not.
+
 The starter model has its real weights; architectures of the model hub have random ones, which take the same time. Both
 engines encode the same batches in turn; medians are printed.
 """
@@ -7,8 +10,10 @@ engines encode the same batches in turn; medians are printed.
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import open_clip
 import torch
@@ -17,9 +22,11 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from clipseek.settings import Settings
-from executors.clip_encoder.compiled import CompiledHalf
+from executors.clip_encoder.compiled import CompiledHalf, converted
+from executors.clip_encoder.optimise import quantise
 from executors.clip_encoder.registry import Registry
 from executors.clip_encoder.tokens import Tokens
+from executors.clip_encoder.towers import Half
 from executors.clip_encoder.weights import load_half
 
 ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "MobileCLIP2-S0")
@@ -29,17 +36,21 @@ BATCH = 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7, help="of each engine, in turn (default: 7)")
-    runs = parser.parse_args().runs
+    parser.add_argument("--int8", action="store_true", help="measure int8 forms of the image halves")
+    options = parser.parse_args()
+    runs, int8 = options.runs, options.int8
+    engines = ("OpenVINO", "int8") if int8 else ("torch", "OpenVINO")
     starter = Registry(Settings.from_env().cache).resolve("starter")
     tokens = Tokens(starter).numbers(["a red car drives along a road"])
     size = (starter.preprocessing.height, starter.preprocessing.width)
     print(f"{os.cpu_count()} processors, batches of {BATCH} pictures, median of {runs}\n")
-    print(f"{'':32}{'torch':>10}{'OpenVINO':>10}{'times':>7}{'least cosine':>14}")
-    compare("starter, pictures/s", load_half(starter, "image"), torch.rand(BATCH, 3, *size), runs)
-    compare("starter, ms for one text", load_half(starter, "text"), tokens, runs, as_milliseconds=True)
+    print(f"{'':32}{engines[0]:>10}{engines[1]:>10}{'times':>7}{'least cosine':>14}")
+    compare("starter, pictures/s", load_half(starter, "image"), torch.rand(BATCH, 3, *size), runs, int8=int8)
+    if not int8:
+        compare("starter, ms for one text", load_half(starter, "text"), tokens, runs, as_milliseconds=True)
     for name in ARCHITECTURES:
         side = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-        compare(f"{name}, pictures/s", _untrained(name), torch.rand(BATCH, 3, side, side), runs)
+        compare(f"{name}, pictures/s", _untrained(name), torch.rand(BATCH, 3, side, side), runs, int8=int8)
 
 
 def _untrained(name: str) -> nn.Module:
@@ -51,18 +62,35 @@ def _untrained(name: str) -> nn.Module:
     return module.float().eval().requires_grad_(False)
 
 
-def compare(what: str, module: nn.Module, values: torch.Tensor, runs: int, *, as_milliseconds: bool = False) -> None:
+def compare(
+    what: str,
+    module: nn.Module,
+    values: torch.Tensor,
+    runs: int,
+    *,
+    int8: bool = False,
+    as_milliseconds: bool = False,
+) -> None:
     """Print the speed of both engines, their ratio, and the least cosine between their vectors."""
-    half = CompiledHalf(module, values[:2] if len(values) > 1 else values)
+    before, after = _engines(module, values, int8=int8)
     with torch.inference_mode():
-        least = float(torch.cosine_similarity(module(values), half(values), dim=-1).min())
+        least = float(torch.cosine_similarity(before(values), after(values), dim=-1).min())
         taken: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs):
-            taken[0].append(_seconds(module, values))
-            taken[1].append(_seconds(half, values))
+            taken[0].append(_seconds(before, values))
+            taken[1].append(_seconds(after, values))
     one, other = map(statistics.median, taken)
     shown = (1e3 * one, 1e3 * other) if as_milliseconds else (len(values) / one, len(values) / other)
     print(f"{what:32}{shown[0]:10.1f}{shown[1]:10.1f}{one / other:7.1f}{least:14.7f}", flush=True)
+
+
+def _engines(module: nn.Module, values: torch.Tensor, *, int8: bool) -> tuple[Half, Half]:
+    by_openvino = CompiledHalf(converted(module, values[:2] if len(values) > 1 else values))
+    if not int8:
+        return module, by_openvino
+    with tempfile.TemporaryDirectory() as folder:
+        quantise(module, values, Path(folder) / "image.xml")
+        return by_openvino, CompiledHalf(Path(folder) / "image.xml")
 
 
 def _seconds(run: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor) -> float:

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clipseek.model_ids import model_name
 from executors.faiss_indexer.spans import plan_spans
-from executors.faiss_indexer.store import Store, VideoRecord, model_name
+from executors.faiss_indexer.store import Store, VideoRecord
 
 Vectors = npt.NDArray[np.float32]
 

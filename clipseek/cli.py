@@ -32,6 +32,7 @@ from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
 from clipseek.ground_truth import FORMATS, read_ground_truth
 from clipseek.installation import check_whole_install
+from clipseek.model_command import model
 from clipseek.query_options import Time, query_options
 from clipseek.reshard_command import reshard
 from clipseek.settings import MAX_RATE, MIN_RATE, SAMPLINGS, VARIABLES, Settings, local_host
@@ -410,6 +411,7 @@ main.add_command(token)
 main.add_command(reshard)
 main.add_command(watch)
 main.add_command(compat)
+main.add_command(model)
 
 
 def _server_options(command: F) -> F:

@@ -25,6 +25,7 @@ from clipseek.access import check_network, with_flow_secret
 from clipseek.client import Client
 from clipseek.errors import ModelMismatch, ServerNotReady
 from clipseek.metrics_server import metrics_served
+from clipseek.model_ids import settings_for
 from clipseek.ports import free_port, is_port_free
 from clipseek.schema import Component
 from clipseek.settings import (
@@ -250,9 +251,11 @@ def _checked_health(settings: Settings) -> list[Component]:
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
     if len(set(models.values())) > 1:
         told = "; ".join(f"{name}: {model}" for name, model in models.items())
-        name = models.get("indexer", "").rsplit("@", 1)[0]
+        stored = models.get("indexer", "")
+        runs = next((model for model in models.values() if model != stored), "")
+        back = settings_for(stored, runs) if stored else "CLIPSEEK_MODEL=NAME"
         raise ModelMismatch(
-            f"The executors and the store disagree about the model ({told}). Set CLIPSEEK_MODEL={name or 'NAME'} to "
-            f"go on with what is stored, or CLIPSEEK_HOME to another folder to begin anew with the other model."
+            f"The executors and the store disagree about the model ({told}). Set {back} to go on with what is stored, "
+            f"or CLIPSEEK_HOME to another folder to begin anew with the other model."
         )
     return components

@@ -65,7 +65,7 @@ VARIABLES = {
     "metrics_port": _setting("CLIPSEEK_METRICS_PORT", "", "port of /metrics for Prometheus (default: none)"),
     "metrics_bind": _setting("CLIPSEEK_METRICS_BIND", DEFAULT_BIND, "address of /metrics"),
     "otlp": _setting("CLIPSEEK_OTLP", "", "HOST:PORT of a collector that traces go to, OTLP over gRPC (default: none)"),
-    "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch or openvino: what runs the model on a CPU"),
+    "engine": _setting("CLIPSEEK_ENGINE", "auto", "auto, torch, openvino or int8: what runs the model on a CPU"),
     "decoder": _setting(
         "CLIPSEEK_DECODER", SOFTWARE, "what decodes films to be indexed: software, auto, or hardware such as cuda"
     ),
@@ -194,7 +194,7 @@ class Settings:
             metrics_port=_port(text["metrics_port"], "metrics_port") if text["metrics_port"] else None,
             metrics_bind=text["metrics_bind"],
             otlp=_address("otlp", text["otlp"]),
-            engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino")),
+            engine=_choice("engine", text["engine"].lower(), ("auto", "torch", "openvino", "int8")),
             decoder=text["decoder"].lower(),
             exact_frames=_limit("exact_frames", text["exact_frames"]),
             loader_replicas=_count("loader_replicas", text["loader_replicas"], least=1),

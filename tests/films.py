@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.stream import Disposition
@@ -67,6 +68,23 @@ def slate(index: int, width: int = 64, height: int = 48) -> np.ndarray[Any, np.d
     digits = index % SLATES
     colour = [LEVELS[digits % 3], LEVELS[digits // 3 % 3], LEVELS[digits // 9]]
     return np.full((height, width, 3), colour, np.uint8)
+
+
+def scenes(count: int, side: int = 32, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Pictures with something to see, soft blots, none like another: uint8 [count, side, side, 3] RGB."""
+    blots = np.random.default_rng(seed).integers(0, 256, (count, 5, 5, 3), np.uint8)
+    return np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_CUBIC) for each in blots])
+
+
+def make_scenes(path: Path, count: int) -> Path:
+    """A film of `scenes(count, 64)`, one each second."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=1, options={"crf": "12"})
+        stream.width = stream.height = 64
+        for picture in scenes(count, 64):
+            output.mux(stream.encode(VideoFrame.from_ndarray(picture, "rgb24")))
+        output.mux(stream.encode())
+    return path
 
 
 def read_slate(picture: np.ndarray[Any, np.dtype[np.uint8]]) -> int:

@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import threading
 import warnings
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,14 +29,13 @@ class CompiledHalf:
     """Called as the torch module it was made of, in any number of rows. Threads take turns.
 
     Args:
-        module: float32 [N, 3, height, width] or int64 [N, context] to float32 [N, D], on the CPU.
-        example: an input of it, of two rows.
+        model: OpenVINO's, or its file.
     """
 
-    def __init__(self, module: nn.Module, example: torch.Tensor) -> None:
+    def __init__(self, model: object) -> None:
         import openvino
 
-        self._compiled = openvino.Core().compile_model(_converted(module, example), "CPU", _LATENCY)
+        self._compiled = openvino.Core().compile_model(model, "CPU", _LATENCY)
         self._lock = threading.Lock()
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
@@ -49,7 +49,7 @@ def compiled(module: nn.Module, example: torch.Tensor, name: str) -> CompiledHal
     Returns: None where they differ or it cannot be compiled: then torch is to be used. The log says why.
     """
     try:
-        half = CompiledHalf(module, example)
+        half = CompiledHalf(converted(module, example))
         with torch.inference_mode():
             least = min(_least_cosine(module, half, example[:rows]) for rows in (1, 2))
     except Exception as error:  # noqa: BLE001 (whatever OpenVINO cannot do, torch can)
@@ -62,8 +62,13 @@ def compiled(module: nn.Module, example: torch.Tensor, name: str) -> CompiledHal
     return half
 
 
-def _converted(module: nn.Module, example: torch.Tensor) -> object:
-    """OpenVINO's model of a torch module, with all sizes of its input left open."""
+def converted(module: nn.Module, example: torch.Tensor) -> Any:
+    """OpenVINO's model of a torch module, with all sizes of its input left open.
+
+    Args:
+        module: float32 [N, 3, height, width] or int64 [N, context] to float32 [N, D], on the CPU.
+        example: an input of it, of two rows.
+    """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

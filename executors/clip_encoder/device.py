@@ -17,7 +17,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 @dataclass(frozen=True)
 class Device:
-    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures per pass, `engine` as CLIPSEEK_ENGINE."""
+    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures a pass, `engine` torch or openvino."""
 
     name: str
     precision: str
@@ -34,7 +34,8 @@ def choose_device(setting: str, engine: str = "auto") -> Device:
 
     Args:
         setting: `cpu`, `cuda`, or `auto` for CUDA if there is one.
-        engine: `torch`, `openvino` (CPU only), or `auto` for OpenVINO on a CPU where it is installed.
+        engine: `torch`, `openvino` (CPU only), `int8`, which OpenVINO runs, or `auto` for OpenVINO on a CPU where it is
+            installed.
 
     Raises:
         InvalidSetting: CUDA or OpenVINO is asked for, but there is none; or a setting is another word.
@@ -47,11 +48,11 @@ def choose_device(setting: str, engine: str = "auto") -> Device:
             "CLIPSEEK_DEVICE is 'cuda', but torch finds no usable NVIDIA GPU. Check the driver and that torch was "
             "installed with CUDA, or set CLIPSEEK_DEVICE=auto"
         )
-    if engine not in ("auto", "torch", "openvino"):
-        raise InvalidSetting(f"CLIPSEEK_ENGINE is '{engine}', but must be auto, torch or openvino")
-    if engine == "openvino" and (has_cuda or not compiled.is_available()):
-        why = "it is for CPUs, and the GPU is used: set CLIPSEEK_DEVICE=cpu" if has_cuda else "it is not installed"
-        raise InvalidSetting(f"CLIPSEEK_ENGINE is 'openvino', but {why}, or set CLIPSEEK_ENGINE=auto")
+    if engine not in ("auto", "torch", "openvino", "int8"):
+        raise InvalidSetting(f"CLIPSEEK_ENGINE is '{engine}', but must be auto, torch, openvino or int8")
+    if engine in ("openvino", "int8") and (has_cuda or not compiled.is_available()):
+        why = "it is for CPUs, and the GPU is used: set CLIPSEEK_DEVICE=cpu" if has_cuda else "OpenVINO is missing"
+        raise InvalidSetting(f"CLIPSEEK_ENGINE is '{engine}', but {why}, or set CLIPSEEK_ENGINE=auto")
     if has_cuda:
         return Device("cuda", "fp16", CUDA_BATCH)
     is_compiled = engine != "torch" and compiled.is_available()

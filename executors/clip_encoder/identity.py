@@ -5,19 +5,22 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
 
 from clipseek.errors import ModelUnavailable
+from clipseek.model_ids import INT8_MARK
 from executors.clip_encoder.model_spec import ModelSpec
 
 _CHUNK_BYTES = 4 * 1024 * 1024
+INT8_NAME = "image.xml"  # its weights are beside it in image.bin
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def model_id(spec: ModelSpec, cache: Path) -> str:
-    """The identity that the model's vectors carry, see `ModelSpec.identity`.
+    """The identity that the model's vectors carry, see `ModelSpec.identity`; with an int8 image half, its hash, too.
 
     Args:
         cache: folder where the hashes of large files are remembered.
@@ -25,7 +28,30 @@ def model_id(spec: ModelSpec, cache: Path) -> str:
     Raises:
         ModelUnavailable: the weights cannot be read.
     """
-    return spec.identity(spec.weights_sha256 or file_sha256(spec.checkpoint, cache))
+    identity = spec.identity(spec.weights_sha256 or file_sha256(spec.checkpoint, cache))
+    if spec.int8_image is None:
+        return identity
+    return f"{identity}{INT8_MARK}{file_sha256(spec.int8_image.with_suffix('.bin'), cache)[:8]}"
+
+
+def int8_folder(spec: ModelSpec, cache: Path) -> Path:
+    """Where `clipseek model optimise` keeps what it makes of a model. Raises: ModelUnavailable."""
+    return cache / "int8" / model_id(replace(spec, int8_image=None), cache).rpartition("@")[2].replace(":", "-")
+
+
+def with_int8(spec: ModelSpec, cache: Path) -> ModelSpec:
+    """The model with the image half that `clipseek model optimise` made of it.
+
+    Raises:
+        ModelUnavailable: none was made, or none was accepted.
+    """
+    file = int8_folder(spec, cache) / INT8_NAME
+    if not file.is_file():
+        raise ModelUnavailable(
+            f"CLIPSEEK_ENGINE is 'int8', but there is no int8 form of {spec.name} in {file.parent}. Make one of your "
+            f"own films with `clipseek model optimise`, or set CLIPSEEK_ENGINE=auto"
+        )
+    return replace(spec, int8_image=file)
 
 
 def file_sha256(path: Path, cache: Path) -> str:

@@ -29,6 +29,7 @@ class ModelSpec:
         reason: why this model was chosen, for people.
         warnings: what people should know of it.
         weights_sha256: 64 hex digits where the weights' identity is known without reading the file, else "".
+        int8_image: OpenVINO's file of an image half to run in place of the checkpoint's, see `optimise.py`; None: none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSpec:
     reason: str
     warnings: tuple[str, ...] = ()
     weights_sha256: str = ""
+    int8_image: Path | None = None
 
     @property
     def dimensions(self) -> int:

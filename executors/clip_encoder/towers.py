@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from clipseek.errors import EmptyQuery, ModelError
-from executors.clip_encoder.compiled import compiled
+from executors.clip_encoder.compiled import CompiledHalf, compiled
 from executors.clip_encoder.device import Device
 from executors.clip_encoder.model_spec import ModelSpec
 from executors.clip_encoder.preprocessing import Pictures
@@ -68,12 +69,24 @@ class ImageTower:
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
-        module = load_half(spec, "image").to(device.name)
-        if device.name == "cuda":
-            module = module.to(memory_format=torch.channels_last)
-        pictures = torch.rand(2, 3, spec.preprocessing.height, spec.preprocessing.width)
-        self._half, self.engine = _fastest(module, pictures, device, f"the image half of {spec.name}")
+        self._half, self.engine = self._int8(spec.int8_image) if spec.int8_image else self._float()
         _log_loaded("image", self, started)
+
+    def _float(self) -> tuple[Half, str]:
+        module = load_half(self.spec, "image").to(self.device.name)
+        if self.device.name == "cuda":
+            module = module.to(memory_format=torch.channels_last)
+        pictures = torch.rand(2, 3, self.spec.preprocessing.height, self.spec.preprocessing.width)
+        return _fastest(module, pictures, self.device, f"the image half of {self.spec.name}")
+
+    def _int8(self, file: Path) -> tuple[Half, str]:
+        try:
+            return CompiledHalf(file), "int8"
+        except RuntimeError as error:  # OpenVINO's own
+            raise ModelError(
+                f"The int8 form of {self.spec.name}, {file}, cannot be loaded: {str(error)[:500]}. Make it anew with "
+                "`clipseek model optimise --again`, or set CLIPSEEK_ENGINE=auto"
+            ) from error
 
     def encode(self, pictures: Pictures) -> Vectors:
         """Encode pictures, in batches.

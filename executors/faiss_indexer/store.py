@@ -26,6 +26,7 @@ from clipseek.errors import (
     StoreVersion,
     VideoNotFound,
 )
+from clipseek.model_ids import model_name, settings_for
 from clipseek.settings import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 
 SCHEMA_VERSION = 4
@@ -490,15 +491,10 @@ def shots_between(cut_seconds: npt.NDArray[np.float64], duration_seconds: float)
     return list(zip([0.0, *inner], [*inner, duration_seconds], strict=True))
 
 
-def model_name(model_id: str) -> str:
-    """The name in a model's identity `NAME@HASH`, as CLIPSEEK_MODEL takes it."""
-    return model_id.rsplit("@", 1)[0]
-
-
 def mismatch(path: Path, stored: str, asked: str) -> ModelMismatch:
     return ModelMismatch(
         f"The store {path} was filled by the model '{stored}', but the server runs '{asked}': their embeddings cannot "
-        f"be compared. Start the server with CLIPSEEK_MODEL={model_name(stored)}, or give the new model a store of its "
+        f"be compared. Start the server with {settings_for(stored, asked)}, or give the new model a store of its "
         f"own (CLIPSEEK_HOME), or delete the videos and index them again."
     )
 

@@ -43,6 +43,7 @@ NOT_RUN = {
     "export CLIPSEEK_HOME=$PWD/access": "goes with kubectl",
     "curl ": "metrics are off here; tests/flow/test_monitoring.py has them",
     "clipseek watch": "does not end, or looks at folders that are not here; that it has these options is checked",
+    "clipseek model optimise": "wants films with something to see; tests/unit/clip_encoder/test_optimise.py has it",
     "clipseek compat": "does not end; that it has these options is checked",
     "cd ~/vced/code/web": "needs VCED",
     "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",

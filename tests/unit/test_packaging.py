@@ -86,7 +86,9 @@ def test_the_client_runs_on_what_its_install_brings():
     assert "Find the moments that fit the description" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [("serve",), ("demo",), ("reshard", "2"), ("doctor", "--check")])
+@pytest.mark.parametrize(
+    "arguments", [("serve",), ("demo",), ("reshard", "2"), ("model", "optimise"), ("doctor", "--check")]
+)
 def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
     done = run_light(*arguments)
     assert done.returncode == 1

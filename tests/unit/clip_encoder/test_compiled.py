@@ -97,7 +97,7 @@ def test_the_engine_is_the_one_asked_for(monkeypatch):
         choose_device("cpu", "onnx")
     monkeypatch.setattr(compiling, "is_available", lambda: False)
     assert choose_device("cpu").engine == "torch"
-    with pytest.raises(InvalidSetting, match="not installed"):
+    with pytest.raises(InvalidSetting, match="OpenVINO is missing"):
         choose_device("cpu", "openvino")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").engine == "torch"

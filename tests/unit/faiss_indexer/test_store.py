@@ -22,8 +22,9 @@ from clipseek.errors import (
     StoreVersion,
     VideoNotFound,
 )
+from clipseek.model_ids import model_name, settings_for
 from executors.faiss_indexer.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store import SCHEMA_VERSION, Frames, Store, VideoRecord, model_name, shots_between
+from executors.faiss_indexer.store import SCHEMA_VERSION, Frames, Store, VideoRecord, shots_between
 
 MODEL = "starter@0123:abcd"
 
@@ -134,7 +135,10 @@ def test_another_model_is_refused_while_frames_are_stored(store):
             refused()
     with pytest.raises(ModelMismatch):
         store.put_span("a" * 64, (30.0, 60.0), frames(1), MODEL)
+    with pytest.raises(ModelMismatch, match=r"CLIPSEEK_MODEL=english and CLIPSEEK_ENGINE=auto, or give"):
+        store.check_model("english@ff:00+int8-aa")
     assert store.stored_spans("a" * 64) == {(0.0, 30.0): 1}
+    assert settings_for("english@ff:00+int8-aa", MODEL) == "CLIPSEEK_MODEL=english and CLIPSEEK_ENGINE=int8"
     assert model_name("local-dir:/models/a@b@0123:abcd") == "local-dir:/models/a@b"
 
 

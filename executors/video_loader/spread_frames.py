@@ -1,0 +1,92 @@
+"""Frames spread over films, as the sampler takes them, for `clipseek model optimise`.
+
+`python -m executors.video_loader.spread_frames FRAMES.npz < asked.json` writes `calibration` and `check`, uint8
+[N, height, width, 3], and prints their numbers as JSON; the settings come from the environment.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from clipseek.errors import ClipSeekError, MediaMissing, NoFrames
+from clipseek.libraries import MAIN, media_folder
+from clipseek.settings import Settings
+from executors.video_loader.media_store import MediaStore
+from executors.video_loader.picture import Picture, PictureShape
+from executors.video_loader.probing import probe
+from executors.video_loader.sampling import FilmReader
+from executors.video_loader.shared_store import open_shared_store
+from executors.video_loader.span_run import SampledFrame
+
+_CHUNK_BYTES = 1  # whatever it is: nothing is uploaded here
+_STEP_SECONDS = 1.0  # a frame is the first one that sampling by the second finds from its place on
+_LEAST = 16  # of each kind: what fewer say of a model is chance
+
+Film = AbstractContextManager[Path]
+
+
+def spread(films: Sequence[Film], count: int, shape: PictureShape) -> tuple[list[Picture], list[Picture]]:
+    """Take about `count` frames, as many of each film; where there are many films, of some. Each is opened in its turn.
+
+    Returns: those of the films' first halves, and those of their second halves.
+
+    Raises:
+        NoFrames: there are too few, counted without blank ones. UnreadableVideo: a film cannot be read.
+    """
+    films = films[:: max(1, 2 * len(films) // count)]
+    halves: tuple[list[Picture], list[Picture]] = ([], [])
+    for film in films:
+        try:
+            with film as path:
+                pictures = list(_pictures(path, max(2, count // len(films)), shape))
+        except MediaMissing:  # indexed where it lay, and moved since
+            continue
+        halves[0].extend(pictures[: len(pictures) // 2])
+        halves[1].extend(pictures[len(pictures) // 2 :])
+    if min(map(len, halves)) < _LEAST:
+        raise NoFrames(
+            f"{len(films)} films gave {sum(map(len, halves))} frames a second or more apart, with something to see; at "
+            f"least {2 * _LEAST} are needed. Give more or longer films, or index some first"
+        )
+    return halves
+
+
+def _pictures(film: Path, count: int, shape: PictureShape) -> Iterator[Picture]:
+    """At most `count` frames at equal distances, a step or more apart, without blank ones."""
+    duration = probe(film).duration_seconds
+    places = min(count, max(1, int(duration / _STEP_SECONDS)))
+    with FilmReader(film, 1 / _STEP_SECONDS, shape) as reader:
+        for place in range(places):
+            start = place * duration / places
+            found = reader.read(start, start + _STEP_SECONDS)
+            yield from (each.picture for each in found if isinstance(each, SampledFrame) and not each.is_blank)
+
+
+def main() -> None:
+    asked, settings = json.load(sys.stdin), Settings.from_env()
+    try:
+        films = [nullcontext(Path(film)) for film in asked["films"]] or _of_library(settings)
+        calibration, check = spread(films, asked["frames"], PictureShape(**asked["picture"]))
+    except ClipSeekError as error:
+        json.dump({"error": type(error).__name__, "message": str(error)}, sys.stdout)
+        sys.exit(1)
+    np.savez(sys.argv[1], calibration=np.stack(calibration), check=np.stack(check))
+    json.dump({"calibration": len(calibration), "check": len(check)}, sys.stdout)
+
+
+def _of_library(settings: Settings) -> Sequence[Film]:
+    library = settings.library or MAIN
+    store = (
+        open_shared_store(settings, library, _CHUNK_BYTES)
+        if settings.media_url
+        else MediaStore(media_folder(settings, library), settings.media_roots, _CHUNK_BYTES)
+    )
+    return [store.in_use(record.video_id) for record in store.records()]
+
+
+if __name__ == "__main__":
+    main()
