@@ -153,10 +153,17 @@ def filled_service(folder: Path, size: int) -> Service:
     with running(service) as (client, _):
         model_id = next(c.facts["model_id"] for c in client.health() if c.name == "text_encoder")
     fill(service.settings.home, SyntheticFrames(size, DIMENSIONS), model_id)
-    with running(service) as (client, _):
-        while client.recall().facts["index"] == "exact" and size > service.settings.exact_frames:
-            time.sleep(1.0)
+    make_index(service, size)
     return service
+
+
+def make_index(service: Service, size: int) -> None:
+    """Let a service with so many frames make, and save, the indices that its shards are to have, each of its part."""
+    with running(service) as (client, _):
+        while (
+            size > service.settings.exact_frames * service.settings.shards and "exact" in client.recall().facts["index"]
+        ):
+            time.sleep(1.0)
 
 
 def many_clients(service: Service, client: Client, clients: int, asked: Iterator[str]) -> None:

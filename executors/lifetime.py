@@ -1,6 +1,7 @@
 """What Jina leaves out of a child process's life: its end when its parent ends, and the cause when it cannot start."""
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import threading
@@ -25,6 +26,7 @@ def report_start_failure(error: Exception) -> None:
     folder = os.environ.get(START_ERRORS_VARIABLE)
     if folder:
         (Path(folder) / f"{os.getpid()}.txt").write_text(f"{type(error).__name__}\n{error}", encoding="utf-8")
+        logging.disable(logging.CRITICAL)  # what Jina would say of it besides
 
 
 def processes_down() -> dict[str, str]:

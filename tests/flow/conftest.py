@@ -36,8 +36,8 @@ class Server:
         self.reader.start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             with self._changed:
                 self.lines.append(line.rstrip())
                 self._changed.notify_all()
@@ -112,8 +112,8 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
             [sys.executable, "-m", "clipseek", "serve", *options],
             env={**os.environ, **values},
             cwd=ROOT,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         server = Server(process, port, home)
@@ -127,7 +127,7 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
         if server.process.poll() is None:
             server.stop(signal.SIGKILL)
         server.reader.join()
-        server.process.stderr.close()
+        server.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
