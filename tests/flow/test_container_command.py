@@ -47,7 +47,12 @@ def health(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
     started = subprocess.Popen(
-        ["sh", str(COMMAND), "serve"], env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        ["sh", str(COMMAND), "serve"],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     server = Server(started, int(environment["CLIPSEEK_PORT"]), Path(environment["CLIPSEEK_HOME"]))
     try:
@@ -68,7 +73,7 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
     finally:
         if started.poll() is None:
             server.stop()
-        started.stderr.close()
+        started.stdout.close()
 
 
 def test_the_page_goes_on_without_standard_input(tmp_path):
