@@ -1,8 +1,6 @@
 """`clipseek model`: what is made of the model on the server's machine."""
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -12,9 +10,10 @@ from typing import Any
 import click
 
 from clipseek.answers import print_json
-from clipseek.errors import ModelError, error_from_name
+from clipseek.errors import ModelError
 from clipseek.film_files import films_below
 from clipseek.installation import check_whole_install
+from clipseek.own_process import answer_of
 from clipseek.settings import Settings
 from clipseek.terminal import say, show_table
 
@@ -56,7 +55,7 @@ def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float,
     check_whole_install("model optimise")
     settings = Settings.from_env()
     settings = replace(settings, model=name or settings.model)
-    told = _told_by("executors.clip_encoder.optimise", settings)
+    told = _answer("executors.clip_encoder.optimise", settings)
     made = told["made"]
     if made and not again:
         say("It is there already. --again makes another, and what is stored by this one must then be indexed anew.")
@@ -66,9 +65,9 @@ def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float,
         with tempfile.TemporaryDirectory(prefix="clipseek-frames-") as folder:
             file = str(Path(folder) / "frames.npz")
             say(f"Taking frames of {'the films' if films else 'the library'}.")
-            _told_by("executors.video_loader.spread_frames", settings, file, told=json.dumps(asked))
+            _answer("executors.video_loader.spread_frames", settings, file, given=json.dumps(asked))
             say("Making it, and comparing it with the model: some minutes.")
-            made = _told_by("executors.clip_encoder.optimise", settings, file, str(bar))
+            made = _answer("executors.clip_encoder.optimise", settings, file, str(bar))
     if as_json:
         print_json(made)
     else:
@@ -79,23 +78,11 @@ def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float,
     say("Accepted. Start the server with CLIPSEEK_ENGINE=int8, and a store of its own (CLIPSEEK_HOME).")
 
 
-def _told_by(module: str, settings: Settings, *arguments: str, told: str = "") -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env=os.environ | settings.to_env(),
-        input=told,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError as error:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ModelError(f"The model could not be optimised: {last}. Nothing was changed.") from error
-    if done.returncode:
-        raise error_from_name(answer["error"], answer["message"]) or ModelError(answer["message"])
-    return answer
+def _answer(module: str, settings: Settings, *arguments: str, given: str = "") -> Any:
+    def failure(why: str) -> ModelError:
+        return ModelError(f"The model could not be optimised: {why}. Nothing was changed.")
+
+    return answer_of(module, *arguments, failure=failure, environ=settings.to_env(), given=given)
 
 
 def _show(made: dict[str, Any], bar: float) -> None:

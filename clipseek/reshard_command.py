@@ -1,14 +1,11 @@
 """`clipseek reshard`: divide the store of this machine's server anew."""
 
-import json
-import subprocess
-import sys
-
 import click
 
 from clipseek.answers import print_json
-from clipseek.errors import StoreError, error_from_name
+from clipseek.errors import StoreError
 from clipseek.installation import check_whole_install
+from clipseek.own_process import answer_of
 from clipseek.settings import Settings
 from clipseek.terminal import say, show_table
 
@@ -25,19 +22,11 @@ def reshard(shards: int, as_json: bool) -> None:
     """
     check_whole_install("reshard")
     home = Settings.from_env().home
-    done = subprocess.run(
-        [sys.executable, "-m", "executors.faiss_indexer.resharding", str(home), str(shards)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        told = json.loads(done.stdout)
-    except ValueError as error:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise StoreError(f"The store {home} could not be divided anew: {last}. Nothing is lost; repeat it.") from error
-    if done.returncode:
-        raise error_from_name(told["error"], told["message"]) or StoreError(told["message"])
+
+    def failure(why: str) -> StoreError:
+        return StoreError(f"The store {home} could not be divided anew: {why}. Nothing is lost; repeat it.")
+
+    told = answer_of("executors.faiss_indexer.resharding", str(home), str(shards), failure=failure)
     if as_json:
         print_json(told)
         return

@@ -34,20 +34,8 @@ HEADER = "# Made from flow.yml by `make manifests`. Change them by an overlay, s
 
 # Settings that differ from pod to pod or are said in another way, and secrets, which are those without a repr.
 _OF_A_POD = {
-    *(
-        "metrics_bind",
-        "home",
-        "cache",
-        "bind",
-        "port",
-        "page_port",
-        "host",
-        "library",
-        "device",
-        "media_roots",
-        "allow_anyone",
-    ),
-    *("loader_replicas", "encoder_replicas", "tls_cert", "tls_key", "tls_ca"),
+    *("home", "cache", "bind", "port", "page_port", "host", "library", "device", "media_roots", "allow_anyone"),
+    *("loader_replicas", "encoder_replicas", "tls_cert", "tls_key", "tls_ca", "metrics_bind"),
     *(field.name for field in fields(Settings) if not field.repr),
 }
 

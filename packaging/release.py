@@ -8,7 +8,6 @@ else it is given the packages of the environment that this runs in.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +16,8 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+from clipseek.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_PACKAGES, CLIENT_PACKAGES = ("clipseek", "executors", "frontend"), ("clipseek", "frontend")
@@ -166,7 +167,8 @@ def environment(folder: Path) -> Path:
 def run(*command: str | Path, cwd: Path) -> str:
     """What a program prints; it must succeed. It sees neither this checkout nor the user's store."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CLIPSEEK_", "PYTHONPATH", "VIRTUAL_ENV"))}
-    own = {"CLIPSEEK_HOME": f"{cwd}/store", "CLIPSEEK_CACHE": f"{cwd}/cache", "CLIPSEEK_PORT": str(free_port())}
+    port = str(free_port("127.0.0.1"))
+    own = {"CLIPSEEK_HOME": f"{cwd}/store", "CLIPSEEK_CACHE": f"{cwd}/cache", "CLIPSEEK_PORT": port}
     quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "COLUMNS": "120"}
     done = subprocess.run(
         [str(part) for part in command],
@@ -179,12 +181,6 @@ def run(*command: str | Path, cwd: Path) -> str:
     if done.returncode:
         raise fail(f"`{' '.join(map(str, command))}` ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def step(what: str) -> None:

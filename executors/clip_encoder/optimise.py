@@ -32,7 +32,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from clipseek.errors import ClipSeekError, ModelError, ModelUnavailable
+from clipseek.errors import ModelError, ModelUnavailable
+from clipseek.own_process import print_answer
 from clipseek.settings import Settings
 from executors.clip_encoder.compiled import converted
 from executors.clip_encoder.device import choose_device
@@ -210,19 +211,17 @@ def _why_refused(least: float, bar: float, kept: float) -> str:
 
 
 def main() -> None:
+    print_answer(_answered)
+
+
+def _answered() -> dict[str, Any]:
     settings = Settings.from_env()
-    try:
-        spec = Registry(settings.cache).resolve(settings.model, read_store_model(settings.home))
-        if len(sys.argv) == 1:
-            answer = _described(spec, settings.cache)
-        else:
-            frames, bar = sys.argv[1:]
-            with np.load(frames) as pictures:
-                answer = asdict(optimise(spec, settings.cache, pictures["calibration"], pictures["check"], float(bar)))
-    except ClipSeekError as error:
-        json.dump({"error": type(error).__name__, "message": str(error)}, sys.stdout)
-        sys.exit(1)
-    json.dump(answer, sys.stdout)
+    spec = Registry(settings.cache).resolve(settings.model, read_store_model(settings.home))
+    if len(sys.argv) == 1:
+        return _described(spec, settings.cache)
+    frames, bar = sys.argv[1:]
+    with np.load(frames) as pictures:
+        return asdict(optimise(spec, settings.cache, pictures["calibration"], pictures["check"], float(bar)))
 
 
 def _described(spec: ModelSpec, cache: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ moment and run again: until the end the old ones are there, and after it the new
 """
 
 import heapq
-import json
 import shutil
 import sqlite3
 import sys
@@ -18,8 +17,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from clipseek.errors import ClipSeekError, StoreCorrupt, StoreError, StoreFull
+from clipseek.errors import StoreCorrupt, StoreError, StoreFull
 from clipseek.libraries import libraries_below, library_folder
+from clipseek.own_process import print_answer
 from clipseek.shards import (
     MAKING,
     RETIRED,
@@ -183,12 +183,7 @@ def _remove(path: Path) -> None:
 
 
 def main() -> None:
-    try:
-        made = reshard(Path(sys.argv[1]), int(sys.argv[2]))
-    except ClipSeekError as error:
-        json.dump({"error": type(error).__name__, "message": str(error)}, sys.stdout)
-        sys.exit(1)
-    json.dump([asdict(each) for each in made], sys.stdout)
+    print_answer(lambda: [asdict(each) for each in reshard(Path(sys.argv[1]), int(sys.argv[2]))])
 
 
 if __name__ == "__main__":

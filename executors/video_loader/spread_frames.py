@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clipseek.errors import ClipSeekError, MediaMissing, NoFrames
+from clipseek.errors import MediaMissing, NoFrames
 from clipseek.libraries import MAIN, media_folder
+from clipseek.own_process import print_answer
 from clipseek.settings import Settings
 from executors.video_loader.media_store import MediaStore
 from executors.video_loader.picture import Picture, PictureShape
@@ -67,15 +68,15 @@ def _pictures(film: Path, count: int, shape: PictureShape) -> Iterator[Picture]:
 
 
 def main() -> None:
+    print_answer(_answered)
+
+
+def _answered() -> dict[str, int]:
     asked, settings = json.load(sys.stdin), Settings.from_env()
-    try:
-        films = [nullcontext(Path(film)) for film in asked["films"]] or _of_library(settings)
-        calibration, check = spread(films, asked["frames"], PictureShape(**asked["picture"]))
-    except ClipSeekError as error:
-        json.dump({"error": type(error).__name__, "message": str(error)}, sys.stdout)
-        sys.exit(1)
+    films = [nullcontext(Path(film)) for film in asked["films"]] or _of_library(settings)
+    calibration, check = spread(films, asked["frames"], PictureShape(**asked["picture"]))
     np.savez(sys.argv[1], calibration=np.stack(calibration), check=np.stack(check))
-    json.dump({"calibration": len(calibration), "check": len(check)}, sys.stdout)
+    return {"calibration": len(calibration), "check": len(check)}
 
 
 def _of_library(settings: Settings) -> Sequence[Film]:
