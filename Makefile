@@ -4,7 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 # A service takes 2.5 GB. The files go out in their order: those that start services first, so that none of them is last.
-PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process that dies is not replaced: the new one would begin with the test that killed the last one.
+PARALLEL := -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-unit torture screenshots docs docs-check manifests docker-check lint format types \

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from benchmarks.films import FPS, street
 from executors.video_loader.media_source import Needs, open_media
 from executors.video_loader.sampling import MOST_GAP_SECONDS
+from tests.films import same_scheduling
 
 SECONDS = 4  # of film: the first ones of the street scene, with two cuts
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
@@ -52,7 +53,7 @@ def show_limits(folder: Path, runs: int, pictures_per_second: float) -> None:
 
 def _film(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
     encoder, options = ENCODERS[codec]
-    with av.open(str(path), "w") as film:
+    with same_scheduling(), av.open(str(path), "w") as film:
         stream = cast(VideoStream, film.add_stream(encoder, rate=FPS, options=options))
         stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
         stream.gop_size = 2 * FPS

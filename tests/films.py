@@ -5,7 +5,9 @@ apart, so that `read_slate` gets the number back (modulo 27) from a decoded pict
 """
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,7 +34,8 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
         {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=0"},
     ),
     "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:crf=12"}),
-    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M"}),
+    # One thread: several wait for each other by spinning, which takes the processors from other processes.
+    "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M", "threads": "1"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}),
     "av1": ("libsvtav1", {"preset": "12", "crf": "25"}),
     "mpeg4": ("mpeg4", {"q": "2"}),
@@ -131,7 +134,7 @@ def make(
     """
     frames = frames if pictures is None else len(pictures)
     moments = list(times) if times is not None else [Fraction(i) / Fraction(fps) for i in range(frames)]
-    with av.open(str(path), "w", format=container) as output:
+    with same_scheduling(), av.open(str(path), "w", format=container) as output:
         sound = _sound_track(output, path) if audio_first else None
         decoy = _track(output, "h264", (32, 24), fps, gop) if small_first else None
         track = _track(output, codec, size, fps, gop)
@@ -164,6 +167,23 @@ def make(
             if stream:
                 output.mux(stream.encode(None))
     return Film(path, tuple(moments), (moments[-1] if moments else Fraction(0)) + Fraction(1) / Fraction(fps))
+
+
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """Afterwards this thread is scheduled as it was before.
+
+    SVT-AV1 makes the thread that starts it a real-time one of the highest priority where it may (as root), and so all
+    threads and processes that this one starts. Some of them that wait by spinning stop a machine of two processors.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def make_sound(path: Path, seconds: int = 1) -> Path:

@@ -1,6 +1,7 @@
 """Frames by timestamp: which picture at which time, alone and in spans, upright and of the right shape."""
 
 import math
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +90,9 @@ def test_every_frame_in_its_bucket_and_spans_that_partition(
 
 
 def test_av1(tmp_path: Path) -> None:
+    scheduling = os.sched_getscheduler(0)
     film = films.make(tmp_path / "a.mp4", codec="av1", frames=30)
+    assert os.sched_getscheduler(0) == scheduling
     assert taken(film.path, 0.5, 99, 5) == [frame for frame in by_the_rule(film, 5) if frame[0] >= 0.5]
 
 
