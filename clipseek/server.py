@@ -93,8 +93,11 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         )
     _export(settings)
     stop = _stop_event()
-    with tempfile.TemporaryDirectory(prefix="clipseek-start-") as folder:
+    with tempfile.TemporaryDirectory(prefix="clipseek-start-", ignore_cleanup_errors=True) as folder:
         os.environ[START_ERRORS_VARIABLE] = folder
+        scratch = Path(folder) / "tmp"  # goes with the rest: Jina leaves an empty folder for each executor it starts
+        scratch.mkdir()
+        os.environ["TMPDIR"] = str(scratch)
         counts = Path(folder) / "counts"
         if settings.metrics_port:
             counts.mkdir()

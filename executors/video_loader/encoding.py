@@ -1,6 +1,5 @@
 """A frame-exact clip: pictures and sound of `[start, end)` encoded anew, to what every browser plays."""
 
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from executors.video_loader.media_source import MAX_DECODER_THREADS, MediaSource
+from executors.video_loader.media_source import MediaSource, codec_threads
 from executors.video_loader.picture import SCALING, Orientation, Screen
 from executors.video_loader.sound import Sound, has_sound
 
@@ -77,7 +76,7 @@ class _PictureTrack:
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-        self._stream.thread_count = min(os.cpu_count() or 1, MAX_DECODER_THREADS)
+        self._stream.thread_count = codec_threads()
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))

@@ -1,7 +1,6 @@
 """All that is done with the bytes of films, in worker processes: each kind of work has its own, so that a clip does not
 wait for a span that is indexed, nor a thumbnail for a clip."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from clipseek.errors import LimitExceeded
 from clipseek.settings import SOFTWARE, VARIABLES, Settings
+from executors.processors import processor_count
 from executors.video_loader import samples
 from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.decoders import choose_decoder
@@ -70,7 +70,7 @@ class FilmWork:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
-        spans = min(max(1, (os.cpu_count() or 1) // _PROCESSORS_PER_SPAN), _MOST_SPANS)
+        spans = min(max(1, processor_count() // _PROCESSORS_PER_SPAN), _MOST_SPANS)
         self.counts = {"index": spans, "clip": 1, "look": 2}
         self._workers = {
             kind: Workers(

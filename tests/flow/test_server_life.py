@@ -17,13 +17,16 @@ def long_film(tmp_path_factory):
 
 
 def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, long_film):
-    server = launch(tmp_path)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    server = launch(tmp_path, TMPDIR=str(temporary))
     with server.client() as client:
         client.index(long_film)
         client.add_samples()
         before = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
     assert server.stop(signal.SIGTERM) == 0
     assert server.lines[-1] == "Stopped."
+    assert not list(temporary.iterdir())
     assert list((tmp_path / "index").glob("frames-*.faiss"))
 
     server = launch(tmp_path, CLIPSEEK_MODEL="auto")

@@ -109,7 +109,7 @@ def stand_in(monkeypatch):
 
 def test_a_codec_that_does_not_use_the_hardware_is_decoded_with_all_threads(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(media_source, "hardware", lambda decoder: None)  # as if it had been opened
-    monkeypatch.setattr(media_source.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(media_source, "processor_count", lambda: 2)
     film = films.make(tmp_path / "a.mov", codec="prores").path
     with open_media(film, decoder=KIND) as source:
         assert (source.decoder, source.stream.codec_context.thread_count) == ("software", 2)

@@ -7,6 +7,7 @@ import pytest
 
 from clipseek.errors import InvalidTimeRange, LimitExceeded, MediaMissing
 from clipseek.settings import Settings
+from executors.video_loader import film_work
 from executors.video_loader.film_work import FilmWork, SpanOptions, close_kept_film, sample_span
 from executors.video_loader.joining import Part
 from executors.video_loader.picture import PictureShape
@@ -56,7 +57,7 @@ def test_with_many_processors_spans_are_sampled_beside_each_other(film, tmp_path
     spans = [span(start / 2, (start + 1) / 2) for start in range(9, -1, -1)]
     one_by_one = [sample_span(film, "a", each) for each in spans]
     close_kept_film()
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr(film_work, "processor_count", lambda: 16)
     work = FilmWork(Settings(tmp_path, tmp_path))
     try:
         assert work.counts["index"] == 3
