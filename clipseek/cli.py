@@ -27,6 +27,7 @@ from clipseek.answers import (
     timeline_data,
     video_data,
 )
+from clipseek.backup_command import backup
 from clipseek.compat_command import compat
 from clipseek.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.film_files import films_below
@@ -408,6 +409,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 
 
 main.add_command(token)
+main.add_command(backup)
 main.add_command(reshard)
 main.add_command(watch)
 main.add_command(compat)

@@ -47,7 +47,7 @@ def check_store(settings: Settings) -> list[Check]:
     """
     libraries = _libraries(settings)
     if not libraries:
-        return [Check("store", "ok", f"{settings.home}: empty, made at the first start")]
+        return [Check("store", "error", f"{settings.home}: there is no store", "Set CLIPSEEK_HOME to the server's.")]
     return [check for library in libraries for check in _read_through(settings, library)]
 
 

@@ -22,7 +22,7 @@ _SPAN_TRIES = 3
 class Progress:
     """How far an ingest is: `done` of `total` in the unit of the stage."""
 
-    stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries
+    stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries; in a backup "copy", bytes
     done: float
     total: float
 

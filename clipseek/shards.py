@@ -41,7 +41,8 @@ def shard_folders(folder: Path, shards: int) -> list[Path]:
 def divisions(folder: Path) -> list[int]:
     """The counts of shards that there are stores for in a library's folder: one; none before the first start; two
     where `clipseek reshard` was broken off."""
-    found = [1] if (folder / "index.db").exists() else []
+    file = folder / "index.db"
+    found = [1] if file.exists() and file.stat().st_size else []  # whoever opens none with SQLite makes an empty one
     named = (_DIVIDED.fullmatch(each.name) for each in sorted(folder.glob("shards-*")))
     return [*found, *(int(match[1]) for match in named if match)]
 
@@ -56,6 +57,15 @@ def locks_of(home: Path, shards: Iterable[int]) -> list[Path]:
     return [home / ("server.lock" if shard == 0 else f"server-{shard}.lock") for shard in shards]
 
 
+def check_whole(folder: Path, shards: int | str = "N") -> None:
+    """Raises: StoreError: `clipseek reshard`, into so many shards, was broken off in a library's folder."""
+    if len(divisions(folder)) > 1:
+        raise StoreError(
+            f"`clipseek reshard` was broken off in {folder}. Run it again before anything else: clipseek reshard "
+            f"{shards}. Nothing is lost."
+        )
+
+
 def check_division(home: Path, shards: int) -> None:
     """Check that every library below `home` is divided into so many shards, or is yet to be made.
 
@@ -64,12 +74,8 @@ def check_division(home: Path, shards: int) -> None:
     """
     for name in libraries_below(home):
         folder = library_folder(home, name)
+        check_whole(folder, shards)
         found = divisions(folder)
-        if len(found) > 1:
-            raise StoreError(
-                f"`clipseek reshard` was broken off in {folder}. Run it again before anything else: clipseek reshard "
-                f"{shards}. Nothing is lost."
-            )
         if found not in ([], [shards]):
             raise StoreError(
                 f"The store {folder} was made for CLIPSEEK_SHARDS={found[0]}, but that is {shards}: videos would not "

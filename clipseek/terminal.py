@@ -21,7 +21,7 @@ _talk.setLevel(logging.INFO)  # what a person would be told is logged from whate
 _LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
 _WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
 _FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
-_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching"}
+_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching", "copy": "copying to"}
 
 
 def say(message: str, style: str = "") -> None:

@@ -72,9 +72,9 @@ def _reshard_library(name: str, folder: Path, shards: int) -> Resharded | None:
         _make(shard_folders(folder, before[0]), folder, shards)
     for count in before:
         if count != shards:
+            _check_copied(folder, count, shards)
             _retire(folder, count)
-    counts = [_counts(each) for each in shard_folders(folder, shards)]
-    return Resharded(name, before[0], shards, sum(videos for videos, _ in counts), sum(frames for _, frames in counts))
+    return Resharded(name, before[0], shards, *_totals(shard_folders(folder, shards)))
 
 
 def _make(sources: list[Path], folder: Path, shards: int) -> None:
@@ -86,11 +86,15 @@ def _make(sources: list[Path], folder: Path, shards: int) -> None:
         raise StoreFull(f"The disk of {folder} is too full: {needed / 1e6:.0f} MB are needed for a while.")
     making = folder / f"shards-{shards}{MAKING}"
     try:
+        model = _model(sources)
         for shard in range(shards):
-            _fill(making / str(shard), sources, shard, shards)
-    except sqlite3.Error as error:
+            _fill(making / str(shard), sources, shard, shards, model)
+        _check_same(_totals(sources), _totals([making / str(shard) for shard in range(shards)]))
+    except (sqlite3.Error, OSError, StoreError) as error:
+        _remove(making)  # else the server could write nothing on a full disk
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"The store {folder} cannot be divided anew ({error}). Nothing was changed.") from error
-    _check_same([_counts(each) for each in sources], [_counts(making / str(shard)) for shard in range(shards)])
     sync(making)
     if shards == 1:
         (making / "0" / "index.db").replace(folder / "index.db")
@@ -100,10 +104,28 @@ def _make(sources: list[Path], folder: Path, shards: int) -> None:
     sync(folder)
 
 
-def _fill(target: Path, sources: list[Path], shard: int, shards: int) -> None:
+def _model(sources: list[Path]) -> dict[str, str]:
+    """What the meta data say of the model that made the frames: a store without frames may name another one.
+
+    Raises: StoreError: the frames are of several models.
+    """
+    named: list[dict[str, str]] = []
+    used: dict[str, dict[str, str]] = {}
+    for source in sources:
+        with closing(_opened(source)) as db:
+            named.append(dict(db.execute("SELECT key, value FROM meta WHERE key IN ('model_id', 'model_name')")))
+            if db.execute("SELECT 1 FROM spans LIMIT 1").fetchone():
+                used[named[-1]["model_id"]] = named[-1]
+    if len(used) > 1:
+        raise StoreError(f"The parts hold frames of several models ({', '.join(used)}). Nothing was changed.")
+    return next(iter(used.values()), named[0])
+
+
+def _fill(target: Path, sources: list[Path], shard: int, shards: int, model: dict[str, str]) -> None:
     """Make one of the new stores, with the videos that will live there."""
     Store(target).close()
-    with closing(sqlite3.connect(target / "index.db", isolation_level=None)) as db:
+    with closing(_opened(target)) as db:
+        db.execute("PRAGMA journal_mode = OFF")  # which takes the room again; what is not whole is removed
         db.create_function("is_here", 1, lambda video_id: shard_of(video_id, shards) == shard, deterministic=True)
         videos, spans = _columns(db, "videos"), _columns(db, "spans")
         spans.remove("span_id")
@@ -119,11 +141,12 @@ def _fill(target: Path, sources: list[Path], shard: int, shards: int) -> None:
             db.execute("BEGIN")
             if number == 0:  # where what was fitted to the whole library is kept
                 db.execute(f"INSERT OR REPLACE INTO meta SELECT * FROM source.meta WHERE key <> '{_NOT_COPIED}'")
+                db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", model.items())
             db.execute(f"INSERT INTO spans ({names}) SELECT {names} FROM source.spans WHERE is_here(video_id)")
             db.execute("COMMIT")
             db.execute("DETACH source")
         db.execute("UPDATE meta SET value = '1' WHERE key = 'revision'")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode = WAL")
     sync(target / "index.db")
     sync(target)
 
@@ -146,22 +169,46 @@ def _videos(source: Path, columns: list[str]) -> list[tuple[Any, ...]]:
     return rows
 
 
+def _totals(stores: list[Path]) -> tuple[int, int]:
+    """The videos and frames of all these stores."""
+    counts = [_counts(each) for each in stores]
+    return sum(videos for videos, _ in counts), sum(frames for _, frames in counts)
+
+
 def _counts(folder: Path) -> tuple[int, int]:
     """The videos and frames of a store."""
-    with closing(sqlite3.connect(folder / "index.db")) as db:
+    with closing(_opened(folder)) as db:
         videos, frames = db.execute(
             "SELECT (SELECT COUNT(*) FROM videos), (SELECT COALESCE(SUM(frames), 0) FROM spans)"
         ).fetchone()
     return videos, frames
 
 
-def _check_same(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> None:
-    totals = [tuple(map(sum, zip(*counts, strict=True))) for counts in (before, after)]
-    if totals[0] != totals[1]:
+def _opened(folder: Path) -> sqlite3.Connection:
+    """A connection to a store that there is; SQLite would make one where none is."""
+    return sqlite3.connect(f"{(folder / 'index.db').resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
+
+
+def _check_same(before: tuple[int, int], after: tuple[int, int]) -> None:
+    if before != after:
         raise StoreCorrupt(
-            f"Of {totals[0]} videos and frames {totals[1]} were copied. Nothing was changed: see `clipseek doctor "
-            f"--check`."
+            f"Of {before} videos and frames {after} were copied. Nothing was changed: see `clipseek doctor --check`."
         )
+
+
+def _check_copied(folder: Path, old: int, new: int) -> None:
+    """Raises: StoreError: two divisions of a library do not hold the same, so neither is a copy of the other."""
+    stores = {count: folder / "index.db" if count == 1 else divided_folder(folder, count) for count in (old, new)}
+    try:
+        totals = {count: _totals(shard_folders(folder, count)) for count in stores}
+    except sqlite3.Error as error:
+        names = " and ".join(map(str, stores.values()))
+        raise StoreError(f"{names} cannot both be read ({error}). Nothing was removed.") from error
+    if totals[old] != totals[new]:
+        told = " and ".join(
+            f"{stores[count]} ({totals[count][0]} videos, {totals[count][1]} frames)" for count in stores
+        )
+        raise StoreError(f"Two stores lie side by side that do not hold the same: {told}. Move one of them away.")
 
 
 def _retire(folder: Path, shards: int) -> None:

@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from clipseek.cli import main
+from executors.faiss_indexer.store import Store
 from tests.films import make, slate
 from tests.markdown import README, ROOT, Block, Document, name_of
 from tests.models import write_folder
@@ -48,7 +49,7 @@ NOT_RUN = {
     "cd ~/vced/code/web": "needs VCED",
     "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",
 }
-# Commands that must not meet the service, or would shut out all that follows: they get an empty store of their own.
+# Commands that must not meet the service, or would shut out all that follows: their store is one without films.
 APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair")
 # Files that documents say are written.
 WRITTEN = {"README.md": ("dog.mp4", "dog-*.mp4"), "docs/quickstart.md": ("dog.mp4", "dog-01.mp4", "found.csv")}
@@ -106,6 +107,7 @@ class Reader:
     def __init__(self, port: int, home: Path, server_films: Path, folder: Path) -> None:
         self._in_place_of = {"45679": str(port), "45680": str(port), "/srv/films": str(server_films)}
         self._apart = {"CLIPSEEK_HOME": str(folder / "apart")}
+        Store(folder / "apart").close()
         (folder / "bin").mkdir()
         shim = folder / "bin" / "clipseek"
         shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m clipseek "$@"\n')

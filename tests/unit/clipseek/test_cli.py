@@ -92,6 +92,15 @@ def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path
     assert {checks[name]["state"] for name in ("Python", "jina", "torch", "faiss-cpu", "port")} == {"ok"}
 
 
+def test_a_store_that_is_not_there_does_not_count_as_whole(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(tmp_path / "nothing"))
+    for option in ("--check", "--repair"):
+        result = run("doctor", option, "--json")
+        assert result.exit_code == 1
+        assert [check["fix"] for check in json.loads(result.stdout)] == ["Set CLIPSEEK_HOME to the server's."]
+    assert not (tmp_path / "nothing").exists()
+
+
 def test_times_lengths_and_sizes_as_people_write_them():
     assert [timestamp(s) for s in (0, 9.96, 75.25, 3599.96)] == ["00:00.0", "00:10.0", "01:15.2", "1:00:00.0"]
     assert (duration(3.14), duration(90)) == ("3.1 s", "1.5 min")

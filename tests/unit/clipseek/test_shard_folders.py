@@ -30,7 +30,9 @@ def test_the_count_is_known_from_what_is_there(tmp_path):
     check_division(tmp_path, 2)
     with pytest.raises(StoreError, match=r"CLIPSEEK_SHARDS=2, but that is 3: .* clipseek reshard 3"):
         check_division(tmp_path, 3)
-    (tmp_path / "index.db").touch()
+    (tmp_path / "index.db").touch()  # what SQLite leaves where somebody looked for a store that is not there
+    check_division(tmp_path, 2)
+    (tmp_path / "index.db").write_bytes(b"SQLite")
     with pytest.raises(StoreError, match="was broken off"):
         check_division(tmp_path, 2)
 

@@ -1,15 +1,18 @@
 """A store that is divided anew holds what it held and answers as before, whenever that was broken off."""
 
+import dataclasses
 import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
@@ -19,13 +22,16 @@ from clipseek.doctor import check_store
 from clipseek.errors import StoreError
 from clipseek.schema import Health
 from clipseek.settings import Settings
-from clipseek.shards import divisions, shard_folders
+from clipseek.shards import divisions, shard_folder, shard_folders, shard_of
 from executors.faiss_indexer import resharding
 from executors.faiss_indexer.resharding import reshard
+from executors.faiss_indexer.store import Frames, Store, VideoRecord
 from tests.unit.faiss_indexer.test_sharded import (
     CALLER,
+    MODEL,
     Service,
     fill,
+    film_id,
     plain,
     query,
     registered,
@@ -134,6 +140,58 @@ def test_broken_off_at_any_step_it_is_told_and_ended_later(home, step, monkeypat
                 Service(home, shards)
         reshard(home, shards)
         assert told(home, shards) == before
+
+
+def test_a_store_that_is_no_copy_of_the_other_is_not_removed(home):
+    before = told(home, 1)
+    reshard(home, 2)
+    Store(home).close()  # without a film
+    for shards in (1, 2):
+        with pytest.raises(StoreError, match=r"do not hold the same: .* \(0 videos, 0 frames\)"):
+            reshard(home, shards)
+    (home / "index.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreError, match="cannot both be read"):
+        reshard(home, 1)
+    (home / "index.db").unlink()
+    assert told(home, 2) == before
+
+
+def test_the_model_is_that_of_the_frames(tmp_path):
+    """A shard without frames takes another model's films at their first, which the others refuse."""
+    other = "english/another@1:2"
+    film = VideoRecord(film_id(1), "film 1", 1, 9.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0)
+    here = shard_of(film.video_id, 2)
+    with Store(shard_folder(tmp_path, here, 2)) as store, Store(shard_folder(tmp_path, 1 - here, 2)) as empty:
+        store.register(film, MODEL)
+        store.put_span(film.video_id, (0.0, 9.0), Frames(np.arange(9.0), np.eye(9, dtype=np.float16)), MODEL)
+        empty.claim(other)
+    reshard(tmp_path, 1)
+    with Store(tmp_path) as store:
+        assert store.model_id == MODEL
+    reshard(tmp_path, 2)
+
+    elsewhere = next(film_id(number) for number in range(99) if shard_of(film_id(number), 2) != here)
+    with Store(shard_folder(tmp_path, 1 - here, 2)) as store:
+        store.register(dataclasses.replace(film, video_id=elsewhere), other)
+        store.put_span(elsewhere, (0.0, 9.0), Frames(np.arange(9.0), np.eye(9, dtype=np.float16)), other)
+    with pytest.raises(StoreError, match="frames of several models"):
+        reshard(tmp_path, 1)
+
+
+def test_on_a_full_disk_nothing_is_left(home, monkeypatch):
+    before = told(home, 1)
+
+    def fill_then_fail(target: Path, *rest: Any) -> None:
+        fill(target, *rest)
+        if target.name == "1":
+            raise sqlite3.OperationalError("database or disk is full")
+
+    fill = resharding._fill
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="disk is full"):
+        patch.setattr(resharding, "_fill", fill_then_fail)
+        reshard(home, 2)
+    assert divisions(home) == [1] and not list(home.glob("*.making"))
+    assert told(home, 1) == before
 
 
 def test_killed_at_random_moments_nothing_is_lost(home):
