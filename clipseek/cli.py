@@ -241,7 +241,8 @@ def search(
 def timeline(client: "Client", video: str, asked: dict[str, Any], as_json: bool) -> None:
     """Draw how well each moment of a video fits the description TEXT, and mark the matches.
 
-    VIDEO_ID is the video's id, the start of its id, or its title. The options are those of `clipseek search`.
+    VIDEO_ID is the video's id, the start of its id, or its title. The options that say what to look for are those of
+    `clipseek search`.
     """
     film = client.video(video)
     answer = client.timeline(film.video_id, **asked)

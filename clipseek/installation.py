@@ -18,7 +18,8 @@ def check_whole_install(command: str) -> None:
     if not is_whole_install():
         raise ClientOnly(
             f"`clipseek {command}` needs the server, and this install is the client alone. Use it on the server's "
-            f"machine, or make this one a server: pip uninstall clipseek-client, then pip install clipseek."
+            f"machine, or make this one a server: pip uninstall clipseek-client, then install ClipSeek itself (in a "
+            f"clone: pip install .)."
         )
 
 

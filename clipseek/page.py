@@ -52,7 +52,10 @@ class Page:
             ServerNotReady: Streamlit is not installed, or the page ended at once.
         """
         if importlib.util.find_spec("streamlit") is None:
-            raise ServerNotReady("The page needs Streamlit: pip install 'clipseek[page]', or serve without --page.")
+            raise ServerNotReady(
+                "The page needs Streamlit: install ClipSeek with its extra `page` (in a clone: pip install '.[page]'), "
+                "or serve without --page."
+            )
         self._process = subprocess.Popen(
             [sys.executable, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
             env={**_environment(self._settings), "CLIPSEEK_HOST": self._host},

@@ -96,7 +96,8 @@ def optimise(spec: ModelSpec, cache: Path, calibration: Pictures, check: Picture
     """
     if not (find_spec("nncf") and find_spec("openvino")):
         raise ModelUnavailable(
-            "An int8 form is made by NNCF and OpenVINO, and they are not installed: pip install 'clipseek[int8]'"
+            "An int8 form is made by NNCF and OpenVINO, and they are not installed: install ClipSeek with its extra "
+            "`int8` (in a clone: pip install '.[int8]')"
         )
     folder = int8_folder(spec, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ NOT_RUN = {
     "pip install": "needs a package registry",
     "hf download": "needs a model hub",
     "ssh ": "needs another machine",
-    "streamlit run": "does not end; tests/frontend has the page",
+    "python -m frontend": "does not end; tests/frontend has the page",
     "docker ": "needs a container engine",
     "kubectl ": "needs a cluster",
     "export CLIPSEEK_HOME=$PWD/access": "goes with kubectl",

@@ -110,7 +110,7 @@ def test_neighbours_that_stay_are_counted():
 
 def test_where_the_quantiser_is_missing_it_is_said_how_to_get_it(spec, tmp_path, monkeypatch):
     monkeypatch.setattr(optimising, "find_spec", lambda name: None)
-    with pytest.raises(ModelUnavailable, match=r"clipseek\[int8\]"):
+    with pytest.raises(ModelUnavailable, match=r"its extra `int8`"):
         optimise(spec, tmp_path, scenes(4), scenes(4), 0.9)
 
 
