@@ -21,11 +21,11 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "ClipSeek needs Python 3.11, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1). Install Python 3.11 or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "'$(PYTHON)' cannot create virtual environments: install its venv module (Debian: apt install python3.11-venv)." >&2; exit 1; }
-	@echo "Installing the pinned packages into $(VENV): about 7 GB and 3 minutes, once." >&2
+	@echo "Installing the pinned packages into $(VENV): about 8 GB and 3 minutes, once." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@{ $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock && \
 	   $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; } || \
-	  { echo "The install failed: the lines above say which package. Check the network, the free disk (7 GB) and try again: make install" >&2; exit 1; }
+	  { echo "The install failed: the lines above say which package. Check the network, the free disk (8 GB) and try again: make install" >&2; exit 1; }
 	@touch $@
 
 demo: $(READY)   ## sample library, three searches, then service and page (DEMO_EXIT=1: stop after the searches)
@@ -40,7 +40,7 @@ test: $(READY)   ## all tests, each file of them in one of several processes
 test-unit: $(READY)  ## the tests that start no Flow
 	@$(BIN)/python -m pytest $(PARALLEL) tests/unit
 
-torture: $(READY)  ## kill, damage, flood: half an hour of it, and a table of what survived
+torture: $(READY)  ## kill, damage, flood: some 25 minutes of it, and a table of what survived
 	@$(BIN)/python -m benchmarks.torture
 
 screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
