@@ -40,7 +40,7 @@ class FilmCache:
                 if not path.exists():
                     self._fetch(path, size_bytes, fetch)
         with contextlib.suppress(FileNotFoundError):  # removed again by now: whoever holds it finds out
-            os.utime(path)  # used now
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))  # used now, and still the same film
         return path
 
     def adopt(self, name: str, file: Path) -> None:
@@ -65,7 +65,7 @@ class FilmCache:
         for file in self.folder.iterdir():
             if file.suffix not in {_DRAFT, _LOCK}:
                 with contextlib.suppress(FileNotFoundError):  # removed since the folder was listed
-                    found.append((file.stat().st_mtime, file.stat().st_size, file))
+                    found.append((file.stat().st_atime, file.stat().st_size, file))
         return sorted(found)
 
     def _fetch(self, path: Path, size_bytes: int, fetch: Callable[[Path], None]) -> None:

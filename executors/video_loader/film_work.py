@@ -13,6 +13,7 @@ from executors.video_loader import samples
 from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.decoders import choose_decoder
 from executors.video_loader.joining import Part, cut_joined
+from executors.video_loader.media_source import state_of
 from executors.video_loader.picture import PictureShape
 from executors.video_loader.probing import VideoInfo, probe
 from executors.video_loader.sampling import FilmReader
@@ -154,18 +155,21 @@ class KeptFilm:
 
     def reader(self, path: Path, title: str, options: SpanOptions, decoder: str) -> FilmReader:
         """The kept film, if it is this one, sampled in the same way; else it is opened. Raises as `FilmReader`."""
-        wanted = (path, options.frames_per_second, options.shape, title, options.sampling, decoder)
-        if self._reader is None or self._made_for != wanted or not path.exists():
+        how = (path, options.frames_per_second, options.shape, title, options.sampling, decoder)
+        state = state_of(path, title)
+        # Another film may have taken the file's place, while the one that is open is still there to be read.
+        wanted = (how, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        if self._reader is None or self._made_for != wanted:
             self.close()
-            self._reader = FilmReader(*wanted)
+            self._reader = FilmReader(*how)
             self._made_for = wanted
         return self._reader
 
     def close(self) -> None:
         """Close the film, if one is kept."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        reader, self._reader = self._reader, None  # first: what cannot be closed is not to be met by the next film
+        if reader is not None:
+            reader.close()
 
 
 _kept = KeptFilm()  # of this process, which does one job at a time

@@ -8,6 +8,7 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import gc
 import logging
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -141,12 +142,14 @@ class MediaSource:
         self.close()
 
     def close(self) -> None:
-        """Close the file and free the decoder.
+        """Close the file and free the decoder. What is closed already, or could not be opened again, stays so.
 
         PyAV's streams and containers refer to each other: without a collection the decoder with its threads stays on,
         some 7 MB for each film that is opened.
         """
         self._tail = None
+        if not hasattr(self, "container"):
+            return
         self.container.close()
         del self.container, self.stream
         gc.collect()
@@ -223,20 +226,21 @@ class MediaSource:
 
     def _open(self) -> None:
         try:
-            self.container = open_container(self.path, self.title, hardware(self.decoder))
+            container = open_container(self.path, self.title, hardware(self.decoder))
         except UnreadableVideo as error:
             if self.decoder == SOFTWARE:
                 raise
             self._take_software(error.__cause__)
-            self.container = open_container(self.path, self.title)
+            container = open_container(self.path, self.title)
         try:
-            self.stream = video_stream(self.container, self.title)
+            stream = video_stream(container, self.title)
         except BaseException:
-            self.container.close()
+            container.close()
             raise
-        for stream in self.container.streams:
-            if stream.index != self.stream.index:
-                stream.discard = Discard.all
+        self.container, self.stream = container, stream
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
         # Threads that take a frame each wait for more frames; of keyframes each is wanted at once.
         self.stream.thread_type = "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
         self.stream.thread_count = codec_threads() if self.decoder == SOFTWARE else 1
@@ -310,13 +314,7 @@ def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> In
 
     Raises as `open_media`; UnreadableVideo also where the hardware cannot be opened.
     """
-    try:
-        size_bytes = path.stat().st_size
-    except OSError as error:
-        raise MediaMissing(
-            f"The file of '{title}' cannot be opened ({error.strerror}). Index the film again"
-        ) from error
-    if not size_bytes:
+    if not state_of(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     try:
@@ -325,6 +323,20 @@ def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> In
         )
     except (av.FFmpegError, ValueError) as error:
         raise UnreadableVideo(_why_unreadable(path, title, error)) from error
+
+
+def state_of(path: Path, title: str) -> os.stat_result:
+    """What the system says of a film's file.
+
+    Raises:
+        MediaMissing: there is none.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be opened ({error.strerror}). Index the film again"
+        ) from error
 
 
 def video_stream(container: InputContainer, title: str) -> VideoStream:

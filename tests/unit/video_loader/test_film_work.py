@@ -7,7 +7,7 @@ import pytest
 
 from clipseek.errors import InvalidTimeRange, LimitExceeded, MediaMissing
 from clipseek.settings import Settings
-from executors.video_loader import film_work
+from executors.video_loader import film_work, media_source
 from executors.video_loader.film_work import FilmWork, SpanOptions, close_kept_film, sample_span
 from executors.video_loader.joining import Part
 from executors.video_loader.picture import PictureShape
@@ -94,6 +94,35 @@ def test_a_kept_film_that_is_deleted_is_missing(tmp_path):
     film.unlink()
     with pytest.raises(MediaMissing):
         sample_span(film, "c", span(1.0, 2.0))
+
+
+def test_a_film_that_is_deleted_while_it_is_opened_is_missing_and_harms_no_other(film, tmp_path, monkeypatch):
+    deleted = films.make(tmp_path / "d.mp4", frames=50).path
+    opened = []
+
+    def delete_before_the_second(path, *args):  # the first proves that it can be read, the second is read
+        opened.append(path)
+        if opened == [deleted, deleted]:
+            deleted.unlink()
+        return open_container(path, *args)
+
+    open_container = media_source.open_container
+    monkeypatch.setattr(media_source, "open_container", delete_before_the_second)
+    with pytest.raises(MediaMissing, match="'d' cannot be opened"):
+        sample_span(deleted, "d", span(0.0, 1.0))
+    assert opened == [deleted, deleted]
+    assert len(sample_span(film, "a", span(0.0, 1.0)).pts_seconds) == 5
+    close_kept_film()
+
+
+def test_a_kept_film_that_another_took_the_place_of_is_not_read_on(tmp_path):
+    film = films.make(tmp_path / "e.mp4", frames=50).path
+    other = films.make(tmp_path / "f.mp4", pictures=[films.slate(index + 5) for index in range(50)]).path
+    expected = sample_span(other, "e", span(1.0, 2.0))
+    sample_span(film, "e", span(0.0, 1.0))
+    other.replace(film)
+    assert sample_span(film, "e", span(1.0, 2.0)) == expected
+    close_kept_film()
 
 
 def test_more_frames_than_a_span_may_have_are_refused(work, film):

@@ -324,14 +324,14 @@ def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
     b = host("b", cache_bytes=3000)
     for video_id in ids[:3]:
         with b.in_use(video_id) as path:
-            os.utime(path, (0, 1000 + ids.index(video_id)))  # used one after another, whatever the clock's steps
+            os.utime(path, (1000 + ids.index(video_id), 0))  # used one after another, whatever the clock's steps
 
     def kept() -> set[int]:
         return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.copies()}
 
     assert kept() == {0, 1, 2}
     with b.in_use(ids[0]) as held:
-        os.utime(held, (0, 1))  # the least recently used by far
+        os.utime(held, (1, 0))  # the least recently used by far
         for number in (1, 3):
             with b.in_use(ids[number]):
                 pass
@@ -339,6 +339,16 @@ def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
         assert held.read_bytes() == films[0]
     with host("c", cache_bytes=10).in_use(ids[4]) as path:  # larger than the cache, and needed all the same
         assert path.read_bytes() == films[4]
+
+
+def test_the_use_of_a_copy_does_not_make_it_another_film(host):
+    send(host("a"))
+    b = host("b")
+    with b.in_use(ID) as path:
+        os.utime(path, (1, 1))
+    with b.in_use(ID) as path:
+        assert path.stat().st_mtime == 1  # by this the decoders know the film that they have open
+        assert path.stat().st_atime > 1  # by this the cache knows which was used last
 
 
 def test_the_size_of_all_films_is_that_in_the_object_store(host):
