@@ -27,6 +27,7 @@ LEAST_RECALL = 0.99  # share of the ten nearest frames that an index which does 
 EXACT_FRAMES = 100_000  # compared one by one in some 7 ms: docs/performance.md
 MAX_TITLE_LENGTH = 1000  # characters: no file is named after a title, so it is kept whole
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: any photograph of a phone or a camera
+_MOST_MESSAGE_BYTES = 2**31 - 1  # that gRPC can be told as a limit
 START_ERRORS_VARIABLE = "CLIPSEEK_START_ERRORS"  # names a folder, set by the server for the executors it starts
 SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the folder that prometheus_client gathers several processes' in
 DOWN_SUFFIX = ".down"  # of the files there that tell the executors which processes are down
@@ -235,7 +236,7 @@ class Settings:
     @property
     def max_request_bytes(self) -> int:
         """`max_request_mb` as gRPC takes it: -1 is no limit."""
-        return round(self.max_request_mb * 1e6) if math.isfinite(self.max_request_mb) else -1
+        return round(self.max_request_mb * 1e6) if self.max_request_mb * 1e6 <= _MOST_MESSAGE_BYTES else -1
 
     @property
     def media_url(self) -> str:

@@ -78,7 +78,7 @@ class FilmWork:
                 count,
                 WorkerOptions(
                     module=__name__,
-                    memory_bytes=round(settings.max_worker_gb * 1e9),
+                    memory_bytes=settings.max_worker_gb * 1e9,
                     log_level=settings.log_level,
                     log_format=settings.log_format,
                     niceness=_NICENESS[kind],

@@ -6,15 +6,18 @@ locked. What it raises arrives whole if it is one of ours; anything else that a 
 with the rights of the service.
 """
 
+import contextlib
 import functools
 import gc
 import importlib
 import logging
+import math
 import multiprocessing
 import os
 import queue
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,12 +36,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked child would share the locks of the executor's threads
+_MOST_WAIT_SECONDS = 2_000_000.0  # the system counts milliseconds in 32 bits
 _START_LOCK = threading.Lock()  # multiprocessing keeps its list of children without one
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
     """What a worker is started with: the module it imports before its first job, and what it may use.
+
+    `memory_bytes` may be infinite, which is no limit.
 
     With a `niceness` above 0 it leaves the processors to others that want them.
 
@@ -47,7 +53,7 @@ class WorkerOptions:
     """
 
     module: str
-    memory_bytes: int
+    memory_bytes: float
     log_level: str
     log_format: str = "text"
     niceness: int = 0
@@ -69,12 +75,13 @@ class Workers:
 
         Args:
             what: the job as messages call it, e.g. "the span [0, 30) s of 'film.mp4'".
-            deadline_seconds: from its start on; then the worker is killed.
+            deadline_seconds: from its start on; then the worker is killed. It may be infinite.
 
         Raises:
             DeadlineExceeded, DecoderCrashed: the worker did not answer in time, or not at all.
             LimitExceeded: it needs more memory than a worker has.
             ClipSeekError, OSError: what `function` raised; UnreadableVideo for anything else that it raised.
+            OSError: the system lets no process start in place of a lost one. The next job tries again.
         """
         worker = self._idle.get()
         try:
@@ -95,10 +102,16 @@ class _Worker:
 
     def _start(self) -> None:
         with _START_LOCK:
-            self._pipe, theirs = _SPAWN.Pipe()
-            self._process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
-            self._process.start()
-        theirs.close()
+            ours, theirs = _SPAWN.Pipe()
+            process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
+            try:
+                process.start()
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
+        self._pipe, self._process = ours, process  # not before: a process that never started cannot be asked or ended
 
     def kill(self) -> None:
         self._process.kill()
@@ -108,24 +121,32 @@ class _Worker:
         if wait([self._process.sentinel], timeout=0):  # it has ended
             self._start()
         try:
-            self._pipe.send((what, job))
-            if not self._pipe.poll(deadline_seconds):
-                self.kill()
-                raise DeadlineExceeded(
-                    f"{_sentence(what)} was given up after {deadline_seconds:.0f} s, and its decoder ended. Try again "
-                    f"when the server has less to do, or raise {VARIABLES['decode_timeout_seconds'][0]}"
-                )
-            is_done, answer = self._pipe.recv()
-        except (EOFError, ConnectionError) as error:
+            is_done, answer = self._answer(what, deadline_seconds, job)
+        except (EOFError, OSError) as error:
             self.kill()
             raise DecoderCrashed(
                 f"{_sentence(what)} crashed the decoder ({_cause(self._process.exitcode)}); the service goes on. "
                 "Convert the film to H.264 in MP4, or leave this part out"
             ) from error
+        except BaseException:
+            self.kill()  # else the answer that is still to come would be taken for the next job's
+            raise
         if is_done:
             result: T = answer
             return result
         raise answer
+
+    def _answer(self, what: str, deadline_seconds: float, job: Callable[[], T]) -> tuple[bool, Any]:
+        """What `_done` gave. Raises: EOFError, OSError: the worker has ended, be it in the middle of its answer."""
+        self._pipe.send((what, job))
+        wait_seconds = min(deadline_seconds, _MOST_WAIT_SECONDS)
+        if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
+            raise DeadlineExceeded(
+                f"{_sentence(what)} was given up after {wait_seconds:.0f} s, and its decoder ended. Try again "
+                f"when the server has less to do, or raise {VARIABLES['decode_timeout_seconds'][0]}"
+            )
+        answer: tuple[bool, Any] = self._pipe.recv()
+        return answer
 
 
 def _sentence(what: str) -> str:
@@ -144,7 +165,8 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
     logs.start(options.log_level, options.log_format, "decoder")
     importlib.import_module(options.module)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (options.memory_bytes, options.memory_bytes))
+    if options.memory_bytes <= sys.maxsize:  # of more the system knows nothing: it is no limit
+        resource.setrlimit(resource.RLIMIT_DATA, (round(options.memory_bytes),) * 2)
     gc.freeze()  # what is imported by now stays: the collections after each film need not look through it again
     while True:
         if options.when_idle and not pipe.poll(options.idle_seconds):
@@ -153,20 +175,20 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
             what, job = pipe.recv()
         except EOFError:
             return
-        pipe.send(_done(what, job, options.memory_bytes))
+        with contextlib.suppress(MemoryError):  # an answer is copied first: if that fails, nothing of it has left
+            pipe.send(_done(what, job, options.memory_bytes))
+            continue
+        pipe.send((False, _too_much_memory(what, options.memory_bytes)))
 
 
-def _done(what: str, job: Callable[[], Any], memory_bytes: int) -> tuple[bool, Any]:
+def _done(what: str, job: Callable[[], Any], memory_bytes: float) -> tuple[bool, Any]:
     """Whether the job was done, and its result, else its error."""
     try:
         return True, job()
     except ClipSeekError as error:
         return False, error
     except (MemoryError, av.error.MemoryError):
-        variable = VARIABLES["max_worker_gb"][0]
-        return False, LimitExceeded(
-            f"{_sentence(what)} needs more than the {memory_bytes / 1e9:g} GB that a decoder may use ({variable})"
-        )
+        return False, _too_much_memory(what, memory_bytes)
     except av.FFmpegError as error:
         return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded (FFmpeg: {error.strerror})")
     except OSError as error:
@@ -174,3 +196,12 @@ def _done(what: str, job: Callable[[], Any], memory_bytes: int) -> tuple[bool, A
     except Exception as error:
         logger.exception("%s failed", what)
         return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded ({type(error).__name__}: {error})")
+
+
+def _too_much_memory(what: str, memory_bytes: float) -> LimitExceeded:
+    variable = VARIABLES["max_worker_gb"][0]
+    if math.isinf(memory_bytes):
+        return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} sets no limit)")
+    return LimitExceeded(
+        f"{_sentence(what)} needs more than the {memory_bytes / 1e9:g} GB that a decoder may use ({variable})"
+    )

@@ -98,6 +98,13 @@ def test_whole_numbers_beyond_32_bit_arrive_as_they_were_sent():
     assert isinstance(got.size_bytes, int) and sent.missing_offsets == [0, 2**33]
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "told"), [(300, 300_000_000), (2147.0, 2_147_000_000), (5000, -1), (1e20, -1), (math.inf, -1)]
+)
+def test_a_limit_of_requests_that_grpc_cannot_be_told_is_none(megabytes, told, tmp_path):
+    assert Settings(tmp_path, tmp_path, max_request_mb=megabytes).max_request_bytes == told
+
+
 @pytest.mark.parametrize("name", LIMITS)
 def test_every_limit_is_set_by_its_variable(name):
     variable, default, _ = VARIABLES[name]

@@ -1,5 +1,6 @@
 """The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -123,6 +124,14 @@ def test_a_kept_film_that_another_took_the_place_of_is_not_read_on(tmp_path):
     other.replace(film)
     assert sample_span(film, "e", span(1.0, 2.0)) == expected
     close_kept_film()
+
+
+def test_workers_without_limits_work(film, tmp_path):
+    work = FilmWork(Settings(tmp_path, tmp_path, max_worker_gb=math.inf, decode_timeout_seconds=math.inf))
+    try:
+        assert work.probe(film, "a") == probe(film, "a")
+    finally:
+        work.close()
 
 
 def test_more_frames_than_a_span_may_have_are_refused(work, film):

@@ -1,10 +1,15 @@
 """Worker processes: what they answer, what becomes of one that crashes, hangs or wants too much, and their end."""
 
+import math
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -66,6 +71,55 @@ def test_a_worker_killed_between_jobs_is_replaced(workers):
     assert run(workers, os.getpid) != pid
 
 
+@contextmanager
+def files_left(count: int) -> Iterator[None]:
+    """This process can open so many files more."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = (number for number in range(usual[0]) if not Path(f"/proc/self/fd/{number}").exists())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, count, None)), usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
+    workers = Workers(1, OPTIONS)
+    try:
+        with pytest.raises(DecoderCrashed):
+            run(workers, worker_jobs.die, 9)
+        before = psutil.Process().num_fds()
+        with pytest.raises(OSError, match="Too many open files"), files_left(3):  # enough for its pipe, not for itself
+            run(workers, os.getpid)
+        assert psutil.Process().num_fds() <= before
+        assert run(workers, os.getpid) != os.getpid()
+        with pytest.raises(DecoderCrashed):
+            run(workers, worker_jobs.die, 9)
+        with pytest.raises(OSError, match="Too many open files"), files_left(3):
+            run(workers, os.getpid)
+    finally:
+        workers.close()
+
+
+def test_a_worker_killed_while_it_answers_is_named_and_replaced(workers):
+    pid = run(workers, os.getpid)
+    with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIGKILL\)"):
+        run(workers, worker_jobs.die_while_answering)
+    assert run(workers, os.getpid) != pid
+
+
+@pytest.mark.parametrize("deadline_seconds", [math.inf, 1e10])
+def test_a_deadline_may_be_as_late_as_one_likes(workers, deadline_seconds):
+    assert run(workers, bytes, 3, deadline_seconds=deadline_seconds) == bytes(3)
+    assert run(workers, bytes, 5) == bytes(5)
+
+
+def test_an_answer_that_was_not_waited_for_is_never_the_next_jobs(workers):
+    with pytest.raises(ValueError, match="NaN"):
+        run(workers, bytes, 3, deadline_seconds=math.nan)
+    assert run(workers, bytes, 5) == bytes(5)
+
+
 def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
     process = psutil.Process(run(workers, os.getpid))
     with pytest.raises(DeadlineExceeded, match=r"was given up after 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
@@ -77,6 +131,24 @@ def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
 def test_a_worker_that_wants_too_much_memory_is_refused_it(workers):
     with pytest.raises(LimitExceeded, match=r"more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
         run(workers, bytes, 2_000_000_000)
+
+
+def test_an_answer_that_there_is_no_memory_to_send_is_told_as_such(workers):
+    pid = run(workers, os.getpid)
+    with pytest.raises(LimitExceeded, match=r"The span .* more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
+        run(workers, bytes, 300_000_000)  # it is there, but not twice
+    assert run(workers, os.getpid) == pid
+
+
+@pytest.mark.parametrize("memory_bytes", [math.inf, 1e20])
+def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
+    unlimited = Workers(1, replace(OPTIONS, memory_bytes=memory_bytes))
+    try:
+        assert run(unlimited, resource.getrlimit, resource.RLIMIT_DATA) == resource.getrlimit(resource.RLIMIT_DATA)
+        with pytest.raises(LimitExceeded, match="needs more"):
+            run(unlimited, bytes, 2**62)
+    finally:
+        unlimited.close()
 
 
 @pytest.mark.parametrize(

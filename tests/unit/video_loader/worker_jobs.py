@@ -1,6 +1,9 @@
 """What the tests have worker processes do; run as a program, a parent of two workers that waits to be killed."""
 
+import multiprocessing
 import os
+import signal
+import struct
 import sys
 import time
 from pathlib import Path
@@ -11,6 +14,13 @@ from executors.video_loader.worker import WorkerOptions, Workers
 def die(number: int) -> None:
     """End this process by a signal."""
     os.kill(os.getpid(), number)
+
+
+def die_while_answering() -> None:
+    """Send the beginning of a message of 1000 bytes, and end as one that the system had no memory for."""
+    pipe = multiprocessing.current_process()._args[0]  # type: ignore[attr-defined]
+    os.write(pipe.fileno(), struct.pack("!i", 1000) + b"some")
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def make_idle_file() -> None:
