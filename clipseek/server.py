@@ -33,7 +33,6 @@ from clipseek.settings import (
     START_ERRORS_VARIABLE,
     VARIABLES,
     Settings,
-    local_address,
     local_host,
 )
 from clipseek.supervisor import Supervisor
@@ -105,7 +104,6 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         with _running_flow(Path(folder), stop) as flow:
             supervisor = Supervisor(
                 flow,
-                local_address(settings),
                 Path(folder),
                 most_restarts=settings.most_restarts,
                 ready_seconds=settings.ready_timeout_seconds,

@@ -252,12 +252,12 @@ class Settings:
 def local_host(settings: Settings) -> str:
     """The address at which a client on this machine reaches the server that is started with these settings."""
     scheme = "grpcs" if settings.tls_cert else "grpc"
-    return f"{scheme}://{local_address(settings)}:{settings.port}"
+    return f"{scheme}://{local_address(settings.bind)}:{settings.port}"
 
 
-def local_address(settings: Settings) -> str:
-    """The same without scheme and port."""
-    return "127.0.0.1" if settings.bind == "0.0.0.0" else settings.bind
+def local_address(bind: str) -> str:
+    """The address at which this machine reaches what listens on another, which may stand for all that it has."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
 
 
 def is_tls(host: str) -> bool:

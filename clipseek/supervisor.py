@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.errors import ServerNotReady
-from clipseek.settings import DOWN_SUFFIX
+from clipseek.settings import DOWN_SUFFIX, local_address
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 HEALTHY_SECONDS = 60.0  # without a death, after which the pause is the first one again
@@ -83,7 +83,6 @@ class Supervisor:
 
     Args:
         flow: Jina's, started.
-        address: at which its processes can be reached from here.
         notes: folder where executors leave why they cannot start, and are told which of them are down.
         most_restarts: deaths of one process in ten minutes that are put up with.
         ready_seconds: how long a process may take to start.
@@ -93,14 +92,13 @@ class Supervisor:
     def __init__(
         self,
         flow: Any,
-        address: str,
         notes: Path,
         *,
         most_restarts: int,
         ready_seconds: float,
         say: Callable[[str], None],
     ) -> None:
-        self._address, self._notes, self._ready_seconds, self._say = address, notes, ready_seconds, say
+        self._notes, self._ready_seconds, self._say = notes, ready_seconds, say
         self._watched = [_Watched(*each, Restarts(most_restarts)) for each in _pods(flow)]
 
     def look(self) -> None:
@@ -157,25 +155,28 @@ class Supervisor:
         each.started_at = time.monotonic()
 
     def _look_at_start(self, each: _Watched, now: float) -> None:
-        if self._answers(each.pod.args.port[0]):
+        if _answers(each.pod.args):
             self._say(f"{each.name} is back after {now - (each.down_since or now):.1f} s.")
             each.down_since = None
             (self._notes / f"{each.name}{DOWN_SUFFIX}").unlink()
         elif now - each.started_at > self._ready_seconds:
             each.process.kill()
 
-    def _answers(self, port: int) -> bool:
-        try:
-            with socket.create_connection((self._address, port), _GREETING_SECONDS):
-                return True
-        except OSError:
-            return False
-
     def _cause(self, process: multiprocessing.process.BaseProcess) -> str:
         told = self._notes / f"{process.pid}.txt"
         if told.exists():
             return told.read_text(encoding="utf-8").partition("\n")[2]
         return f"exit code {process.exitcode}."
+
+
+def _answers(arguments: Any) -> bool:
+    """Whether a pod with these arguments listens, at its own address: executors have another than the gateway."""
+    host = arguments.host if isinstance(arguments.host, str) else arguments.host[0]
+    try:
+        with socket.create_connection((local_address(host), arguments.port[0]), _GREETING_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _pods(flow: Any) -> Iterator[tuple[str, Any, Any]]:
