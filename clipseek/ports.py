@@ -50,11 +50,14 @@ def free_port(bind: str) -> int:
         return int(any_port.getsockname()[1])
 
 
-def is_port_free(bind: str, port: int) -> bool:
+def is_port_free(bind: str, port: int, setting: str = "CLIPSEEK_BIND (--bind)") -> bool:
     """Whether a server could listen there now.
 
+    Args:
+        setting: where the address comes from.
+
     Raises:
-        InvalidSetting: this machine has no such address.
+        InvalidSetting: this machine has no such address, or this user may not listen on the port.
     """
     with socket.socket(socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -63,8 +66,11 @@ def is_port_free(bind: str, port: int) -> bool:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 return False
+            if error.errno == errno.EACCES:
+                advice = "Below 1024, that takes a right that this user lacks: choose a port from 1024 on."
+            else:
+                advice = f"{setting} takes an IPv4 address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
             raise InvalidSetting(
-                f"The server cannot listen on '{bind}', port {port} ({error.strerror}). CLIPSEEK_BIND and --bind "
-                f"take an IPv4 address of this machine: 127.0.0.1, or 0.0.0.0 for all of them."
+                f"The server cannot listen on '{bind}', port {port} ({error.strerror}). {advice}"
             ) from error
     return True

@@ -85,7 +85,9 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             f"Port {settings.port} on {settings.bind} is taken, perhaps by another ClipSeek server (`clipseek doctor` "
             f"tells). Stop that one, or choose another port: clipseek serve --port {free_port(settings.bind)}"
         )
-    if settings.metrics_port and not is_port_free(settings.metrics_bind, settings.metrics_port):
+    if settings.metrics_port and not is_port_free(
+        settings.metrics_bind, settings.metrics_port, VARIABLES["metrics_bind"][0]
+    ):
         raise ServerNotReady(
             f"Port {settings.metrics_port} on {settings.metrics_bind}, for metrics, is taken. Choose another with "
             f"{VARIABLES['metrics_port'][0]}, e.g. {free_port(settings.metrics_bind)}."

@@ -1,11 +1,17 @@
 """Ports that stay free until a server listens on them."""
 
+import contextlib
+import os
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from clipseek import ports
 from clipseek.errors import InvalidSetting
+from clipseek.server import serve
+from clipseek.settings import Settings
 
 
 @pytest.fixture
@@ -16,8 +22,37 @@ def outgoing(tmp_path, monkeypatch):
 
 
 def test_an_address_that_is_not_this_machines_is_named():
-    with pytest.raises(InvalidSetting, match=r"cannot listen on '198\.51\.100\.1'"):
+    with pytest.raises(InvalidSetting, match=r"cannot listen on '198\.51\.100\.1'.* CLIPSEEK_BIND \(--bind\) takes"):
         ports.is_port_free("198.51.100.1", 45679)
+
+
+def test_an_address_for_metrics_that_is_not_this_machines_is_that_settings(tmp_path):
+    port = ports.free_port("127.0.0.1")
+    settings = Settings(tmp_path, tmp_path, port=port, metrics_port=port, metrics_bind="198.51.100.1")
+    with pytest.raises(InvalidSetting, match=r"'198\.51\.100\.1'.*\)\. CLIPSEEK_METRICS_BIND takes"):
+        serve(settings, lambda _: False)
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root, if this is root."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_port_that_takes_rights_is_not_taken_for_a_wrong_address():
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if not first.exists() or int(first.read_text()) <= 1:
+        pytest.skip("anyone may listen on any port here")
+    with as_nobody(), pytest.raises(InvalidSetting, match=r"port 1 \(Permission denied\)") as raised:
+        ports.is_port_free("127.0.0.1", 1)
+    assert "choose a port from 1024 on" in str(raised.value)
+    assert "CLIPSEEK_BIND" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
