@@ -13,6 +13,7 @@ from clipseek.answers import print_json
 from clipseek.errors import ModelError
 from clipseek.film_files import films_below
 from clipseek.installation import check_whole_install
+from clipseek.model_ids import settings_for
 from clipseek.own_process import answer_of
 from clipseek.settings import Settings
 from clipseek.terminal import say, show_table
@@ -75,7 +76,8 @@ def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float,
     if made["why_refused"]:
         say(f"Refused, and not kept: {made['why_refused']}.", style="red")
         sys.exit(1)
-    say("Accepted. Start the server with CLIPSEEK_ENGINE=int8, and a store of its own (CLIPSEEK_HOME).")
+    runs_it = settings_for(made["model_id"])  # with its name: in a new store `auto` may choose another model
+    say(f"Accepted. Start the server with {runs_it}, and a store of its own (CLIPSEEK_HOME).")
 
 
 def _answer(module: str, settings: Settings, *arguments: str, given: str = "") -> Any:

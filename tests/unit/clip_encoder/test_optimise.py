@@ -132,7 +132,10 @@ def test_the_command_makes_one_of_films_and_keeps_what_it_accepts(spec, model_fo
         monkeypatch.setenv(name, value)
     MediaStore(tmp_path / "home" / "media", (), 1 << 20).take(film)
     code, made, said = told(["--frames", "64", "--bar", "0.9"])  # of the library
-    assert code == 0 and "Accepted" in said, said
+    assert code == 0, said
+    assert (
+        f"Accepted. Start the server with CLIPSEEK_MODEL={model_folder} and CLIPSEEK_ENGINE=int8, and a store" in said
+    )
     assert 32 <= made["calibration_frames"] <= 40 and 32 <= made["check_frames"] <= 40
     found = with_int8(spec, cache)
     assert made["model_id"].partition("@")[2] == model_id(found, cache).partition("@")[2]
