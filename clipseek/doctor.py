@@ -18,6 +18,7 @@ from clipseek.check import Check, read_checks
 from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.installation import is_installed_twice, is_whole_install
 from clipseek.libraries import libraries_below, library_folder, media_folder
+from clipseek.own_process import PYTHON
 from clipseek.settings import LEAST_RECALL, Settings
 from clipseek.shards import divisions, store_folders
 from clipseek.terminal import counted, size
@@ -115,7 +116,7 @@ def _read_through(settings: Settings, library: str, *options: str) -> Iterator[C
 
 def _told_by(module: str, settings: Settings, what: str, *options: str, told: str = "") -> list[Check]:
     done = subprocess.run(
-        [sys.executable, "-m", module, what, *options],
+        [*PYTHON, "-m", module, what, *options],
         env=os.environ | settings.to_env(),
         input=told,
         capture_output=True,
@@ -154,7 +155,7 @@ def _installation(packages: Sequence[str]) -> Iterator[Check]:
 
 def _torch() -> Check:
     tried = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "import torch, torchvision; print(torch.cuda.is_available())"],
+        [*PYTHON, "-W", "ignore", "-c", "import torch, torchvision; print(torch.cuda.is_available())"],
         capture_output=True,
         text=True,
         check=False,

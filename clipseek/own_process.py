@@ -12,6 +12,10 @@ from typing import Any
 
 from clipseek.errors import ClipSeekError, error_from_name
 
+# `-m` and `-c` by themselves look for imports first in the folder where the command is given: a `random.py` that lies
+# there, perhaps beside films from elsewhere, would be run.
+PYTHON = (sys.executable, "-P")
+
 
 def answer_of(
     module: str,
@@ -23,27 +27,30 @@ def answer_of(
     """Run a module with these arguments, and this on its standard input; what it answered.
 
     Args:
-        failure: makes an error of the last line that was said, where no answer came.
+        failure: makes an error of the last line that was said, where no answer came, or the process failed after it.
         environ: added to this process's environment.
 
     Raises:
         ClipSeekError: the one that the module raised, or `failure`.
     """
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [*PYTHON, "-m", module, *arguments],
         env={**os.environ, **(environ or {})},
         input=given,
         capture_output=True,
         text=True,
         check=False,
     )
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     try:
         answer = json.loads(done.stdout)
     except ValueError as error:
-        raise failure((done.stderr.strip().splitlines() or ["no message"])[-1]) from error
-    if done.returncode:
+        raise failure(last) from error
+    if not done.returncode:
+        return answer
+    if isinstance(answer, dict) and "error" in answer:
         raise error_from_name(answer["error"], answer["message"]) or failure(answer["message"])
-    return answer
+    raise failure(last)
 
 
 def print_answer(work: Callable[[], Any]) -> None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from clipseek.errors import ServerNotReady
+from clipseek.own_process import PYTHON
 from clipseek.ports import free_port, is_port_free
 from clipseek.settings import VARIABLES, Settings
 from clipseek.terminal import say
@@ -57,7 +58,7 @@ class Page:
                 "or serve without --page."
             )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
+            [*PYTHON, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
             env={**_environment(self._settings), "CLIPSEEK_HOST": self._host},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

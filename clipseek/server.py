@@ -47,6 +47,7 @@ PROCESS_ENVIRONMENT = {
     "JINA_LOG_LEVEL": "CRITICAL",  # the executors log what they refuse, or fail in, themselves
     "OMP_WAIT_POLICY": "passive",  # threads that wait for others of a computation leave the cores to other processes
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's: for one vector its threads wait more than they work
+    "PYTHONSAFEPATH": "1",  # else what is started looks for its imports in the folder where it is, whosever that is
     "PYTHONWARNINGS": "ignore",  # what they warn of is jina's, not the user's
 }
 _POLL_SECONDS = 0.5
