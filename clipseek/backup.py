@@ -1,10 +1,11 @@
 """A copy of the store that can take its place: databases as SQLite copies them while they are in use, and then films.
 
 A copy is laid out as the store, and may be brought up to date again and again: films never change, so those that are in
-it already are not copied anew.
+it already are not copied anew. What is not whole yet lies apart, and takes its place at once.
 """
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,16 +15,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from clipseek.audit import AuditLog
 from clipseek.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.ingest import Progress
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import Settings
-from clipseek.shards import check_whole, divided_folder, divisions, store_folders
+from clipseek.shards import check_whole, divided_folder, divisions, shard_folders
 from clipseek.terminal import size
 
-_FILM = "[0-9a-f]*.film.*"
-_MAKING = ".copying"  # ends the name of a file that is not whole yet
-_SERVER_FILES = ("access.json", "audit.log")
+_FILM = re.compile(r"[0-9a-f]{64}\.film(\.[A-Za-z0-9]{1,8})?")
+_RECORD = re.compile(r"[0-9a-f]{64}\.json")
+_UNFINISHED = "backup.unfinished"  # the folder, in the copy, of what is not whole yet
 
 
 @dataclass(frozen=True)
@@ -57,111 +59,148 @@ def back_up(settings: Settings, target: Path, step: Callable[[Progress], None]) 
     if not names:
         raise StoreError(f"There is no store in {home}. Set CLIPSEEK_HOME to that of the server.")
     try:
-        with ExitStack() as locks:
+        with ExitStack() as at_end:
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in sorted(target.glob("server*.lock")):
-                locks.enter_context(FileLock(file).acquire(timeout=0))
-            databases = [_copy_databases(library_folder(home, name), library_folder(target, name)) for name in names]
-            for own in _SERVER_FILES:
-                if (home / own).exists():
-                    _copy(home / own, target / own)
-            copies = [_Films(name, settings, library_folder(target, name) / "media") for name in names]
-            _check_room(target, sum(each.missing_bytes for each in copies))
-            for film in _copied_one_by_one(copies):
-                step(film)
+                at_end.enter_context(FileLock(file).acquire(timeout=0))
+            drafts = target / _UNFINISHED
+            shutil.rmtree(drafts, ignore_errors=True)
+            at_end.callback(shutil.rmtree, drafts, ignore_errors=True)
+            libraries = [_Library(name, settings, target, drafts) for name in names]
+            for each in libraries:
+                each.copy_databases()
+            _copy_access(home, target, drafts)
+            for each in libraries:
+                each.look_for_films()
+            _check_room(target, sum(each.missing_bytes for each in libraries))
+            for progress in _films_one_by_one(libraries):
+                step(progress)
     except Timeout as error:
         raise StoreError(f"A server uses {target} as its store. Choose another folder for the copy.") from error
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
         raise StoreError(f"{error.filename or target} cannot be copied: {error.strerror}.") from error
-    return [
-        BackedUp(each.library, count, len(each.all), len(each.missing), each.missing_bytes)
-        for each, count in zip(copies, databases, strict=True)
-    ]
+    return [each.told() for each in libraries]
 
 
-def _copy_databases(folder: Path, target: Path) -> int:
-    """All of a library, in place of those that are there. Returns: how many."""
-    check_whole(folder)
-    stores = store_folders(folder)
-    _check_room(target, sum((store / "index.db").stat().st_size for store in stores))
-    for store in stores:
-        _copy_database(store / "index.db", target / store.relative_to(folder) / "index.db")
-    for count in set(divisions(target)) - set(divisions(folder)):  # of before `clipseek reshard`
-        if count == 1:
-            (target / "index.db").unlink()
+def _copy_access(home: Path, target: Path, drafts: Path) -> None:
+    """The tokens, and the audit log with the part of it that is full."""
+    log = AuditLog(home).path
+    with FileLock(home / "audit.lock", mode=0o600):  # no entry goes to a log that is not copied
+        for file in (home / "access.json", log, log.with_suffix(".log.1")):
+            with suppress(FileNotFoundError):
+                _copy(file, target / file.name, drafts)
+
+
+class _Library:
+    """A library of the store, and its copy."""
+
+    def __init__(self, name: str, settings: Settings, target: Path, drafts: Path) -> None:
+        self._name, self._settings, self._drafts = name, settings, drafts
+        self._folder, self._target = library_folder(settings.home.resolve(), name), library_folder(target, name)
+        self._databases = 0
+        self._films = 0
+        self._records: list[Path] = []
+        self._missing: list[tuple[Path, int]] = []  # with the bytes of each
+
+    @property
+    def missing_bytes(self) -> int:
+        return sum(count for _, count in self._missing)
+
+    def told(self) -> BackedUp:
+        return BackedUp(self._name, self._databases, self._films, len(self._missing), self.missing_bytes)
+
+    def copy_databases(self) -> None:
+        """In the place of those that are there once all of them are whole."""
+        check_whole(self._folder)
+        [shards] = divisions(self._folder)
+        made = self._drafts / "library"
+        sources = [each / "index.db" for each in shard_folders(self._folder, shards)]
+        sources = [each for each in sources if each.exists()]  # a shard makes its own when it is first asked
+        _check_room(self._target, sum(each.stat().st_size for each in sources))
+        for source in sources:
+            _copy_database(source, made / source.relative_to(self._folder))
+        self._databases = len(sources)
+        self._target.mkdir(parents=True, exist_ok=True)
+        if shards > 1 and shards not in divisions(self._target):
+            divided_folder(made, shards).replace(divided_folder(self._target, shards))
         else:
-            shutil.rmtree(divided_folder(target, count))
-    return len(stores)
+            for source in sources:
+                place = source.relative_to(self._folder)
+                _put_database(made / place, self._target / place)
+        for count in set(divisions(self._target)) - {shards}:  # of before `clipseek reshard`
+            if count == 1:
+                (self._target / "index.db").unlink()
+            else:
+                shutil.rmtree(divided_folder(self._target, count))
+        shutil.rmtree(made)
+
+    def look_for_films(self) -> None:
+        """Find the films that are kept here, and those that the copy does not have."""
+        folder = media_folder(self._settings, self._name)
+        if (self._settings.media and not self._settings.media_url) or not folder.is_dir():
+            return
+        for file in sorted(folder.iterdir()):
+            if _RECORD.fullmatch(file.name):
+                self._records.append(file)
+            if _FILM.fullmatch(file.name):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    count, copy = file.stat().st_size, self._target / "media" / file.name
+                    self._films += 1
+                    if not copy.exists() or copy.stat().st_size != count:
+                        self._missing.append((file, count))
+
+    def films(self) -> Iterator[int]:
+        """Copy those that are missing, and all records. Yields: the bytes of each film."""
+        for file, count in [*self._missing, *((record, 0) for record in self._records)]:
+            with suppress(FileNotFoundError):
+                _copy(file, self._target / "media" / file.name, self._drafts)
+            yield count
+
+
+def _films_one_by_one(libraries: list[_Library]) -> Iterator[Progress]:
+    done, total = 0, sum(each.missing_bytes for each in libraries)
+    for library in libraries:
+        for count in library.films():
+            done += count
+            yield Progress("copy", done, total)
 
 
 def _copy_database(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    making = target.with_name(target.name + _MAKING)
-    making.unlink(missing_ok=True)
     with (
         closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True)) as used,  # that makes none where none is
-        closing(sqlite3.connect(making)) as copy,
+        closing(sqlite3.connect(target)) as copy,
     ):
         used.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # so that all of it is in the one file
         if (found := copy.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise StoreCorrupt(f"{source} is damaged: {found}. It was not copied. See `clipseek doctor --check`.")
+    _sync(target)
+
+
+def _put_database(made: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     for beside in ("index.db-wal", "index.db-shm"):  # of a server that ran on the earlier copy
         target.with_name(beside).unlink(missing_ok=True)
     shutil.rmtree(target.with_name("index"), ignore_errors=True)
-    _put(making, target)
-
-
-class _Films:
-    """The films that a library keeps in the store, and which of them are missing in the copy."""
-
-    def __init__(self, library: str, settings: Settings, target: Path) -> None:
-        self.library, self._target = library, target
-        self._folder = media_folder(settings, library)
-        is_here = not settings.media and self._folder.is_dir()
-        self.all = sorted(self._folder.glob(_FILM)) if is_here else []
-        self.records = sorted(self._folder.glob("[0-9a-f]*.json")) if is_here else []
-        self.missing = [film for film in self.all if not self._has(film)]
-        self.missing_bytes = sum(film.stat().st_size for film in self.missing)
-
-    def _has(self, film: Path) -> bool:
-        copy = self._target / film.name
-        return copy.exists() and copy.stat().st_size == film.stat().st_size
-
-    def copied(self) -> Iterator[int]:
-        """Copy what is missing, and all records. Yields: the bytes of each film."""
-        for film in self.missing:
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                _copy(film, self._target / film.name)
-                yield (self._target / film.name).stat().st_size
-        for record in self.records:
-            with suppress(FileNotFoundError):
-                _copy(record, self._target / record.name)
-
-
-def _copied_one_by_one(copies: list[_Films]) -> Iterator[Progress]:
-    done, total = 0, sum(each.missing_bytes for each in copies)
-    for copy in copies:
-        for count in copy.copied():
-            done += count
-            yield Progress("copy", done, total)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """A file whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    making = target.with_name(target.name + _MAKING)
-    shutil.copy2(source, making)
-    _put(making, target)
-
-
-def _put(made: Path, target: Path) -> None:
-    """Into its place, once it is on the disk."""
-    with made.open("rb") as file:
-        os.fsync(file.fileno())
     made.replace(target)
+
+
+def _copy(source: Path, target: Path, drafts: Path) -> None:
+    """A file whole or not at all."""
+    drafts.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = drafts / "file"
+    shutil.copy2(source, draft)
+    _sync(draft)
+    draft.replace(target)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _check_room(target: Path, needed: int) -> None:

@@ -1,11 +1,13 @@
 """Clips that come from the server in pieces, written to a file of this machine."""
 
 import errno
-from collections.abc import Callable
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipseek.errors import FileMissing, OutputRefused, StoreFull
+from clipseek.errors import FileMissing, OutputRefused, ServerFailed, StoreFull
 from clipseek.schema import Clip, Reel
 
 
@@ -39,17 +41,34 @@ def save_clip(first: Clip | Reel, target: Path, ask_on: Callable[[int], Clip | R
     """Write a file that comes in pieces: the first one, then what `ask_on(offset)` answers.
 
     Raises:
-        StoreFull, OutputRefused.
+        StoreFull, OutputRefused. ServerFailed: the pieces are not of one file.
     """
-    temporary = target.with_name(f".{first.sha256[:16]}.part")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(first.data)
-            while file.tell() < first.size_bytes:
-                file.write(ask_on(file.tell()).data)
+        with temporary.open("xb") as file:
+            for data in _pieces(first, ask_on):
+                file.write(data)
         temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         kind = StoreFull if full else OutputRefused
         raise kind(f"The clip could not be written to '{target}' ({error.strerror}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pieces(first: Clip | Reel, ask_on: Callable[[int], Clip | Reel]) -> Iterator[bytes]:
+    """The bytes of all pieces, which are those that the first one announced."""
+    digest, count, piece = hashlib.sha256(), 0, first
+    while True:
+        count += len(piece.data)
+        digest.update(piece.data)
+        is_last = count >= first.size_bytes
+        if (piece.sha256, piece.size_bytes) != (first.sha256, first.size_bytes) or not (piece.data or is_last):
+            raise ServerFailed("The server cut the clip anew between two pieces, and in another way. Ask again.")
+        yield piece.data
+        if is_last:
+            break
+        piece = ask_on(count)
+    if digest.hexdigest() != first.sha256:
+        raise ServerFailed("The clip has arrived damaged. Ask again.")

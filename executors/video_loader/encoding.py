@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from executors.video_loader.media_source import MediaSource, codec_threads
+from executors.video_loader.media_source import MediaSource
 from executors.video_loader.picture import SCALING, Orientation, Screen
 from executors.video_loader.sound import Sound, has_sound
 
@@ -22,6 +22,8 @@ ENCODER_OPTIONS = {
     "preset": "veryfast",  # about real time for 1080p on two cores; slower ones only make the file smaller
     "bf": "0",  # MP4 keeps how long a frame is shown in order of decoding: without B-frames that is true of each
 }
+# The same on every machine, as what x264 writes depends on it: loaders of unlike machines give pieces of one clip.
+ENCODER_THREADS = 4
 AUDIO_BITS_PER_SECOND = 160_000
 MAX_FPS = 240  # announced to the encoder; timestamps are kept whatever they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
@@ -76,7 +78,7 @@ class _PictureTrack:
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-        self._stream.thread_count = codec_threads()
+        self._stream.thread_count = ENCODER_THREADS
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))

@@ -20,8 +20,7 @@ from av.video.stream import VideoStream
 
 from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.disk import full_disk_reported
-from executors.video_loader.encoding import AUDIO_BITS_PER_SECOND, ENCODER_OPTIONS, TICKS_PER_SECOND
-from executors.video_loader.media_source import codec_threads
+from executors.video_loader.encoding import AUDIO_BITS_PER_SECOND, ENCODER_OPTIONS, ENCODER_THREADS, TICKS_PER_SECOND
 from executors.video_loader.remuxing import is_one_format, remux
 from executors.video_loader.sound import Samples
 
@@ -108,7 +107,7 @@ def _picture_track(joined: OutputContainer, like: VideoStream) -> VideoStream:
     track: VideoStream = joined.add_stream("libx264", rate=like.average_rate or 25, options=ENCODER_OPTIONS)
     track.width, track.height, track.pix_fmt = like.width, like.height, "yuv420p"
     track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-    track.thread_count = codec_threads()
+    track.thread_count = ENCODER_THREADS
     return track
 
 

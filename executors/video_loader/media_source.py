@@ -40,8 +40,8 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,rm,nut,ivf,dv,gxf,wtv,nsv,nuv,gif,"
     "yuv4mpegpipe,mp3,aac,flac,wav,aiff"
 )
-# What a codec with threads holds grows with their number: some 3 MB each at 1080p. More than 8 gain little.
-_MOST_CODEC_THREADS = 8
+# What a decoder with threads holds grows with their number: some 3 MB each at 1080p. More than 8 gain little.
+_MOST_DECODER_THREADS = 8
 # Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
 SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
 # Reads that may fail one after another in a damaged file before the rest counts as lost.
@@ -51,9 +51,9 @@ MAX_FRAMES_BETWEEN = 16
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame where the file names neither duration nor rate
 
 
-def codec_threads() -> int:
-    """How many threads a decoder or an encoder gets."""
-    return min(processor_count(), _MOST_CODEC_THREADS)
+def _decoder_threads() -> int:
+    """How many threads a decoder gets."""
+    return min(processor_count(), _MOST_DECODER_THREADS)
 
 
 class Needs(Enum):
@@ -243,7 +243,7 @@ class MediaSource:
                 other.discard = Discard.all
         # Threads that take a frame each wait for more frames; of keyframes each is wanted at once.
         self.stream.thread_type = "SLICE" if self.needs is Needs.KEYFRAMES else "AUTO"
-        self.stream.thread_count = codec_threads() if self.decoder == SOFTWARE else 1
+        self.stream.thread_count = _decoder_threads() if self.decoder == SOFTWARE else 1
         if self.needs is not Needs.ALL:
             self.stream.codec_context.options = {"skip_loop_filter": "noref"}
         self.time_base = self.stream.time_base or Fraction(1, 90000)

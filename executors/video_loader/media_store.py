@@ -388,8 +388,10 @@ class MediaStore:
                 os.link(twin, link)
             except OSError:  # gone by now, or on a disk without links: the copy stays
                 continue
-            link.replace(part)
-            return
+            if link.stat().st_size == part.stat().st_size:  # what is not whole is no film
+                link.replace(part)
+                return
+        link.unlink(missing_ok=True)
 
 
 def keep_record(root: Path, record: MediaRecord) -> None:

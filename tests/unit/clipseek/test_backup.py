@@ -9,12 +9,16 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
+from clipseek import backup
+from clipseek.audit import AuditLog
 from clipseek.backup import back_up
 from clipseek.cli import main
 from clipseek.errors import InvalidRequest, StoreError, StoreFull
+from clipseek.ingest import Progress
 from clipseek.settings import Settings
-from clipseek.shards import divisions
+from clipseek.shards import divisions, shard_folder
 from executors.faiss_indexer.resharding import reshard
+from executors.faiss_indexer.store import Store
 from tests.unit.faiss_indexer.test_resharding import PRESS, told
 from tests.unit.faiss_indexer.test_sharded import Service, fill, film_id, registered, span_of
 
@@ -29,8 +33,8 @@ def original(tmp_path_factory) -> Path:
     service.ask("/index", span_of(5), PRESS)
     service.close()
     (home / "media").mkdir()
-    for number in range(3):
-        (home / "media" / f"{film_id(number)}.film.mp4").write_bytes(bytes(1000 + number))
+    for number in FILMS:
+        (home / film_file(number)).write_bytes(bytes(1000 + number))
         (home / "media" / f"{film_id(number)}.json").write_text("{}")
     (home / "media" / f"{film_id(9)}.part").touch()
     (home / "access.json").write_text("{}")
@@ -40,6 +44,13 @@ def original(tmp_path_factory) -> Path:
 @pytest.fixture
 def home(original, tmp_path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "home"))
+
+
+FILMS = {0: ".mp4", 1: "", 2: ".mkv"}  # without a suffix where its title has none
+
+
+def film_file(number: int) -> str:
+    return f"media/{film_id(number)}.film{FILMS[number]}"
 
 
 def copied(home: Path, target: Path) -> list[tuple[int, int, int, int]]:
@@ -60,7 +71,9 @@ def test_the_copy_of_a_store_in_use_answers_as_the_store(home, tmp_path):
         "media",
         "shards-2",
     ]
-    assert not list((tmp_path / "copy").glob("**/*.part")) + list((tmp_path / "copy").glob("**/*.copying"))
+    assert {file.name for file in (tmp_path / "copy" / "media").iterdir()} == {
+        name for number in FILMS for name in (Path(film_file(number)).name, f"{film_id(number)}.json")
+    }
     assert told(tmp_path / "copy", 2) == told(home, 2)
 
 
@@ -71,12 +84,72 @@ def test_a_copy_is_brought_up_to_date(home, tmp_path):
     service = Service(home, 1)
     service.ask("/delete", registered(3))
     service.close()
-    (home / "media" / f"{film_id(0)}.film.mp4").unlink()
-    (tmp_path / "copy" / "media" / f"{film_id(2)}.film.mp4").write_bytes(b"cut off")
+    (home / film_file(0)).unlink()
+    (tmp_path / "copy" / film_file(2)).write_bytes(b"cut off")
     assert copied(home, tmp_path / "copy") == [(1, 2, 1, 1002), (1, 0, 0, 0)]
     assert divisions(tmp_path / "copy") == [1]
-    assert (tmp_path / "copy" / "media" / f"{film_id(0)}.film.mp4").exists()
+    assert (tmp_path / "copy" / film_file(0)).exists()
     assert told(tmp_path / "copy", 1) == told(home, 1)
+
+
+def test_what_changes_while_it_is_copied_is_left_out(home, tmp_path):
+    """A film is deleted once it was found, and a library was claimed whose second shard was never asked."""
+    Store(shard_folder(home / "libraries" / "new", 0, 2)).close()
+
+    def delete_the_last(progress: Progress) -> None:
+        (home / film_file(2)).unlink(missing_ok=True)
+
+    done = back_up(Settings(home=home, cache=home / "cache"), tmp_path / "copy", delete_the_last)
+    assert [(each.library, each.databases) for each in done] == [("main", 2), ("new", 1), ("press", 2)]
+    assert (tmp_path / "copy" / film_file(1)).exists() and not (tmp_path / "copy" / film_file(2)).exists()
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_copy_that_is_broken_off_stays_what_it_was(home, tmp_path, before, monkeypatch):
+    copy = tmp_path / "copy"
+    reshard(home, before)
+    copied(home, copy)
+    answers = told(copy, before)
+    reshard(home, 3)
+    Store(shard_folder(home, 2, 3)).close()
+    (copy / film_file(1)).unlink()
+    databases = iter(range(99))
+
+    def die_at_the_last(source: Path, target: Path) -> None:
+        if next(databases) == 2:
+            raise KeyboardInterrupt
+        copy_database(source, target)
+
+    def die_amid_a_film(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"cut off")
+        raise KeyboardInterrupt
+
+    copy_database = backup._copy_database
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(backup, "_copy_database", die_at_the_last)
+        copied(home, copy)
+    assert divisions(copy) == [before] and told(copy, before) == answers
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("shutil.copy2", die_amid_a_film)
+        copied(home, copy)
+    assert divisions(copy) == [3] and told(copy, 3) == told(home, 3)
+    assert not (copy / film_file(1)).exists() and not list(copy.glob("**/*unfinished*"))
+
+
+def test_all_of_the_audit_log_is_copied(home, tmp_path):
+    log = AuditLog(home, max_bytes=600)
+    for number in range(6):
+        log.write("deleted", caller=f"caller {number}")
+    copied(home, tmp_path / "copy")
+    lines = "".join((tmp_path / "copy" / name).read_text() for name in ("audit.log.1", "audit.log"))
+    assert lines == (home / "audit.log.1").read_text() + (home / "audit.log").read_text() and "caller 2" in lines
+
+
+def test_films_that_are_not_at_the_url_yet_are_copied(home, tmp_path):
+    settings = Settings(home=home, cache=home / "cache", media=(tmp_path / "bucket").as_uri().replace("file", "local"))
+    assert settings.media_url and back_up(settings, tmp_path / "copy", lambda progress: None)[0].copied_films == 3
+    settings = Settings(home=home, cache=home / "cache", media=str(tmp_path))
+    assert back_up(settings, tmp_path / "other", lambda progress: None)[0].films == 0
 
 
 @pytest.mark.parametrize("target", ["home", "home/copy", "."])

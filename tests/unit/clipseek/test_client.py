@@ -1,20 +1,23 @@
 """The client's own part: which video a name means, what it refuses before anything is sent, how errors come back."""
 
 import asyncio
+import hashlib
 import os
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from clipseek import connection, errors
 from clipseek.client import Client, choose_video
-from clipseek.clip_files import clip_target
+from clipseek.clip_files import clip_target, save_clip
 from clipseek.ingest import at_most
 from clipseek.ports import free_port
-from clipseek.schema import Video
+from clipseek.schema import Clip, Video
 
 VIDEOS = [
     Video(video_id="abcd" + "0" * 60, title="cat.mp4"),
@@ -78,6 +81,51 @@ def test_clips_go_to_ordinary_files_only(tmp_path):
             clip_target(refused)
 
 
+def pieces(content: bytes, length: int = 4):
+    """What a loader answers for a clip, piece by piece, from any offset."""
+    about = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return lambda offset: Clip(data=content[offset : offset + length], offset=offset, **about)
+
+
+def test_a_clip_is_written_whole_by_many_at_once(tmp_path):
+    ask = pieces(b"moving pictures")
+    both = threading.Barrier(2, timeout=60)
+
+    def save(name: str) -> None:
+        both.wait()
+        save_clip(ask(0), tmp_path / name, ask)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(save, ("a.mp4", "b.mp4")))
+    save_clip(pieces(b"")(0), tmp_path / "c.mp4", pieces(b""))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "a.mp4": b"moving pictures",
+        "b.mp4": b"moving pictures",
+        "c.mp4": b"",
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pieces(b"moving picture"),  # cut on another machine
+        lambda offset: Clip(**{**vars(pieces(b"moving pictures")(offset)), "data": b""}),
+        lambda offset: Clip(**{**vars(pieces(b"moving pictures")(offset)), "data": b"...."}),
+    ],
+)
+def test_pieces_that_do_not_fit_are_not_taken_for_a_clip(tmp_path, other):
+    (tmp_path / "a.mp4").write_bytes(b"before")
+    with pytest.raises(errors.ServerFailed, match="Ask again"):
+        save_clip(pieces(b"moving pictures")(0), tmp_path / "a.mp4", other)
+
+    def lost(offset: int) -> Clip:
+        raise errors.ServerUnreachable("lost")
+
+    with pytest.raises(errors.ServerUnreachable):
+        save_clip(pieces(b"moving pictures")(0), tmp_path / "a.mp4", lost)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"before"]
+
+
 def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tmp_path):
     with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
         for rate in (0.0, 1e-9, float("nan"), 1e9):
@@ -105,7 +153,7 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code():
     assert listed == defined
 
 
-def testat_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
+def test_at_most_so_many_run_at_once_and_the_first_error_stops_the_rest():
     running, most, started = 0, 0, []
 
     async def work(number: int) -> None:

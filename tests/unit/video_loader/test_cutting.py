@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clipseek.errors import InvalidRequest, InvalidTimeRange, StoreFull
-from executors.video_loader import cutting
+from executors.video_loader import cutting, media_source
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.cutting import CutClip, cut
 from executors.video_loader.probing import probe
@@ -31,6 +31,16 @@ def loud(path: Path) -> tuple[float, float]:
     """First and last second in which the tone is heard."""
     hits = np.flatnonzero(np.abs(samples_of(path)[0]) > 0.1) / films.AUDIO_RATE
     return float(hits[0]), float(hits[-1])
+
+
+def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
+    film = films.make(tmp_path / "a.mp4", pictures=[films.scenes(1, 640, n)[0] for n in range(30)], size=(640, 640))
+    made = set()
+    for processors in (1, 2, 16):
+        monkeypatch.setattr(media_source, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr("os.cpu_count", lambda count=processors: count)
+        made.add(cut(film.path, 0.1, 1.1, "exact", tmp_path / "clip").path.read_bytes())
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
