@@ -195,13 +195,13 @@ def test_a_damaged_database_is_an_error_of_its_own(settings):
     assert (database.state, "backup" in database.fix) == ("error", True)
 
 
-def test_a_lost_database_is_an_error_and_no_store_is_none(settings, tmp_path):
+def test_a_lost_database_is_an_error_and_so_is_a_lost_store(settings, tmp_path):
     (settings.home / "index.db").unlink()
     assert set(faults(check_store(settings))) == {"database", "films without a video"}
     assert not (settings.home / "index.db").exists()
     for look in (check_store, repair_store):
         [empty] = look(replace(settings, home=tmp_path / "none"))
-        assert (empty.state, "empty" in empty.found) == ("ok", True)
+        assert (empty.state, "there is no store" in empty.found) == ("error", True)
 
 
 def test_every_library_of_a_home_is_looked_at(settings, tmp_path):
