@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -31,6 +32,9 @@ from clipseek.errors import ClipSeekError, TooManyRequests
 
 _SHARED_FILMS = 4
 _WATCH_SECONDS = 1.0
+_OF_FILMS = re.compile(
+    r"[0-9a-f]{64}\.(film.*|json)|[0-9a-f]{2}"
+)  # they come and go; and the locks on them, 256 at most
 _MOST_SECONDS_BACK = 180.0
 _SECONDS_TO_END = 300.0
 _REFUSED_REST = 0.5  # seconds that a caller waits who was told that it asks too much
@@ -44,7 +48,7 @@ _MIX = {"search": 60, "thumbnail": 12, "clip": 6, "videos": 6, "index": 8, "dele
 class Footprint:
     """What the service held at a moment: resident bytes, open files and sockets, files in its store.
 
-    Cut clips are not among the files: their cache is bounded in bytes, and fills first.
+    Films, which come and go, are not among the files, nor are cut clips: their cache is bounded, and fills first.
     """
 
     at: float
@@ -172,7 +176,7 @@ def _footprint(service: Service) -> Footprint:
         with contextlib.suppress(psutil.Error):
             resident += process.memory_info().rss
             handles += process.num_fds()
-    files = sum(len(names) for _, _, names in os.walk(service.settings.home))
+    files = sum(not _OF_FILMS.fullmatch(name) for _, _, names in os.walk(service.settings.home) for name in names)
     return Footprint(time.monotonic(), resident, handles, files)
 
 
