@@ -213,12 +213,10 @@ class VideoLoader(ChainExecutor):
         try:
             info = self._info(library, doc.video_id)
         except UnreadableVideo:
-            if not self.settings.media_url:  # else another loader may have made use of it
-                store.delete(doc.video_id)  # no film was ever registered under it: its bytes are of no use
+            if not self.settings.media_url:  # there no lock keeps another loader from accepting it meanwhile
+                store.refuse(doc.video_id)
             raise
-        if doc.title:
-            store.retitle(doc.video_id, doc.title)
-        doc.title = store.record(doc.video_id).title
+        doc.title = store.accept(doc.video_id, doc.title).title
         doc.size_bytes, doc.duration_seconds = info.size_bytes, info.duration_seconds
         doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
         doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio

@@ -5,6 +5,7 @@ Frames come as `TimedFrame`s in presentation order. Their `time` is exact: (pts 
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
+import errno
 import gc
 import logging
 import math
@@ -48,6 +49,9 @@ SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
 MAX_FAILED_READS = 64
 # B-frames that may be shown before a keyframe which is stored before them: H.264 allows no more, others have fewer.
 MAX_FRAMES_BETWEEN = 16
+# Errors of the system that no content of a film brings about.
+_OF_THE_SYSTEM = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
+_LOOK_BYTES = 1_000_000
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame where the file names neither duration nor rate
 
 
@@ -312,7 +316,7 @@ def exact(value: float) -> Fraction:
 def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
 
-    Raises as `open_media`; UnreadableVideo also where the hardware cannot be opened.
+    Raises as `open_media`; UnreadableVideo also where the hardware cannot be opened; MemoryError of PyAV.
     """
     if not state_of(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
@@ -322,7 +326,36 @@ def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> In
             f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
         )
     except (av.FFmpegError, ValueError) as error:
+        if hwaccel is None:  # else the error may be the driver's
+            _blame_the_system(path, title, error)
         raise UnreadableVideo(_why_unreadable(path, title, error)) from error
+
+
+def _blame_the_system(path: Path, title: str, error: Exception) -> None:
+    """Raise what tells of a file that cannot be read now, if that is why FFmpeg has failed, and not what is in it.
+
+    Raises: MediaMissing; FFmpeg's MemoryError as it is.
+    """
+    if isinstance(error, av.error.MemoryError):
+        raise error
+    reason = error if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM else _read_error(path)
+    if reason:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be read now ({reason.strerror}). See to its disk and rights, and try again"
+        ) from error
+
+
+def _read_error(path: Path) -> OSError | None:
+    """Why the system does not read the beginning or the end of a file, where FFmpeg looks first. FFmpeg's own EIO says
+    little: some containers that are damaged give it, too."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.read(_LOOK_BYTES)
+            file.seek(max(0, path.stat().st_size - _LOOK_BYTES))
+            file.read(_LOOK_BYTES)
+    except OSError as error:
+        return error
+    return None
 
 
 def state_of(path: Path, title: str) -> os.stat_result:

@@ -11,6 +11,7 @@ A chunk is marked only after its data was written, so chunks may come in any ord
 upload goes on after a crash from what is missing.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -18,7 +19,6 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -47,7 +47,11 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 @dataclass(frozen=True)
 class MediaRecord:
-    """What is kept beside a film. `linked_path` and `mtime_ns` only for a film that is used where it lies."""
+    """What is kept beside a film. `linked_path` and `mtime_ns` only for a film that is used where it lies.
+
+    `untried` until FFmpeg has read the film once. Records from before there was this count as tried: nothing that may
+    be in use is taken for what was never of use.
+    """
 
     video_id: str
     title: str
@@ -55,6 +59,13 @@ class MediaRecord:
     file_name: str = ""
     linked_path: str = ""
     mtime_ns: int = 0
+    untried: bool = False
+
+    def to_json(self) -> str:
+        """As it is kept. Loaders from before there was `untried` can read it, once the film was tried."""
+        return json.dumps(
+            {key: value for key, value in asdict(self).items() if key != "untried" or value}, ensure_ascii=False
+        )
 
 
 class MediaStore:
@@ -104,7 +115,7 @@ class MediaStore:
         record = self.usable(video_id)
         return Path(record.linked_path) if record.linked_path else self._film_file(record)
 
-    @contextmanager
+    @contextlib.contextmanager
     def in_use(self, video_id: str) -> Iterator[Path]:
         """The film's file, which stays while it is in use unless the film is deleted. Raises: as `path`."""
         yield self.path(video_id)
@@ -211,6 +222,7 @@ class MediaStore:
                 state.st_size,
                 linked_path=str(path),
                 mtime_ns=state.st_mtime_ns,
+                untried=not self.is_known(video_id),
             )
             with full_disk_reported(self.root, f"the record of '{record.title}'"):
                 self._keep(record)
@@ -240,11 +252,22 @@ class MediaStore:
             )
         return path
 
-    def retitle(self, video_id: str, title: str) -> None:
-        """Give a complete film another title. Raises: VideoNotFound, StoreFull."""
-        record = self.record(video_id)
-        with self._locks[video_id], full_disk_reported(self.root, f"the title of '{record.title}'"):
-            self._keep(replace(record, title=plain_title(title)))
+    def accept(self, video_id: str, title: str = "") -> MediaRecord:
+        """Note that a film can be read, and give it another title, if any. Raises: VideoNotFound, StoreFull."""
+        with self._locks[video_id]:
+            record = self._record_now(video_id)
+            accepted = replace(record, title=plain_title(title or record.title), untried=False)
+            if accepted != record:
+                with full_disk_reported(self.root, f"the record of '{record.title}'"):
+                    self._keep(accepted)
+            return accepted
+
+    def refuse(self, video_id: str) -> None:
+        """Remove a film that cannot be read, unless it once could: it may be the only copy, and its disk or FFmpeg at
+        fault. Nothing to remove is fine."""
+        with self._locks[video_id], contextlib.suppress(VideoNotFound):
+            if self._record_now(video_id).untried:
+                self._remove(video_id)
 
     def take(self, path: Path) -> MediaRecord:
         """Copy a film of this machine into the store. Raises: EmptyFile, StoreFull."""
@@ -286,6 +309,10 @@ class MediaStore:
             return None
         return found if found.linked_path or (self.root / found.file_name).exists() else None
 
+    def _record_now(self, video_id: str) -> MediaRecord:
+        """`record`, whatever was believed of the film."""
+        return self.record(video_id)
+
     def _film_file(self, record: MediaRecord) -> Path:
         """The file of a film that was uploaded."""
         return self.root / record.file_name
@@ -298,6 +325,7 @@ class MediaStore:
         keep_record(self.root, record)
 
     def _remove(self, video_id: str) -> None:
+        self._file(video_id, ".chunks").unlink(missing_ok=True)  # first: marks must not outlive what they are of
         for file in self.root.glob(f"{video_id}.*"):
             file.unlink(missing_ok=True)
         sync(self.root)
@@ -310,10 +338,10 @@ class MediaStore:
         return self.root / f"{video_id}{suffix}"
 
     def _unmarked(self, video_id: str, size_bytes: int) -> list[int]:
-        try:
-            marks = self._file(video_id, ".chunks").read_bytes()
-        except FileNotFoundError:
-            marks = b""
+        marks = b""
+        if self._file(video_id, ".part").exists():  # else marks are what a server left that was killed
+            with contextlib.suppress(FileNotFoundError):
+                marks = self._file(video_id, ".chunks").read_bytes()
         chunks = -(-size_bytes // self._chunk_bytes)
         return [i * self._chunk_bytes for i in range(chunks) if i >= len(marks) or marks[i] != 1]
 
@@ -346,6 +374,8 @@ class MediaStore:
             raise InvalidRequest(f"The chunk at {offset} has {len(data)} bytes, but {expected} belong there")
 
     def _write(self, video_id: str, size_bytes: int, offset: int, data: bytes) -> None:
+        if not self._file(video_id, ".part").exists():
+            self._file(video_id, ".chunks").unlink(missing_ok=True)  # of a part that is gone
         with _opened(self._file(video_id, ".part")) as part:
             os.ftruncate(part, size_bytes)
             _write_all(part, data, offset)
@@ -355,15 +385,16 @@ class MediaStore:
     def _finish(self, video_id: str, title: str, size_bytes: int) -> None:
         part, chunks = self._file(video_id, ".part"), self._file(video_id, ".chunks")
         if (found := sha256(part)) != video_id:
+            chunks.unlink(missing_ok=True)  # first: marks must not outlive what they are of
             part.unlink()
-            chunks.unlink(missing_ok=True)
             raise UploadCorrupted(
                 f"What arrived of '{title}' has the SHA-256 {found}, but {video_id} was announced: the file was "
                 "changed or damaged on its way. Upload it again"
             )
         sync(part)
         suffix = Path(title).suffix.lower() if _SUFFIX.fullmatch(Path(title).suffix) else ""
-        record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}")
+        untried = not self.is_known(video_id)
+        record = MediaRecord(video_id, title, size_bytes, file_name=f"{video_id}.film{suffix}", untried=untried)
         self._take_in(part, record)
         chunks.unlink(missing_ok=True)
         logger.info("took '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
@@ -397,7 +428,7 @@ class MediaStore:
 def keep_record(root: Path, record: MediaRecord) -> None:
     """Write the record of a film, whole or not at all, and so that it outlives a power cut."""
     draft = root / f"{record.video_id}.json-part"
-    draft.write_text(json.dumps(asdict(record), ensure_ascii=False))
+    draft.write_text(record.to_json())
     sync(draft)
     draft.replace(root / f"{record.video_id}.json")
     sync(root)
@@ -408,7 +439,7 @@ def plain_title(title: str) -> str:
     return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
     """A file descriptor for reading and writing, the file made if missing and never cut."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

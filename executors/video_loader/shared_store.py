@@ -16,7 +16,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from clipseek.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
@@ -134,7 +133,7 @@ class SharedMediaStore(MediaStore):
         return record
 
     def _keep(self, record: MediaRecord) -> None:
-        self.objects.write(f"{record.video_id}.json", json.dumps(asdict(record), ensure_ascii=False).encode())
+        self.objects.write(f"{record.video_id}.json", record.to_json().encode())
         self._believed[record.video_id] = (self._clock(), record)
 
     def _remove(self, video_id: str) -> None:
@@ -145,7 +144,14 @@ class SharedMediaStore(MediaStore):
 
     def _is_taken(self, video_id: str) -> bool:
         # While an upload goes on here, nobody asks the object store about each piece.
-        return not self._file(video_id, ".part").exists() and self.is_complete(video_id)
+        if self._file(video_id, ".part").exists():
+            return False
+        self._believed.pop(video_id, None)  # what another loader has deleted is to be sent
+        return self.is_complete(video_id)
+
+    def _record_now(self, video_id: str) -> MediaRecord:
+        self._believed.pop(video_id, None)  # else a record could be put back whose film another loader has deleted
+        return super()._record_now(video_id)
 
     def _film_file(self, record: MediaRecord) -> Path:
         local = self.root / record.file_name

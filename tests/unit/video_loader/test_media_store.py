@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import random
 import threading
@@ -352,3 +353,72 @@ def test_films_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_n
     assert store.missing_offsets("a" * 64, 1500)
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
         store.missing_offsets("a" * 64, 1501)
+
+
+def test_only_a_film_that_never_could_be_read_is_refused(store: MediaStore) -> None:
+    def upload() -> Path:
+        for offset in range(0, len(DATA), CHUNK):
+            send(store, offset)
+        return store.path(VIDEO_ID)
+
+    path = upload()
+    store.refuse(VIDEO_ID)
+    store.refuse(VIDEO_ID)
+    assert not path.exists() and not store.is_known(VIDEO_ID)
+    upload()
+    assert store.accept(VIDEO_ID).title == "a film.mp4"
+    MediaStore(store.root, (), CHUNK).refuse(VIDEO_ID)  # as another loader would, or this one after a restart
+    assert path.read_bytes() == DATA
+    assert store.accept(VIDEO_ID, "another title").title == "another title"
+    record = json.loads((store.root / f"{VIDEO_ID}.json").read_text())
+    assert "untried" not in record  # nor was it before there was such a thing
+    assert record["title"] == "another title"
+
+
+def test_a_known_film_that_comes_again_is_not_refused(store: MediaStore, tmp_path: Path) -> None:
+    film = tmp_path / "films" / "a film.mp4"
+    film.parent.mkdir()
+    film.write_bytes(DATA)
+    store.register(str(film))
+    store.accept(VIDEO_ID)
+    moved = film.replace(film.with_name("moved.mp4"))
+    store.register(str(moved))
+    store.refuse(VIDEO_ID)
+    assert store.path(VIDEO_ID) == moved
+    moved.unlink()
+    for offset in range(0, len(DATA), CHUNK):
+        send(store, offset)
+    store.refuse(VIDEO_ID)
+    assert store.path(VIDEO_ID).read_bytes() == DATA
+
+
+def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaStore) -> None:
+    (store.root / f"{VIDEO_ID}.chunks").write_bytes(b"\x01" * 5)  # a server was killed while it dropped an upload
+    assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    assert send(store, 0) == [1000, 2000, 3000, 4000]
+    for offset in range(1000, len(DATA), CHUNK):
+        send(store, offset)
+    assert store.path(VIDEO_ID).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("drop", ["delete", "corrupt"])
+def test_a_server_killed_while_it_drops_an_upload_leaves_no_marks(
+    store: MediaStore, drop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for offset in range(0, 4000, CHUNK):
+        store.write_chunk(
+            VIDEO_ID, "a film.mp4", len(DATA), offset, bytes(CHUNK) if drop == "corrupt" else DATA[:CHUNK]
+        )
+    order, unlink = [], Path.unlink
+
+    def noted(path: Path, missing_ok: bool = False) -> None:
+        order.append(path.suffix)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noted)
+    if drop == "delete":
+        store.delete(VIDEO_ID)
+    else:
+        with pytest.raises(UploadCorrupted):
+            send(store, 4000)
+    assert order.index(".chunks") < order.index(".part")

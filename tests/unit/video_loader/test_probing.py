@@ -1,5 +1,6 @@
 """What is found out about films, and what is said of files that are none."""
 
+import resource
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_files_that_are_no_films(tmp_path: Path) -> None:
     sound = films.make_sound(tmp_path / "sound.m4a")
     with pytest.raises(NoVideoStream, match="sound only"):
         probe(sound)
+
+
+def test_a_file_that_cannot_be_read_now_is_not_called_a_bad_film(tmp_path: Path) -> None:
+    film = films.make(tmp_path / "a.mp4").path
+    with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Is a directory\)"):
+        probe(tmp_path, "the title")  # stands for a bad disk: opened, but not read
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # files that are open stay so
+    try:
+        with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Too many open files\)"):
+            probe(film, "the title")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert probe(film).duration_seconds == 2.0
 
 
 def test_playlists_and_still_pictures_are_refused(tmp_path: Path) -> None:

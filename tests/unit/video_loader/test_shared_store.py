@@ -113,7 +113,7 @@ def test_another_host_uses_a_film_and_sees_its_new_title(host, shared, now):
             assert (path.read_bytes(), path.suffix, path.is_symlink()) == (DATA, ".mp4", False)
     assert FakeObjects.done["open rb", FILM] == 1  # by b: a has moved its upload into the cache
     assert [record.title for record in b.records()] == ["a film.mp4"]
-    b.retitle(ID, "another title")
+    b.accept(ID, "another title")
     now[0] += BELIEVED_SECONDS
     assert a.record(ID).title == "another title"
 
@@ -439,3 +439,19 @@ def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
         with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/films, could not be opened: Conn") as told:
             check_reach(settings(tmp_path, url))
     assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
+
+
+def test_a_film_that_another_loader_has_just_deleted_is_sent_again(host, shared):
+    a, b = host("a"), host("b")
+    send(a)
+    b.delete(ID)
+    assert a.record(ID)  # believed for a while
+    assert a.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    send(a)
+    b.delete(ID)
+    assert a.record(ID)
+    with pytest.raises(VideoNotFound):
+        a.accept(ID, "a title")
+    assert list((shared / "main").iterdir()) == []  # no record was put back without its film
+    send(a)
+    assert b.path(ID).read_bytes() == DATA
