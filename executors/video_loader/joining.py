@@ -1,8 +1,8 @@
 """Clips joined to one film: every one in the size of the first, with black beside what is of another shape."""
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -76,26 +76,41 @@ def join(clips: Sequence[Path], destination: Path) -> Fraction:
 
     Returns: the length in seconds. A clip without sound is silent in a film that has some.
     """
-    with ExitStack() as opened:
-        films = [opened.enter_context(av.open(str(clip))) for clip in clips]
-        joined = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
-        pictures = _picture_track(joined, films[0].streams.video[0])
-        has_sound = any(film.streams.audio for film in films)
+    has_sound = any(map(_has_sound, clips))
+    with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
+        with av.open(str(clips[0])) as first:
+            pictures = _picture_track(joined, first.streams.video[0])
         sound = _SoundTrack(joined) if has_sound else None
         begin = Fraction(0)
-        for film in films:
-            for frame in _pictures(film, pictures.width, pictures.height):
-                shown = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
-                frame.pts, frame.time_base = round(shown * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
-                frame.pict_type = 0
-                joined.mux(pictures.encode(frame))
-            begin += _length(film)
-            if sound:
-                sound.add(film, until=begin)
+        for clip in clips:
+            begin = _add(clip, begin, joined, pictures, sound)
+            gc.collect()  # the decoder, as `MediaSource.close` says: else each clip would take more memory
         joined.mux(pictures.encode(None))
         if sound:
             sound.close()
     return begin
+
+
+def _has_sound(clip: Path) -> bool:
+    with av.open(str(clip)) as film:
+        return bool(film.streams.audio)
+
+
+def _add(
+    clip: Path, begin: Fraction, joined: OutputContainer, pictures: VideoStream, sound: "_SoundTrack | None"
+) -> Fraction:
+    """Write a clip that begins at `begin` seconds. Returns: when it ends."""
+    with av.open(str(clip)) as film:
+        film.streams.video[0].thread_count = 1  # its pictures are of one slice each: more threads only take memory
+        for frame in _pictures(film, pictures.width, pictures.height):
+            shown = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
+            frame.pts, frame.time_base = round(shown * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
+            frame.pict_type = 0
+            joined.mux(pictures.encode(frame))
+        end = begin + _length(film)
+        if sound:
+            sound.add(film, until=end)
+    return end
 
 
 def _length(film: InputContainer) -> Fraction:

@@ -4,7 +4,6 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,17 +37,15 @@ def remux(clips: Sequence[Path], destination: Path) -> Fraction:
 
     Returns: the length in seconds.
     """
-    with ExitStack() as opened:
-        films = [opened.enter_context(av.open(str(clip))) for clip in clips]
-        joined = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
-        tracks = [_Track(joined, stream) for stream in _streams(films[0])]
-        begin = Fraction(0)
-        for film in films:
-            packets = [track.moved(film, stream, begin) for track, stream in zip(tracks, _streams(film), strict=True)]
+    with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
+        with av.open(str(clips[0])) as first:
+            tracks = [_Track(joined, stream) for stream in _streams(first)]
+        for clip in clips:
+            begin = tracks[0].end
+            packets = [track.moved(clip, place, begin) for place, track in enumerate(tracks)]
             for _, track, packet in heapq.merge(*packets, key=lambda each: each[0]):
                 track.write(joined, packet)
-            begin = tracks[0].end
-    return begin
+    return tracks[0].end
 
 
 def _streams(film: InputContainer) -> list[Stream]:
@@ -90,12 +87,11 @@ class _Track:
         self._last: int | None = None  # when the packet before is decoded, in ticks of the clips
         self.end = Fraction(0)
 
-    def moved(
-        self, film: InputContainer, stream: Stream, begin: Fraction
-    ) -> Iterator[tuple[Fraction, _Track, Packet[Stream]]]:
-        """The packets of a clip that begins at `begin`, each with the time at which it is decoded."""
-        with av.open(film.name) as tape:  # a reader of its own, so that the tracks can be merged
-            for packet in tape.demux(tape.streams[stream.index]):
+    def moved(self, clip: Path, place: int, begin: Fraction) -> Iterator[tuple[Fraction, _Track, Packet[Stream]]]:
+        """The packets of a clip's track at this place, each with the time at which it is decoded. The clip begins at
+        `begin`."""
+        with av.open(str(clip)) as tape:  # a reader of its own, so that the tracks can be merged
+            for packet in tape.demux(_streams(tape)[place]):
                 if packet.pts is not None and packet.dts is not None:
                     shift = round(begin / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift

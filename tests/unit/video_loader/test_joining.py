@@ -1,6 +1,10 @@
 """Joined films: the right pictures at the right times, in the first clip's size, with sound where there is some."""
 
+import resource
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
 
 import av
 import numpy as np
@@ -95,3 +99,23 @@ def test_clips_of_several_formats_are_cut_exactly_all_the_same(tmp_path, other):
     parts = [Part(one, 0.6, 0.8, "a"), Part(two, 0.6, 0.8, "b")]
     exact, fast = cut_joined(parts, tmp_path / "exact"), cut_joined(parts, tmp_path / "fast", "copy")
     assert read(fast.path) == read(exact.path)
+
+
+def _peak_bytes(counts: list[int], film: Path, mode: str) -> list[int]:
+    """The most address space that this process had after it joined so many clips, with only some files open at once."""
+    most_files = max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+    peaks = []
+    for count in counts:
+        cut_joined([Part(film, 0.4, 0.8, "a")] * count, film.with_name(f"joined-{count}"), mode)
+        status = Path("/proc/self/status").read_text()
+        peaks.append(1024 * int(status.partition("VmPeak:")[2].split()[0]))
+    return peaks
+
+
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+def test_memory_and_open_files_do_not_grow_with_the_number_of_clips(tmp_path, mode):
+    film = make(tmp_path / "film.mp4", frames=50).path
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        few, many = pool.submit(_peak_bytes, [3, 30], film, mode).result()
+    assert many - few < 100_000_000  # each open decoder with its threads is some 20 MB
