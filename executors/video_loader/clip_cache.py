@@ -58,10 +58,24 @@ class ClipCache:
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
 
-    def read(self, key: ClipKey, offset: int, length: int, make: Callable[[Path], CutClip]) -> tuple[CachedClip, bytes]:
-        """Up to `length` bytes of the clip from `offset` on; cut by `make(path without suffix)` if it is not here."""
+    def read(
+        self,
+        key: ClipKey,
+        offset: int,
+        length: int,
+        make: Callable[[Path], CutClip],
+        check: Callable[[], object] = lambda: None,
+    ) -> tuple[CachedClip, bytes]:
+        """Up to `length` bytes of the clip from `offset` on; cut by `make(path without suffix)` if it is not here.
+
+        Args:
+            check: raises if the clip, once made, may not be kept: its film was deleted, and its clips forgotten, while
+                this one was cut.
+
+        Raises: what `make` and `check` do.
+        """
         with self._locks[key.name]:
-            clip = self._found(key) or self._made(key, make)
+            clip = self._found(key) or self._made_and_checked(key, make, check)
             with self._file(key, clip.suffix).open("rb") as file:
                 file.seek(min(offset, clip.size_bytes))  # no file system takes every number
                 data = file.read(length)
@@ -81,8 +95,21 @@ class ClipCache:
             record = self._file(key, ".json").read_text()
             clip = CachedClip(**json.loads(record))
             os.utime(self._file(key, clip.suffix))  # used now; also proves that the file is there
-        except FileNotFoundError:
+            size_bytes = self._file(key, clip.suffix).stat().st_size
+        except (FileNotFoundError, ValueError, TypeError):  # not here, or torn by a power cut: made again
             return None
+        return clip if size_bytes == clip.size_bytes else None
+
+    def _made_and_checked(
+        self, key: ClipKey, make: Callable[[Path], CutClip], check: Callable[[], object]
+    ) -> CachedClip:
+        clip = self._made(key, make)
+        try:
+            check()
+        except BaseException:
+            self._file(key, clip.suffix).unlink(missing_ok=True)
+            self._file(key, ".json").unlink(missing_ok=True)
+            raise
         return clip
 
     def _made(self, key: ClipKey, make: Callable[[Path], CutClip]) -> CachedClip:

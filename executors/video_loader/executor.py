@@ -273,7 +273,7 @@ class VideoLoader(ChainExecutor):
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         key = ClipKey(_in_library(library, doc.video_id), doc.start_seconds, doc.end_seconds, doc.mode)
         make = functools.partial(self._cut, library, doc.video_id, doc.start_seconds, doc.end_seconds, doc.mode)
-        clip, doc.data = self._kept(key, doc.offset, make)
+        clip, doc.data = self._kept(key, doc.offset, make, library, {doc.video_id})
         doc.start_seconds, doc.end_seconds = clip.start_seconds, clip.end_seconds
         doc.size_bytes, doc.sha256, doc.suffix = clip.size_bytes, clip.sha256, clip.suffix
         logger.info(
@@ -294,13 +294,18 @@ class VideoLoader(ChainExecutor):
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
         key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {moments}")
         make = functools.partial(self._join, library, moments, doc.mode)
-        film, doc.data = self._kept(key, doc.offset, make)
+        film, doc.data = self._kept(key, doc.offset, make, library, set(doc.video_ids))
         doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(moments), in_words(len(doc.data)), doc.offset, seconds)
 
-    def _kept(self, key: ClipKey, offset: int, make: Callable[[Path], CutClip]) -> tuple[CachedClip, bytes]:
-        """A piece of a clip, out of the cache; the first one counts as a look into it."""
+    def _kept(
+        self, key: ClipKey, offset: int, make: Callable[[Path], CutClip], library: str, video_ids: set[str]
+    ) -> tuple[CachedClip, bytes]:
+        """A piece of a clip of these videos, out of the cache; the first one counts as a look into it.
+
+        Raises: VideoNotFound: a video was deleted while the clip was made.
+        """
 
         def counted(destination: Path) -> CutClip:
             metrics.CACHE_MISSES.labels("clips").inc()
@@ -308,7 +313,11 @@ class VideoLoader(ChainExecutor):
 
         if not offset:
             metrics.CACHE_LOOKUPS.labels("clips").inc()
-        return self._clips.read(key, offset, CHUNK_BYTES, counted)
+        return self._clips.read(key, offset, CHUNK_BYTES, counted, check=lambda: self._check_known(library, video_ids))
+
+    def _check_known(self, library: str, video_ids: set[str]) -> None:
+        for video_id in video_ids:
+            self.store(library).record(video_id)
 
     def _cut(
         self, library: str, video_id: str, start_seconds: float, end_seconds: float, mode: str, destination: Path

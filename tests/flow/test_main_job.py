@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import cv2
@@ -12,8 +13,9 @@ from jina import Client as JinaClient
 
 from clipseek import errors
 from clipseek.demo import KNOWN_ANSWERS
-from clipseek.schema import Query
+from clipseek.schema import CHUNK_BYTES, Query
 from executors.video_loader import samples
+from executors.video_loader.media_store import MediaStore
 from tests import films
 from tests.flow.conftest import run
 
@@ -231,6 +233,32 @@ def test_files_that_are_no_films_are_refused_and_nothing_is_stored(library, serv
     assert name in str(caught.value)
     assert [video.video_id for video in library.videos()] == before
     assert sorted(p.name for p in (server.home / "media").rglob("*")) == kept
+
+
+def test_a_film_that_once_could_be_read_is_kept_when_it_cannot(library, server, tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_text("what a film looks like to an FFmpeg without its decoder\n" * 100)
+    store = MediaStore(server.home / "media", (), CHUNK_BYTES)
+    video_id = store.take(path).video_id
+    store.accept(video_id)  # as it was before the server started
+    with pytest.raises(errors.UnreadableVideo):
+        library.index(path)
+    assert store.path(video_id).read_bytes() == path.read_bytes()
+    store.delete(video_id)
+
+
+def test_no_clip_is_kept_of_a_film_that_is_deleted_while_it_is_cut(library, cache, tmp_path):
+    film = films.make(tmp_path / "long.mp4", frames=1000, size=(640, 360))
+    video_id = library.index(film.path).video.video_id
+    clips = cache / "clips"
+    with ThreadPoolExecutor(1) as thread:
+        cutting = thread.submit(library.clip, video_id, 0, 40, tmp_path / "clip.mp4")
+        while not cutting.done() and not list(clips.glob("making-*/*.part.mp4")):
+            pass  # until the film is open and being cut
+        library.delete(video_id)
+        with pytest.raises(errors.VideoNotFound):
+            cutting.result()
+    assert not list(clips.glob(f"*{video_id}*"))
 
 
 def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidRequest, InvalidTimeRange, StoreFull
+from clipseek.errors import InvalidRequest, InvalidTimeRange, StoreFull, VideoNotFound
 from executors.video_loader import cutting, media_source
 from executors.video_loader.clip_cache import ClipCache, ClipKey
 from executors.video_loader.cutting import CutClip, cut
@@ -239,6 +239,35 @@ def test_the_cache_cuts_once_for_many_at_the_same_time(tmp_path: Path) -> None:
         answers = list(pool.map(lambda _: cache.read(key(0), 0, 100, maker(calls))[1], range(8)))
     assert answers == [bytes(range(100))] * 8
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("suffix", [".json", ".mp4"])
+@pytest.mark.parametrize("left", [b"", b"{}", b"null", b'{"start_seconds": 0.5, "end', b"\xff"])
+def test_what_a_power_cut_has_torn_is_cut_anew(tmp_path: Path, suffix: str, left: bytes) -> None:
+    cache, calls = ClipCache(tmp_path / "clips", 1000), []
+    whole = cache.read(key(0), 0, 100, maker(calls))
+    (tmp_path / "clips" / f"{key(0).name}{suffix}").write_bytes(left)
+    assert cache.read(key(0), 0, 100, maker(calls)) == whole
+    assert len(calls) == 2
+    assert cache.read(key(0), 0, 100, maker(calls)) == whole
+    assert len(calls) == 2
+
+
+def test_a_clip_of_a_film_that_is_deleted_meanwhile_is_not_kept(tmp_path: Path) -> None:
+    cache, films_left = ClipCache(tmp_path / "clips", 1000), {"a" * 64}
+
+    def make(destination: Path) -> CutClip:
+        films_left.clear()
+        cache.forget("a" * 64)
+        return maker([])(destination)
+
+    def check() -> None:
+        if not films_left:
+            raise VideoNotFound("it was deleted")
+
+    with pytest.raises(VideoNotFound):
+        cache.read(key(0), 0, 100, make, check)
+    assert list((tmp_path / "clips").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
