@@ -11,12 +11,21 @@ from typing import BinaryIO
 
 from clipseek import Client
 from clipseek.client import OnProgress, Progress
-from clipseek.errors import Cancelled, ClipSeekError, ServerFailed
+from clipseek.errors import (
+    Cancelled,
+    ClipSeekError,
+    RequestLost,
+    ServerFailed,
+    ServerNotReady,
+    ServerUnreachable,
+    StoreFull,
+)
 from frontend.queue_folder import QueueFolder, Task
 
 logger = logging.getLogger(__name__)
 
 WAITING, RUNNING, FAILED, CANCELLED = "waiting", "running", "failed", "cancelled"
+_PAUSE_SECONDS = 5.0  # until a server that was away is asked again
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Job:
     stage: str = ""  # see `Progress.stage`
     fraction: float = 0.0  # of the stage
     left_seconds: float | None = None  # of the stage; None: not to be told yet
-    error: ClipSeekError | None = None
+    error: ClipSeekError | None = None  # of a waiting job: why the server was away when it was tried
 
     @property
     def title(self) -> str:
@@ -44,13 +53,20 @@ class Ingests:
     """A queue of films and the thread that works it off. It belongs to the process, so it outlives tabs and reloads.
 
     What is done leaves the list; what failed or was cancelled stays until it is tried again or dismissed. What a former
-    process left in `folder` is taken up again, what was cancelled waits.
+    process left in `folder` is taken up again, what was cancelled waits. While the server is away, all of them wait.
     """
 
-    def __init__(self, client: Client, folder: QueueFolder, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: Client,
+        folder: QueueFolder,
+        clock: Callable[[], float] = time.monotonic,
+        pause_seconds: float = _PAUSE_SECONDS,
+    ) -> None:
         self._client = client
         self._folder = folder
         self._clock = clock
+        self._pause_seconds = pause_seconds
         self._jobs = {
             number: Job(number, task, CANCELLED if task.is_cancelled else WAITING) for number, task in folder.tasks()
         }
@@ -77,7 +93,7 @@ class Ingests:
     def add_server_films(self, folder: str) -> int:
         """Index the films below a folder of the server. Returns: how many.
 
-        Raises: as `Client.server_films`.
+        Raises: as `Client.server_films`; StoreFull.
         """
         films = self._client.server_films(folder)
         for film in films:
@@ -85,11 +101,11 @@ class Ingests:
         return len(films)
 
     def add_samples(self, title: str) -> None:
-        """Index the sample library under `title` as one job."""
+        """Index the sample library under `title` as one job. Raises: StoreFull."""
         self._add(Task(title))
 
     def resume(self, video_id: str, title: str, size_bytes: int) -> None:
-        """Go on with a video of the library whose indexing was interrupted."""
+        """Go on with a video of the library whose indexing was interrupted. Raises: StoreFull."""
         self._add(Task(title, size_bytes, video_id=video_id))
 
     # What people see and do
@@ -110,6 +126,7 @@ class Ingests:
             job = self._jobs.get(number)
             if job and job.state == WAITING:
                 self._cancelled(job)
+                self._changed.notify_all()
             elif job and job.state == RUNNING:
                 self._stopping.add(number)
 
@@ -119,7 +136,7 @@ class Ingests:
             job = self._jobs.get(number)
             if job and not job.is_active:
                 task = replace(job.task, is_cancelled=False)
-                self._folder.keep(number, task)
+                self._note(number, task)
                 self._jobs[number] = Job(number, task)
                 self._wake()
 
@@ -146,18 +163,29 @@ class Ingests:
             number = self._number
         if upload is not None:
             self._folder.take(number, upload)
-        self._folder.keep(number, task)
+        try:
+            self._folder.keep(number, task)
+        except StoreFull:
+            self._folder.forget(number)
+            raise
         with self._changed:
             self._jobs[number] = Job(number, task)
             self._wake()
 
     def _cancelled(self, job: Job) -> None:
         task = replace(job.task, is_cancelled=True)
-        self._folder.keep(job.number, task)
-        self._jobs[job.number] = replace(job, task=task, state=CANCELLED, left_seconds=None)
+        self._note(job.number, task)
+        self._jobs[job.number] = replace(job, task=task, state=CANCELLED, left_seconds=None, error=None)
+
+    def _note(self, number: int, task: Task) -> None:
+        """Keep a change of a task on disk. A full disk keeps nobody from cancelling: only a restart forgets it then."""
+        try:
+            self._folder.keep(number, task)
+        except StoreFull as error:
+            logger.warning("%s After a restart '%s' is what it was before.", error, task.title)
 
     def _wake(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
             self._thread.start()
         self._changed.notify_all()
@@ -165,7 +193,7 @@ class Ingests:
     def _next(self) -> Job | None:
         for number, job in self._jobs.items():
             if job.state == WAITING:
-                self._jobs[number] = replace(job, state=RUNNING)
+                self._jobs[number] = replace(job, state=RUNNING, error=None)
                 return job
         return None
 
@@ -176,17 +204,28 @@ class Ingests:
                     self._changed.wait()
             error = self._outcome(job)
             with self._changed:
-                self._stopping.discard(job.number)
-                if error is None:
-                    del self._jobs[job.number]
-                    self._folder.forget(job.number)
-                    self._finished += 1
-                elif isinstance(error, Cancelled):
-                    self._cancelled(self._jobs[job.number])
-                else:
-                    now = self._jobs[job.number]
-                    self._jobs[job.number] = replace(now, state=FAILED, error=error, left_seconds=None)
+                try:
+                    self._finish(job.number, error)
+                except Exception:  # the next film goes on
+                    logger.exception("the queue could not note what became of '%s'", job.title)
                 self._changed.notify_all()
+                if _is_away(error):
+                    self._changed.wait(self._pause_seconds)
+
+    def _finish(self, number: int, error: ClipSeekError | None) -> None:
+        """Note what became of a job."""
+        is_stopped = number in self._stopping
+        self._stopping.discard(number)
+        job = self._jobs[number]
+        if error is None:
+            del self._jobs[number]
+            self._finished += 1
+            self._folder.forget(number)
+        elif isinstance(error, Cancelled) or (is_stopped and _is_away(error)):
+            self._cancelled(job)
+        else:
+            state = WAITING if _is_away(error) else FAILED
+            self._jobs[number] = replace(job, state=state, error=error, left_seconds=None)
 
     def _outcome(self, job: Job) -> ClipSeekError | None:
         meter = _Meter(self._clock, lambda stage, fraction, left: self._step(job.number, stage, fraction, left))
@@ -201,6 +240,8 @@ class Ingests:
 
     def _work(self, job: Job, step: OnProgress) -> None:
         task = job.task
+        if job.error:  # the server was away: ask for it before a large film is read through once more
+            self._client.videos()
         if task.is_upload:
             self._client.index(self._folder.film(job.number), title=task.title, progress=step)
         elif task.server_path:
@@ -216,6 +257,11 @@ class Ingests:
                 raise Cancelled("Stopped by the page's user.")
             job = self._jobs[number]
             self._jobs[number] = replace(job, stage=stage, fraction=fraction, left_seconds=left_seconds)
+
+
+def _is_away(error: ClipSeekError | None) -> bool:
+    """Whether the server is at fault for now, and not the film: one that ends the server each time is."""
+    return isinstance(error, ServerUnreachable | ServerNotReady) and not isinstance(error, RequestLost)
 
 
 class _Meter:

@@ -51,10 +51,10 @@ class QueueFolder:
 
     def take(self, number: int, file: BinaryIO | Path) -> None:
         """Keep an upload: a file of this folder is renamed, an open one is copied. Raises: StoreFull."""
-        if isinstance(file, Path):
-            file.replace(self.film(number))
-            return
         try:
+            if isinstance(file, Path):
+                file.replace(self.film(number))
+                return
             with self.film(number).open("wb") as copy:
                 shutil.copyfileobj(file, copy)
         except OSError as error:
@@ -62,9 +62,14 @@ class QueueFolder:
             raise StoreFull(f"The page cannot keep the upload in {self._folder} ({error.strerror}).") from error
 
     def keep(self, number: int, task: Task) -> None:
+        """Keep a task in place of what was kept under its number. Raises: StoreFull."""
         draft = self._folder / f"{number}.draft"
-        draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
-        draft.replace(self._folder / f"{number}.json")
+        try:
+            draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
+            draft.replace(self._folder / f"{number}.json")
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise StoreFull(f"The page cannot keep its queue in {self._folder} ({error.strerror}).") from error
 
     def forget(self, number: int) -> None:
         """Drop a task and its upload."""

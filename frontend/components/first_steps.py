@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from frontend.components.trouble import told
 from frontend.services import services
 from frontend.texts import Texts
 
@@ -16,7 +17,8 @@ def first_steps(t: Texts, *, with_upload: bool) -> None:
         st.html(f'<div class="cs-empty"><h3>{t("empty.title")}</h3><ol class="cs-steps">{steps}</ol></div>')
         with st.container(horizontal=True, horizontal_alignment="center", key="first-buttons"):
             if st.button(t("empty.samples"), icon=":material/movie:", type="primary", key="first.samples"):
-                services().ingests.add_samples(t("samples.title"))
-                st.switch_page("views/library.py")
+                with told(t):
+                    services().ingests.add_samples(t("samples.title"))
+                    st.switch_page("views/library.py")
             if with_upload and st.button(t("empty.upload"), icon=":material/upload:", key="first.upload"):
                 st.switch_page("views/library.py")

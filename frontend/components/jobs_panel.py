@@ -6,7 +6,7 @@ import streamlit as st
 
 from clipseek.terminal import duration
 from frontend.components.trouble import trouble
-from frontend.ingest import CANCELLED, FAILED, RUNNING, Job
+from frontend.ingest import CANCELLED, FAILED, RUNNING, WAITING, Job
 from frontend.names import escaped
 from frontend.services import services
 from frontend.texts import Texts
@@ -20,10 +20,10 @@ def jobs_panel(t: Texts) -> None:
     jobs = services().ingests.jobs()
     if jobs:
         every = 1.0 if any(job.is_active for job in jobs) else None
-        st.fragment(_jobs, run_every=every)(t)
+        st.fragment(_jobs, run_every=every)(t, is_timed=every is not None)
 
 
-def _jobs(t: Texts) -> None:
+def _jobs(t: Texts, *, is_timed: bool) -> None:
     ingests = services().ingests
     jobs = ingests.jobs()
     if ingests.finished != st.session_state.get(_SEEN):
@@ -35,6 +35,8 @@ def _jobs(t: Texts) -> None:
             _job(job, t)
         if any(job.is_active for job in jobs):
             st.caption(t("jobs.leave"))
+            if not is_timed:  # a click has just set a job going, and only the whole page can begin to redraw the panel
+                st.rerun()
 
 
 def _job(job: Job, t: Texts) -> None:
@@ -62,7 +64,7 @@ def job_words(job: Job, t: Texts) -> str:
         left = f" · {t('jobs.left', time=duration(job.left_seconds))}" if job.left_seconds is not None else ""
         state = f"{stage} · {100 * job.fraction:.0f} %{left}"
     else:
-        state = t(f"jobs.{job.state}")
+        state = t("jobs.away") if job.state == WAITING and job.error else t(f"jobs.{job.state}")
     bar = f'<div class="cs-bar cs-long"><i style="width:{100 * job.fraction:.1f}%"></i></div>'
     return (
         f'<div class="cs-title" title="{escaped(job.title)}">{escaped(job.title)}</div>'

@@ -1,6 +1,7 @@
 """Messages: what failed and the way out, what the model cannot do, a disk that fills up."""
 
 import contextlib
+from collections.abc import Iterator
 
 import streamlit as st
 
@@ -20,6 +21,15 @@ def trouble(error: ClipSeekError, t: Texts) -> None:
     st.error(f"**{t(f'problem.{key}')}**  \n{t(f'problem.{key}.way')}", icon=":material/error:")
     with st.expander(t("problem.details")):
         st.text(str(error))
+
+
+@contextlib.contextmanager
+def told(t: Texts) -> Iterator[None]:
+    """Tell an error that ends what is done inside."""
+    try:
+        yield
+    except ClipSeekError as error:
+        trouble(error, t)
 
 
 def page_trouble(error: ClipSeekError, t: Texts) -> None:

@@ -8,7 +8,7 @@ from clipseek.settings import MAX_TITLE_LENGTH
 from clipseek.terminal import size, timestamp
 from frontend.asks import Ask
 from frontend.components.search_form import look_for
-from frontend.components.trouble import trouble
+from frontend.components.trouble import told, trouble
 from frontend.components.video_timeline import open_timeline
 from frontend.library_view import done_fraction
 from frontend.names import escaped, plain, shortened
@@ -57,8 +57,9 @@ def _tools(video: Video, name: str, t: Texts, *, under_way: bool) -> None:
     if interrupted and st.button(
         t("video.resume"), icon=":material/play_arrow:", key=f"video.resume.{name}", type="tertiary"
     ):
-        services().ingests.resume(video.video_id, video.title, video.size_bytes)
-        st.rerun()
+        with told(t):
+            services().ingests.resume(video.video_id, video.title, video.size_bytes)
+            st.rerun()
     if _tool("search", t("video.search"), f"video.search.{name}"):
         look_for(Ask(videos=(video.video_id,)))
         st.switch_page("views/search.py")

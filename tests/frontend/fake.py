@@ -12,6 +12,8 @@ from clipseek.schema import Component, Match, Query, Upload, Video
 
 CAT, DOG = "a" * 64, "b" * 64
 LOW, FINE = 1_000_000_000, 90_000_000_000
+FILM = b"a film" * 10  # longer than a ticket of `frontend/spool.py`
+BROKEN = b"broken" * 10
 
 
 def video(video_id, title, **values):
@@ -113,11 +115,11 @@ class FakeClient:
     def index(self, film, *, title=None, on_server=False, progress=lambda step: None):
         self._answer()
         content = film if on_server else film.read_bytes()
-        if content == b"broken":
+        if content == BROKEN:
             raise UnreadableVideo("no video")
         progress(Progress("index", 1.0, 2.0))
         self.indexed.append((title, content))
-        self.library.append(video(f"{len(self.library):064x}", title))
+        self.library.append(video(f"{len(self.library):012x}" + "0" * 52, title))
         return Indexed(self.library[-1], 2, 2, 0.1)
 
     def resume(self, name, *, progress=lambda step: None):

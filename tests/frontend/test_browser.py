@@ -1,5 +1,6 @@
 """The real page in a real browser over the real Flow: what a visitor does, step by step."""
 
+import io
 import signal
 import struct
 
@@ -9,6 +10,7 @@ import pytest
 from clipseek.page import Page
 from clipseek.ports import free_port
 from clipseek.settings import Settings
+from frontend.queue_folder import QueueFolder, Task
 from tests.films import make
 from tests.flow.conftest import cache, launch, server  # noqa: F401 (fixtures)
 from tests.frontend.browser import WAIT_MS, browser, by_key, needs_browser, playing, press, search_for, settled
@@ -254,6 +256,8 @@ def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_delete
     under_way.wait_for()
     press(page, "job-cancel")
     page.get_by_text("Cancelled.").wait_for()
+    page.reload()  # nothing is under way now, so that the panel redraws itself only once it is gone on with
+    settled(page)
     press(page, "job-retry")
     by_key(page, "job-").first.wait_for(state="detached")
     settled(page)
@@ -361,12 +365,18 @@ def test_films_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, s
 
 def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
     nowhere = f"grpc://127.0.0.1:{free_port('127.0.0.1')}"
+    folder = QueueFolder(tmp_path / "page" / "queue")  # as a former process left it
+    folder.take(1, io.BytesIO(b"a film"))
+    folder.keep(1, Task("waits.mp4", 6, is_upload=True))
     with Page(Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1")), nowhere) as lonely:
         lonely.start()
         page = visit(base=lonely.address)
         page.get_by_text("The ClipSeek server cannot be reached.").wait_for()
         page.get_by_text("What the server says").click()
         page.get_by_text(nowhere).wait_for()
+        page = visit("/library", base=lonely.address)
+        by_key(page, "jobs").get_by_text("Waiting until the server answers").wait_for()
+    assert [number for number, _ in folder.tasks()] == [1]
 
 
 def test_service_and_page_start_and_stop_together(launch, tmp_path, visit):  # noqa: F811

@@ -7,9 +7,10 @@ import pytest
 
 from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
 from frontend.services import services
+from frontend.spool import MOST_TICKET_BYTES
 from frontend.texts import load
 from tests.frontend.conftest import html_of
-from tests.frontend.fake import CAT, DOG, LOW, match, video
+from tests.frontend.fake import BROKEN, CAT, DOG, FILM, LOW, match, video
 
 EN, ZH = load("en"), load("zh")
 CAT_CARD, DOG_CARD = "aaaaaaaaaaaa-12.00-17.50", "bbbbbbbbbbbb-3.00-5.00"
@@ -233,10 +234,10 @@ def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_pa
 
 def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     page = open_page("views/library.py")
-    page.file_uploader[0].upload("a; rm -rf.mp4", b"film", "video/mp4").run()
+    page.file_uploader[0].upload("a; rm -rf.mp4", FILM, "video/mp4").run()
     assert services().ingests.wait(10)
-    assert client.indexed == [("a; rm -rf.mp4", b"film")]
-    page.file_uploader[0].upload("notes.mp4", b"broken", "video/mp4").run()
+    assert client.indexed == [("a; rm -rf.mp4", FILM)]
+    page.file_uploader[0].upload("notes.mp4", BROKEN, "video/mp4").run()
     assert services().ingests.wait(10)
     page.run()
     assert "a; rm -rf.mp4" in html_of(page)
@@ -244,6 +245,52 @@ def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     [job] = services().ingests.jobs()
     button(page, f"job.dismiss.{job.number}").click().run()
     assert not services().ingests.jobs() and not page.error
+
+
+def upload(page, *films):
+    page.file_uploader[0].set_value([(name, content, "video/mp4") for name, content in films]).run()
+    assert not page.exception
+    return page
+
+
+def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, client, tmp_path):
+    page = open_page("views/library.py")
+    (tmp_path / "queue" / "2.film").symlink_to("/dev/full")
+    upload(page, ("one.mp4", FILM), ("<b>.mp4", b"large" * 10), ("two.mp4", FILM + b"2"))
+    for _ in range(2):
+        assert services().ingests.wait(10)
+        page.run()
+    assert client.indexed == [("one.mp4", FILM), ("two.mp4", FILM + b"2")]
+    assert EN("add.refused", name=r"\<b\>\.mp4") in [each.value for each in page.caption]
+    assert any("No space left" in each.value for each in page.text)
+    button(page, "add.dismiss").click().run()
+    assert not page.error and "add.dismiss" not in keys(page)
+
+
+def test_a_ticket_whose_film_has_gone_is_not_taken_for_a_film(open_page, client):
+    page = upload(open_page("views/library.py"), ("large.mp4", b"t" * MOST_TICKET_BYTES), ("one.mp4", FILM))
+    assert services().ingests.wait(10)
+    assert client.indexed == [("one.mp4", FILM)]
+    [shown] = page.error
+    assert EN("problem.unreadable") in shown.value
+    upload(page, ("two.mp4", FILM))
+    assert not page.error  # it was of the files before
+
+
+def test_what_the_pages_disk_has_no_room_for_is_said(open_page, client, tmp_path):
+    half = {"status": "indexing", "missing_start_seconds": [30.0], "missing_end_seconds": [60.0]}
+    client.library.append(video("c" * 64, "half.mp4", **half))
+    page = open_page("views/library.py")
+    for number in (1, 2, 3):
+        (tmp_path / "queue" / f"{number}.draft").symlink_to("/dev/full")
+    for key in ("video.resume.cccccccccccc", "add.samples"):
+        button(page, key).click().run()
+        [shown] = page.error
+        assert EN("problem.full") in shown.value and not page.exception
+    client.library = []
+    page.run()
+    button(page, "first.samples").click().run()
+    assert EN("problem.full") in page.error[0].value and not page.exception
 
 
 def test_a_server_folder_and_the_samples(open_page, client):
@@ -368,7 +415,7 @@ def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, c
 def test_two_failures_of_one_kind_are_shown_side_by_side(open_page, client):
     page = open_page("views/library.py")
     for name in ("a.mp4", "b.mp4"):
-        services().ingests.add_upload(io.BytesIO(b"broken"), name)
+        services().ingests.add_upload(io.BytesIO(BROKEN), name)
     assert services().ingests.wait(10)
     page.run()
     assert not page.exception and len(page.error) == 2

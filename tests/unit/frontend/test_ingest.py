@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from clipseek import Client
 from clipseek.client import Progress
-from clipseek.errors import StoreFull
-from frontend.ingest import CANCELLED, FAILED, RUNNING, Ingests
+from clipseek.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
+from clipseek.ports import free_port
+from frontend.ingest import CANCELLED, FAILED, RUNNING, WAITING, Ingests
 from frontend.queue_folder import QueueFolder
 
 
@@ -21,11 +23,19 @@ class Steps:
         self.go, self.seen = threading.Semaphore(0), threading.Semaphore(0)
         self.script = []
         self.titles, self.films = [], []
+        self.away = None
+        self.refused = threading.Semaphore(0)
 
     def clock(self):
         return self.now
 
+    def videos(self):
+        if self.away:
+            self.refused.release()
+            raise self.away
+
     def index(self, film, *, title, progress, on_server=False):
+        self.videos()
         self.titles.append(title)
         self.films.append(film if on_server else film.read_bytes())
         for step in self.script:
@@ -148,3 +158,79 @@ def test_no_room_for_an_upload_is_said(ingests):
     with pytest.raises(StoreFull, match="No space left"):
         ingests.add_upload(Full(b"x"), "film.mp4")
     assert ingests.jobs() == []
+
+
+@pytest.mark.parametrize("error", [ServerUnreachable("none"), ServerNotReady("starting")])
+def test_films_wait_for_a_server_that_is_away(client, ingests, tmp_path, error):
+    client.script = [Progress("index", 1, 4)]
+    ingests.add_server_films("/films")  # left by a former process
+    later = Steps()
+    later.away = error
+    again = Ingests(later, QueueFolder(tmp_path), later.clock, pause_seconds=0.01)
+    for _ in range(3):
+        assert later.refused.acquire(timeout=10)
+    assert FAILED not in [job.state for job in again.jobs()]
+    later.away = None
+    assert again.wait(10) and again.jobs() == [] and later.titles == ["a", "b"]
+
+
+def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
+    with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as nobody:
+        ingests = Ingests(nobody, QueueFolder(tmp_path), pause_seconds=600)
+        for name in ("a.mp4", "b.mp4"):
+            ingests.add_upload(io.BytesIO(b"film"), name)
+        with ingests._changed:
+            assert ingests._changed.wait_for(lambda: ingests._jobs[1].error, 10)
+        assert [(job.state, type(job.error)) for job in ingests.jobs()] == [
+            (WAITING, ServerUnreachable),
+            (WAITING, type(None)),
+        ]
+        ingests.cancel(1)
+        ingests.cancel(2)
+        assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [CANCELLED, CANCELLED]
+
+
+def test_a_film_that_ends_the_server_each_time_has_failed(client, ingests):
+    client.script = [RequestLost("it ended")]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    client.go.release()
+    assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [FAILED]
+
+
+def fill_disk_for(tmp_path, number):
+    """Let the next note of this task find a full disk."""
+    (tmp_path / f"{number}.draft").symlink_to("/dev/full")
+
+
+def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_film_goes_on(client, ingests, tmp_path, caplog):
+    client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    step(client)
+    fill_disk_for(tmp_path, 1)
+    ingests.cancel(1)
+    client.go.release()
+    assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [CANCELLED]
+    assert "No space left on device" in caplog.text
+    client.script = []
+    fill_disk_for(tmp_path, 1)
+    ingests.retry(1)
+    assert ingests.wait(10) and ingests.jobs() == [] and list(tmp_path.iterdir()) == []
+
+
+def test_an_upload_that_the_queue_cannot_note_is_let_go_of(client, ingests, tmp_path):
+    fill_disk_for(tmp_path, 1)
+    with pytest.raises(StoreFull, match="No space left"):
+        ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    assert ingests.jobs() == [] and list(tmp_path.iterdir()) == []
+
+
+def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_films(client, ingests, tmp_path, caplog):
+    client.script = [Progress("index", 1, 4)]
+    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    (tmp_path / "1.json").unlink()
+    (tmp_path / "1.json").mkdir()  # which no `unlink` removes
+    ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
+    step(client)
+    step(client)
+    assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 2
+    assert "could not note what became of 'film.mp4'" in caplog.text
