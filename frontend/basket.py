@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -19,6 +20,11 @@ class Item:
     @property
     def length_seconds(self) -> float:
         return self.end_seconds - self.start_seconds
+
+    @property
+    def key(self) -> str:
+        """What tells the clip from all others, to be part of the keys of its buttons."""
+        return sha256(repr(self).encode()).hexdigest()[:16]
 
     def padded(self, seconds: float, duration_seconds: float) -> "Item":
         """The clip with so much more at both ends, inside the video."""
@@ -52,7 +58,9 @@ class Basket:
         return Basket(tuple(by if each == item else each for each in self.items))
 
     def moved(self, item: Item, by: int) -> "Basket":
-        """The basket with a clip moved by so many places; it stops at the ends."""
+        """The basket with a clip moved by so many places; it stops at the ends. One that has gone stays away."""
+        if item not in self.items:
+            return self
         others = [each for each in self.items if each != item]
         place = min(max(self.items.index(item) + by, 0), len(others))
         return Basket((*others[:place], item, *others[place:]))

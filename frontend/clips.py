@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,10 +35,13 @@ class Clips:
         self._folder = Path(tempfile.mkdtemp(prefix="clipseek-page-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._kept: OrderedDict[Cut, tuple[Path, int]] = OrderedDict()
+        self._coming: dict[Cut, Future[Path]] = {}
         self._lock = threading.Lock()
 
     def path(self, cut: Cut) -> Path:
         """The clip's file, `.mp4`, or `.mkv` where it was copied out of codecs that do not fit MP4.
+
+        One that is asked for while it is cut is waited for.
 
         Raises: as `Client.clip`.
         """
@@ -45,6 +49,23 @@ class Clips:
             if cut in self._kept:
                 self._kept.move_to_end(cut)
                 return self._kept[cut][0]
+            coming = self._coming.get(cut)
+            mine = self._coming.setdefault(cut, Future())
+        if coming:
+            return coming.result()
+        try:
+            path = self._cut(cut)
+        except BaseException as error:  # whatever it is, nobody waits for ever
+            mine.set_exception(error)
+            raise
+        else:
+            mine.set_result(path)
+            return path
+        finally:
+            with self._lock:
+                del self._coming[cut]
+
+    def _cut(self, cut: Cut) -> Path:
         name = sha256(repr(cut).encode()).hexdigest()[:24]
         target = self._folder / f"{name}.mp4"
         saved = self._client.clip(cut.video_id, cut.start_seconds, cut.end_seconds, target, mode=cut.mode)

@@ -22,6 +22,15 @@ def moved(
     return start, round(max(min(end + by_seconds, limits[1]), start + LEAST_SECONDS), 2)
 
 
+def apart(edges: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
+    """The edges with some picture between them, which the handles of a slider do not see to."""
+    start, end = edges
+    if end - start >= LEAST_SECONDS:
+        return edges
+    end = min(start + LEAST_SECONDS, limits[1])
+    return round(max(end - LEAST_SECONDS, limits[0]), 2), round(end, 2)
+
+
 def shown_last(end_seconds: float, fps: float) -> float:
     """When the last picture before an end is on screen: the picture at the end itself is not part of the clip."""
     return end_seconds - 0.5 / (fps or _DEFAULT_FPS)

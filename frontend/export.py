@@ -2,11 +2,21 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from clipseek.schema import Video
 from frontend.basket import Item
 from frontend.clips import Clips, Cut
 from frontend.names import clip_file_name
+
+
+def at_hand(items: Iterable[Item], videos: Mapping[str, Video], padding_seconds: float) -> list[Item]:
+    """The clips whose videos are there, with so much more at both ends: one that is not would fail all of them."""
+    return [
+        item.padded(padding_seconds, videos[item.video_id].duration_seconds)
+        for item in items
+        if item.video_id in videos
+    ]
 
 
 def zip_of(items: Sequence[Item], clips: Clips, mode: str) -> bytes:

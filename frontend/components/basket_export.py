@@ -7,7 +7,7 @@ from frontend.basket import Item
 from frontend.clips import Cut
 from frontend.components.basket_state import basket
 from frontend.cut_list import FORMATS, cut_list
-from frontend.export import zip_of
+from frontend.export import at_hand, zip_of
 from frontend.services import services
 from frontend.texts import Texts
 
@@ -24,7 +24,7 @@ _MIME = {
 
 
 def basket_export(videos: dict[str, Video], t: Texts) -> None:
-    """Draw the choices and the button that makes the file when it is pressed."""
+    """Draw the choices and the button that makes the file when it is pressed, of the clips whose films are there."""
     with st.container(border=True, key="export"):
         kind = st.segmented_control(
             t("export.as"),
@@ -38,7 +38,9 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
         fast = st.toggle(t("clip.fast"), key=_FAST, help=t("clip.fast.help")) if kind in (_ZIP, _FILM) else False
         if fast and kind == _FILM and not _one_format(videos):
             st.caption(t("export.fast.not"))
-        items = [_padded(item, padding, videos) for item in basket()]
+        items = at_hand(basket(), videos, padding)
+        if gone := len(basket()) - len(items):
+            st.caption(t("export.gone.one") if gone == 1 else t("export.gone", count=gone))
         st.download_button(
             t("export.download"),
             data=lambda: _made(items, kind, "copy" if fast else "exact", videos),
@@ -48,6 +50,7 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
             key="export.download",
             type="primary",
             on_click="ignore",
+            disabled=not items,
         )
 
 
@@ -58,16 +61,10 @@ def _one_format(videos: dict[str, Video]) -> bool:
     return len(shapes) == 1
 
 
-def _padded(item: Item, seconds: float, videos: dict[str, Video]) -> Item:
-    video = videos.get(item.video_id)
-    return item.padded(seconds, video.duration_seconds) if video else item
-
-
 def _made(items: list[Item], kind: str, mode: str, videos: dict[str, Video]) -> str | bytes:
     if kind == _ZIP:
         return zip_of(items, services().clips, mode)
     if kind == _FILM:
         cuts = [Cut(item.video_id, item.start_seconds, item.end_seconds) for item in items]
         return services().clips.joined(cuts, mode)
-    first = videos.get(items[0].video_id)
-    return cut_list(items, kind, fps=first.fps if first else 25.0)
+    return cut_list(items, kind, fps=videos[items[0].video_id].fps)

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import streamlit as st
 
+from clipseek.errors import ClipSeekError
 from clipseek.schema import Video
 from clipseek.terminal import duration, timestamp
 from frontend.basket import Item
 from frontend.clips import Cut
 from frontend.components.basket_state import basket, keep
 from frontend.components.clip_player import clip_player
-from frontend.edges import STEPS, moved, room, shown_last
+from frontend.components.trouble import trouble
+from frontend.edges import STEPS, apart, moved, room, shown_last
 from frontend.names import clip_file_name, escaped
 from frontend.pictures import Still
 from frontend.services import services
@@ -18,6 +20,7 @@ from frontend.texts import Texts
 
 _RANGE = "editor.range"
 _ASKED = "editor.asked"  # the clip whose edges the range holds
+_MIME = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
 
 
 def clip_editor(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -> None:
@@ -33,7 +36,9 @@ def edges_form(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -
     if st.session_state.get(_ASKED) != item:
         st.session_state[_ASKED] = item
         st.session_state[_RANGE] = (round(item.start_seconds, 2), round(min(item.end_seconds, last), 2))
-    start, end = st.session_state[_RANGE]
+    start, end = apart(st.session_state[_RANGE], (first, last))
+    if (start, end) != st.session_state[_RANGE]:
+        st.session_state[_RANGE] = (start, end)
     st.html(f'<div class="cs-title cs-wide" title="{escaped(item.title)}">{escaped(item.title)}</div>')
     with st.container(key="editor-edges"):
         left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
@@ -82,13 +87,24 @@ def _keep_buttons(item: Item, changed: Item, t: Texts, *, in_basket: bool) -> No
 
 
 def download_clip(cut: Cut, title: str, t: Texts, *, key: str, tip: str | None = None) -> None:
-    """A button that cuts the clip when it is pressed, and saves it."""
+    """A button that cuts the clip when it is pressed, and saves it.
+
+    A fast cut is made beforehand, which is quick: only then it is known what its file is called.
+    """
     clips = services().clips
+    suffix = ".mp4"
+    if cut.mode == "copy":
+        try:
+            with st.spinner(t("clip.cutting")):
+                suffix = clips.path(cut).suffix
+        except ClipSeekError as error:
+            trouble(error, t)
+            return
     st.download_button(
         t("clip.download"),
         data=lambda: clips.content(cut),
-        file_name=clip_file_name(title, cut.start_seconds, cut.end_seconds),
-        mime="video/mp4",
+        file_name=clip_file_name(title, cut.start_seconds, cut.end_seconds, suffix),
+        mime=_MIME[suffix],
         icon=":material/download:",
         key=key,
         help=tip,

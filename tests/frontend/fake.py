@@ -43,6 +43,7 @@ class FakeClient:
         self.error = None
         self.asked = []
         self.clips = []
+        self.copied = ".mp4"  # the suffix of clips that are copied
         self.indexed = []
         self.free_bytes = FINE
         self.model = "starter"
@@ -104,8 +105,9 @@ class FakeClient:
     def clip(self, name, start_seconds, end_seconds, output, *, mode="exact"):
         self._answer()
         self.clips.append((name, start_seconds, end_seconds, mode))
-        Path(output).write_bytes(b"clip")
-        return SavedClip(Path(output), start_seconds, end_seconds, 4)
+        output = Path(output).with_suffix(self.copied) if mode == "copy" else Path(output)
+        output.write_bytes(b"clip")
+        return SavedClip(output, start_seconds, end_seconds, 4)
 
     def join(self, moments, output, *, mode="exact"):
         self.clips += [(*moment, f"joined {mode}") for moment in moments]

@@ -92,6 +92,24 @@ def test_edges_are_moved_and_what_is_downloaded_is_that_clip(visit, samples, tmp
         assert clip.streams.video[0].codec_context.name == "h264"
 
 
+def test_a_fast_clip_is_saved_under_the_name_of_its_format(visit, samples, server, tmp_path):  # noqa: F811
+    film = make(tmp_path / "slates.webm", frames=100, codec="vp8").path  # VP8 does not fit MP4
+    with server.client() as client:
+        video_id = client.index(film).video.video_id
+        page = visit(f"/?q=a+cup+of+coffee&all=1&video={video_id[:12]}")
+        press(page, "card-adjust")
+        by_key(page, "editor-fast").locator("label").click()
+        page.locator('[class*="st-key-editor-fast"] input:checked').wait_for(state="attached")
+        settled(page)
+        with page.expect_download() as download:
+            press(page, "editor-download")
+        client.delete(video_id)
+    assert download.value.suggested_filename.endswith(".mkv")
+    download.value.save_as(tmp_path / "clip.mkv")
+    with av.open(str(tmp_path / "clip.mkv")) as clip:
+        assert "matroska" in clip.format.name and clip.streams.video[0].codec_context.name == "vp8"
+
+
 def test_nothing_matches_is_said_with_the_nearest_misses_one_click_away(visit, samples):
     page = visit()
     search_for(page, "a submarine under the ice")

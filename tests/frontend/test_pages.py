@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
+from frontend.basket import Basket, Item
 from frontend.services import services
 from frontend.spool import MOST_TICKET_BYTES
 from frontend.texts import load
@@ -13,6 +14,7 @@ from tests.frontend.conftest import html_of
 from tests.frontend.fake import BROKEN, CAT, DOG, FILM, LOW, match, video
 
 EN, ZH = load("en"), load("zh")
+CAT_CLIP = Item(CAT, "cat.mp4", 12.0, 17.5)
 CAT_CARD, DOG_CARD = "aaaaaaaaaaaa-12.00-17.50", "bbbbbbbbbbbb-3.00-5.00"
 
 
@@ -137,8 +139,13 @@ def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     assert page.slider(key="editor.range").value == (11.5, 17.5)
     page.slider(key="editor.range").set_value((11.5, 14.0)).run()
     assert client.clips == [(CAT, 12.0, 17.5, "exact"), (CAT, 11.5, 17.5, "exact"), (CAT, 11.5, 14.0, "exact")]
+    page.slider(key="editor.range").set_value((14.0, 14.0)).run()  # both handles at one point
+    assert page.slider(key="editor.range").value == (14.0, 14.1)
     button(page, "editor.basket").click().run()
-    assert [(item.start_seconds, item.end_seconds) for item in basket_of(page)] == [(11.5, 14.0)]
+    assert [(item.start_seconds, item.end_seconds) for item in basket_of(page)] == [(14.0, 14.1)]
+    client.copied = ".mkv"
+    page.toggle(key="editor.fast").set_value(True).run()
+    assert client.clips[-1] == (CAT, 14.0, 14.1, "copy") and len(page.get("download_button")) == 1
 
 
 def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_page, client, tmp_path):
@@ -200,10 +207,34 @@ def test_the_basket_is_filled_ordered_and_emptied(open_page, client):
     assert EN("basket.empty") in html_of(open_page("views/basket.py", visitor="b" * 32))
     basket = open_page("views/basket.py")  # as after a reload
     assert html_of(basket).index("1. cat.mp4") < html_of(basket).index("2. &lt;b&gt;dog")
-    button(basket, "basket.down.0").click().run()
+    button(basket, f"basket.down.{CAT_CLIP.key}").click().run()
     assert html_of(basket).index("1. &lt;b&gt;dog") < html_of(basket).index("2. cat.mp4")
-    button(basket, "basket.take.1").click().run()
+    button(basket, f"basket.take.{CAT_CLIP.key}").click().run()
     assert "cat.mp4" not in html_of(basket)
+
+
+def test_two_tabs_act_on_the_clips_they_show(open_page, client):
+    clips = [Item(CAT, "cat.mp4", float(start), start + 2.0) for start in range(3)]
+    services().baskets.keep("a" * 32, Basket(tuple(clips)))
+    mine, other = open_page("views/basket.py"), open_page("views/basket.py")
+    button(other, f"basket.take.{clips[0].key}").click().run()
+    button(mine, f"basket.take.{clips[1].key}").click().run()
+    assert basket_of(mine).items == (clips[2],)
+    button(other, f"basket.up.{clips[1].key}").click().run()  # it has gone, but this tab does not know
+    assert basket_of(other).items == (clips[2],) and not other.exception
+
+
+def test_a_clip_whose_film_was_deleted_is_marked_and_left_out(open_page, client):
+    gone = Item("e" * 64, "gone.mp4", 1.0, 2.0)
+    services().baskets.keep("a" * 32, Basket((gone, CAT_CLIP)))
+    page = open_page("views/basket.py")
+    assert [each.value for each in page.caption] == [EN("problem.video_gone"), EN("export.gone.one")]
+    assert [button(page, f"basket.{what}.{gone.key}").disabled for what in ("play", "adjust", "take")] == [1, 1, 0]
+    assert not button(page, f"basket.play.{CAT_CLIP.key}").disabled
+    assert not page.get("download_button")[0].proto.disabled
+    client.library = []
+    page.run()
+    assert page.caption[-1].value == EN("export.gone", count=2) and page.get("download_button")[0].proto.disabled
 
 
 def test_the_library_shows_what_is_there(open_page, client):

@@ -5,12 +5,14 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from clipseek.schema import Video
 from frontend.basket import Basket, Baskets, Item
 from frontend.cut_list import cut_list
-from frontend.export import zip_of
+from frontend.export import at_hand, zip_of
 
 A = Item("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
 B = Item("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
@@ -23,11 +25,22 @@ def test_order():
     assert basket.moved(C, -1).items == (A, C, B)
     assert basket.moved(A, -1).items == (A, B, C) and basket.moved(A, 9).items == (B, C, A)
     assert basket.without(B).items == (A, C)
+    assert basket.without(B).moved(B, 1).items == (A, C)  # taken out in another tab
+
+
+def test_keys_tell_clips_apart_that_are_shown_alike():
+    alike = [B, replace(B, start_seconds=3661.041), replace(B, title="another title"), replace(B, video_id="c" * 64)]
+    assert len({item.key for item in alike}) == 4 and replace(B).key == B.key
 
 
 def test_padding_stays_inside_the_video():
     assert C.padded(1.0, 1.2) == Item("c" * 64, "c.mp4", 0.0, 1.2)
     assert A.padded(0.5, 60.0) == Item("a" * 64, A.title, 0.5, 4.0)
+
+
+def test_clips_whose_videos_have_gone_are_not_exported():
+    videos = {C.video_id: Video(duration_seconds=1.2), B.video_id: Video(duration_seconds=4000.0)}
+    assert at_hand(Basket((A, B, C)), videos, 1.0) == [B.padded(1.0, 4000.0), C.padded(1.0, 1.2)]
 
 
 def test_csv_runs_nothing_in_a_spreadsheet():

@@ -2,6 +2,8 @@
 
 import re
 import string
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from clipseek.schema import Component, Thumbnail, Video
 from executors.faiss_indexer.relevance import CUT_OFF
 from frontend.clips import Clips, Cut
 from frontend.components.result_card import MATCH_SCORE, card_words
-from frontend.edges import moved, room, shown_last
+from frontend.edges import apart, moved, room, shown_last
 from frontend.health import service_state
 from frontend.library_view import arranged, done_fraction
 from frontend.pictures import Pictures, Still
@@ -32,6 +34,8 @@ def test_edges_stop_at_the_film_and_at_one_another():
     assert moved((5.8, 6.0), 0, 0.5, (0.0, 12.0)) == (5.9, 6.0)
     assert moved((4.0, 11.9), 1, 0.5, (0.0, 12.0)) == (4.0, 12.0)
     assert moved((4.0, 4.2), 1, -0.5, (0.0, 12.0)) == (4.0, 4.1)
+    assert apart((4.0, 4.1), (0.0, 12.0)) == (4.0, 4.1) and apart((4.0, 4.0), (0.0, 12.0)) == (4.0, 4.1)
+    assert apart((12.0, 12.0), (0.0, 12.0)) == (11.9, 12.0) and apart((0.0, 0.0), (0.0, 0.04)) == (0.0, 0.04)
     assert shown_last(6.0, 25.0) == pytest.approx(5.98) and shown_last(6.0, 0.0) == pytest.approx(5.98)
 
 
@@ -151,6 +155,45 @@ def test_clips_are_cut_once_and_the_oldest_go():
     folder = first.parent
     del clips
     assert not folder.exists()
+
+
+class Slow(Counting):
+    """A client whose first cut takes until the test lets it go; `error` is raised then."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.begun, self.go, self.error = threading.Event(), threading.Event(), error
+
+    def clip(self, *args, **options):
+        self.begun.set()
+        assert self.go.wait(10)
+        if self.error:
+            raise self.error
+        return super().clip(*args, **options)
+
+
+@pytest.mark.parametrize("error", [None, MediaMissing("gone")])
+def test_a_clip_that_is_asked_for_twice_at_once_is_cut_once(error):
+    client, cut = Slow(error), Cut("v", 1.0, 2.0)
+    clips, second = Clips(client), threading.Event()
+
+    def path():
+        second.set()
+        return clips.path(cut)
+
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(clips.path, cut)]
+        try:
+            assert client.begun.wait(10)
+            both.append(threads.submit(path))
+            assert second.wait(10)
+        finally:
+            client.go.set()
+    assert [each.exception() for each in both] == [error, error]
+    if not error:
+        assert both[0].result() == both[1].result() and client.asked == [(1.0, 2.0, "exact")]
+    client.error = None
+    assert clips.content(cut) == b"x" * 10 and len(client.asked) == 1  # a failure is not kept
 
 
 def test_a_card_tells_matches_from_misses_as_the_indexer_does():
