@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+HARMLESS = {"joblib.cpu_count"}
 CALLS = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "subprocess.getoutput"}
 SOURCES = sorted(
     file for folder in ("clipseek", "executors", "frontend", "benchmarks") for file in (ROOT / folder).rglob("*.py")
@@ -21,7 +22,7 @@ def dangers(source: str) -> set[str]:
             found |= {str(node.module)} & MODULES
         elif isinstance(node, ast.Call):
             name, words = ast.unparse(node.func), {word.arg: word.value for word in node.keywords}
-            found |= {name} & CALLS | {name.partition(".")[0]} & MODULES
+            found |= {name} & CALLS | ({name.partition(".")[0]} & MODULES if name not in HARMLESS else set())
             if "shell" in words and ast.unparse(words["shell"]) != "False":
                 found.add("shell")
             if name == "torch.load" and ("weights_only" not in words or ast.unparse(words["weights_only"]) != "True"):
@@ -41,6 +42,8 @@ def test_nothing_foreign_is_run(file):
     [
         "pickle.loads(data)",
         "from pickle import loads",
+        "joblib.load(path)",
+        "from joblib import cpu_count, load",
         "subprocess.run('ls', shell=True)",
         "os.system('ls')",
         "eval('1')",

@@ -39,7 +39,9 @@ def settings(tmp_path: Path) -> Settings:
     """A store with one film of two spans, complete, as a server that was stopped leaves it."""
     film = tmp_path / "holiday.mp4"
     film.write_bytes(FILM)
-    MediaStore(tmp_path / "home" / "media", (), 500).take(film)
+    media = MediaStore(tmp_path / "home" / "media", (), 500)
+    media.take(film)
+    media.accept(ID)
     video = VideoRecord(ID, "holiday.mp4", len(FILM), 40.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0, "even")
     with Library(tmp_path / "home") as library:
         library.register(video, MODEL)
