@@ -9,18 +9,18 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from clipseek.audit import AuditLog
 from clipseek.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.ingest import Progress
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.settings import Settings
-from clipseek.shards import check_whole, divided_folder, divisions, shard_folders
+from clipseek.shards import check_whole, divided_folder, divisions, out_of_use, shard_folders
 from clipseek.terminal import size
 
 _FILM = re.compile(r"[0-9a-f]{64}\.film(\.[A-Za-z0-9]{1,8})?")
@@ -59,13 +59,8 @@ def back_up(settings: Settings, target: Path, step: Callable[[Progress], None]) 
     if not names:
         raise StoreError(f"There is no store in {home}. Set CLIPSEEK_HOME to that of the server.")
     try:
-        with ExitStack() as at_end:
-            target.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for file in sorted(target.glob("server*.lock")):
-                at_end.enter_context(FileLock(file).acquire(timeout=0))
-            drafts = target / _UNFINISHED
-            shutil.rmtree(drafts, ignore_errors=True)
-            at_end.callback(shutil.rmtree, drafts, ignore_errors=True)
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with out_of_use(target), _drafts(target) as drafts:
             libraries = [_Library(name, settings, target, drafts) for name in names]
             for each in libraries:
                 each.copy_databases()
@@ -75,13 +70,23 @@ def back_up(settings: Settings, target: Path, step: Callable[[Progress], None]) 
             _check_room(target, sum(each.missing_bytes for each in libraries))
             for progress in _films_one_by_one(libraries):
                 step(progress)
-    except Timeout as error:
-        raise StoreError(f"A server uses {target} as its store. Choose another folder for the copy.") from error
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
         raise StoreError(f"{error.filename or target} cannot be copied: {error.strerror}.") from error
     return [each.told() for each in libraries]
+
+
+@contextmanager
+def _drafts(target: Path) -> Iterator[Path]:
+    """The folder of what is not whole yet, empty; at the end it is gone."""
+    folder = target / _UNFINISHED
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy_access(home: Path, target: Path, drafts: Path) -> None:
@@ -190,7 +195,6 @@ def _put_database(made: Path, target: Path) -> None:
 
 def _copy(source: Path, target: Path, drafts: Path) -> None:
     """A file whole or not at all."""
-    drafts.mkdir(exist_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = drafts / "file"
     shutil.copy2(source, draft)

@@ -7,20 +7,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from clipseek import __version__
 from clipseek.check import Check, read_checks
-from clipseek.errors import ClipSeekError, ServerUnreachable, StoreError
+from clipseek.errors import ClipSeekError, ServerUnreachable
 from clipseek.installation import is_installed_twice, is_whole_install
 from clipseek.libraries import libraries_below, library_folder, media_folder
 from clipseek.own_process import PYTHON
 from clipseek.settings import LEAST_RECALL, Settings
-from clipseek.shards import divisions, store_folders
+from clipseek.shards import divisions, out_of_use, store_folders
 from clipseek.terminal import counted, size
 
 _PACKAGES = ("jina", "docarray")
@@ -60,12 +58,7 @@ def repair_store(settings: Settings) -> list[Check]:
     """
     if not _libraries(settings):
         return check_store(settings)
-    with ExitStack() as locks:
-        for file in sorted({settings.home / "server.lock", *settings.home.glob("server-*.lock")}):
-            try:
-                locks.enter_context(FileLock(file).acquire(timeout=0))
-            except Timeout as error:
-                raise StoreError(f"The store {settings.home} is in use by a server. Stop it, then repeat.") from error
+    with out_of_use(settings.home, [0]):
         done = [check for library in _libraries(settings) for check in _read_through(settings, library, "--repair")]
     return [*done, *check_store(settings)]
 

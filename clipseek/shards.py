@@ -7,8 +7,11 @@ division for another.
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from clipseek.errors import StoreError
 from clipseek.libraries import libraries_below, library_folder
@@ -55,6 +58,22 @@ def store_folders(folder: Path) -> list[Path]:
 def locks_of(home: Path, shards: Iterable[int]) -> list[Path]:
     """The files that the processes of these shards lock while they use the stores below `home`."""
     return [home / ("server.lock" if shard == 0 else f"server-{shard}.lock") for shard in shards]
+
+
+@contextmanager
+def out_of_use(home: Path, shards: Iterable[int] = ()) -> Iterator[None]:
+    """Keep servers away from the store in `home`: hold the locks that there are, and those of these shards.
+
+    Raises:
+        StoreError: a server is using it.
+    """
+    with ExitStack() as locks:
+        for file in sorted({*home.glob("server*.lock"), *locks_of(home, shards)}):
+            try:
+                locks.enter_context(FileLock(file).acquire(timeout=0))
+            except Timeout as error:
+                raise StoreError(f"The store {home} is in use by a server. Stop it, then repeat.") from error
+        yield
 
 
 def check_whole(folder: Path, shards: int | str = "N") -> None:

@@ -206,8 +206,8 @@ class Ingests:
             with self._changed:
                 try:
                     self._finish(job.number, error)
-                except Exception:  # the next film goes on
-                    logger.exception("the queue could not note what became of '%s'", job.title)
+                except OSError as why:  # the next film goes on
+                    logger.warning("What is kept of '%s' cannot be removed (%s).", job.title, why.strerror)
                 self._changed.notify_all()
                 if _is_away(error):
                     self._changed.wait(self._pause_seconds)

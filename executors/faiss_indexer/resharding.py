@@ -10,12 +10,10 @@ import heapq
 import shutil
 import sqlite3
 import sys
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from clipseek.errors import StoreCorrupt, StoreError, StoreFull
 from clipseek.libraries import libraries_below, library_folder
@@ -25,7 +23,7 @@ from clipseek.shards import (
     RETIRED,
     divided_folder,
     divisions,
-    locks_of,
+    out_of_use,
     shard_folders,
     shard_of,
 )
@@ -52,12 +50,7 @@ def reshard(home: Path, shards: int) -> list[Resharded]:
     Raises:
         StoreError: a server is using the store, a store cannot be read, or there is not enough room for a second one.
     """
-    with ExitStack() as locks:
-        for file in sorted({*home.glob("server*.lock"), *locks_of(home, range(shards))}):
-            try:
-                locks.enter_context(FileLock(file).acquire(timeout=0))
-            except Timeout as error:
-                raise StoreError(f"The store {home} is in use by a server. Stop it, then repeat.") from error
+    with out_of_use(home, range(shards)):
         made = [_reshard_library(name, library_folder(home, name), shards) for name in libraries_below(home)]
     return [each for each in made if each]
 

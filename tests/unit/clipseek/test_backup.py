@@ -160,7 +160,7 @@ def test_a_copy_within_the_store_is_refused(home, tmp_path, target):
 
 def test_a_copy_that_a_server_uses_is_left_alone(home, tmp_path):
     copied(home, tmp_path / "copy")
-    with FileLock(tmp_path / "copy" / "server-1.lock"), pytest.raises(StoreError, match="A server uses"):
+    with FileLock(tmp_path / "copy" / "server-1.lock"), pytest.raises(StoreError, match="in use by a server"):
         copied(home, tmp_path / "copy")
 
 

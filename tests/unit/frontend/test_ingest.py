@@ -233,4 +233,4 @@ def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_films(client, i
     step(client)
     step(client)
     assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 2
-    assert "could not note what became of 'film.mp4'" in caplog.text
+    assert "What is kept of 'film.mp4' cannot be removed" in caplog.text
