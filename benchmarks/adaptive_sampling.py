@@ -1,7 +1,7 @@
 """What more frames where the picture moves bring: `python -m benchmarks.adaptive_sampling`.
 
 Prints for even sampling at 1, 2 and 4 frames a second, and for adaptive sampling at 1 with several limits of how much
-counts as motion (see `executors/video_loader/buckets.py`), how many frames of the labelled films are sampled, and what
+counts as motion (see `executors/video_loader/sample/frame_picker.py`), how many frames of the labelled videos are sampled, and what
 a search finds with them, in each half of the labels.
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import LABELS, REPORT, TUNE, Label, read_labels
-from benchmarks.film_curves import Film, Films
-from benchmarks.quality import DEFAULT_VIDEOS, Encoder
-from clipseek.metrics import Answer, bootstrap, evaluate
-from executors.faiss_indexer.segments import ScoreCurve, find_segments
-from executors.video_loader.buckets import LEAST_MOTION, Buckets
-from executors.video_loader.media_source import open_media
-from executors.video_loader.shots import GlimpseMaker
+from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
+from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.quality.video_curves import Video, Videos
+from clipseek.evaluation.measures import Answer, bootstrap, evaluate
+from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
+from executors.video_loader.decode.source import open_media
+from executors.video_loader.sample.frame_picker import LEAST_MOTION, Buckets
+from executors.video_loader.sample.shots import GlimpseMaker
 
 MOTIONS = (4.0, 8.0, 12.0, 16.0, 24.0)
 EVEN_RATES = (1, 2, 4)
@@ -37,12 +37,12 @@ def main() -> int:
     parser.add_argument("--model", default="starter")
     options = parser.parse_args()
     if not options.videos.is_dir():
-        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
         return 2
     labels = read_labels(LABELS / "moments.jsonl")
-    films = Encoder(options.cache, options.model).films(options.videos, labels)
+    videos = Encoder(options.cache, options.model).videos(options.videos, labels)
     names = sorted({label.video for label in labels if label.video})
-    whole = {name: films.vectors.film(options.videos / name) for name in names}
+    whole = {name: videos.vectors.video(options.videos / name) for name in names}
     print(f"adaptive sampling stands at {LEAST_MOTION:g} levels; mAP with its 95 % bootstrap interval")
     print(
         f"{'sampling':20}{'frames':>8}  "
@@ -52,36 +52,36 @@ def main() -> int:
     ways += [(f"adaptive, {motion:g}", (Fraction(1), True, motion)) for motion in MOTIONS]
     for title, values in ways:
         sampled = {name: _sampled(whole[name], options.videos / name, Buckets(*values)) for name in names}
-        _print_row(title, sampled, films, labels)
+        _print_row(title, sampled, videos, labels)
     return 0
 
 
-def _sampled(film: Film, path: Path, buckets: Buckets) -> Film:
-    """The film with the frames that the buckets take; all of them are among those that were encoded."""
+def _sampled(video: Video, path: Path, buckets: Buckets) -> Video:
+    """The video with the frames that the buckets take; all of them are among those that were encoded."""
     glimpses = GlimpseMaker()
     with open_media(path) as source:
         times = [float(t.time) for t in source.frames() if buckets.takes(t.time, glimpses.glimpse(t.frame))]
-    kept = np.flatnonzero(np.isin(film.pts_seconds, times))
-    return Film(film.pts_seconds[kept], film.vectors[kept], film.cuts, film.duration_seconds)
+    kept = np.flatnonzero(np.isin(video.pts_seconds, times))
+    return Video(video.pts_seconds[kept], video.vectors[kept], video.cuts, video.duration_seconds)
 
 
-def _print_row(title: str, sampled: Mapping[str, Film], films: Films, labels: Sequence[Label]) -> None:
+def _print_row(title: str, sampled: Mapping[str, Video], videos: Videos, labels: Sequence[Label]) -> None:
     cells = []
     for split in (TUNE, REPORT):
         own = [i for i, label in enumerate(labels) if label.split == split]
-        values = evaluate([_answer(sampled[str(labels[i].video)], films, i) for i in own])
+        values = evaluate([_answer(sampled[str(labels[i].video)], videos, i) for i in own])
         made = {name: bootstrap(100 * values[name]) for name in MEASURES}
         interval = f"{made['mAP'].mean:.1f} [{made['mAP'].low:.1f} {made['mAP'].high:.1f}]"
         cells.append(f"{made['R1@.5'].mean:>18.1f}{made['R1@.7'].mean:>7.1f}{interval:>19}{made['mIoU'].mean:>7.1f}")
-    frames = sum(len(film.pts_seconds) for film in sampled.values())
+    frames = sum(len(video.pts_seconds) for video in sampled.values())
     print(f"{title:20}{frames:>8}  " + "  ".join(cells), flush=True)
 
 
-def _answer(film: Film, films: Films, index: int) -> Answer:
-    cosines = film.vectors.astype(float) @ films.queries[index].astype(float)
-    curve = ScoreCurve(film.pts_seconds, cosines, film.duration_seconds)
-    found = find_segments(films.calibrated(index, curve), None, film.shots)
-    return Answer([(s.start_seconds, s.end_seconds) for s in found], films.labels[index].moments)
+def _answer(video: Video, videos: Videos, index: int) -> Answer:
+    cosines = video.vectors.astype(float) @ videos.queries[index].astype(float)
+    curve = ScoreCurve(video.pts_seconds, cosines, video.duration_seconds)
+    found = find_segments(videos.calibrated(index, curve), None, video.shots)
+    return Answer([(s.start_seconds, s.end_seconds) for s in found], videos.labels[index].moments)
 
 
 if __name__ == "__main__":

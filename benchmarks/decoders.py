@@ -1,6 +1,6 @@
 """What hardware decoders gain over software, and whether they give the same: `python -m benchmarks.decoders`.
 
-Says what hardware FFmpeg can open here. Then films of 1080 and 2160 lines, H.264 and HEVC (or --film) are decoded by
+Says what hardware FFmpeg can open here. Then videos of 1080 and 2160 lines, H.264 and HEVC (or --video) are decoded by
 each decoder, in a process of its own as the service does it:
 
 - decode: every frame, not looked at, as `open_media` does it; by threads: a bare loop with so many of them (hardware),
@@ -28,18 +28,19 @@ import av
 import numpy as np
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from benchmarks.films import looped_film, photographs
-from clipseek.errors import ClipSeekError
-from clipseek.settings import EVEN, SOFTWARE, Settings
-from executors.video_loader import decoders
-from executors.video_loader.film_work import SampledSpan, SpanOptions, sample_span
-from executors.video_loader.media_source import Needs, open_media
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.worker import WorkerOptions, Workers
+from benchmarks.synthetic.labelled_videos import looped_video, photographs
+from clipseek.api.errors import ClipSeekError
+from clipseek.api.limits import EVEN
+from clipseek.config.settings import SOFTWARE, Settings
+from executors.video_loader.decode import hardware
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.source import Needs, open_media
+from executors.video_loader.workers.video_jobs import SampledSpan, SpanOptions, sample_span
+from executors.video_loader.workers.worker import WorkerOptions, Workers
 
 HD, UHD = (1920, 1080), (3840, 2160)
 # Name -> size, encoder, pixel format; 10 bits come out of hardware in another layout than 8.
-FILMS = {
+VIDEOS = {
     "H.264 1080p": (HD, "libx264", "yuv420p"),
     "HEVC 1080p": (HD, "libx265", "yuv420p"),
     "HEVC 1080p, 10 bit": (HD, "libx265", "yuv420p10le"),
@@ -47,7 +48,7 @@ FILMS = {
     "HEVC 2160p": (UHD, "libx265", "yuv420p"),
 }
 CRF = "16"  # some 10 Mb/s at 1080 lines: the grain stays
-LOOP_SECONDS = 2  # of film that are encoded; then they come again
+LOOP_SECONDS = 2  # of video that are encoded; then they come again
 THREADS = (1, 4, 8)
 DEADLINE_SECONDS = 60.0  # of each way: a driver that hangs does not stop the rest
 _SIDE = 260  # pixels of a picture: the starter model's
@@ -56,7 +57,7 @@ _NO_LIMIT = 1 << 46  # bytes
 
 @dataclass(frozen=True)
 class Measured:
-    """What a decoder did with a film: seconds to the first frame, then of wall clock and processors for each pass."""
+    """What a decoder did with a video: seconds to the first frame, then of wall clock and processors for each pass."""
 
     decoder: str  # the one that was at work at the end
     open_seconds: tuple[float, float]  # first in a new process, then again
@@ -75,13 +76,13 @@ class _Stopwatch:
         return time.perf_counter() - self._begun, time.process_time() - self._cpu
 
 
-def measure(film: Path, decoder: str) -> Measured:
+def measure(video: Path, decoder: str) -> Measured:
     """Runs in a worker."""
     watch = _Stopwatch()
-    with open_media(film, needs=Needs.LOOKS, decoder=decoder):
+    with open_media(video, needs=Needs.LOOKS, decoder=decoder):
         first = watch.seconds()[0]
     watch = _Stopwatch()
-    with open_media(film, needs=Needs.LOOKS, decoder=decoder) as source:
+    with open_media(video, needs=Needs.LOOKS, decoder=decoder) as source:
         again = watch.seconds()[0]
         watch = _Stopwatch()
         times = [timed.time for timed in source.frames()]
@@ -89,13 +90,13 @@ def measure(film: Path, decoder: str) -> Measured:
         end = float(times[-1] + source.frame_seconds)
     watch = _Stopwatch()
     options = SpanOptions(0.0, end, 1.0, EVEN, PictureShape(_SIDE, _SIDE), math.inf)
-    sampled = sample_span(film, "film", options, decoder)
+    sampled = sample_span(video, "video", options, decoder)
     return Measured(used, (first, again), times, decode_seconds, watch.seconds(), sampled)
 
 
-def bare_loop(film: Path, decoder: str, threads: int) -> float:
+def bare_loop(video: Path, decoder: str, threads: int) -> float:
     """Frames a second with so many threads. Runs in a worker."""
-    with av.open(str(film), hwaccel=decoders.hardware(decoder)) as container:
+    with av.open(str(video), hwaccel=hardware.hardware(decoder)) as container:
         stream = container.streams.video[0]
         stream.thread_type, stream.thread_count = "AUTO", threads
         watch = _Stopwatch()
@@ -103,15 +104,15 @@ def bare_loop(film: Path, decoder: str, threads: int) -> float:
         return count / watch.seconds()[0]
 
 
-def open_beside(film: Path, kind: str) -> tuple[float, float]:
-    """Milliseconds to the first frame with a second film open, in a CUDA context of its own and in a shared one."""
+def open_beside(video: Path, kind: str) -> tuple[float, float]:
+    """Milliseconds to the first frame with a second video open, in a CUDA context of its own and in a shared one."""
     taken = []
     contexts: tuple[dict[str, object], ...] = ({}, {"primary_ctx": "1"})
     for options in contexts:
-        with av.open(str(film), hwaccel=HWAccel(kind, options=options)) as one:
+        with av.open(str(video), hwaccel=HWAccel(kind, options=options)) as one:
             next(one.decode(video=0))
             watch = _Stopwatch()
-            with av.open(str(film), hwaccel=HWAccel(kind, options=options)) as other:
+            with av.open(str(video), hwaccel=HWAccel(kind, options=options)) as other:
                 next(other.decode(video=0))
                 taken.append(1000 * watch.seconds()[0])
     return taken[0], taken[1]
@@ -119,18 +120,18 @@ def open_beside(film: Path, kind: str) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--film", type=Path, help="instead of those made here")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of each film made here (default: 10)")
+    parser.add_argument("--video", type=Path, help="instead of those made here")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each video made here (default: 10)")
     options = parser.parse_args()
     show_machine()
     kinds = usable_hardware()
     with tempfile.TemporaryDirectory() as folder:
-        if options.film:
-            compare(str(options.film), options.film, kinds)
+        if options.video:
+            compare(str(options.video), options.video, kinds)
             return
-        for name, ((width, height), encoder, pixel_format) in FILMS.items():
+        for name, ((width, height), encoder, pixel_format) in VIDEOS.items():
             frames = photographs(LOOP_SECONDS, width, height)
-            film = looped_film(
+            video = looped_video(
                 Path(folder) / "film.mp4",
                 frames,
                 options.seconds / 60,
@@ -139,7 +140,7 @@ def main() -> None:
                 preset="veryfast",
                 crf=CRF,
             )
-            compare(name, film, kinds)
+            compare(name, video, kinds)
 
 
 def show_machine() -> None:
@@ -170,7 +171,7 @@ def usable_hardware() -> dict[str, int]:
     usual = round(Settings.from_env().max_worker_gb * 1e9)
     usable = {}
     for kind in hwdevices_available():
-        if kind not in decoders.offered():
+        if kind not in hardware.offered():
             print(f"{kind}: not used by FFmpeg's ordinary decoders")
             continue
         for memory_bytes in (usual, _NO_LIMIT):
@@ -188,35 +189,37 @@ def usable_hardware() -> dict[str, int]:
 def _problem(kind: str, memory_bytes: int) -> str | None:
     workers = _workers(memory_bytes)
     try:
-        return workers.run(kind, DEADLINE_SECONDS, decoders.problem_of, kind)
+        return workers.run(kind, DEADLINE_SECONDS, hardware.problem_of, kind)
     except (ClipSeekError, OSError) as error:
         return str(error)
     finally:
         workers.close()
 
 
-def compare(name: str, film: Path, kinds: dict[str, int]) -> None:
-    """Print what each decoder does with a film, beside software."""
-    print(f"\n{name}, {film.stat().st_size / 1e6:.1f} MB")
+def compare(name: str, video: Path, kinds: dict[str, int]) -> None:
+    """Print what each decoder does with a video, beside software."""
+    print(f"\n{name}, {video.stat().st_size / 1e6:.1f} MB")
     print(f"{'':20}{'open, again':>14}{'decode':>12}{'x real':>8}{'CPU':>7}{'index x real':>14}{'CPU':>7}  the same?")
     software: Measured | None = None
     usual = round(Settings.from_env().max_worker_gb * 1e9)
     for decoder, memory_bytes in {SOFTWARE: usual, **kinds}.items():
         workers = _workers(memory_bytes)
         try:
-            made = workers.run(f"{decoder}, {name}", DEADLINE_SECONDS, measure, film, decoder)
+            made = workers.run(f"{decoder}, {name}", DEADLINE_SECONDS, measure, video, decoder)
             software = software or made
             print(f"{_row(decoder, made)}  {_sameness(made, software)}".rstrip(), flush=True)
             if decoder == SOFTWARE:
                 continue
             speeds = [
-                f"{count}: {workers.run('the loop', DEADLINE_SECONDS, bare_loop, film, decoder, count):.0f}"
+                f"{count}: {workers.run('the loop', DEADLINE_SECONDS, bare_loop, video, decoder, count):.0f}"
                 for count in THREADS
             ]
             print(f"{'':20}frames/s by threads {', '.join(speeds)}", flush=True)
             if decoder == "cuda":
-                own, shared = workers.run("opening", DEADLINE_SECONDS, open_beside, film, decoder)
-                print(f"{'':20}a second film opens in {own:.0f} ms, in a shared context in {shared:.0f} ms", flush=True)
+                own, shared = workers.run("opening", DEADLINE_SECONDS, open_beside, video, decoder)
+                print(
+                    f"{'':20}a second video opens in {own:.0f} ms, in a shared context in {shared:.0f} ms", flush=True
+                )
         except (ClipSeekError, OSError) as error:
             print(f"{decoder:20}{error}", flush=True)
         finally:
@@ -224,13 +227,13 @@ def compare(name: str, film: Path, kinds: dict[str, int]) -> None:
 
 
 def _row(decoder: str, made: Measured) -> str:
-    """Processor seconds are those for a second of film."""
-    (first, again), film_seconds = made.open_seconds, len(made.times) / _rate(made)
+    """Processor seconds are those for a second of video."""
+    (first, again), video_seconds = made.open_seconds, len(made.times) / _rate(made)
     name = decoder if made.decoder == decoder else f"{decoder}: {made.decoder}!"
     return (
         f"{name:20}{first:6.2f} {again:5.2f} s{len(made.times) / made.decode_seconds[0]:8.0f} f/s"
-        f"{film_seconds / made.decode_seconds[0]:8.1f}{made.decode_seconds[1] / film_seconds:7.3f}"
-        f"{film_seconds / made.index_seconds[0]:14.1f}{made.index_seconds[1] / film_seconds:7.3f}"
+        f"{video_seconds / made.decode_seconds[0]:8.1f}{made.decode_seconds[1] / video_seconds:7.3f}"
+        f"{video_seconds / made.index_seconds[0]:14.1f}{made.index_seconds[1] / video_seconds:7.3f}"
     )
 
 

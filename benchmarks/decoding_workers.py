@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.films import looped_film, stripes
-from clipseek.settings import Settings
-from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.thumbnails import thumbnail
+from benchmarks.synthetic.labelled_videos import looped_video, stripes
+from clipseek.config.settings import Settings
+from executors.video_loader.clips.thumbnails import thumbnail
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs, sample_span
 
 SPAN = SpanOptions(30.0, 60.0, 1.0, "even", PictureShape(260, 260), 4000)
 
@@ -23,22 +23,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each kind, in turn (default: 5)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        film = looped_film(Path(folder) / "film.mp4", stripes(10.0), 2.0, preset="veryfast")
-        work = FilmWork(Settings(Path(folder), Path(folder)))
-        work.thumbnail(film, 1.0, 320, "film")  # the workers are up
-        work.sample(film, "film", SPAN)
+        video = looped_video(Path(folder) / "film.mp4", stripes(10.0), 2.0, preset="veryfast")
+        work = VideoJobs(Settings(Path(folder), Path(folder)))
+        work.thumbnail(video, 1.0, 320, "video")  # the workers are up
+        work.sample(video, "video", SPAN)
         print(f"{'':34}{'here':>9}{'worker':>9}{'ratio':>8}")
         compare(
             "thumbnail at 45 s, ms",
             rounds,
-            lambda: thumbnail(film, 45.0, 320),
-            lambda: work.thumbnail(film, 45.0, 320, "film"),
+            lambda: thumbnail(video, 45.0, 320),
+            lambda: work.thumbnail(video, 45.0, 320, "video"),
         )
         compare(
             "span of 30 s, 1 frame a second, ms",
             rounds,
-            lambda: sample_span(film, "film", SPAN),
-            lambda: work.sample(film, "film", SPAN),
+            lambda: sample_span(video, "video", SPAN),
+            lambda: work.sample(video, "video", SPAN),
         )
         children = psutil.Process().children()
         shares = ", ".join(

@@ -21,13 +21,13 @@ from open_clip.model import _build_vision_tower
 from timm.utils.model import reparameterize_model
 from torch import nn
 
-from clipseek.settings import Settings
-from executors.clip_encoder.compiled import CompiledHalf, converted
-from executors.clip_encoder.optimise import quantise
-from executors.clip_encoder.registry import Registry
-from executors.clip_encoder.tokens import Tokens
-from executors.clip_encoder.towers import Half
-from executors.clip_encoder.weights import load_half
+from clipseek.config.settings import Settings
+from executors.clip_encoder.int8.optimise import quantise
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.run.openvino_model import CompiledHalf, converted
+from executors.clip_encoder.run.tokenizer import Tokens
+from executors.clip_encoder.run.towers import Half
 
 ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "MobileCLIP2-S0")
 BATCH = 16

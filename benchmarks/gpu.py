@@ -19,11 +19,11 @@ import torch
 from open_clip.model import _build_vision_tower
 from safetensors.torch import save_file
 
-from clipseek.errors import InvalidSetting
-from executors.clip_encoder.device import Device, choose_device
-from executors.clip_encoder.model_spec import ModelSpec
-from executors.clip_encoder.preprocessing import Pictures, Preprocessing
-from executors.clip_encoder.towers import ImageTower
+from clipseek.api.errors import InvalidSetting
+from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.run.device import Device, choose_device
+from executors.clip_encoder.run.preprocessing import Pictures, Preprocessing
+from executors.clip_encoder.run.towers import ImageTower
 
 ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "ViT-L-14")
 PRECISIONS = ("fp32", "bf16", "fp16")

@@ -1,4 +1,4 @@
-"""Makes `executors/clip_encoder/imagenet_hypernyms.tsv`, the general words above ImageNet's classes, from WordNet 3.0.
+"""Makes `executors/clip_encoder/starter/imagenet_hypernyms.tsv`, the general words above ImageNet's classes, from WordNet 3.0.
 
 `python -m benchmarks.imagenet_hypernyms FOLDER`, where FOLDER holds WordNet's `data.noun` (Debian: package
 wordnet-base, /usr/share/wordnet). Run it again when the rule below changes.

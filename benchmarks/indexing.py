@@ -1,11 +1,11 @@
-"""How fast films are indexed, beside what limits it and beside other ways: `python -m benchmarks.indexing`.
+"""How fast videos are indexed, beside what limits it and beside other ways: `python -m benchmarks.indexing`.
 
-Makes a 1080p30 H.264 film out of the sample library (or takes --film) and puts it through, with one model and engine,
+Makes a 1080p30 H.264 video out of the sample library (or takes --video) and puts it through, with one model and engine,
 
 - decoding alone: every frame decoded, none looked at; those that sampling decodes; and by keyframes,
-- encoding alone: the pictures of the film's samples through the model,
+- encoding alone: the pictures of the video's samples through the model,
 - ClipSeek: `clipseek serve` and `Client.index`, from the file to the durable index; by keyframes, too,
-- VCED's way: the film read by OpenCV into a list of frames, one a second, each then preprocessed by Pillow and encoded
+- VCED's way: the video read by OpenCV into a list of frames, one a second, each then preprocessed by Pillow and encoded
   by itself (written from its description),
 - the package amon-hen, its decoder and sampler given this model, where it can be imported.
 
@@ -38,24 +38,25 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks.films import looped_film, street
 from benchmarks.limits import show_limits
+from benchmarks.synthetic.labelled_videos import looped_video, street
+from clipseek.api.errors import ServerError
+from clipseek.api.limits import EVEN, KEYFRAMES
 from clipseek.client import Client
-from clipseek.errors import ServerError
-from clipseek.ports import free_port
-from clipseek.settings import EVEN, KEYFRAMES, Settings
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.registry import Registry
-from executors.clip_encoder.towers import ImageTower
-from executors.video_loader.media_source import Needs, open_media
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import MOST_GAP_SECONDS, read_span
-from executors.video_loader.span_run import SampledFrame
+from clipseek.config.settings import Settings
+from clipseek.machine.ports import free_port
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.towers import ImageTower
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.source import Needs, open_media
+from executors.video_loader.sample.sampler import MOST_GAP_SECONDS, read_span
+from executors.video_loader.sample.span_reader import SampledFrame
 
 T = TypeVar("T")
 
 RATE = 1.0  # frames a second, in every way
-_ALL = 10**6  # seconds: to the film's end
+_ALL = 10**6  # seconds: to the video's end
 _AMON_HENS_BATCH = 16  # its own default
 _SAMPLE_SECONDS = 0.05  # between two looks at a way's memory
 _START_SECONDS = 300.0
@@ -108,28 +109,28 @@ def _shape(tower: ImageTower) -> PictureShape:
     return PictureShape(wanted.width, wanted.height, wanted.fit, wanted.fill)
 
 
-def decode(film: Path, _: str, needs: Needs = Needs.LOOKS, most_gap_seconds: Fraction = Fraction(0)) -> Run:
+def decode(video: Path, _: str, needs: Needs = Needs.LOOKS, most_gap_seconds: Fraction = Fraction(0)) -> Run:
     """Every frame, not looked at."""
     watch = Stopwatch()
-    with open_media(film, needs=needs, most_gap_seconds=most_gap_seconds) as source:
+    with open_media(video, needs=needs, most_gap_seconds=most_gap_seconds) as source:
         frames = sum(1 for _ in source.frames())
     return watch.run(frames)
 
 
-def decode_sampled(film: Path, engine: str) -> Run:
+def decode_sampled(video: Path, engine: str) -> Run:
     """As `decode`, but without the frames that sampling leaves out."""
-    return decode(film, engine, most_gap_seconds=MOST_GAP_SECONDS)
+    return decode(video, engine, most_gap_seconds=MOST_GAP_SECONDS)
 
 
-def decode_keyframes(film: Path, engine: str) -> Run:
+def decode_keyframes(video: Path, engine: str) -> Run:
     """As `decode`, but only what decodes by itself."""
-    return decode(film, engine, Needs.KEYFRAMES)
+    return decode(video, engine, Needs.KEYFRAMES)
 
 
-def encode(film: Path, engine: str) -> Run:
-    """The film's samples, decoded before."""
+def encode(video: Path, engine: str) -> Run:
+    """The video's samples, decoded before."""
     tower = _tower(engine)
-    found = read_span(film, 0, _ALL, RATE, _shape(tower))
+    found = read_span(video, 0, _ALL, RATE, _shape(tower))
     pictures = np.stack([one.picture for one in found if isinstance(one, SampledFrame)])
     tower.encode(pictures[:1])
     watch = Stopwatch()
@@ -137,28 +138,28 @@ def encode(film: Path, engine: str) -> Run:
     return watch.run(len(pictures))
 
 
-def clipseek(film: Path, engine: str, sampling: str = EVEN) -> Run:
-    """Through the Flow, the film on the server's disk already: what is sent are spans."""
-    with tempfile.TemporaryDirectory() as folder, _service(Path(folder), film.parent, engine) as client:
+def clipseek(video: Path, engine: str, sampling: str = EVEN) -> Run:
+    """Through the Flow, the video on the server's disk already: what is sent are spans."""
+    with tempfile.TemporaryDirectory() as folder, _service(Path(folder), video.parent, engine) as client:
         watch = Stopwatch()
-        done = client.index(film, on_server=True, sampling=sampling)
+        done = client.index(video, on_server=True, sampling=sampling)
         run = watch.run(done.video.frames)
         size = sum(file.stat().st_size for file in Path(folder).rglob("index*") if file.is_file())
     return replace(run, index_bytes=size)
 
 
-def clipseek_keyframes(film: Path, engine: str) -> Run:
+def clipseek_keyframes(video: Path, engine: str) -> Run:
     """As `clipseek`, `--sampling keyframes`."""
-    return clipseek(film, engine, KEYFRAMES)
+    return clipseek(video, engine, KEYFRAMES)
 
 
 @contextlib.contextmanager
-def _service(home: Path, films: Path, engine: str) -> Iterator[Client]:
+def _service(home: Path, videos: Path, engine: str) -> Iterator[Client]:
     port = free_port("127.0.0.1")
     environ = {"CLIPSEEK_HOME": str(home), "CLIPSEEK_PORT": str(port), "CLIPSEEK_ENGINE": engine}
     server = subprocess.Popen(
         [sys.executable, "-m", "clipseek", "serve"],
-        env={**os.environ, **environ, "CLIPSEEK_MEDIA_ROOTS": str(films)},
+        env={**os.environ, **environ, "CLIPSEEK_MEDIA_ROOTS": str(videos)},
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -182,13 +183,13 @@ def _wait_until_ready(client: Client, server: "subprocess.Popen[bytes]") -> None
     raise SystemExit("clipseek serve did not start")
 
 
-def vced(film: Path, engine: str) -> Run:
-    """The whole film as frames in memory, then one after the other."""
+def vced(video: Path, engine: str) -> Run:
+    """The whole video as frames in memory, then one after the other."""
     tower = _tower(engine)
     size = (_shape(tower).width, _shape(tower).height)
     tower.encode(np.zeros((1, *size[::-1], 3), np.uint8))
     watch = Stopwatch()
-    capture = cv2.VideoCapture(str(film))
+    capture = cv2.VideoCapture(str(video))
     step = round(capture.get(cv2.CAP_PROP_FPS) / RATE)
     frames, count = [], 0
     while (read := capture.read())[0]:
@@ -200,7 +201,7 @@ def vced(film: Path, engine: str) -> Run:
     return watch.run(len(vectors))
 
 
-def amon_hen(film: Path, engine: str) -> Run:
+def amon_hen(video: Path, engine: str) -> Run:
     """Its decoder, default sampler and batches, our model; without its store, which many builds of Python refuse."""
     from amonhen.decode import iter_frames
     from amonhen.sample import build_sampler
@@ -209,7 +210,7 @@ def amon_hen(film: Path, engine: str) -> Run:
     tower.encode(np.zeros((1, _shape(tower).height, _shape(tower).width, 3), np.uint8))
     watch = Stopwatch()
     sampler = build_sampler("fixed", RATE)
-    kept = (frame.image for frame in iter_frames(film, RATE) if sampler.keep(frame.image))
+    kept = (frame.image for frame in iter_frames(video, RATE) if sampler.keep(frame.image))
     vectors = [tower.encode(np.stack(images)) for images in batched(kept, _AMON_HENS_BATCH)]
     return watch.run(sum(map(len, vectors)))
 
@@ -228,34 +229,34 @@ WAYS: dict[str, Callable[[Path, str], Run]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--film", type=Path, help="a film of yours instead of the one that is made")
-    parser.add_argument("--minutes", type=float, default=2.0, help="length of the film that is made (default: 2)")
+    parser.add_argument("--video", type=Path, help="a video of yours instead of the one that is made")
+    parser.add_argument("--minutes", type=float, default=2.0, help="length of the video that is made (default: 2)")
     parser.add_argument("--runs", type=int, default=3, help="of each way, the median counts (default: 3)")
     parser.add_argument("--engine", default="auto", help="as CLIPSEEK_ENGINE: auto, torch or openvino (default: auto)")
     parser.add_argument(
         "--limits", action="store_true", help="decoding and encoding alone, of several sizes and codecs"
     )
-    parser.add_argument("--full", action="store_true", help="10 minutes of film and 5 runs")
+    parser.add_argument("--full", action="store_true", help="10 minutes of video and 5 runs")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # the fresh process
     options = parser.parse_args()
     if options.way:
-        json.dump(asdict(WAYS[options.way](options.film, options.engine)), sys.stdout)
+        json.dump(asdict(WAYS[options.way](options.video, options.engine)), sys.stdout)
         return
     if options.full:
         options.minutes, options.runs = 10.0, 5
     with tempfile.TemporaryDirectory() as folder:
         if options.limits:
-            film = looped_film(Path(folder) / "street.mp4", street(Path(folder)), 0.5)
-            encoded = encode(film, options.engine)
+            video = looped_video(Path(folder) / "street.mp4", street(Path(folder)), 0.5)
+            encoded = encode(video, options.engine)
             show_limits(Path(folder), options.runs, encoded.frames / encoded.seconds)
             return
-        film = options.film or looped_film(Path(folder) / "street.mp4", street(Path(folder)), options.minutes)
-        report(film, options.engine, options.runs)
+        video = options.video or looped_video(Path(folder) / "street.mp4", street(Path(folder)), options.minutes)
+        report(video, options.engine, options.runs)
 
 
-def report(film: Path, engine: str, runs: int) -> None:
+def report(video: Path, engine: str, runs: int) -> None:
     """Run the ways in turn and print what they took."""
-    with av.open(str(film)) as container:
+    with av.open(str(video)) as container:
         seconds = float((container.duration or 0) / av.time_base)
         stream = container.streams.video[0]
         about = f"{seconds / 60:.1f} min of {stream.width}x{stream.height} {stream.codec_context.name}"
@@ -264,7 +265,7 @@ def report(film: Path, engine: str, runs: int) -> None:
     found: dict[str, list[tuple[Run, float]]] = {way: [] for way in ways}
     for _ in range(runs):
         for way in ways:
-            found[way].append(_measured(way, film, engine))
+            found[way].append(_measured(way, video, engine))
     medians = {way: statistics.median(run.seconds for run, _ in made) for way, made in found.items()}
     print(f"{'':26}{'seconds':>9}{'x realtime':>12}{'CPU s':>8}{'frames':>8}{'peak RSS':>11}{'index per hour':>16}")
     for way, made in found.items():
@@ -284,9 +285,9 @@ def report(film: Path, engine: str, runs: int) -> None:
         print("amon-hen is not installed: pip install --target FOLDER amon-hen, then PYTHONPATH=FOLDER")
 
 
-def _measured(way: str, film: Path, engine: str) -> tuple[Run, float]:
+def _measured(way: str, video: Path, engine: str) -> tuple[Run, float]:
     """Run a way in a fresh process. Returns: what it took, and the peak of its processes' memory in bytes."""
-    command = [sys.executable, "-m", "benchmarks.indexing", "--way", way, "--film", str(film), "--engine", engine]
+    command = [sys.executable, "-m", "benchmarks.indexing", "--way", way, "--video", str(video), "--engine", engine]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     peak, done = 0.0, threading.Event()
 

@@ -1,4 +1,4 @@
-"""What decoding and encoding allow by themselves, for films of several sizes and codecs; `benchmarks.indexing` prints
+"""What decoding and encoding allow by themselves, for videos of several sizes and codecs; `benchmarks.indexing` prints
 it with --limits."""
 
 import statistics
@@ -13,12 +13,12 @@ import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from benchmarks.films import FPS, street
-from executors.video_loader.media_source import Needs, open_media
-from executors.video_loader.sampling import MOST_GAP_SECONDS
-from tests.films import same_scheduling
+from benchmarks.synthetic.labelled_videos import FPS, street
+from benchmarks.synthetic.videos import same_scheduling
+from executors.video_loader.decode.source import Needs, open_media
+from executors.video_loader.sample.sampler import MOST_GAP_SECONDS
 
-SECONDS = 4  # of film: the first ones of the street scene, with two cuts
+SECONDS = 4  # of video: the first ones of the street scene, with two cuts
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "veryfast", "crf": "23"}),
@@ -34,10 +34,10 @@ WAYS = {
 
 
 def show_limits(folder: Path, runs: int, pictures_per_second: float) -> None:
-    """Print how many times faster than real time films are decoded, and their pictures encoded, one a second.
+    """Print how many times faster than real time videos are decoded, and their pictures encoded, one a second.
 
     Args:
-        folder: where the films are made.
+        folder: where the videos are made.
         runs: of each, the median counts.
     """
     print(f"{'x realtime':20}" + "".join(f"{way:>13}" for way in WAYS) + f"{'encode alone':>14}")
@@ -45,30 +45,30 @@ def show_limits(folder: Path, runs: int, pictures_per_second: float) -> None:
     for width, height in SIZES:
         scaled = [frame.reformat(width, height, "yuv420p") for frame in frames]
         for codec in ENCODERS:
-            film = _film(folder / f"{codec}-{height}.mkv", scaled, codec)
-            speeds = [_speed(film, *way, runs) for way in WAYS.values()]
+            video = _video(folder / f"{codec}-{height}.mkv", scaled, codec)
+            speeds = [_speed(video, *way, runs) for way in WAYS.values()]
             name = f"{codec} {width}x{height}"
             print(f"{name:20}" + "".join(f"{speed:13.1f}" for speed in speeds) + f"{pictures_per_second:14.1f}")
 
 
-def _film(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
+def _video(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
     encoder, options = ENCODERS[codec]
-    with same_scheduling(), av.open(str(path), "w") as film:
-        stream = cast(VideoStream, film.add_stream(encoder, rate=FPS, options=options))
+    with same_scheduling(), av.open(str(path), "w") as video:
+        stream = cast(VideoStream, video.add_stream(encoder, rate=FPS, options=options))
         stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
         stream.gop_size = 2 * FPS
         for index, frame in enumerate(frames):
             frame.pts, frame.time_base = index, Fraction(1, FPS)
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode(None))
+            video.mux(stream.encode(frame))
+        video.mux(stream.encode(None))
     return path
 
 
-def _speed(film: Path, needs: Needs, most_gap_seconds: Fraction, runs: int) -> float:
+def _speed(video: Path, needs: Needs, most_gap_seconds: Fraction, runs: int) -> float:
     times = []
     for _ in range(runs):
         begun = time.perf_counter()
-        with open_media(film, needs=needs, most_gap_seconds=most_gap_seconds) as source:
+        with open_media(video, needs=needs, most_gap_seconds=most_gap_seconds) as source:
             for _frame in source.frames():
                 pass
         times.append(time.perf_counter() - begun)

@@ -1,13 +1,13 @@
 """How a frame is best fitted into a model's square: `python -m benchmarks.picture_fits`.
 
-Encodes the labelled films at 1 frame a second in several ways:
+Encodes the labelled videos at 1 frame a second in several ways:
 
 - `squash`: the whole frame, squashed; `pad`: the whole frame, fitted inside, the rest in the model's mean colour,
 - `centre crop`: the middle square; what is beside it is not seen,
 - `two crops`: the squares at both ends of the frame, which overlap; a frame scores the mean, or the larger, of the two,
 
-and prints for each half of the labels what a search finds in the query's own film (R1@.5, mAP), and how often that film
-comes first, or among the first five, of all films by its best segment (R@1, R@5; without the montage, which repeats the
+and prints for each half of the labels what a search finds in the query's own video (R1@.5, mAP), and how often that video
+comes first, or among the first five, of all videos by its best segment (R@1, R@5; without the montage, which repeats the
 others). The last columns are the gain of mAP and R@1 over `squash`, query by query, with 95 % bootstrap intervals.
 """
 
@@ -24,17 +24,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import LABELS, REPORT, TUNE, Label, read_labels
-from benchmarks.film_curves import Films
-from benchmarks.film_facts import MONTAGE
-from benchmarks.quality import DEFAULT_VIDEOS, Encoder
-from clipseek.metrics import Answer, Floats, bootstrap, evaluate
-from executors.clip_encoder.identity import model_id
-from executors.faiss_indexer.segments import ScoreCurve, Segment, find_segments
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.probing import probe
-from executors.video_loader.sampling import read_span
-from executors.video_loader.span_run import Cut
+from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
+from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.quality.video_curves import Videos
+from benchmarks.quality.video_facts import MONTAGE
+from clipseek.evaluation.measures import Answer, Floats, bootstrap, evaluate
+from executors.clip_encoder.model.identity import model_id
+from executors.faiss_indexer.moments.segments import ScoreCurve, Segment, find_segments
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.probe import probe
+from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.sample.span_reader import Cut
 
 logger = logging.getLogger(__name__)
 Pictures = NDArray[np.uint8]
@@ -53,22 +53,22 @@ FITS: Mapping[str, tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """A film's samples: times float64 [N] and, for each view of them, vectors float32 [N, D]; its cuts and length."""
+    """A video's samples: times float64 [N] and, for each view of them, vectors float32 [N, D]; its cuts and length."""
 
     pts_seconds: Floats
     views: Mapping[str, Vectors]
     cuts: tuple[float, ...]
     duration_seconds: float
 
-    def segments(self, fit: str, films: Films, index: int) -> list[Segment]:
-        """What a search for one label's query finds in this film."""
+    def segments(self, fit: str, videos: Videos, index: int) -> list[Segment]:
+        """What a search for one label's query finds in this video."""
         names, joined = FITS[fit]
-        query = films.queries[index].astype(float)
+        query = videos.queries[index].astype(float)
         scores = np.stack([self.views[name].astype(float) @ query for name in names])
         of_frames = scores.max(axis=0) if joined == "max" else scores.mean(axis=0)
         shots = list(zip([0.0, *self.cuts], [*self.cuts, self.duration_seconds], strict=True))
         curve = ScoreCurve(self.pts_seconds, of_frames, self.duration_seconds)
-        return find_segments(films.calibrated(index, curve), None, shots)
+        return find_segments(videos.calibrated(index, curve), None, shots)
 
 
 def main() -> int:
@@ -79,22 +79,22 @@ def main() -> int:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.videos.is_dir():
-        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
         return 2
     encoder = Encoder(options.cache, options.model)
     labels = read_labels(LABELS / "moments.jsonl")
-    asked = encoder.films(options.videos, labels)
-    films = {
+    asked = encoder.videos(options.videos, labels)
+    videos = {
         name: _kept(encoder, options.videos / name, options.cache)
         for name in sorted({label.video for label in labels if label.video})
     }
-    measured = {fit: _measured(fit, films, asked) for fit in FITS}
+    measured = {fit: _measured(fit, videos, asked) for fit in FITS}
     _print_table(options.model, measured, labels)
     return 0
 
 
 def _kept(encoder: Encoder, path: Path, cache: Path) -> Seen:
-    """The film as seen by the encoder, which looks at it once."""
+    """The video as seen by the encoder, which looks at it once."""
     identity = model_id(encoder.tower.spec, cache)
     key = hashlib.sha256(f"{identity}|{path.name}|{path.stat().st_size}|{RATE}|fits".encode()).hexdigest()[:24]
     file = cache / "fits" / f"{key}.npz"
@@ -139,11 +139,11 @@ def _pictures(path: Path, duration_seconds: float, shape: PictureShape) -> Pictu
     return np.stack([one.picture for one in found if not isinstance(one, Cut)])
 
 
-def _measured(fit: str, films: Mapping[str, Seen], asked: Films) -> Mapping[str, Floats]:
+def _measured(fit: str, videos: Mapping[str, Seen], asked: Videos) -> Mapping[str, Floats]:
     """By measure the value of each label, float64 [N]; R@1 and R@5 are not a number where the montage is asked for."""
     answers, ranks = [], []
     for index, label in enumerate(asked.labels):
-        found = {name: film.segments(fit, asked, index) for name, film in films.items()}
+        found = {name: video.segments(fit, asked, index) for name, video in videos.items()}
         own = found[str(label.video)]
         answers.append(Answer([(s.start_seconds, s.end_seconds) for s in own], label.moments))
         best = {name: max(s.score for s in segments) for name, segments in found.items() if name != MONTAGE}

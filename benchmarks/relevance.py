@@ -1,7 +1,7 @@
 """How well "nothing matches" is told from a match: `python -m benchmarks.relevance`.
 
-The labelled films are put into one library. Every true query of `labels/moments.jsonl` is asked of it, with copies of
-its film left out; it is found if the best match's peak lies in a true moment. The absurd ones of
+The labelled videos are put into one library. Every true query of `labels/moments.jsonl` is asked of it, with copies of
+its video left out; it is found if the best match's peak lies in a true moment. The absurd ones of
 `labels/no_match.jsonl` and the neutral phrases of the encoder are asked of the whole library. Printed: how many of what
 was found stays above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of a model
 that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with them.
@@ -20,24 +20,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import LABELS, TUNE, Label, read_labels
-from benchmarks.film_curves import Film, FilmVectors
-from benchmarks.film_facts import MONTAGE
-from benchmarks.quality import DEFAULT_VIDEOS
-from clipseek.score_scale import MATCHES_BEGIN
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.identity import model_id
-from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
-from executors.clip_encoder.registry import Registry
-from executors.clip_encoder.score_scales import Coefficients, ReferenceScales, ScoreScales, read_scales
-from executors.clip_encoder.towers import ImageTower, TextTower
+from benchmarks.quality.__main__ import DEFAULT_VIDEOS
+from benchmarks.quality.cases import LABELS, TUNE, Label, read_labels
+from benchmarks.quality.video_curves import Video, VideoVectors
+from benchmarks.quality.video_facts import MONTAGE
+from clipseek.api.score_scale import MATCHES_BEGIN
+from executors.clip_encoder.model.identity import model_id
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.relevance.score_scales import Coefficients, ReferenceScales, ScoreScales, read_scales
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.towers import ImageTower, TextTower
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.queries import Found, Part, SearchOptions
-from executors.faiss_indexer.store import Frames, VideoRecord
+from executors.faiss_indexer.ranking.queries import Found, Part, SearchOptions
+from executors.faiss_indexer.store.store import Frames, VideoRecord
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
-# The three films of one cartoon show the same rabbit.
+# The three videos of one cartoon show the same rabbit.
 CARTOON = frozenset({"bigbuckbunny.mp4", "fw_2s.mp4", "moviepy_bbb_0_30.webm"})
 KEPT_SHARE = 0.95  # of what is found, by the cut-off that `--fit` chooses
 _RIDGE = 0.3  # of the logistic regression, on standardised features
@@ -57,7 +57,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Bench:
-    """A library of films, and what asks it."""
+    """A library of videos, and what asks it."""
 
     library: Library
     titles: Sequence[str]
@@ -68,7 +68,7 @@ class Bench:
     mean_phrase: Vectors
 
     def ask(self, text: str, label: Label | None = None) -> Asked:
-        """Search for a text; with a label in all films but copies of its own."""
+        """Search for a text; with a label in all videos but copies of its own."""
         parts = self.parts([text])
         allowed = [t for t in self.titles if label is None or t not in self.copies.get(str(label.video), frozenset())]
         options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_video_id, allowed)))
@@ -97,27 +97,27 @@ def _video_id(title: str) -> str:
 
 
 def make_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) -> Bench:
-    """Encode the films of a folder, those that are known from an earlier run excepted, and store them."""
+    """Encode the videos of a folder, those that are known from an earlier run excepted, and store them."""
     spec = Registry(cache).resolve(model)
     device = choose_device("auto")
     name = model_id(spec, cache)
     tower = ImageTower(spec, device)
-    vectors = FilmVectors(cache / "films", name, tower, spec.preprocessing.picture_format)
+    vectors = VideoVectors(cache / "videos", name, tower, spec.preprocessing.picture_format)
     library = Library(store)
     titles = sorted(path.name for path in folder.iterdir() if path.suffix in {".mp4", ".webm"})
     for title in titles:
-        _store(library, title, vectors.film(folder / title), rate, name)
+        _store(library, title, vectors.video(folder / title), rate, name)
     texts = TextTower(spec, device)
     phrase = texts.encode(NEUTRAL_PHRASES).vectors.mean(axis=0)
     return Bench(library, titles, copies_of(folder, titles), texts, read_scales(spec), name, phrase)
 
 
-def _store(library: Library, title: str, film: Film, rate: float, model: str) -> None:
+def _store(library: Library, title: str, video: Video, rate: float, model: str) -> None:
     record = VideoRecord(
         video_id=_video_id(title),
         title=title,
         size_bytes=1,
-        duration_seconds=film.duration_seconds,
+        duration_seconds=video.duration_seconds,
         width=1,
         height=1,
         fps=25.0,
@@ -128,13 +128,13 @@ def _store(library: Library, title: str, film: Film, rate: float, model: str) ->
         frames_per_second=rate,
     )
     library.register(record, model)
-    kept = np.unique(np.floor(film.pts_seconds * rate + 1e-9), return_index=True)[1]
-    frames = Frames(film.pts_seconds[kept], film.vectors[kept].astype(np.float16), np.array(film.cuts))
-    library.put_span(record.video_id, (0.0, film.duration_seconds), frames, model)
+    kept = np.unique(np.floor(video.pts_seconds * rate + 1e-9), return_index=True)[1]
+    frames = Frames(video.pts_seconds[kept], video.vectors[kept].astype(np.float16), np.array(video.cuts))
+    library.put_span(record.video_id, (0.0, video.duration_seconds), frames, model)
 
 
 def copies_of(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
-    """For each film the others that show what it shows."""
+    """For each video the others that show what it shows."""
     montage = folder / "montage.json"
     sources = {part["source"] for part in json.loads(montage.read_text())} if montage.exists() else set()
     copies = {title: CARTOON - {title} for title in CARTOON}
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.videos.is_dir():
-        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as store:
         bench = make_bench(options.videos, options.cache, Path(store), options.model, options.rate)
@@ -247,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.relevance", description=__doc__)
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
-    parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled films")
+    parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
     parser.add_argument("--cache", type=Path, default=cache, help="where models and vectors are kept between runs")
     parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the hub")
     parser.add_argument("--rate", type=float, default=1.0, help="frames per second: 1, 2 or 4")

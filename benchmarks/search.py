@@ -1,11 +1,11 @@
 """How long a search takes, in libraries of any size: `python -m benchmarks.search [--full]`.
 
-Libraries are made, see `synthetic_library`: no film is decoded. Two tables:
+Libraries are made, see `synthetic_library`: no video is decoded. Two tables:
 
-- indices: Faiss' own flat index of float32 beside the two kinds that ClipSeek uses (`index_kinds`), for one query at a
+- indices: Faiss' own flat index of float32 beside the two kinds that ClipSeek uses (`kinds`), for one query at a
   time on one thread. Recall is that of the ten frames that are truly nearest. "search" is all that the indexer does.
 - the Flow: `clipseek serve` with a tiny model, so what is measured is not the text tower; texts go through the whole
-  chain. At rest, while a film is being indexed, and with many clients at once; who is busy then.
+  chain. At rest, while a video is being indexed, and with many clients at once; who is busy then.
 
 By default libraries of 10,000 and 100,000 frames, in about six minutes; --full adds a million, in about twenty.
 """
@@ -25,15 +25,15 @@ import faiss
 import numpy as np
 import psutil
 
-from benchmarks.films import looped_film, street
 from benchmarks.indexing import processor
-from benchmarks.synthetic_library import SyntheticFrames, Vectors, fill
+from benchmarks.synthetic.labelled_videos import looped_video, street
+from benchmarks.synthetic.library import SyntheticFrames, Vectors, fill
 from benchmarks.torture.service import Service
+from clipseek.api.score_scale import ScoreScale
 from clipseek.client import Client
-from clipseek.score_scale import ScoreScale
-from executors.faiss_indexer import index_kinds
+from executors.faiss_indexer.index import kinds
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.queries import Part, SearchOptions
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 
 SIZES, FULL_SIZE = (10_000, 100_000), 1_000_000
 DIMENSIONS = 512
@@ -68,14 +68,14 @@ def main() -> None:
 def indices(size: int) -> None:
     """Print one row for each kind of index, and one for a whole search in the indexer."""
     made = SyntheticFrames(size, DIMENSIONS)
-    vectors = np.concatenate([film.vectors for film in made.films()])
+    vectors = np.concatenate([video.vectors for video in made.videos()])
     ids = np.arange(len(vectors), dtype=np.int64)
     queries = made.queries(_QUERIES)
     batches = [(vectors[first : first + 50_000], ids[first : first + 50_000]) for first in range(0, size, 50_000)]
-    truth = index_kinds.truly_nearest(queries, batches)
+    truth = kinds.truly_nearest(queries, batches)
     for name, make in (
         ("Faiss flat, float32", lambda: _flat32(vectors)),
-        ("ClipSeek exact, float16", lambda: _filled(index_kinds.flat_index(DIMENSIONS), batches)),
+        ("ClipSeek exact, float16", lambda: _filled(kinds.flat_index(DIMENSIONS), batches)),
         ("ClipSeek partitioned, float16", lambda: _partitioned(vectors, batches)),
     ):
         _index_row(name, size, make, queries, truth)
@@ -89,17 +89,15 @@ def indices(size: int) -> None:
             print(f"{size:9,}  {'search: ' + library.index_kind:32}{milliseconds(found)}", flush=True)
 
 
-def _index_row(
-    name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: index_kinds.Truth
-) -> None:
+def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: kinds.Truth) -> None:
     before, begun = psutil.Process().memory_info().rss, time.perf_counter()
     index = make()
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before
     faiss.omp_set_num_threads(1)
-    found = timed([partial(index_kinds.nearest, index, query, 64) for query in queries])
-    recall = index_kinds.recall(index, queries, truth)
+    found = timed([partial(kinds.nearest, index, query, 64) for query in queries])
+    recall = kinds.recall(index, queries, truth)
     faiss.omp_set_num_threads(os.cpu_count() or 1)
-    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {index_kinds.described(index)}"
+    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {kinds.described(index)}"
     print(f"{size:9,}  {name:32}{milliseconds(found)}{told}", flush=True)
 
 
@@ -111,18 +109,18 @@ def _flat32(vectors: np.ndarray) -> faiss.Index:
 
 def _filled(index: faiss.Index, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> faiss.Index:
     for vectors, ids in batches:
-        index_kinds.add(index, vectors, ids)
+        kinds.add(index, vectors, ids)
     return index
 
 
 def _partitioned(vectors: np.ndarray, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> faiss.Index:
     """Made and tuned as the service does it: with queries that are made up, not with those that are asked."""
     random = np.random.default_rng(1)
-    chosen = random.choice(len(vectors), index_kinds.sample_size(len(vectors)), replace=False)
+    chosen = random.choice(len(vectors), kinds.sample_size(len(vectors)), replace=False)
     sample = vectors[np.sort(chosen)].astype(np.float32)
-    index = _filled(index_kinds.partitioned_index(sample, len(vectors), lambda: False), batches)
-    likely = index_kinds.text_like(sample[: index_kinds.QUERIES], sample.mean(axis=0), random)
-    index_kinds.tune(index, likely, index_kinds.truly_nearest(likely, batches))
+    index = _filled(kinds.partitioned_index(sample, len(vectors), lambda: False), batches)
+    likely = kinds.text_like(sample[: kinds.QUERIES], sample.mean(axis=0), random)
+    kinds.tune(index, likely, kinds.truly_nearest(likely, batches))
     return index
 
 
@@ -138,8 +136,8 @@ def through_the_flow(folder: Path, size: int) -> None:
             client.search(next(asked))
         rest = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
         print(f"{size:9,}  {'at rest':32}{milliseconds(rest)}{start_seconds:7.1f} s", flush=True)
-        film = looped_film(folder / "film.mp4", street(folder), 1.0)
-        with _indexing(client, film):
+        video = looped_video(folder / "film.mp4", street(folder), 1.0)
+        with _indexing(client, video):
             beside = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
         ratio = np.quantile(beside, 0.95) / np.quantile(rest, 0.95)
         print(f"{'':9}  {'while 1080p is being indexed':32}{milliseconds(beside)}   p95 x {ratio:.1f}", flush=True)
@@ -215,13 +213,13 @@ def running(service: Service) -> Iterator[tuple[Client, float]]:
 
 
 @contextmanager
-def _indexing(client: Client, film: Path) -> Iterator[None]:
-    """Have a film indexed again and again meanwhile."""
+def _indexing(client: Client, video: Path) -> Iterator[None]:
+    """Have a video indexed again and again meanwhile."""
     begun, over = threading.Event(), threading.Event()
 
     def index() -> None:
         while not over.is_set():
-            done = client.index(film, progress=lambda _: begun.set())
+            done = client.index(video, progress=lambda _: begun.set())
             client.delete(done.video.video_id)
 
     with ThreadPoolExecutor(1) as threads:

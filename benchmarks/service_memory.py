@@ -1,7 +1,7 @@
-"""Whether the service's memory grows with the length of a film: `python -m benchmarks.service_memory`.
+"""Whether the service's memory grows with the length of a video: `python -m benchmarks.service_memory`.
 
-Indexes a short film and a long one, each by a service of its own with the starter model, and prints the peak memory of
-every process. The films show one still photograph: all their frames are decoded, sent and stored, but few are encoded,
+Indexes a short video and a long one, each by a service of its own with the starter model, and prints the peak memory of
+every process. The videos show one still photograph: all their frames are decoded, sent and stored, but few are encoded,
 so that the longer one takes minutes and not hours. Linux only.
 """
 
@@ -16,10 +16,10 @@ import cv2
 import psutil
 from av.video.frame import VideoFrame
 
-from benchmarks.films import looped_film
+from benchmarks.synthetic.labelled_videos import looped_video
 from benchmarks.torture.service import Service
-from clipseek.settings import Settings
-from executors.video_loader import samples
+from clipseek.config.settings import Settings
+from executors.video_loader.media import sample_videos
 
 FPS, SIZE, LOOP_SECONDS = 12, (320, 180), 20
 _START_SECONDS = 300.0
@@ -27,8 +27,8 @@ _START_SECONDS = 300.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", type=float, default=10.0, help="minutes of the short film (default: 10)")
-    parser.add_argument("--long", type=float, default=180.0, help="minutes of the long film (default: 180)")
+    parser.add_argument("--short", type=float, default=10.0, help="minutes of the short video (default: 10)")
+    parser.add_argument("--long", type=float, default=180.0, help="minutes of the long video (default: 180)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         short, long = (peaks(Path(folder) / f"{minutes:g}", minutes) for minutes in (options.short, options.long))
@@ -38,16 +38,16 @@ def main() -> None:
 
 
 def peaks(folder: Path, minutes: float) -> list[tuple[str, float]]:
-    """Index a film. Returns: each process's name and peak in MB, in the order in which they were started."""
+    """Index a video. Returns: each process's name and peak in MB, in the order in which they were started."""
     folder.mkdir()
-    film = looped_film(folder / "still.mp4", still(), minutes, FPS)
+    video = looped_video(folder / "still.mp4", still(), minutes, FPS)
     service = Service(folder)
     service.settings = replace(service.settings, model="starter", cache=Settings.from_env().cache)
     service.start()
     try:
         service.wait_until_ready(_START_SECONDS)
         with service.client() as client:
-            client.index(film)
+            client.index(video)
         main, *others = sorted(service.family(), key=lambda process: process.create_time())
         alive = [process for process in others if process.status() != psutil.STATUS_ZOMBIE]
         spawned = [process for process in alive if "spawn_main" in " ".join(process.cmdline())]
@@ -59,7 +59,7 @@ def peaks(folder: Path, minutes: float) -> list[tuple[str, float]]:
 
 def still() -> Iterator[VideoFrame]:
     """A photograph, again and again."""
-    picture = cv2.resize(cv2.imread(str(samples.photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
+    picture = cv2.resize(cv2.imread(str(sample_videos.photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
     for _ in range(LOOP_SECONDS * FPS):
         yield VideoFrame.from_ndarray(picture, format="rgb24")
 

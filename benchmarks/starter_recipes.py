@@ -3,9 +3,9 @@
 Each recipe turns the classifier's thousand scores of a picture, and a text, into vectors. Printed for the tune half of
 the labels, on which recipes were chosen, and for the report half:
 
-- film: of queries that are true of a part of their film, how often its best frame lies in a true moment,
-- library: how often the best frame of all films but copies lies in a true moment,
-- AUC: how often a frame of a true moment scores above one of another film,
+- video: of queries that are true of a part of their video, how often its best frame lies in a true moment,
+- library: how often the best frame of all videos but copies lies in a true moment,
+- AUC: how often a frame of a true moment scores above one of another video,
 - no match: how often the best score of a query that is found in the library is above that of an absurd one.
 """
 
@@ -26,16 +26,16 @@ import timm
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.cases import LABELS, REPORT, TUNE, Label, read_labels
-from benchmarks.film_curves import FilmVectors
-from benchmarks.quality import DEFAULT_VIDEOS
+from benchmarks.quality.__main__ import DEFAULT_VIDEOS
+from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.quality.video_curves import VideoVectors
 from benchmarks.relevance import copies_of
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.imagenet_texts import CLASSES, ClassText, class_texts
-from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
-from executors.clip_encoder.preprocessing import Preprocessing
-from executors.clip_encoder.registry import Registry
-from executors.clip_encoder.towers import TextTower
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.preprocessing import Preprocessing
+from executors.clip_encoder.run.towers import TextTower
+from executors.clip_encoder.starter.class_names import CLASSES, ClassText, class_texts
 
 Floats = NDArray[np.float64]
 _RATE = 1.0
@@ -163,10 +163,10 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of all films: class scores [N, 1000] centred, each frame's film, time and shot."""
+    """All frames of all videos: class scores [N, 1000] centred, each frame's video, time and shot."""
 
     scores: Floats
-    films: NDArray[np.str_]
+    videos: NDArray[np.str_]
     pts_seconds: Floats
     shots: NDArray[np.intp]
 
@@ -174,23 +174,23 @@ class Frames:
         """Which frames lie in the label's moments."""
         times = self.pts_seconds
         moments = [(times >= start) & (times < end) for start, end in label.moments]
-        inside: NDArray[np.bool_] = (self.films == label.video) & np.any(moments, axis=0)
+        inside: NDArray[np.bool_] = (self.videos == label.video) & np.any(moments, axis=0)
         return inside
 
 
-def read_frames(films: FilmVectors, folder: Path) -> Frames:
+def read_frames(videos: VideoVectors, folder: Path) -> Frames:
     names: list[str] = []
     scores: list[Floats] = []
     times: list[Floats] = []
     shots: list[NDArray[np.intp]] = []
     for path in sorted(p for p in folder.iterdir() if p.suffix in {".mp4", ".webm"}):
-        film = films.film(path)
-        kept = np.unique(np.floor(film.pts_seconds * _RATE + 1e-9), return_index=True)[1]
-        rows = film.vectors[kept].astype(np.float64)
+        video = videos.video(path)
+        kept = np.unique(np.floor(video.pts_seconds * _RATE + 1e-9), return_index=True)[1]
+        rows = video.vectors[kept].astype(np.float64)
         scores.append(rows - rows.mean(axis=1, keepdims=True))
         names += [path.name] * len(kept)
-        times.append(film.pts_seconds[kept])
-        shots.append(np.searchsorted(film.cuts, film.pts_seconds[kept], side="right") + 1000 * len(shots))
+        times.append(video.pts_seconds[kept])
+        shots.append(np.searchsorted(video.cuts, video.pts_seconds[kept], side="right") + 1000 * len(shots))
     return Frames(np.concatenate(scores), np.array(names), np.concatenate(times), np.concatenate(shots))
 
 
@@ -198,19 +198,19 @@ def read_frames(films: FilmVectors, folder: Path) -> Frames:
 class Found:
     """Of one query; nan where the measure does not apply."""
 
-    in_film: float
+    in_video: float
     in_library: float
     above_others: float
     best: float
 
 
 def look(label: Label, scores: Floats, frames: Frames, copies: frozenset[str]) -> Found:
-    inside, own = frames.inside(label), frames.films == label.video
-    others = ~own & ~np.isin(frames.films, sorted(copies))
-    in_film = np.nan if inside[own].all() or not inside.any() else float(inside[own][scores[own].argmax()])
+    inside, own = frames.inside(label), frames.videos == label.video
+    others = ~own & ~np.isin(frames.videos, sorted(copies))
+    in_video = np.nan if inside[own].all() or not inside.any() else float(inside[own][scores[own].argmax()])
     seen = np.where(inside | others, scores, -np.inf)
     above = (scores[inside][:, np.newaxis] > scores[others]).mean() if inside.any() else np.nan
-    return Found(in_film, float(inside[seen.argmax()]), float(above), float(seen.max()))
+    return Found(in_video, float(inside[seen.argmax()]), float(above), float(seen.max()))
 
 
 def measure(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
@@ -235,7 +235,7 @@ def show(
         found = [look(labels[i], scores[:, i], frames, copies[str(labels[i].video)]) for i in chosen]
         best = np.array([each.best for each in found if each.in_library])
         columns += [
-            100 * np.nanmean([each.in_film for each in found]),
+            100 * np.nanmean([each.in_video for each in found]),
             100 * np.mean([each.in_library for each in found]),
             100 * np.nanmean([each.above_others for each in found]),
             100 * float((best[:, np.newaxis] > absurd).mean()) if len(best) else np.nan,
@@ -248,20 +248,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.videos.is_dir():
-        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
         return 2
     spec = Registry(options.cache).resolve("starter")
     wanted = spec.preprocessing.picture_format
-    films = FilmVectors(options.cache / "films", "class scores", Classifier(spec.preprocessing), wanted)
-    frames = read_frames(films, options.videos)
+    videos = VideoVectors(options.cache / "videos", "class scores", Classifier(spec.preprocessing), wanted)
+    frames = read_frames(videos, options.videos)
     tower = TextTower(spec, choose_device("cpu"))
     known = class_texts()
     encoded = Encoded(known, _encode(tower, [text.text for text in known]))
     labels = read_labels(LABELS / "moments.jsonl")
     nothing = [*(label.query for label in read_labels(LABELS / "no_match.jsonl")), *NEUTRAL_PHRASES]
     texts = _encode(tower, [*(label.query for label in labels), *nothing])
-    copies = copies_of(options.videos, sorted(set(frames.films.tolist())))
-    head = "".join(f"{name:>9}" for name in ("film", "library", "AUC", "no match"))
+    copies = copies_of(options.videos, sorted(set(frames.videos.tolist())))
+    head = "".join(f"{name:>9}" for name in ("video", "library", "AUC", "no match"))
     print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
     for recipe in encoded.recipes():
         show(recipe, frames, labels, texts, copies)
@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starter_recipes", description=__doc__)
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
-    parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled films")
+    parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
     parser.add_argument("--cache", type=Path, default=cache, help="where models and scores are kept between runs")
     return parser
 

@@ -1,13 +1,13 @@
 """What encoding still pictures once saves and costs: `python -m benchmarks.still_pictures`.
 
-Prints for several limits of "nearly identical" (see `executors/clip_encoder/still_pictures.py`), on the labelled films,
+Prints for several limits of "nearly identical" (see `executors/clip_encoder/run/still_pictures.py`), on the labelled videos,
 
 - the share of the frames that the model has to look at,
 - by how much the cosine of any frame with any labelled query changes: 95th percentile of the frames that took over an
   embedding, and the largest of all,
 - R1@.5 and mAP of what a search does, both halves of the labels together,
 
-and then, with the limits in use, how many frames of a film that stands still for an hour are encoded, and in what time.
+and then, with the limits in use, how many frames of a video that stands still for an hour are encoded, and in what time.
 """
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
@@ -32,16 +32,16 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from benchmarks.cases import LABELS, read_labels
-from benchmarks.film_curves import STORED_RATE, Film, Films
-from benchmarks.quality import DEFAULT_VIDEOS, Encoder
-from clipseek.metrics import Answer, evaluate
-from executors.clip_encoder.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
-from executors.faiss_indexer.segments import ScoreCurve, find_segments
-from executors.faiss_indexer.spans import plan_spans
-from executors.video_loader import samples
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import sample
+from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
+from benchmarks.quality.cases import LABELS, read_labels
+from benchmarks.quality.video_curves import STORED_RATE, Video, Videos
+from clipseek.evaluation.measures import Answer, evaluate
+from executors.clip_encoder.run.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
+from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
+from executors.faiss_indexer.store.spans import plan_spans
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.media import sample_videos
+from executors.video_loader.sample.sampler import sample
 
 Pictures = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -53,27 +53,29 @@ SIZE = (640, 360)
 
 @dataclass(frozen=True)
 class Watched:
-    """A film, the pictures [N, H, W, 3] of its frames, and which of the labels are about it."""
+    """A video, the pictures [N, H, W, 3] of its frames, and which of the labels are about it."""
 
-    film: Film
+    video: Video
     pictures: Pictures
-    films: Films
+    videos: Videos
     own: Sequence[int]
 
     def at(self, rate: float) -> Watched:
         """With the frames sampled at a rate that divides STORED_RATE."""
-        _, kept = np.unique(np.floor(self.film.pts_seconds * rate + 1e-9), return_index=True)
-        film = Film(self.film.pts_seconds[kept], self.film.vectors[kept], self.film.cuts, self.film.duration_seconds)
-        return Watched(film, self.pictures[kept], self.films, self.own)
+        _, kept = np.unique(np.floor(self.video.pts_seconds * rate + 1e-9), return_index=True)
+        video = Video(
+            self.video.pts_seconds[kept], self.video.vectors[kept], self.video.cuts, self.video.duration_seconds
+        )
+        return Watched(video, self.pictures[kept], self.videos, self.own)
 
     def answers(self, vectors: Vectors) -> list[Answer]:
         """What a search finds with these vectors of the frames."""
         made = []
         for index in self.own:
-            cosines = (vectors @ self.films.queries[index]).astype(float)
-            curve = ScoreCurve(self.film.pts_seconds, cosines, self.film.duration_seconds)
-            found = find_segments(self.films.calibrated(index, curve), None, self.film.shots)
-            made.append(Answer([(s.start_seconds, s.end_seconds) for s in found], self.films.labels[index].moments))
+            cosines = (vectors @ self.videos.queries[index]).astype(float)
+            curve = ScoreCurve(self.video.pts_seconds, cosines, self.video.duration_seconds)
+            found = find_segments(self.videos.calibrated(index, curve), None, self.video.shots)
+            made.append(Answer([(s.start_seconds, s.end_seconds) for s in found], self.videos.labels[index].moments))
         return made
 
 
@@ -85,43 +87,43 @@ def main() -> int:
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 4.0], help="frames per second (default: 1 4)")
     options = parser.parse_args()
     if not options.videos.is_dir():
-        print(f"The labelled films are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
         return 2
     encoder = Encoder(options.cache, options.model)
-    films = _watched(encoder, options.videos)
+    videos = _watched(encoder, options.videos)
     for rate in options.rates:
-        _print_limits([film.at(rate) for film in films], rate)
+        _print_limits([video.at(rate) for video in videos], rate)
     with tempfile.TemporaryDirectory() as folder:
-        _print_hour(encoder, make_still_film(Path(folder) / "still.mkv"))
+        _print_hour(encoder, make_still_video(Path(folder) / "still.mkv"))
     return 0
 
 
 def _watched(encoder: Encoder, folder: Path) -> list[Watched]:
     labels = read_labels(LABELS / "moments.jsonl")
-    films = encoder.films(folder, labels)
+    videos = encoder.videos(folder, labels)
     made = []
     for name in sorted({label.video for label in labels if label.video}):
-        film = films.vectors.film(folder / name)
-        taken = sample(folder / name, 0.0, film.duration_seconds, STORED_RATE, films.vectors.shape)
+        video = videos.vectors.video(folder / name)
+        taken = sample(folder / name, 0.0, video.duration_seconds, STORED_RATE, videos.vectors.shape)
         own = [i for i, label in enumerate(labels) if label.video == name]
         pictures = np.stack([frame.picture for frame in taken])
-        made.append(Watched(film, pictures, films, own))
+        made.append(Watched(video, pictures, videos, own))
     return made
 
 
-def _print_limits(films: Sequence[Watched], rate: float) -> None:
-    frames = sum(len(watched.pictures) for watched in films)
-    print(f"\n{len(films)} labelled films, {rate:g} fps, {frames} frames")
+def _print_limits(videos: Sequence[Watched], rate: float) -> None:
+    frames = sum(len(watched.pictures) for watched in videos)
+    print(f"\n{len(videos)} labelled videos, {rate:g} fps, {frames} frames")
     print(f"{'mean <=':>8}{'block <=':>9}{'encoded':>9}{'change p95':>12}{'largest':>9}{'R1@.5':>8}{'mAP':>7}")
-    _print_row("", "", frames, frames, np.zeros(1), [a for w in films for a in w.answers(w.film.vectors)])
+    _print_row("", "", frames, frames, np.zeros(1), [a for w in videos for a in w.answers(w.video.vectors)])
     for most_mean, most_block in LIMITS:
         encoded, changes, answers = 0, [np.zeros(1)], []
-        for watched in films:
-            known = {_key(p): v for p, v in zip(watched.pictures, watched.film.vectors, strict=True)}
+        for watched in videos:
+            known = {_key(p): v for p, v in zip(watched.pictures, watched.video.vectors, strict=True)}
             still = StillPictures(partial(_looked_up, known), most_mean, most_block)
-            found = still.encode("film", watched.pictures)
+            found = still.encode("video", watched.pictures)
             encoded += found.encoded
-            change = np.abs((found.vectors - watched.film.vectors) @ watched.films.queries.T).max(axis=1)
+            change = np.abs((found.vectors - watched.video.vectors) @ watched.videos.queries.T).max(axis=1)
             changes.append(change[change > 0])
             answers += watched.answers(found.vectors)
         _print_row(f"{most_mean:g}", f"{most_block:g}", encoded, frames, np.concatenate(changes), answers)
@@ -145,12 +147,12 @@ def _looked_up(known: dict[bytes, Vectors], pictures: Pictures) -> Vectors:
     return np.array([known[_key(picture)] for picture in pictures], np.float32).reshape(-1, len(some))
 
 
-def make_still_film(path: Path) -> Path:
+def make_still_video(path: Path) -> Path:
     """An hour of one photograph with grain, H.264, a keyframe every 5 s; the packets of its first 10 s, repeated."""
     generator = np.random.default_rng(0)
-    photograph = cv2.resize(cv2.imread(str(samples.photograph("a cup of coffee"))), SIZE)
-    with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=FPS, options={"crf": "26", "preset": "veryfast"})
+    photograph = cv2.resize(cv2.imread(str(sample_videos.photograph("a cup of coffee"))), SIZE)
+    with av.open(str(path), "w") as video:
+        stream = video.add_stream("libx264", rate=FPS, options={"crf": "26", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = *SIZE, "yuv420p", 5 * FPS
         packets: list[Packet[Stream]] = []
         for index in range(LOOP_SECONDS * FPS):
@@ -166,7 +168,7 @@ def make_still_film(path: Path) -> Path:
                 copy: Packet[Stream] = Packet(bytes(packet))
                 copy.pts, copy.dts, copy.time_base = pts + shift, dts + shift, packet.time_base
                 copy.is_keyframe, copy.stream, copy.duration = packet.is_keyframe, stream, packet.duration
-                film.mux(copy)
+                video.mux(copy)
     return path
 
 
@@ -179,7 +181,7 @@ def _print_hour(encoder: Encoder, path: Path) -> None:
     for start, end in plan_spans(float(HOUR_SECONDS)):
         pictures = np.stack([frame.picture for frame in sample(path, start, end, 1.0, shape)])
         begun = time.monotonic()
-        found = still.encode("film", pictures)
+        found = still.encode("video", pictures)
         compare_and_encode += time.monotonic() - begun
         frames, encoded = frames + len(pictures), encoded + found.encoded
     begun = time.monotonic()

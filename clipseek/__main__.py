@@ -1,6 +1,6 @@
 """`python -m clipseek` is the command `clipseek`."""
 
-from clipseek.cli import main
+from clipseek.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipseek.ports import free_port
+from clipseek.machine.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 PLATFORMS = ("x86_64-manylinux_2_36", "aarch64-manylinux_2_36")  # of Debian 12, whose C library is 2.36

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from clipseek import client, errors, schema
-from clipseek.cli import main
-from clipseek.documents import BaseDoc
+from clipseek.api import documents, errors
+from clipseek.api.base_document import BaseDoc
+from clipseek.cli.main import main
+from clipseek.client import client
 
 FOLDER = Path(__file__).parent / "reference"
 _HELP_WIDTH = 100  # columns, whatever the terminal has
@@ -65,8 +66,8 @@ def python_client() -> Iterator[str]:
     for answer in (client.Progress, client.Indexed, client.SavedClip):
         yield from _source(answer)
     yield "Everything else is a document of `clipseek.schema`."
-    yield from ("", "## Documents", "", inspect.getdoc(schema) or "", "")
-    for kind in vars(schema).values():
+    yield from ("", "## Documents", "", inspect.getdoc(documents) or "", "")
+    for kind in vars(documents).values():
         if inspect.isclass(kind) and issubclass(kind, BaseDoc) and kind is not BaseDoc:
             yield from _source(kind)
     yield from ("## Errors", "", "All are in `clipseek.errors`.", "", "```text", inspect.getdoc(errors) or "", "```")

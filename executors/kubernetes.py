@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 
 from clipseek import __version__
-from clipseek.errors import ClipSeekError
-from clipseek.server import PROCESS_ENVIRONMENT, flow_file
-from clipseek.settings import VARIABLES, Settings
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.settings import VARIABLES, Settings
+from clipseek.service.run import PROCESS_ENVIRONMENT, flow_file
 
 Manifest = dict[str, Any]
 
@@ -58,7 +58,7 @@ _NEEDS = {
     "indexer": Needs(("1Gi", "4Gi"), "500m", store="20Gi"),
 }
 _FEW = Needs(("512Mi", "2Gi"), "250m")  # gateway, head and page
-_FILMS, _UPLOADS = "200Gi", "50Gi"  # of the loader; of the page, on their way to it
+_VIDEOS, _UPLOADS = "200Gi", "50Gi"  # of the loader; of the page, on their way to it
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def manifests(settings: Settings) -> dict[str, list[Manifest]]:
 def _built_flow() -> Any:
     from jina import Flow
 
-    import clipseek.flow_defaults  # noqa: F401 (fills in what flow.yml reads of the environment)
+    import executors.flow.defaults  # noqa: F401 (fills in what flow.yml reads of the environment)
 
     flow = Flow.load_config(str(flow_file()))
     return flow.build(copy_flow=False)
@@ -129,7 +129,7 @@ def _gateway_arguments(flow: Any, processes: list[Process]) -> list[str]:
         first.setdefault(process.executor, process)  # the head, where there is one
     addresses = {name: [f"grpc://{address}" for address in process.addresses] for name, process in first.items()}
     args.deployments_addresses = json.dumps(addresses)
-    args.py_modules = ["executors.gateway"]
+    args.py_modules = ["executors.flow.gateway.gateway"]
     return _arguments(GATEWAY, args)
 
 
@@ -167,9 +167,9 @@ def _executor(process: Process, settings: Settings) -> list[Manifest]:
     container = _flow_container(process.arguments, EXECUTOR_PORT, needs, settings)
     volumes, claims = {}, []
     if process.executor == "video_loader":
-        # The films, and the counts of uploads under way, which replicas share.
-        volumes["store"] = {"persistentVolumeClaim": {"claimName": "films"}}
-        claims.append(_claim("films", _FILMS, "ReadWriteOnce" if process.replicas == 1 else "ReadWriteMany"))
+        # The videos, and the counts of uploads under way, which replicas share.
+        volumes["store"] = {"persistentVolumeClaim": {"claimName": "videos"}}
+        claims.append(_claim("videos", _VIDEOS, "ReadWriteOnce" if process.replicas == 1 else "ReadWriteMany"))
         # CLIPSEEK_MEDIA at an object store, and the credentials that its package reads.
         container["envFrom"].append({"secretRef": {"name": "media", "optional": True}})
     if process.executor == "image_encoder" and settings.device == "cuda":
@@ -269,7 +269,7 @@ def _pod(
 def _flow_container(arguments: list[str], port: int, needs: Needs, settings: Settings) -> Manifest:
     # Every process answers gRPC's standard health service, without a token.
     probe = {"grpc": {"port": port}}
-    container = _container("clipseek", IMAGE, ["python", "-m", "executors.pod", *arguments], port, needs, probe)
+    container = _container("clipseek", IMAGE, ["python", "-m", "executors.flow.pod", *arguments], port, needs, probe)
     container["envFrom"] = [{"configMapRef": {"name": "settings"}}]
     container["env"] = [_from_secret("CLIPSEEK_FLOW_SECRET", "flow")]
     if settings.metrics_port:

@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from clipseek import logs
-from clipseek.settings import Settings
+from clipseek.config.settings import Settings
+from clipseek.machine import logs
 
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -32,9 +32,9 @@ def main() -> None:
     logs.start(settings.log_level, settings.log_format, "page")
     from streamlit.web.cli import main as streamlit
 
-    from frontend import uploads
+    from frontend.uploads.quirks import quirks
 
-    uploads.install()
+    quirks.install()
     import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
 
     threading.Thread(target=_warm, name="warm", daemon=True).start()
@@ -48,12 +48,12 @@ def _warm() -> None:
     from PIL import Image
     from streamlit import runtime
 
-    from clipseek.errors import ClipSeekError
+    from clipseek.api.errors import ClipSeekError
 
     while not runtime.exists():  # without it Streamlit complains of caches
         time.sleep(_POLL_SECONDS)
-    from frontend.components import first_steps, results  # noqa: F401
-    from frontend.services import services
+    from frontend.components.search import results  # noqa: F401
+    from frontend.shared import services
 
     Image.init()
     with contextlib.suppress(ClipSeekError):  # the page says it in words

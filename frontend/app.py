@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components import language
-from frontend.components.basket_state import basket
-from frontend.components.visitor import visitor_script
+from frontend.components.basket.state import basket
+from frontend.components.frame import language
+from frontend.components.frame.visitor import visitor_script
 
 _FOLDER = Path(__file__).parent
 

@@ -17,7 +17,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-from clipseek.ports import free_port
+from clipseek.machine.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_PACKAGES, CLIENT_PACKAGES = ("clipseek", "executors", "frontend"), ("clipseek", "frontend")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 Edit = tuple[
     Fraction | None, Fraction
-]  # a part `[start, end)` of the film in seconds; (None, length): nothing for so long
+]  # a part `[start, end)` of the video in seconds; (None, length): nothing for so long
 
 
 def set_edits(path: Path, edits: Sequence[Edit]) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.torture import crash, film_fuzz, load, request_fuzz
+from benchmarks.torture import crash, load, request_fuzz, video_fuzz
 from benchmarks.torture.service import Service
 
 # At --scale 1: some 25 minutes on two cores.
 _CRASH_MINUTES, _LOAD_MINUTES, _LOAD_CLIENTS = 8.0, 6.0, 50
-_FILMS, _REQUESTS = 1500, 1500
+_VIDEOS, _REQUESTS = 1500, 1500
 _START_SECONDS = 180.0
 
 
@@ -47,9 +47,9 @@ def killed(folder: Path, scale: float) -> Row:
     )
 
 
-def damaged_films(_: Path, scale: float) -> Row:
-    """Mutated films through the decoders, nine jobs each."""
-    found = film_fuzz.fuzz(round(_FILMS * scale), first=round(time.time()))
+def damaged_videos(_: Path, scale: float) -> Row:
+    """Mutated videos through the decoders, nine jobs each."""
+    found = video_fuzz.fuzz(round(_VIDEOS * scale), first=round(time.time()))
     return _fuzzed(found.counts.total(), found.failures, found.slowest_seconds)
 
 
@@ -80,7 +80,7 @@ def _fuzzed(tried: int, failures: list[str], slowest_seconds: float) -> Row:
 
 SUITES: dict[str, Callable[[Path, float], Row]] = {
     "processes killed": killed,
-    "damaged films": damaged_films,
+    "damaged videos": damaged_videos,
     "hostile requests": hostile_requests,
     "many callers": many_callers,
 }

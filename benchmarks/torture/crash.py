@@ -17,13 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.torture.library import Ledger, User, audit
-from benchmarks.torture.service import Service, make_films
-from clipseek.doctor import check_store
+from benchmarks.torture.service import Service, make_videos
+from clipseek.upkeep.doctor import check_store
 
 logger = logging.getLogger(__name__)
 
-_USERS, _FILMS_OF_EACH = 3, 4
-_EXACT_FRAMES = 250  # of the thousand or so that all films have: the kind of the index changes again and again
+_USERS, _VIDEOS_OF_EACH = 3, 4
+_EXACT_FRAMES = 250  # of the thousand or so that all videos have: the kind of the index changes again and again
 _EXCHANGED = "answers from now on"  # what the indexer logs of that
 _MOST_SECONDS_BACK = 180.0
 _MOST_SECONDS_OF_WORK = 240.0
@@ -70,11 +70,11 @@ def torture(folder: Path, seed: int, kills: int, minutes: float, *, is_sharing: 
     dice = random.Random(seed)
     service, report = Service(folder, is_sharing=is_sharing), Report()
     service.settings = replace(service.settings, exact_frames=_EXACT_FRAMES, log_level="INFO")
-    films = make_films(folder, _USERS * _FILMS_OF_EACH, seed)
+    videos = make_videos(folder, _USERS * _VIDEOS_OF_EACH, seed)
     service.start()
     service.wait_until_ready(_MOST_SECONDS_BACK)
     with service.client() as client:
-        users = [User(client, films[i::_USERS], report.ledger, seed + i) for i in range(_USERS)]
+        users = [User(client, videos[i::_USERS], report.ledger, seed + i) for i in range(_USERS)]
         for user in users:
             user.start()
         deadline = time.monotonic() + 60 * minutes
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="stop after so many minutes (default: 20)")
     parser.add_argument("--kills", type=int, default=10_000, help="stop after so many kills")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--object-store", action="store_true", help="with the films in one, and few copies of them")
+    parser.add_argument("--object-store", action="store_true", help="with the videos in one, and few copies of them")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(message)s")  # what clients wait for is no news here
     logger.setLevel(logging.INFO)

@@ -1,6 +1,6 @@
-"""Damaged films and hostile requests: what became of them, as a table; exit code 1 if any got through.
+"""Damaged videos and hostile requests: what became of them, as a table; exit code 1 if any got through.
 
-Films go through the loader's worker processes without a server. Requests go to the server at --host (CLIPSEEK_HOST),
+Videos go through the loader's worker processes without a server. Requests go to the server at --host (CLIPSEEK_HOST),
 which needs a library of its own that may be spoilt; `clipseek serve` with a fresh CLIPSEEK_HOME makes one.
 """
 
@@ -10,25 +10,29 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.torture import film_fuzz, request_fuzz
+from benchmarks.torture import request_fuzz, video_fuzz
 from clipseek.client import Client
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--films", type=int, default=0, metavar="N", help="mutated films to try; the long form: 10000")
+    parser.add_argument(
+        "--videos", type=int, default=0, metavar="N", help="mutated videos to try; the long form: 10000"
+    )
     parser.add_argument("--requests", type=int, default=0, metavar="N", help="requests to send; the long form: 10000")
-    parser.add_argument("--first", type=int, default=0, metavar="SEED", help="another number, other films and requests")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="SEED", help="another number, other videos and requests"
+    )
     parser.add_argument("--host", help="the server for the requests, grpc://HOST:PORT")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave films here that got through")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave videos here that got through")
     options = parser.parse_args()
     failures: list[str] = []
-    if options.films:
+    if options.videos:
         begun = time.monotonic()
-        films = film_fuzz.fuzz(options.films, options.first, options.keep)
-        show(f"{films.films} films, 9 jobs each", films.counts, films.slowest_seconds, time.monotonic() - begun)
-        print(f"  most memory of a worker {films.most_worker_mb:.0f} MB")
-        failures += films.failures
+        videos = video_fuzz.fuzz(options.videos, options.first, options.keep)
+        show(f"{videos.videos} videos, 9 jobs each", videos.counts, videos.slowest_seconds, time.monotonic() - begun)
+        print(f"  most memory of a worker {videos.most_worker_mb:.0f} MB")
+        failures += videos.failures
     if options.requests:
         begun = time.monotonic()
         with Client(options.host, timeout_seconds=60) as client:

@@ -6,17 +6,17 @@ import threading
 import traceback
 from dataclasses import dataclass, field
 
-from benchmarks.torture.service import FilmFile
+from benchmarks.torture.service import VideoFile
+from clipseek.api.errors import ServerError, VideoNotFound
 from clipseek.client import Client
-from clipseek.errors import ServerError, VideoNotFound
 
 
 @dataclass
 class Ledger:
-    """What was acknowledged of each film: its title if it is in the library, nothing if it is not."""
+    """What was acknowledged of each video: its title if it is in the library, nothing if it is not."""
 
     titles: dict[str, str] = field(default_factory=dict)
-    frames: dict[str, int] = field(default_factory=dict)  # of films that were indexed before, whole
+    frames: dict[str, int] = field(default_factory=dict)  # of videos that were indexed before, whole
     acknowledged: int = 0
     repeated: int = 0  # requests that failed for a reason that passes, and were made again
     errors: list[str] = field(default_factory=list)
@@ -24,11 +24,11 @@ class Ledger:
 
 
 class User:
-    """Works on films of its own, one request after the other, until told to stop; rests while told to."""
+    """Works on videos of its own, one request after the other, until told to stop; rests while told to."""
 
-    def __init__(self, client: Client, films: list[FilmFile], ledger: Ledger, seed: int) -> None:
+    def __init__(self, client: Client, videos: list[VideoFile], ledger: Ledger, seed: int) -> None:
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._client, self._films, self._ledger = client, films, ledger
+        self._client, self._videos, self._ledger = client, videos, ledger
         self._dice = random.Random(seed)
         self._go, self._resting, self._end = threading.Event(), threading.Event(), threading.Event()
         self._go.set()
@@ -58,24 +58,24 @@ class User:
                 self._go.wait()
                 continue
             try:
-                self._work(self._dice.choice(self._films), self._dice.random())
+                self._work(self._dice.choice(self._videos), self._dice.random())
             except Exception:  # noqa: BLE001 (whatever it is, the report has it)
                 self._ledger.errors.append(traceback.format_exc())
         self._resting.set()
 
-    def _work(self, film: FilmFile, chance: float) -> None:
-        """Do one thing with a film until it is acknowledged."""
-        known = film.video_id in self._ledger.titles
+    def _work(self, video: VideoFile, chance: float) -> None:
+        """Do one thing with a video until it is acknowledged."""
+        known = video.video_id in self._ledger.titles
         while not self._end.is_set():
             try:
                 if not known:
-                    self._index(film)
+                    self._index(video)
                 elif chance < 0.4:
-                    self._delete(film)
+                    self._delete(video)
                 elif chance < 0.6:
-                    self._rename(film, f"title {chance}")
+                    self._rename(video, f"title {chance}")
                 else:
-                    self._look(film)
+                    self._look(video)
             except ServerError:
                 with self._ledger.lock:
                     self._ledger.repeated += 1
@@ -85,30 +85,30 @@ class User:
                     self._ledger.acknowledged += 1
                 return
 
-    def _index(self, film: FilmFile) -> None:
-        done = self._client.index(film.path)
+    def _index(self, video: VideoFile) -> None:
+        done = self._client.index(video.path)
         with self._ledger.lock:
-            expected = self._ledger.frames.setdefault(film.video_id, done.video.frames)
+            expected = self._ledger.frames.setdefault(video.video_id, done.video.frames)
             if done.video.frames != expected:
-                self._ledger.errors.append(f"{film.path.name} has {done.video.frames} frames, before {expected}")
-            self._ledger.titles[film.video_id] = done.video.title
+                self._ledger.errors.append(f"{video.path.name} has {done.video.frames} frames, before {expected}")
+            self._ledger.titles[video.video_id] = done.video.title
 
-    def _delete(self, film: FilmFile) -> None:
+    def _delete(self, video: VideoFile) -> None:
         with contextlib.suppress(VideoNotFound):  # it was done, and only the acknowledgement was lost
-            self._client.delete(film.video_id)
+            self._client.delete(video.video_id)
         with self._ledger.lock:
-            del self._ledger.titles[film.video_id]
+            del self._ledger.titles[video.video_id]
 
-    def _rename(self, film: FilmFile, title: str) -> None:
-        renamed = self._client.rename(film.video_id, title)
+    def _rename(self, video: VideoFile, title: str) -> None:
+        renamed = self._client.rename(video.video_id, title)
         with self._ledger.lock:
-            self._ledger.titles[film.video_id] = renamed.title
+            self._ledger.titles[video.video_id] = renamed.title
 
-    def _look(self, film: FilmFile) -> None:
-        found = self._client.search("anything", videos=[film.video_id], all_matches=True)
-        if found.frames_searched != self._ledger.frames[film.video_id]:
-            self._ledger.errors.append(f"{film.path.name}: a search saw {found.frames_searched} frames")
-        self._client.thumbnail(film.video_id, 1.0)
+    def _look(self, video: VideoFile) -> None:
+        found = self._client.search("anything", videos=[video.video_id], all_matches=True)
+        if found.frames_searched != self._ledger.frames[video.video_id]:
+            self._ledger.errors.append(f"{video.path.name}: a search saw {found.frames_searched} frames")
+        self._client.thumbnail(video.video_id, 1.0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Many callers at once: `python -m benchmarks.torture.load --minutes 10 --clients 50`.
 
 Each caller has a token of its own and searches, looks at pictures, cuts clips, lists, uploads and indexes, and deletes,
-one request after the other, on films of its own and on films that all of them share. Prints what was answered, refused
+one request after the other, on videos of its own and on videos that all of them share. Prints what was answered, refused
 by name and failed, and how long it took; what the service's processes held, in memory, open files and files on disk,
 in the middle and at the end; and how evenly the callers were served. `--requests N` ends after N requests instead.
 
@@ -25,22 +25,22 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.torture.service import FilmFile, Service, make_films
-from clipseek.access import AccessFile
+from benchmarks.torture.service import Service, VideoFile, make_videos
+from clipseek.api.errors import ClipSeekError, TooManyRequests
 from clipseek.client import Client
-from clipseek.errors import ClipSeekError, TooManyRequests
+from clipseek.config.access import AccessFile
 
-_SHARED_FILMS = 4
+_SHARED_VIDEOS = 4
 _WATCH_SECONDS = 1.0
-_OF_FILMS = re.compile(
-    r"[0-9a-f]{64}\.(film.*|json)|[0-9a-f]{2}"
+_OF_VIDEOS = re.compile(
+    r"[0-9a-f]{64}\.(video.*|json)|[0-9a-f]{2}"
 )  # they come and go; and the locks on them, 256 at most
 _MOST_SECONDS_BACK = 180.0
 _SECONDS_TO_END = 300.0
 _REFUSED_REST = 0.5  # seconds that a caller waits who was told that it asks too much
 # Memory may grow by so much between the third and the last quarter: what is cached is bounded, but not full at once.
 _MOST_GROWTH = 0.05
-# How often of a hundred requests. Deleting and uploading keep a caller's films at about half of them.
+# How often of a hundred requests. Deleting and uploading keep a caller's videos at about half of them.
 _MIX = {"search": 60, "thumbnail": 12, "clip": 6, "videos": 6, "index": 8, "delete": 8}
 
 
@@ -48,7 +48,7 @@ _MIX = {"search": 60, "thumbnail": 12, "clip": 6, "videos": 6, "index": 8, "dele
 class Footprint:
     """What the service held at a moment: resident bytes, open files and sockets, files in its store.
 
-    Films, which come and go, are not among the files, nor are cut clips: their cache is bounded, and fills first.
+    Videos, which come and go, are not among the files, nor are cut clips: their cache is bounded, and fills first.
     """
 
     at: float
@@ -78,19 +78,19 @@ class Caller(threading.Thread):
     """Asks for one thing after the other until told to stop."""
 
     def __init__(
-        self, number: int, client: Client, own: Sequence[FilmFile], shared: Sequence[FilmFile], record: Record
+        self, number: int, client: Client, own: Sequence[VideoFile], shared: Sequence[VideoFile], record: Record
     ) -> None:
         super().__init__(daemon=True)
         self._number, self._client, self._shared, self._record = number, client, shared, record
-        self._away, self._there = list(own), [film.video_id for film in shared]
-        self._own_there: list[FilmFile] = []
+        self._away, self._there = list(own), [video.video_id for video in shared]
+        self._own_there: list[VideoFile] = []
         self._dice = random.Random(number)
         self.end = threading.Event()
 
     def run(self) -> None:
         works: dict[str, Callable[[], object]] = {
             "search": self._search,
-            "thumbnail": lambda: self._client.thumbnail(self._any_film(), self._dice.uniform(0, 20)),
+            "thumbnail": lambda: self._client.thumbnail(self._any_video(), self._dice.uniform(0, 20)),
             "clip": self._clip,
             "videos": self._client.videos,
             "index": self._index,
@@ -114,8 +114,8 @@ class Caller(threading.Thread):
                     self._record.seconds[kind].append(time.perf_counter() - begun)
                     self._record.answered_of[self._number] += 1
 
-    def _any_film(self) -> str:
-        return self._dice.choice([*self._there, *(film.video_id for film in self._own_there)])
+    def _any_video(self) -> str:
+        return self._dice.choice([*self._there, *(video.video_id for video in self._own_there)])
 
     def _search(self) -> None:
         words = self._dice.sample(("a dog", "red", "a street", "snow", "at night", "two people", "a boat"), 2)
@@ -124,26 +124,26 @@ class Caller(threading.Thread):
     def _clip(self) -> None:
         start = self._dice.uniform(0, 10)
         with tempfile.TemporaryDirectory() as folder:
-            self._client.clip(self._any_film(), start, start + 2, Path(folder) / "clip.mp4", mode="copy")
+            self._client.clip(self._any_video(), start, start + 2, Path(folder) / "clip.mp4", mode="copy")
 
     def _index(self) -> None:
         if self._away:
-            film = self._away[0]
-            self._client.index(film.path)
+            video = self._away[0]
+            self._client.index(video.path)
             self._own_there.append(self._away.pop(0))
 
     def _delete(self) -> None:
         if self._own_there:
-            film = self._own_there[0]
-            self._client.delete(film.video_id)
+            video = self._own_there[0]
+            self._client.delete(video.video_id)
             self._away.append(self._own_there.pop(0))
 
 
 def load(folder: Path, clients: int, minutes: float, requests: int) -> Record:
     """Have so many callers work for so long, or for so many requests, whichever ends first."""
     service, record = Service(folder), Record()
-    films = make_films(folder, _SHARED_FILMS + 2 * clients, seed=0)
-    shared, own = films[:_SHARED_FILMS], films[_SHARED_FILMS:]
+    videos = make_videos(folder, _SHARED_VIDEOS + 2 * clients, seed=0)
+    shared, own = videos[:_SHARED_VIDEOS], videos[_SHARED_VIDEOS:]
     access = AccessFile(service.settings.home)
     tokens = [access.add(f"caller-{number}") for number in range(clients)]
     with contextlib.ExitStack() as stack:
@@ -151,8 +151,8 @@ def load(folder: Path, clients: int, minutes: float, requests: int) -> Record:
         service.start()
         service.wait_until_ready(_MOST_SECONDS_BACK, tokens[0])
         made = [stack.enter_context(service.client(token)) for token in tokens]
-        for film in shared:
-            made[0].index(film.path)
+        for video in shared:
+            made[0].index(video.path)
         callers = [Caller(i, client, own[2 * i : 2 * i + 2], shared, record) for i, client in enumerate(made)]
         for caller in callers:
             caller.start()
@@ -176,7 +176,7 @@ def _footprint(service: Service) -> Footprint:
         with contextlib.suppress(psutil.Error):
             resident += process.memory_info().rss
             handles += process.num_fds()
-    files = sum(not _OF_FILMS.fullmatch(name) for _, _, names in os.walk(service.settings.home) for name in names)
+    files = sum(not _OF_VIDEOS.fullmatch(name) for _, _, names in os.walk(service.settings.home) for name in names)
     return Footprint(time.monotonic(), resident, handles, files)
 
 

@@ -15,12 +15,23 @@ from typing import Any, TypeVar, get_args, get_origin
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from clipseek.chain import EXECUTORS
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.documents import (
+    Calibration,
+    Clip,
+    Health,
+    Query,
+    QueryPart,
+    Reel,
+    Thumbnail,
+    Upload,
+    Video,
+    VideoSpan,
+)
+from clipseek.api.endpoints import EXECUTORS
+from clipseek.api.errors import ClipSeekError, ServerError
+from clipseek.api.query_parts import sendable
 from clipseek.client import Client
-from clipseek.documents import BaseDoc, DocList
-from clipseek.errors import ClipSeekError, ServerError
-from clipseek.query_parts import sendable
-from clipseek.schema import Calibration, Clip, Health, Query, QueryPart, Reel, Thumbnail, Upload, Video, VideoSpan
 
 Request = tuple[str, str | None, BaseDoc]  # endpoint, the executor it is sent to or None for all, document
 
@@ -28,7 +39,7 @@ D = TypeVar("D", bound=BaseDoc)
 
 ENDPOINTS: dict[str, type[BaseDoc]] = {
     "/upload": Upload,
-    "/films": Upload,
+    "/server_videos": Upload,
     "/probe": Video,
     "/index": VideoSpan,
     "/search": Query,

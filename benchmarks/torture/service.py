@@ -1,4 +1,4 @@
-"""A real service to be tortured: `clipseek serve` with a tiny model and a store of its own, and tiny films for it."""
+"""A real service to be tortured: `clipseek serve` with a tiny model and a store of its own, and tiny videos for it."""
 
 import contextlib
 import hashlib
@@ -12,33 +12,33 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.synthetic import videos
+from benchmarks.synthetic.models import write_folder
+from clipseek.api.errors import ServerError
 from clipseek.client import Client
-from clipseek.errors import ServerError
-from clipseek.ports import free_port
-from clipseek.settings import Settings
-from tests import films
-from tests.models import write_folder
+from clipseek.config.settings import Settings
+from clipseek.machine.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 _POLL_SECONDS = 0.2
-_CACHE_OF_SHARING_GB = 0.03  # three of the large films: copies come and go
+_CACHE_OF_SHARING_GB = 0.03  # three of the large videos: copies come and go
 _CHUNKS_OF_LARGE = 9_000_000  # bytes: an upload of three chunks
 
 
 @dataclass(frozen=True)
-class FilmFile:
-    """A film to be put into the library, and what the library knows of it then."""
+class VideoFile:
+    """A video to be put into the library, and what the library knows of it then."""
 
     path: Path
     video_id: str
     spans: int
 
 
-def make_films(folder: Path, count: int, seed: int) -> list[FilmFile]:
-    """Films of two and of four spans, every third of them several chunks large, no two with the same bytes."""
+def make_videos(folder: Path, count: int, seed: int) -> list[VideoFile]:
+    """Videos of two and of four spans, every third of them several chunks large, no two with the same bytes."""
     dice = random.Random(seed)
     bases = [
-        (films.make(folder / f"base-{spans}.mp4", frames=2 * 28 * spans, fps=2, gop=8).path.read_bytes(), spans)
+        (videos.make(folder / f"base-{spans}.mp4", frames=2 * 28 * spans, fps=2, gop=8).path.read_bytes(), spans)
         for spans in (2, 4)
     ]
     made = []
@@ -46,9 +46,9 @@ def make_films(folder: Path, count: int, seed: int) -> list[FilmFile]:
         content, spans = bases[number % len(bases)]
         filler = dice.randbytes(_CHUNKS_OF_LARGE if number % 3 == 2 else 1000)
         data = content + (8 + len(filler)).to_bytes(4, "big") + b"free" + filler  # a box that players skip
-        path = folder / f"film-{number}.mp4"
+        path = folder / f"video-{number}.mp4"
         path.write_bytes(data)
-        made.append(FilmFile(path, hashlib.sha256(data).hexdigest(), spans))
+        made.append(VideoFile(path, hashlib.sha256(data).hexdigest(), spans))
     return made
 
 
@@ -58,7 +58,7 @@ class Service:
     Args:
         folder: of all that it has.
         dimensions: of the vectors of its model.
-        is_sharing: keep the films in an object store, with room for copies of a few.
+        is_sharing: keep the videos in an object store, with room for copies of a few.
     """
 
     def __init__(self, folder: Path, dimensions: int = 24, *, is_sharing: bool = False) -> None:

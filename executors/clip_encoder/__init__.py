@@ -4,6 +4,6 @@
 the modules of this folder imports jina or docarray; the executors in `image/` and `text/` do.
 """
 
-from executors.clip_encoder.libraries import import_open_clip
+from executors.clip_encoder.run.quirks import import_open_clip
 
 import_open_clip()

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest
-from clipseek.schema import Calibration, Match, Query
-from executors.faiss_indexer.merging import SearchAnswer
-from executors.faiss_indexer.queries import SearchOptions
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Calibration, Match, Query
+from clipseek.api.errors import InvalidRequest
+from executors.faiss_indexer.ranking.merging import SearchAnswer
+from executors.faiss_indexer.ranking.queries import SearchOptions
 
 
 class ShardQuery(Query):

@@ -12,19 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from clipseek.audit import AuditLog
-from clipseek.document_checks import check_document, check_times
-from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, InvalidTimeRange, ModelMismatch, StoreError
-from clipseek.libraries import MAIN, libraries_below, library_folder
-from clipseek.limits import check_limit
-from clipseek.query_parts import check_query
-from clipseek.schema import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
-from clipseek.score_scale import ScoreScale
-from clipseek.shards import check_division, locks_of, shard_folder, shard_of
-from executors import metrics
-from executors.base import ChainExecutor, endpoint
-from executors.callers import Caller
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange, ModelMismatch, StoreError
+from clipseek.api.query_parts import check_query
+from clipseek.api.score_scale import ScoreScale
+from clipseek.config.libraries import MAIN, libraries_below, library_folder
+from clipseek.config.limits import check_limit
+from clipseek.config.shards import check_division, locks_of, shard_folder, shard_of
+from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.documents import (
     ShardQuery,
     check_calibration,
@@ -33,11 +29,15 @@ from executors.faiss_indexer.documents import (
     video_of_timeline,
 )
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.merging import SearchAnswer
-from executors.faiss_indexer.queries import Found, Part, Vector
-from executors.faiss_indexer.relevance import Relevance
-from executors.faiss_indexer.spans import missing_spans
-from executors.faiss_indexer.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.ranking.merging import SearchAnswer
+from executors.faiss_indexer.ranking.queries import Found, Part, Vector
+from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.store.spans import missing_spans
+from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+from executors.flow import metrics
+from executors.flow.callers import Caller
+from executors.flow.document_checks import check_document, check_times
+from executors.flow.executor import ChainExecutor, endpoint
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
-from clipseek.settings import EXACT_FRAMES
-from executors.faiss_indexer.calibration import Calibrated, calibrated
-from executors.faiss_indexer.frame_cache import FrameCache
-from executors.faiss_indexer.merging import Ranking, SearchAnswer
-from executors.faiss_indexer.queries import (
+from clipseek.api.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
+from clipseek.config.settings import EXACT_FRAMES
+from executors.faiss_indexer.index.vector_index import Recall, VectorIndex
+from executors.faiss_indexer.moments.segments import ScoreCurve, Segment
+from executors.faiss_indexer.ranking.calibration import Calibrated, calibrated
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
+from executors.faiss_indexer.ranking.queries import (
     Found,
     Part,
     SearchOptions,
@@ -25,10 +26,9 @@ from executors.faiss_indexer.queries import (
     known_moments,
     moment_around,
 )
-from executors.faiss_indexer.relevance import Relevance
-from executors.faiss_indexer.segments import ScoreCurve, Segment
-from executors.faiss_indexer.store import Frames, Store, VideoRecord, shots_between
-from executors.faiss_indexer.vector_index import Recall, VectorIndex
+from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.store.frame_cache import FrameCache
+from executors.faiss_indexer.store.store import Frames, Store, VideoRecord, shots_between
 
 logger = logging.getLogger(__name__)
 
@@ -313,7 +313,7 @@ class Library:
         self, video: VideoRecord, parts: Sequence[Part], span: tuple[float, float], relevance: Relevance
     ) -> tuple[ScoreCurve, ScoreCurve]:
         """The curve to judge by, and the one to find moments in, which is drawn with the parts' curve vectors: better
-        at where in a film something fits best."""
+        at where in a video something fits best."""
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, span)
         pts_seconds = frames.pts_seconds[first:last]

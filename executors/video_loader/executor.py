@@ -1,4 +1,4 @@
-"""The first executor of the chain: it keeps the films and makes pictures, clips and thumbnails of them."""
+"""The first executor of the chain: it keeps the videos and makes pictures, clips and thumbnails of them."""
 
 import asyncio
 import functools
@@ -14,37 +14,37 @@ from typing import ParamSpec, TypeVar
 
 import av
 
-from clipseek.audit import AuditLog
-from clipseek.document_checks import check_document
-from clipseek.documents import DocList
-from clipseek.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.limits import check_limit
-from clipseek.schema import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
-from executors import metrics
-from executors.base import ChainExecutor, endpoint
-from executors.callers import Caller
-from executors.video_loader.clip_cache import CachedClip, ClipCache, ClipKey
-from executors.video_loader.cutting import CutClip
-from executors.video_loader.disk import free_bytes, in_words
-from executors.video_loader.film_work import FilmWork, SpanOptions
-from executors.video_loader.joining import Part
-from executors.video_loader.media_store import MediaRecord, MediaStore, plain_title
-from executors.video_loader.open_uploads import OpenUploads
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.probing import VideoInfo
-from executors.video_loader.shared_store import check_reach, open_store
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.config.limits import check_limit
+from clipseek.machine.audit_log import AuditLog
+from executors.flow import metrics
+from executors.flow.callers import Caller
+from executors.flow.document_checks import check_document
+from executors.flow.executor import ChainExecutor, endpoint
+from executors.video_loader.clips.cache import CachedClip, ClipCache, ClipKey
+from executors.video_loader.clips.cut import ClipFile
+from executors.video_loader.clips.join import Part
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.probe import VideoInfo
+from executors.video_loader.media.disk import free_bytes, in_words
+from executors.video_loader.media.media_store import MediaRecord, MediaStore, plain_title
+from executors.video_loader.media.open_uploads import OpenUploads
+from executors.video_loader.media.shared_media import check_reach, open_store
+from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
-JOINED = "joined"  # stands for the video's id in the cached names of films joined out of several
-UPLOADS_AT_ONCE = 4  # threads; of the work with films there are as many as processes for it
+JOINED = "joined"  # stands for the video's id in the cached names of videos joined out of several
+UPLOADS_AT_ONCE = 4  # threads; of the work with videos there are as many as processes for it
 
 
 class VideoLoader(ChainExecutor):
-    """Answers /upload, /films, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
+    """Answers /upload, /videos, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
         check_reach(self.settings)
@@ -53,14 +53,14 @@ class VideoLoader(ChainExecutor):
         self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
-        sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.worker")
-        self._films = FilmWork(self.settings)
-        at_once = self._films.counts | {"upload": UPLOADS_AT_ONCE}
+        sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.workers.worker")
+        self._videos = VideoJobs(self.settings)
+        at_once = self._videos.counts | {"upload": UPLOADS_AT_ONCE}
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in at_once.items()}
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
     def store(self, library: str) -> MediaStore:
-        """The films of a library."""
+        """The videos of a library."""
         if library not in self._stores:
             return self._stores.setdefault(library, open_store(self.settings, library, CHUNK_BYTES))
         return self._stores[library]
@@ -71,11 +71,11 @@ class VideoLoader(ChainExecutor):
             await self._in_turn("upload", self._take, doc, caller)
         return docs
 
-    @endpoint("/films")
-    async def films(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
+    @endpoint("/server_videos")
+    async def server_videos(self, docs: DocList[Upload], caller: Caller) -> DocList[Upload]:
         folder = docs[0].server_path if docs else ""
         docs.clear()
-        docs.extend(await asyncio.to_thread(self._server_films, folder, caller))
+        docs.extend(await asyncio.to_thread(self._server_videos, folder, caller))
         return docs
 
     @endpoint("/probe")
@@ -93,7 +93,7 @@ class VideoLoader(ChainExecutor):
     @endpoint("/samples")
     async def samples(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
         docs.clear()
-        docs.extend(await self._in_turn("clip", self._sample_films, caller.library))
+        docs.extend(await self._in_turn("clip", self._sample_videos, caller.library))
         return docs
 
     @endpoint("/clip")
@@ -126,14 +126,14 @@ class VideoLoader(ChainExecutor):
         facts = store.facts() | {
             "free_bytes": str(free_bytes(store.root)),
             "media_roots": os.pathsep.join(map(str, roots)),
-            "decoder": self._films.decoder,
+            "decoder": self._videos.decoder,
             "av": av.__version__,
             "ffmpeg": av.ffmpeg_version_info,
         }
         return Component(name=self.executor_name, facts=facts)
 
     def close(self) -> None:
-        self._films.close()
+        self._videos.close()
         super().close()
 
     async def _in_turn(self, kind: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -187,21 +187,21 @@ class VideoLoader(ChainExecutor):
             time.monotonic() - begun,
         )
 
-    def _server_films(self, folder: str, caller: Caller) -> list[Upload]:
+    def _server_videos(self, folder: str, caller: Caller) -> list[Upload]:
         _check_server_folders(caller)
-        films = self.store(caller.library).films(folder)
-        logger.info("listed %d films below %s", len(films), folder)
+        videos = self.store(caller.library).videos(folder)
+        logger.info("listed %d videos below %s", len(videos), folder)
         return [
-            Upload(server_path=str(film), title=plain_title(film.name), size_bytes=film.stat().st_size)
-            for film in films
+            Upload(server_path=str(video), title=plain_title(video.name), size_bytes=video.stat().st_size)
+            for video in videos
         ]
 
     def _probed(self, library: str, video_id: str) -> VideoInfo:
-        """What a film is, if it may be used."""
-        with self._film(library, video_id) as (path, title):
-            info = self._films.probe(path, title)
+        """What a video is, if it may be used."""
+        with self._video(library, video_id) as (path, title):
+            info = self._videos.probe(path, title)
         hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
-        check_limit(self.settings, "max_film_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
+        check_limit(self.settings, "max_video_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
         check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
         return info
 
@@ -221,7 +221,7 @@ class VideoLoader(ChainExecutor):
         doc.width, doc.height, doc.rotation_degrees = info.width, info.height, info.rotation_degrees
         doc.fps, doc.codec, doc.container, doc.has_audio = info.fps, info.codec, info.container, info.has_audio
         seconds = time.monotonic() - begun
-        logger.info("probed %s: %.2f s of film, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
+        logger.info("probed %s: %.2f s of video, %.2f s", doc.video_id[:12], info.duration_seconds, seconds)
 
     def _fill_span(self, doc: VideoSpan, library: str) -> None:
         check_document(doc, self.settings)
@@ -238,8 +238,8 @@ class VideoLoader(ChainExecutor):
             shape,
             self.settings.max_span_frames,
         )
-        with self._film(library, doc.video_id) as (path, title), metrics.step("decode"):
-            sampled = self._films.sample(path, title, options)
+        with self._video(library, doc.video_id) as (path, title), metrics.step("decode"):
+            sampled = self._videos.sample(path, title, options)
         doc.pictures, doc.pts_seconds, doc.blank = sampled.pictures, sampled.pts_seconds, sampled.blank
         doc.cut_seconds = sampled.cut_seconds
         logger.info(
@@ -253,17 +253,17 @@ class VideoLoader(ChainExecutor):
         )
 
     @contextmanager
-    def _film(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
-        """The file, while it is in use, and the title of a film in the library. Raises: VideoNotFound, MediaMissing."""
+    def _video(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
+        """The file, while it is in use, and the title of a video in the library. Raises: VideoNotFound, MediaMissing."""
         store = self.store(library)
         with store.in_use(video_id) as path:
             yield path, store.record(video_id).title
 
-    def _sample_films(self, library: str) -> list[Video]:
+    def _sample_videos(self, library: str) -> list[Video]:
         begun = time.monotonic()
-        films = self._films.build_samples(self.settings.cache / "samples")
-        records = [self.store(library).take(film) for film in films]
-        logger.info("took %d sample films, %.2f s", len(records), time.monotonic() - begun)
+        videos = self._videos.build_samples(self.settings.cache / "samples")
+        records = [self.store(library).take(video) for video in videos]
+        logger.info("took %d sample videos, %.2f s", len(records), time.monotonic() - begun)
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
     def _fill_clip(self, doc: Clip, library: str) -> None:
@@ -294,20 +294,20 @@ class VideoLoader(ChainExecutor):
         moments = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
         key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {moments}")
         make = functools.partial(self._join, library, moments, doc.mode)
-        film, doc.data = self._kept(key, doc.offset, make, library, set(doc.video_ids))
-        doc.size_bytes, doc.sha256, doc.length_seconds = film.size_bytes, film.sha256, film.end_seconds
+        video, doc.data = self._kept(key, doc.offset, make, library, set(doc.video_ids))
+        doc.size_bytes, doc.sha256, doc.length_seconds = video.size_bytes, video.sha256, video.end_seconds
         seconds = time.monotonic() - begun
         logger.info("joined %d clips: %s from %d, %.2f s", len(moments), in_words(len(doc.data)), doc.offset, seconds)
 
     def _kept(
-        self, key: ClipKey, offset: int, make: Callable[[Path], CutClip], library: str, video_ids: set[str]
+        self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
     ) -> tuple[CachedClip, bytes]:
         """A piece of a clip of these videos, out of the cache; the first one counts as a look into it.
 
         Raises: VideoNotFound: a video was deleted while the clip was made.
         """
 
-        def counted(destination: Path) -> CutClip:
+        def counted(destination: Path) -> ClipFile:
             metrics.CACHE_MISSES.labels("clips").inc()
             return make(destination)
 
@@ -321,20 +321,20 @@ class VideoLoader(ChainExecutor):
 
     def _cut(
         self, library: str, video_id: str, start_seconds: float, end_seconds: float, mode: str, destination: Path
-    ) -> CutClip:
-        with self._film(library, video_id) as (path, title):
-            return self._films.cut(path, start_seconds, end_seconds, mode, title, destination)
+    ) -> ClipFile:
+        with self._video(library, video_id) as (path, title):
+            return self._videos.cut(path, start_seconds, end_seconds, mode, title, destination)
 
-    def _join(self, library: str, moments: list[tuple[str, float, float]], mode: str, destination: Path) -> CutClip:
+    def _join(self, library: str, moments: list[tuple[str, float, float]], mode: str, destination: Path) -> ClipFile:
         with ExitStack() as held:
-            films = {
-                video_id: held.enter_context(self._film(library, video_id)) for video_id in {m[0] for m in moments}
+            videos = {
+                video_id: held.enter_context(self._video(library, video_id)) for video_id in {m[0] for m in moments}
             }
-            parts = [Part(films[video_id][0], start, end, films[video_id][1]) for video_id, start, end in moments]
-            return self._films.join(parts, mode, destination)
+            parts = [Part(videos[video_id][0], start, end, videos[video_id][1]) for video_id, start, end in moments]
+            return self._videos.join(parts, mode, destination)
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
-        """A film's title and length in seconds, once it is known to be within the limits. Raises as `_film`."""
+        """A video's title and length in seconds, once it is known to be within the limits. Raises as `_video`."""
         title = self.store(library).usable(video_id).title
         return title, self._info(library, video_id).duration_seconds
 
@@ -349,8 +349,8 @@ class VideoLoader(ChainExecutor):
                 f"{len(doc.video_ids)} videos, {len(doc.start_seconds)} starts and {len(doc.end_seconds)} ends are no "
                 "clips to join: each clip has one of each, and there is at least one"
             )
-        check_limit(self.settings, "max_reel_clips", len(doc.video_ids), f"The film of {len(doc.video_ids)} clips")
-        self._check_length("max_reel_seconds", "The film", doc.start_seconds, doc.end_seconds)
+        check_limit(self.settings, "max_reel_clips", len(doc.video_ids), f"The video of {len(doc.video_ids)} clips")
+        self._check_length("max_reel_seconds", "The video", doc.start_seconds, doc.end_seconds)
         for video_id in doc.video_ids:
             self._usable(library, video_id)
 
@@ -358,8 +358,8 @@ class VideoLoader(ChainExecutor):
         check_document(doc, self.settings)
         begun = time.monotonic()
         self._usable(library, doc.video_id)
-        with self._film(library, doc.video_id) as (path, title):
-            picture = self._films.thumbnail(path, doc.at_seconds, doc.width, title)
+        with self._video(library, doc.video_id) as (path, title):
+            picture = self._videos.thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
 

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from clipseek.errors import ClipSeekError
-from clipseek.terminal import duration
-from frontend.components import language
-from frontend.components.basket_export import basket_export
-from frontend.components.basket_list import basket_list
-from frontend.components.basket_state import basket
-from frontend.components.trouble import page_trouble
-from frontend.services import services
+from clipseek.api.errors import ClipSeekError
+from clipseek.api.formats import duration
+from frontend.components.basket.clip_list import basket_list
+from frontend.components.basket.export import basket_export
+from frontend.components.basket.state import basket
+from frontend.components.frame import language
+from frontend.components.frame.trouble import page_trouble
+from frontend.shared import services
 from frontend.texts import Texts
 
 

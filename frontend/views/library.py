@@ -5,17 +5,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from clipseek.errors import ClipSeekError
-from clipseek.schema import Video
-from frontend.components import language
-from frontend.components.add_films import add_films
-from frontend.components.first_steps import first_steps
-from frontend.components.jobs_panel import jobs_panel
-from frontend.components.trouble import model_banner, page_disk_banner, page_trouble, state_banner
-from frontend.components.video_card import still_of, video_card
-from frontend.health import service_state
-from frontend.library_view import SORTS, arranged
-from frontend.services import health, services
+from clipseek.api.documents import Video
+from clipseek.api.errors import ClipSeekError
+from frontend.components.frame import language
+from frontend.components.frame.trouble import model_banner, page_disk_banner, page_trouble, state_banner
+from frontend.components.library.add_videos import add_videos
+from frontend.components.library.first_steps import first_steps
+from frontend.components.library.jobs_panel import jobs_panel
+from frontend.components.library.video_card import still_of, video_card
+from frontend.logic.service_health import service_state
+from frontend.logic.video_list import SORTS, arranged
+from frontend.shared import health, services
 from frontend.texts import Texts
 
 _FIND, _SORT, _PAGE = "library.find", "library.sort", "library.page"
@@ -34,7 +34,7 @@ def library_page(t: Texts) -> None:
         return
     state_banner(state, t)
     page_disk_banner(shutil.disk_usage(services().folder).free, t)
-    add_films(state.media_roots, t)
+    add_videos(state.media_roots, t)
     jobs_panel(t)
     if videos:
         _cards(videos, t)

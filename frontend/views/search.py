@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from clipseek.errors import ClipSeekError
-from frontend.asks import Ask
-from frontend.components import language
-from frontend.components.first_steps import first_steps
-from frontend.components.results import results
-from frontend.components.search_form import look_for, search_form
-from frontend.components.trouble import model_banner, page_trouble, state_banner
-from frontend.health import service_state
-from frontend.services import health, services
+from clipseek.api.errors import ClipSeekError
+from frontend.components.frame import language
+from frontend.components.frame.trouble import model_banner, page_trouble, state_banner
+from frontend.components.library.first_steps import first_steps
+from frontend.components.search.results import results
+from frontend.components.search.search_form import look_for, search_form
+from frontend.logic.search_address import Ask
+from frontend.logic.service_health import service_state
+from frontend.shared import health, services
 from frontend.texts import Texts, load
 
 EXAMPLES = ("example.1", "example.2", "example.3")

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from clipseek.errors import ClipSeekError
-from clipseek.schema import Match, Video
-from frontend.asks import whole_ids
-from frontend.components import language
-from frontend.components.result_card import result_card
-from frontend.components.search_form import SIMILAR, asked_text
-from frontend.components.trouble import page_trouble
-from frontend.components.video_timeline import OPEN, video_timeline
-from frontend.names import shortened
-from frontend.services import services
+from clipseek.api.documents import Match, Video
+from clipseek.api.errors import ClipSeekError
+from frontend.components.frame import language
+from frontend.components.frame.trouble import page_trouble
+from frontend.components.player.video_timeline import OPEN, video_timeline
+from frontend.components.search.result_card import result_card
+from frontend.components.search.search_form import SIMILAR, asked_text
+from frontend.logic.safe_text import shortened
+from frontend.logic.search_address import whole_ids
+from frontend.shared import services
 from frontend.texts import Texts
 
 _VIDEO, _TEXT, _KEPT = "timeline.video", "timeline.text", "timeline.kept"

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.synthetic.models import write_folder
 from clipseek.client import Client
-from clipseek.ports import free_port
-from tests.models import write_folder
+from clipseek.machine.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 READY_LINE = "Ctrl-C stops it."
@@ -144,7 +144,7 @@ def server(launch: Callable[..., Server], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def library(server: Server) -> Iterator[Client]:
-    """The sample library: two real films and a film of photographs with exact cuts."""
+    """The sample library: two real videos and a video of photographs with exact cuts."""
     with server.client() as client:
         client.add_samples()
         yield client

@@ -20,12 +20,9 @@ from jina.excepts import BadServer
 from jina.proto import jina_pb2, jina_pb2_grpc
 from jina.types.request.data import DataRequest, SingleDocumentRequest
 
-from clipseek import transport
-from clipseek.access import AccessFile
-from clipseek.client import Client
-from clipseek.documents import BaseDoc, DocList
-from clipseek.errors import AccessDenied, ClipSeekError, VideoNotFound
-from clipseek.schema import (
+from benchmarks.synthetic import videos
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.documents import (
     Calibration,
     Clip,
     Health,
@@ -37,13 +34,15 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from executors.callers import LIFETIME_SECONDS, Caller, signed
-from tests import films
+from clipseek.api.errors import AccessDenied, ClipSeekError, VideoNotFound
+from clipseek.client import Client, transport
+from clipseek.config.access import AccessFile
+from executors.flow.callers import LIFETIME_SECONDS, Caller, signed
 from tests.flow.conftest import Server
 
 SECRET = "5f" * 32
 EXECUTORS = ("video_loader", "image_encoder", "text_encoder", "indexer")
-NOWHERE = "0" * 64  # the id of no film
+NOWHERE = "0" * 64  # the id of no video
 
 
 @dataclass
@@ -62,7 +61,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(launch, tmp_path_factory, tiny_model) -> Iterator[World]:
-    home, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("films")
+    home, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("videos")
     access = AccessFile(home)
     tokens = {
         "alice": access.add("alice", ("a",)),
@@ -77,11 +76,11 @@ def world(launch, tmp_path_factory, tiny_model) -> Iterator[World]:
         CLIPSEEK_FLOW_SECRET=SECRET,
         CLIPSEEK_MEDIA_ROOTS=str(folder),
     )
-    both = films.make(folder / "both.mp4", frames=60).path
+    both = videos.make(folder / "both.mp4", frames=60).path
     made = World(server, home, tokens, "", {})
     for name, frames in (("alice", 80), ("bob", 100)):
         client = made.client(name)
-        made.own[name] = client.index(films.make(folder / f"{name}-own.mp4", frames=frames).path).video.video_id
+        made.own[name] = client.index(videos.make(folder / f"{name}-own.mp4", frames=frames).path).video.video_id
         made.both = client.index(both, title=f"{name}-both.mp4").video.video_id
     yield made
 
@@ -90,42 +89,42 @@ def vector() -> list[float]:
     return (np.ones(24) / np.sqrt(24)).tolist()
 
 
-# What to ask every endpoint about a film: an endpoint that is missing here fails the test below.
+# What to ask every endpoint about a video: an endpoint that is missing here fails the test below.
 ABOUT = {
-    "/upload": lambda film: [
-        Upload(video_id=film, title="x.mp4", size_bytes=5000),
+    "/upload": lambda video: [
+        Upload(video_id=video, title="x.mp4", size_bytes=5000),
         Upload(server_path="/etc/passwd"),
     ],
-    "/films": lambda film: [Upload(server_path="/")],
-    "/samples": lambda film: [Video()],
-    "/probe": lambda film: [Video(video_id=film), Video(video_id=film, title="mine now")],
-    "/index": lambda film: [
-        VideoSpan(video_id=film, end_seconds=1.0, picture_width=32, picture_height=32),
+    "/server_videos": lambda video: [Upload(server_path="/")],
+    "/samples": lambda video: [Video()],
+    "/probe": lambda video: [Video(video_id=video), Video(video_id=video, title="mine now")],
+    "/index": lambda video: [
+        VideoSpan(video_id=video, end_seconds=1.0, picture_width=32, picture_height=32),
         VideoSpan(
-            video_id=film,
+            video_id=video,
             end_seconds=1.0,
             pts_seconds=[0.0],
             embeddings=np.ones(24, np.float16).tobytes(),
             dimensions=24,
         ),
     ],
-    "/search": lambda film: [
+    "/search": lambda video: [
         Query(text="a cat", all_matches=True, top_k=100),
-        Query(text="a cat", all_matches=True, video_ids=[film]),
-        Query(parts=[QueryPart(video_id=film, at_seconds=0.5)], all_matches=True),
-        Query(parts=[QueryPart(embedding=vector(), text="a cat")], video_ids=[film], all_matches=True),
+        Query(text="a cat", all_matches=True, video_ids=[video]),
+        Query(parts=[QueryPart(video_id=video, at_seconds=0.5)], all_matches=True),
+        Query(parts=[QueryPart(embedding=vector(), text="a cat")], video_ids=[video], all_matches=True),
     ],
-    "/timeline": lambda film: [
-        Query(text="a cat", all_matches=True, video_ids=[film]),
-        Query(text="a cat", embedding=vector(), all_matches=True, video_ids=[film]),
+    "/timeline": lambda video: [
+        Query(text="a cat", all_matches=True, video_ids=[video]),
+        Query(text="a cat", embedding=vector(), all_matches=True, video_ids=[video]),
     ],
-    "/calibrate": lambda film: [Calibration(reset=True)],
-    "/clip": lambda film: [Clip(video_id=film, end_seconds=0.5), Clip(video_id=film, end_seconds=0.5, mode="copy")],
-    "/join": lambda film: [Reel(video_ids=[film], start_seconds=[0.0], end_seconds=[0.5])],
-    "/thumbnail": lambda film: [Thumbnail(video_id=film)],
-    "/videos": lambda film: [Video(), Video(video_id=film)],
-    "/delete": lambda film: [Video(video_id=film)],
-    "/health": lambda film: [Health()],
+    "/calibrate": lambda video: [Calibration(reset=True)],
+    "/clip": lambda video: [Clip(video_id=video, end_seconds=0.5), Clip(video_id=video, end_seconds=0.5, mode="copy")],
+    "/join": lambda video: [Reel(video_ids=[video], start_seconds=[0.0], end_seconds=[0.5])],
+    "/thumbnail": lambda video: [Thumbnail(video_id=video)],
+    "/videos": lambda video: [Video(), Video(video_id=video)],
+    "/delete": lambda video: [Video(video_id=video)],
+    "/health": lambda video: [Health()],
 }
 
 
@@ -177,7 +176,7 @@ def state_of(client: Client, folder: Path) -> dict[str, object]:
 
 
 def test_no_endpoint_reaches_into_another_library(world):
-    """What alice is told of bob's film is what she is told of a film that is nowhere; and bob's library stays as it is.
+    """What alice is told of bob's video is what she is told of a video that is nowhere; and bob's library stays as it is.
     As the endpoints of the whole Flow, and of each of its executors."""
     alice, bob = world.client("alice"), world.client("bob")
     folder = world.home / "libraries" / "b" / "media"
@@ -211,8 +210,8 @@ def test_another_library_than_the_tokens_own_is_refused_whether_it_exists_or_not
     assert not world.client("bob", "main").videos()
 
 
-def test_equal_films_share_their_bytes_and_nothing_else(world, tmp_path):
-    """A third library takes the common film, sends all of it, renames and deletes it: the others keep theirs."""
+def test_equal_videos_share_their_bytes_and_nothing_else(world, tmp_path):
+    """A third library takes the common video, sends all of it, renames and deletes it: the others keep theirs."""
     alice, main = world.client("alice"), world.client("bob", "main")
     whole = next(iter((world.home / "libraries" / "a" / "media").glob(f"{world.both}.film*")))
     offer = transport.run(
@@ -242,12 +241,12 @@ def test_equal_films_share_their_bytes_and_nothing_else(world, tmp_path):
 
 
 def test_encoding_does_not_depend_on_what_others_indexed(world, tmp_path):
-    """The pictures of a film that another library knows are all encoded anew, and score the same."""
-    film = films.make(tmp_path / "still.mp4", frames=200, fps=10).path
+    """The pictures of a video that another library knows are all encoded anew, and score the same."""
+    video = videos.make(tmp_path / "still.mp4", frames=200, fps=10).path
     made = []
     for library in ("main", "c"):
         client = world.client("bob", library)
-        encoded = client.index(film, title="still.mp4").frames_encoded
+        encoded = client.index(video, title="still.mp4").frames_encoded
         made.append((encoded, client.timeline("still.mp4", "a cat").curve_scores))
     world.client("bob", "main").delete("still.mp4")
     assert made[0] == made[1] and made[0][0] > 0
@@ -400,9 +399,9 @@ def test_a_bare_jina_client_says_who_it_is_by_metadata(world):
 
 def test_server_folders_are_for_tokens_that_say_so(world):
     [folder] = {Path(root) for root in world.client("bob").health()[0].facts["media_roots"].split(os.pathsep)}
-    assert {Path(film.server_path).name for film in world.client("bob").server_films(str(folder))} >= {"both.mp4"}
+    assert {Path(video.server_path).name for video in world.client("bob").server_videos(str(folder))} >= {"both.mp4"}
     alice = world.client("alice")
-    for ask in (lambda: alice.server_films(str(folder)), lambda: alice.index(folder / "both.mp4", on_server=True)):
+    for ask in (lambda: alice.server_videos(str(folder)), lambda: alice.index(folder / "both.mp4", on_server=True)):
         with pytest.raises(AccessDenied, match="--server-folders"):
             ask()
     assert alice.health()[0].facts["media_roots"] == ""
@@ -450,6 +449,6 @@ def test_tokens_and_the_secret_appear_nowhere(world):
     commands = "\n".join(" ".join(command_of(process)) for process in family)
     texts = [world.server.output, commands]
     texts += [file.read_text(errors="replace") for file in world.home.rglob("*") if file.suffix in {".json", ".log"}]
-    assert "executors.gateway_access" in world.server.output  # the log is on
+    assert "executors.flow.gateway.door" in world.server.output  # the log is on
     for hidden in (*world.tokens.values(), SECRET):
         assert not any(hidden in text or hidden[9:] in text for text in texts)

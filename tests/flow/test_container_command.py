@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from clipseek.access import AccessFile
-from clipseek.ports import free_port
+from clipseek.config.access import AccessFile
+from clipseek.machine.ports import free_port
 from tests.flow.conftest import READY_LINE, ROOT, Server, run
 
 COMMAND = ROOT / "docker" / "clipseek-container"

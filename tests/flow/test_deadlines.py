@@ -7,10 +7,10 @@ import jina
 import psutil
 import pytest
 
-from clipseek.documents import DocList
-from clipseek.errors import ServerTimeout
-from clipseek.schema import Query, Video
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Query, Video
+from clipseek.api.errors import ServerTimeout
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def server(launch, tmp_path_factory, tiny_model):
 def test_what_a_client_gave_up_is_not_begun(server, tmp_path):
     with server.client() as client, server.client(timeout_seconds=2) as hasty:
         one, two, three = (
-            client.index(films.make(tmp_path / f"{name}.mp4", frames=count).path).video.video_id
+            client.index(videos.make(tmp_path / f"{name}.mp4", frames=count).path).video.video_id
             for name, count in (("one", 40), ("two", 50), ("three", 60))
         )
         stream = jina.Client(host="127.0.0.1", port=server.port)  # sends all as streams of requests
@@ -35,7 +35,7 @@ def test_what_a_client_gave_up_is_not_begun(server, tmp_path):
                 stream.post("/delete", DocList[Video]([Video(video_id=three)]), timeout=2)  # as well
             assert [video.title for video in client.videos()] == ["one.mp4", "two.mp4", "three.mp4"]
             db.execute("ROLLBACK")
-        client.index(films.make(tmp_path / "four.mp4", frames=30).path)  # comes after these in the indexer's queue
+        client.index(videos.make(tmp_path / "four.mp4", frames=30).path)  # comes after these in the indexer's queue
         assert [video.title for video in client.videos()] == ["renamed.mp4", "two.mp4", "three.mp4", "four.mp4"]
         client.delete(two)
         assert [video.title for video in client.videos()] == ["renamed.mp4", "three.mp4", "four.mp4"]

@@ -1,7 +1,7 @@
 """Every command and script that the documents show is run against a real service, or listed with the reason why not.
 
 Of a `console` block each line that begins with `$ ` is run: `clipseek` in this process, which saves its start, all else
-in a shell. A `python` block is run whole. The films and pictures that documents name are made here. Translations have
+in a shell. A `python` block is run whole. The videos and pictures that documents name are made here. Translations have
 the blocks of their originals (tests/unit/test_docs.py), and references show nothing to run.
 """
 
@@ -21,18 +21,18 @@ from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from clipseek.cli import main
-from executors.faiss_indexer.store import Store
-from tests.films import make, slate
+from benchmarks.synthetic.models import write_folder
+from benchmarks.synthetic.videos import make, slate
+from clipseek.cli.main import main
+from executors.faiss_indexer.store.store import Store
 from tests.markdown import README, ROOT, Block, Document, name_of
-from tests.models import write_folder
 
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 # Beginnings of what is not run here, and why.
 NOT_RUN = {
     "make ": "installs, serves or takes long; that the Makefile has it is checked",
-    "python -m benchmarks.": "takes minutes, most on films that are not here; that it has these options is checked",
+    "python -m benchmarks.": "takes minutes, most on videos that are not here; that it has these options is checked",
     "clipseek serve": "a service runs already; that it has these options is checked",
     "source .venv/bin/activate": "the environment of the tests is at work",
     "pip install": "needs a package registry",
@@ -44,12 +44,12 @@ NOT_RUN = {
     "export CLIPSEEK_HOME=$PWD/access": "goes with kubectl",
     "curl ": "metrics are off here; tests/flow/test_monitoring.py has them",
     "clipseek watch": "does not end, or looks at folders that are not here; that it has these options is checked",
-    "clipseek model optimise": "wants films with something to see; tests/unit/clip_encoder/test_optimise.py has it",
+    "clipseek model optimise": "wants videos with something to see; tests/unit/clip_encoder/test_optimise.py has it",
     "clipseek compat": "does not end; that it has these options is checked",
     "cd ~/vced/code/web": "needs VCED",
     "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",
 }
-# Commands that must not meet the service, or would shut out all that follows: their store is one without films.
+# Commands that must not meet the service, or would shut out all that follows: their store is one without videos.
 APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair")
 # Files that documents say are written.
 WRITTEN = {"README.md": ("dog.mp4", "dog-*.mp4"), "docs/quickstart.md": ("dog.mp4", "dog-01.mp4", "found.csv")}
@@ -57,10 +57,10 @@ TRUTH = '{"video": "holiday.mp4", "query": "a dog", "moments": [[12.0, 17.5]]}\n
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
-    """A folder with what documents call `~/Films`, `/srv/films` and by name."""
-    folder = tmp_path_factory.mktemp("films")
-    for name, frames in (("holiday.mp4", 130), ("Films/lake.mp4", 12), ("server/archive.mkv", 15)):
+def videos(tmp_path_factory) -> Path:
+    """A folder with what documents call `~/Videos`, `/srv/videos` and by name."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name, frames in (("holiday.mp4", 130), ("Videos/lake.mp4", 12), ("server/archive.mkv", 15)):
         (folder / name).parent.mkdir(exist_ok=True)
         make(folder / name, frames=frames, fps=Fraction(1, 5))  # 130 frames reach beyond the 10:00 that README asks for
     Image.fromarray(slate(5)).save(folder / "dog.jpg")
@@ -80,17 +80,17 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def service(launch, films, model, tmp_path_factory):
+def service(launch, videos, model, tmp_path_factory):
     return launch(
-        tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(model), CLIPSEEK_MEDIA_ROOTS=str(films / "server")
+        tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(model), CLIPSEEK_MEDIA_ROOTS=str(videos / "server")
     )
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
-def test_what_a_document_shows_can_be_done(path, service, films, tmp_path, monkeypatch):
-    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
+def test_what_a_document_shows_can_be_done(path, service, videos, tmp_path, monkeypatch):
+    shutil.copytree(videos, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    reader = Reader(service.port, service.home, films / "server", tmp_path)
+    reader = Reader(service.port, service.home, videos / "server", tmp_path)
     for name, value in reader.environ.items():
         monkeypatch.setenv(name, value)
     for block in Document.read(path).blocks:
@@ -102,10 +102,10 @@ def test_what_a_document_shows_can_be_done(path, service, films, tmp_path, monke
 
 
 class Reader:
-    """Does what blocks say, in a folder with their films, at a service on another port than they say."""
+    """Does what blocks say, in a folder with their videos, at a service on another port than they say."""
 
-    def __init__(self, port: int, home: Path, server_films: Path, folder: Path) -> None:
-        self._in_place_of = {"45679": str(port), "45680": str(port), "/srv/films": str(server_films)}
+    def __init__(self, port: int, home: Path, server_videos: Path, folder: Path) -> None:
+        self._in_place_of = {"45679": str(port), "45680": str(port), "/srv/videos": str(server_videos)}
         self._apart = {"CLIPSEEK_HOME": str(folder / "apart")}
         Store(folder / "apart").close()
         (folder / "bin").mkdir()

@@ -9,8 +9,8 @@ from docarray import DocList
 from jina import Client as JinaClient
 from PIL import Image
 
-from clipseek import errors
-from clipseek.schema import Query, QueryPart
+from clipseek.api import errors
+from clipseek.api.documents import Query, QueryPart
 from tests.flow.conftest import run
 
 CAT, COFFEE, TEMPLE = (4.0, 8.0), (8.0, 12.0), (16.0, 20.0)  # of photographs.mp4
@@ -126,7 +126,7 @@ def test_nothing_matches_is_said(library):
     assert answer.withheld > 0 and answer.cut_off == 0.99
 
 
-def test_what_no_film_shows_is_withheld_unless_asked_for(library, server):
+def test_what_no_video_shows_is_withheld_unless_asked_for(library, server):
     nothing = library.search("a submarine under the ice")
     assert (list(nothing.matches), nothing.nothing_matches, nothing.cut_off) == ([], True, 0.5)
     assert nothing.withheld > 0

@@ -18,11 +18,11 @@ import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from clipseek.access import AccessFile
+from benchmarks.synthetic import videos
+from clipseek.api.errors import AccessDenied
 from clipseek.client import Client
-from clipseek.errors import AccessDenied
-from clipseek.ports import free_port
-from tests import films
+from clipseek.config.access import AccessFile
+from clipseek.machine.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 240
@@ -125,7 +125,7 @@ def make_cluster(tmp_path_factory, tiny_model) -> Iterator[Callable[[], Cluster]
             process.communicate()
 
 
-def test_films_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
+def test_videos_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
     cluster = make_cluster()
     assert set(cluster.pods) == PODS
     token = AccessFile(cluster.home("gateway")).add("alice")
@@ -133,16 +133,16 @@ def test_films_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
         cluster.start(pod)
     for pod in cluster.pods:
         assert cluster.is_serving(pod), pod
-    titles = [f"film {number}.mp4" for number in range(4)]
+    titles = [f"video {number}.mp4" for number in range(4)]
     with cluster.client(token) as client:
         for number, title in enumerate(titles):
-            film = films.make(tmp_path / title, frames=60 + number, fps=10)
-            assert client.index(film.path).video.status == "ready"
+            video = videos.make(tmp_path / title, frames=60 + number, fps=10)
+            assert client.index(video.path).video.status == "ready"
         assert [video.title for video in client.videos()] == titles
         answer = client.search("a dog", all_matches=True, top_k=50)
         assert {match.title for match in answer.matches} == set(titles) and answer.videos_searched == 4
         clip = client.clip(titles[1], 1.0, 3.0, tmp_path / "clip.mp4")
-        assert len(films.read(clip.path)) == 20
+        assert len(videos.read(clip.path)) == 20
         facts = {component.name: component.facts for component in client.health()}
         assert (facts["indexer"]["videos"], facts["indexer"]["shards"]) == ("4", "2")
     with cluster.client("") as client, pytest.raises(AccessDenied):

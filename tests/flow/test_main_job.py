@@ -11,12 +11,12 @@ import pytest
 from docarray import DocList
 from jina import Client as JinaClient
 
-from clipseek import errors
-from clipseek.demo import KNOWN_ANSWERS
-from clipseek.schema import CHUNK_BYTES, Query
-from executors.video_loader import samples
-from executors.video_loader.media_store import MediaStore
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api import errors
+from clipseek.api.documents import CHUNK_BYTES, Query
+from clipseek.cli.commands.demo import KNOWN_ANSWERS
+from executors.video_loader.media import sample_videos
+from executors.video_loader.media.media_store import MediaStore
 from tests.flow.conftest import run
 
 
@@ -69,29 +69,29 @@ def test_indexing_again_encodes_nothing_and_adds_nothing(library, server):
     before = {video.title: (video.video_id, video.frames) for video in library.videos()}
     stored = (server.home / "index.db").stat().st_mtime_ns
     again = library.add_samples()
-    assert [film.frames_added for film in again] == [0, 0, 0]
+    assert [video.frames_added for video in again] == [0, 0, 0]
     assert {video.title: (video.video_id, video.frames) for video in library.videos()} == before
     assert stored  # the file may be touched by the registration, its frames are not
 
 
 def test_a_clip_is_cut_to_the_frame(library, server, tmp_path):
-    film = films.make(tmp_path / "slates; 'cut' me.mp4", frames=100, fps=25, audio=True)
-    done = library.index(film.path)
+    video = videos.make(tmp_path / "slates; 'cut' me.mp4", frames=100, fps=25, audio=True)
+    done = library.index(video.path)
     assert done.frames_added == 5  # one a second, and one of the last shot: slates begin again after 27, at 3.24 s
-    assert done.video.video_id == hashlib.sha256(film.path.read_bytes()).hexdigest()
-    saved = library.clip(film.path.name, 1.0, 2.2, tmp_path / "clip.mp4")
-    shown = films.read(saved.path)
-    assert [number for _, number in shown] == [i % films.SLATES for i in range(25, 55)]
+    assert done.video.video_id == hashlib.sha256(video.path.read_bytes()).hexdigest()
+    saved = library.clip(video.path.name, 1.0, 2.2, tmp_path / "clip.mp4")
+    shown = videos.read(saved.path)
+    assert [number for _, number in shown] == [i % videos.SLATES for i in range(25, 55)]
     with av.open(str(saved.path)) as clip:
         stream = clip.streams.video[0]
         assert float(stream.duration * stream.time_base) == pytest.approx(1.2, abs=0.02)
         assert (stream.codec_context.name, clip.streams.audio[0].codec_context.name) == ("h264", "aac")
-    copied = library.clip(film.path.name, 1.0, 2.2, tmp_path / "copy.mp4", mode="copy")
-    assert copied.start_seconds <= 1.0 and films.read(copied.path)[0][1] == round(copied.start_seconds * 25)
-    assert library.thumbnail(film.path.name, 1.0)[:3] == b"\xff\xd8\xff"
-    library.delete(film.path.name)
+    copied = library.clip(video.path.name, 1.0, 2.2, tmp_path / "copy.mp4", mode="copy")
+    assert copied.start_seconds <= 1.0 and videos.read(copied.path)[0][1] == round(copied.start_seconds * 25)
+    assert library.thumbnail(video.path.name, 1.0)[:3] == b"\xff\xd8\xff"
+    library.delete(video.path.name)
     with pytest.raises(errors.VideoNotFound):
-        library.clip(film.path.name, 1.0, 2.0, tmp_path / "gone.mp4")
+        library.clip(video.path.name, 1.0, 2.0, tmp_path / "gone.mp4")
     assert not list((server.home / "media").rglob(f"*{done.video.video_id[:16]}*"))
 
 
@@ -99,8 +99,8 @@ def test_a_clip_larger_than_one_message_arrives_whole(library, tmp_path):
     import numpy as np
 
     noise = np.random.default_rng(0).integers(0, 255, (75, 360, 480, 3), dtype=np.uint8)
-    film = films.make(tmp_path / "noise.mp4", frames=75, size=(480, 360), pictures=list(noise))
-    library.index(film.path)
+    video = videos.make(tmp_path / "noise.mp4", frames=75, size=(480, 360), pictures=list(noise))
+    library.index(video.path)
     saved = library.clip("noise.mp4", 0.0, 3.0, tmp_path / "clip.mp4")
     assert saved.size_bytes == saved.path.stat().st_size > 4 * 1024 * 1024
     with av.open(str(saved.path)) as clip:
@@ -119,15 +119,15 @@ def test_a_bare_jina_client_gets_the_same_answer(library, server):
 
 
 def test_the_command_line_does_the_whole_job(server, library, tmp_path):
-    film = films.make(tmp_path / "own <b>film; x.mkv", frames=60, fps=30, codec="vp9").path
-    [indexed] = json.loads(run(server, "index", str(film), "--json").stdout)
+    video = videos.make(tmp_path / "own <b>video; x.mkv", frames=60, fps=30, codec="vp9").path
+    [indexed] = json.loads(run(server, "index", str(video), "--json").stdout)
     assert indexed.keys() >= {"video_id", "title", "status", "frames", "seconds_of_video", "elapsed_seconds"}
-    assert (indexed["title"], indexed["status"], indexed["frames"]) == (film.name, "ready", 2)
+    assert (indexed["title"], indexed["status"], indexed["frames"]) == (video.name, "ready", 2)
     assert indexed["seconds_of_video"] == pytest.approx(2.0, abs=0.05)
 
     listed = {video["title"]: video for video in json.loads(run(server, "videos", "--json").stdout)}
-    assert listed[film.name]["video_id"] == indexed["video_id"]
-    assert (listed[film.name]["fps"], listed[film.name]["width"]) == (pytest.approx(30.0, abs=0.1), 64)
+    assert listed[video.name]["video_id"] == indexed["video_id"]
+    assert (listed[video.name]["fps"], listed[video.name]["width"]) == (pytest.approx(30.0, abs=0.1), 64)
 
     found = json.loads(run(server, "search", "a cup of coffee", "--top-k", "2", "--json").stdout)
     assert found[0].keys() >= {"video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds"}
@@ -135,9 +135,9 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
 
     clip = tmp_path / "clip.mp4"
     run(server, "clip", indexed["video_id"][:8], "0.5", "1.5", "-o", str(clip))
-    assert len(films.read(clip)) == 30
-    assert film.name in run(server, "delete", indexed["video_id"][:8]).stderr
-    assert film.name not in run(server, "videos").stdout
+    assert len(videos.read(clip)) == 30
+    assert video.name in run(server, "delete", indexed["video_id"][:8]).stderr
+    assert video.name not in run(server, "videos").stdout
     assert "bikes.mp4" in run(server, "search", "a street", "--video", "bikes.mp4").stdout
     examined = run(server, "doctor").stdout
     assert "FaissIndexer" not in examined and "indexer" in examined
@@ -145,15 +145,15 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
 
 
 def test_a_title_stays_until_another_is_given(library, tmp_path):
-    film = films.make(tmp_path / "named.mp4", frames=25).path
-    library.index(film)
-    assert library.index(film, title="my film").video.title == "my film"
-    assert library.index(film).video.title == "my film"
-    library.delete("my film")
+    video = videos.make(tmp_path / "named.mp4", frames=25).path
+    library.index(video)
+    assert library.index(video, title="my video").video.title == "my video"
+    assert library.index(video).video.title == "my video"
+    library.delete("my video")
 
 
 def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
-    films.make(tmp_path / "good.mp4", frames=25)
+    videos.make(tmp_path / "good.mp4", frames=25)
     (tmp_path / "bad.mp4").write_text("this is a text")
     done = run(server, "index", str(tmp_path), "--json", code=1)
     results = {result["title"]: result for result in json.loads(done.stdout)}
@@ -168,11 +168,11 @@ def test_long_text_is_truncated_with_a_warning(library):
     assert answer.answered and answer.videos_searched == 3
 
 
-def test_a_still_film_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
-    cat = cv2.resize(cv2.imread(str(samples.photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
+def test_a_still_video_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
+    cat = cv2.resize(cv2.imread(str(sample_videos.photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
     shown = [cat] * 40 + [np.zeros_like(cat)] * 40
-    film = films.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
-    [done] = json.loads(run(server, "index", "--json", str(film)).stdout)
+    video = videos.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
+    [done] = json.loads(run(server, "index", "--json", str(video)).stdout)
     assert (done["frames"], done["frames_encoded"]) == (8, 2)
     [match] = library.search("a cat", top_k=1, videos=["still.mp4"]).matches
     assert (match.start_seconds, match.end_seconds) == (0, 4)
@@ -182,24 +182,24 @@ def test_a_still_film_costs_one_frame_and_black_matches_nothing(library, server,
 
 
 def test_adaptive_sampling_is_kept_until_it_is_changed(library, tmp_path):
-    stripes = films.slate(1, 64, 48) // 2 + np.arange(0, 128, 2, dtype=np.uint8)[:, np.newaxis]
+    stripes = videos.slate(1, 64, 48) // 2 + np.arange(0, 128, 2, dtype=np.uint8)[:, np.newaxis]
     moving = [np.roll(stripes, 5 * index, axis=1) for index in range(50)]
-    film = films.make(tmp_path / "moving.mp4", pictures=moving, fps=25).path
-    assert library.index(film).video.sampling == "even"
-    adaptive = library.index(film, sampling="adaptive")
+    video = videos.make(tmp_path / "moving.mp4", pictures=moving, fps=25).path
+    assert library.index(video).video.sampling == "even"
+    adaptive = library.index(video, sampling="adaptive")
     assert (adaptive.video.sampling, adaptive.video.frames) == ("adaptive", 8)
-    again = library.index(film)
+    again = library.index(video)
     assert (again.video.sampling, again.frames_added) == ("adaptive", 0)
-    assert library.index(film, sampling="even").video.frames == 2
+    assert library.index(video, sampling="even").video.frames == 2
     library.delete("moving.mp4")
 
 
-def test_more_frames_per_second_index_a_known_film_anew(library, tmp_path):
-    film = films.make(tmp_path / "slates.mp4", frames=50, fps=25).path
-    assert library.index(film).video.frames == 3  # one a second, and one of the shot from 1.08 s on
-    again = library.index(film, frames_per_second=5)
+def test_more_frames_per_second_index_a_known_video_anew(library, tmp_path):
+    video = videos.make(tmp_path / "slates.mp4", frames=50, fps=25).path
+    assert library.index(video).video.frames == 3  # one a second, and one of the shot from 1.08 s on
+    again = library.index(video, frames_per_second=5)
     assert (again.video.frames, again.video.frames_per_second) == (10, 5.0)
-    assert library.index(film).video.frames == 10  # the rate asked for stays
+    assert library.index(video).video.frames == 10  # the rate asked for stays
     library.delete("slates.mp4")
 
 
@@ -212,17 +212,17 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "error"), REFUSED)
-def test_files_that_are_no_films_are_refused_and_nothing_is_stored(library, server, tmp_path, name, error):
+def test_files_that_are_no_videos_are_refused_and_nothing_is_stored(library, server, tmp_path, name, error):
     path = tmp_path / name
     if name == "text.mp4":
-        path.write_text("this is a text, not a film\n" * 100)
+        path.write_text("this is a text, not a video\n" * 100)
     elif name == "sound.mp4":
-        films.make_sound(path)
+        videos.make_sound(path)
     elif name == "truncated.mp4":
-        whole = films.make(tmp_path / "whole.mp4").path.read_bytes()
+        whole = videos.make(tmp_path / "whole.mp4").path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     else:
-        data = bytearray(films.make(path).path.read_bytes())
+        data = bytearray(videos.make(path).path.read_bytes())
         begin, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
         data[begin:end] = bytes(end - begin)  # the table of contents is there, the pictures are not
         path.write_bytes(data)
@@ -235,9 +235,9 @@ def test_files_that_are_no_films_are_refused_and_nothing_is_stored(library, serv
     assert sorted(p.name for p in (server.home / "media").rglob("*")) == kept
 
 
-def test_a_film_that_once_could_be_read_is_kept_when_it_cannot(library, server, tmp_path):
+def test_a_video_that_once_could_be_read_is_kept_when_it_cannot(library, server, tmp_path):
     path = tmp_path / "film.mp4"
-    path.write_text("what a film looks like to an FFmpeg without its decoder\n" * 100)
+    path.write_text("what a video looks like to an FFmpeg without its decoder\n" * 100)
     store = MediaStore(server.home / "media", (), CHUNK_BYTES)
     video_id = store.take(path).video_id
     store.accept(video_id)  # as it was before the server started
@@ -247,14 +247,14 @@ def test_a_film_that_once_could_be_read_is_kept_when_it_cannot(library, server, 
     store.delete(video_id)
 
 
-def test_no_clip_is_kept_of_a_film_that_is_deleted_while_it_is_cut(library, cache, tmp_path):
-    film = films.make(tmp_path / "long.mp4", frames=1000, size=(640, 360))
-    video_id = library.index(film.path).video.video_id
+def test_no_clip_is_kept_of_a_video_that_is_deleted_while_it_is_cut(library, cache, tmp_path):
+    video = videos.make(tmp_path / "long.mp4", frames=1000, size=(640, 360))
+    video_id = library.index(video.path).video.video_id
     clips = cache / "clips"
     with ThreadPoolExecutor(1) as thread:
         cutting = thread.submit(library.clip, video_id, 0, 40, tmp_path / "clip.mp4")
         while not cutting.done() and not list(clips.glob("making-*/*.part.mp4")):
-            pass  # until the film is open and being cut
+            pass  # until the video is open and being cut
         library.delete(video_id)
         with pytest.raises(errors.VideoNotFound):
             cutting.result()

@@ -9,8 +9,8 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clipseek.errors import MediaMissing, VideoNotFound
-from clipseek.ports import free_port
+from clipseek.api.errors import MediaMissing, VideoNotFound
+from clipseek.machine.ports import free_port
 from tests.flow.conftest import ROOT
 
 DASHBOARD = ROOT / "docker" / "monitoring" / "grafana-dashboard.json"

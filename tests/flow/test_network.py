@@ -9,11 +9,11 @@ import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from clipseek.access import AccessFile
-from clipseek.ports import free_port
+from clipseek.config.access import AccessFile
+from clipseek.machine.ports import free_port
 from tests.flow.conftest import ROOT
 
-NAME = "films.example"
+NAME = "videos.example"
 
 
 def test_a_server_without_tokens_is_not_put_on_the_network(launch, tmp_path):

@@ -5,14 +5,14 @@ import io
 import av
 import pytest
 
-from clipseek import errors
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api import errors
 
 
 @pytest.fixture(scope="module")
 def allowed(tmp_path_factory):
-    """A folder of the server whose films may be indexed in place."""
-    return tmp_path_factory.mktemp("films")
+    """A folder of the server whose videos may be indexed in place."""
+    return tmp_path_factory.mktemp("videos")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def server(launch, tmp_path_factory, tiny_model, allowed):
 
 
 def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
-    path = films.make(tmp_path / "long.mp4", frames=25 * 100, gop=250).path
+    path = videos.make(tmp_path / "long.mp4", frames=25 * 100, gop=250).path
     steps = []
 
     def stop_in_the_middle(step):
@@ -47,9 +47,9 @@ def test_moments_are_joined(library, tmp_path):
     moments = [("photographs.mp4", 8.0, 9.0), ("bikes.mp4", 1.2, 3.0)]
     saved = library.join(moments, tmp_path / "film.mp4")
     assert (saved.start_seconds, saved.end_seconds) == (0.0, pytest.approx(2.8, abs=0.05))
-    with av.open(str(saved.path)) as film:
-        assert film.duration / av.time_base == pytest.approx(2.8, abs=0.08)
-        assert (film.streams.video[0].width, film.streams.video[0].height) == (640, 480)
+    with av.open(str(saved.path)) as video:
+        assert video.duration / av.time_base == pytest.approx(2.8, abs=0.08)
+        assert (video.streams.video[0].width, video.streams.video[0].height) == (640, 480)
     for wrong in ([], [("bikes.mp4", 5.0, 4.0)], [("nope", 0.0, 1.0)]):
         with pytest.raises((errors.InvalidRequest, errors.NotFound)):
             library.join(wrong, tmp_path / "none.mp4")
@@ -57,12 +57,12 @@ def test_moments_are_joined(library, tmp_path):
 
 def test_folders_are_not_listed_unless_allowed(library):
     with pytest.raises(errors.PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
-        library.server_films("/etc")
+        library.server_videos("/etc")
 
 
-def test_the_films_of_an_allowed_folder(library, allowed):
-    path = films.make(allowed / "a film.mp4", frames=50).path
-    [found] = library.server_films(str(allowed))
+def test_the_videos_of_an_allowed_folder(library, allowed):
+    path = videos.make(allowed / "a film.mp4", frames=50).path
+    [found] = library.server_videos(str(allowed))
     assert (found.server_path, found.title, found.size_bytes) == (str(path), "a film.mp4", path.stat().st_size)
     assert library.index(found.server_path, on_server=True).video.status == "ready"
     facts = {component.name: component.facts for component in library.health()}

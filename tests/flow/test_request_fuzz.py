@@ -6,9 +6,11 @@ import numpy as np
 import psutil
 import pytest
 
+from benchmarks.synthetic import videos
 from benchmarks.torture.request_fuzz import fuzz
-from clipseek.documents import BaseDoc
-from clipseek.errors import (
+from clipseek.api.base_document import BaseDoc
+from clipseek.api.documents import Query, QueryPart, Upload, VideoSpan
+from clipseek.api.errors import (
     ClipSeekError,
     DecoderCrashed,
     InvalidRequest,
@@ -17,8 +19,6 @@ from clipseek.errors import (
     ModelMismatch,
     ServerError,
 )
-from clipseek.schema import Query, QueryPart, Upload, VideoSpan
-from tests import films
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def test_a_request_that_is_too_large_is_refused(library):
         library._one("/upload", Upload(data=bytes(21_000_000)), "video_loader")
 
 
-def test_a_film_that_is_too_large_is_refused_when_it_is_announced(library):
-    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_FILM_GB"):
+def test_a_video_that_is_too_large_is_refused_when_it_is_announced(library):
+    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_VIDEO_GB"):
         library._one("/upload", Upload(video_id="0" * 64, size_bytes=10**12), "video_loader")
     offer = Upload(video_id="1" * 64, size_bytes=5 * 10**9)
     assert library._one("/upload", offer, "video_loader").missing_offsets[-1] > 2**32
@@ -81,8 +81,8 @@ def test_vectors_of_another_size_harm_neither_store_nor_search(library):
 
 def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_path):
     """Every decoder is killed while clips are cut, as the system kills the largest process when memory ends."""
-    film = films.make(tmp_path / "long.mp4", frames=400, fps=25, size=(1280, 720)).path
-    name = library.index(film).video.video_id
+    video = videos.make(tmp_path / "long.mp4", frames=400, fps=25, size=(1280, 720)).path
+    name = library.index(video).video.video_id
 
     def decoders() -> list[psutil.Process]:
         loaders = psutil.Process(server.process.pid).children()

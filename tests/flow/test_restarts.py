@@ -5,9 +5,9 @@ import logging
 import psutil
 import pytest
 
+from benchmarks.synthetic import videos
+from clipseek.api.errors import RequestLost, ServerNotReady
 from clipseek.client import EXECUTORS
-from clipseek.errors import RequestLost, ServerNotReady
-from tests import films
 from tests.flow.conftest import run
 
 NAMES = [*EXECUTORS, "gateway"]
@@ -25,16 +25,16 @@ def processes(server):
 
 
 def test_indexing_goes_on_when_any_process_dies_without_the_users_doing(server, processes, tmp_path, caplog):
-    film = films.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
+    video = videos.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
     victims = ["image_encoder", "video_loader", "indexer", "gateway"]
 
     def kill_one_after_another(progress) -> None:
         if progress.stage == "index" and victims and progress.done > progress.total / 6:
             processes[victims.pop()].kill()
 
-    caplog.set_level(logging.WARNING, "clipseek.transport")
+    caplog.set_level(logging.WARNING, "clipseek.client.transport")
     with server.client(timeout_seconds=240, retry_seconds=120) as client:
-        done = client.index(film, progress=kill_one_after_another)
+        done = client.index(video, progress=kill_one_after_another)
     assert not victims
     assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
     for name in ("gateway", "indexer", "video_loader", "image_encoder"):

@@ -4,24 +4,24 @@ import signal
 
 import pytest
 
-from clipseek import errors
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api import errors
 from tests.flow.conftest import run
 
 
 @pytest.fixture(scope="module")
-def long_film(tmp_path_factory):
+def long_video(tmp_path_factory):
     """Four minutes, eight spans, whose slates change every frame."""
-    path = tmp_path_factory.mktemp("films") / "long.mp4"
-    return films.make(path, frames=2400, fps=10, size=(320, 240), gop=50).path
+    path = tmp_path_factory.mktemp("videos") / "long.mp4"
+    return videos.make(path, frames=2400, fps=10, size=(320, 240), gop=50).path
 
 
-def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, long_film):
+def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, long_video):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     server = launch(tmp_path, TMPDIR=str(temporary))
     with server.client() as client:
-        client.index(long_film)
+        client.index(long_video)
         client.add_samples()
         before = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
     assert server.stop(signal.SIGTERM) == 0
@@ -34,14 +34,14 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
     with server.client() as client:
         after = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
         assert after == before
-        assert client.index(long_film).frames_added == 0
+        assert client.index(long_video).frames_added == 0
     assert server.stop(signal.SIGINT) == 0
 
 
-def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(launch, tmp_path, long_film):
+def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(launch, tmp_path, long_video):
     server = launch(tmp_path, CLIPSEEK_EXACT_FRAMES="100")
     with server.client() as client:
-        client.index(long_film)
+        client.index(long_video)
         client.add_samples()
         until_partitioned(client)
         assert client.search("a cat").matches[0].title == "photographs.mp4"
@@ -67,7 +67,7 @@ def until_partitioned(client) -> None:
     raise AssertionError("the index was never exchanged")
 
 
-def test_a_film_whose_server_was_killed_is_finished_from_what_is_missing(launch, tmp_path, long_film, tiny_model):
+def test_a_video_whose_server_was_killed_is_finished_from_what_is_missing(launch, tmp_path, long_video, tiny_model):
     server = launch(tmp_path, CLIPSEEK_MODEL=str(tiny_model))
     killed = []
 
@@ -76,16 +76,16 @@ def test_a_film_whose_server_was_killed_is_finished_from_what_is_missing(launch,
             killed.append(server.stop(signal.SIGKILL))
 
     with server.client(retry_seconds=0) as client, pytest.raises(errors.ServerError):
-        client.index(long_film, progress=kill_half_way)
+        client.index(long_video, progress=kill_half_way)
     assert killed == [-signal.SIGKILL]
 
     server = launch(tmp_path, CLIPSEEK_MODEL=str(tiny_model))
     with server.client() as client:
         [half] = client.videos()
         assert half.status == "indexing" and half.frames
-        done = client.index(long_film)
+        done = client.index(long_video)
         assert done.video.status == "ready"
         assert done.frames_added == done.video.frames - half.frames
         client.delete(half.video_id)
-        whole = client.index(long_film)
+        whole = client.index(long_video)
         assert whole.frames_added == whole.video.frames == done.video.frames > half.frames

@@ -1,4 +1,4 @@
-"""The real service with several shards, replicas and one of each: films go in and are found, whoever dies."""
+"""The real service with several shards, replicas and one of each: videos go in and are found, whoever dies."""
 
 import grpc
 import psutil
@@ -6,10 +6,10 @@ import pytest
 from jina.proto import jina_pb2_grpc
 from jina.types.request.data import DataRequest
 
-from clipseek.documents import DocList
-from clipseek.errors import ServerTimeout, VideoNotFound
-from clipseek.schema import Video
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Video
+from clipseek.api.errors import ServerTimeout, VideoNotFound
 
 
 @pytest.fixture(scope="module")
@@ -20,27 +20,27 @@ def server(launch, tmp_path_factory, tiny_model):
 
 @pytest.fixture(scope="module")
 def titles(server, tmp_path_factory) -> list[str]:
-    """Films in the library, in the order they were added."""
-    folder = tmp_path_factory.mktemp("films")
-    names = [f"film {number}.mp4" for number in range(6)]
+    """Videos in the library, in the order they were added."""
+    folder = tmp_path_factory.mktemp("videos")
+    names = [f"video {number}.mp4" for number in range(6)]
     with server.client() as client:
         for number, name in enumerate(names):
-            client.index(films.make(folder / name, frames=40 + number, fps=10).path)
+            client.index(videos.make(folder / name, frames=40 + number, fps=10).path)
     return names
 
 
-def test_films_are_listed_found_and_deleted(server, titles):
+def test_videos_are_listed_found_and_deleted(server, titles):
     with server.client() as client:
         assert [video.title for video in client.videos()] == titles
         answer = client.search("a dog", all_matches=True, top_k=50)
         assert {match.title for match in answer.matches} == set(titles) and answer.videos_searched == 6
-        assert client.search(like=("film 3.mp4", 1.0), all_matches=True).matches
-        assert len(client.timeline("film 2.mp4", "a dog").curve_scores) > 4
+        assert client.search(like=("video 3.mp4", 1.0), all_matches=True).matches
+        assert len(client.timeline("video 2.mp4", "a dog").curve_scores) > 4
         assert client.calibrate().phrase_count > 50
         client.calibrate(reset=True)
         facts = {component.name: component.facts for component in client.health()}
         assert (facts["indexer"]["videos"], facts["indexer"]["shards"]) == ("6", "2")
-        client.delete("film 1.mp4")
+        client.delete("video 1.mp4")
         assert [video.title for video in client.videos()] == [*titles[:1], *titles[2:]]
         with pytest.raises(VideoNotFound):
             client._one("/videos", client.videos()[0].model_copy(update={"video_id": "f" * 64}), "indexer")
@@ -105,14 +105,14 @@ def test_indexing_goes_on_when_shards_replicas_and_head_die(server, titles, tmp_
         [component] = [component for component in client.health() if not component.ok]
     assert component.name == "image_encoder"
     assert component.warnings[0].startswith("image_encoder-replica-0: down since ")
-    film = films.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
+    video = videos.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
 
     def kill_one_after_another(progress) -> None:
         if progress.stage == "index" and left and progress.done > progress.total / 6:
             processes[left.pop()].kill()
 
     with server.client(timeout_seconds=240, retry_seconds=120) as client:
-        done = client.index(film, progress=kill_one_after_another)
+        done = client.index(video, progress=kill_one_after_another)
         assert not left and (done.video.status, done.video.missing_start_seconds) == ("ready", [])
         for name in victims:
             server.wait_for(f"{name} died: exit code -9.")

@@ -1,11 +1,11 @@
-"""Two services, as on two hosts, share the films in an object store: what one has taken, the other reads."""
+"""Two services, as on two hosts, share the videos in an object store: what one has taken, the other reads."""
 
 import hashlib
 
 import pytest
 
-from clipseek.errors import VideoNotFound
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import VideoNotFound
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def host(launch, tmp_path, tiny_model):
     return start
 
 
-def test_another_host_indexes_shows_and_cuts_a_film_that_it_was_never_sent(host, shared, tmp_path):
-    film = films.make(tmp_path / "slates.mp4", frames=100, fps=25)
-    video_id = hashlib.sha256(film.path.read_bytes()).hexdigest()
+def test_another_host_indexes_shows_and_cuts_a_video_that_it_was_never_sent(host, shared, tmp_path):
+    video = videos.make(tmp_path / "slates.mp4", frames=100, fps=25)
+    video_id = hashlib.sha256(video.path.read_bytes()).hexdigest()
     first = host("a", f"local://{shared}")
     with first.client() as client:
-        assert client.index(film.path).video.status == "ready"
+        assert client.index(video.path).video.status == "ready"
         [loader] = [component for component in client.health() if component.name == "video_loader"]
         assert (loader.facts["media"], loader.facts["media_copies"]) == (f"local://{shared}", "1")
     first.stop()
@@ -46,12 +46,12 @@ def test_another_host_indexes_shows_and_cuts_a_film_that_it_was_never_sent(host,
     second = host("b", f"local://{shared}")
     stages = set()
     with second.client() as client:
-        done = client.index(film.path, progress=lambda step: stages.add(step.stage))
+        done = client.index(video.path, progress=lambda step: stages.add(step.stage))
         assert done.video.status == "ready" and done.frames_added and "upload" not in stages
         saved = client.clip(video_id, 1.0, 2.2, tmp_path / "clip.mp4")
-        assert [number for _, number in films.read(saved.path)] == [i % films.SLATES for i in range(25, 55)]
+        assert [number for _, number in videos.read(saved.path)] == [i % videos.SLATES for i in range(25, 55)]
         joined = client.join([(video_id, 0.0, 1.0), (video_id, 2.0, 3.0)], tmp_path / "joined.mp4")
-        assert len(films.read(joined.path)) == 50
+        assert len(videos.read(joined.path)) == 50
         assert client.thumbnail(video_id, 1.0)[:3] == b"\xff\xd8\xff"
         assert list((second.home / "media").iterdir()) == []
         client.delete(video_id)
@@ -63,5 +63,5 @@ def test_another_host_indexes_shows_and_cuts_a_film_that_it_was_never_sent(host,
 def test_a_start_without_the_object_store_ends_with_the_cause(host, shared):
     server = host("a", f"local://{shared}/not-mounted", ready=False)
     assert server.process.wait(timeout=120) == 1
-    server.wait_for("The server cannot start. The store of the films, local://")
+    server.wait_for("The server cannot start. The store of the videos, local://")
     assert "there is no such folder or bucket" in server.output

@@ -8,12 +8,12 @@ import numpy as np
 import psutil
 import pytest
 
-from clipseek import errors
-from clipseek.ports import executor_ports, free_port
-from clipseek.schema import VideoSpan
-from tests import films
+from benchmarks.synthetic import videos
+from benchmarks.synthetic.models import write_folder
+from clipseek.api import errors
+from clipseek.api.documents import VideoSpan
+from clipseek.machine.ports import executor_ports, free_port
 from tests.flow.conftest import ROOT
-from tests.models import write_folder
 
 
 def test_causes_of_a_failed_start_are_told_at_once(launch, tmp_path):
@@ -59,7 +59,7 @@ def test_a_second_server_on_the_same_store_is_refused(launch, server):
 def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(launch, tmp_path, tiny_model):
     server = launch(tmp_path / "store", CLIPSEEK_MODEL=f"local-dir:{tiny_model}")
     with server.client() as client:
-        client.index(films.make(tmp_path / "film.mp4", frames=100).path)
+        client.index(videos.make(tmp_path / "film.mp4", frames=100).path)
         assert client.search("anything at all", all_matches=True).matches[0].title == "film.mp4"
     server.stop()
     model = write_folder(tmp_path / "other model", seed=1)
@@ -82,7 +82,7 @@ def test_flow_yml_runs_without_the_command(tmp_path, cache):
     script = """
 from docarray import DocList
 from jina import Flow
-from clipseek.schema import Health, Upload
+from clipseek.api.documents import Health, Upload
 
 if __name__ == "__main__":
     with Flow.load_config("flow.yml") as flow:

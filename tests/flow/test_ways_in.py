@@ -13,14 +13,14 @@ import cv2
 import grpc
 import pytest
 
-from clipseek import errors
+from benchmarks.synthetic import videos
+from clipseek.api import errors
 from clipseek.client import Client
-from clipseek.compat import wire
-from clipseek.ports import free_port
-from clipseek.watch_state import WatchState
-from clipseek.watching import AWAY, Watcher
-from executors.video_loader import samples
-from tests import films
+from clipseek.machine.ports import free_port
+from clipseek.vced import messages
+from clipseek.watch.state import WatchState
+from clipseek.watch.watcher import AWAY, Watcher
+from executors.video_loader.media import sample_videos
 from tests.flow.conftest import ROOT
 from tests.vced import INDEX, SEARCH
 
@@ -60,7 +60,7 @@ def titles(client):
 
 @pytest.fixture
 def folder(tmp_path, client):
-    folder = tmp_path / "films"
+    folder = tmp_path / "videos"
     folder.mkdir()
     yield folder
     for video in client.videos():
@@ -68,9 +68,9 @@ def folder(tmp_path, client):
 
 
 def test_a_library_follows_a_folder(client, folder):
-    films.make(folder / "a.mp4", frames=25)
+    videos.make(folder / "a.mp4", frames=25)
     (folder / "copy.mp4").write_bytes((folder / "a.mp4").read_bytes())
-    films.make(folder / "mine.mp4", frames=30)
+    videos.make(folder / "mine.mp4", frames=30)
     client.index(folder / "mine.mp4", title="my own")
     (folder / "broken.mp4").write_text("this is a text")
     first = {("added", "a.mp4"), ("known", "copy.mp4"), ("known", "mine.mp4"), ("failed", "broken.mp4")}
@@ -79,8 +79,8 @@ def test_a_library_follows_a_folder(client, folder):
         assert looks.look() == set()
         assert titles(client) == {"a.mp4": 1, "my own": 1}
 
-        films.make(folder / "a.mp4", frames=35)  # another film; the copy still is the former one
-        films.make(folder / "broken.mp4", frames=40)
+        videos.make(folder / "a.mp4", frames=35)  # another video; the copy still is the former one
+        videos.make(folder / "broken.mp4", frames=40)
         assert looks.look() == {("changed", "a.mp4"), ("added", "broken.mp4")}
         assert titles(client) == {"a.mp4": 2, "broken.mp4": 1, "my own": 1}
         (folder / "copy.mp4").unlink()
@@ -89,7 +89,7 @@ def test_a_library_follows_a_folder(client, folder):
         client.rename(client.index(folder / "broken.mp4").video.video_id, "mended")
         (folder / "broken.mp4").write_bytes((folder / "mine.mp4").read_bytes())
         assert looks.look() == {("known", "broken.mp4"), ("deleted", "mended")}
-        films.make(folder / "broken.mp4", frames=45)  # the former one was not brought, so it stays
+        videos.make(folder / "broken.mp4", frames=45)  # the former one was not brought, so it stays
         assert looks.look() == {("changed", "broken.mp4")}
         assert titles(client) == {"a.mp4": 2, "broken.mp4": 1, "my own": 1}
 
@@ -100,17 +100,17 @@ def test_a_library_follows_a_folder(client, folder):
         assert looks.look() == {("deleted", "broken.mp4")}
         assert titles(client) == {"a.mp4": 1, "my own": 1}
         (folder / "a.mp4").rename(folder.with_name("a.mp4"))
-        assert looks.look() == {("folder", "films")}  # nothing is left: it looks like a share that is not mounted
+        assert looks.look() == {("folder", "videos")}  # nothing is left: it looks like a share that is not mounted
         folder.rename(folder.with_name("unmounted"))
-        assert looks.look() == {("folder", "films")} and looks.look() == set()
+        assert looks.look() == {("folder", "videos")} and looks.look() == set()
         assert titles(client) == {"a.mp4": 1, "my own": 1}
 
 
 def test_a_title_follows_the_file_unless_people_chose_it(client, folder):
     raw = os.fsdecode(b"caf\xe9.mp4")
-    films.make(folder / "a.mp4", frames=25)
-    films.make(folder / "b.mp4", frames=30)
-    films.make(folder / "theirs.mp4", frames=40)
+    videos.make(folder / "a.mp4", frames=25)
+    videos.make(folder / "b.mp4", frames=30)
+    videos.make(folder / "theirs.mp4", frames=40)
     client.index(folder / "theirs.mp4")
     with Looks(client, folder, delete=True) as looks:
         looks.look()
@@ -124,13 +124,13 @@ def test_a_title_follows_the_file_unless_people_chose_it(client, folder):
         (folder / "a.mp4").write_bytes((folder / raw).read_bytes())  # as if it came from another file system
         (folder / raw).unlink()
         assert looks.look() == {("moved", "a.mp4")}
-        films.make(folder / "below" / "c.mp4", frames=35)
+        videos.make(folder / "below" / "c.mp4", frames=35)
         assert looks.look() == {("changed", "c.mp4"), ("deleted", "my title")}
         assert titles(client) == {"a.mp4": 1, "my title": 1, "theirs.mp4": 1}
 
 
-def test_an_interrupted_film_goes_on_where_it_stopped(client, folder):
-    films.make(folder / "long.mp4", frames=180, fps=5, gop=50)
+def test_an_interrupted_video_goes_on_where_it_stopped(client, folder):
+    videos.make(folder / "long.mp4", frames=180, fps=5, gop=50)
 
     tried = []
 
@@ -157,7 +157,7 @@ def test_an_interrupted_film_goes_on_where_it_stopped(client, folder):
 
 
 def test_what_others_delete_stays_out_until_it_is_wanted_again(client, folder):
-    films.make(folder / "a.mp4", frames=25)
+    videos.make(folder / "a.mp4", frames=25)
     (folder / "b.mp4").write_text("this is a text")
     with Looks(client, folder) as looks:
         looks.look()
@@ -169,7 +169,7 @@ def test_what_others_delete_stays_out_until_it_is_wanted_again(client, folder):
 
 
 def test_a_server_that_is_away_stops_the_look_and_nothing_is_lost(client, folder):
-    films.make(folder / "a.mp4", frames=25)
+    videos.make(folder / "a.mp4", frames=25)
     nobody = Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}")
     with Looks(nobody, folder) as looks, pytest.raises(AWAY):
         looks.look()
@@ -191,7 +191,7 @@ def watch(host, folder, *options):
 
 def test_the_command_watches_until_it_is_told_to_stop(server, client, folder):
     with watch(server.host, folder, "--settle", "0.3", "--json") as process:
-        films.make(folder / "a.mp4", frames=25)
+        videos.make(folder / "a.mp4", frames=25)
         added = json.loads(process.stdout.readline())
         assert (added["kind"], added["path"]) == ("added", str(folder / "a.mp4"))
         assert added["video_id"] == client.video("a.mp4").video_id
@@ -232,15 +232,15 @@ class VcedProgram:
 
     def _post(self, request):
         [answer] = self._call(iter([request.SerializeToString()]), timeout=120)
-        return wire.Request.FromString(answer)
+        return messages.Request.FromString(answer)
 
     def index(self, uri, uid):
-        request = wire.Request.FromString(INDEX)
+        request = messages.Request.FromString(INDEX)
         request.data.docs.docs[0].uri, request.data.docs.docs[0].id = str(uri), uid + Path(uri).name
         return self._post(request)
 
     def search(self, text, **parameters):
-        request = wire.Request.FromString(SEARCH)
+        request = messages.Request.FromString(SEARCH)
         request.data.docs.docs[0].text = text
         request.parameters.Clear()
         request.parameters.update(parameters)
@@ -248,7 +248,7 @@ class VcedProgram:
         return [dict(match.tags) for match in doc.matches]
 
     def post(self, endpoint):
-        request = wire.Request.FromString(SEARCH)
+        request = messages.Request.FromString(SEARCH)
         request.header.exec_endpoint = endpoint
         return self._post(request)
 
@@ -279,10 +279,10 @@ def compat(server, folder):
 
 
 def photographs(path, *names):
-    """A film of photographs, each for four seconds."""
-    found = [cv2.imread(str(samples.photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
+    """A video of photographs, each for four seconds."""
+    found = [cv2.imread(str(sample_videos.photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
     pictures = [cv2.resize(picture, (320, 240)) for picture in found for _ in range(40)]
-    return films.make(path, pictures=pictures, fps=10, size=(320, 240)).path
+    return videos.make(path, pictures=pictures, fps=10, size=(320, 240)).path
 
 
 def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
@@ -296,7 +296,7 @@ def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
         program.index(second, "uid-2")
         program.index(first, "uid-3")
         assert {video.title for video in client.videos()} == {first.name, second.name}
-        [cat] = program.search("a cat", uid="uid-3", maxCount=1)  # the film that was uploaded for this search
+        [cat] = program.search("a cat", uid="uid-3", maxCount=1)  # the video that was uploaded for this search
         assert (cat["leftIndex"], cat["rightIndex"], cat["uri"]) == (4, 8, str(first))
         found = program.search("a cat", maxCount=50)
         assert (found[0]["leftIndex"], found[0]["rightIndex"], found[0]["uri"]) == (0, 4, str(second))
@@ -310,14 +310,14 @@ def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
         [drawn] = program.search("a cat", maxCount=1, doc_ids=str(first), thod=0.1)
         assert (drawn["leftIndex"], drawn["rightIndex"]) == (4, 8)
         assert program.search("a cat", doc_ids=["/none.mp4"]) == []
-    with compat(server, folder) as program:  # started anew it still knows which video which film became
+    with compat(server, folder) as program:  # started anew it still knows which video which video became
         [match] = program.search("a cat", maxCount=1, doc_ids=[str(second)])
         assert match["uri"] == str(second)
 
 
 def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client, folder):
-    films.make(folder / "film.mp4", frames=25)
-    (folder / "out.mp4").symlink_to(films.make(folder.parent / "secret.mp4", frames=25).path)
+    videos.make(folder / "film.mp4", frames=25)
+    (folder / "out.mp4").symlink_to(videos.make(folder.parent / "secret.mp4", frames=25).path)
     with compat(server, folder) as program:
         for ask, code, why in (
             (lambda: program.index("/etc/passwd", "u"), "PERMISSION_DENIED", "PathNotAllowed: '/etc/passwd'"),

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from frontend import services
+from frontend import shared
 from tests.frontend.fake import FakeClient
 
-FRONTEND = Path(services.__file__).parent
+FRONTEND = Path(shared.__file__).parent
 
 
 @pytest.fixture
 def client(monkeypatch, tmp_path):
     fake = FakeClient()
-    monkeypatch.setattr(services, "Client", lambda: fake)
-    monkeypatch.setattr(services, "page_folder", lambda: tmp_path)
+    monkeypatch.setattr(shared, "Client", lambda: fake)
+    monkeypatch.setattr(shared, "page_folder", lambda: tmp_path)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield fake

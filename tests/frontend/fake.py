@@ -5,14 +5,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Component, Match, Query, Upload, Video
+from clipseek.api.errors import EmptyQuery, UnreadableVideo, VideoNotFound
 from clipseek.client import Indexed, Progress, SavedClip
-from clipseek.documents import DocList
-from clipseek.errors import EmptyQuery, UnreadableVideo, VideoNotFound
-from clipseek.schema import Component, Match, Query, Upload, Video
 
 CAT, DOG = "a" * 64, "b" * 64
 LOW, FINE = 1_000_000_000, 90_000_000_000
-FILM = b"a film" * 10  # longer than a ticket of `frontend/spool.py`
+VIDEO = b"a video" * 10  # longer than a ticket of `frontend/uploads/spool.py`
 BROKEN = b"broken" * 10
 
 
@@ -111,12 +111,12 @@ class FakeClient:
 
     def join(self, moments, output, *, mode="exact"):
         self.clips += [(*moment, f"joined {mode}") for moment in moments]
-        Path(output).write_bytes(b"film")
+        Path(output).write_bytes(b"video")
         return SavedClip(Path(output), 0.0, 1.0, 4)
 
-    def index(self, film, *, title=None, on_server=False, progress=lambda step: None):
+    def index(self, file, *, title=None, on_server=False, progress=lambda step: None):
         self._answer()
-        content = film if on_server else film.read_bytes()
+        content = file if on_server else file.read_bytes()
         if content == BROKEN:
             raise UnreadableVideo("no video")
         progress(Progress("index", 1.0, 2.0))
@@ -134,7 +134,7 @@ class FakeClient:
         self.library.append(video("5" * 64, "sample.mp4"))
         return []
 
-    def server_films(self, folder):
+    def server_videos(self, folder):
         self._answer()
         return [Upload(server_path=f"{folder}/film.mp4", title="film.mp4", size_bytes=9)]
 

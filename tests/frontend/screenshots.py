@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from clipseek.client import Client
-from clipseek.ports import free_port
+from clipseek.machine.ports import free_port
 from tests.frontend.browser import browser, by_key, playing, press, search_for, settled
 
 WIDTH, HEIGHT = 1120, 720

@@ -7,11 +7,11 @@ import struct
 import av
 import pytest
 
-from clipseek.page import Page
-from clipseek.ports import free_port
-from clipseek.settings import Settings
-from frontend.queue_folder import QueueFolder, Task
-from tests.films import make
+from benchmarks.synthetic.videos import make
+from clipseek.config.settings import Settings
+from clipseek.machine.ports import free_port
+from clipseek.service.page import Page
+from frontend.uploads.queue_folder import QueueFolder, Task
 from tests.flow.conftest import cache, launch, server  # noqa: F401 (fixtures)
 from tests.frontend.browser import WAIT_MS, browser, by_key, needs_browser, playing, press, search_for, settled
 from tests.frontend.browser import video_state as video_state_of
@@ -69,7 +69,7 @@ def test_from_an_empty_library_to_a_playing_moment(visit):
     search_for(page, "a cup of coffee")
     press(page, "card-play")
     state = playing(page)
-    assert state["length"] == pytest.approx(4.0, abs=0.05)  # the cup is seen in [8, 12) of the film
+    assert state["length"] == pytest.approx(4.0, abs=0.05)  # the cup is seen in [8, 12) of the video
     assert 0 < state["at"] < 4 and not state["loop"]
     page.wait_for_function("document.querySelector('video').ended")
     assert video_state_of(page)["at"] == pytest.approx(4.0, abs=0.05)
@@ -93,9 +93,9 @@ def test_edges_are_moved_and_what_is_downloaded_is_that_clip(visit, samples, tmp
 
 
 def test_a_fast_clip_is_saved_under_the_name_of_its_format(visit, samples, server, tmp_path):  # noqa: F811
-    film = make(tmp_path / "slates.webm", frames=100, codec="vp8").path  # VP8 does not fit MP4
+    video = make(tmp_path / "slates.webm", frames=100, codec="vp8").path  # VP8 does not fit MP4
     with server.client() as client:
-        video_id = client.index(film).video.video_id
+        video_id = client.index(video).video.video_id
         page = visit(f"/?q=a+cup+of+coffee&all=1&video={video_id[:12]}")
         press(page, "card-adjust")
         by_key(page, "editor-fast").locator("label").click()
@@ -227,7 +227,7 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
     settled(page)
     written = by_key(page, "timeline-from").locator("input")
     minutes, seconds = map(float, written.input_value().split(":"))
-    assert 0.4 * 24 < 60 * minutes + seconds < 0.8 * 24  # the film of photographs has about 24 s
+    assert 0.4 * 24 < 60 * minutes + seconds < 0.8 * 24  # the video of photographs has about 24 s
     written.fill("0:02.5")
     written.press("Enter")
     page.get_by_text("00:02.5 - 00:10.5").wait_for()
@@ -264,9 +264,9 @@ def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit,
 
 
 def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_deleted(visit, tmp_path):
-    film = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 150, gop=250).path
+    video = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 150, gop=250).path
     page = visit("/library")
-    page.locator("input[type=file]").first.set_input_files(film)
+    page.locator("input[type=file]").first.set_input_files(video)
     under_way = by_key(page, "jobs").get_by_text("Indexing ·")
     under_way.wait_for()
     page.reload()
@@ -279,8 +279,8 @@ def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_delete
     press(page, "job-retry")
     by_key(page, "job-").first.wait_for(state="detached")
     settled(page)
-    title = page.get_by_title(film.name, exact=True)
-    assert title.inner_text() == film.name
+    title = page.get_by_title(video.name, exact=True)
+    assert title.inner_text() == video.name
     before = by_key(page, "video-rename").count()
     press(page, "video-delete")
     press(page, "video-delete-do")
@@ -293,13 +293,13 @@ NAMES = ("<b>x</b>.mp4", "a; rm -rf.mp4", "北京" * 150 + ".mp4", "x" * 296 + "
 
 
 def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, samples, server, tmp_path):  # noqa: F811
-    films = []
+    videos = []
     for place, name in enumerate(NAMES):
-        with server.client() as client:  # the cup of coffee, each time another film
-            film = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "film.mp4").path
-        films.append({"name": name, "mimeType": "video/mp4", "buffer": film.read_bytes()})
+        with server.client() as client:  # the cup of coffee, each time another video
+            video = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "film.mp4").path
+        videos.append({"name": name, "mimeType": "video/mp4", "buffer": video.read_bytes()})
     page = visit("/library")
-    page.locator("input[type=file]").first.set_input_files(films)
+    page.locator("input[type=file]").first.set_input_files(videos)
     for name in NAMES:
         title = page.locator(f'[class*="st-key-video-"] .cs-title[title="{name}"]')
         title.wait_for()
@@ -344,28 +344,30 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
 
 
 def test_300_megabytes_are_uploaded(visit, tmp_path):
-    film = make(tmp_path / "large.mp4", frames=50).path
-    with film.open("ab") as file:  # a box that players skip
+    video = make(tmp_path / "large.mp4", frames=50).path
+    with video.open("ab") as file:  # a box that players skip
         file.write(struct.pack(">I4s", 300_000_000, b"free"))
-        file.truncate(film.stat().st_size + 300_000_000)
+        file.truncate(video.stat().st_size + 300_000_000)
     page = visit("/library")
-    page.locator("input[type=file]").first.set_input_files(film)
+    page.locator("input[type=file]").first.set_input_files(video)
     page.get_by_title("large.mp4", exact=True).last.wait_for()
     by_key(page, "job-").first.wait_for(state="detached")
     page.get_by_text("300 MB").first.wait_for()
 
 
-FILMS_ON_THEIR_WAY = {"half.mp4": 25, "waiting.mp4": 24}
+VIDEOS_ON_THEIR_WAY = {"half.mp4": 25, "waiting.mp4": 24}
 
 
-def test_films_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
-    films = [make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in FILMS_ON_THEIR_WAY.items()]
+def test_videos_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
+    videos = [
+        make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in VIDEOS_ON_THEIR_WAY.items()
+    ]
     queue = tmp_path / "page" / "queue"
     settings = Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1"))
     with Page(settings, server.host) as first:
         first.start()
         page = visit("/library", base=first.address)
-        page.locator("input[type=file]").first.set_input_files(films)
+        page.locator("input[type=file]").first.set_input_files(videos)
         by_key(page, "jobs").get_by_text("Indexing ·").wait_for()
     assert len(list(queue.glob("*.film"))) == 2
     (queue / "abandoned.part").write_bytes(b"half an upload")
@@ -376,7 +378,7 @@ def test_films_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, s
         by_key(page, "job-").first.wait_for(state="detached")
         assert list(queue.iterdir()) == []
     with server.client() as client:
-        for name in FILMS_ON_THEIR_WAY:
+        for name in VIDEOS_ON_THEIR_WAY:
             assert client.video(name).status == "ready"
             client.delete(name)
 
@@ -384,7 +386,7 @@ def test_films_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, s
 def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
     nowhere = f"grpc://127.0.0.1:{free_port('127.0.0.1')}"
     folder = QueueFolder(tmp_path / "page" / "queue")  # as a former process left it
-    folder.take(1, io.BytesIO(b"a film"))
+    folder.take(1, io.BytesIO(b"a video"))
     folder.keep(1, Task("waits.mp4", 6, is_upload=True))
     with Page(Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1")), nowhere) as lonely:
         lonely.start()

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from clipseek.errors import ModelMismatch, ServerUnreachable, StoreFull
-from frontend.basket import Basket, Item
-from frontend.services import services
-from frontend.spool import MOST_TICKET_BYTES
+from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
+from frontend.logic.basket import Basket, Item
+from frontend.shared import services
 from frontend.texts import load
+from frontend.uploads.spool import MOST_TICKET_BYTES
 from tests.frontend.conftest import html_of
-from tests.frontend.fake import BROKEN, CAT, DOG, FILM, LOW, match, video
+from tests.frontend.fake import BROKEN, CAT, DOG, LOW, VIDEO, match, video
 
 EN, ZH = load("en"), load("zh")
 CAT_CLIP = Item(CAT, "cat.mp4", 12.0, 17.5)
@@ -126,8 +126,8 @@ def test_more_results_and_more_like_one(open_page, client):
 
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     def script():
-        from frontend.basket import Item
-        from frontend.components.clip_editor import edges_form
+        from frontend.components.player.clip_editor import edges_form
+        from frontend.logic.basket import Item
         from frontend.texts import load
         from tests.frontend.fake import CAT, video
 
@@ -166,7 +166,7 @@ def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_pag
         assert shown.value == EN("results.image_gone")
 
 
-def test_a_fast_film_of_several_formats_is_said_to_be_cut_exactly(open_page, client):
+def test_a_fast_video_of_several_formats_is_said_to_be_cut_exactly(open_page, client):
     page = ask(open_page(), "a cat")
     button(page, f"card.basket.{CAT_CARD}").click().run()
     button(page, f"card.basket.{DOG_CARD}").click().run()
@@ -181,9 +181,9 @@ def test_a_fast_film_of_several_formats_is_said_to_be_cut_exactly(open_page, cli
 
 def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):
     def script():
-        from frontend.basket import Item
-        from frontend.components.basket_state import basket, put
-        from frontend.components.clip_editor import edges_form
+        from frontend.components.basket.state import basket, put
+        from frontend.components.player.clip_editor import edges_form
+        from frontend.logic.basket import Item
         from frontend.texts import load
         from tests.frontend.fake import CAT, DOG, video
 
@@ -224,7 +224,7 @@ def test_two_tabs_act_on_the_clips_they_show(open_page, client):
     assert basket_of(other).items == (clips[2],) and not other.exception
 
 
-def test_a_clip_whose_film_was_deleted_is_marked_and_left_out(open_page, client):
+def test_a_clip_whose_video_was_deleted_is_marked_and_left_out(open_page, client):
     gone = Item("e" * 64, "gone.mp4", 1.0, 2.0)
     services().baskets.keep("a" * 32, Basket((gone, CAT_CLIP)))
     page = open_page("views/basket.py")
@@ -252,22 +252,22 @@ def test_the_library_shows_what_is_there(open_page, client):
 
 
 def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_page, client):
-    client.library = [video(f"{number:02d}" * 32, f"film {number:03d}.mp4") for number in range(50)]
+    client.library = [video(f"{number:02d}" * 32, f"video {number:03d}.mp4") for number in range(50)]
     page = open_page("views/library.py")
-    assert "1 - 24 / 50" in html_of(page) and "film 049.mp4" in html_of(page)
+    assert "1 - 24 / 50" in html_of(page) and "video 049.mp4" in html_of(page)
     button(page, "library.next").click().run()
     button(page, "library.next").click().run()
-    assert "49 - 50 / 50" in html_of(page) and "film 000.mp4" in html_of(page) and "film 049" not in html_of(page)
+    assert "49 - 50 / 50" in html_of(page) and "video 000.mp4" in html_of(page) and "video 049" not in html_of(page)
     assert button(page, "library.next").disabled
-    page.text_input(key="library.find").set_value("film 0").run()
+    page.text_input(key="library.find").set_value("video 0").run()
     assert "1 - 24 / 50" in html_of(page) and button(page, "library.previous").disabled
 
 
 def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     page = open_page("views/library.py")
-    page.file_uploader[0].upload("a; rm -rf.mp4", FILM, "video/mp4").run()
+    page.file_uploader[0].upload("a; rm -rf.mp4", VIDEO, "video/mp4").run()
     assert services().ingests.wait(10)
-    assert client.indexed == [("a; rm -rf.mp4", FILM)]
+    assert client.indexed == [("a; rm -rf.mp4", VIDEO)]
     page.file_uploader[0].upload("notes.mp4", BROKEN, "video/mp4").run()
     assert services().ingests.wait(10)
     page.run()
@@ -278,8 +278,8 @@ def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     assert not services().ingests.jobs() and not page.error
 
 
-def upload(page, *films):
-    page.file_uploader[0].set_value([(name, content, "video/mp4") for name, content in films]).run()
+def upload(page, *videos):
+    page.file_uploader[0].set_value([(name, content, "video/mp4") for name, content in videos]).run()
     assert not page.exception
     return page
 
@@ -287,24 +287,24 @@ def upload(page, *films):
 def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, client, tmp_path):
     page = open_page("views/library.py")
     (tmp_path / "queue" / "2.film").symlink_to("/dev/full")
-    upload(page, ("one.mp4", FILM), ("<b>.mp4", b"large" * 10), ("two.mp4", FILM + b"2"))
+    upload(page, ("one.mp4", VIDEO), ("<b>.mp4", b"large" * 10), ("two.mp4", VIDEO + b"2"))
     for _ in range(2):
         assert services().ingests.wait(10)
         page.run()
-    assert client.indexed == [("one.mp4", FILM), ("two.mp4", FILM + b"2")]
+    assert client.indexed == [("one.mp4", VIDEO), ("two.mp4", VIDEO + b"2")]
     assert EN("add.refused", name=r"\<b\>\.mp4") in [each.value for each in page.caption]
     assert any("No space left" in each.value for each in page.text)
     button(page, "add.dismiss").click().run()
     assert not page.error and "add.dismiss" not in keys(page)
 
 
-def test_a_ticket_whose_film_has_gone_is_not_taken_for_a_film(open_page, client):
-    page = upload(open_page("views/library.py"), ("large.mp4", b"t" * MOST_TICKET_BYTES), ("one.mp4", FILM))
+def test_a_ticket_whose_video_has_gone_is_not_taken_for_a_video(open_page, client):
+    page = upload(open_page("views/library.py"), ("large.mp4", b"t" * MOST_TICKET_BYTES), ("one.mp4", VIDEO))
     assert services().ingests.wait(10)
-    assert client.indexed == [("one.mp4", FILM)]
+    assert client.indexed == [("one.mp4", VIDEO)]
     [shown] = page.error
     assert EN("problem.unreadable") in shown.value
-    upload(page, ("two.mp4", FILM))
+    upload(page, ("two.mp4", VIDEO))
     assert not page.error  # it was of the files before
 
 
@@ -325,19 +325,19 @@ def test_what_the_pages_disk_has_no_room_for_is_said(open_page, client, tmp_path
 
 
 def test_a_server_folder_and_the_samples(open_page, client):
-    client.roots = "/films"
+    client.roots = "/videos"
     page = open_page("views/library.py")
-    page.text_input(key="add.folder").set_value("/films").run()
+    page.text_input(key="add.folder").set_value("/videos").run()
     button(page, "add.folder.go").click().run()
     button(page, "add.samples").click().run()
     assert services().ingests.wait(10)
-    assert client.indexed == [("film.mp4", "/films/film.mp4")]
+    assert client.indexed == [("film.mp4", "/videos/film.mp4")]
     assert [each.title for each in client.library[-2:]] == ["film.mp4", "sample.mp4"]
 
 
 def test_rename(draw, client):
     def script():
-        from frontend.components.video_card import rename_form
+        from frontend.components.library.video_card import rename_form
         from frontend.texts import load
         from tests.frontend.fake import CAT, video
 
@@ -356,7 +356,7 @@ def test_delete_asks_first(open_page, draw, client):
     assert len(client.library) == 2
 
     def script():
-        from frontend.components.video_card import delete_question
+        from frontend.components.library.video_card import delete_question
         from frontend.texts import load
         from tests.frontend.fake import DOG, video
 
@@ -421,7 +421,7 @@ def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
     assert EN("model.starter.lost") in [each.value for each in page.markdown]
     client.model, client.free_bytes = "multilingual", 10 * LOW
     services.clear()
-    from frontend.services import health
+    from frontend.shared import health
 
     health.clear()
     page = open_page()

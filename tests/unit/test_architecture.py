@@ -51,7 +51,7 @@ def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
     assert not {name for name in names if any(name == o or name.startswith(o + ".") for o in others)}
     if path.name not in EDGES:
         assert not {name for name in names if name.split(".")[0] in {"jina", "docarray", "streamlit"}}
-        assert not {"executors.base", "clipseek.schema", "clipseek.client"} & names
+        assert not {"executors.flow.executor", "clipseek.schema", "clipseek.client"} & names
 
 
 @pytest.mark.parametrize("path", sources("frontend"), ids=lambda path: "/".join(path.parts[-2:]))
@@ -60,7 +60,7 @@ def test_the_page_reaches_the_service_through_the_client_only(path):
     assert not {
         name for name in names if name.split(".")[0] in {"executors", "jina", "docarray", "grpc", "torch", "av"}
     }
-    assert not {"clipseek.transport", "clipseek.server", "clipseek.documents"} & names
+    assert not {"clipseek.client.transport", "clipseek.server", "clipseek.api.base_document"} & names
 
 
 EDGES_OF_THE_PAGE = {"app.py", "services.py", "__main__.py", "uploads.py"}  # the files that speak streamlit

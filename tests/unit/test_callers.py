@@ -2,8 +2,8 @@
 
 import pytest
 
-from clipseek.errors import AccessDenied
-from executors.callers import LIFETIME_SECONDS, Caller, Verifier, signed
+from clipseek.api.errors import AccessDenied
+from executors.flow.callers import LIFETIME_SECONDS, Caller, Verifier, signed
 
 SECRET = "s" * 64
 

@@ -41,7 +41,9 @@ def test_the_manifests_are_those_of_the_flow(tmp_path):
 
 def test_settings_make_other_manifests(tmp_path):
     counts = {"CLIPSEEK_SHARDS": "3", "CLIPSEEK_LOADER_REPLICAS": "2"}
-    write_manifests(tmp_path, **counts, CLIPSEEK_MAX_FILM_GB="5", CLIPSEEK_TOKEN="a secret", CLIPSEEK_HOME="/elsewhere")
+    write_manifests(
+        tmp_path, **counts, CLIPSEEK_MAX_VIDEO_GB="5", CLIPSEEK_TOKEN="a secret", CLIPSEEK_HOME="/elsewhere"
+    )
     text = "".join(file.read_text() for file in tmp_path.iterdir())
     assert "a secret" not in text and "/elsewhere" not in text
     found = {(each["kind"], each["metadata"]["name"]): each for each in documents(*tmp_path.glob("[!k]*.yaml"))}
@@ -51,8 +53,8 @@ def test_settings_make_other_manifests(tmp_path):
         *shards,
     }
     assert found["StatefulSet", "video-loader"]["spec"]["replicas"] == 2
-    assert found["PersistentVolumeClaim", "films"]["spec"]["accessModes"] == ["ReadWriteMany"]
-    assert found["ConfigMap", "settings"]["data"]["CLIPSEEK_MAX_FILM_GB"] == "5.0"
+    assert found["PersistentVolumeClaim", "videos"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert found["ConfigMap", "settings"]["data"]["CLIPSEEK_MAX_VIDEO_GB"] == "5.0"
 
 
 @pytest.mark.parametrize(

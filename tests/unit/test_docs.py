@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import click
 import pytest
 
-from clipseek.cli import main
-from clipseek.settings import LIMITS, VARIABLES
+from clipseek.cli.main import main
+from clipseek.config.settings import LIMITS, VARIABLES
 from docs import generate
 from tests.markdown import CHINESE, README, REFERENCE, ROOT, Document, documents, name_of, translations
 

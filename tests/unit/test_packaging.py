@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from clipseek import __version__
-from clipseek.installation import is_installed_twice
+from clipseek.config.distribution import is_installed_twice
 
 ROOT = Path(__file__).parents[2]
 WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -25,7 +25,7 @@ import sys
 for name in sys.argv.pop(1).split(","):
     sys.modules[name] = None  # this is how Python marks a module that is not there
 import clipseek.client
-from clipseek.cli import main
+from clipseek.cli.main import main
 main()
 """
 

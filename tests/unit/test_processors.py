@@ -3,14 +3,14 @@
 import subprocess
 import sys
 
-from executors import processors
+from executors.machine import processors
 
 PROGRAM = """
 import joblib, os
 joblib.cpu_count, os.cpu_count = lambda: 1, lambda: 64
 import executors
 import faiss, torch
-from executors.clip_encoder.compiled import _LATENCY
+from executors.clip_encoder.run.openvino_model import _LATENCY
 print(torch.get_num_threads(), faiss.omp_get_max_threads(), _LATENCY.get("INFERENCE_NUM_THREADS"))
 """
 

@@ -5,16 +5,16 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.cases import LABELS, REPORT, TUNE, read_labels
-from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
-from benchmarks.units import STARTER
+from benchmarks.quality.cases import LABELS, REPORT, TUNE, read_labels
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
+from benchmarks.quality.units import STARTER
 
 
-def test_the_labels_are_whole_and_halved_for_each_film():
+def test_the_labels_are_whole_and_halved_for_each_video():
     labels = read_labels(LABELS / "moments.jsonl")
     assert len(labels) == 84
-    for film in {label.video for label in labels}:
-        splits = [label.split for label in labels if label.video == film]
+    for video in {label.video for label in labels}:
+        splits = [label.split for label in labels if label.video == video]
         assert abs(splits.count(TUNE) - splits.count(REPORT)) <= 1
     assert all(label.moments for label in labels)
     assert len({(label.video, label.query) for label in labels}) == len(labels)

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.baseline_options import BASELINE_OPTIONS
-from benchmarks.cases import REPORT, TUNE, Case, calibrated_curve
-from benchmarks.film_facts import LibraryRanks, montage_score
-from benchmarks.fitting import fitted_weights
-from benchmarks.scoring import BASELINES, RULES, VCED_RULE, found_segments, options_for
-from benchmarks.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
-from benchmarks.tables import Results, show_gains
-from benchmarks.units import CLIP, STARTER
-from benchmarks.vced_rule import find_by_vced_rule
-from executors.faiss_indexer.consensus import FEATURES
-from executors.faiss_indexer.curves import ScoreCurve, Segment
-from executors.faiss_indexer.segment_options import SegmentOptions
-from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
+from benchmarks.quality.baseline_options import BASELINE_OPTIONS
+from benchmarks.quality.cases import REPORT, TUNE, Case, calibrated_curve
+from benchmarks.quality.fitting import fitted_weights
+from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, found_segments, options_for
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
+from benchmarks.quality.tables import Results, show_gains
+from benchmarks.quality.units import CLIP, STARTER
+from benchmarks.quality.vced_rule import find_by_vced_rule
+from benchmarks.quality.video_facts import LibraryRanks, montage_score
+from executors.faiss_indexer.moments.consensus import FEATURES
+from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.options import SegmentOptions
+from executors.faiss_indexer.moments.segments import STRATEGIES, TUNED, find_segments
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:
@@ -42,7 +42,7 @@ def test_vceds_walk_goes_down_to_a_tenth_below_the_best_probability_in_both_dire
     assert edges([*low, *[0.84] * 6, 0.95, *[0.86] * 10, *low])[0] == (11.0, 22.0)
 
 
-def test_vceds_moments_have_at_least_eleven_frames_where_the_film_has_them():
+def test_vceds_moments_have_at_least_eleven_frames_where_the_video_has_them():
     assert edges([0.2, 0.2, 0.95, *[0.2] * 30])[0] == (2.0, 13.0)
     assert edges([*[0.2] * 9, 0.95, 0.2])[0] == (9.0, 11.0)
 
@@ -91,7 +91,7 @@ def test_the_montages_edges_count_where_the_moment_was_found():
     assert montage_score(found, cases) == (1, pytest.approx(0.35))
 
 
-def test_the_best_of_all_films_is_looked_for_in_the_right_film_and_place():
+def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():
     right, other = _one_step_case(10.0, 15.0, height=1.0), replace(_one_step_case(20.0, 25.0, height=0.8), moments=())
     elsewhere = replace(other, calibrated=replace(other.calibrated, scores=2 * other.calibrated.scores))
     otsu = TUNED["otsu"]

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from clipseek.errors import InvalidRequest, TooManyRequests
-from executors.rates import BURST_SECONDS, LANE_WIDTH, Rates
-from executors.video_loader.open_uploads import FORGOTTEN_SECONDS, OpenUploads
+from clipseek.api.errors import InvalidRequest, TooManyRequests
+from executors.flow.gateway.rates import BURST_SECONDS, LANE_WIDTH, Rates
+from executors.video_loader.media.open_uploads import FORGOTTEN_SECONDS, OpenUploads
 
 
 class Clock:
@@ -75,8 +75,8 @@ def test_a_flood_stands_in_its_own_lane():
 def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     clock = Clock()
     uploads = OpenUploads(tmp_path, 2, clock)
-    for film in ("1", "2", "1"):
-        uploads.begin("a", ("main", film))
+    for video in ("1", "2", "1"):
+        uploads.begin("a", ("main", video))
     with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
         uploads.begin("a", ("main", "3"))
     uploads.begin("b", ("main", "3"))
@@ -95,8 +95,8 @@ def test_an_upload_is_noted_under_no_name_that_its_caller_chose(tmp_path):
 
 def test_an_upload_whose_piece_is_refused_does_not_stay_open(tmp_path):
     uploads = OpenUploads(tmp_path, 1, Clock())
-    for film in ("1", "2"):
-        with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", film)):
+    for video in ("1", "2"):
+        with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", video)):
             raise InvalidRequest("no chunk")
     with uploads.going_on("a", ("main", "3")):
         pass

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from clipseek.chain import EXECUTORS
-from executors.routes import ROUTES
+from clipseek.api.endpoints import EXECUTORS
+from executors.flow.gateway.routes import ROUTES
 
 ROOT = Path(__file__).parents[2] / "executors"
 FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")

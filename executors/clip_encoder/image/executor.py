@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from clipseek.document_checks import check_document
-from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest
-from clipseek.query_parts import check_query
-from clipseek.schema import Component, Query, Video, VideoSpan
-from executors import metrics
-from executors.base import ChainExecutor, endpoint
-from executors.callers import Caller
-from executors.clip_encoder.encoder import Encoder
-from executors.clip_encoder.preprocessing import Pictures
-from executors.clip_encoder.query_images import read_image
-from executors.clip_encoder.still_pictures import StillEncoded, StillPictures
-from executors.clip_encoder.towers import ImageTower
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Component, Query, Video, VideoSpan
+from clipseek.api.errors import InvalidRequest
+from clipseek.api.query_parts import check_query
+from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.preprocessing import Pictures
+from executors.clip_encoder.run.query_images import read_image
+from executors.clip_encoder.run.still_pictures import StillEncoded, StillPictures
+from executors.clip_encoder.run.towers import ImageTower
+from executors.flow import metrics
+from executors.flow.callers import Caller
+from executors.flow.document_checks import check_document
+from executors.flow.executor import ChainExecutor, endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ class ClipImageEncoder(ChainExecutor):
 
     def _encode(self, spans: list[tuple[str, Pictures]]) -> list[StillEncoded]:
         made = []
-        for film, pictures in spans:
+        for video, pictures in spans:
             with metrics.step("encode"):
-                made.append(self._still.encode(film, pictures))
+                made.append(self._still.encode(video, pictures))
         return made
 
     def component(self, _caller: Caller, /) -> Component:

@@ -4,18 +4,18 @@ import functools
 import logging
 from typing import Any, TypeVar
 
-from clipseek.document_checks import check_document
-from clipseek.documents import DocList
-from clipseek.query_parts import check_query
-from clipseek.schema import Calibration, Component, Query, QueryPart
-from executors import metrics
-from executors.base import ChainExecutor, endpoint
-from executors.callers import Caller
-from executors.clip_encoder.encoder import Encoder
-from executors.clip_encoder.languages import language_warning
-from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
-from executors.clip_encoder.score_scales import Vector, read_scales
-from executors.clip_encoder.towers import EncodedTexts, TextTower
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Calibration, Component, Query, QueryPart
+from clipseek.api.query_parts import check_query
+from executors.clip_encoder.relevance.languages import language_warning
+from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.relevance.score_scales import Vector, read_scales
+from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.towers import EncodedTexts, TextTower
+from executors.flow import metrics
+from executors.flow.callers import Caller
+from executors.flow.document_checks import check_document
+from executors.flow.executor import ChainExecutor, endpoint
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=Query | QueryPart)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from executors.clip_encoder.model_spec import ModelSpec
-from executors.clip_encoder.starter import build_starter
-from tests.models import write_folder
+from benchmarks.synthetic.models import write_folder
+from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.starter.starter import build_starter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # docarray declares its fields as pydantic 1 wanted; jina uses pkg_resources

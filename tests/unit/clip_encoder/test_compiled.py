@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from clipseek.errors import InvalidSetting
-from executors.clip_encoder import compiled as compiling
-from executors.clip_encoder.compiled import compiled
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.towers import ImageTower, TextTower
+from clipseek.api.errors import InvalidSetting
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.run import openvino_model as compiling
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.openvino_model import compiled
+from executors.clip_encoder.run.towers import ImageTower, TextTower
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 TEXTS = ["a red car", "a cat on a sofa beside a dog", "雪山"]

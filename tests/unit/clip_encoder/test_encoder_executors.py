@@ -6,14 +6,14 @@ import pytest
 from docarray import DocList
 from PIL import Image
 
-from clipseek.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
-from clipseek.schema import Calibration, Health, Query, QueryPart, Video, VideoSpan
-from clipseek.settings import Settings
-from executors.callers import Caller
+from clipseek.api.documents import Calibration, Health, Query, QueryPart, Video, VideoSpan
+from clipseek.api.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
+from clipseek.config.settings import Settings
 from executors.clip_encoder.image.executor import ClipImageEncoder
-from executors.clip_encoder.neutral_phrases import NEUTRAL_PHRASES
-from executors.clip_encoder.score_scales import read_scales
+from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
+from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.text.executor import ClipTextEncoder
+from executors.flow.callers import Caller
 
 CALLER = Caller("anyone")
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from clipseek.errors import ModelUnavailable
-from executors.clip_encoder import identity
-from executors.clip_encoder.identity import file_sha256, model_id
-from executors.clip_encoder.model_folder import read_model_folder
-from tests.models import write_folder
+from benchmarks.synthetic.models import write_folder
+from clipseek.api.errors import ModelUnavailable
+from executors.clip_encoder.model import identity
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.identity import file_sha256, model_id
 
 
 def identity_of(folder, cache) -> str:

@@ -6,7 +6,7 @@ import sys
 import executors.clip_encoder.registry
 assert "torch._dynamo" not in sys.modules
 
-from executors.clip_encoder.libraries import _StandIn
+from executors.clip_encoder.run.quirks import _StandIn
 stand_in = sys.modules["torch._dynamo"] = _StandIn("torch._dynamo")
 assert not hasattr(stand_in, "__file__") and sys.modules["torch._dynamo"] is stand_in
 assert stand_in.is_compiling() is False  # which it does not have itself

@@ -6,20 +6,20 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from clipseek.cli import main
-from clipseek.errors import InvalidSetting, ModelError, ModelUnavailable
-from clipseek.settings import Settings
-from executors.clip_encoder import optimise as optimising
-from executors.clip_encoder.compiled import converted
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.encoder import Encoder
-from executors.clip_encoder.identity import int8_folder, model_id, with_int8
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.optimise import neighbours_kept, optimise
-from executors.clip_encoder.towers import ImageTower, TextTower
-from executors.clip_encoder.weights import load_half
-from executors.video_loader.media_store import MediaStore
-from tests.films import make_scenes, scenes
+from benchmarks.synthetic.videos import make_scenes, scenes
+from clipseek.api.errors import InvalidSetting, ModelError, ModelUnavailable
+from clipseek.cli.main import main
+from clipseek.config.settings import Settings
+from executors.clip_encoder.int8 import optimise as optimising
+from executors.clip_encoder.int8.optimise import neighbours_kept, optimise
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.identity import int8_folder, model_id, with_int8
+from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.openvino_model import converted
+from executors.clip_encoder.run.towers import ImageTower, TextTower
+from executors.video_loader.media.media_store import MediaStore
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -115,9 +115,9 @@ def test_where_the_quantiser_is_missing_it_is_said_how_to_get_it(spec, tmp_path,
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory):
+def video(tmp_path_factory):
     """80 s, another scene each second."""
-    return make_scenes(tmp_path_factory.mktemp("films") / "scenes.mp4", 80)
+    return make_scenes(tmp_path_factory.mktemp("videos") / "scenes.mp4", 80)
 
 
 def told(arguments):
@@ -125,12 +125,12 @@ def told(arguments):
     return done.exit_code, json.loads(done.stdout) if done.stdout else {}, done.stderr
 
 
-def test_the_command_makes_one_of_films_and_keeps_what_it_accepts(spec, model_folder, film, tmp_path, monkeypatch):
+def test_the_command_makes_one_of_videos_and_keeps_what_it_accepts(spec, model_folder, video, tmp_path, monkeypatch):
     pytest.importorskip("nncf", reason="NNCF is not installed")
     cache = tmp_path / "cache"
     for name, value in settings(model_folder, cache, tmp_path).to_env().items():
         monkeypatch.setenv(name, value)
-    MediaStore(tmp_path / "home" / "media", (), 1 << 20).take(film)
+    MediaStore(tmp_path / "home" / "media", (), 1 << 20).take(video)
     code, made, said = told(["--frames", "64", "--bar", "0.9"])  # of the library
     assert code == 0, said
     assert (
@@ -147,14 +147,14 @@ def test_the_command_makes_one_of_films_and_keeps_what_it_accepts(spec, model_fo
 
     assert told([])[1] == made  # it is there
     before = found.int8_image.stat().st_ino
-    code, made, said = told(["--again", str(film), "--frames", "64", "--bar", "1"])
+    code, made, said = told(["--again", str(video), "--frames", "64", "--bar", "1"])
     assert code == 1 and "Refused" in said and "1 is wanted of all" in made["why_refused"]
     assert found.int8_image.stat().st_ino == before  # what was there is not lost to one that is refused
 
 
-def test_films_with_nothing_to_see_are_not_enough(model_folder, tmp_path, monkeypatch):
+def test_videos_with_nothing_to_see_are_not_enough(model_folder, tmp_path, monkeypatch):
     for name, value in settings(model_folder, tmp_path / "cache", tmp_path).to_env().items():
         monkeypatch.setenv(name, value)
     done = CliRunner().invoke(main, ["model", "optimise"])
     assert done.exit_code == 1
-    assert "0 films gave 0 frames" in done.stderr and "index some first" in done.stderr
+    assert "0 videos gave 0 frames" in done.stderr and "index some first" in done.stderr

@@ -4,8 +4,8 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from clipseek.errors import ModelError
-from executors.clip_encoder.preprocessing import DEFAULT_MEAN, PictureFormat, Preprocessing
+from clipseek.api.errors import ModelError
+from executors.clip_encoder.run.preprocessing import DEFAULT_MEAN, PictureFormat, Preprocessing
 
 CONFIG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "resize_mode": "squash"}
 

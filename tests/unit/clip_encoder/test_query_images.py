@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.torture.film_fuzz import mutated
-from clipseek.errors import UnreadableImage
-from clipseek.settings import MAX_IMAGE_BYTES
-from executors.clip_encoder import query_images
-from executors.clip_encoder.query_images import read_image
+from benchmarks.torture.video_fuzz import mutated
+from clipseek.api.errors import UnreadableImage
+from clipseek.api.limits import MAX_IMAGE_BYTES
+from executors.clip_encoder.run import query_images
+from executors.clip_encoder.run.query_images import read_image
 
 RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
 

@@ -9,14 +9,14 @@ import huggingface_hub
 import open_clip
 import pytest
 
-from clipseek.errors import ModelUnavailable, UnknownModel
-from executors.clip_encoder import hub as hub_module
-from executors.clip_encoder.hub import Hub
-from executors.clip_encoder.languages import has_other_script, language_warning
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.registry import Registry
-from executors.clip_encoder.store_model import read_store_model
-from tests.models import MODEL_CFG, write_folder
+from benchmarks.synthetic.models import MODEL_CFG, write_folder
+from clipseek.api.errors import ModelUnavailable, UnknownModel
+from executors.clip_encoder.model import hub as hub_module
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.hub import Hub
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.store_model import read_store_model
+from executors.clip_encoder.relevance.languages import has_other_script, language_warning
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 MULTILINGUAL = "timm/ViT-B-32-SigLIP2-256"

@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from clipseek.score_scale import MATCHES_BEGIN, ScoreScale
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.score_scales import (
+from benchmarks.synthetic.models import write_folder
+from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.weights import read_logit_scale
+from executors.clip_encoder.relevance.score_scales import (
     SCALE_NAME,
     Coefficients,
     LogitScales,
@@ -18,8 +20,6 @@ from executors.clip_encoder.score_scales import (
     read_scales,
     save_scale,
 )
-from executors.clip_encoder.weights import read_logit_scale
-from tests.models import write_folder
 
 TEXT = np.array([0.6, 0.8], np.float32)
 REFERENCES = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)

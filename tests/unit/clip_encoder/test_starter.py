@@ -3,16 +3,16 @@ import threading
 import numpy as np
 import pytest
 
-from clipseek.errors import ModelUnavailable
-from clipseek.score_scale import MATCHES_BEGIN
-from executors.clip_encoder import starter as starter_module
-from executors.clip_encoder.device import choose_device
-from executors.clip_encoder.identity import model_id
-from executors.clip_encoder.imagenet_texts import class_texts
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.score_scales import SCALE_NAME, read_scales
-from executors.clip_encoder.starter import SCALE, build_starter
-from executors.clip_encoder.towers import ImageTower, TextTower
+from clipseek.api.errors import ModelUnavailable
+from clipseek.api.score_scale import MATCHES_BEGIN
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.identity import model_id
+from executors.clip_encoder.relevance.score_scales import SCALE_NAME, read_scales
+from executors.clip_encoder.run.device import choose_device
+from executors.clip_encoder.run.towers import ImageTower, TextTower
+from executors.clip_encoder.starter.class_names import class_texts
+from executors.clip_encoder.starter.starter import SCALE, build_starter
+from executors.clip_encoder.starter.starter import starter as starter_module
 
 CPU = choose_device("cpu")
 

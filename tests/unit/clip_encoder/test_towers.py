@@ -7,13 +7,13 @@ import open_clip
 import pytest
 import torch
 
-from clipseek.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
-from executors.clip_encoder.device import CUDA_BATCH, Device, choose_device
-from executors.clip_encoder.model_folder import read_model_folder
-from executors.clip_encoder.model_spec import ModelSpec
-from executors.clip_encoder.towers import ImageTower, TextTower
-from executors.clip_encoder.weights import load_half
-from tests.models import CONTEXT, write_folder
+from benchmarks.synthetic.models import CONTEXT, write_folder
+from clipseek.api.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.run.device import CUDA_BATCH, Device, choose_device
+from executors.clip_encoder.run.towers import ImageTower, TextTower
 
 CPU = choose_device("cpu")
 TEXTS = ["a red car", "a cat on a sofa", "雪山"]

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from clipseek.access import AccessFile, check_network, is_loopback, with_flow_secret
-from clipseek.errors import InvalidRequest, InvalidSetting, NotFound, StoreError
-from clipseek.libraries import check_library, libraries_below, library_folder
-from clipseek.settings import Settings
+from clipseek.api.errors import InvalidRequest, InvalidSetting, NotFound, StoreError
+from clipseek.config.access import AccessFile, check_network, is_loopback, with_flow_secret
+from clipseek.config.libraries import check_library, libraries_below, library_folder
+from clipseek.config.settings import Settings
 
 
 def test_a_token_is_kept_as_its_hash_and_nowhere_else(tmp_path):
@@ -89,13 +89,13 @@ def test_what_is_no_name_of_a_library(tmp_path, name):
 
 def test_the_folders_of_libraries(tmp_path):
     assert library_folder(tmp_path, "main") == tmp_path
-    assert library_folder(tmp_path, "films-2") == tmp_path / "libraries" / "films-2"
-    (tmp_path / "libraries" / "films-2").mkdir(parents=True)
+    assert library_folder(tmp_path, "videos-2") == tmp_path / "libraries" / "videos-2"
+    (tmp_path / "libraries" / "videos-2").mkdir(parents=True)
     (tmp_path / "libraries" / ".trash").mkdir()
-    assert list(libraries_below(tmp_path)) == ["main", "films-2"]
+    assert list(libraries_below(tmp_path)) == ["main", "videos-2"]
 
 
-@pytest.mark.parametrize("bind", ["0.0.0.0", "192.168.1.5", "::", "films.example"])
+@pytest.mark.parametrize("bind", ["0.0.0.0", "192.168.1.5", "::", "videos.example"])
 def test_the_network_wants_a_token_or_the_flag(tmp_path, bind):
     settings = Settings(home=tmp_path, cache=tmp_path)
     with pytest.raises(InvalidSetting, match="allow-anyone-on-the-network"):

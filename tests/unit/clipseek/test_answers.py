@@ -2,9 +2,9 @@
 
 import pytest
 
-from clipseek.answers import answer_data, no_match_sentence, show_matches
-from clipseek.documents import DocList
-from clipseek.schema import Match, Query
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Match, Query
+from clipseek.cli.output import answer_data, no_match_sentence, show_matches
 
 MATCHES = [("a" * 64, "a.mp4", 1.0), ("a" * 64, "a.mp4", 5.0), ("b" * 64, "b.mp4", 2.0)]
 
@@ -20,7 +20,7 @@ def answer(**values) -> Query:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Put films in: clipseek index FILE"),
+        ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Put videos in: clipseek index FILE"),
         (
             {"videos_searched": 0, "nothing_matches": True, "start_seconds": 90.0},
             "Nothing matches: there is no video that goes on after 01:30.0.",

@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 
-from clipseek.audit import AuditLog
+from clipseek.machine.audit_log import AuditLog
 
 
 def write_many(home, caller) -> None:

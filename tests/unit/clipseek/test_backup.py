@@ -9,23 +9,23 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from clipseek import backup
-from clipseek.audit import AuditLog
-from clipseek.backup import back_up
-from clipseek.cli import main
-from clipseek.errors import InvalidRequest, StoreError, StoreFull
-from clipseek.ingest import Progress
-from clipseek.settings import Settings
-from clipseek.shards import divisions, shard_folder
-from executors.faiss_indexer.resharding import reshard
-from executors.faiss_indexer.store import Store
+from clipseek.api.errors import InvalidRequest, StoreError, StoreFull
+from clipseek.cli.main import main
+from clipseek.client.indexing import Progress
+from clipseek.config.settings import Settings
+from clipseek.config.shards import divisions, shard_folder
+from clipseek.machine.audit_log import AuditLog
+from clipseek.upkeep import backup
+from clipseek.upkeep.backup import back_up
+from executors.faiss_indexer.shards.resharding import reshard
+from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_resharding import PRESS, told
-from tests.unit.faiss_indexer.test_sharded import Service, fill, film_id, registered, span_of
+from tests.unit.faiss_indexer.test_sharded import Service, fill, registered, span_of, video_id
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
-    """A store of two shards with two libraries, three films in the first, tokens, and an upload on its way."""
+    """A store of two shards with two libraries, three videos in the first, tokens, and an upload on its way."""
     home = tmp_path_factory.mktemp("original")
     service = Service(home, 2)
     fill(service, 6)
@@ -33,10 +33,10 @@ def original(tmp_path_factory) -> Path:
     service.ask("/index", span_of(5), PRESS)
     service.close()
     (home / "media").mkdir()
-    for number in FILMS:
-        (home / film_file(number)).write_bytes(bytes(1000 + number))
-        (home / "media" / f"{film_id(number)}.json").write_text("{}")
-    (home / "media" / f"{film_id(9)}.part").touch()
+    for number in VIDEOS:
+        (home / video_file(number)).write_bytes(bytes(1000 + number))
+        (home / "media" / f"{video_id(number)}.json").write_text("{}")
+    (home / "media" / f"{video_id(9)}.part").touch()
     (home / "access.json").write_text("{}")
     return home
 
@@ -46,17 +46,17 @@ def home(original, tmp_path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "home"))
 
 
-FILMS = {0: ".mp4", 1: "", 2: ".mkv"}  # without a suffix where its title has none
+VIDEOS = {0: ".mp4", 1: "", 2: ".mkv"}  # without a suffix where its title has none
 
 
-def film_file(number: int) -> str:
-    return f"media/{film_id(number)}.film{FILMS[number]}"
+def video_file(number: int) -> str:
+    return f"media/{video_id(number)}.film{VIDEOS[number]}"
 
 
 def copied(home: Path, target: Path) -> list[tuple[int, int, int, int]]:
     done = back_up(Settings(home=home, cache=home / "cache"), target, lambda progress: None)
     assert [each.library for each in done] == ["main", "press"]
-    return [(each.databases, each.films, each.copied_films, each.copied_bytes) for each in done]
+    return [(each.databases, each.videos, each.copied_videos, each.copied_bytes) for each in done]
 
 
 def test_the_copy_of_a_store_in_use_answers_as_the_store(home, tmp_path):
@@ -72,7 +72,7 @@ def test_the_copy_of_a_store_in_use_answers_as_the_store(home, tmp_path):
         "shards-2",
     ]
     assert {file.name for file in (tmp_path / "copy" / "media").iterdir()} == {
-        name for number in FILMS for name in (Path(film_file(number)).name, f"{film_id(number)}.json")
+        name for number in VIDEOS for name in (Path(video_file(number)).name, f"{video_id(number)}.json")
     }
     assert told(tmp_path / "copy", 2) == told(home, 2)
 
@@ -84,24 +84,24 @@ def test_a_copy_is_brought_up_to_date(home, tmp_path):
     service = Service(home, 1)
     service.ask("/delete", registered(3))
     service.close()
-    (home / film_file(0)).unlink()
-    (tmp_path / "copy" / film_file(2)).write_bytes(b"cut off")
+    (home / video_file(0)).unlink()
+    (tmp_path / "copy" / video_file(2)).write_bytes(b"cut off")
     assert copied(home, tmp_path / "copy") == [(1, 2, 1, 1002), (1, 0, 0, 0)]
     assert divisions(tmp_path / "copy") == [1]
-    assert (tmp_path / "copy" / film_file(0)).exists()
+    assert (tmp_path / "copy" / video_file(0)).exists()
     assert told(tmp_path / "copy", 1) == told(home, 1)
 
 
 def test_what_changes_while_it_is_copied_is_left_out(home, tmp_path):
-    """A film is deleted once it was found, and a library was claimed whose second shard was never asked."""
+    """A video is deleted once it was found, and a library was claimed whose second shard was never asked."""
     Store(shard_folder(home / "libraries" / "new", 0, 2)).close()
 
     def delete_the_last(progress: Progress) -> None:
-        (home / film_file(2)).unlink(missing_ok=True)
+        (home / video_file(2)).unlink(missing_ok=True)
 
     done = back_up(Settings(home=home, cache=home / "cache"), tmp_path / "copy", delete_the_last)
     assert [(each.library, each.databases) for each in done] == [("main", 2), ("new", 1), ("press", 2)]
-    assert (tmp_path / "copy" / film_file(1)).exists() and not (tmp_path / "copy" / film_file(2)).exists()
+    assert (tmp_path / "copy" / video_file(1)).exists() and not (tmp_path / "copy" / video_file(2)).exists()
 
 
 @pytest.mark.parametrize("before", [1, 2])
@@ -112,7 +112,7 @@ def test_a_copy_that_is_broken_off_stays_what_it_was(home, tmp_path, before, mon
     answers = told(copy, before)
     reshard(home, 3)
     Store(shard_folder(home, 2, 3)).close()
-    (copy / film_file(1)).unlink()
+    (copy / video_file(1)).unlink()
     databases = iter(range(99))
 
     def die_at_the_last(source: Path, target: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_copy_that_is_broken_off_stays_what_it_was(home, tmp_path, before, mon
             raise KeyboardInterrupt
         copy_database(source, target)
 
-    def die_amid_a_film(source: Path, target: Path) -> None:
+    def die_amid_a_video(source: Path, target: Path) -> None:
         Path(target).write_bytes(b"cut off")
         raise KeyboardInterrupt
 
@@ -130,10 +130,10 @@ def test_a_copy_that_is_broken_off_stays_what_it_was(home, tmp_path, before, mon
         copied(home, copy)
     assert divisions(copy) == [before] and told(copy, before) == answers
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("shutil.copy2", die_amid_a_film)
+        patch.setattr("shutil.copy2", die_amid_a_video)
         copied(home, copy)
     assert divisions(copy) == [3] and told(copy, 3) == told(home, 3)
-    assert not (copy / film_file(1)).exists() and not list(copy.glob("**/*unfinished*"))
+    assert not (copy / video_file(1)).exists() and not list(copy.glob("**/*unfinished*"))
 
 
 def test_all_of_the_audit_log_is_copied(home, tmp_path):
@@ -145,11 +145,11 @@ def test_all_of_the_audit_log_is_copied(home, tmp_path):
     assert lines == (home / "audit.log.1").read_text() + (home / "audit.log").read_text() and "caller 2" in lines
 
 
-def test_films_that_are_not_at_the_url_yet_are_copied(home, tmp_path):
+def test_videos_that_are_not_at_the_url_yet_are_copied(home, tmp_path):
     settings = Settings(home=home, cache=home / "cache", media=(tmp_path / "bucket").as_uri().replace("file", "local"))
-    assert settings.media_url and back_up(settings, tmp_path / "copy", lambda progress: None)[0].copied_films == 3
+    assert settings.media_url and back_up(settings, tmp_path / "copy", lambda progress: None)[0].copied_videos == 3
     settings = Settings(home=home, cache=home / "cache", media=str(tmp_path))
-    assert back_up(settings, tmp_path / "other", lambda progress: None)[0].films == 0
+    assert back_up(settings, tmp_path / "other", lambda progress: None)[0].videos == 0
 
 
 @pytest.mark.parametrize("target", ["home", "home/copy", "."])
@@ -191,8 +191,8 @@ def test_the_command_says_what_it_copied(home, tmp_path, monkeypatch):
     assert json.loads(done.stdout)[0] == {
         "library": "main",
         "databases": 2,
-        "films": 3,
-        "copied_films": 3,
+        "videos": 3,
+        "copied_videos": 3,
         "copied_bytes": 3003,
     }
     done = CliRunner().invoke(main, ["backup", str(tmp_path / "copy")])

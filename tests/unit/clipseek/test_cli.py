@@ -5,12 +5,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import main
-from clipseek.errors import NoVideosFound
-from clipseek.film_files import films_below
-from clipseek.ports import free_port
-from clipseek.query_options import Time
-from clipseek.terminal import counted, duration, size, timestamp
+from clipseek.api.errors import NoVideosFound
+from clipseek.api.formats import counted, duration, size, timestamp
+from clipseek.cli.main import main
+from clipseek.cli.query_options import Time
+from clipseek.machine.ports import free_port
+from clipseek.watch.video_files import videos_below
 
 COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "calibrate", "doctor", "eval")
 
@@ -70,15 +70,15 @@ def test_a_path_that_fails_does_not_keep_the_others_from_being_tried(monkeypatch
     ]
 
 
-def test_films_below_a_folder(tmp_path):
+def test_videos_below_a_folder(tmp_path):
     for name in ("b.MP4", "a.mkv", "notes.txt", "sub/c.webm"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [film.name for film in films_below(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
-    assert [film.name for film in films_below(tmp_path / "notes.txt")] == ["notes.txt"]
+    assert [video.name for video in videos_below(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
+    assert [video.name for video in videos_below(tmp_path / "notes.txt")] == ["notes.txt"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoVideosFound, match="no films below the folder"):
-        list(films_below(tmp_path / "empty"))
+    with pytest.raises(NoVideosFound, match="no videos below the folder"):
+        list(videos_below(tmp_path / "empty"))
 
 
 def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path):

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from clipseek import connection, errors
-from clipseek.client import Client, choose_video
-from clipseek.clip_files import clip_target, save_clip
-from clipseek.ingest import at_most
-from clipseek.ports import free_port
-from clipseek.schema import Clip, Video
+from clipseek.api import errors
+from clipseek.api.documents import Clip, Video
+from clipseek.client import Client, choose_video, connection
+from clipseek.client.download import clip_target, save_clip
+from clipseek.client.indexing import at_most
+from clipseek.machine.ports import free_port
 
 VIDEOS = [
     Video(video_id="abcd" + "0" * 60, title="cat.mp4"),
@@ -198,7 +198,7 @@ def test_threads_that_come_first_at_once_share_one_loop():
     """In a process of its own, where none has come yet."""
     program = """
 import asyncio, sys, threading
-from clipseek.transport import run
+from clipseek.client.transport import run
 sys.setswitchinterval(1e-6)
 loops, start = [], threading.Barrier(16)
 async def which():

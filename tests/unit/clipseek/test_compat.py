@@ -1,23 +1,23 @@
-"""VCED's requests: its messages as they were recorded, its parameters, its edges, the films that it named."""
+"""VCED's requests: its messages as they were recorded, its parameters, its edges, the videos that it named."""
 
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import main
-from clipseek.compat import wire
-from clipseek.compat.known_films import KnownFilms
-from clipseek.compat.requests import Parameters, edges_by_drop
-from clipseek.errors import InvalidRequest, StoreError
-from clipseek.ports import free_port
-from clipseek.schema import Query
+from clipseek.api.documents import Query
+from clipseek.api.errors import InvalidRequest, StoreError
+from clipseek.cli.main import main
+from clipseek.machine.ports import free_port
+from clipseek.vced import messages
+from clipseek.vced.known_videos import KnownVideos
+from clipseek.vced.requests import Parameters, edges_by_drop
 from tests.vced import ANSWER, INDEX, SEARCH
 
 
 def test_recorded_messages_are_read_as_they_were_meant():
-    index, search, answer = map(wire.Request.FromString, (INDEX, SEARCH, ANSWER))
+    index, search, answer = map(messages.Request.FromString, (INDEX, SEARCH, ANSWER))
     assert (index.header.exec_endpoint, search.header.exec_endpoint) == ("/index", "/search")
-    [film] = index.data.docs.docs
-    assert (film.uri, film.id) == ("/data/dog.mp4", "u1dog.mp4")
+    [video] = index.data.docs.docs
+    assert (video.uri, video.id) == ("/data/dog.mp4", "u1dog.mp4")
     assert search.data.docs.docs[0].text == "a dog"
     assert Parameters.of(dict(search.parameters)) == Parameters(3, None, None, "u1")
     [match] = answer.data.docs.docs[0].matches
@@ -25,8 +25,8 @@ def test_recorded_messages_are_read_as_they_were_meant():
 
 
 def test_what_is_not_described_goes_back_as_it_came():
-    assert sorted(wire.Request.FromString(INDEX).SerializeToString()) == sorted(INDEX)
-    assert b"video/mp4" in wire.Request.FromString(INDEX).SerializeToString()  # the document's mime_type
+    assert sorted(messages.Request.FromString(INDEX).SerializeToString()) == sorted(INDEX)
+    assert b"video/mp4" in messages.Request.FromString(INDEX).SerializeToString()  # the document's mime_type
 
 
 @pytest.mark.parametrize(
@@ -47,21 +47,21 @@ def test_edges_are_drawn_where_the_score_drops():
         assert edges_by_drop(curve, 4.8, 3.4, drop) == edges
 
 
-def test_films_are_known_by_their_paths_also_after_a_restart(tmp_path):
-    films = KnownFilms(tmp_path / "new folder" / "vced.json")
-    films.add("/a.mp4", "u1a.mp4", "A")
-    films.add("/copy of a.mp4", "u2copy of a.mp4", "A")
-    assert films.uri("A") == "/copy of a.mp4"
-    films.add("/a.mp4", "u2a.mp4", "A")
-    films.add("/b.mp4", "u1b.mp4", "B")
-    films.add("/b.mp4", "u3b.mp4", "C")  # written anew
-    assert films.videos_of("u1") == ["A", "B"] and films.videos_of("u4") == []
-    for known in (films, KnownFilms(tmp_path / "new folder" / "vced.json")):
+def test_videos_are_known_by_their_paths_also_after_a_restart(tmp_path):
+    videos = KnownVideos(tmp_path / "new folder" / "vced.json")
+    videos.add("/a.mp4", "u1a.mp4", "A")
+    videos.add("/copy of a.mp4", "u2copy of a.mp4", "A")
+    assert videos.uri("A") == "/copy of a.mp4"
+    videos.add("/a.mp4", "u2a.mp4", "A")
+    videos.add("/b.mp4", "u1b.mp4", "B")
+    videos.add("/b.mp4", "u3b.mp4", "C")  # written anew
+    assert videos.videos_of("u1") == ["A", "B"] and videos.videos_of("u4") == []
+    for known in (videos, KnownVideos(tmp_path / "new folder" / "vced.json")):
         assert [known.uri(video) for video in "ABC"] == ["/a.mp4", "", "/b.mp4"]
         assert known.videos_at(["/a.mp4", "/none.mp4", "/b.mp4"]) == ["A", "C"]
     (tmp_path / "text.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
-        KnownFilms(tmp_path / "text.json")
+        KnownVideos(tmp_path / "text.json")
 
 
 def test_the_command_does_not_ask_itself(tmp_path):

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 import pytest
 from click.testing import CliRunner
 
-from clipseek import client
-from clipseek.cli import main
-from clipseek.errors import AmbiguousVideo, InvalidRequest, VideoNotFound
-from clipseek.eval_command import choose_by_stem
-from clipseek.evaluation import KnownVideo, evaluate_service
-from clipseek.ground_truth import TrueQuery
-from clipseek.metrics import FALSE_ALARMS, MEASURES
-from clipseek.schema import Match, Query, Video
+from clipseek.api.documents import Match, Query, Video
+from clipseek.api.errors import AmbiguousVideo, InvalidRequest, VideoNotFound
+from clipseek.cli.commands.eval import choose_by_stem
+from clipseek.cli.main import main
+from clipseek.client import client
+from clipseek.evaluation.evaluate import KnownVideo, evaluate_service
+from clipseek.evaluation.ground_truth import TrueQuery
+from clipseek.evaluation.measures import FALSE_ALARMS, MEASURES
 
 
 @dataclass
@@ -122,8 +122,8 @@ def test_a_data_sets_name_means_the_title_with_any_suffix():
 
 @pytest.fixture
 def server(monkeypatch):
-    """A client that finds [0, 4) in film.mp4 whatever it is asked, all of it by otsu, and warns."""
-    film = Video(video_id="f" * 64, title="film.mp4", duration_seconds=10.0, status="ready")
+    """A client that finds [0, 4) in video.mp4 whatever it is asked, all of it by otsu, and warns."""
+    video = Video(video_id="f" * 64, title="video.mp4", duration_seconds=10.0, status="ready")
 
     def search(_, text, *, top_k, videos, strategy):
         assert (top_k, videos) == (10, ["f" * 64] if text == "a dog" else [])
@@ -132,7 +132,7 @@ def server(monkeypatch):
         found = Match(start_seconds=0.0, end_seconds=8.0 if strategy == "otsu" else 4.0)
         return Query(text=text, matches=[] if strategy == "none" else [found], warnings=["starter model"])
 
-    monkeypatch.setattr(client.Client, "videos", lambda _: [film])
+    monkeypatch.setattr(client.Client, "videos", lambda _: [video])
     monkeypatch.setattr(client.Client, "search", search)
 
 
@@ -142,7 +142,7 @@ def run(tmp_path, *rows: dict, options: tuple[str, ...] = ()):
     return CliRunner().invoke(main, ["eval", str(path), *options], env={"COLUMNS": "160"})
 
 
-DOG = {"video": "film", "query": "a dog", "moments": [[0, 8]]}
+DOG = {"video": "video", "query": "a dog", "moments": [[0, 8]]}
 CAMEL = {"video": None, "query": "a camel", "moments": []}
 GONE = {"video": "gone.mp4", "query": "a cat", "moments": [[0, 1]]}
 
@@ -176,7 +176,7 @@ def test_exit_codes(server, tmp_path):
     nothing = run(tmp_path, GONE)
     assert (nothing.exit_code, nothing.stdout) == (1, "")
     assert "None of the 1 queries could be asked: the video 'gone.mp4' is not in the library" in nothing.stderr
-    malformed = run(tmp_path, DOG, {"video": "film"})
+    malformed = run(tmp_path, DOG, {"video": "video"})
     assert (malformed.exit_code, malformed.stdout) == (2, "")
     assert "truth.jsonl, line 2: there is no 'moments'" in malformed.stderr
     assert CliRunner().invoke(main, ["eval", str(tmp_path / "none")]).exit_code == 1

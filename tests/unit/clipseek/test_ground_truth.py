@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from clipseek.errors import FileMissing, InvalidGroundTruth
-from clipseek.ground_truth import FORMATS, TrueQuery, read_ground_truth
+from clipseek.api.errors import FileMissing, InvalidGroundTruth
+from clipseek.evaluation.ground_truth import FORMATS, TrueQuery, read_ground_truth
 
 OWN = (
     '{"video": "a.mp4", "query": " a dog ", "moments": [[7, 9.5], [1.25, 3]], "split": "tune"}\n'

@@ -4,9 +4,7 @@ import math
 
 import pytest
 
-from clipseek.document_checks import check_document, check_times
-from clipseek.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
-from clipseek.schema import (
+from clipseek.api.documents import (
     Calibration,
     Clip,
     Component,
@@ -19,7 +17,9 @@ from clipseek.schema import (
     Video,
     VideoSpan,
 )
-from clipseek.settings import LIMITS, VARIABLES, Settings
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
+from clipseek.config.settings import LIMITS, VARIABLES, Settings
+from executors.flow.document_checks import check_document, check_times
 
 DOCUMENTS = (Upload, Video, VideoSpan, Query, QueryPart, Calibration, Clip, Reel, Thumbnail, Health, Component)
 WHOLE, REAL, LISTS = (int, list[int]), (float, list[float]), (list[int], list[float])
@@ -57,7 +57,7 @@ def test_no_field_takes_a_number_that_cannot_be(kind, name, value, settings):
         (Query(parts=[QueryPart(text="x" * 10_001)]), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
         (Query(parts=[QueryPart(text="x")] * 33), "CLIPSEEK_MAX_QUERY_PARTS"),
         (Query(parts=[QueryPart(image=b"x")] * 9), "CLIPSEEK_MAX_QUERY_IMAGES"),
-        (Video(duration_seconds=86_401), "CLIPSEEK_MAX_FILM_HOURS"),
+        (Video(duration_seconds=86_401), "CLIPSEEK_MAX_VIDEO_HOURS"),
         (Video(duration_seconds=80_000, frames_per_second=20), "CLIPSEEK_MAX_VIDEO_FRAMES"),
         (VideoSpan(pts_seconds=[0.0] * 4001), "CLIPSEEK_MAX_SPAN_FRAMES"),
     ],

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from clipseek.settings import LIMITS, VARIABLES
+from clipseek.config.settings import LIMITS, VARIABLES
 
 TABLE = (Path(__file__).parents[3] / "docs" / "limits.md").read_text(encoding="utf-8")
 

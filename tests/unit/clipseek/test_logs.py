@@ -6,9 +6,9 @@ import logging
 import pytest
 from click.testing import CliRunner
 
-from clipseek import logs
-from clipseek.cli import main
-from clipseek.errors import VideoNotFound
+from clipseek.api.errors import VideoNotFound
+from clipseek.cli.main import main
+from clipseek.machine import logs
 
 
 @pytest.fixture

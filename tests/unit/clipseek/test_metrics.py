@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipseek.metrics import (
+from clipseek.evaluation.measures import (
     FALSE_ALARMS,
     MAP_IOUS,
     Answer,

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clipseek.metrics_server import metrics_served
-from clipseek.ports import free_port
-from clipseek.settings import SHARED_METRICS_VARIABLE, Settings
-from clipseek.supervisor import ProcessState
-from executors.faiss_indexer.store import Frames, Store, VideoRecord
+from clipseek.config.settings import SHARED_METRICS_VARIABLE, Settings
+from clipseek.machine.ports import free_port
+from clipseek.service.metrics_server import metrics_served
+from clipseek.service.supervise import ProcessState
+from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
 
-FILM = VideoRecord("a" * 64, "film.mp4", 1, 1800.0, 320, 240, 25.0, "h264", "mp4", 0, False, 1.0)
+VIDEO = VideoRecord("a" * 64, "film.mp4", 1, 1800.0, 320, 240, 25.0, "h264", "mp4", 0, False, 1.0)
 COUNTING = """
 import sys
-from clipseek.errors import VideoNotFound
-from executors import metrics
+from clipseek.api.errors import VideoNotFound
+from executors.flow import metrics
 try:
     with metrics.under_way("indexer", "/search"):
         raise VideoNotFound("no")
@@ -92,9 +92,9 @@ def test_what_is_stored_is_told_of_all_libraries(settings, counts):
     for folder in (settings.home, settings.home / "libraries" / "press"):
         folder.mkdir(parents=True)
         with Store(folder) as store:
-            store.register(FILM, "model")
+            store.register(VIDEO, "model")
             vectors = np.eye(3, 4, dtype=np.float16)
-            store.put_span(FILM.video_id, (0.0, 30.0), Frames(np.arange(3.0), vectors), "model")
+            store.put_span(VIDEO.video_id, (0.0, 30.0), Frames(np.arange(3.0), vectors), "model")
     with metrics_served(settings, counts, no_processes):
         found = samples(settings)
     assert found["clipseek_stored_videos",] == 2
@@ -116,7 +116,7 @@ def test_processes_are_told_with_their_restarts_and_memory(settings, counts):
 INDEXER = """
 import sys
 from pathlib import Path
-from clipseek.settings import Settings
+from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer
 indexer = FaissIndexer(Settings.from_env(), runtime_args={"name": "indexer"})
 print("serves", flush=True)

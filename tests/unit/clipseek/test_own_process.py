@@ -8,12 +8,12 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from clipseek.cli import main
-from clipseek.errors import StoreError
-from clipseek.own_process import answer_of
-from clipseek.page import Page
-from clipseek.ports import free_port
-from clipseek.settings import Settings
+from clipseek.api.errors import StoreError
+from clipseek.cli.main import main
+from clipseek.config.settings import Settings
+from clipseek.machine.module_call import answer_of
+from clipseek.machine.ports import free_port
+from clipseek.service.page import Page
 
 NAMES = ("random.py", "selectors.py", "executors/__init__.py", "frontend/__init__.py", "torch/__init__.py")
 
@@ -21,7 +21,7 @@ NAMES = ("random.py", "selectors.py", "executors/__init__.py", "frontend/__init_
 @pytest.fixture
 def trap(tmp_path, monkeypatch):
     """A working folder with modules named as some that are needed; `was_run` is there if one of them was imported."""
-    folder = tmp_path / "films from elsewhere"
+    folder = tmp_path / "videos from elsewhere"
     for name in NAMES:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def test_reshard_runs_nothing_of_the_working_folder(trap, settings):
 def test_doctor_runs_nothing_of_the_working_folder(trap, settings):
     (settings.home / "media").mkdir(parents=True)
     done = CliRunner().invoke(main, ["doctor", "--check", "--json"])
-    assert "films" in done.stdout, done.stderr
+    assert "videos" in done.stdout, done.stderr
     done = CliRunner().invoke(main, ["doctor", "--json"])
     assert "CUDA" in done.stdout, done.stderr
     assert not (trap / "was_run").exists()
@@ -65,8 +65,8 @@ def test_the_processes_of_the_service_run_nothing_of_the_working_folder(trap, tm
     program = tmp_path / "program.py"
     program.write_text(
         "import multiprocessing, sys\n"
-        "from clipseek.server import _export\n"
-        "from clipseek.settings import Settings\n"
+        "from clipseek.service.run import _export\n"
+        "from clipseek.config.settings import Settings\n"
         "_export(Settings.from_env({}))\n"
         "child = multiprocessing.Process(target=print, args=('began',))\n"
         "child.start(), child.join(), sys.exit(child.exitcode)\n"

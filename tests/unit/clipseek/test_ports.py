@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clipseek import ports
-from clipseek.errors import InvalidSetting
-from clipseek.server import serve
-from clipseek.settings import Settings
+from clipseek.api.errors import InvalidSetting
+from clipseek.config.settings import Settings
+from clipseek.machine import ports
+from clipseek.service.run import serve
 
 
 @pytest.fixture

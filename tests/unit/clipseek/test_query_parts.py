@@ -2,11 +2,11 @@
 
 import pytest
 
+from clipseek.api.documents import QueryPart
+from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
+from clipseek.api.limits import MAX_IMAGE_BYTES
+from clipseek.api.query_parts import image_part, images_of, moments_of, seconds_of, sendable, weighted
 from clipseek.client import Client
-from clipseek.errors import FileMissing, InvalidRequest, UnreadableImage
-from clipseek.query_parts import image_part, images_of, moments_of, seconds_of, sendable, weighted
-from clipseek.schema import QueryPart
-from clipseek.settings import MAX_IMAGE_BYTES
 
 
 def test_moments_are_written_with_an_at_or_as_a_pair_one_or_several():

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from clipseek.errors import RequestLost, ServerNotReady, ServerTimeout, ServerUnreachable
-from clipseek.schema import Health, Query
-from clipseek.transport import Transport
+from clipseek.api.documents import Health, Query
+from clipseek.api.errors import RequestLost, ServerNotReady, ServerTimeout, ServerUnreachable
+from clipseek.client.transport import Transport
 
 
 class Scripted(Transport):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.errors import InvalidSetting
-from clipseek.settings import Settings, parse_host
+from clipseek.api.errors import InvalidSetting
+from clipseek.config.settings import Settings, parse_host
 
 
 def test_the_defaults_listen_on_this_machine_only():
@@ -24,7 +24,7 @@ def test_the_environment_is_read_and_written_back(tmp_path):
         "CLIPSEEK_MODEL": "english",
         "CLIPSEEK_MEDIA_ROOTS": f"{tmp_path}/a:{tmp_path}/b",
         "CLIPSEEK_FRAMES_PER_SECOND": "2.5",
-        "CLIPSEEK_HOST": "grpc://films.example:7000",
+        "CLIPSEEK_HOST": "grpc://videos.example:7000",
         "CLIPSEEK_TOKEN": "clipseek_x",
         "CLIPSEEK_ALLOW_ANYONE": "yes",
         "CLIPSEEK_OPEN_UPLOADS": "3",
@@ -35,7 +35,7 @@ def test_the_environment_is_read_and_written_back(tmp_path):
     settings = Settings.from_env(environ)
     assert settings.media_roots == (tmp_path / "a", tmp_path / "b")
     assert settings.frames_per_second == 2.5
-    assert settings.server_host == "grpc://films.example:7000"
+    assert settings.server_host == "grpc://videos.example:7000"
     assert (settings.token, settings.allow_anyone, settings.open_uploads) == ("clipseek_x", True, 3)
     assert (settings.metrics_port, settings.metrics_bind, settings.log_format) == (9100, "127.0.0.1", "json")
     assert (settings.decoder, settings.to_flow_env()["CLIPSEEK_DECODER"]) == ("cuda", "cuda")
@@ -54,12 +54,12 @@ def test_the_collector_of_traces_is_an_address():
         Settings.from_env({"CLIPSEEK_OTLP": "http://collector:4317"})
 
 
-def test_films_may_be_in_a_folder_or_at_a_url(monkeypatch, tmp_path):
+def test_videos_may_be_in_a_folder_or_at_a_url(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for text, media, url in (
         ("", "", ""),
-        ("films", str(tmp_path / "films"), ""),
-        ("s3://bucket/films", "s3://bucket/films", "s3://bucket/films"),
+        ("videos", str(tmp_path / "videos"), ""),
+        ("s3://bucket/videos", "s3://bucket/videos", "s3://bucket/videos"),
     ):
         settings = Settings.from_env({"CLIPSEEK_MEDIA": text})
         assert (settings.media, settings.media_url) == (media, url)
@@ -96,10 +96,10 @@ def test_values_that_do_not_fit_are_named(variable, value, told):
     ("text", "host", "port"),
     [
         ("grpc://127.0.0.1:1234", "127.0.0.1", 1234),
-        ("films.example", "films.example", 45679),
-        ("films.example:80/", "films.example", 80),
+        ("videos.example", "videos.example", 45679),
+        ("videos.example:80/", "videos.example", 80),
         ("grpc://[::1]:9", "[::1]", 9),
-        ("grpcs://films.example:443", "films.example", 443),
+        ("grpcs://videos.example:443", "videos.example", 443),
     ],
 )
 def test_server_addresses(text, host, port):

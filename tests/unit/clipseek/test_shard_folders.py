@@ -2,8 +2,8 @@
 
 import pytest
 
-from clipseek.errors import StoreError
-from clipseek.shards import check_division, divisions, shard_folder, shard_folders, shard_of, store_folders
+from clipseek.api.errors import StoreError
+from clipseek.config.shards import check_division, divisions, shard_folder, shard_folders, shard_of, store_folders
 
 
 def test_a_video_stays_on_its_shard_for_ever():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipseek.sparkline import ASCII, BLOCKS, Mark, characters_for, column_scores, draw
+from clipseek.cli.sparkline import ASCII, BLOCKS, Mark, characters_for, column_scores, draw
 
 
 def test_a_curve_with_its_cut_off_matches_and_times():

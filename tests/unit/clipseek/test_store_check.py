@@ -13,18 +13,18 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from clipseek.check import Check
-from clipseek.cli import main
-from clipseek.doctor import check_store, repair_store
-from clipseek.errors import StoreError
-from clipseek.settings import Settings
+from clipseek.api.errors import StoreError
+from clipseek.cli.main import main
+from clipseek.config.settings import Settings
+from clipseek.upkeep.doctor import check_store, repair_store
+from clipseek.upkeep.finding import Check
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.store import Frames, VideoRecord
-from executors.video_loader.media_store import MediaStore
+from executors.faiss_indexer.store.store import Frames, VideoRecord
+from executors.video_loader.media.media_store import MediaStore
 
 MODEL = "tiny@01"
-FILM = b"the bytes of a film" * 100
-ID = hashlib.sha256(FILM).hexdigest()
+VIDEO = b"the bytes of a video" * 100
+ID = hashlib.sha256(VIDEO).hexdigest()
 DAY = 24 * 3600
 
 
@@ -36,13 +36,13 @@ def frames(count: int, start: float = 0.0) -> Frames:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A store with one film of two spans, complete, as a server that was stopped leaves it."""
-    film = tmp_path / "holiday.mp4"
-    film.write_bytes(FILM)
+    """A store with one video of two spans, complete, as a server that was stopped leaves it."""
+    file = tmp_path / "holiday.mp4"
+    file.write_bytes(VIDEO)
     media = MediaStore(tmp_path / "home" / "media", (), 500)
-    media.take(film)
+    media.take(file)
     media.accept(ID)
-    video = VideoRecord(ID, "holiday.mp4", len(FILM), 40.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0, "even")
+    video = VideoRecord(ID, "holiday.mp4", len(VIDEO), 40.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0, "even")
     with Library(tmp_path / "home") as library:
         library.register(video, MODEL)
         library.put_span(ID, (0.0, 30.0), frames(30), MODEL)
@@ -65,7 +65,7 @@ def test_a_sound_store_is_told_to_be_sound(settings):
     assert faults(checks) == {}
     found = {check.what: check.found for check in checks}
     assert found["spans"] == "2 with 40 frames, unit vectors"
-    assert found["films"] == "1 with the content that they are named after"
+    assert found["videos"] == "1 with the content that they are named after"
     assert found["index cache"] == "frames-2.faiss"
 
 
@@ -84,8 +84,8 @@ def test_a_store_in_use_is_read_and_not_repaired(settings):
         ("UPDATE spans SET pts_seconds = ? WHERE start_seconds = 30", np.full(10, 35.0).tobytes(), "do not ascend"),
         ("UPDATE spans SET pts_seconds = ? WHERE start_seconds = 30", np.arange(10.0).tobytes(), "inside it"),
         ("UPDATE spans SET start_seconds = ? WHERE start_seconds = 30", 29.0, "overlaps another span"),
-        ("UPDATE spans SET end_seconds = ? WHERE start_seconds = 30", 99.0, "outside its film"),
-        ("UPDATE spans SET video_id = ? WHERE start_seconds = 30", "f" * 64, "its film is not known"),
+        ("UPDATE spans SET end_seconds = ? WHERE start_seconds = 30", 99.0, "outside its video"),
+        ("UPDATE spans SET video_id = ? WHERE start_seconds = 30", "f" * 64, "its video is not known"),
     ],
 )
 def test_a_span_that_breaks_a_rule_is_found_and_dropped(settings, statement, value, found):
@@ -129,16 +129,16 @@ def test_a_stale_index_cache_is_no_fault(settings):
     assert "older than the store" in {check.what: check.found for check in checks}["index cache"]
 
 
-def test_a_film_whose_content_changed_is_found_and_never_deleted(settings):
-    film = settings.home / "media" / f"{ID}.film.mp4"
-    film.write_bytes(FILM[:-1] + b"?")
-    assert set(faults(check_store(settings))) == {"films"}
-    assert set(faults(repair_store(settings))) == {"films"}
-    assert film.exists()
+def test_a_video_whose_content_changed_is_found_and_never_deleted(settings):
+    video = settings.home / "media" / f"{ID}.film.mp4"
+    video.write_bytes(VIDEO[:-1] + b"?")
+    assert set(faults(check_store(settings))) == {"videos"}
+    assert set(faults(repair_store(settings))) == {"videos"}
+    assert video.exists()
 
 
-@pytest.mark.parametrize("damage", ["gone", "torn", "of another film"])
-def test_the_record_of_a_film_is_written_anew(settings, damage):
+@pytest.mark.parametrize("damage", ["gone", "torn", "of another video"])
+def test_the_record_of_a_video_is_written_anew(settings, damage):
     record = settings.home / "media" / f"{ID}.json"
     before = json.loads(record.read_text())
     if damage == "gone":
@@ -147,21 +147,21 @@ def test_the_record_of_a_film_is_written_anew(settings, damage):
         record.write_text('{"video_id": "')
     else:
         record.write_text(json.dumps(before | {"video_id": "f" * 64}))
-    assert set(faults(check_store(settings))) == {"records of films"}
+    assert set(faults(check_store(settings))) == {"records of videos"}
     checks = repair_store(settings)
     assert "wrote the record of 'holiday.mp4'" in checks[0].found
     assert faults(checks) == {}
     assert json.loads(record.read_text()) == before
 
 
-def test_a_video_without_a_film_and_a_film_without_a_video(settings, tmp_path):
+def test_a_video_without_a_video_and_a_video_without_a_video(settings, tmp_path):
     MediaStore(settings.home / "media", (), 500).delete(ID)
     (tmp_path / "new.mp4").write_bytes(b"new")
     MediaStore(settings.home / "media", (), 500).take(tmp_path / "new.mp4")
     found = faults(check_store(settings))
     assert found == {
-        "videos without a film": f"'holiday.mp4' ({ID[:12]})",
-        "films without a video": hashlib.sha256(b"new").hexdigest()[:12],
+        "videos without a file": f"'holiday.mp4' ({ID[:12]})",
+        "files without a video": hashlib.sha256(b"new").hexdigest()[:12],
     }
 
 
@@ -177,18 +177,18 @@ def test_uploads_under_way_are_fine_and_old_leftovers_go(settings):
     assert sorted(file.name[:2] for file in media.root.iterdir()) == [ID[:2]] * 2
 
 
-def test_a_film_used_where_it_lies_is_missed_when_it_changes(settings, tmp_path):
-    films = tmp_path / "films"
-    films.mkdir()
-    (films / "own.mp4").write_bytes(b"own")
-    media = MediaStore(settings.home / "media", (films,), 500)
-    record = media.register(str(films / "own.mp4"))
+def test_a_video_used_where_it_lies_is_missed_when_it_changes(settings, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "own.mp4").write_bytes(b"own")
+    media = MediaStore(settings.home / "media", (videos,), 500)
+    record = media.register(str(videos / "own.mp4"))
     with Library(settings.home) as library:
         known = library.store.video(ID)
         library.register(replace(known, video_id=record.video_id, title="own.mp4", duration_seconds=0.0), MODEL)
     assert faults(check_store(settings)) == {}
-    (films / "own.mp4").write_bytes(b"oww")
-    assert set(faults(check_store(settings))) == {"films used where they lie"}
+    (videos / "own.mp4").write_bytes(b"oww")
+    assert set(faults(check_store(settings))) == {"videos used where they lie"}
 
 
 def test_a_damaged_database_is_an_error_of_its_own(settings):
@@ -199,7 +199,7 @@ def test_a_damaged_database_is_an_error_of_its_own(settings):
 
 def test_a_lost_database_is_an_error_and_so_is_a_lost_store(settings, tmp_path):
     (settings.home / "index.db").unlink()
-    assert set(faults(check_store(settings))) == {"database", "films without a video"}
+    assert set(faults(check_store(settings))) == {"database", "files without a video"}
     assert not (settings.home / "index.db").exists()
     for look in (check_store, repair_store):
         [empty] = look(replace(settings, home=tmp_path / "none"))
@@ -219,4 +219,4 @@ def test_the_command_ends_with_1_on_errors(settings, monkeypatch):
     (settings.home / "media" / f"{ID}.film.mp4").write_bytes(b"?")
     done = CliRunner().invoke(main, ["doctor", "--check", "--json"])
     assert done.exit_code == 1
-    assert any(row["state"] == "error" and row["what"] == "films" for row in json.loads(done.stdout))
+    assert any(row["state"] == "error" and row["what"] == "videos" for row in json.loads(done.stdout))

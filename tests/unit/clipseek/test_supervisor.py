@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clipseek.settings import DOWN_SUFFIX, local_address
-from clipseek.supervisor import Restarts, Supervisor
+from clipseek.config.settings import DOWN_SUFFIX, local_address
+from clipseek.service.supervise import Restarts, Supervisor
 
 
 def test_the_pause_doubles_up_to_half_a_minute():

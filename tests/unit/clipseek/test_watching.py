@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.errors import StoreBusy, StoreError
-from clipseek.folder_scan import FileState, scan_folder
-from clipseek.settings import Settings
-from clipseek.state_files import state_file
-from clipseek.watch_state import WatchedFilm, WatchState
-from clipseek.watching import Differences, StandingStill, differences, moves
+from clipseek.api.errors import StoreBusy, StoreError
+from clipseek.config.settings import Settings
+from clipseek.machine.state_files import state_file
+from clipseek.watch.folder_scan import FileState, scan_folder
+from clipseek.watch.state import WatchedVideo, WatchState
+from clipseek.watch.watcher import Differences, StandingStill, differences, moves
 
 STATE = FileState(1, 2, 3, 4)
 
 
 def known(scan, **more):
-    """As if every film of a scan had become a video."""
-    return {path: WatchedFilm(state, video_id=path, **more) for path, state in scan.films.items()}
+    """As if every video of a scan had become a video."""
+    return {path: WatchedVideo(state, video_id=path, **more) for path, state in scan.videos.items()}
 
 
-def test_a_look_finds_films_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
+def test_a_look_finds_videos_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
     (tmp_path / "below" / "deeper").mkdir(parents=True)
     (tmp_path / ".snapshot").mkdir()
     (tmp_path / "folder.mp4").mkdir()
@@ -31,14 +31,14 @@ def test_a_look_finds_films_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
     (tmp_path / "below" / "link.mp4").symlink_to(tmp_path / "a.mp4")
     (tmp_path / "below" / "to nothing.mp4").symlink_to(tmp_path / "none.mp4")
     scan = scan_folder(tmp_path)
-    assert set(scan.films) == {"a.mp4", "b.MKV", "below/deeper/c.mov", "below/link.mp4", raw}
+    assert set(scan.videos) == {"a.mp4", "b.MKV", "below/deeper/c.mov", "below/link.mp4", raw}
     assert not scan.unread and set(scan.devices) == {"", "below", "below/deeper", "folder.mp4"}
-    assert scan.films["a.mp4"] == FileState.of(tmp_path / "a.mp4")
-    assert scan.films["a.mp4"].size_bytes == 5
+    assert scan.videos["a.mp4"] == FileState.of(tmp_path / "a.mp4")
+    assert scan.videos["a.mp4"].size_bytes == 5
     assert scan_folder(tmp_path / "none").unread == {"": "No such file or directory"}
 
 
-def test_a_film_is_gone_only_where_that_is_sure(tmp_path):
+def test_a_video_is_gone_only_where_that_is_sure(tmp_path):
     (tmp_path / "share").mkdir()
     for name in ("a.mp4", "share/b.mp4", "share/c.mp4"):
         (tmp_path / name).touch()
@@ -63,15 +63,15 @@ def test_among_thousands_the_few_that_differ_are_found(tmp_path):
         for number in range(150):
             (tmp_path / str(folder) / f"{number}.mp4").touch()
     before = scan_folder(tmp_path)
-    films = known(before)
-    assert len(films) == 3000 and differences(films, scan_folder(tmp_path)) == Differences({}, {})
+    videos = known(before)
+    assert len(videos) == 3000 and differences(videos, scan_folder(tmp_path)) == Differences({}, {})
     (tmp_path / "new.mp4").touch()
     (tmp_path / "3" / "7.mp4").write_bytes(b"x")
     os.utime(tmp_path / "4" / "7.mp4", ns=(0, 0))
     (tmp_path / "5" / "7.mp4").rename(tmp_path / "6" / "renamed.mp4")
     (tmp_path / "8" / "7.mp4").unlink()
-    found = differences(films, scan_folder(tmp_path))
-    assert set(found.films) == {"new.mp4", "3/7.mp4", "4/7.mp4", "6/renamed.mp4"}
+    found = differences(videos, scan_folder(tmp_path))
+    assert set(found.videos) == {"new.mp4", "3/7.mp4", "4/7.mp4", "6/renamed.mp4"}
     assert set(found.lost) == {"5/7.mp4", "8/7.mp4"}
     assert moves(found) == {"6/renamed.mp4": "5/7.mp4"}
 
@@ -79,11 +79,11 @@ def test_among_thousands_the_few_that_differ_are_found(tmp_path):
 def test_what_is_broken_is_left_alone_and_what_was_begun_is_not(tmp_path):
     (tmp_path / "a.mp4").touch()
     scan = scan_folder(tmp_path)
-    assert not differences(known(scan, error="no film", coming_id="b"), scan).films
-    assert set(differences(known(scan, coming_id="b"), scan).films) == {"a.mp4"}
+    assert not differences(known(scan, error="no video", coming_id="b"), scan).videos
+    assert set(differences(known(scan, coming_id="b"), scan).videos) == {"a.mp4"}
 
 
-def test_one_film_in_the_place_of_two_is_one_move(tmp_path):
+def test_one_video_in_the_place_of_two_is_one_move(tmp_path):
     lost = {"a.mp4": STATE}
     assert len(moves(Differences({"b.mp4": STATE, "c.mp4": STATE}, lost))) == 1
 
@@ -104,26 +104,26 @@ def test_a_file_that_is_being_written_does_not_stand_still():
 
 
 def test_what_is_remembered_outlives_the_process(tmp_path):
-    root, raw = tmp_path / "films", os.fsdecode(b"caf\xe9.mp4")
-    film = WatchedFilm(FileState(2**40, 2**62, 2**64 - 1, 2**63), "id", "coming", "why", is_missing=True)
+    root, raw = tmp_path / "videos", os.fsdecode(b"caf\xe9.mp4")
+    video = WatchedVideo(FileState(2**40, 2**62, 2**64 - 1, 2**63), "id", "coming", "why", is_missing=True)
     with WatchState(tmp_path / "new folder" / "state.db") as state:
-        state.keep(root, {raw: film, "b.mp4": WatchedFilm(STATE, "id")}, brings="id")
-        state.keep(root, {"c.mp4": film}, was="b.mp4")
+        state.keep(root, {raw: video, "b.mp4": WatchedVideo(STATE, "id")}, brings="id")
+        state.keep(root, {"c.mp4": video}, was="b.mp4")
     with WatchState(tmp_path / "new folder" / "state.db") as state:
-        assert state.films(root) == {raw: film, "c.mp4": film}
-        assert state.films(root)[raw].state.device == 2**63  # which equality leaves out
-        assert state.films(tmp_path) == {} and state.brought() == {"id"}
+        assert state.videos(root) == {raw: video, "c.mp4": video}
+        assert state.videos(root)[raw].state.device == 2**63  # which equality leaves out
+        assert state.videos(tmp_path) == {} and state.brought() == {"id"}
         assert sorted(state.files_of("id")) == [root / "c.mp4", root / raw]
 
 
 def test_a_video_is_left_over_once_no_file_is_it_or_becomes_it(tmp_path):
     with WatchState(tmp_path / "state.db") as state:
-        state.keep(tmp_path, {"a.mp4": WatchedFilm(STATE, coming_id="v")}, brings="v")
+        state.keep(tmp_path, {"a.mp4": WatchedVideo(STATE, coming_id="v")}, brings="v")
         assert state.left_over() == []
-        state.keep(tmp_path / "other", {"b.mp4": WatchedFilm(STATE, "v")})
+        state.keep(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "v")})
         state.forget(tmp_path, "a.mp4")
         assert state.left_over() == []
-        state.keep(tmp_path / "other", {"b.mp4": WatchedFilm(STATE, "w")})  # w was in the library before
+        state.keep(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "w")})  # w was in the library before
         assert state.left_over() == ["v"]
         state.forget(tmp_path / "other", "b.mp4")
         state.disown("v")

@@ -5,9 +5,9 @@ import math
 import pytest
 from docarray.proto import DocListProto
 
-from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest
-from clipseek.schema import Query, QueryPart, Video, VideoSpan
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Query, QueryPart, Video, VideoSpan
+from clipseek.api.errors import InvalidRequest
 
 NUMBERS = [0.1 * number for number in range(500)]
 

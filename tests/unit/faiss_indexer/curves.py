@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
 
 
 def curve(scores, duration=None, pts=None) -> ScoreCurve:

@@ -5,17 +5,17 @@ import asyncio
 import numpy as np
 import pytest
 
-from clipseek.documents import DocList
-from clipseek.errors import InvalidRequest, ModelMismatch
-from clipseek.schema import Calibration, Health, Query, QueryPart
-from clipseek.score_scale import ScoreScale
-from clipseek.settings import Settings
-from executors.callers import Caller
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Calibration, Health, Query, QueryPart
+from clipseek.api.errors import InvalidRequest, ModelMismatch
+from clipseek.api.score_scale import ScoreScale
+from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer, _parts
+from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Calibrated, Library
-from executors.faiss_indexer.queries import Part, SearchOptions
-from executors.faiss_indexer.store import Frames, Store
-from executors.faiss_indexer.vector_index import VectorIndex
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.store.store import Frames, Store
+from executors.flow.callers import Caller
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 CALLER = Caller("anyone")
@@ -61,8 +61,8 @@ def put(store: Store, index: VectorIndex, name: str, count: int, seed: int) -> F
     return made
 
 
-def mean_of(*films: Frames) -> np.ndarray:
-    return np.concatenate([film.vectors for film in films]).astype(np.float64).mean(axis=0)
+def mean_of(*videos: Frames) -> np.ndarray:
+    return np.concatenate([video.vectors for video in videos]).astype(np.float64).mean(axis=0)
 
 
 def test_the_mean_frame_is_that_of_all_frames_whatever_comes_and_goes(tmp_path, store):
@@ -90,10 +90,10 @@ def test_the_mean_frame_follows_frames_that_take_the_place_of_as_many(tmp_path, 
 def test_the_mean_frame_is_the_same_from_the_saved_index(tmp_path):
     with Store(tmp_path) as store:
         index = VectorIndex(tmp_path / "index", store)
-        film = put(store, index, "a", 40, seed=1)
+        video = put(store, index, "a", 40, seed=1)
         index.save()
     with Store(tmp_path) as store:
-        np.testing.assert_allclose(VectorIndex(tmp_path / "index", store).mean_frame(), mean_of(film), atol=1e-6)
+        np.testing.assert_allclose(VectorIndex(tmp_path / "index", store).mean_frame(), mean_of(video), atol=1e-6)
 
 
 # Calibration

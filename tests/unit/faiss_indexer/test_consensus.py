@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.consensus import FEATURES, Windows, proposed_windows, window_edges, window_features
-from executors.faiss_indexer.curves import evened_out
-from executors.faiss_indexer.segment_options import SegmentOptions
-from executors.faiss_indexer.segments import find_segments
+from executors.faiss_indexer.moments.consensus import FEATURES, Windows, proposed_windows, window_edges, window_features
+from executors.faiss_indexer.moments.curves import evened_out
+from executors.faiss_indexer.moments.options import SegmentOptions
+from executors.faiss_indexer.moments.segments import find_segments
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 OPTIONS = SegmentOptions()

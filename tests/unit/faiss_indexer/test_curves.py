@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from executors.faiss_indexer.curves import ScoreCurve, evened_out, otsu_threshold, smoothed
-from executors.faiss_indexer.segment_options import SegmentOptions
+from executors.faiss_indexer.moments.curves import ScoreCurve, evened_out, otsu_threshold, smoothed
+from executors.faiss_indexer.moments.options import SegmentOptions
 from tests.unit.faiss_indexer.curves import curve
 
 

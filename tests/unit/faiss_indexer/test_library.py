@@ -8,13 +8,13 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidTimeRange, InvalidTopK, ModelMismatch, MomentNotIndexed, VideoNotFound
-from clipseek.score_scale import ScoreScale
-from executors.faiss_indexer.frame_cache import FrameCache
+from clipseek.api.errors import InvalidTimeRange, InvalidTopK, ModelMismatch, MomentNotIndexed, VideoNotFound
+from clipseek.api.score_scale import ScoreScale
+from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Library, SearchAnswer
-from executors.faiss_indexer.queries import Part, SearchOptions
-from executors.faiss_indexer.store import Frames, Store
-from executors.faiss_indexer.vector_index import VectorIndex
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.store.frame_cache import FrameCache
+from executors.faiss_indexer.store.store import Frames, Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 DIMENSIONS = 8
@@ -23,15 +23,17 @@ COSINES = ScoreScale(0.0, 1.0)  # relevance is the cosine, and matches begin at 
 
 def fill(library: Library, count: int = 6) -> dict[str, Frames]:
     """Videos of 90 random frames each, in three spans."""
-    films = {}
+    videos = {}
     for number in range(count):
         video_id = f"{number:064x}"
-        library.register(video(video_id, duration_seconds=90.0, title=f"film {number}"), MODEL)
-        films[video_id] = frames(90, seed=number, dimensions=DIMENSIONS)
+        library.register(video(video_id, duration_seconds=90.0, title=f"video {number}"), MODEL)
+        videos[video_id] = frames(90, seed=number, dimensions=DIMENSIONS)
         for start in range(0, 90, 30):
-            part = Frames(films[video_id].pts_seconds[start : start + 30], films[video_id].vectors[start : start + 30])
+            part = Frames(
+                videos[video_id].pts_seconds[start : start + 30], videos[video_id].vectors[start : start + 30]
+            )
             library.put_span(video_id, (start, start + 30.0), part, MODEL)
-    return films
+    return videos
 
 
 def unit(seed: int = 99) -> np.ndarray:
@@ -52,8 +54,8 @@ def scored(cosine: float) -> float:
     return 1 / (1 + np.exp(-5 * (cosine - 0.7)))
 
 
-def by_brute_force(films: dict[str, Frames], vector: np.ndarray) -> list[str]:
-    best = {name: (film.vectors.astype(np.float32) @ vector).max() for name, film in films.items()}
+def by_brute_force(videos: dict[str, Frames], vector: np.ndarray) -> list[str]:
+    best = {name: (video.vectors.astype(np.float32) @ vector).max() for name, video in videos.items()}
     return sorted(best, key=lambda name: -best[name])
 
 
@@ -64,15 +66,15 @@ def library(tmp_path):
 
 
 def test_nearest_videos_equal_the_brute_force(library):
-    films = fill(library)
+    videos = fill(library)
     named = list(library._index.nearest_videos(unit()))
-    assert [name for name, _ in named] == by_brute_force(films, unit())
+    assert [name for name, _ in named] == by_brute_force(videos, unit())
     for name, product in named:
-        assert product == pytest.approx((films[name].vectors.astype(np.float32) @ unit()).max(), abs=1e-6)
+        assert product == pytest.approx((videos[name].vectors.astype(np.float32) @ unit()).max(), abs=1e-6)
 
 
 def test_nearest_videos_look_further_until_there_are_enough(library):
-    """A long film full of matches does not hide the other one."""
+    """A long video full of matches does not hide the other one."""
     vector = unit()
     library.register(video("a" * 64, duration_seconds=3000.0), MODEL)
     full = np.repeat(vector[np.newaxis], 2000, axis=0).astype(np.float16)
@@ -83,11 +85,11 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
 
 
 def test_the_curve_is_the_cosine_of_every_frame(library):
-    films = fill(library, count=2)
+    videos = fill(library, count=2)
     name = f"{1:064x}"
     made = library.curve(library.store.video(name), [like(unit())])
-    np.testing.assert_allclose(made.scores, films[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
-    np.testing.assert_array_equal(made.pts_seconds, films[name].pts_seconds)
+    np.testing.assert_allclose(made.scores, videos[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
+    np.testing.assert_array_equal(made.pts_seconds, videos[name].pts_seconds)
 
 
 def test_blank_frames_are_no_match_unless_all_are(library):
@@ -123,15 +125,15 @@ def test_a_still_picture_beside_black_is_a_moment_without_it(library):
 
 
 def test_search_finds_the_planted_moment_first(library):
-    films = fill(library)
+    videos = fill(library)
     name = f"{4:064x}"
-    planted = films[name].vectors.copy()
+    planted = videos[name].vectors.copy()
     planted[37:49] = -unit().astype(np.float16)
     planted[40:46] = unit().astype(np.float16)
-    library.put_span(name, (30.0, 60.0), Frames(films[name].pts_seconds[30:60], planted[30:60]), MODEL)
+    library.put_span(name, (30.0, 60.0), Frames(videos[name].pts_seconds[30:60], planted[30:60]), MODEL)
     answer = ask(library, unit(), top_k=3)
     best = answer.found[0]
-    assert best.video.title == "film 4"
+    assert best.video.title == "video 4"
     assert best.segment.start_seconds == pytest.approx(39.5, abs=0.6)
     assert best.segment.end_seconds == pytest.approx(45.5, abs=0.6)
     assert best.segment.score == pytest.approx(1.0, abs=0.05)
@@ -163,11 +165,11 @@ def test_search_in_some_videos_only(library):
 
 
 def test_deleted_and_replaced_frames_are_not_found(library):
-    films = fill(library)
-    best = by_brute_force(films, unit())[0]
+    videos = fill(library)
+    best = by_brute_force(videos, unit())[0]
     library.delete(best)
     answer = ask(library, unit(), top_k=100, all_matches=True)
-    assert {found.video.video_id for found in answer.found} == films.keys() - {best}
+    assert {found.video.video_id for found in answer.found} == videos.keys() - {best}
     assert len(library._index) == library.store.frame_count() == 450
 
 
@@ -199,8 +201,8 @@ def test_refusals_name_the_cause(library):
 
 def test_the_saved_index_is_used_and_a_missing_stale_or_broken_one_is_rebuilt(tmp_path, caplog):
     with Library(tmp_path) as library:
-        films = fill(library)
-    expected = by_brute_force(films, unit())
+        videos = fill(library)
+    expected = by_brute_force(videos, unit())
     [saved] = (tmp_path / "index").glob("frames-*.faiss")
 
     def nearest() -> list[str]:
@@ -239,14 +241,14 @@ def test_the_index_made_before_a_backup_was_restored_is_not_taken_for_the_new_on
     (tmp_path / "index.db").write_bytes(backup)
     add(2, killed=True)
     with Library(tmp_path) as library:
-        films = {video_id: library.store.frames(video_id) for video_id in (f"{0:064x}", name)}
-        vector = films[name].vectors[7].astype(np.float32)
-        np.testing.assert_allclose(library._index.mean_frame(), _mean(films), atol=1e-6)
-        assert [name for name, _ in library._index.nearest_videos(vector)] == by_brute_force(films, vector)
+        videos = {video_id: library.store.frames(video_id) for video_id in (f"{0:064x}", name)}
+        vector = videos[name].vectors[7].astype(np.float32)
+        np.testing.assert_allclose(library._index.mean_frame(), _mean(videos), atol=1e-6)
+        assert [name for name, _ in library._index.nearest_videos(vector)] == by_brute_force(videos, vector)
 
 
-def _mean(films: dict[str, Frames]) -> np.ndarray:
-    return np.concatenate([film.vectors.astype(np.float32) for film in films.values()]).mean(axis=0)
+def _mean(videos: dict[str, Frames]) -> np.ndarray:
+    return np.concatenate([video.vectors.astype(np.float32) for video in videos.values()]).mean(axis=0)
 
 
 def test_a_cache_that_cannot_be_written_is_let_be(tmp_path, caplog):
@@ -298,12 +300,12 @@ def test_the_frame_cache_forgets_the_oldest_and_never_keeps_what_changed_while_i
 
 def planted(library: Library, name: str, title: str, *shown: tuple[int, int, np.ndarray]) -> None:
     """A video of 60 frames of noise, with a vector shown during each `[first, last)`."""
-    film = frames(60, seed=int(name, 16), dimensions=DIMENSIONS).vectors.copy()
-    film[:] = -0.2 * film
+    vectors = frames(60, seed=int(name, 16), dimensions=DIMENSIONS).vectors.copy()
+    vectors[:] = -0.2 * vectors
     for first, last, vector in shown:
-        film[first:last] = vector
+        vectors[first:last] = vector
     library.register(video(name * 64, duration_seconds=60.0, title=title), MODEL)
-    library.put_span(name * 64, (0.0, 60.0), Frames(np.arange(60.0), film.astype(np.float16)), MODEL)
+    library.put_span(name * 64, (0.0, 60.0), Frames(np.arange(60.0), vectors.astype(np.float16)), MODEL)
 
 
 def axis(number: int) -> np.ndarray:
@@ -378,13 +380,13 @@ def test_pages_are_slices_of_all_matches_of_the_library(library):
 
 def test_few_videos_are_looked_at_for_the_first_matches_also_of_a_range(library, monkeypatch):
     for number in range(40):
-        planted(library, f"{number:02d}", f"film {number}", (10, 15, DOG if number % 8 == 5 else LAKE))
+        planted(library, f"{number:02d}", f"video {number}", (10, 15, DOG if number % 8 == 5 else LAKE))
     looked: list[str] = []
     look = library._cache.get
     monkeypatch.setattr(library._cache, "get", lambda video_id: looked.append(video_id) or look(video_id))
     for options in ({}, {"start_seconds": 5.0}):
         looked.clear()
-        assert [f.video.title for f in ask(library, DOG, top_k=2, **options).found] == ["film 5", "film 13"]
+        assert [f.video.title for f in ask(library, DOG, top_k=2, **options).found] == ["video 5", "video 13"]
         assert len(set(looked)) < 8
 
 

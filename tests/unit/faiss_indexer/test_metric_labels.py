@@ -3,10 +3,10 @@
 import pytest
 from prometheus_client import REGISTRY
 
-from clipseek.errors import VideoNotFound
-from clipseek.settings import Settings
-from executors import metrics
+from clipseek.api.errors import VideoNotFound
+from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer
+from executors.flow import metrics
 
 
 def test_every_endpoint_of_the_service_has_its_name(tmp_path):

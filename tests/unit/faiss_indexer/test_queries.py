@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipseek.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
-from executors.faiss_indexer.merging import Ranking
-from executors.faiss_indexer.queries import (
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
+from executors.faiss_indexer.ranking.merging import Ranking
+from executors.faiss_indexer.ranking.queries import (
     MAX_OFFSET,
     Found,
     SearchOptions,
@@ -20,7 +21,6 @@ from executors.faiss_indexer.queries import (
     judged,
     moment_around,
 )
-from executors.faiss_indexer.segments import STRATEGIES, ScoreCurve, Segment
 from tests.unit.faiss_indexer.test_store import video
 
 

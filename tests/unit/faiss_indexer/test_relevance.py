@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipseek.score_scale import MATCHES_BEGIN, ScoreScale
-from executors.faiss_indexer.queries import Part
-from executors.faiss_indexer.relevance import CUT_OFF, Background, Relevance
+from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
+from executors.faiss_indexer.ranking.queries import Part
+from executors.faiss_indexer.ranking.relevance import CUT_OFF, Background, Relevance
 
 X = np.array([1.0, 0.0], np.float32)
 MEAN_FRAME = np.array([0.3, 0.4], np.float32)

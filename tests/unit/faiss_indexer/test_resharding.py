@@ -17,27 +17,27 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
-from clipseek.cli import main
-from clipseek.doctor import check_store
-from clipseek.errors import StoreError
-from clipseek.schema import Health
-from clipseek.settings import Settings
-from clipseek.shards import divisions, shard_folder, shard_folders, shard_of
-from executors.faiss_indexer import resharding
-from executors.faiss_indexer.resharding import reshard
-from executors.faiss_indexer.store import Frames, Store, VideoRecord
+from clipseek.api.documents import Health
+from clipseek.api.errors import StoreError
+from clipseek.cli.main import main
+from clipseek.config.settings import Settings
+from clipseek.config.shards import divisions, shard_folder, shard_folders, shard_of
+from clipseek.upkeep.doctor import check_store
+from executors.faiss_indexer.shards import resharding
+from executors.faiss_indexer.shards.resharding import reshard
+from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
 from tests.unit.faiss_indexer.test_sharded import (
     CALLER,
     MODEL,
     Service,
     fill,
-    film_id,
     plain,
     query,
     registered,
     replace,
     span_of,
     text,
+    video_id,
 )
 
 PRESS = replace(CALLER, library="press")
@@ -57,7 +57,7 @@ def told(home: Path, shards: int) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
-    """A store on one shard, with two libraries, a fitted shift, and a film that is indexed in part."""
+    """A store on one shard, with two libraries, a fitted shift, and a video that is indexed in part."""
     home = tmp_path_factory.mktemp("original")
     service = Service(home, 1)
     fill(service, 12)
@@ -93,7 +93,7 @@ def test_doctor_finds_every_shard(home):
     found = check_store(Settings(home=home, cache=home / "cache"))
     stores = [check.found for check in found if check.what == "store"]
     assert stores == [str(each) for folder in (home, home / "libraries" / "press") for each in shard_folders(folder, 2)]
-    assert not [check for check in found if check.state == "error" and check.what != "videos without a film"]
+    assert not [check for check in found if check.state == "error" and check.what != "videos without a file"]
     (home / "shards-2" / "1" / "index.db").unlink()
     assert "error" in {check.state for check in check_store(Settings(home=home, cache=home / "cache"))}
 
@@ -108,7 +108,7 @@ def test_the_order_of_videos_is_kept_though_the_clock_ran_backwards(tmp_path, mo
     for shards in (3, 1):
         reshard(tmp_path, shards)
         service = Service(tmp_path, shards)
-        assert [video.title for video in service.videos()] == ["film 4", "film 2", "film 9", "film 1"]
+        assert [video.title for video in service.videos()] == ["video 4", "video 2", "video 9", "video 1"]
         service.close()
 
 
@@ -145,7 +145,7 @@ def test_broken_off_at_any_step_it_is_told_and_ended_later(home, step, monkeypat
 def test_a_store_that_is_no_copy_of_the_other_is_not_removed(home):
     before = told(home, 1)
     reshard(home, 2)
-    Store(home).close()  # without a film
+    Store(home).close()  # without a video
     for shards in (1, 2):
         with pytest.raises(StoreError, match=r"do not hold the same: .* \(0 videos, 0 frames\)"):
             reshard(home, shards)
@@ -157,22 +157,22 @@ def test_a_store_that_is_no_copy_of_the_other_is_not_removed(home):
 
 
 def test_the_model_is_that_of_the_frames(tmp_path):
-    """A shard without frames takes another model's films at their first, which the others refuse."""
+    """A shard without frames takes another model's videos at their first, which the others refuse."""
     other = "english/another@1:2"
-    film = VideoRecord(film_id(1), "film 1", 1, 9.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0)
-    here = shard_of(film.video_id, 2)
+    video = VideoRecord(video_id(1), "video 1", 1, 9.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0)
+    here = shard_of(video.video_id, 2)
     with Store(shard_folder(tmp_path, here, 2)) as store, Store(shard_folder(tmp_path, 1 - here, 2)) as empty:
-        store.register(film, MODEL)
-        store.put_span(film.video_id, (0.0, 9.0), Frames(np.arange(9.0), np.eye(9, dtype=np.float16)), MODEL)
+        store.register(video, MODEL)
+        store.put_span(video.video_id, (0.0, 9.0), Frames(np.arange(9.0), np.eye(9, dtype=np.float16)), MODEL)
         empty.claim(other)
     reshard(tmp_path, 1)
     with Store(tmp_path) as store:
         assert store.model_id == MODEL
     reshard(tmp_path, 2)
 
-    elsewhere = next(film_id(number) for number in range(99) if shard_of(film_id(number), 2) != here)
+    elsewhere = next(video_id(number) for number in range(99) if shard_of(video_id(number), 2) != here)
     with Store(shard_folder(tmp_path, 1 - here, 2)) as store:
-        store.register(dataclasses.replace(film, video_id=elsewhere), other)
+        store.register(dataclasses.replace(video, video_id=elsewhere), other)
         store.put_span(elsewhere, (0.0, 9.0), Frames(np.arange(9.0), np.eye(9, dtype=np.float16)), other)
     with pytest.raises(StoreError, match="frames of several models"):
         reshard(tmp_path, 1)
@@ -212,7 +212,7 @@ def test_killed_at_random_moments_nothing_is_lost(home):
 
 
 def command(home: Path, shards: int) -> subprocess.Popen[bytes]:
-    arguments = [sys.executable, "-m", "executors.faiss_indexer.resharding", str(home), str(shards)]
+    arguments = [sys.executable, "-m", "executors.faiss_indexer.shards.resharding", str(home), str(shards)]
     return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONWARNINGS": "ignore"})
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.curves import ScoreCurve, Segment
-from executors.faiss_indexer.segment_options import SCORES, SegmentOptions
-from executors.faiss_indexer.segments import STRATEGIES, TUNED, find_segments
+from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.options import SCORES, SegmentOptions
+from executors.faiss_indexer.moments.segments import STRATEGIES, TUNED, find_segments
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))

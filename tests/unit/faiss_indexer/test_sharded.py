@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipseek.documents import BaseDoc, DocList
-from clipseek.errors import (
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.documents import Calibration, Health, Query, QueryPart, Video, VideoSpan
+from clipseek.api.errors import (
     ClipSeekError,
     InvalidRequest,
     InvalidTimeRange,
@@ -19,20 +20,19 @@ from clipseek.errors import (
     StoreError,
     VideoNotFound,
 )
-from clipseek.schema import Calibration, Health, Query, QueryPart, Video, VideoSpan
-from clipseek.settings import Settings
-from clipseek.shards import shard_of
-from executors.callers import Caller
+from clipseek.config.settings import Settings
+from clipseek.config.shards import shard_of
 from executors.faiss_indexer.executor import FaissIndexer
-from executors.faiss_indexer.sharded import ShardedIndex, list_of
+from executors.faiss_indexer.shards.sharded import ShardedIndex, list_of
+from executors.flow.callers import Caller
 
 CALLER = Caller("anyone")
 MODEL = "tiny@1:2"
-DIMENSIONS, FILMS, SECONDS = 8, 90, 20.0
+DIMENSIONS, VIDEOS, SECONDS = 8, 90, 20.0
 COUNTS = (1, 2, 3)
 
 
-def film_id(number: int) -> str:
+def video_id(number: int) -> str:
     return f"{number * 7919:064x}"
 
 
@@ -78,13 +78,13 @@ class Service:
 
 
 def directions() -> np.ndarray:
-    """What films show: a few things, again and again."""
+    """What videos show: a few things, again and again."""
     vectors = np.random.default_rng(0).normal(size=(12, DIMENSIONS))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def span_of(number: int, start: float = 0.0, end: float = SECONDS) -> VideoSpan:
-    """A film of a few shots, each of one of the things; some are copies of another film."""
+    """A video of a few shots, each of one of the things; some are copies of another video."""
     rng = np.random.default_rng(number // 2 if number % 10 == 1 else 1000 + number)
     shots = rng.integers(0, 12, 4).repeat(5)
     vectors = directions()[shots] + rng.normal(size=(20, DIMENSIONS)) * 0.3
@@ -92,7 +92,7 @@ def span_of(number: int, start: float = 0.0, end: float = SECONDS) -> VideoSpan:
     times = np.arange(20.0)
     inside = (times >= start) & (times < end)
     return VideoSpan(
-        video_id=film_id(number),
+        video_id=video_id(number),
         start_seconds=start,
         end_seconds=end,
         embeddings=vectors[inside].tobytes(),
@@ -105,16 +105,16 @@ def span_of(number: int, start: float = 0.0, end: float = SECONDS) -> VideoSpan:
 
 def registered(number: int) -> Video:
     return Video(
-        video_id=film_id(number),
-        title=f"film {number}",
+        video_id=video_id(number),
+        title=f"video {number}",
         duration_seconds=SECONDS,
         frames_per_second=1.0,
         model_id=MODEL,
     )
 
 
-def fill(service: Service, films: int = FILMS) -> None:
-    for number in range(films):
+def fill(service: Service, videos: int = VIDEOS) -> None:
+    for number in range(videos):
         service.ask("/probe", registered(number))
         assert service.ask("/index", span_of(number)).stored
 
@@ -150,7 +150,7 @@ def query(*parts: QueryPart, all_matches: bool = True, **options) -> Query:
 
 
 def moment(number: int, at_seconds: float, weight: float = 1.0) -> QueryPart:
-    return QueryPart(video_id=film_id(number), at_seconds=at_seconds, weight=weight)
+    return QueryPart(video_id=video_id(number), at_seconds=at_seconds, weight=weight)
 
 
 QUERIES = {
@@ -165,7 +165,7 @@ QUERIES = {
     "per video": lambda: query(text(9), per_video=1, top_k=60),
     "lengths": lambda: query(text(10), minimum_seconds=3.0, maximum_seconds=6.0, padding_seconds=0.5, top_k=9),
     "a range": lambda: query(text(11), start_seconds=4.0, end_seconds=12.0, top_k=9),
-    "some videos": lambda: query(text(1), video_ids=[film_id(n) for n in (3, 4, 5, 8)], top_k=50),
+    "some videos": lambda: query(text(1), video_ids=[video_id(n) for n in (3, 4, 5, 8)], top_k=50),
     "like a moment": lambda: query(moment(7, 6.0), top_k=12),
     "like two, not a third": lambda: query(moment(7, 6.0), moment(10, 1.0), moment(12, 3.0, -0.5), text(2), top_k=12),
     "a strategy": lambda: query(text(3), strategy="otsu", top_k=11),
@@ -191,7 +191,7 @@ def test_a_query_is_answered_as_without_shards(services, name):
 @pytest.mark.parametrize("name", ["a text", "what to avoid", "a range", "like a moment"])
 def test_a_timeline_is_that_without_shards(services, name):
     asked = QUERIES[name]()
-    asked.video_ids = [film_id(21)]
+    asked.video_ids = [video_id(21)]
     right, *others = (services[shards].ask("/timeline", asked) for shards in COUNTS)
     assert len(right.curve_scores) == (8 if name == "a range" else 20) and right.shot_start_seconds[1] == 5.0
     for answer in others:
@@ -201,17 +201,17 @@ def test_a_timeline_is_that_without_shards(services, name):
 def test_a_query_asks_each_shard_twice(services):
     service = services[3]
     service.asked.clear()
-    assert service.ask("/search", query(text(1))).videos_searched == FILMS
+    assert service.ask("/search", query(text(1))).videos_searched == VIDEOS
     steps = ("/shard/frames", "/shard/search")
     assert service.asked == [(shard, step) for step in steps for shard in range(3)]
 
 
 def test_what_is_about_one_video_goes_to_its_shard_alone(services):
     service = services[3]
-    owner = shard_of(film_id(5), 3)
+    owner = shard_of(video_id(5), 3)
     service.asked.clear()
     assert service.ask("/index", span_of(5)).stored
-    assert [video.video_id for video in service.videos(film_id(5))] == [film_id(5)]
+    assert [video.video_id for video in service.videos(video_id(5))] == [video_id(5)]
     assert service.asked == [(owner, "/index"), (owner, "/videos")]
 
 
@@ -223,14 +223,14 @@ def test_what_shards_tell_their_head_is_not_offered_without_one(services):
 
 def test_videos_are_listed_in_the_order_they_came_whatever_the_clock_says(services, tmp_path, monkeypatch):
     for service in services.values():
-        assert [video.video_id for video in service.videos()] == [film_id(number) for number in range(FILMS)]
+        assert [video.video_id for video in service.videos()] == [video_id(number) for number in range(VIDEOS)]
     service = Service(tmp_path, 3)
     for number, clock in ((4, 5000.0), (2, 3000.0), (9, 4000.0), (1, 1000.0)):
         monkeypatch.setattr("time.time", lambda clock=clock: clock)
         service.ask("/probe", registered(number))
-    assert [video.title for video in service.videos()] == ["film 4", "film 2", "film 9", "film 1"]
+    assert [video.title for video in service.videos()] == ["video 4", "video 2", "video 9", "video 1"]
     service.ask("/probe", registered(4))  # known: it stays where it is
-    assert [video.title for video in service.videos()] == ["film 4", "film 2", "film 9", "film 1"]
+    assert [video.title for video in service.videos()] == ["video 4", "video 2", "video 9", "video 1"]
     service.close()
 
 
@@ -242,7 +242,7 @@ def test_health_adds_up(services):
         assert component.facts["shards"] == str(shards)
         for fact in ("videos", "frames", "model_id", "fitted_shift"):
             assert component.facts[fact] == right[0].facts[fact]
-    assert right[0].facts["videos"] == str(FILMS)
+    assert right[0].facts["videos"] == str(VIDEOS)
 
 
 def test_a_calibration_is_that_without_shards_and_holds_for_all(tmp_path):
@@ -274,17 +274,17 @@ def test_deleted_and_changed_videos_leave_the_same_behind(tmp_path):
         service = Service(tmp_path / str(shards), shards)
         fill(service, 20)
         for number in (3, 4, 11):
-            assert service.ask("/delete", Video(video_id=film_id(number))).status == "deleted"
+            assert service.ask("/delete", Video(video_id=video_id(number))).status == "deleted"
         service.ask("/probe", replace_rate(registered(6)))  # at another rate: its frames are dropped
         service.ask("/index", span_of(6, 0.0, 9.0))  # interrupted
-        [half] = service.videos(film_id(6))
+        [half] = service.videos(video_id(6))
         assert (half.status, half.frames) == ("indexing", 9)
         service.close()
         service = Service(tmp_path / str(shards), shards)
         listed = [(v.title, v.status, v.frames, v.missing_start_seconds) for v in service.videos()]
         answers.append([listed, plain(service.ask("/search", query(text(1), top_k=40)))])
         assert service.ask("/index", span_of(6)).stored  # in place of the half
-        assert [video.status for video in service.videos(film_id(6))] == ["ready"]
+        assert [video.status for video in service.videos(video_id(6))] == ["ready"]
         service.close()
     assert answers[1] == answers[0] and answers[2] == answers[0]
 
@@ -298,7 +298,7 @@ BAD = [
     ("/search", query(text(1), video_ids=[NOBODYS]), VideoNotFound),
     ("/search", query(moment(1, 99.0)), InvalidTimeRange),
     ("/search", query(text(1), moment(1, 3.0), QueryPart(video_id=NOBODYS)), VideoNotFound),
-    ("/search", query(text(1), video_ids=[film_id(1), film_id(2)], start_seconds=50.0), InvalidTimeRange),
+    ("/search", query(text(1), video_ids=[video_id(1), video_id(2)], start_seconds=50.0), InvalidTimeRange),
     ("/search", query(text(1), top_k=5000), ClipSeekError),
     ("/search", query(text(1).model_copy(update={"model_id": "other@1:2"})), ModelMismatch),
     ("/search", query(QueryPart(embedding=[1.0])), ModelMismatch),
@@ -324,7 +324,7 @@ def test_a_moment_that_is_not_indexed_yet_is_named(services):
         service.ask("/probe", registered(500))
         with pytest.raises(MomentNotIndexed):
             service.ask("/search", query(moment(500, 1.0)))
-        service.ask("/delete", Video(video_id=film_id(500)))
+        service.ask("/delete", Video(video_id=video_id(500)))
 
 
 def test_libraries_are_apart_on_every_shard(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipseek.errors import (
+from clipseek.api.errors import (
     InvalidRequest,
     ModelMismatch,
     StoreBusy,
@@ -22,9 +22,9 @@ from clipseek.errors import (
     StoreVersion,
     VideoNotFound,
 )
-from clipseek.model_ids import model_name, settings_for
-from executors.faiss_indexer.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store import SCHEMA_VERSION, Frames, Store, VideoRecord, shots_between
+from clipseek.api.model_ids import model_name, settings_for
+from executors.faiss_indexer.store.spans import missing_spans, plan_spans
+from executors.faiss_indexer.store.store import SCHEMA_VERSION, Frames, Store, VideoRecord, shots_between
 
 MODEL = "starter@0123:abcd"
 
@@ -60,7 +60,7 @@ def store(tmp_path):
         yield made
 
 
-def test_spans_are_planned_to_the_end_of_the_film():
+def test_spans_are_planned_to_the_end_of_the_video():
     assert plan_spans(70.5) == [(0.0, 30.0), (30.0, 60.0), (60.0, 70.5)]
     assert plan_spans(60.0) == [(0.0, 30.0), (30.0, 60.0)]
     assert plan_spans(0.04) == [(0.0, 0.04)]
@@ -174,7 +174,7 @@ def test_shots_come_from_the_cuts_of_all_spans_in_order_of_time(store):
         store.shots("nope")
 
 
-def test_a_cut_at_or_after_the_end_of_the_film_begins_no_shot():
+def test_a_cut_at_or_after_the_end_of_the_video_begins_no_shot():
     assert shots_between(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
 
 
@@ -284,7 +284,7 @@ def test_a_damaged_page_is_named_when_it_is_read(store):
 
 
 def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("executors.faiss_indexer.store._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("executors.faiss_indexer.store.store._WAIT_SECONDS", 0.05)
     with Store(tmp_path) as store, closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         store.register(video(), MODEL)
         other.execute("BEGIN IMMEDIATE")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.segment_options import SegmentOptions
-from executors.faiss_indexer.segments import STRATEGIES
-from executors.faiss_indexer.thresholds import _two_level_fit
+from executors.faiss_indexer.moments.options import SegmentOptions
+from executors.faiss_indexer.moments.segments import STRATEGIES
+from executors.faiss_indexer.moments.thresholds import _two_level_fit
 from tests.unit.faiss_indexer.curves import curve, edges
 
 PLAIN = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)

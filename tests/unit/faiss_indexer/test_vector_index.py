@@ -7,12 +7,12 @@ import faiss
 import numpy as np
 import pytest
 
-from clipseek.settings import LEAST_RECALL
-from executors.faiss_indexer import index_kinds
-from executors.faiss_indexer.shared_lock import SharedLock
-from executors.faiss_indexer.spans import MAX_SPAN_FRAMES
-from executors.faiss_indexer.store import Frames, Store
-from executors.faiss_indexer.vector_index import VectorIndex
+from clipseek.config.settings import LEAST_RECALL
+from executors.faiss_indexer.index import kinds
+from executors.faiss_indexer.index.vector_index import VectorIndex
+from executors.faiss_indexer.store.shared_lock import SharedLock
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.store.store import Frames, Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 DIMENSIONS, EXACT = 16, 600
@@ -20,26 +20,26 @@ WAIT_SECONDS = 60
 
 
 class Filled:
-    """A store with an index, and films of a hundred frames that come and go in both."""
+    """A store with an index, and videos of a hundred frames that come and go in both."""
 
     def __init__(self, folder) -> None:
         self.store = Store(folder)
         self.index = VectorIndex(folder / "index", self.store, EXACT)
-        self.films: dict[str, Frames] = {}
+        self.videos: dict[str, Frames] = {}
 
     def put(self, number: int, seed: int | None = None) -> None:
         name = f"{number:064x}"
-        film = frames(100, seed=number if seed is None else seed, dimensions=DIMENSIONS)
+        stored = frames(100, seed=number if seed is None else seed, dimensions=DIMENSIONS)
         self.store.register(video(name, duration_seconds=100.0), MODEL)
-        span_id, replaced = self.store.put_span(name, (0.0, 100.0), film, MODEL)
+        span_id, replaced = self.store.put_span(name, (0.0, 100.0), stored, MODEL)
         self.index.remove(replaced)
-        self.index.add(span_id, name, film)
-        self.films[name] = film
+        self.index.add(span_id, name, stored)
+        self.videos[name] = stored
 
     def delete(self, number: int) -> None:
         name = f"{number:064x}"
         self.index.remove(self.store.delete(name))
-        del self.films[name]
+        del self.videos[name]
 
     def settle(self) -> None:
         if self.index._maker is not None:
@@ -47,17 +47,19 @@ class Filled:
             assert not self.index._maker.is_alive()
 
     def check(self) -> None:
-        """The index holds what the store holds, and tells every film's best frame if it looks at all cells."""
-        if index_kinds.is_partitioned(self.index._index):
+        """The index holds what the store holds, and tells every video's best frame if it looks at all cells."""
+        if kinds.is_partitioned(self.index._index):
             self.index._index.nprobe = self.index._index.nlist
-        assert len(self.index) == self.store.frame_count() == 100 * len(self.films)
-        assert self.index.frames_of == dict.fromkeys(self.films, 100)
+        assert len(self.index) == self.store.frame_count() == 100 * len(self.videos)
+        assert self.index.frames_of == dict.fromkeys(self.videos, 100)
         for seed in range(5):
             query = unit(seed)
             told = dict(self.index.nearest_videos(query))
-            best = {name: float((film.vectors.astype(np.float32) @ query).max()) for name, film in self.films.items()}
+            best = {
+                name: float((video.vectors.astype(np.float32) @ query).max()) for name, video in self.videos.items()
+            }
             assert told == pytest.approx(best, abs=1e-5)
-        every = np.concatenate([film.vectors.astype(np.float64) for film in self.films.values()])
+        every = np.concatenate([video.vectors.astype(np.float64) for video in self.videos.values()])
         total, count = self.index.frame_sum()
         assert count == len(every)
         np.testing.assert_allclose(total, every.sum(axis=0), atol=1e-6)
@@ -80,14 +82,14 @@ def filled(tmp_path):
 def held(monkeypatch):
     """Holds the making of a partitioned index up, once it has begun, until it is set."""
     begun, go_on = threading.Event(), threading.Event()
-    make = index_kinds.partitioned_index
+    make = kinds.partitioned_index
 
     def making(*args):
         begun.set()
         assert go_on.wait(WAIT_SECONDS)
         return make(*args)
 
-    monkeypatch.setattr(index_kinds, "partitioned_index", making)
+    monkeypatch.setattr(kinds, "partitioned_index", making)
     yield begun, go_on
     go_on.set()
 
@@ -101,7 +103,7 @@ def test_beyond_a_size_another_index_takes_over_and_few_frames_are_missed(filled
     assert filled.index.kind.startswith("partitioned: ")
     filled.check()
     found = filled.index.recall()
-    assert found.before == found.share >= LEAST_RECALL and found.queries == index_kinds.QUERIES
+    assert found.before == found.share >= LEAST_RECALL and found.queries == kinds.QUERIES
 
 
 def test_searches_go_on_and_nothing_is_lost_while_another_index_is_made(filled, held):
@@ -122,7 +124,7 @@ def test_searches_go_on_and_nothing_is_lost_while_another_index_is_made(filled, 
     filled.check()
 
 
-def test_films_come_and_go_in_a_partitioned_index(filled):
+def test_videos_come_and_go_in_a_partitioned_index(filled):
     for number in range(7):
         filled.put(number)
     filled.settle()
@@ -223,27 +225,27 @@ def test_the_store_that_fails_meanwhile_leaves_the_index_as_it_is(filled, monkey
     filled.check()
 
 
-def test_films_that_go_while_recall_is_measured_do_not_count(filled, monkeypatch):
+def test_videos_that_go_while_recall_is_measured_do_not_count(filled, monkeypatch):
     for number in range(8):
         filled.put(number)
     filled.settle()
     filled.index._index.nprobe = 1
-    compare = index_kinds.truly_nearest
+    compare = kinds.truly_nearest
 
     def comparing(*args):
         truth = compare(*args)
         filled.delete(2)
         return truth
 
-    monkeypatch.setattr(index_kinds, "truly_nearest", comparing)
+    monkeypatch.setattr(kinds, "truly_nearest", comparing)
     found = filled.index.recall()
     assert found.before < found.share
     filled.check()
 
 
 def test_frames_that_stand_still_are_as_good_as_one_another(filled):
-    film = frames(7, seed=3, dimensions=DIMENSIONS)
-    still = Frames(np.arange(700.0), np.repeat(film.vectors, 100, axis=0))
+    few = frames(7, seed=3, dimensions=DIMENSIONS)
+    still = Frames(np.arange(700.0), np.repeat(few.vectors, 100, axis=0))
     filled.store.register(video("f" * 64, duration_seconds=700.0), MODEL)
     span_id, _ = filled.store.put_span("f" * 64, (0.0, 700.0), still, MODEL)
     filled.index.add(span_id, "f" * 64, still)
@@ -261,24 +263,24 @@ def test_an_empty_index_has_nothing_to_find(tmp_path):
 
 def test_the_cells_to_look_at_are_as_few_as_find_enough():
     vectors = np.stack([unit(seed) for seed in range(3000)])
-    made = index_kinds.partitioned_index(vectors, 3000, lambda: False)
+    made = kinds.partitioned_index(vectors, 3000, lambda: False)
     ids = np.arange(3000, dtype=np.int64) * MAX_SPAN_FRAMES + 5
-    index_kinds.add(made, vectors.astype(np.float16), ids)
-    queries = index_kinds.text_like(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
-    truth = index_kinds.truly_nearest(queries, [(vectors.astype(np.float16), ids)])
+    kinds.add(made, vectors.astype(np.float16), ids)
+    queries = kinds.text_like(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
+    truth = kinds.truly_nearest(queries, [(vectors.astype(np.float16), ids)])
     products = queries @ vectors.astype(np.float16).astype(np.float32).T
     for right, least, each in zip(truth.ids, truth.least, products, strict=True):
         assert set(right) == set(ids[np.argsort(-each)[:10]]) and least == pytest.approx(np.sort(each)[-10], abs=1e-5)
-    index_kinds.tune(made, queries, truth)
-    enough, cells = index_kinds.recall(made, queries, truth), made.nprobe
+    kinds.tune(made, queries, truth)
+    enough, cells = kinds.recall(made, queries, truth), made.nprobe
     made.nprobe = cells - 1
-    assert 1 < cells < made.nlist and index_kinds.recall(made, queries, truth) < 0.995 <= enough
+    assert 1 < cells < made.nlist and kinds.recall(made, queries, truth) < 0.995 <= enough
 
 
 def test_faiss_still_mixes_up_ids_in_a_wrapped_partitioned_index():
     """Why a partitioned index is not wrapped in an IndexIDMap2."""
     vectors = np.stack([unit(seed) for seed in range(400)])
-    bare = index_kinds.partitioned_index(vectors, 400, lambda: False)
+    bare = kinds.partitioned_index(vectors, 400, lambda: False)
     bare.set_direct_map_type(faiss.DirectMap.NoMap)
     wrapped = faiss.IndexIDMap2(bare)
     ids = np.arange(400, dtype=np.int64) + 10_000

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontend.asks import PAGE_SIZE, PARAMS, Ask, lines, whole_ids
+from frontend.logic.search_address import PAGE_SIZE, PARAMS, Ask, lines, whole_ids
 
 FULL = Ask(
     text="a dog & a cat = friends?",

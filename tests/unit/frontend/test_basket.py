@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from clipseek.schema import Video
-from frontend.basket import Basket, Baskets, Item
-from frontend.cut_list import cut_list
-from frontend.export import at_hand, zip_of
+from clipseek.api.documents import Video
+from frontend.logic.basket import Basket, Baskets, Item
+from frontend.media.archive import at_hand, zip_of
+from frontend.media.edit_lists import cut_list
 
 A = Item("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
 B = Item("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
@@ -72,7 +72,7 @@ def test_edl_time_codes_follow_one_another():
     assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:12 00:00:03:12"
 
 
-def test_srt_times_are_those_of_the_joined_film():
+def test_srt_times_are_those_of_the_joined_video():
     assert cut_list([A, B], "srt") == (
         f"1\n00:00:00,000 --> 00:00:02,500\n{A.title} [00:00:01]\n\n"
         "2\n00:00:02,500 --> 00:00:03,500\n猫; x.mp4 [01:01:01]\n"

@@ -2,7 +2,7 @@
 
 import os
 
-from frontend.query_images import KEY, QueryImage, QueryImages
+from frontend.media.query_images import KEY, QueryImage, QueryImages
 
 
 def test_an_image_is_found_by_its_key_in_another_process(tmp_path):

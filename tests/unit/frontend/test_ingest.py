@@ -1,4 +1,4 @@
-"""The queue of films: one after another, seen from anywhere, stopped and gone on with."""
+"""The queue of videos: one after another, seen from anywhere, stopped and gone on with."""
 
 import errno
 import io
@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from clipseek import Client
+from clipseek.api.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
 from clipseek.client import Progress
-from clipseek.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
-from clipseek.ports import free_port
-from frontend.ingest import CANCELLED, FAILED, RUNNING, WAITING, Ingests
-from frontend.queue_folder import QueueFolder
+from clipseek.machine.ports import free_port
+from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, Ingests
+from frontend.uploads.queue_folder import QueueFolder
 
 
 class Steps:
@@ -22,7 +22,7 @@ class Steps:
         self.now = 0.0
         self.go, self.seen = threading.Semaphore(0), threading.Semaphore(0)
         self.script = []
-        self.titles, self.films = [], []
+        self.titles, self.contents = [], []
         self.away = None
         self.refused = threading.Semaphore(0)
 
@@ -34,10 +34,10 @@ class Steps:
             self.refused.release()
             raise self.away
 
-    def index(self, film, *, title, progress, on_server=False):
+    def index(self, video, *, title, progress, on_server=False):
         self.videos()
         self.titles.append(title)
-        self.films.append(film if on_server else film.read_bytes())
+        self.contents.append(video if on_server else video.read_bytes())
         for step in self.script:
             assert self.go.acquire(timeout=10)
             if isinstance(step, Exception):
@@ -46,7 +46,7 @@ class Steps:
             progress(step)
             self.seen.release()
 
-    def server_films(self, folder):
+    def server_videos(self, folder):
         return [SimpleNamespace(server_path=f"{folder}/{name}", title=name, size_bytes=1) for name in ("a", "b")]
 
 
@@ -117,7 +117,7 @@ def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
     [job] = ingests.jobs()
     assert (job.state, job.error) == (FAILED, error)
     client.script = []
-    assert ingests.add_server_films("/films") == 2
+    assert ingests.add_server_videos("/videos") == 2
     assert ingests.wait(10)
     assert client.titles == ["film.mp4", "a", "b"] and ingests.finished == 2
 
@@ -126,7 +126,7 @@ def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path)
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
     ingests.add_upload(io.BytesIO(b"half"), "half.mp4")
     step(client)
-    ingests.add_server_films("/films")
+    ingests.add_server_videos("/videos")
     ingests.add_upload(io.BytesIO(b"cancelled"), "cancelled.mp4")
     ingests.cancel(4)
     (tmp_path / "from a browser.part").write_bytes(b"rest")
@@ -135,19 +135,19 @@ def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path)
     later = Steps()
     again = Ingests(later, QueueFolder(tmp_path), later.clock)
     assert again.wait(10)
-    assert later.titles == ["half.mp4", "a", "b"] and later.films == [b"half", "/films/a", "/films/b"]
+    assert later.titles == ["half.mp4", "a", "b"] and later.contents == [b"half", "/videos/a", "/videos/b"]
     assert [(job.number, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["4.film", "4.json"]
     again.retry(4)
     assert again.wait(10)
-    assert later.films[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
+    assert later.contents[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
 
 
 def test_an_upload_that_is_on_disk_is_moved_not_copied(client, ingests, tmp_path):
     arrived = tmp_path / "x.part"
-    arrived.write_bytes(b"film")
+    arrived.write_bytes(b"video")
     ingests.add_upload(arrived, "film.mp4")
-    assert ingests.wait(10) and client.films == [b"film"] and list(tmp_path.iterdir()) == []
+    assert ingests.wait(10) and client.contents == [b"video"] and list(tmp_path.iterdir()) == []
 
 
 def test_no_room_for_an_upload_is_said(ingests):
@@ -161,9 +161,9 @@ def test_no_room_for_an_upload_is_said(ingests):
 
 
 @pytest.mark.parametrize("error", [ServerUnreachable("none"), ServerNotReady("starting")])
-def test_films_wait_for_a_server_that_is_away(client, ingests, tmp_path, error):
+def test_videos_wait_for_a_server_that_is_away(client, ingests, tmp_path, error):
     client.script = [Progress("index", 1, 4)]
-    ingests.add_server_films("/films")  # left by a former process
+    ingests.add_server_videos("/videos")  # left by a former process
     later = Steps()
     later.away = error
     again = Ingests(later, QueueFolder(tmp_path), later.clock, pause_seconds=0.01)
@@ -178,7 +178,7 @@ def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
     with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as nobody:
         ingests = Ingests(nobody, QueueFolder(tmp_path), pause_seconds=600)
         for name in ("a.mp4", "b.mp4"):
-            ingests.add_upload(io.BytesIO(b"film"), name)
+            ingests.add_upload(io.BytesIO(b"video"), name)
         with ingests._changed:
             assert ingests._changed.wait_for(lambda: ingests._jobs[1].error, 10)
         assert [(job.state, type(job.error)) for job in ingests.jobs()] == [
@@ -190,7 +190,7 @@ def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
         assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [CANCELLED, CANCELLED]
 
 
-def test_a_film_that_ends_the_server_each_time_has_failed(client, ingests):
+def test_a_video_that_ends_the_server_each_time_has_failed(client, ingests):
     client.script = [RequestLost("it ended")]
     ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
     client.go.release()
@@ -202,7 +202,7 @@ def fill_disk_for(tmp_path, number):
     (tmp_path / f"{number}.draft").symlink_to("/dev/full")
 
 
-def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_film_goes_on(client, ingests, tmp_path, caplog):
+def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_video_goes_on(client, ingests, tmp_path, caplog):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
     ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
     step(client)
@@ -224,7 +224,7 @@ def test_an_upload_that_the_queue_cannot_note_is_let_go_of(client, ingests, tmp_
     assert ingests.jobs() == [] and list(tmp_path.iterdir()) == []
 
 
-def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_films(client, ingests, tmp_path, caplog):
+def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_videos(client, ingests, tmp_path, caplog):
     client.script = [Progress("index", 1, 4)]
     ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
     (tmp_path / "1.json").unlink()

@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 
 import frontend
-from clipseek import errors
+from clipseek.api import errors
+from clipseek.api.documents import Component, Thumbnail, Video
+from clipseek.api.errors import ClipSeekError, MediaMissing
 from clipseek.client import SavedClip
-from clipseek.errors import ClipSeekError, MediaMissing
-from clipseek.schema import Component, Thumbnail, Video
-from executors.faiss_indexer.relevance import CUT_OFF
-from frontend.clips import Clips, Cut
-from frontend.components.result_card import MATCH_SCORE, card_words
-from frontend.edges import apart, moved, room, shown_last
-from frontend.health import service_state
-from frontend.library_view import arranged, done_fraction
-from frontend.pictures import Pictures, Still
-from frontend.problems import KEYS, key_of
+from executors.faiss_indexer.ranking.relevance import CUT_OFF
+from frontend.components.search.result_card import MATCH_SCORE, card_words
+from frontend.logic.problems import KEYS, key_of
+from frontend.logic.service_health import service_state
+from frontend.logic.timeline_chart import PICK, Timeline, picture_times, timeline_chart
+from frontend.logic.trim import apart, moved, room, shown_last
+from frontend.logic.video_list import arranged, done_fraction
+from frontend.media.clips import Clips, Cut
+from frontend.media.thumbnails import Pictures, Still
 from frontend.texts import LANGUAGES, chosen, load
-from frontend.timeline_chart import PICK, Timeline, picture_times, timeline_chart
 
 FRONTEND = Path(frontend.__file__).parent
 
 
-def test_edges_stop_at_the_film_and_at_one_another():
+def test_edges_stop_at_the_video_and_at_one_another():
     assert room(4.0, 6.0, 12.0) == (0.0, 12.0) and room(100.0, 105.0, 500.0) == (90.0, 115.0)
     assert moved((4.0, 6.0), 0, -0.5, (0.0, 12.0)) == (3.5, 6.0)
     assert moved((0.2, 6.0), 0, -0.5, (0.0, 12.0)) == (0.0, 6.0)
@@ -128,7 +128,7 @@ class Counting:
 
     def join(self, moments, output, *, mode):
         self.asked.append(moments)
-        output.write_bytes(b"film")
+        output.write_bytes(b"video")
         return SavedClip(output, 0.0, 2.0, 4)
 
 
@@ -151,7 +151,7 @@ def test_clips_are_cut_once_and_the_oldest_go():
     assert clips.path(a) == first and clips.content(b) == b"x" * 10 and len(client.asked) == 2
     clips.path(c)
     assert not first.exists() and clips.path(c).exists()
-    assert clips.joined([b, c], "exact") == b"film" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
+    assert clips.joined([b, c], "exact") == b"video" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
     folder = first.parent
     del clips
     assert not folder.exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from frontend.names import clip_file_name, escaped, plain, shortened
+from frontend.logic.safe_text import clip_file_name, escaped, plain, shortened
 
 
 def test_html_and_markdown_are_text():

@@ -1,6 +1,6 @@
-"""What the chart of a timeline draws of a film, however long it is."""
+"""What the chart of a timeline draws of a video, however long it is."""
 
-from frontend.timeline_chart import Timeline, peaks, spread, tick_times
+from frontend.logic.timeline_chart import Timeline, peaks, spread, tick_times
 
 
 def test_of_neighbours_the_highest_is_kept():
@@ -20,7 +20,7 @@ def test_the_axis_has_round_times():
     assert tick_times(100 * 3600)[:3] == [0, 36000, 72000]
 
 
-def test_a_long_film_has_no_more_points_than_the_chart_pixels():
+def test_a_long_video_has_no_more_points_than_the_chart_pixels():
     seconds = [float(place) for place in range(11_525)]
     points = Timeline(11_525.0, seconds, [1.0 if place == 7000 else 0.0 for place in seconds]).points
     assert len(points) <= 1200

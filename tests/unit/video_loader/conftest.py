@@ -1,4 +1,4 @@
-"""A lighter garbage collection: closing a film collects, which else looks through all that the tests imported."""
+"""A lighter garbage collection: closing a video collects, which else looks through all that the tests imported."""
 
 import gc
 

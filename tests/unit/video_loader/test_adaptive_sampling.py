@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidRequest
-from executors.video_loader.buckets import LEAST_MOTION, PARTS, Buckets
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import read_span
-from executors.video_loader.span_run import SampledFrame
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import InvalidRequest
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.sample.frame_picker import LEAST_MOTION, PARTS, Buckets
+from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.sample.span_reader import SampledFrame
 from tests.unit.video_loader.test_shots import black, grain, make, noise, pan, still
 
 SHAPE = PictureShape(32, 24)
@@ -65,41 +65,41 @@ def test_frames_further_apart_than_buckets():
 
 
 @pytest.mark.parametrize(("fps", "gop", "rate"), [(25, 10, 1), (25, 250, 0.7), (NTSC, 37, 2), (12, 24, 0.1)])
-def test_a_span_gives_what_a_run_through_the_film_gives(tmp_path: Path, fps: Fraction, gop: int, rate: float) -> None:
+def test_a_span_gives_what_a_run_through_the_video_gives(tmp_path: Path, fps: Fraction, gop: int, rate: float) -> None:
     generator = np.random.default_rng(3)
     makers = (still, pan, grain, noise, lambda seed, count: pan(seed, count, pixels=12))
     pictures = [p for seed in range(14) for p in makers[generator.integers(5)](seed, int(generator.integers(5, 40)))]
-    film = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
-    whole = sampled(film.path, rate)
-    even = sampled(film.path, rate, sampling="even")
+    video = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
+    whole = sampled(video.path, rate)
+    even = sampled(video.path, rate, sampling="even")
     assert whole == sorted(set(whole))
     assert len(even) < len(whole) <= PARTS * len(even) + len(pictures) // 5
     buckets = {int(t * rate) for t in even}
     assert {int(t * rate) for t in whole} == buckets
     for length in (0.37, 3.0):
-        starts = np.arange(0, float(film.duration), length)
-        assert [time for start in starts for time in sampled(film.path, rate, start, start + length)] == whole
+        starts = np.arange(0, float(video.duration), length)
+        assert [time for start in starts for time in sampled(video.path, rate, start, start + length)] == whole
 
 
-def test_a_film_that_moves_in_its_second_half(tmp_path: Path) -> None:
-    film = make(tmp_path / "a.mp4", still(1, 50) + pan(1, 50, pixels=4))
-    times = sampled(film.path, 1)
+def test_a_video_that_moves_in_its_second_half(tmp_path: Path) -> None:
+    video = make(tmp_path / "a.mp4", still(1, 50) + pan(1, 50, pixels=4))
+    times = sampled(video.path, 1)
     assert [time for time in times if time < 2] == [0, 1]
     assert [time for time in times if time >= 2] == [2, 2.28, 2.52, 2.76, 3, 3.28, 3.52, 3.76]
 
 
 def test_sampling_must_be_known(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=2)
+    video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive, keyframes"):
-        sampled(film.path, 1, sampling="odd")
+        sampled(video.path, 1, sampling="odd")
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 def test_black_and_blank_frames_are_known_as_such(tmp_path: Path, codec: str) -> None:
     white = [np.full_like(black(1)[0], 255)] * 25
     pictures = still(1, 25) + black(25) + grain(2, 25) + white + still(3, 12)
-    film = make(tmp_path / "a.mkv", pictures, codec=codec)
-    frames = [one for one in read_span(film.path, 0, 99, 2, SHAPE) if isinstance(one, SampledFrame)]
+    video = make(tmp_path / "a.mkv", pictures, codec=codec)
+    frames = [one for one in read_span(video.path, 0, 99, 2, SHAPE) if isinstance(one, SampledFrame)]
     blank = [frame.pts_seconds for frame in frames if frame.is_blank]
     assert blank == [frame.pts_seconds for frame in frames if 1 <= frame.pts_seconds < 2 or 3 <= frame.pts_seconds < 4]
     assert len(blank) == 4

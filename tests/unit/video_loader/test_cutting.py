@@ -11,15 +11,16 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidRequest, InvalidTimeRange, StoreFull, VideoNotFound
-from executors.video_loader import cutting, media_source
-from executors.video_loader.clip_cache import ClipCache, ClipKey
-from executors.video_loader.cutting import CutClip, cut
-from executors.video_loader.probing import probe
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange, StoreFull, VideoNotFound
+from executors.video_loader.clips import cut as cutting
+from executors.video_loader.clips.cache import ClipCache, ClipKey
+from executors.video_loader.clips.cut import ClipFile, cut
+from executors.video_loader.decode import source
+from executors.video_loader.decode.probe import probe
 from tests.unit.video_loader.test_sampling import NTSC, UNEVEN, quarters
 
-ONE_AAC_FRAME = 1024 / films.AUDIO_RATE
+ONE_AAC_FRAME = 1024 / videos.AUDIO_RATE
 
 
 def samples_of(path: Path) -> np.ndarray:
@@ -29,17 +30,17 @@ def samples_of(path: Path) -> np.ndarray:
 
 def loud(path: Path) -> tuple[float, float]:
     """First and last second in which the tone is heard."""
-    hits = np.flatnonzero(np.abs(samples_of(path)[0]) > 0.1) / films.AUDIO_RATE
+    hits = np.flatnonzero(np.abs(samples_of(path)[0]) > 0.1) / videos.AUDIO_RATE
     return float(hits[0]), float(hits[-1])
 
 
 def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
-    film = films.make(tmp_path / "a.mp4", pictures=[films.scenes(1, 640, n)[0] for n in range(30)], size=(640, 640))
+    video = videos.make(tmp_path / "a.mp4", pictures=[videos.scenes(1, 640, n)[0] for n in range(30)], size=(640, 640))
     made = set()
     for processors in (1, 2, 16):
-        monkeypatch.setattr(media_source, "processor_count", lambda count=processors: count)
+        monkeypatch.setattr(source, "processor_count", lambda count=processors: count)
         monkeypatch.setattr("os.cpu_count", lambda count=processors: count)
-        made.add(cut(film.path, 0.1, 1.1, "exact", tmp_path / "clip").path.read_bytes())
+        made.add(cut(video.path, 0.1, 1.1, "exact", tmp_path / "clip").path.read_bytes())
     assert len(made) == 1
 
 
@@ -57,49 +58,49 @@ def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatc
     ],
 )
 def test_an_exact_clip(tmp_path: Path, name: str, codec: str, options: dict) -> None:
-    film = films.make(tmp_path / name, codec=codec, frames=75, **options)
-    clip = cut(film.path, 0.5, 1.93, "exact", tmp_path / "clip")
+    video = videos.make(tmp_path / name, codec=codec, frames=75, **options)
+    clip = cut(video.path, 0.5, 1.93, "exact", tmp_path / "clip")
     assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.93, ".mp4")
     info = probe(clip.path)
     assert (info.codec, info.has_audio) == ("h264", "audio" in options)
     assert info.duration_seconds == pytest.approx(1.43, abs=0.0001)
-    shown = films.read(clip.path)
+    shown = videos.read(clip.path)
     # 0.5 s lies within frame 12 (0.48 s): on screen from the clip's beginning; frame 48 comes at 1.92 s.
-    assert [slate for _, slate in shown] == [i % films.SLATES for i in range(12, 49)]
+    assert [slate for _, slate in shown] == [i % videos.SLATES for i in range(12, 49)]
     assert [time for time, _ in shown] == pytest.approx([0.0] + [i / 25 - 0.5 for i in range(13, 49)], abs=0.001)
     if "audio" in options:
-        length = samples_of(clip.path).shape[1] / films.AUDIO_RATE
+        length = samples_of(clip.path).shape[1] / videos.AUDIO_RATE
         assert 1.43 <= length < 1.43 + 2 * ONE_AAC_FRAME
         begin, end = loud(clip.path)
-        late = 1024 / films.AUDIO_RATE if name == "a.ts" else 0  # MPEG-TS keeps the encoder's delay
+        late = 1024 / videos.AUDIO_RATE if name == "a.ts" else 0  # MPEG-TS keeps the encoder's delay
         assert begin < 0.005
         assert end == pytest.approx(0.5 - late, abs=0.004)
 
 
 def test_29_97_and_variable_rates_keep_their_timestamps(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", fps=NTSC, frames=60)
-    clip = cut(film.path, 1.0, 1.5, "exact", tmp_path / "c")
-    inside = [float(t) for t in film.times if 1 < t < 1.5]
-    assert [time for time, _ in films.read(clip.path)] == pytest.approx([0, *(t - 1 for t in inside)], abs=1e-4)
-    film = films.make(tmp_path / "b.mkv", times=UNEVEN)
-    clip = cut(film.path, 0.5, 3.5, "exact", tmp_path / "d")
-    assert [slate for _, slate in films.read(clip.path)] == [2, 3, 4, 5, 6, 7, 8]
+    video = videos.make(tmp_path / "a.mp4", fps=NTSC, frames=60)
+    clip = cut(video.path, 1.0, 1.5, "exact", tmp_path / "c")
+    inside = [float(t) for t in video.times if 1 < t < 1.5]
+    assert [time for time, _ in videos.read(clip.path)] == pytest.approx([0, *(t - 1 for t in inside)], abs=1e-4)
+    video = videos.make(tmp_path / "b.mkv", times=UNEVEN)
+    clip = cut(video.path, 0.5, 3.5, "exact", tmp_path / "d")
+    assert [slate for _, slate in videos.read(clip.path)] == [2, 3, 4, 5, 6, 7, 8]
     expected = [0, 0.4, 0.5, 0.54, 2.0, 2.001, 2.833]
-    assert [time for time, _ in films.read(clip.path)] == pytest.approx(expected, abs=1e-4)
+    assert [time for time, _ in videos.read(clip.path)] == pytest.approx(expected, abs=1e-4)
     assert probe(clip.path).duration_seconds == pytest.approx(3, abs=1e-4)
 
 
 def test_a_clip_between_two_frames_shows_the_one_on_screen(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mkv", times=UNEVEN)
-    clip = cut(film.path, 4.5, 6.5, "exact", tmp_path / "c")
-    assert [slate for _, slate in films.read(clip.path)] == [10]
+    video = videos.make(tmp_path / "a.mkv", times=UNEVEN)
+    clip = cut(video.path, 4.5, 6.5, "exact", tmp_path / "c")
+    assert [slate for _, slate in videos.read(clip.path)] == [10]
     assert probe(clip.path).duration_seconds == pytest.approx(2, abs=1e-4)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotation_is_applied_to_the_pixels(tmp_path: Path, degrees: int) -> None:
-    film = films.make(tmp_path / "a.mp4", rotation_degrees=degrees, size=(66, 50), pictures=[quarters(66, 50)] * 10)
-    clip = cut(film.path, 0, 0.4, "exact", tmp_path / "c")
+    video = videos.make(tmp_path / "a.mp4", rotation_degrees=degrees, size=(66, 50), pictures=[quarters(66, 50)] * 10)
+    clip = cut(video.path, 0, 0.4, "exact", tmp_path / "c")
     info = probe(clip.path)
     assert info.rotation_degrees == 0
     assert (info.width, info.height) == ((66, 50) if degrees == 180 else (50, 66))
@@ -111,11 +112,11 @@ def test_rotation_is_applied_to_the_pixels(tmp_path: Path, degrees: int) -> None
 
 
 def test_pixels_become_square_and_sizes_even(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", aspect=Fraction(4, 3), size=(64, 48))
-    info = probe(cut(film.path, 0, 1, "exact", tmp_path / "c").path)
+    video = videos.make(tmp_path / "a.mp4", aspect=Fraction(4, 3), size=(64, 48))
+    info = probe(cut(video.path, 0, 1, "exact", tmp_path / "c").path)
     assert (info.width, info.height) == (86, 48)
-    film = films.make(tmp_path / "b.mov", codec="mjpeg", size=(63, 47))
-    info = probe(cut(film.path, 0, 1, "exact", tmp_path / "d").path)
+    video = videos.make(tmp_path / "b.mov", codec="mjpeg", size=(63, 47))
+    info = probe(cut(video.path, 0, 1, "exact", tmp_path / "d").path)
     assert (info.width, info.height) == (64, 48)
 
 
@@ -133,42 +134,42 @@ def test_pixels_become_square_and_sizes_even(tmp_path: Path) -> None:
     ],
 )
 def test_a_copied_clip(tmp_path: Path, name: str, codec: str, options: dict, suffix: str, first: int) -> None:
-    film = films.make(tmp_path / name, codec=codec, frames=75, **options)
-    clip = cut(film.path, 0.5, 1.93, "copy", tmp_path / "clip")
+    video = videos.make(tmp_path / name, codec=codec, frames=75, **options)
+    clip = cut(video.path, 0.5, 1.93, "copy", tmp_path / "clip")
     assert clip.suffix == suffix
     assert clip.start_seconds == pytest.approx(first / 25, abs=0.001)
     info = probe(clip.path)
-    assert info.codec == probe(film.path).codec
+    assert info.codec == probe(video.path).codec
     assert info.rotation_degrees == options.get("rotation_degrees", 0)
     assert info.duration_seconds == pytest.approx(clip.end_seconds - clip.start_seconds, abs=0.002)
     assert 1.93 <= clip.end_seconds < 2.2
-    shown = [slate for _, slate in films.read(clip.path)]
-    assert shown[:30] == [i % films.SLATES for i in range(first, first + 30)]
+    shown = [slate for _, slate in videos.read(clip.path)]
+    assert shown[:30] == [i % videos.SLATES for i in range(first, first + 30)]
     if "audio" in options:
         assert loud(clip.path)[1] == pytest.approx(1 - clip.start_seconds, abs=0.03)
 
 
 def test_what_cannot_be_copied_is_cut_exactly(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.avi", codec="mpeg4_b", frames=75)
-    clip = cut(film.path, 0.5, 1.5, "copy", tmp_path / "clip")
+    video = videos.make(tmp_path / "a.avi", codec="mpeg4_b", frames=75)
+    clip = cut(video.path, 0.5, 1.5, "copy", tmp_path / "clip")
     assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.5, ".mp4")
-    assert films.read(clip.path)[0] == (0, 12)
+    assert videos.read(clip.path)[0] == (0, 12)
 
 
 @pytest.mark.parametrize(
     "span", [(1, 1), (1.5, 1), (-0.1, 1), (2.0, 3), (5, 6), (1, 2.6), (math.nan, 1), (0, math.nan), (0, math.inf)]
 )
 @pytest.mark.parametrize("mode", cutting.MODES)
-def test_ranges_outside_the_film(tmp_path: Path, span: tuple[float, float], mode: str) -> None:
-    film = films.make(tmp_path / "a.mp4")
+def test_ranges_outside_the_video(tmp_path: Path, span: tuple[float, float], mode: str) -> None:
+    video = videos.make(tmp_path / "a.mp4")
     with pytest.raises(InvalidTimeRange, match=r"'a b' is 2\.000 s long: \["):
-        cut(film.path, *span, mode, tmp_path / "clip", title="a b")
+        cut(video.path, *span, mode, tmp_path / "clip", title="a b")
     assert not list(tmp_path.glob("clip*"))
 
 
-def test_an_end_just_after_the_film_is_its_end(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4")
-    clip = cut(film.path, 1, 2.49, "exact", tmp_path / "clip")
+def test_an_end_just_after_the_video_is_its_end(tmp_path: Path) -> None:
+    video = videos.make(tmp_path / "a.mp4")
+    clip = cut(video.path, 1, 2.49, "exact", tmp_path / "clip")
     assert clip.end_seconds == 2.0
     assert probe(clip.path).duration_seconds == pytest.approx(1, abs=1e-4)
 
@@ -180,14 +181,14 @@ def test_no_such_mode(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", cutting.MODES)
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    film = films.make(tmp_path / "a.mp4")
+    video = videos.make(tmp_path / "a.mp4")
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StoreFull):
-        cut(film.path, 0, 1, mode, tmp_path / "clip")
+        cut(video.path, 0, 1, mode, tmp_path / "clip")
     assert not list(tmp_path.glob("clip*"))
 
 
@@ -196,11 +197,11 @@ def key(start: float) -> ClipKey:
 
 
 def maker(calls: list[Path], size: int = 100):
-    def make(destination: Path) -> CutClip:
+    def make(destination: Path) -> ClipFile:
         calls.append(destination)
         path = destination.with_name(destination.name + ".mp4")
         path.write_bytes(bytes(range(size)))
-        return CutClip(0.5, 1.5, path)
+        return ClipFile(0.5, 1.5, path)
 
     return make
 
@@ -253,16 +254,16 @@ def test_what_a_power_cut_has_torn_is_cut_anew(tmp_path: Path, suffix: str, left
     assert len(calls) == 2
 
 
-def test_a_clip_of_a_film_that_is_deleted_meanwhile_is_not_kept(tmp_path: Path) -> None:
-    cache, films_left = ClipCache(tmp_path / "clips", 1000), {"a" * 64}
+def test_a_clip_of_a_video_that_is_deleted_meanwhile_is_not_kept(tmp_path: Path) -> None:
+    cache, videos_left = ClipCache(tmp_path / "clips", 1000), {"a" * 64}
 
-    def make(destination: Path) -> CutClip:
-        films_left.clear()
+    def make(destination: Path) -> ClipFile:
+        videos_left.clear()
         cache.forget("a" * 64)
         return maker([])(destination)
 
     def check() -> None:
-        if not films_left:
+        if not videos_left:
             raise VideoNotFound("it was deleted")
 
     with pytest.raises(VideoNotFound):
@@ -273,15 +274,15 @@ def test_a_clip_of_a_film_that_is_deleted_meanwhile_is_not_kept(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["a.mp4", "a.webm"])
 def test_sound_that_ends_before_the_picture_is_followed_by_silence(tmp_path, name):
     codec = "vp9" if name.endswith("webm") else "h264"
-    film = films.make(tmp_path / name, frames=100, codec=codec, audio=True, audio_seconds=1.9)
-    clip = cut(film.path, 0.6, 4.0, "exact", tmp_path / "clip")
-    assert [number for _, number in films.read(clip.path)] == [i % films.SLATES for i in range(15, 100)]
+    video = videos.make(tmp_path / name, frames=100, codec=codec, audio=True, audio_seconds=1.9)
+    clip = cut(video.path, 0.6, 4.0, "exact", tmp_path / "clip")
+    assert [number for _, number in videos.read(clip.path)] == [i % videos.SLATES for i in range(15, 100)]
     first, last = loud(clip.path)
     assert first < 0.05 and last == pytest.approx(0.4, abs=2 * ONE_AAC_FRAME)
-    assert samples_of(clip.path).shape[1] / films.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
+    assert samples_of(clip.path).shape[1] / videos.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
 
 
 def test_a_range_shorter_than_any_clock_can_tell_is_none(tmp_path):
-    film = films.make(tmp_path / "a.mp4", frames=10).path
+    video = videos.make(tmp_path / "a.mp4", frames=10).path
     with pytest.raises(InvalidTimeRange):
-        cut(film, 0.0, 5e-324, "exact", tmp_path / "clip")
+        cut(video, 0.0, 5e-324, "exact", tmp_path / "clip")

@@ -15,15 +15,15 @@ from av.codec import Codec
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from clipseek.errors import InvalidSetting
-from clipseek.settings import Settings
-from executors.video_loader import media_source
-from executors.video_loader.decoders import choose_decoder, offered, problem_of
-from executors.video_loader.film_work import FilmWork, SpanOptions, sample_span
-from executors.video_loader.media_source import Needs, open_media
-from executors.video_loader.picture import PictureShape, Screen
-from executors.video_loader.shots import GlimpseMaker
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import InvalidSetting
+from clipseek.config.settings import Settings
+from executors.video_loader.decode import source as decoding
+from executors.video_loader.decode.hardware import choose_decoder, offered, problem_of
+from executors.video_loader.decode.picture import PictureShape, Screen
+from executors.video_loader.decode.source import Needs, open_media
+from executors.video_loader.sample.shots import GlimpseMaker
+from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs, sample_span
 
 without_hardware = pytest.mark.skipif(
     any(problem_of(kind) is None for kind in offered()), reason="this machine has what this test does without"
@@ -32,8 +32,8 @@ KIND = next(iter(offered()), "cuda")
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory):
-    return films.make(tmp_path_factory.mktemp("films") / "a.mp4", codec="h264_b_closed", frames=100, gop=25).path
+def video(tmp_path_factory):
+    return videos.make(tmp_path_factory.mktemp("videos") / "a.mp4", codec="h264_b_closed", frames=100, gop=25).path
 
 
 def warnings(caplog) -> list[str]:
@@ -60,7 +60,7 @@ def test_software_needs_nothing(caplog):
 def test_auto_does_without_hardware_and_says_so(caplog):
     assert choose_decoder("auto") == "software"
     [told] = warnings(caplog)
-    assert told.startswith("films are decoded in software, for no hardware can be opened (")
+    assert told.startswith("videos are decoded in software, for no hardware can be opened (")
     assert all(f"{kind}: " in told for kind in offered())
 
 
@@ -76,42 +76,42 @@ def test_a_kind_that_ffmpeg_does_not_offer_is_refused():
 @pytest.mark.skipif("cuda" not in offered(), reason="FFmpeg was built without")
 def test_the_loader_does_not_start_without_the_hardware_that_is_named(tmp_path):
     with pytest.raises(InvalidSetting, match=r"CLIPSEEK_DECODER is 'cuda', but it cannot be opened \(cuda: .*libcuda"):
-        FilmWork(Settings(tmp_path, tmp_path, decoder="cuda"))
+        VideoJobs(Settings(tmp_path, tmp_path, decoder="cuda"))
 
 
 @without_hardware
-def test_auto_samples_as_software_does(film, tmp_path):
-    work = FilmWork(Settings(tmp_path, tmp_path, decoder="auto"))
+def test_auto_samples_as_software_does(video, tmp_path):
+    work = VideoJobs(Settings(tmp_path, tmp_path, decoder="auto"))
     options = SpanOptions(0.0, 4.0, 5.0, "even", PictureShape(32, 24), 100)
     try:
         assert work.decoder == "software"
-        assert work.sample(film, "a", options) == sample_span(film, "a", options)
+        assert work.sample(video, "a", options) == sample_span(video, "a", options)
     finally:
         work.close()
 
 
 @without_hardware
 @pytest.mark.parametrize("sampling", ["even", "keyframes"])
-def test_a_film_for_which_no_hardware_opens_is_sampled_in_software(film, caplog, sampling):
+def test_a_video_for_which_no_hardware_opens_is_sampled_in_software(video, caplog, sampling):
     options = SpanOptions(0.0, 4.0, 5.0, sampling, PictureShape(32, 24), 100)
-    right = sample_span(film, "a", options)
+    right = sample_span(video, "a", options)
     assert len(right.pts_seconds) == {"even": 20, "keyframes": 4}[sampling]
-    assert sample_span(film, "a", options, KIND) == right
+    assert sample_span(video, "a", options, KIND) == right
     assert warnings(caplog)[0].startswith(f"'a' is decoded in software: {KIND} does not ([Errno ")
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
     """FFmpeg's own decoder is taken for hardware."""
-    monkeypatch.setattr(media_source, "hardware", lambda decoder: None)
-    monkeypatch.setattr(media_source, "is_in_hardware", lambda context, kind: True)
+    monkeypatch.setattr(decoding, "hardware", lambda decoder: None)
+    monkeypatch.setattr(decoding, "is_in_hardware", lambda context, kind: True)
 
 
 def test_a_codec_that_does_not_use_the_hardware_is_decoded_with_all_threads(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(media_source, "hardware", lambda decoder: None)  # as if it had been opened
-    monkeypatch.setattr(media_source, "processor_count", lambda: 2)
-    film = films.make(tmp_path / "a.mov", codec="prores").path
-    with open_media(film, decoder=KIND) as source:
+    monkeypatch.setattr(decoding, "hardware", lambda decoder: None)  # as if it had been opened
+    monkeypatch.setattr(decoding, "processor_count", lambda: 2)
+    video = videos.make(tmp_path / "a.mov", codec="prores").path
+    with open_media(video, decoder=KIND) as source:
         assert (source.decoder, source.stream.codec_context.thread_count) == ("software", 2)
         assert len(list(source.frames())) == 50
     [told] = warnings(caplog)
@@ -120,12 +120,12 @@ def test_a_codec_that_does_not_use_the_hardware_is_decoded_with_all_threads(tmp_
     )
 
 
-def with_damage(film: Path, copy: Path, place: int) -> Path:
-    """The film with nonsense instead of the packet that is stored as number `place`."""
-    with av.open(str(film)) as container:
+def with_damage(video: Path, copy: Path, place: int) -> Path:
+    """The video with nonsense instead of the packet that is stored as number `place`."""
+    with av.open(str(video)) as container:
         packet = [packet for packet in container.demux(video=0) if packet.size][place]
         position, size = packet.pos, packet.size
-    data = bytearray(film.read_bytes())
+    data = bytearray(video.read_bytes())
     data[position : position + size] = b"\xff" * size
     copy.write_bytes(data)
     return copy
@@ -141,7 +141,7 @@ def with_damage(film: Path, copy: Path, place: int) -> Path:
     ],
 )
 def test_where_hardware_fails_software_goes_on(tmp_path, stand_in, caplog, place, codec, needs, gap):
-    whole = films.make(tmp_path / "a.mov", codec=codec, frames=100, gop=25).path
+    whole = videos.make(tmp_path / "a.mov", codec=codec, frames=100, gop=25).path
     damaged = with_damage(whole, tmp_path / "b.mov", place)
     found = []
     for decoder in ("software", KIND):
@@ -155,8 +155,8 @@ def test_where_hardware_fails_software_goes_on(tmp_path, stand_in, caplog, place
     assert told.startswith(f"'b.mov' is decoded in software: {KIND} does not (FFmpeg: ")
 
 
-def test_a_sound_film_stays_with_the_hardware(film, stand_in, caplog):
-    with open_media(film, decoder=KIND) as source:
+def test_a_sound_video_stays_with_the_hardware(video, stand_in, caplog):
+    with open_media(video, decoder=KIND) as source:
         assert len(list(source.frames())) == 100
         assert len(list(source.frames(Fraction(2)))) == 50
         assert source.decoder == KIND
@@ -176,8 +176,8 @@ def test_a_sound_film_stays_with_the_hardware(film, stand_in, caplog):
 def test_what_is_seen_does_not_depend_on_the_layout(tmp_path, codec, size, layout, matrix, colour_range):
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     picture = np.asarray(cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    film = films.make(tmp_path / "a.mkv", codec=codec, size=size, pictures=[picture]).path
-    with open_media(film) as source:
+    video = videos.make(tmp_path / "a.mkv", codec=codec, size=size, pictures=[picture]).path
+    with open_media(video) as source:
         frame = source.first_frame
     frame.colorspace = frame.colorspace if matrix is None else int(matrix)
     frame.color_range = frame.color_range if colour_range is None else int(colour_range)

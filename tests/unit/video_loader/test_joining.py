@@ -1,4 +1,4 @@
-"""Joined films: the right pictures at the right times, in the first clip's size, with sound where there is some."""
+"""Joined videos: the right pictures at the right times, in the first clip's size, with sound where there is some."""
 
 import resource
 from concurrent.futures import ProcessPoolExecutor
@@ -10,20 +10,20 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidTimeRange
-from executors.video_loader.cutting import cut
-from executors.video_loader.joining import RATE, Part, cut_joined
-from tests.films import make, read
+from benchmarks.synthetic.videos import make, read
+from clipseek.api.errors import InvalidTimeRange
+from executors.video_loader.clips.cut import cut
+from executors.video_loader.clips.join import RATE, Part, cut_joined
 
 
 def test_the_clips_follow_one_another_exactly(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
     loud = make(tmp_path / "loud.mp4", frames=100, fps=Fraction(30000, 1001), size=(96, 64), audio=True).path
     parts = [Part(silent, 0.4, 0.8, "a"), Part(loud, 0.0, 1.001, "b"), Part(silent, 1.2, 1.4, "c")]
-    film = cut_joined(parts, tmp_path / "film")
-    assert film.path == tmp_path / "film.mp4"
-    assert film.end_seconds == pytest.approx(1.601, abs=0.001)
-    frames = read(film.path)
+    video = cut_joined(parts, tmp_path / "video")
+    assert video.path == tmp_path / "film.mp4"
+    assert video.end_seconds == pytest.approx(1.601, abs=0.001)
+    frames = read(video.path)
     assert [number for _, number in frames[:10]] == list(range(10, 20))
     assert [number for _, number in frames[10:40]] == [place % 27 for place in range(30)]
     assert [number for _, number in frames[40:]] == [place % 27 for place in range(30, 35)]
@@ -31,7 +31,7 @@ def test_the_clips_follow_one_another_exactly(tmp_path):
     assert frames[10][0] == pytest.approx(0.4, abs=0.001)
     assert frames[40][0] == pytest.approx(1.401, abs=0.001)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["film.mp4", "loud.mp4", "silent.mp4"]
-    with av.open(str(film.path)) as opened:
+    with av.open(str(video.path)) as opened:
         picture = next(opened.decode(video=0))
         assert (picture.width, picture.height) == (64, 48)
         opened.seek(0)
@@ -45,31 +45,31 @@ def test_the_clips_follow_one_another_exactly(tmp_path):
 
 def test_without_any_sound_there_is_no_track_for_it(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
-    film = cut_joined([Part(silent, 0.0, 0.2, "a")], tmp_path / "film")
-    with av.open(str(film.path)) as opened:
+    video = cut_joined([Part(silent, 0.0, 0.2, "a")], tmp_path / "video")
+    with av.open(str(video.path)) as opened:
         assert not opened.streams.audio
 
 
-def test_a_part_outside_its_film_is_refused(tmp_path):
+def test_a_part_outside_its_video_is_refused(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
     with pytest.raises(InvalidTimeRange):
-        cut_joined([Part(silent, 0.0, 0.2, "a"), Part(silent, 9.0, 9.5, "a")], tmp_path / "film")
+        cut_joined([Part(silent, 0.0, 0.2, "a"), Part(silent, 9.0, 9.5, "a")], tmp_path / "video")
     assert not (tmp_path / "film.mp4").exists()
 
 
 def pictures_of(path):
     """The encoded pictures, as they are in the file."""
-    with av.open(str(path)) as film:
-        return [bytes(packet) for packet in film.demux(video=0) if packet.size]
+    with av.open(str(path)) as video:
+        return [bytes(packet) for packet in video.demux(video=0) if packet.size]
 
 
 @pytest.mark.parametrize("codec", ["h264", "h264_b_closed", "vp9"])
 def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
-    film = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec, audio=True).path
+    video = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec, audio=True).path
     ranges = [(2.0, 2.8), (0.4, 0.8), (2.0, 2.4)]
-    clips = [cut(film, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
-    joined = cut_joined([Part(film, *each, "a") for each in ranges], tmp_path / "joined", "copy")
-    assert set(pictures_of(joined.path)) <= set(pictures_of(film))
+    clips = [cut(video, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
+    joined = cut_joined([Part(video, *each, "a") for each in ranges], tmp_path / "joined", "copy")
+    assert set(pictures_of(joined.path)) <= set(pictures_of(video))
     expected, begin = [], 0.0
     for clip in clips:
         expected += [(begin + time, number) for time, number in read(clip)]
@@ -86,9 +86,9 @@ def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
 
 
 @pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
-def test_films_of_open_gops_are_cut_exactly_all_the_same(tmp_path, codec):
-    film = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec).path
-    parts = [Part(film, 2.0, 2.8, "a"), Part(film, 0.4, 0.8, "b")]
+def test_videos_of_open_gops_are_cut_exactly_all_the_same(tmp_path, codec):
+    video = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec).path
+    parts = [Part(video, 2.0, 2.8, "a"), Part(video, 0.4, 0.8, "b")]
     assert read(cut_joined(parts, tmp_path / "fast", "copy").path) == read(cut_joined(parts, tmp_path / "exact").path)
 
 
@@ -101,13 +101,13 @@ def test_clips_of_several_formats_are_cut_exactly_all_the_same(tmp_path, other):
     assert read(fast.path) == read(exact.path)
 
 
-def _peak_bytes(counts: list[int], film: Path, mode: str) -> list[int]:
+def _peak_bytes(counts: list[int], video: Path, mode: str) -> list[int]:
     """The most address space that this process had after it joined so many clips, with only some files open at once."""
     most_files = max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 20
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     peaks = []
     for count in counts:
-        cut_joined([Part(film, 0.4, 0.8, "a")] * count, film.with_name(f"joined-{count}"), mode)
+        cut_joined([Part(video, 0.4, 0.8, "a")] * count, video.with_name(f"joined-{count}"), mode)
         status = Path("/proc/self/status").read_text()
         peaks.append(1024 * int(status.partition("VmPeak:")[2].split()[0]))
     return peaks
@@ -115,7 +115,7 @@ def _peak_bytes(counts: list[int], film: Path, mode: str) -> list[int]:
 
 @pytest.mark.parametrize("mode", ["exact", "copy"])
 def test_memory_and_open_files_do_not_grow_with_the_number_of_clips(tmp_path, mode):
-    film = make(tmp_path / "film.mp4", frames=50).path
+    video = make(tmp_path / "film.mp4", frames=50).path
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        few, many = pool.submit(_peak_bytes, [3, 30], film, mode).result()
+        few, many = pool.submit(_peak_bytes, [3, 30], video, mode).result()
     assert many - few < 100_000_000  # each open decoder with its threads is some 20 MB

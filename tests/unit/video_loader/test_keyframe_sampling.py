@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from executors.video_loader.media_source import MediaSource, Needs, open_media
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import read_span
-from executors.video_loader.span_run import SampledFrame
-from tests import films
+from benchmarks.synthetic import videos
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.source import MediaSource, Needs, open_media
+from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.sample.span_reader import SampledFrame
 
 SHAPE = PictureShape(64, 48)
 
@@ -34,30 +34,30 @@ def keyframe_times(path: Path) -> list[float]:
 )
 @pytest.mark.parametrize("gop", [5, 60])
 def test_the_first_keyframe_of_each_bucket_is_sampled(tmp_path: Path, suffix: str, codec: str, gop: int) -> None:
-    film = films.make(tmp_path / f"a.{suffix}", frames=200, fps=25, gop=gop, codec=codec)
-    keys = keyframe_times(film.path)
+    video = videos.make(tmp_path / f"a.{suffix}", frames=200, fps=25, gop=gop, codec=codec)
+    keys = keyframe_times(video.path)
     first = {int(time): time for time in reversed(keys)}
-    found = sampled(film.path, 1)
+    found = sampled(video.path, 1)
     assert [frame.pts_seconds for frame in found] == sorted(first.values())
     assert len(found) >= 200 // max(25, gop)
-    assert [films.read_slate(frame.picture) for frame in found] == [
-        round(f.pts_seconds * 25) % films.SLATES for f in found
+    assert [videos.read_slate(frame.picture) for frame in found] == [
+        round(f.pts_seconds * 25) % videos.SLATES for f in found
     ]
 
 
 @pytest.mark.parametrize(("gop", "rate"), [(7, 1), (25, 1), (40, 0.5), (3, 4)])
-def test_spans_give_what_a_run_through_the_film_gives(tmp_path: Path, gop: int, rate: float) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=250, fps=25, gop=gop, codec="h264_b")
-    whole = [frame.pts_seconds for frame in sampled(film.path, rate)]
+def test_spans_give_what_a_run_through_the_video_gives(tmp_path: Path, gop: int, rate: float) -> None:
+    video = videos.make(tmp_path / "a.mp4", frames=250, fps=25, gop=gop, codec="h264_b")
+    whole = [frame.pts_seconds for frame in sampled(video.path, rate)]
     for length in (0.6, 1.0, 3.7):
         starts = np.arange(0, 10, length)
-        parts = [sampled(film.path, rate, start, start + length) for start in starts]
+        parts = [sampled(video.path, rate, start, start + length) for start in starts]
         assert [frame.pts_seconds for part in parts for frame in part] == whole
 
 
 def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=250, fps=25, gop=50, codec="h264")
-    with open_media(film.path, needs=Needs.KEYFRAMES) as source:
+    video = videos.make(tmp_path / "a.mp4", frames=250, fps=25, gop=50, codec="h264")
+    with open_media(video.path, needs=Needs.KEYFRAMES) as source:
         decoded = list(source.frames(Fraction(2)))
         assert [float(timed.time) for timed in decoded] == [2, 4, 6, 8]
         assert all(timed.frame.key_frame for timed in decoded)
@@ -65,13 +65,13 @@ def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(0, 10), (2, 10), (2.4, 2.6)])
 def test_the_first_keyframe_is_sampled_though_it_is_not_the_first_frame(tmp_path, monkeypatch, start, end):
-    film = films.make(tmp_path / "a.mp4", frames=100, fps=25, gop=20, codec="h264")
+    video = videos.make(tmp_path / "a.mp4", frames=100, fps=25, gop=20, codec="h264")
 
     whole = MediaSource.frames
 
     def late(_source, _from_seconds=Fraction(0)):
-        with open_media(film.path, needs=Needs.KEYFRAMES) as source:
+        with open_media(video.path, needs=Needs.KEYFRAMES) as source:
             yield from (timed for timed in whole(source) if timed.time >= Fraction("2.4"))
 
     monkeypatch.setattr(MediaSource, "frames", late)
-    assert sampled(film.path, 1, start, end)[0].pts_seconds == 2.4
+    assert sampled(video.path, 1, start, end)[0].pts_seconds == 2.4

@@ -1,4 +1,4 @@
-"""Replicas of the loader share a folder of films: chunks of one upload reach any of them, at the same time."""
+"""Replicas of the loader share a folder of videos: chunks of one upload reach any of them, at the same time."""
 
 import hashlib
 import multiprocessing
@@ -6,14 +6,14 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from executors.video_loader.folder_locks import FolderLocks
-from executors.video_loader.media_store import MediaStore
+from executors.video_loader.media.folder_locks import FolderLocks
+from executors.video_loader.media.media_store import MediaStore
 
 CHUNK = 64
 SPAWN = multiprocessing.get_context("spawn")
 
 
-FILMS = 150
+VIDEOS = 150
 
 
 def content(number: int) -> bytes:
@@ -25,7 +25,7 @@ def send(root: Path, number: int, offset: int) -> None:
     data = content(number)
     video_id = hashlib.sha256(data).hexdigest()
     store = MediaStore(root, (), CHUNK)
-    store.write_chunk(video_id, f"film {number}", len(data), offset, data[offset : offset + CHUNK])
+    store.write_chunk(video_id, f"video {number}", len(data), offset, data[offset : offset + CHUNK])
 
 
 def count_up(folder: Path, times: int) -> None:
@@ -37,15 +37,15 @@ def count_up(folder: Path, times: int) -> None:
 
 def test_uploads_whose_chunks_reach_several_processes_arrive_whole(tmp_path):
     root = tmp_path / "media"
-    work = [(number, offset) for number in range(FILMS) for offset in range(0, len(content(number)), CHUNK)]
+    work = [(number, offset) for number in range(VIDEOS) for offset in range(0, len(content(number)), CHUNK)]
     work = [each for each in work for _ in range(2)]  # each twice, at about the same time
     with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
         list(pool.map(send, [root] * len(work), *zip(*work, strict=True)))
     store = MediaStore(root, (), CHUNK)
-    for number in range(FILMS):
+    for number in range(VIDEOS):
         video_id = hashlib.sha256(content(number)).hexdigest()
         assert store.path(video_id).read_bytes() == content(number)
-        assert store.record(video_id).title == f"film {number}"
+        assert store.record(video_id).title == f"video {number}"
     assert not list(root.glob("*.part")) + list(root.glob("*.chunks"))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.errors import (
+from clipseek.api.errors import (
     EmptyFile,
     FileMissing,
     InvalidRequest,
@@ -25,8 +25,8 @@ from clipseek.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
-from executors.video_loader import media_store
-from executors.video_loader.media_store import MediaStore, plain_title
+from executors.video_loader.media import media_store
+from executors.video_loader.media.media_store import MediaStore, plain_title
 
 CHUNK = 1000
 DATA = random.Random(7).randbytes(4321)
@@ -35,7 +35,7 @@ VIDEO_ID = hashlib.sha256(DATA).hexdigest()
 
 @pytest.fixture
 def store(tmp_path: Path) -> MediaStore:
-    return MediaStore(tmp_path / "media", (tmp_path / "films",), CHUNK)
+    return MediaStore(tmp_path / "media", (tmp_path / "videos",), CHUNK)
 
 
 def send(store: MediaStore, offset: int, title: str = "a film.mp4") -> list[int]:
@@ -211,7 +211,7 @@ def test_a_disk_that_becomes_read_only_counts_nothing_as_arrived(
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
 
 
-def test_a_film_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
 
@@ -225,30 +225,30 @@ def test_a_film_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, monk
     assert synced == [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
 
 
-def test_a_registered_film_is_not_copied_and_not_deleted(store: MediaStore, tmp_path: Path) -> None:
-    film = tmp_path / "films" / "sub folder" / "holiday; rm -rf.mp4"
-    film.parent.mkdir(parents=True)
-    film.write_bytes(DATA)
-    record = store.register(str(film))
+def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaStore, tmp_path: Path) -> None:
+    video = tmp_path / "videos" / "sub folder" / "holiday; rm -rf.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(DATA)
+    record = store.register(str(video))
     assert (record.video_id, record.title, record.size_bytes) == (VIDEO_ID, "holiday; rm -rf.mp4", len(DATA))
-    assert store.path(VIDEO_ID) == film
+    assert store.path(VIDEO_ID) == video
     assert [r.video_id for r in store.records()] == [VIDEO_ID]
     store.delete(VIDEO_ID)
     store.delete(VIDEO_ID)
-    assert film.read_bytes() == DATA
+    assert video.read_bytes() == DATA
     with pytest.raises(VideoNotFound):
         store.path(VIDEO_ID)
 
 
-def test_a_registered_film_that_was_changed_or_moved(store: MediaStore, tmp_path: Path) -> None:
-    film = tmp_path / "films" / "x.mp4"
-    film.parent.mkdir()
-    film.write_bytes(DATA)
-    store.register(str(film))
-    os.utime(film, ns=(1, 1))
+def test_a_registered_video_that_was_changed_or_moved(store: MediaStore, tmp_path: Path) -> None:
+    video = tmp_path / "videos" / "x.mp4"
+    video.parent.mkdir()
+    video.write_bytes(DATA)
+    store.register(str(video))
+    os.utime(video, ns=(1, 1))
     with pytest.raises(MediaMissing, match="was changed"):
         store.path(VIDEO_ID)
-    film.unlink()
+    video.unlink()
     with pytest.raises(MediaMissing, match="Put it back"):
         store.path(VIDEO_ID)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
@@ -257,23 +257,23 @@ def test_a_registered_film_that_was_changed_or_moved(store: MediaStore, tmp_path
 def test_paths_outside_the_allowed_folders(store: MediaStore, tmp_path: Path) -> None:
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(DATA)
-    films = tmp_path / "films"
-    films.mkdir()
-    (films / "link.mp4").symlink_to(secret)
-    for path in (secret, films / "link.mp4", films / ".." / "secret.mp4", tmp_path / "films-too" / "x.mp4"):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "link.mp4").symlink_to(secret)
+    for path in (secret, videos / "link.mp4", videos / ".." / "secret.mp4", tmp_path / "videos-too" / "x.mp4"):
         with pytest.raises(PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
             store.register(str(path))
     with pytest.raises(FileMissing):
-        store.register(str(films / "none.mp4"))
-    (films / "empty.mp4").touch()
+        store.register(str(videos / "none.mp4"))
+    (videos / "empty.mp4").touch()
     with pytest.raises(EmptyFile):
-        store.register(str(films / "empty.mp4"))
+        store.register(str(videos / "empty.mp4"))
 
 
-def test_take_copies_a_local_film(store: MediaStore, tmp_path: Path) -> None:
-    film = tmp_path / "x.webm"
-    film.write_bytes(DATA)
-    assert store.take(film) == store.take(film)
+def test_take_copies_a_local_video(store: MediaStore, tmp_path: Path) -> None:
+    video = tmp_path / "x.webm"
+    video.write_bytes(DATA)
+    assert store.take(video) == store.take(video)
     assert store.path(VIDEO_ID).read_bytes() == DATA
 
 
@@ -307,46 +307,46 @@ def test_the_suffix_is_only_a_hint(store: MediaStore, title: str, suffix: str) -
     assert store.record(VIDEO_ID).title == title
 
 
-def test_the_films_below_an_allowed_folder(store: MediaStore, tmp_path: Path) -> None:
-    films = tmp_path / "films"
-    (films / "more").mkdir(parents=True)
+def test_the_videos_below_an_allowed_folder(store: MediaStore, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    (videos / "more").mkdir(parents=True)
     for name in ("b.mp4", "more/a.mkv", "notes.txt"):
-        (films / name).write_bytes(b"x")
-    assert store.films(str(films)) == [films / "b.mp4", films / "more" / "a.mkv"]
-    assert store.films(str(films / "b.mp4")) == [films / "b.mp4"]
-    (films / "none").mkdir()
+        (videos / name).write_bytes(b"x")
+    assert store.videos(str(videos)) == [videos / "b.mp4", videos / "more" / "a.mkv"]
+    assert store.videos(str(videos / "b.mp4")) == [videos / "b.mp4"]
+    (videos / "none").mkdir()
     for asked, error in (
-        (films / "none", NoVideosFound),
-        (films / "nowhere", FileMissing),
+        (videos / "none", NoVideosFound),
+        (videos / "nowhere", FileMissing),
         (tmp_path, PathNotAllowed),
-        (films / "..", PathNotAllowed),
+        (videos / "..", PathNotAllowed),
     ):
         with pytest.raises(error):
-            store.films(str(asked))
+            store.videos(str(asked))
 
 
-def test_equal_films_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
+def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
     roots = [tmp_path / name for name in ("a", "b", "c")]
     a, b, c = (MediaStore(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
-    film = tmp_path / "film.mp4"
-    film.write_bytes(b"x" * (CHUNK + 1))
-    first = a.take(film)
+    video = tmp_path / "film.mp4"
+    video.write_bytes(b"x" * (CHUNK + 1))
+    first = a.take(video)
     assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone tells nothing
-    b.take(film)
+    b.take(video)
 
     def no_links(*_):
         raise OSError("no links here")
 
     monkeypatch.setattr("os.link", no_links)
-    c.take(film)
+    c.take(video)
     inodes = [store.path(first.video_id).stat().st_ino for store in (a, b, c)]
     assert inodes[0] == inodes[1] != inodes[2]
     a.delete(first.video_id)
-    assert [store.path(first.video_id).read_bytes() for store in (b, c)] == [film.read_bytes()] * 2
-    assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # film and record, no remains
+    assert [store.path(first.video_id).read_bytes() for store in (b, c)] == [video.read_bytes()] * 2
+    assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # video and record, no remains
 
 
-def test_films_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_no_harm(tmp_path):
+def test_videos_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_no_harm(tmp_path):
     store = MediaStore(tmp_path, (), CHUNK, max_store_gb=3000 / 1e9)
     (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
     (tmp_path / f"{'b' * 64}.film").write_bytes(bytes(1500))
@@ -355,7 +355,7 @@ def test_films_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_n
         store.missing_offsets("a" * 64, 1501)
 
 
-def test_only_a_film_that_never_could_be_read_is_refused(store: MediaStore) -> None:
+def test_only_a_video_that_never_could_be_read_is_refused(store: MediaStore) -> None:
     def upload() -> Path:
         for offset in range(0, len(DATA), CHUNK):
             send(store, offset)
@@ -375,13 +375,13 @@ def test_only_a_film_that_never_could_be_read_is_refused(store: MediaStore) -> N
     assert record["title"] == "another title"
 
 
-def test_a_known_film_that_comes_again_is_not_refused(store: MediaStore, tmp_path: Path) -> None:
-    film = tmp_path / "films" / "a film.mp4"
-    film.parent.mkdir()
-    film.write_bytes(DATA)
-    store.register(str(film))
+def test_a_known_video_that_comes_again_is_not_refused(store: MediaStore, tmp_path: Path) -> None:
+    video = tmp_path / "videos" / "a film.mp4"
+    video.parent.mkdir()
+    video.write_bytes(DATA)
+    store.register(str(video))
     store.accept(VIDEO_ID)
-    moved = film.replace(film.with_name("moved.mp4"))
+    moved = video.replace(video.with_name("moved.mp4"))
     store.register(str(moved))
     store.refuse(VIDEO_ID)
     assert store.path(VIDEO_ID) == moved

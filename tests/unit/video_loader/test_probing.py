@@ -1,4 +1,4 @@
-"""What is found out about films, and what is said of files that are none."""
+"""What is found out about videos, and what is said of files that are none."""
 
 import resource
 import shutil
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.probing import probe
-from executors.video_loader.sampling import sample
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.probe import probe
+from executors.video_loader.sample.sampler import sample
 
 
 @pytest.mark.parametrize(
@@ -36,59 +36,59 @@ from tests import films
     ],
 )
 def test_facts(tmp_path: Path, name: str, codec: str, options: dict, facts: tuple) -> None:
-    film = films.make(tmp_path / name, codec=codec, **options)
-    info = probe(film.path)
+    video = videos.make(tmp_path / name, codec=codec, **options)
+    info = probe(video.path)
     assert info.duration_seconds == pytest.approx(facts[0], abs=0.0015)
     assert info.fps == pytest.approx(facts[3], rel=0.001)
     found = (info.width, info.height, info.codec, info.container, info.rotation_degrees, info.has_audio)
     assert found == (facts[1], facts[2], *facts[4:])
-    assert info.size_bytes == film.path.stat().st_size
+    assert info.size_bytes == video.path.stat().st_size
 
 
-def test_duration_of_a_long_film_is_found_at_its_end(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mkv", frames=301, fps=Fraction(30000, 1001), gop=60)
-    assert probe(film.path).duration_seconds == pytest.approx(301 * 1001 / 30000, abs=0.002)
+def test_duration_of_a_long_video_is_found_at_its_end(tmp_path: Path) -> None:
+    video = videos.make(tmp_path / "a.mkv", frames=301, fps=Fraction(30000, 1001), gop=60)
+    assert probe(video.path).duration_seconds == pytest.approx(301 * 1001 / 30000, abs=0.002)
 
 
 def test_variable_frame_rate(tmp_path: Path) -> None:
     times = [Fraction(0), Fraction(1, 10), Fraction(3), Fraction(31, 10), Fraction(8)]
-    film = films.make(tmp_path / "a.mp4", times=times)
-    assert probe(film.path).duration_seconds == pytest.approx(8, abs=1.7)  # the last frame's own length is not known
+    video = videos.make(tmp_path / "a.mp4", times=times)
+    assert probe(video.path).duration_seconds == pytest.approx(8, abs=1.7)  # the last frame's own length is not known
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
-def test_a_cut_off_film_is_as_long_as_what_is_left(tmp_path: Path, name: str) -> None:
-    film = films.make(tmp_path / "whole.mkv", frames=400)
+def test_a_cut_off_video_is_as_long_as_what_is_left(tmp_path: Path, name: str) -> None:
+    video = videos.make(tmp_path / "whole.mkv", frames=400)
     if name == "a.mp4":
-        film = _faststart(films.make(tmp_path / "whole.mp4", frames=400), tmp_path / "front.mp4")
+        video = _faststart(videos.make(tmp_path / "whole.mp4", frames=400), tmp_path / "front.mp4")
     elif name == "a.ts":
-        film = films.make(tmp_path / "whole.ts", frames=400)
-    data = film.path.read_bytes()
+        video = videos.make(tmp_path / "whole.ts", frames=400)
+    data = video.path.read_bytes()
     (tmp_path / name).write_bytes(data[: len(data) * 6 // 10])
     info = probe(tmp_path / name)
     assert 4 < info.duration_seconds < 14
     shape = PictureShape(16, 16)
-    frames = [(f.pts_seconds, films.read_slate(f.picture)) for f in sample(tmp_path / name, 0, 99, 25, shape)]
+    frames = [(f.pts_seconds, videos.read_slate(f.picture)) for f in sample(tmp_path / name, 0, 99, 25, shape)]
     assert abs(frames[-1][0] + 0.04 - info.duration_seconds) < 0.2
-    assert all(round(seconds * 25) % films.SLATES == slate for seconds, slate in frames[:-2])
+    assert all(round(seconds * 25) % videos.SLATES == slate for seconds, slate in frames[:-2])
 
 
-def _faststart(film: films.Film, path: Path) -> films.Film:
-    from executors.video_loader.cutting import cut
+def _faststart(video: videos.Video, path: Path) -> videos.Video:
+    from executors.video_loader.clips.cut import cut
 
-    clip = cut(film.path, 0, float(film.duration), "copy", path.with_suffix(""))
-    return films.Film(clip.path, film.times, film.duration)
+    clip = cut(video.path, 0, float(video.duration), "copy", path.with_suffix(""))
+    return videos.Video(clip.path, video.times, video.duration)
 
 
 def test_an_mp4_without_its_index(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4")
-    data = film.path.read_bytes()
-    film.path.write_bytes(data[: len(data) // 2])
+    video = videos.make(tmp_path / "a.mp4")
+    data = video.path.read_bytes()
+    video.path.write_bytes(data[: len(data) // 2])
     with pytest.raises(UnreadableVideo, match="looks incomplete"):
-        probe(film.path, "my film.mp4")
+        probe(video.path, "my film.mp4")
 
 
-def test_files_that_are_no_films(tmp_path: Path) -> None:
+def test_files_that_are_no_videos(tmp_path: Path) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()
     with pytest.raises(EmptyFile, match=r"'empty\.mp4' is empty"):
@@ -96,34 +96,34 @@ def test_files_that_are_no_films(tmp_path: Path) -> None:
     with pytest.raises(MediaMissing):
         probe(tmp_path / "none.mp4")
     text = tmp_path / "text.mp4"
-    text.write_text("not a film\n" * 1000)
+    text.write_text("not a video\n" * 1000)
     with pytest.raises(UnreadableVideo, match=r"'the title' is not a video that can be read \(FFmpeg: "):
         probe(text, "the title")
-    sound = films.make_sound(tmp_path / "sound.m4a")
+    sound = videos.make_sound(tmp_path / "sound.m4a")
     with pytest.raises(NoVideoStream, match="sound only"):
         probe(sound)
 
 
-def test_a_file_that_cannot_be_read_now_is_not_called_a_bad_film(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4").path
+def test_a_file_that_cannot_be_read_now_is_not_called_a_bad_video(tmp_path: Path) -> None:
+    video = videos.make(tmp_path / "a.mp4").path
     with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Is a directory\)"):
         probe(tmp_path, "the title")  # stands for a bad disk: opened, but not read
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # files that are open stay so
     try:
         with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Too many open files\)"):
-            probe(film, "the title")
+            probe(video, "the title")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert probe(film).duration_seconds == 2.0
+    assert probe(video).duration_seconds == 2.0
 
 
 def test_playlists_and_still_pictures_are_refused(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.ts")
+    video = videos.make(tmp_path / "a.ts")
     playlist = tmp_path / "list.mp4"
     lists = [
-        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{film.path}\n#EXT-X-ENDLIST\n",
-        f"ffconcat version 1.0\nfile {film.path}\n",
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{video.path}\n#EXT-X-ENDLIST\n",
+        f"ffconcat version 1.0\nfile {video.path}\n",
         "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
         "m=video 5000 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
     ]
@@ -134,7 +134,7 @@ def test_playlists_and_still_pictures_are_refused(tmp_path: Path) -> None:
     from PIL import Image
 
     for name in ("a.png", "a.jpg"):
-        Image.fromarray(films.slate(3)).save(tmp_path / name)
+        Image.fromarray(videos.slate(3)).save(tmp_path / name)
         with pytest.raises(UnreadableVideo):
             probe(tmp_path / name)
 
@@ -145,18 +145,18 @@ def test_cover_art_alone_is_no_video(tmp_path: Path) -> None:
 
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w", format="mp4") as output:
-        sound = output.add_stream("aac", rate=films.AUDIO_RATE)
-        picture = films._track(output, "mjpeg", (64, 48), 1, 1)
+        sound = output.add_stream("aac", rate=videos.AUDIO_RATE)
+        picture = videos._track(output, "mjpeg", (64, 48), 1, 1)
         picture.disposition = Disposition.attached_pic
-        output.mux(picture.encode(films._frame(films.slate(1), Fraction(0))))
+        output.mux(picture.encode(videos._frame(videos.slate(1), Fraction(0))))
         output.mux(picture.encode(None))
-        output.mux(sound.encode(films._tone(0, Fraction(0))))
+        output.mux(sound.encode(videos._tone(0, Fraction(0))))
         output.mux(sound.encode(None))
     with pytest.raises(NoVideoStream, match="only a cover picture"):
         probe(path)
 
 
 def test_the_name_plays_no_part(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mkv")
-    shutil.move(film.path, tmp_path / "concat:x|y.txt")
+    video = videos.make(tmp_path / "a.mkv")
+    shutil.move(video.path, tmp_path / "concat:x|y.txt")
     assert probe(tmp_path / "concat:x|y.txt").duration_seconds == pytest.approx(2, abs=0.0015)

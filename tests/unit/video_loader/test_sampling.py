@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.errors import InvalidRequest, InvalidTimeRange
-from executors.video_loader.media_source import open_media
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.probing import probe
-from executors.video_loader.sampling import sample
-from tests import films
+from benchmarks.synthetic import videos
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.probe import probe
+from executors.video_loader.decode.source import open_media
+from executors.video_loader.sample.sampler import sample
 from tests.edit_lists import Edit, set_edits
 
 SHAPE = PictureShape(32, 24)
@@ -25,28 +25,28 @@ UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 900, 1000, 1040, 2500, 2501, 33
 
 
 def taken(path: Path, start: float, end: float, rate: float) -> list[tuple[float, int]]:
-    return [(round(f.pts_seconds, 3), films.read_slate(f.picture)) for f in sample(path, start, end, rate, SHAPE)]
+    return [(round(f.pts_seconds, 3), videos.read_slate(f.picture)) for f in sample(path, start, end, rate, SHAPE)]
 
 
-def by_the_rule(film: films.Film, rate: float, codec: str = "") -> list[tuple[float, int]]:
+def by_the_rule(video: videos.Video, rate: float, codec: str = "") -> list[tuple[float, int]]:
     """What a sequential run must give, by brute force over all frames, or over those that others are predicted from."""
-    kept = [film.times.index(time) for time in kept_times(film, rate)] if codec in WITH_SPARE_FRAMES else ()
+    kept = [video.times.index(time) for time in kept_times(video, rate)] if codec in WITH_SPARE_FRAMES else ()
     first: dict[int, int] = {}
-    for index in kept or range(len(film.times)):
-        first.setdefault(math.floor(film.times[index] * Fraction(str(rate))), index)
-    return [(round(float(film.times[i]), 3), i % films.SLATES) for i in first.values()]
+    for index in kept or range(len(video.times)):
+        first.setdefault(math.floor(video.times[index] * Fraction(str(rate))), index)
+    return [(round(float(video.times[i]), 3), i % videos.SLATES) for i in first.values()]
 
 
-def kept_times(film: films.Film, rate: float) -> list[Fraction]:
+def kept_times(video: videos.Video, rate: float) -> list[Fraction]:
     """Those that FFmpeg decodes if told to skip what no frame needs, and others between them while gaps are large."""
     most = min(Fraction(1, 8), 1 / (4 * Fraction(str(rate))))
-    with av.open(str(film.path)) as container:
+    with av.open(str(video.path)) as container:
         container.streams.video[0].codec_context.skip_frame = "NONREF"
         shown = [frame.pts * frame.time_base for frame in container.decode(video=0)]
     needed = {round((time - shown[0]) * 1000) for time in shown}
     kept: list[Fraction] = []
-    for place, time in enumerate(film.times):
-        following = next((t for t in film.times[place:] if round(t * 1000) in needed), None)
+    for place, time in enumerate(video.times):
+        following = next((t for t in video.times[place:] if round(t * 1000) in needed), None)
         if round(time * 1000) in needed or following is None or following - kept[-1] > most:
             kept.append(time)
     return kept
@@ -77,58 +77,58 @@ def kept_times(film: films.Film, rate: float) -> list[Fraction]:
 def test_every_frame_in_its_bucket_and_spans_that_partition(
     tmp_path: Path, name: str, codec: str, options: dict, rate: float
 ) -> None:
-    film = films.make(tmp_path / name, codec=codec, frames=60, **options)
+    video = videos.make(tmp_path / name, codec=codec, frames=60, **options)
     is_thinned = codec in WITH_SPARE_FRAMES and not name.endswith(".avi")
-    whole = taken(film.path, 0, 99, rate)
-    expected = by_the_rule(film, rate, codec if is_thinned else "")
+    whole = taken(video.path, 0, 99, rate)
+    expected = by_the_rule(video, rate, codec if is_thinned else "")
     # Where every other frame is left out, the wildest of these colours look like shots that want a sample of their own.
     assert [frame for frame in whole if frame in expected] == expected
     assert is_thinned or whole == expected
-    assert all(slate == round(time * 25) % films.SLATES for time, slate in whole)
-    assert [frame for k in range(9) for frame in taken(film.path, k * 0.29, (k + 1) * 0.29, rate)] == whole
-    assert taken(film.path, 1.0, 1.5, rate) == [frame for frame in whole if 1.0 <= frame[0] < 1.5]
+    assert all(slate == round(time * 25) % videos.SLATES for time, slate in whole)
+    assert [frame for k in range(9) for frame in taken(video.path, k * 0.29, (k + 1) * 0.29, rate)] == whole
+    assert taken(video.path, 1.0, 1.5, rate) == [frame for frame in whole if 1.0 <= frame[0] < 1.5]
 
 
 def test_av1(tmp_path: Path) -> None:
     scheduling = os.sched_getscheduler(0)
-    film = films.make(tmp_path / "a.mp4", codec="av1", frames=30)
+    video = videos.make(tmp_path / "a.mp4", codec="av1", frames=30)
     assert os.sched_getscheduler(0) == scheduling
-    assert taken(film.path, 0.5, 99, 5) == [frame for frame in by_the_rule(film, 5) if frame[0] >= 0.5]
+    assert taken(video.path, 0.5, 99, 5) == [frame for frame in by_the_rule(video, 5) if frame[0] >= 0.5]
 
 
 @pytest.mark.parametrize("rate", [1, 29.97, 60])
 def test_29_97_frames_per_second(tmp_path: Path, rate: float) -> None:
-    film = films.make(tmp_path / "a.mp4", fps=NTSC, frames=80, codec="h264_b")
-    whole, expected = taken(film.path, 0, 99, rate), by_the_rule(film, rate, "h264_b")
+    video = videos.make(tmp_path / "a.mp4", fps=NTSC, frames=80, codec="h264_b")
+    whole, expected = taken(video.path, 0, 99, rate), by_the_rule(video, rate, "h264_b")
     assert [frame for frame in whole if frame in expected] == expected
-    assert taken(film.path, 0, 1.5, rate) + taken(film.path, 1.5, 99, rate) == whole
+    assert taken(video.path, 0, 1.5, rate) + taken(video.path, 1.5, 99, rate) == whole
 
 
 @pytest.mark.parametrize("rate", [0.3, 1, 10, 1000])
 def test_variable_frame_rate(tmp_path: Path, rate: float) -> None:
-    film = films.make(tmp_path / "a.mkv", times=UNEVEN, gop=3)
-    whole = taken(film.path, 0, 99, rate)
+    video = videos.make(tmp_path / "a.mkv", times=UNEVEN, gop=3)
+    whole = taken(video.path, 0, 99, rate)
     shots = [(2.501, 7), (3.333, 8)] if rate == 0.3 else []  # stills that no bucket samples
-    assert whole == sorted(by_the_rule(film, rate) + shots)
-    assert [frame for k in range(8) for frame in taken(film.path, k, k + 1, rate)] == whole
+    assert whole == sorted(by_the_rule(video, rate) + shots)
+    assert [frame for k in range(8) for frame in taken(video.path, k, k + 1, rate)] == whole
 
 
 @pytest.mark.parametrize("codec", ["h264_interlaced", "mpeg2_interlaced"])
-def test_interlaced_films_are_interlaced(tmp_path: Path, codec: str) -> None:
+def test_interlaced_videos_are_interlaced(tmp_path: Path, codec: str) -> None:
     """What the tests above stand on: the pictures are coded as two fields, the first one on top."""
-    film = films.make(tmp_path / "a.mkv", codec=codec, frames=5)
-    with open_media(film.path) as source:
+    video = videos.make(tmp_path / "a.mkv", codec=codec, frames=5)
+    with open_media(video.path) as source:
         assert [timed.frame.interlaced_frame for timed in source.frames()] == [True] * 5
 
 
-def edited(film: films.Film, edits: Sequence[Edit]) -> list[tuple[float, int]]:
+def edited(video: videos.Video, edits: Sequence[Edit]) -> list[tuple[float, int]]:
     """Time from the first shown frame, and slate, of every frame that an edit list shows."""
     shown: list[tuple[Fraction, int]] = []
     begin = Fraction(0)
     for start, end in edits:
         if start is not None:
-            frames = [(i, time) for i, time in enumerate(film.times) if start <= time < end]
-            shown += [(begin + time - start, i % films.SLATES) for i, time in frames]
+            frames = [(i, time) for i, time in enumerate(video.times) if start <= time < end]
+            shown += [(begin + time - start, i % videos.SLATES) for i, time in frames]
         begin += end - (start or 0)
     return [(round(float(time - shown[0][0]), 3), slate) for time, slate in shown]
 
@@ -144,68 +144,68 @@ JOINED = ((Fraction(34, 25), Fraction(2)), (Fraction(13, 5), Fraction(18, 5)))
     + [("h264", JOINED), ("mjpeg", JOINED)],
 )
 def test_edit_lists_are_right_to_the_frame(tmp_path: Path, codec: str, edits: Sequence[Edit]) -> None:
-    film = films.make(tmp_path / "a.mp4", codec=codec, frames=100)
-    set_edits(film.path, edits)
-    whole = edited(film, edits)
-    assert taken(film.path, 0, 99, 25) == whole
-    assert [frame for k in range(8) for frame in taken(film.path, k * 0.29, (k + 1) * 0.29, 25)] == whole
-    assert probe(film.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
+    video = videos.make(tmp_path / "a.mp4", codec=codec, frames=100)
+    set_edits(video.path, edits)
+    whole = edited(video, edits)
+    assert taken(video.path, 0, 99, 25) == whole
+    assert [frame for k in range(8) for frame in taken(video.path, k * 0.29, (k + 1) * 0.29, 25)] == whole
+    assert probe(video.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
 
 
 def test_joined_parts_with_b_frames_are_right_but_for_one_frame(tmp_path: Path) -> None:
     """FFmpeg counts times over the joint from the order of decoding."""
-    film = films.make(tmp_path / "a.mp4", codec="h264_b", frames=100)
-    set_edits(film.path, JOINED)
-    found, whole = taken(film.path, 0, 99, 25), edited(film, JOINED)
+    video = videos.make(tmp_path / "a.mp4", codec="h264_b", frames=100)
+    set_edits(video.path, JOINED)
+    found, whole = taken(video.path, 0, 99, 25), edited(video, JOINED)
     assert [slate for _, slate in found] == [slate for _, slate in whole]
     assert [time for time, _ in found] == pytest.approx([time for time, _ in whole], abs=0.041)
 
 
 def test_a_span_without_a_frame_is_empty(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mkv", times=UNEVEN)
-    assert taken(film.path, 4.5, 6.5, 1) == []
-    assert taken(film.path, 50, 60, 1) == []
+    video = videos.make(tmp_path / "a.mkv", times=UNEVEN)
+    assert taken(video.path, 4.5, 6.5, 1) == []
+    assert taken(video.path, 50, 60, 1) == []
 
 
 def test_one_frame(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=1)
-    assert taken(film.path, 0, 30, 1) == [(0.0, 0)]
+    video = videos.make(tmp_path / "a.mp4", frames=1)
+    assert taken(video.path, 0, 30, 1) == [(0.0, 0)]
 
 
 def test_the_better_of_two_streams(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mkv", small_first=True)
-    assert taken(film.path, 0, 1, 5) == by_the_rule(film, 5)[:5]
+    video = videos.make(tmp_path / "a.mkv", small_first=True)
+    assert taken(video.path, 0, 1, 5) == by_the_rule(video, 5)[:5]
 
 
-def test_cover_art_is_not_the_film(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.mp4", cover=True)
-    assert taken(film.path, 0, 1, 5) == by_the_rule(film, 5)[:5]
+def test_cover_art_is_not_the_video(tmp_path: Path) -> None:
+    video = videos.make(tmp_path / "a.mp4", cover=True)
+    assert taken(video.path, 0, 1, 5) == by_the_rule(video, 5)[:5]
 
 
-def test_damage_costs_frames_but_not_the_film(tmp_path: Path) -> None:
-    film = films.make(tmp_path / "a.ts", frames=100, codec="h264")
-    data = bytearray(film.path.read_bytes())
+def test_damage_costs_frames_but_not_the_video(tmp_path: Path) -> None:
+    video = videos.make(tmp_path / "a.ts", frames=100, codec="h264")
+    data = bytearray(video.path.read_bytes())
     middle = len(data) // 2 // 188 * 188
     data[middle : middle + 188 * 4] = bytes(188 * 4)
-    film.path.write_bytes(data)
-    frames = taken(film.path, 0, 99, 25)
-    right = [frame for frame in frames if frame == (frame[0], round(frame[0] * 25) % films.SLATES)]
+    video.path.write_bytes(data)
+    frames = taken(video.path, 0, 99, 25)
+    right = [frame for frame in frames if frame == (frame[0], round(frame[0] * 25) % videos.SLATES)]
     assert len(right) > 80
-    assert frames[-1] == (3.96, 99 % films.SLATES)
+    assert frames[-1] == (3.96, 99 % videos.SLATES)
 
 
 @pytest.mark.parametrize("span", [(-1, 1), (1, 1), (2, 1), (math.nan, 1), (0, math.inf), (0, math.nan)])
 def test_ranges_that_are_none(tmp_path: Path, span: tuple[float, float]) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=2)
+    video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidTimeRange):
-        taken(film.path, *span, 1)
+        taken(video.path, *span, 1)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
 def test_rates_that_are_none(tmp_path: Path, rate: float) -> None:
-    film = films.make(tmp_path / "a.mp4", frames=2)
+    video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidRequest, match="frames per second"):
-        taken(film.path, 0, 1, rate)
+        taken(video.path, 0, 1, rate)
 
 
 def quarters(width: int, height: int) -> np.ndarray:
@@ -220,8 +220,8 @@ def quarters(width: int, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("degrees", "corners"), [(0, "rgbw"), (90, "brwg"), (180, "wbgr"), (270, "gwrb")])
 def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: str) -> None:
-    film = films.make(tmp_path / "a.mp4", rotation_degrees=degrees, pictures=[quarters(64, 48)] * 3)
-    (frame,) = sample(film.path, 0, 1, 1, PictureShape(40, 40))
+    video = videos.make(tmp_path / "a.mp4", rotation_degrees=degrees, pictures=[quarters(64, 48)] * 3)
+    (frame,) = sample(video.path, 0, 1, 1, PictureShape(40, 40))
     colours = {"r": (220, 20, 20), "g": (20, 220, 20), "b": (20, 20, 220), "w": (220, 220, 220)}
     for (row, column), colour in zip([(10, 10), (10, 30), (30, 10), (30, 30)], corners, strict=True):
         assert np.abs(frame.picture[row, column].astype(int) - colours[colour]).max() < 12
@@ -240,8 +240,8 @@ def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: st
 )
 def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple, box: tuple) -> None:
     white = np.full((options["size"][1], options["size"][0], 3), 250, np.uint8)
-    film = films.make(tmp_path / "a.mp4", pictures=[white] * 3, **options)
-    (frame,) = sample(film.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
+    video = videos.make(tmp_path / "a.mp4", pictures=[white] * 3, **options)
+    (frame,) = sample(video.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
     assert frame.picture.shape == (shape[1], shape[0], 3)
     rows, columns = np.nonzero((frame.picture > 200).all(axis=2))
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == box
@@ -253,8 +253,8 @@ def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple
 def test_black_and_white_stay_so(tmp_path: Path) -> None:
     pictures = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
     for name, codec in (("a.mp4", "h264"), ("a.mov", "mjpeg")):
-        film = films.make(tmp_path / name, codec=codec, pictures=pictures, fps=1, frames=2)
-        black, white = sample(film.path, 0, 2, 1, SHAPE)
+        video = videos.make(tmp_path / name, codec=codec, pictures=pictures, fps=1, frames=2)
+        black, white = sample(video.path, 0, 2, 1, SHAPE)
         assert black.picture.max() <= 2
         assert white.picture.min() >= 253
 

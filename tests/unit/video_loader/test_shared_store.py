@@ -1,4 +1,4 @@
-"""Films in an object store: nothing counts as taken that is not there, nothing waits for ever, libraries stay apart."""
+"""Videos in an object store: nothing counts as taken that is not there, nothing waits for ever, libraries stay apart."""
 
 import errno
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from clipseek.errors import (
+from clipseek.api.errors import (
     InvalidRequest,
     InvalidSetting,
     LimitExceeded,
@@ -27,18 +27,18 @@ from clipseek.errors import (
     StoreFull,
     VideoNotFound,
 )
-from clipseek.settings import Settings
-from executors.video_loader import object_store
-from executors.video_loader.film_cache import FilmCache
-from executors.video_loader.media_store import MediaStore
-from executors.video_loader.object_store import ObjectStore
-from executors.video_loader.shared_store import BELIEVED_SECONDS, SharedMediaStore, check_reach, open_store
+from clipseek.config.settings import Settings
+from executors.video_loader.media import object_store
+from executors.video_loader.media.local_copies import LocalCopies
+from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.object_store import ObjectStore
+from executors.video_loader.media.shared_media import BELIEVED_SECONDS, SharedMediaStore, check_reach, open_store
 from tests.unit.video_loader.object_stores import FakeObjects
 
 CHUNK = 1000
 DATA = random.Random(7).randbytes(4321)
 ID = hashlib.sha256(DATA).hexdigest()
-FILM, RECORD = f"{ID}.film.mp4", f"{ID}.json"
+VIDEO, RECORD = f"{ID}.film.mp4", f"{ID}.json"
 Host = Callable[..., SharedMediaStore]
 
 
@@ -70,14 +70,14 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
         patience: float = 30.0,
         cache_bytes: float = 1e9,
         max_store_gb: float = 1.0,
-        media_roots: tuple[Path, ...] = (tmp_path / "films",),
+        media_roots: tuple[Path, ...] = (tmp_path / "videos",),
     ) -> SharedMediaStore:
         return SharedMediaStore(
             tmp_path / name / library,
             media_roots,
             CHUNK,
             objects=ObjectStore(f"fake://{shared}", library, patience_seconds=patience),
-            cache=FilmCache(tmp_path / name / "cache", cache_bytes),
+            cache=LocalCopies(tmp_path / name / "cache", cache_bytes),
             library=library,
             max_store_gb=max_store_gb,
             clock=lambda: now[0],
@@ -87,7 +87,7 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
 
 
 def send(store: MediaStore, data: bytes = DATA, title: str = "a film.mp4") -> str:
-    """Upload a film whole. Returns: its id."""
+    """Upload a video whole. Returns: its id."""
     video_id = hashlib.sha256(data).hexdigest()
     for offset in store.missing_offsets(video_id, len(data)):
         store.write_chunk(video_id, title, len(data), offset, data[offset : offset + CHUNK])
@@ -102,23 +102,23 @@ def failing(operation: str, name: str, error: BaseException) -> Callable[[str, s
     return meddle
 
 
-def test_another_host_uses_a_film_and_sees_its_new_title(host, shared, now):
+def test_another_host_uses_a_video_and_sees_its_new_title(host, shared, now):
     a, b = host("a"), host("b")
     send(a)
-    assert sorted(file.name for file in (shared / "main").iterdir()) == [FILM, RECORD]
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
     assert list(a.root.iterdir()) == []  # what it has is a copy
     assert b.missing_offsets(ID, len(DATA)) == []
     for store in (a, b):
         with store.in_use(ID) as path:
             assert (path.read_bytes(), path.suffix, path.is_symlink()) == (DATA, ".mp4", False)
-    assert FakeObjects.done["open rb", FILM] == 1  # by b: a has moved its upload into the cache
+    assert FakeObjects.done["open rb", VIDEO] == 1  # by b: a has moved its upload into the cache
     assert [record.title for record in b.records()] == ["a film.mp4"]
     b.accept(ID, "another title")
     now[0] += BELIEVED_SECONDS
     assert a.record(ID).title == "another title"
 
 
-def test_a_film_is_fetched_once_for_all_who_ask(host):
+def test_a_video_is_fetched_once_for_all_who_ask(host):
     send(host("a"))
     stores = [host("b"), host("b")]  # as two loaders of one host
     all_ask = threading.Barrier(8)
@@ -130,11 +130,11 @@ def test_a_film_is_fetched_once_for_all_who_ask(host):
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(8))) == {DATA}
-    assert FakeObjects.done["open rb", FILM] == 1
+    assert FakeObjects.done["open rb", VIDEO] == 1
 
 
 @pytest.mark.parametrize(
-    ("operation", "name"), [("open wb", FILM), ("open wb", f"{RECORD}-part"), ("name", RECORD)], ids=str
+    ("operation", "name"), [("open wb", VIDEO), ("open wb", f"{RECORD}-part"), ("name", RECORD)], ids=str
 )
 @pytest.mark.parametrize(
     ("error", "told"),
@@ -163,7 +163,7 @@ def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(FilmCache, "adopt", killed)
+    monkeypatch.setattr(LocalCopies, "adopt", killed)
     with pytest.raises(KeyboardInterrupt):
         send(host("a"))
     monkeypatch.undo()
@@ -172,10 +172,10 @@ def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
     FakeObjects.reset()
     send(a)
     assert list(a.root.iterdir()) == []
-    assert not FakeObjects.done["open wb", FILM]
+    assert not FakeObjects.done["open wb", VIDEO]
 
 
-def test_no_room_for_a_copy_is_no_reason_to_lose_a_film(host, monkeypatch, caplog):
+def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, caplog):
     usage = namedtuple("usage", "total used free")
     free = [10**12, 10**6]  # what is left once the upload is there
 
@@ -192,7 +192,7 @@ def test_no_room_for_a_copy_is_no_reason_to_lose_a_film(host, monkeypatch, caplo
         assert path.read_bytes() == DATA
 
 
-@pytest.mark.parametrize(("operation", "name"), [("open wb", FILM), ("open rb", RECORD), ("list", "main")], ids=str)
+@pytest.mark.parametrize(("operation", "name"), [("open wb", VIDEO), ("open rb", RECORD), ("list", "main")], ids=str)
 def test_an_object_store_that_hangs_is_given_up(host, operation, name):
     goes_on = threading.Event()
     hangs = threading.Event()
@@ -219,7 +219,7 @@ def test_a_transfer_that_moves_may_take_longer(host, monkeypatch):
     pause = threading.Event()
 
     def slow(did: str, what: str) -> None:
-        if (did, what) == ("read", FILM):
+        if (did, what) == ("read", VIDEO):
             pause.wait(0.4)
 
     FakeObjects.meddle = slow
@@ -227,17 +227,17 @@ def test_a_transfer_that_moves_may_take_longer(host, monkeypatch):
         assert path.read_bytes() == DATA
 
 
-def test_a_film_that_is_damaged_or_missing_there_is_not_used(host, shared):
+def test_a_video_that_is_damaged_or_missing_there_is_not_used(host, shared):
     send(host("a"))
     b = host("b")
-    (shared / "main" / FILM).write_bytes(DATA[:-1] + b"?")
-    with pytest.raises(StoreCorrupt, match=r"'a film\.mp4'.*is damaged"), b.in_use(ID):
+    (shared / "main" / VIDEO).write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(StoreCorrupt, match=r"'a video\.mp4'.*is damaged"), b.in_use(ID):
         pass
-    (shared / "main" / FILM).unlink()
+    (shared / "main" / VIDEO).unlink()
     with pytest.raises(MediaMissing, match="There is no"), b.in_use(ID):
         pass
     assert b.cache.copies() == []
-    (shared / "main" / FILM).write_bytes(DATA)
+    (shared / "main" / VIDEO).write_bytes(DATA)
     with b.in_use(ID) as path:
         assert path.read_bytes() == DATA
 
@@ -249,7 +249,7 @@ def test_a_film_that_is_damaged_or_missing_there_is_not_used(host, shared):
         "[]",
         "{}",
         {"video_id": "f" * 64, "file_name": f"{'f' * 64}.film.mp4"},
-        {"video_id": ID, "file_name": f"../{FILM}"},
+        {"video_id": ID, "file_name": f"../{VIDEO}"},
         {"video_id": ID, "file_name": "/etc/passwd"},
         {"video_id": ID, "file_name": f"{ID}.film.mp4/../x"},
         {"video_id": ID, "file_name": RECORD},
@@ -288,9 +288,9 @@ def test_libraries_are_apart(host, shared):
     assert other.is_complete(ID)
 
 
-def test_a_film_that_another_host_deleted_is_gone_here_too(host, now):
+def test_a_video_that_another_host_deleted_is_gone_here_too(host, now):
     a, b = host("a"), host("b")
-    another = send(a, b"another film")
+    another = send(a, b"another video")
     send(a)
     with b.in_use(ID):
         pass
@@ -310,7 +310,7 @@ def test_a_film_that_another_host_deleted_is_gone_here_too(host, now):
 def test_a_deletion_that_the_object_store_refuses_is_an_error_and_can_be_repeated(host):
     a = host("a")
     send(a)
-    FakeObjects.meddle = failing("delete", FILM, PermissionError("Access Denied"))
+    FakeObjects.meddle = failing("delete", VIDEO, PermissionError("Access Denied"))
     with pytest.raises(MediaUnreachable, match="could not delete"):
         a.delete(ID)
     FakeObjects.reset()
@@ -319,8 +319,8 @@ def test_a_deletion_that_the_object_store_refuses_is_an_error_and_can_be_repeate
 
 
 def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
-    films = [bytes([number]) * 1000 for number in range(5)]
-    ids = [send(host("a"), film) for film in films]
+    videos = [bytes([number]) * 1000 for number in range(5)]
+    ids = [send(host("a"), video) for video in videos]
     b = host("b", cache_bytes=3000)
     for video_id in ids[:3]:
         with b.in_use(video_id) as path:
@@ -336,48 +336,48 @@ def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
             with b.in_use(ids[number]):
                 pass
         assert kept() == {0, 1, 3}
-        assert held.read_bytes() == films[0]
+        assert held.read_bytes() == videos[0]
     with host("c", cache_bytes=10).in_use(ids[4]) as path:  # larger than the cache, and needed all the same
-        assert path.read_bytes() == films[4]
+        assert path.read_bytes() == videos[4]
 
 
-def test_the_use_of_a_copy_does_not_make_it_another_film(host):
+def test_the_use_of_a_copy_does_not_make_it_another_video(host):
     send(host("a"))
     b = host("b")
     with b.in_use(ID) as path:
         os.utime(path, (1, 1))
     with b.in_use(ID) as path:
-        assert path.stat().st_mtime == 1  # by this the decoders know the film that they have open
+        assert path.stat().st_mtime == 1  # by this the decoders know the video that they have open
         assert path.stat().st_atime > 1  # by this the cache knows which was used last
 
 
-def test_the_size_of_all_films_is_that_in_the_object_store(host):
+def test_the_size_of_all_videos_is_that_in_the_object_store(host):
     send(host("a"), b"x" * 2000)
     a, b = (host(name, max_store_gb=4500 / 1e9) for name in "ab")
-    film, other = b"y" * 2000, b"z" * 1500
+    video, other = b"y" * 2000, b"z" * 1500
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
         b.missing_offsets(ID, 2501)
-    begun = hashlib.sha256(film).hexdigest()
-    assert b.write_chunk(begun, "x", 2000, 0, film[:CHUNK]) == [CHUNK]
+    begun = hashlib.sha256(video).hexdigest()
+    assert b.write_chunk(begun, "x", 2000, 0, video[:CHUNK]) == [CHUNK]
     send(a, other)  # and so there is no room any more for what was begun at b
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
-        b.write_chunk(begun, "x", 2000, CHUNK, film[CHUNK:])
+        b.write_chunk(begun, "x", 2000, CHUNK, video[CHUNK:])
     assert not host("c").is_complete(begun)
 
 
-def test_a_film_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host, tmp_path):
-    (tmp_path / "films").mkdir()
-    film = tmp_path / "films" / "own.mp4"
-    film.write_bytes(DATA)
-    host("a").register(str(film))
+def test_a_video_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host, tmp_path):
+    (tmp_path / "videos").mkdir()
+    video = tmp_path / "videos" / "own.mp4"
+    video.write_bytes(DATA)
+    host("a").register(str(video))
     b = host("b")
     with b.in_use(ID) as path:
-        assert path == film
+        assert path == video
     with pytest.raises(MediaMissing, match="on another host"):
         host("c", media_roots=()).path(ID)
     assert host("c", media_roots=()).missing_offsets(ID, len(DATA))  # but it may be sent
     b.delete(ID)
-    assert film.exists() and not host("a").is_known(ID)
+    assert video.exists() and not host("a").is_known(ID)
 
 
 def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
@@ -387,7 +387,7 @@ def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
     assert not shared.exists()
 
 
-def test_films_from_before_are_used_and_can_be_handed_over(host, tmp_path):
+def test_videos_from_before_are_used_and_can_be_handed_over(host, tmp_path):
     before = MediaStore(tmp_path / "a" / "main", (), CHUNK)
     send(before)
     a = host("a")
@@ -411,7 +411,7 @@ def test_a_folder_is_used_as_it_is(tmp_path, shared):
     check_reach(where)
     store = open_store(where, "press", CHUNK)
     send(store)
-    assert store.path(ID) == shared / "press" / FILM
+    assert store.path(ID) == shared / "press" / VIDEO
     missing = settings(tmp_path, str(tmp_path / "not-mounted"))
     with pytest.raises(MediaUnreachable, match="there is no such folder"):
         check_reach(missing)
@@ -422,26 +422,26 @@ def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
     assert list(shared.iterdir()) == []
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
         check_reach(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
-    with pytest.raises(InvalidSetting, match=r"nope://host/films, which is no URL"):
-        check_reach(settings(tmp_path, "nope://host/films"))
+    with pytest.raises(InvalidSetting, match=r"nope://host/videos, which is no URL"):
+        check_reach(settings(tmp_path, "nope://host/videos"))
 
 
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
 def test_a_scheme_whose_package_is_missing_is_told_with_what_to_install(tmp_path):
-    with pytest.raises(MediaUnreachable, match=r"s3://bucket/films, .* not installed \(Install s3fs"):
-        check_reach(settings(tmp_path, "s3://bucket/films"))
+    with pytest.raises(MediaUnreachable, match=r"s3://bucket/videos, .* not installed \(Install s3fs"):
+        check_reach(settings(tmp_path, "s3://bucket/videos"))
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
-        url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/films"
-        with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/films, could not be opened: Conn") as told:
+        url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/videos"
+        with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn") as told:
             check_reach(settings(tmp_path, url))
     assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
 
 
-def test_a_film_that_another_loader_has_just_deleted_is_sent_again(host, shared):
+def test_a_video_that_another_loader_has_just_deleted_is_sent_again(host, shared):
     a, b = host("a"), host("b")
     send(a)
     b.delete(ID)
@@ -452,6 +452,6 @@ def test_a_film_that_another_loader_has_just_deleted_is_sent_again(host, shared)
     assert a.record(ID)
     with pytest.raises(VideoNotFound):
         a.accept(ID, "a title")
-    assert list((shared / "main").iterdir()) == []  # no record was put back without its film
+    assert list((shared / "main").iterdir()) == []  # no record was put back without its video
     send(a)
     assert b.path(ID).read_bytes() == DATA

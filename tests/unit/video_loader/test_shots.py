@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from executors.video_loader.picture import PictureShape
-from executors.video_loader.sampling import FilmReader, read_span
-from executors.video_loader.shots import ShotDetector, is_blank, upper_half_mean
-from executors.video_loader.span_run import Cut, SampledFrame
-from tests import films
+from benchmarks.synthetic import videos
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.sample.sampler import VideoReader, read_span
+from executors.video_loader.sample.shots import ShotDetector, is_blank, upper_half_mean
+from executors.video_loader.sample.span_reader import Cut, SampledFrame
 
 SHAPE = PictureShape(32, 24)
 WIDTH, HEIGHT = 128, 96
@@ -20,7 +20,7 @@ Picture = np.ndarray
 
 
 def scene(seed: int) -> Picture:
-    """A picture of 40 coloured rectangles, twice as wide as the film, to be panned over."""
+    """A picture of 40 coloured rectangles, twice as wide as the video, to be panned over."""
     generator = np.random.default_rng(seed)
     picture = np.full((HEIGHT, 2 * WIDTH, 3), generator.integers(0, 255, 3), np.uint8)
     for _ in range(40):
@@ -45,7 +45,7 @@ def noise(seed: int, frames: int) -> list[Picture]:
 
 
 def grain(seed: int, frames: int) -> list[Picture]:
-    """A still picture with strong film grain."""
+    """A still picture with strong video grain."""
     generator = np.random.default_rng(seed)
     clean = scene(seed)[:, :WIDTH].astype(int)
     return [np.clip(clean + generator.normal(0, 20, clean.shape), 0, 255).astype(np.uint8) for _ in range(frames)]
@@ -63,8 +63,8 @@ def black(frames: int) -> list[Picture]:
 FIRST, SECOND, BLACK = still(1, 1)[0], still(2, 1)[0], black(1)[0]
 
 
-def make(path: Path, pictures: Sequence[Picture], **options: object) -> films.Film:
-    return films.make(path, pictures=pictures, size=(WIDTH, HEIGHT), **options)
+def make(path: Path, pictures: Sequence[Picture], **options: object) -> videos.Video:
+    return videos.make(path, pictures=pictures, size=(WIDTH, HEIGHT), **options)
 
 
 def cuts(path: Path, start: float = 0, end: float = 999) -> list[float]:
@@ -76,17 +76,17 @@ def cuts(path: Path, start: float = 0, end: float = 999) -> list[float]:
 def test_cuts_are_exact_to_the_frame(tmp_path: Path, fps: Fraction, make_shot: Callable) -> None:
     lengths = [31, 24, 50, 23, 40]
     pictures = [picture for seed, length in enumerate(lengths) for picture in make_shot(seed, length)]
-    film = make(tmp_path / "a.mp4", pictures, fps=fps, codec="h264_b", gop=48)
-    expected = [float(film.times[index]) for index in np.cumsum(lengths)[:-1]]
-    assert cuts(film.path) == pytest.approx(expected, abs=1e-3)
+    video = make(tmp_path / "a.mp4", pictures, fps=fps, codec="h264_b", gop=48)
+    expected = [float(video.times[index]) for index in np.cumsum(lengths)[:-1]]
+    assert cuts(video.path) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("container", ["a.mkv", "a.ts", "a.avi"])
 def test_containers_and_first_timestamps(tmp_path: Path, container: str) -> None:
     pictures = still(1, 30) + still(2, 30)
     first = Fraction(0) if container == "a.avi" else Fraction(7, 2)
-    film = make(tmp_path / container, pictures, codec="mpeg4_b" if container == "a.avi" else "h264_b", first=first)
-    assert cuts(film.path) == pytest.approx([1.2], abs=1e-3)
+    video = make(tmp_path / container, pictures, codec="mpeg4_b" if container == "a.avi" else "h264_b", first=first)
+    assert cuts(video.path) == pytest.approx([1.2], abs=1e-3)
 
 
 def test_variable_frame_rate(tmp_path: Path) -> None:
@@ -94,17 +94,17 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
     times = [Fraction(0)]
     while len(times) < 80:
         times.append(times[-1] + steps[len(times) % len(steps)])
-    film = make(tmp_path / "a.mkv", still(1, 30) + pan(2, 21) + still(3, 29), times=times)
+    video = make(tmp_path / "a.mkv", still(1, 30) + pan(2, 21) + still(3, 29), times=times)
     expected = [float(times[index]) for index in (30, 51)]
-    assert cuts(film.path) == expected
-    assert cuts(film.path, 0, expected[0]) == []
-    assert cuts(film.path, expected[0], expected[1]) == expected[:1]
+    assert cuts(video.path) == expected
+    assert cuts(video.path, 0, expected[0]) == []
+    assert cuts(video.path, expected[0], expected[1]) == expected[:1]
 
 
 def test_a_screen_recording_that_stores_changes_only(tmp_path: Path) -> None:
     times = [Fraction(n) for n in (0, 3, 7, 20, 21)]
-    film = make(tmp_path / "a.mkv", [scene(seed)[:, :WIDTH] for seed in (1, 1, 2, 3, 3)], times=times)
-    assert cuts(film.path) == [7.0, 20.0]
+    video = make(tmp_path / "a.mkv", [scene(seed)[:, :WIDTH] for seed in (1, 1, 2, 3, 3)], times=times)
+    assert cuts(video.path) == [7.0, 20.0]
 
 
 @pytest.mark.parametrize(
@@ -137,48 +137,48 @@ def test_a_few_black_frames_between_two_shots_are_one_cut_and_many_are_a_shot(tm
 
 
 def test_shots_are_no_shorter_than_stated(tmp_path: Path) -> None:
-    film = make(tmp_path / "a.mp4", [p for seed in range(12) for p in still(seed, 5)])
-    found = [0.0, *cuts(film.path)]
+    video = make(tmp_path / "a.mp4", [p for seed in range(12) for p in still(seed, 5)])
+    found = [0.0, *cuts(video.path)]
     assert min(np.diff(found)) >= 0.3
 
 
 @pytest.mark.parametrize(("fps", "gop"), [(25, 10), (25, 250), (NTSC, 37)])
-def test_a_span_finds_the_cuts_that_a_run_through_the_film_finds(tmp_path: Path, fps: Fraction, gop: int) -> None:
+def test_a_span_finds_the_cuts_that_a_run_through_the_video_finds(tmp_path: Path, fps: Fraction, gop: int) -> None:
     generator = np.random.default_rng(5)
     makers = (still, pan, grain, noise, lambda _, length: black(length))
     pictures: list[Picture] = []
     for seed in range(30):
         pictures += makers[generator.integers(len(makers))](seed, int(generator.integers(2, 24)))
-    film = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
-    whole = cuts(film.path)
+    video = make(tmp_path / "a.mp4", pictures, fps=fps, gop=gop, codec="h264_b")
+    whole = cuts(video.path)
     assert len(whole) > 6
     for length in (0.7, 3.0):
-        starts = np.arange(0, float(film.duration), length)
-        assert [cut for start in starts for cut in cuts(film.path, start, start + length)] == whole
+        starts = np.arange(0, float(video.duration), length)
+        assert [cut for start in starts for cut in cuts(video.path, start, start + length)] == whole
     for rate in (0.2, 1):
-        times = sampled(film.path, rate)
+        times = sampled(video.path, rate)
         assert times == sorted(set(times))
         for length in (0.7, 3.0):
-            starts = np.arange(0, float(film.duration), length)
-            assert [time for start in starts for time in sampled(film.path, rate, start, start + length)] == times
+            starts = np.arange(0, float(video.duration), length)
+            assert [time for start in starts for time in sampled(video.path, rate, start, start + length)] == times
         shots = [(0.0, whole[0]), *zip(whole, [*whole[1:], 999.0], strict=True)]
         assert all(any(start <= time < end for time in times) for start, end in shots)
     for cut in whole[:4]:
-        assert cuts(film.path, cut, cut + 0.03) == [cut]
-        assert cuts(film.path, max(cut - 0.04, 0), cut - 0.001) == []
+        assert cuts(video.path, cut, cut + 0.03) == [cut]
+        assert cuts(video.path, max(cut - 0.04, 0), cut - 0.001) == []
 
 
 def test_spans_one_after_another_are_one_run_and_others_give_the_same(tmp_path: Path) -> None:
     pictures = [p for seed, length in enumerate([31, 24, 9, 50, 23, 8, 40]) for p in pan(seed, length)]
-    film = make(tmp_path / "a.mp4", pictures, codec="h264_b", gop=48)
+    video = make(tmp_path / "a.mp4", pictures, codec="h264_b", gop=48)
     spans = [(0.0, 1.2), (1.2, 1.24), (1.24, 1.3), (1.3, 4.0), (4.0, 9.0)]
 
     def found(span: Iterable[SampledFrame | Cut]) -> list[tuple[float, bytes]]:
         return sorted((one.pts_seconds, b"" if isinstance(one, Cut) else one.picture.tobytes()) for one in span)
 
-    alone = [found(read_span(film.path, start, end, 1, SHAPE)) for start, end in spans]
-    assert [one for part in alone for one in part] == found(read_span(film.path, 0, 9, 1, SHAPE))
-    with FilmReader(film.path, 1, SHAPE) as reader:
+    alone = [found(read_span(video.path, start, end, 1, SHAPE)) for start, end in spans]
+    assert [one for part in alone for one in part] == found(read_span(video.path, 0, 9, 1, SHAPE))
+    with VideoReader(video.path, 1, SHAPE) as reader:
         assert found(reader.read(*spans[0])) == alone[0]
         run = reader._run
         assert [found(reader.read(*span)) for span in spans[1:]] == alone[1:]
@@ -195,19 +195,19 @@ def sampled(path: Path, rate: float, start: float = 0, end: float = 999) -> list
 
 
 def test_a_shot_with_a_sample_gets_no_other(tmp_path: Path) -> None:
-    film = make(tmp_path / "a.mp4", still(1, 40) + still(2, 40))
-    assert sampled(film.path, 2, 1, 3) == [1.0, 1.52, 2.0, 2.52]
+    video = make(tmp_path / "a.mp4", still(1, 40) + still(2, 40))
+    assert sampled(video.path, 2, 1, 3) == [1.0, 1.52, 2.0, 2.52]
 
 
 def test_a_shot_between_two_samples_is_sampled_in_its_first_moments(tmp_path: Path) -> None:
     lengths = [30, 10, 45, 9, 31, 12]  # cuts after 30, 40, 85, 94, 125 frames
     pictures = [picture for seed, length in enumerate(lengths) for picture in still(seed, length)]
-    film = make(tmp_path / "a.mp4", pictures)
-    assert sampled(film.path, 1) == [0, 1, (30 + 7) / 25, 2, 3, (85 + 7) / 25, 4, 5]
-    frames = [one for one in read_span(film.path, 0, 99, 0.1, SHAPE) if isinstance(one, SampledFrame)]
+    video = make(tmp_path / "a.mp4", pictures)
+    assert sampled(video.path, 1) == [0, 1, (30 + 7) / 25, 2, 3, (85 + 7) / 25, 4, 5]
+    frames = [one for one in read_span(video.path, 0, 99, 0.1, SHAPE) if isinstance(one, SampledFrame)]
     assert [frame.pts_seconds for frame in frames] == [0, 37 / 25, 47 / 25, 92 / 25, 101 / 25, 132 / 25]
     for seed, frame in enumerate(frames):
-        [alone] = read_span(film.path, frame.pts_seconds, frame.pts_seconds + 0.01, 0.1, SHAPE)
+        [alone] = read_span(video.path, frame.pts_seconds, frame.pts_seconds + 0.01, 0.1, SHAPE)
         assert isinstance(alone, SampledFrame) and np.array_equal(alone.picture, frame.picture)
         assert seed == 0 or not np.array_equal(frames[seed - 1].picture, frame.picture)
 

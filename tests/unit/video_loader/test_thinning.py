@@ -8,17 +8,17 @@ import av
 import numpy as np
 import pytest
 
-from executors.video_loader.media_source import Needs, TimedFrame, open_media
-from executors.video_loader.thinning import _is_spare_hevc, _nal_headers
-from tests import films
+from benchmarks.synthetic import videos
+from executors.video_loader.decode.skipping import _is_spare_hevc, _nal_headers
+from executors.video_loader.decode.source import Needs, TimedFrame, open_media
 from tests.unit.video_loader.test_shots import pan
 
 MOST = Fraction(1, 8)
 NTSC = Fraction(30000, 1001)
 
 
-def make(path: Path, codec: str, fps: Fraction | int = 25, **options: object) -> films.Film:
-    return films.make(path, pictures=pan(1, 100), size=(128, 96), codec=codec, fps=fps, gop=50, **options)
+def make(path: Path, codec: str, fps: Fraction | int = 25, **options: object) -> videos.Video:
+    return videos.make(path, pictures=pan(1, 100), size=(128, 96), codec=codec, fps=fps, gop=50, **options)
 
 
 def run(path: Path, most: Fraction = MOST, start: Fraction = Fraction(0), all_from: Fraction | None = None):
@@ -51,10 +51,10 @@ def needed_count(path: Path) -> int:
     ],
 )
 def test_what_no_frame_needs_is_left_out(tmp_path: Path, file: str, codec: str) -> None:
-    film = make(tmp_path / file, codec)
-    whole, thinned = run(film.path, Fraction(0)), run(film.path)
+    video = make(tmp_path / file, codec)
+    whole, thinned = run(video.path, Fraction(0)), run(video.path)
     assert len(whole) == 100
-    assert needed_count(film.path) == len(thinned) < 75
+    assert needed_count(video.path) == len(thinned) < 75
     pictures = dict(zip(times(whole), (picture for _, picture in whole), strict=True))
     assert all(np.array_equal(pictures[timed.time], picture) for timed, picture in thinned)
     shown = times(whole)
@@ -65,27 +65,27 @@ def test_what_no_frame_needs_is_left_out(tmp_path: Path, file: str, codec: str) 
 @pytest.mark.parametrize("fps", [NTSC, 12, 60])
 @pytest.mark.parametrize("frames_apart", [1, 2, 3])
 def test_gaps_are_no_longer_than_allowed(tmp_path: Path, fps: Fraction, frames_apart: int) -> None:
-    film = make(tmp_path / "a.mp4", "h264_b", fps)
+    video = make(tmp_path / "a.mp4", "h264_b", fps)
     most = frames_apart / Fraction(fps) + Fraction(1, 1000)
-    thinned = run(film.path, most)
+    thinned = run(video.path, most)
     assert max(after - before for before, after in pairwise(times(thinned))) <= most
     assert (len(thinned) == 100) is (frames_apart == 1)
 
 
 @pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
 def test_a_run_that_begins_later_gives_what_one_from_the_beginning_gives(tmp_path: Path, codec: str) -> None:
-    film = make(tmp_path / "a.mp4", codec, NTSC)
-    whole = times(run(film.path))
+    video = make(tmp_path / "a.mp4", codec, NTSC)
+    whole = times(run(video.path))
     for start in (Fraction(1, 3), Fraction(17, 10), Fraction(5, 2), Fraction(3)):
-        later = [time for time in times(run(film.path, start=start)) if time >= start]
+        later = [time for time in times(run(video.path, start=start)) if time >= start]
         assert later == [time for time in whole if time >= start]
 
 
 def test_all_is_decoded_from_where_it_is_asked_for(tmp_path: Path) -> None:
-    film = make(tmp_path / "a.mp4", "h264_b")
-    begin = times(run(film.path))[30]
-    frames = times(run(film.path, start=begin, all_from=begin))
-    assert [time for time in frames if time >= begin] == [time for time in film.times if time >= begin]
+    video = make(tmp_path / "a.mp4", "h264_b")
+    begin = times(run(video.path))[30]
+    frames = times(run(video.path, start=begin, all_from=begin))
+    assert [time for time in frames if time >= begin] == [time for time in video.times if time >= begin]
     assert len(frames) < 100 - 25
 
 
@@ -93,9 +93,9 @@ def test_all_is_decoded_from_where_it_is_asked_for(tmp_path: Path) -> None:
     ("file", "codec"),
     [("a.avi", "h264_b"), ("a.mp4", "h264"), ("a.mkv", "vp9"), ("a.mkv", "mpeg2_b"), ("a.mov", "mjpeg")],
 )
-def test_other_films_keep_all_their_frames(tmp_path: Path, file: str, codec: str) -> None:
-    film = make(tmp_path / file, codec)
-    assert len(run(film.path)) == 100
+def test_other_videos_keep_all_their_frames(tmp_path: Path, file: str, codec: str) -> None:
+    video = make(tmp_path / file, codec)
+    assert len(run(video.path)) == 100
 
 
 def test_units_of_a_packet() -> None:

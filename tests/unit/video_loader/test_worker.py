@@ -16,11 +16,11 @@ import av
 import psutil
 import pytest
 
-from clipseek.errors import DeadlineExceeded, DecoderCrashed, InvalidTimeRange, LimitExceeded, UnreadableVideo
-from executors.video_loader.worker import WorkerOptions, Workers
+from clipseek.api.errors import DeadlineExceeded, DecoderCrashed, InvalidTimeRange, LimitExceeded, UnreadableVideo
+from executors.video_loader.workers.worker import WorkerOptions, Workers
 from tests.unit.video_loader import worker_jobs
 
-OPTIONS = WorkerOptions("executors.video_loader.worker", 500_000_000, "WARNING")
+OPTIONS = WorkerOptions("executors.video_loader.workers.worker", 500_000_000, "WARNING")
 
 
 @pytest.fixture(scope="module")

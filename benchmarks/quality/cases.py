@@ -1,0 +1,74 @@
+"""What is measured: a score curve of one video for one query, and what is true of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clipseek.evaluation.measures import Moment
+from executors.faiss_indexer.moments.curves import Floats, ScoreCurve
+
+LABELS = Path(__file__).parent / "labels"
+TUNE, REPORT = "tune", "report"
+
+
+@dataclass(frozen=True)
+class Label:
+    """One line of a label file, see labels/README.md. `video` is None where the query is about all videos."""
+
+    video: str | None
+    query: str
+    moments: tuple[Moment, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half.
+
+    `curve` has plain cosines, which simple tools read; `calibrated` what strategies read, see `calibrated_curve`.
+    `unknown` float64 [N] is what the frames score for the word "unknown", `logit_scale` what multiplies cosines before
+    a softmax: VCED's rule reads these two.
+    """
+
+    name: str
+    curve: ScoreCurve
+    calibrated: ScoreCurve
+    shots: Sequence[tuple[float, float]]
+    moments: tuple[Moment, ...]
+    split: str
+    unknown: Floats
+    logit_scale: float
+
+
+def calibrated_curve(curve: ScoreCurve, background: float, contrast: float) -> ScoreCurve:
+    """Cosines such that 0 is the query's background and 1 what a right frame of this kind of model gets."""
+    return replace(curve, scores=(curve.scores - background) / contrast)
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read a file of JSON lines.
+
+    Raises:
+        ValueError: a line is not a label; the message has its number.
+    """
+    labels = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            labels.append(_label(json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} line {number} is not a label: {error!r}") from error
+    return labels
+
+
+def _label(row: dict[str, object]) -> Label:
+    video, query, moments, split = row["video"], row["query"], row["moments"], row["split"]
+    if not (video is None or isinstance(video, str)) or not isinstance(query, str) or not isinstance(moments, list):
+        raise TypeError("video must be a text or null, query a text, moments a list")
+    pairs = tuple((float(start), float(end)) for start, end in moments)
+    ends = [0.0, *(value for pair in pairs for value in pair)]
+    if ends != sorted(ends) or any(start == end for start, end in pairs):
+        raise ValueError(f"moments must be [start, end) in order of time, apart, but are {moments}")
+    if split not in (TUNE, REPORT):
+        raise ValueError(f"split must be {TUNE} or {REPORT}, but is {split!r}")
+    return Label(video, query, pairs, str(split))

@@ -1,0 +1,76 @@
+"""What the commands show: tables on stdout, talk and progress bars on stderr, times and sizes as people write them."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from clipseek.machine import logs
+
+if TYPE_CHECKING:
+    from clipseek.client.indexing import Progress as Step
+
+_talk = logging.getLogger(__name__)
+_talk.setLevel(logging.INFO)  # what a person would be told is logged from whatever level on
+_LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
+_WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
+_FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
+_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching", "copy": "copying to"}
+
+
+def say(message: str, style: str = "") -> None:
+    """A line of talk on stderr, taken as plain text: titles and paths may hold anything. Logged where that is JSON."""
+    if logs.is_json():
+        _talk.log(_LEVELS.get(style, logging.INFO), message.strip())
+        return
+    Console(stderr=True, soft_wrap=True).print(Text(message, style=style))
+
+
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; a head that begins with `>` aligns its column to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        name = head.removeprefix(">")
+        justify: Literal["left", "right"] = "right" if head != name else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in _WRAPPED_COLUMNS)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _FILE_WIDTH)
+    console.print(table)
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[["Step"], None]]:
+    """A bar on stderr that follows the steps of one video: stage, percent and time left. Drawn on terminals only."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task, stage = None, ""
+
+        def step(progress: "Step") -> None:
+            nonlocal task, stage
+            if progress.stage != stage:
+                if task is not None:
+                    bar.remove_task(task)
+                stage = progress.stage
+                task = bar.add_task(f"{_STAGES[stage]} {escape(title)}", total=progress.total)
+            if task is not None:
+                bar.update(task, completed=progress.done)
+
+        yield step

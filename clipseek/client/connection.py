@@ -1,0 +1,115 @@
+"""One gRPC connection to a Flow's gateway, kept open from one request to the next."""
+
+import asyncio
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import clipseek.api.base_document  # noqa: F401 (before jina, which imports docarray)
+from clipseek.api.errors import InvalidSetting
+from clipseek.config.tls import certificate_name
+
+# Read on import. What gRPC logs of closed connections, the errors say better.
+os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
+    import grpc
+    from jina.proto.jina_pb2 import StatusProto
+    from jina.proto.jina_pb2_grpc import JinaSingleDataRequestRPCStub
+    from jina.types.request.data import DataRequest
+
+__all__ = ["Broken", "Connection", "DataRequest", "StatusProto"]
+
+Broken = grpc.aio.AioRpcError  # a request was not answered; `details()` says why
+_CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
+_OPTIONS = {
+    "grpc.max_send_message_length": -1,
+    "grpc.max_receive_message_length": -1,
+    "grpc.use_local_subchannel_pool": 1,  # each client a connection of its own
+    # A server that is back is found at once, and not after gRPC's own pause of up to two minutes.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 10_000,  # what one attempt may take
+    "grpc.max_reconnect_backoff_ms": 500,
+    # What lies between may forget a connection that is silent: while a request waits, it is tried; afterwards, closed.
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.client_idle_timeout_ms": 180_000,
+}
+
+
+class Connection:
+    """To the gateway at `host`:`port`; for one event loop. It is made with the first request, and again when it broke.
+
+    Args:
+        tls: whether the server speaks TLS.
+        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows.
+        own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
+
+    Raises:
+        InvalidSetting: the certificates cannot be read.
+    """
+
+    def __init__(self, host: str, port: int, *, tls: bool = False, tls_ca: str = "", own_certificate: str = "") -> None:
+        self._host, self._port, self._tls, self._own_certificate = host.strip("[]"), port, tls, own_certificate
+        self._target = f"{host}:{port}"
+        trusted = own_certificate or tls_ca
+        self._trusted = _read_pem(trusted) if trusted else None
+        self._channel: Any = None
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Find out, once and soon, whether a gRPC server is there at all.
+
+        Raises:
+            OSError: none answers.
+        """
+        async with self._opening:
+            if self._channel is None:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    self._channel = await self._opened()
+
+    async def _opened(self) -> Any:
+        _, writer = await asyncio.open_connection(self._host, self._port)  # a port where nobody listens says so at once
+        writer.close()
+        options: dict[str, int | str] = dict(_OPTIONS)
+        if self._own_certificate:
+            options["grpc.ssl_target_name_override"] = await asyncio.to_thread(
+                certificate_name, self._host, self._port, Path(self._own_certificate)
+            )
+        if self._tls:
+            credentials = grpc.ssl_channel_credentials(root_certificates=self._trusted)
+            channel = grpc.aio.secure_channel(self._target, credentials, list(options.items()))
+        else:
+            channel = grpc.aio.insecure_channel(self._target, list(options.items()))
+        try:
+            await channel.channel_ready()
+        except BaseException:
+            await channel.close()
+            raise
+        return channel
+
+    async def send(self, request: DataRequest, metadata: tuple[tuple[str, str], ...]) -> DataRequest:
+        """Send one request and wait for its answer. A caller that is cancelled calls the request back.
+
+        Raises:
+            Broken: it was not answered.
+        """
+        call = JinaSingleDataRequestRPCStub(self._channel).process_single_data(request, metadata=metadata)
+        answer: DataRequest = await call
+        return answer
+
+    async def close(self) -> None:
+        """End the connection, and what is under way with it. The next request makes it anew."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+
+def _read_pem(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidSetting(f"The certificates to trust cannot be read from '{path}' ({error.strerror}).") from error

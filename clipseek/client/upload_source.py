@@ -1,0 +1,91 @@
+"""A video to upload, read in pieces: a file of this machine, or an open binary file (what a web page was given)."""
+
+import hashlib
+import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from clipseek.api.documents import CHUNK_BYTES
+from clipseek.api.errors import EmptyFile, FileMissing, UnreadableVideo
+
+
+class UploadSource(Protocol):
+    """What an upload reads. `read` may be called from several threads at once."""
+
+    name: str
+    size_bytes: int
+
+    def read(self, offset: int) -> bytes:
+        """The chunk that begins at `offset`: CHUNK_BYTES, fewer at the end."""
+
+
+def upload_source(video: str | Path | BinaryIO) -> UploadSource:
+    """What `video` is read from.
+
+    Raises:
+        FileMissing, EmptyFile, UnreadableVideo: there is no such file, nothing in it, or it is a folder.
+    """
+    return _PathSource(Path(video)) if isinstance(video, str | Path) else _OpenSource(video)
+
+
+def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
+    """The hash of the whole video in lower-case hex; `progress` is told how many bytes have been read.
+
+    Raises:
+        FileMissing: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        while chunk := source.read(done):
+            digest.update(chunk)
+            done += len(chunk)
+            progress(done)
+    except OSError as error:
+        raise FileMissing(f"'{source.name}' cannot be read ({error.strerror}).") from error
+    return digest.hexdigest()
+
+
+class _PathSource:
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._path = path
+        self.size_bytes = _size_of_file(path)
+
+    def read(self, offset: int) -> bytes:
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            return file.read(CHUNK_BYTES)
+
+
+class _OpenSource:
+    """Reads where the file's content is, so that it is never held a second time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.name = Path(str(getattr(file, "name", ""))).name or "untitled"
+        self._file = file
+        self._lock = threading.Lock()
+        self.size_bytes = file.seek(0, io.SEEK_END)
+        if not self.size_bytes:
+            raise EmptyFile(f"'{self.name}' is empty (0 bytes), so there is no video in it.")
+
+    def read(self, offset: int) -> bytes:
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(CHUNK_BYTES)
+
+
+def _size_of_file(path: Path) -> int:
+    if path.is_dir():
+        raise UnreadableVideo(
+            f"'{path}' is a folder, not a video. `clipseek index` takes folders, `Client.index` one video."
+        )
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise FileMissing(f"There is no file '{path}' that can be read ({error.strerror}).") from error
+    if not size:
+        raise EmptyFile(f"'{path}' is empty (0 bytes), so there is no video in it.")
+    return size

@@ -1,0 +1,119 @@
+"""The page beside the service: a process of its own that lives no longer than this one."""
+
+import http.client
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from types import TracebackType
+from typing import Self
+
+from clipseek.api.errors import ServerNotReady
+from clipseek.cli.terminal import say
+from clipseek.config.settings import VARIABLES, Settings
+from clipseek.machine.module_call import PYTHON
+from clipseek.machine.ports import free_port, is_port_free
+
+PAGE_BIND = "127.0.0.1"  # the page has no password, so it is for this machine
+_START_SECONDS = 120.0  # importing Streamlit takes seconds, on a busy machine many
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+
+
+class Page:
+    """The page's process, serving `address`, started by `start` and ended by `close` or with this process.
+
+    It holds the other end of its standard input: that ends with this process, however it ends, and the page with it.
+    """
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        port = settings.page_port
+        self.port = port if is_port_free(PAGE_BIND, port) else free_port(PAGE_BIND)
+        self.address = f"http://{PAGE_BIND}:{self.port}"
+        self._settings = settings
+        self._host = host
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closing = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the page and wait until it answers.
+
+        Raises:
+            ServerNotReady: Streamlit is not installed, or the page ended at once.
+        """
+        if importlib.util.find_spec("streamlit") is None:
+            raise ServerNotReady(
+                "The page needs Streamlit: install ClipSeek with its extra `page` (in a clone: pip install '.[page]'), "
+                "or serve without --page."
+            )
+        self._process = subprocess.Popen(
+            [*PYTHON, "-m", "frontend", "--address", PAGE_BIND, "--port", str(self.port)],
+            env={**_environment(self._settings), "CLIPSEEK_HOST": self._host},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the page
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.close()
+                raise ServerNotReady(
+                    f"The page did not start at {self.address} (exit code {self._process.returncode}). What it said "
+                    f"is above; another port may help: CLIPSEEK_PAGE_PORT."
+                )
+            time.sleep(_POLL_SECONDS)
+        threading.Thread(target=self._report_end, args=(self._process,), name="watch-page", daemon=True).start()
+
+    def close(self) -> None:
+        """End the page, if it runs."""
+        process = self._process
+        if process is None:
+            return
+        self._closing = True
+        if process.stdin:
+            process.stdin.close()  # upon which it ends itself; a signal besides would come amid that, and leave a trace
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(PAGE_BIND, self.port, timeout=2.0)
+        try:
+            connection.request("GET", "/_stcore/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _report_end(self, process: "subprocess.Popen[bytes]") -> None:
+        code = process.wait()
+        if not self._closing:
+            say(f"clipseek: the page ended (exit code {code}); the service goes on. Restart it to have both.", "red")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """This process's own and the settings, without the secret by which executors believe the gateway."""
+    whole = {**os.environ, **settings.to_env()}
+    return {name: value for name, value in whole.items() if name != VARIABLES["flow_secret"][0]}
+
+
+def show_page(page: Page) -> None:
+    """Tell where the page is, and open it in a browser where somebody sits before one."""
+    say(f"The page: {page.address}", style="bold green")
+    has_screen = sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if has_screen and sys.stderr.isatty():
+        webbrowser.open(page.address)

@@ -1,0 +1,72 @@
+"""What the two encoder executors share: the model found, one half of it loaded, and what they say of it."""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
+from executors.clip_encoder.int8.optimise import check_int8
+from executors.clip_encoder.model.identity import model_id, with_int8
+from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.store_model import read_store_model
+from executors.clip_encoder.run.device import Device, choose_device
+from executors.clip_encoder.run.towers import ImageTower, TextTower
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T", bound=ImageTower | TextTower)
+
+
+class Encoder(Generic[T]):
+    """One half of the model that the settings ask for.
+
+    Args:
+        settings: what to load, where to compute.
+        half: "image" or "text", for the log.
+        build_tower: makes the tower out of the model and the device.
+        registry: where models come from; the default is the user's cache and hub.
+
+    Raises:
+        ClipSeekError: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        half: str,
+        build_tower: Callable[[ModelSpec, Device], T],
+        registry: Registry | None = None,
+    ) -> None:
+        registry = registry or Registry(settings.cache)
+        told_by_server = START_ERRORS_VARIABLE in os.environ
+        try:
+            self.device = choose_device(settings.device, settings.engine)
+            self.spec = registry.resolve(settings.model, read_store_model(settings.home))
+            if settings.engine == "int8":
+                self.spec = with_int8(self.spec, settings.cache)
+            self.model_id = model_id(self.spec, settings.cache)
+            self.tower = build_tower(self.spec, self.device)
+            if isinstance(self.tower, ImageTower) and self.spec.int8_image:
+                check_int8(self.tower, self.spec.int8_image)
+        except ClipSeekError as error:
+            if not told_by_server:
+                logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; the cause is in it)
+            raise
+        logger.info("%s encoder ready: %s (%s)", half, self.model_id, self.spec.reason)
+        for warning in self.spec.warnings if half == "image" and not told_by_server else ():
+            logger.warning(warning)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the executor says of itself in `/health`."""
+        return {
+            "model": self.spec.name,
+            "model_id": self.model_id,
+            "reason": self.spec.reason,
+            "device": self.device.name,
+            "precision": self.device.precision,
+            "engine": self.tower.engine,
+            "dimensions": str(self.spec.dimensions),
+        }

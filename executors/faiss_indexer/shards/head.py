@@ -1,0 +1,136 @@
+"""The head of an indexer with several shards: asked as one indexer is, it asks the shards, and answers as one would.
+
+It takes the place of Jina's own (executors/flow/quirks/shard_heads.py); what it asks is in sharded.py.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+from jina.excepts import InternalNetworkError
+from jina.proto import jina_pb2
+from jina.types.request.data import DataRequest, Response
+
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.documents import Calibration, Health, Query, Video, VideoSpan
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.settings import Settings
+from clipseek.machine import logs
+from executors.faiss_indexer.shards.sharded import ShardedIndex, list_of
+from executors.flow import metrics
+from executors.flow.callers import Caller, Verifier, signed
+from executors.flow.executor import guard_own_port
+from executors.flow.lifetime import RECONNECTING, end_with_parent
+from executors.flow.quirks.shard_heads import JinaHead
+
+logger = logging.getLogger(__name__)
+D = TypeVar("D", bound=BaseDoc)
+
+
+class ShardFailed(Exception):
+    """What a shard raised, as it travels: a status of Jina."""
+
+    def __init__(self, status: Any) -> None:
+        super().__init__(f"{status.exception.name}: {' '.join(status.exception.args)}")
+        self.status = status
+
+
+class Head(JinaHead):  # type: ignore[misc]  # jina has no types
+    """Answers each endpoint of the indexer; what others answer is passed on."""
+
+    def __init__(self, args: Any, logger: Any, **kwargs: Any) -> None:
+        args.grpc_channel_options = RECONNECTING
+        super().__init__(args, logger, **kwargs)
+        self._settings = Settings.from_env()
+        self._callers = Verifier(self._settings.flow_secret)
+        self._name = f"{self._deployment_name}-head"
+        logs.start(self._settings.log_level, self._settings.log_format, self._name)
+        metrics.serve_own(self._settings)
+        guard_own_port()
+        end_with_parent()
+        index = ShardedIndex(self._settings, self._ask)
+        self._answers: dict[str, tuple[type[BaseDoc], Callable[[Any, Caller], Awaitable[Any]]]] = {
+            "/probe": (Video, _of_each(index.probe)),
+            "/index": (VideoSpan, _of_each(index.index)),
+            "/delete": (Video, _of_each(index.delete)),
+            "/search": (Query, _of_each(index.search)),
+            "/timeline": (Query, _of_each(index.timeline)),
+            "/calibrate": (Calibration, _of_each(index.calibrate)),
+            "/health": (Health, _of_each(index.health)),
+            "/videos": (Video, index.videos),
+        }
+
+    async def process_data(self, requests: list[Any], context: Any) -> Any:
+        """Answer one request. What fails goes back as Jina's executors say it."""
+        [request] = requests
+        endpoint = request.header.exec_endpoint
+        if endpoint not in self._answers:
+            return request
+        with logs.request(endpoint), metrics.under_way(self._name, endpoint):
+            return await self._answered(request, endpoint, context)
+
+    async def _answered(self, request: Any, endpoint: str, context: Any) -> Any:
+        kind, answer = self._answers[endpoint]
+        try:
+            caller = self._callers.caller(request.parameters, endpoint)
+            request.document_array_cls = list_of(kind)
+            request.data.docs = await answer(request.docs, caller)
+        except (InternalNetworkError, grpc.aio.AioRpcError) as error:
+            context.set_code(error.code())
+            context.set_details(error.details())
+            return Response()
+        except Exception as error:  # noqa: BLE001 (the edge of the process)
+            _log(endpoint, error)
+            if isinstance(error, ShardFailed):
+                request.header.status.CopyFrom(error.status)
+            else:
+                request.add_exception(error)
+                metrics.count_error(self._name, endpoint, error)  # a shard's own it has counted itself
+            context.set_trailing_metadata((("is-error", "true"),))
+        return request
+
+    async def _ask(self, shard: int, endpoint: str, docs: DocList[D], caller: Caller) -> DocList[D]:
+        """What a shard answers.
+
+        Raises:
+            ShardFailed: it raised an error. InternalNetworkError, AioRpcError: it cannot be reached.
+        """
+        request = DataRequest()
+        request.header.exec_endpoint = endpoint
+        request.document_array_cls = type(docs)
+        request.data.docs = docs
+        request.parameters = signed(caller, endpoint, self._settings.flow_secret, time.time())
+        told = await self.connection_pool.send_requests_once(
+            [request],
+            deployment=self._deployment_name,
+            shard_id=shard,
+            timeout=self.timeout_send,
+            retries=self._retries,
+        )
+        if isinstance(told, BaseException):
+            raise told
+        answer, _ = told
+        if answer.header.status.code == jina_pb2.StatusProto.ERROR:
+            raise ShardFailed(answer.header.status)
+        answer.document_array_cls = type(docs)
+        found: DocList[D] = answer.docs
+        return found
+
+
+def _of_each(answer: Callable[[Any, Caller], Awaitable[Any]]) -> Callable[[Any, Caller], Awaitable[Any]]:
+    """Answers a list of documents, one after the other."""
+
+    async def answer_all(docs: DocList[Any], caller: Caller) -> DocList[Any]:
+        answers = [await answer(doc, caller) for doc in docs]
+        return type(docs)(answers)
+
+    return answer_all
+
+
+def _log(endpoint: str, error: Exception) -> None:
+    if isinstance(error, ClipSeekError | ShardFailed):
+        logger.info("%s refused: %s: %s", endpoint, type(error).__name__, error, extra=logs.about(error))
+    else:
+        logger.exception("%s failed", endpoint, extra=logs.about(error))

@@ -1,0 +1,200 @@
+"""Several shards of an index as one: what is asked of it is asked of them, and their answers are put together.
+
+It is known on which shard a video lives, so what is about one video goes there alone. A query goes to all of them in
+steps, after which what is found is the same as without shards: the frames' mean, by which relevance is judged, is that
+of all shards, and each gives all that may have a place.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.documents import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
+from clipseek.api.errors import InvalidTimeRange, ModelMismatch
+from clipseek.config.limits import check_limit
+from clipseek.config.settings import Settings
+from clipseek.config.shards import shard_of
+from executors.faiss_indexer.documents import (
+    ShardQuery,
+    check_calibration,
+    fill_in,
+    search_options,
+    video_of_timeline,
+)
+from executors.faiss_indexer.ranking.calibration import calibrated
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer, merged_facts
+from executors.faiss_indexer.ranking.relevance import CUT_OFF
+from executors.flow.callers import Caller
+from executors.flow.document_checks import check_document
+
+D = TypeVar("D", bound=BaseDoc)
+
+
+class Ask(Protocol):
+    """Sends documents to an endpoint of a shard. Raises what the shard raised."""
+
+    def __call__(self, shard: int, endpoint: str, docs: DocList[D], caller: Caller) -> Awaitable[DocList[D]]: ...
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """A match with its place among all others."""
+
+    order: tuple[float, str, float]
+    match: Match
+
+    @property
+    def score(self) -> float:
+        return self.match.score
+
+
+class ShardedIndex:
+    """Answers what the indexer answers, document by document. The settings say how many shards there are."""
+
+    def __init__(self, settings: Settings, ask: Ask) -> None:
+        self._settings, self._ask = settings, ask
+
+    @property
+    def _shards(self) -> range:
+        return range(self._settings.shards)
+
+    async def _ask_one(self, shard: int, endpoint: str, doc: D, caller: Caller) -> D:
+        [answer] = await self._ask(shard, endpoint, list_of(type(doc))([doc]), caller)
+        return answer
+
+    async def _ask_all(self, endpoint: str, doc: D, caller: Caller) -> list[D]:
+        """What each shard answers, in their order. The first one's error is raised once all have answered."""
+        answers = await asyncio.gather(
+            *(self._ask_one(shard, endpoint, doc, caller) for shard in self._shards), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    def _owner(self, video_id: str) -> int:
+        return shard_of(video_id, self._settings.shards)
+
+    # Videos
+
+    async def index(self, doc: VideoSpan, caller: Caller) -> VideoSpan:
+        return await self._ask_one(self._owner(doc.video_id), "/index", doc, caller)
+
+    async def delete(self, doc: Video, caller: Caller) -> Video:
+        return await self._ask_one(self._owner(doc.video_id), "/delete", doc, caller)
+
+    async def probe(self, doc: Video, caller: Caller) -> Video:
+        claimed = await self._ask_all("/shard/claim", Video(model_id=doc.model_id), caller)
+        doc.added_at = max(each.added_at for each in claimed)
+        return await self._ask_one(self._owner(doc.video_id), "/probe", doc, caller)
+
+    async def videos(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
+        if docs and docs[0].video_id:
+            return await self._ask(self._owner(docs[0].video_id), "/videos", docs, caller)
+        lists = await asyncio.gather(
+            *(self._ask(shard, "/videos", DocList[Video]([Video()]), caller) for shard in self._shards)
+        )
+        videos = [video for each in lists for video in each]
+        return DocList[Video](sorted(videos, key=lambda video: (video.added_at, video.video_id)))
+
+    # Queries
+
+    async def search(self, query: Query, caller: Caller) -> Query:
+        check_document(query, self._settings)
+        check_limit(self._settings, "max_top_k", query.top_k, f"top_k, {query.top_k},")
+        ask = await self._prepared(_shard_query(query), caller)
+        answer = await self._found(ask, caller)
+        fill_in(query, answer, [each.match for each in answer.found])
+        return query
+
+    async def timeline(self, query: Query, caller: Caller) -> Query:
+        check_document(query, self._settings)
+        video_id = video_of_timeline(search_options(query))
+        ask = await self._prepared(_shard_query(query), caller)
+        answer = await self._ask_one(self._owner(video_id), "/shard/timeline", ask, caller)
+        return Query(**{name: getattr(answer, name) for name in Query.model_fields})
+
+    async def calibrate(self, doc: Calibration, caller: Caller) -> Calibration:
+        check_document(doc, self._settings)
+        check_calibration(doc)
+        phrases, neutral = doc.phrases, doc.neutral_embedding
+        doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
+        keep = ShardQuery()
+        if not doc.reset:
+            found = [await self._best_relevance(phrase, neutral, caller) for phrase in phrases]
+            made = calibrated(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
+            for name, value in vars(made).items():
+                setattr(doc, name, value)
+            keep.shift, keep.model_id = made.shift, phrases[0].model_id
+        await self._ask_one(0, "/shard/shift", keep, caller)
+        doc.done = True
+        return doc
+
+    async def _best_relevance(self, phrase: QueryPart, neutral: list[float], caller: Caller) -> tuple[float, float]:
+        """Of the best match of a phrase, without any shift (-inf in an empty library), and the shift until now."""
+        ask = ShardQuery(parts=[phrase], neutral_embedding=neutral, top_k=1, all_matches=True)
+        ask = await self._prepared(ask, caller)
+        found = (await self._found(ask, caller)).found
+        return (ask.shift - found[0].order[0] if found else -np.inf), ask.shift
+
+    async def _prepared(self, ask: ShardQuery, caller: Caller) -> ShardQuery:
+        """The query with what is seen at the moments that it names, and with what makes relevance of cosines."""
+        ask.moment_start_seconds = [0.0] * len(ask.parts)
+        ask.moment_end_seconds = [0.0] * len(ask.parts)
+        owners = {place: self._owner(part.video_id) for place, part in enumerate(ask.parts) if part.video_id}
+        for shard in sorted(set(owners.values())):
+            found = await self._ask_one(shard, "/shard/moments", ask, caller)
+            for place in (place for place, owner in owners.items() if owner == shard):
+                ask.parts[place].embedding = found.parts[place].embedding
+                ask.moment_start_seconds[place] = found.moment_start_seconds[place]
+                ask.moment_end_seconds[place] = found.moment_end_seconds[place]
+        told = await self._ask_all("/shard/frames", ShardQuery(), caller)
+        sums = [np.frombuffer(each.frame_sum, np.float64) for each in told if each.frame_count]
+        if len({len(each) for each in sums}) > 1:
+            raise ModelMismatch("The shards of the library hold frames of different models. Index them anew.")
+        frames = sum(each.frame_count for each in told)
+        mean_frame = (np.sum(sums, axis=0) / frames).astype(np.float32) if sums else np.zeros(0, np.float32)
+        ask.mean_frame, ask.shift = mean_frame.tobytes(), told[0].fitted_shift
+        return ask
+
+    async def _found(self, ask: ShardQuery, caller: Caller) -> SearchAnswer[_Ranked]:
+        options = search_options(ask)
+        told = await self._ask_all("/shard/search", ask, caller)
+        videos, frames = sum(each.videos_searched for each in told), sum(each.frames_searched for each in told)
+        outside = [each.outside for each in told if each.outside]
+        if outside and not videos:
+            raise InvalidTimeRange(outside[0])
+        ranking: Ranking[_Ranked] = Ranking(options, options.cut_off(CUT_OFF))
+        of_video: defaultdict[str, list[_Ranked]] = defaultdict(list)
+        for each in told:
+            for match, value in zip(each.matches, each.values, strict=True):
+                of_video[match.video_id].append(_Ranked((-value, match.video_id, match.start_seconds), match))
+        for matches in of_video.values():
+            ranking.add(matches)
+        return ranking.answer(videos, frames)
+
+    # State
+
+    async def health(self, doc: Health, caller: Caller) -> Health:
+        told = await self._ask_all("/health", Health(check_recall=doc.check_recall), caller)
+        components = [each.components[0] for each in told]
+        facts = merged_facts([component.facts for component in components])
+        doc.components.append(Component(name=components[0].name, facts=facts))
+        for each in told:
+            doc.down |= each.down
+        return doc
+
+
+def _shard_query(query: Query) -> ShardQuery:
+    return ShardQuery(**{name: getattr(query, name) for name in Query.model_fields})
+
+
+def list_of(kind: type[D]) -> type[DocList[D]]:
+    """The type of a list of documents."""
+    made: type[DocList[D]] = DocList.__class_getitem__(kind)
+    return made

@@ -1,0 +1,83 @@
+"""Who a request is from: said by the gateway, signed, and believed by executors only with that signature.
+
+The executors' ports are open to every program of their machine. What the gateway found out about a caller travels in
+each request's `parameters`, signed with a secret that only the processes of one Flow share, for one endpoint, for a
+while, and to be used once by each executor.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clipseek.api.errors import AccessDenied
+from clipseek.config.libraries import MAIN
+
+_CALLER, _SIGNATURE = "clipseek_caller", "clipseek_signature"
+LIFETIME_SECONDS = 900.0  # longer than a request waits in the chain: clients give up after 600 s
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A caller, the library that this request is about, and whether videos in folders of the server may be used."""
+
+    name: str
+    library: str = MAIN
+    server_folders: bool = False
+
+
+def signed(caller: Caller, endpoint: str, secret: str, now: float) -> dict[str, str]:
+    """The parameters of a request to an endpoint."""
+    said = json.dumps(
+        {**asdict(caller), "endpoint": endpoint, "until": now + LIFETIME_SECONDS, "nonce": secrets.token_hex(8)}
+    )
+    return {_CALLER: said, _SIGNATURE: _signature(said, secret)}
+
+
+class Verifier:
+    """Believes callers that the gateway signed. Safe for threads."""
+
+    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
+        self._secret, self._clock = secret, clock
+        self._seen: dict[str, float] = {}  # nonce -> until when it is remembered, the oldest first
+        self._lock = threading.Lock()
+
+    def caller(self, parameters: Mapping[str, Any], endpoint: str) -> Caller:
+        """The caller of a request. Raises: AccessDenied: it is not from the gateway, or was used here before."""
+        said, signature = str(parameters.get(_CALLER, "")), str(parameters.get(_SIGNATURE, ""))
+        now = self._clock()
+        right = _signature(said, self._secret)
+        if not self._secret or not hmac.compare_digest(right.encode(), signature.encode()):
+            raise _not_from_the_gateway()
+        facts = json.loads(said)
+        if facts.pop("endpoint") != endpoint or not self._is_new(facts.pop("nonce"), facts.pop("until"), now):
+            raise _not_from_the_gateway()
+        return Caller(**facts)
+
+    def _is_new(self, nonce: str, until: float, now: float) -> bool:
+        with self._lock:
+            for old in [each for each, end in self._oldest() if end < now]:
+                del self._seen[old]
+            if until < now or nonce in self._seen:
+                return False
+            self._seen[nonce] = until
+            return True
+
+    def _oldest(self) -> list[tuple[str, float]]:
+        """Two at a time are enough to forget as fast as one is added."""
+        return [entry for entry, _ in zip(self._seen.items(), range(2), strict=False)]
+
+
+def _signature(said: str, secret: str) -> str:
+    return hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+
+
+def _not_from_the_gateway() -> AccessDenied:
+    return AccessDenied(
+        "This request did not come through the gateway. Send it there: an executor's own port answers nobody else."
+    )

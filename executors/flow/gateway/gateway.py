@@ -1,0 +1,75 @@
+"""The Flow's gateway: Jina's own for gRPC, behind a door, and ended when the process that started it ends."""
+
+import asyncio
+from typing import Any
+
+from jina.serve.runtimes.gateway.grpc import GRPCGateway
+from jina.types.request.data import DataRequest
+
+from clipseek.api.errors import ClipSeekError, InvalidSetting
+from clipseek.config.access import AccessFile, check_network, is_loopback
+from clipseek.config.settings import Settings
+from clipseek.config.tls import check_tls
+from clipseek.machine import logs
+from executors.flow.gateway.cancellation import called_back, note_tasks, one_by_one
+from executors.flow.gateway.door import DoorInterceptor, Doorkeeper
+from executors.flow.gateway.rates import Rates
+from executors.flow.gateway.routes import routed
+from executors.flow.lifetime import RECONNECTING, end_with_parent, report_start_failure
+from executors.flow.metrics import GATEWAY, serve_own
+from executors.flow.quirks.shard_heads import bring_own_heads
+from executors.flow.quirks.tracing import try_once
+
+# Here, because each process that Jina starts for a Flow imports the Flow's gateway first.
+bring_own_heads()
+try_once()
+
+
+class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
+    grpc_server_options: dict[str, Any] | None
+
+    def __init__(self, runtime_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(runtime_args={**(runtime_args or {}), "grpc_channel_options": RECONNECTING}, **kwargs)
+        end_with_parent()
+        try:
+            check_network(self._settings, self.host)
+            check_tls(self._settings)
+        except ClipSeekError as error:
+            report_start_failure(error)
+            raise
+        self.ssl_certfile, self.ssl_keyfile = self._settings.tls_cert or None, self._settings.tls_key or None
+        limit = {"grpc.max_receive_message_length": self._settings.max_request_bytes}
+        self.grpc_server_options = {**(self.grpc_server_options or {}), **limit}
+
+    async def setup_server(self) -> None:
+        note_tasks(asyncio.get_running_loop())
+        handler = self._request_handler  # gRPC knows its ways to answer by these names
+        handler.Call = called_back(routed(handler.Call))
+        handler.process_single_data = one_by_one(handler.Call)
+        await super().setup_server()
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings.from_env()
+
+    def aio_tracing_server_interceptors(self) -> list[Any]:
+        """Jina's interceptors of the server, the door before them."""
+        settings = self._settings
+        logs.start(settings.log_level, settings.log_format, GATEWAY)
+        serve_own(settings)
+        if not settings.flow_secret:
+            raise InvalidSetting("CLIPSEEK_FLOW_SECRET is not set: gateway and executors need the same secret.")
+        may_be_open = is_loopback(self.host) or settings.allow_anyone
+        door = DoorInterceptor(
+            Doorkeeper(AccessFile(settings.home), settings.flow_secret, may_be_open=may_be_open),
+            Rates(settings.requests_per_second, settings.requests_under_way),
+            settings.flow_secret,
+            _refusal,
+        )
+        return [door, *(super().aio_tracing_server_interceptors() or [])]
+
+
+def _refusal(error: Exception) -> DataRequest:
+    answer = DataRequest()
+    answer.add_exception(error)
+    return answer

@@ -1,0 +1,115 @@
+"""What is counted and timed, for Prometheus. docs/monitoring.md says what each metric tells.
+
+Every process of the Flow counts for itself. `clipseek serve` gathers the counts of all (clipseek/service/metrics_server.py);
+where processes run by themselves, one to a pod, each serves its own. Labels are names out of this code, never what a
+caller sent.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
+
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.settings import SHARED_METRICS_VARIABLE, Settings
+from clipseek.service.stored_metrics import StoredMetrics
+
+logger = logging.getLogger(__name__)
+
+OTHER = "other"  # stands for names that are not ours: unforeseen errors, endpoints that there are not
+GATEWAY = "gateway"
+ENDPOINTS = frozenset(
+    f"/{name}"
+    for name in (
+        "calibrate", "clip", "delete", "health", "index", "join", "probe", "samples", "server_videos", "search", "thumbnail",
+        "timeline", "upload", "videos",
+    )
+)  # fmt: skip
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+REQUEST_SECONDS = Histogram(
+    "clipseek_request_seconds", "From a request's arrival at the gateway to its answer.", ["endpoint"], buckets=_FAST
+)
+STEP_SECONDS = Histogram(
+    "clipseek_step_seconds", "Work of one step on one span or query, without its wait.", ["step"], buckets=_FAST
+)
+UNDER_WAY = Gauge(
+    "clipseek_requests_under_way",
+    "Requests that an executor, or the gateway, has and has not answered.",
+    ["executor", "endpoint"],
+    multiprocess_mode="livesum",
+)
+AT_WORK = Gauge(
+    "clipseek_steps_at_work", "Spans and queries that a step works on now.", ["step"], multiprocess_mode="livesum"
+)
+ERRORS = Counter("clipseek_errors", "Requests that were refused or failed.", ["executor", "endpoint", "error"])
+CACHE_LOOKUPS = Counter("clipseek_cache_lookups", "Times something was looked for in a cache.", ["cache"])
+CACHE_MISSES = Counter("clipseek_cache_misses", "Times it was not there and was made, or fetched.", ["cache"])
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Time the work of a step: "decode", "encode", "store", "text" or "index"."""
+    with AT_WORK.labels(name).track_inprogress(), STEP_SECONDS.labels(name).time():
+        yield
+
+
+@contextmanager
+def under_way(executor: str, endpoint: str) -> Iterator[None]:
+    """Count a request while it is answered, and its error if it fails."""
+    with UNDER_WAY.labels(executor, endpoint).track_inprogress():
+        try:
+            yield
+        except Exception as error:
+            count_error(executor, endpoint, error)
+            raise
+
+
+def count_error(executor: str, endpoint: str, error: BaseException) -> None:
+    """Count a request that was refused or failed, by the error's name."""
+    name = type(error).__name__ if isinstance(error, ClipSeekError) else OTHER
+    ERRORS.labels(executor, endpoint, name).inc()
+
+
+class Arrival:
+    """A request that has come to the gateway."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint if endpoint in ENDPOINTS else OTHER
+        self._came_at = time.monotonic()
+        UNDER_WAY.labels(GATEWAY, self._endpoint).inc()
+
+    def refused(self, error: BaseException) -> None:
+        """It is not let in."""
+        UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
+        count_error(GATEWAY, self._endpoint, error)
+
+    def answered(self) -> None:
+        """It has been answered, or given up."""
+        UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
+        REQUEST_SECONDS.labels(self._endpoint).observe(time.monotonic() - self._came_at)
+
+
+def serve_own(settings: Settings, store_folders: Callable[[], list[Path]] = list) -> None:
+    """Serve the metrics of this process, unless none are wanted or `clipseek serve` gathers those of all processes.
+
+    Args:
+        store_folders: the stores that this process keeps; by default none.
+    """
+    if not settings.metrics_port or SHARED_METRICS_VARIABLE in os.environ:
+        return
+    REGISTRY.register(StoredMetrics(store_folders))
+    try:
+        start_http_server(settings.metrics_port, settings.metrics_bind)
+    except OSError as error:
+        logger.warning(
+            "No metrics of this process: port %d on %s cannot be used (%s). Of several processes on one machine only "
+            "one can; `clipseek serve` gathers those of all.",
+            settings.metrics_port,
+            settings.metrics_bind,
+            error.strerror,
+        )

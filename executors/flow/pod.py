@@ -1,0 +1,36 @@
+"""One process of the Flow by itself, as a pod of Kubernetes runs it: `python -m executors.flow.pod executor ARGUMENTS`, or
+`gateway ARGUMENTS`. The arguments are those of Jina's commands of these names; `executors/kubernetes.py` writes them.
+
+Jina's own command would start its own head before shards, and end with exit code 0 where an executor cannot start.
+"""
+
+import sys
+
+import jina_cli.api
+from jina.parsers import get_main_parser
+from jina.serve.runtimes.asyncio import AsyncNewLoopRuntime
+from jina.serve.runtimes.head import request_handling as head
+from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
+
+from clipseek.api.errors import ClipSeekError
+from executors.flow.quirks.shard_heads import bring_own_heads
+
+
+def main() -> None:
+    """Run until SIGTERM. What keeps the process from its start is told in one line, with exit code 1."""
+    bring_own_heads()
+    args = get_main_parser().parse_args()
+    try:
+        if args.cli == "gateway":
+            jina_cli.api.gateway(args)
+            return
+        args.host, args.port_monitoring = args.host[0], args.port_monitoring[0]
+        handler = head.HeaderRequestHandler if args.runtime_cls == "HeadRuntime" else WorkerRequestHandler
+        with AsyncNewLoopRuntime(args, req_handler_cls=handler) as runtime:
+            runtime.run_forever()
+    except ClipSeekError as error:
+        sys.exit(f"clipseek: {args.name} cannot start. {error}")
+
+
+if __name__ == "__main__":
+    main()

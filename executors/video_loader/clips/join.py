@@ -1,0 +1,196 @@
+"""Clips joined to one video: every one in the size of the first, with black beside what is of another shape."""
+
+import gc
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from executors.video_loader.clips.cut import ClipFile, cut
+from executors.video_loader.clips.encode import (
+    AUDIO_BITS_PER_SECOND,
+    ENCODER_OPTIONS,
+    ENCODER_THREADS,
+    TICKS_PER_SECOND,
+)
+from executors.video_loader.clips.remux import is_one_format, remux
+from executors.video_loader.clips.sound import Samples
+from executors.video_loader.media.disk import full_disk_reported
+
+logger = logging.getLogger(__name__)
+
+RATE = 48000  # of the sound, whatever that of the clips is
+
+
+@dataclass(frozen=True)
+class Part:
+    """`[start_seconds, end_seconds)` of a video."""
+
+    path: Path
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+def cut_joined(parts: Sequence[Part], destination: Path, mode: str = "exact") -> ClipFile:
+    """Cut the parts and join them in their order.
+
+    Args:
+        mode: of `cut`. `copy` encodes nothing anew, where all parts come out in one format; else they are cut exactly.
+        destination: the video's path without its suffix, `.mp4`.
+
+    Raises: as `cut`.
+    """
+    with TemporaryDirectory(dir=destination.parent, prefix="joining-") as folder:
+        clips = _cut_all(parts, mode, Path(folder))
+        write = remux if mode == "copy" and is_one_format(clips) else join
+        if mode == "copy" and write is join:
+            logger.info("joining %d clips exactly: they are of several formats", len(parts))
+            clips = _cut_all(parts, "exact", Path(folder))
+        with full_disk_reported(destination.parent, f"the video of {len(parts)} clips"):
+            draft = Path(folder) / "joined.mp4"
+            length = write(clips, draft)
+            final = draft.replace(destination.with_name(f"{destination.name}.mp4"))
+    return ClipFile(0.0, float(length), final)
+
+
+def _cut_all(parts: Sequence[Part], mode: str, folder: Path) -> list[Path]:
+    return [
+        cut(part.path, part.start_seconds, part.end_seconds, mode, folder / f"{place}-{mode}", part.title).path
+        for place, part in enumerate(parts)
+    ]
+
+
+def join(clips: Sequence[Path], destination: Path) -> Fraction:
+    """Write the clips one after another as H.264 and AAC in MP4, its index in front.
+
+    Args:
+        clips: as `encode_clip` makes them: H.264, upright, with square pixels, and AAC or no sound.
+
+    Returns: the length in seconds. A clip without sound is silent in a video that has some.
+    """
+    has_sound = any(map(_has_sound, clips))
+    with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
+        with av.open(str(clips[0])) as first:
+            pictures = _picture_track(joined, first.streams.video[0])
+        sound = _SoundTrack(joined) if has_sound else None
+        begin = Fraction(0)
+        for clip in clips:
+            begin = _add(clip, begin, joined, pictures, sound)
+            gc.collect()  # the decoder, as `MediaSource.close` says: else each clip would take more memory
+        joined.mux(pictures.encode(None))
+        if sound:
+            sound.close()
+    return begin
+
+
+def _has_sound(clip: Path) -> bool:
+    with av.open(str(clip)) as video:
+        return bool(video.streams.audio)
+
+
+def _add(
+    clip: Path, begin: Fraction, joined: OutputContainer, pictures: VideoStream, sound: "_SoundTrack | None"
+) -> Fraction:
+    """Write a clip that begins at `begin` seconds. Returns: when it ends."""
+    with av.open(str(clip)) as video:
+        video.streams.video[0].thread_count = 1  # its pictures are of one slice each: more threads only take memory
+        for frame in _pictures(video, pictures.width, pictures.height):
+            shown = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
+            frame.pts, frame.time_base = round(shown * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
+            frame.pict_type = 0
+            joined.mux(pictures.encode(frame))
+        end = begin + _length(video)
+        if sound:
+            sound.add(video, until=end)
+    return end
+
+
+def _length(clip: InputContainer) -> Fraction:
+    video = clip.streams.video[0]
+    return (video.duration or 0) * (video.time_base or Fraction(0))
+
+
+def _picture_track(joined: OutputContainer, like: VideoStream) -> VideoStream:
+    track: VideoStream = joined.add_stream("libx264", rate=like.average_rate or 25, options=ENCODER_OPTIONS)
+    track.width, track.height, track.pix_fmt = like.width, like.height, "yuv420p"
+    track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+    track.thread_count = ENCODER_THREADS
+    return track
+
+
+def _pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
+    """All pictures of a clip, fitted into this size, on the clip's own clock."""
+    graph = Graph()
+    steps = [
+        graph.add_buffer(template=video.streams.video[0]),
+        graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2"),
+        graph.add("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2"),
+        graph.add("setsar", "1"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*steps).configure()
+    video.seek(0)
+    for frame in video.decode(video=0):
+        graph.vpush(frame)
+        yield graph.vpull()
+
+
+class _SoundTrack:
+    """The sound of the joined video, to the sample as long as its pictures."""
+
+    def __init__(self, joined: OutputContainer) -> None:
+        self._joined = joined
+        self._stream: AudioStream = joined.add_stream("aac", rate=RATE, layout="stereo")
+        self._stream.bit_rate = AUDIO_BITS_PER_SECOND
+        self._written = 0
+
+    def add(self, video: InputContainer, until: Fraction) -> None:
+        """Add a clip's sound, silence where it has none or too little, and nothing after `until` seconds."""
+        end = round(until * RATE)
+        if video.streams.audio:
+            video.seek(0)
+            for samples in _resampled(video):
+                self._write(samples[:, : end - self._written])
+        while self._written < end:
+            self._write(np.zeros((2, min(RATE, end - self._written)), np.float32))
+
+    def close(self) -> None:
+        self._joined.mux(self._stream.encode(None))
+
+    def _write(self, samples: Samples) -> None:
+        if not samples.shape[1]:
+            return
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._written, Fraction(1, RATE)
+        self._written += samples.shape[1]
+        self._joined.mux(self._stream.encode(frame))
+
+
+def _resampled(video: InputContainer) -> Iterator[Samples]:
+    """A clip's sound from its beginning on; what the codec needs before that is left out."""
+    resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
+    early = 0
+    for frame in video.decode(audio=0):
+        if frame.pts is not None and frame.time_base and frame.pts < 0:
+            early = max(early, round(-frame.pts * frame.time_base * RATE))
+        for out in resampler.resample(frame):
+            samples = out.to_ndarray().astype(np.float32, copy=False)
+            yield samples[:, early:]
+            early = max(0, early - samples.shape[1])
+    for out in resampler.resample(None):
+        if out is not None:
+            yield out.to_ndarray().astype(np.float32, copy=False)

@@ -1,0 +1,92 @@
+"""What may decode videos: FFmpeg's own code, or a chip of this machine that its decoders hand the work to.
+
+Hardware gives frames of another layout (NV12, P010), which PyAV fetches into system memory; sizes, times, colours and
+orientation come with them, for the same parser reads the video either way.
+"""
+
+import logging
+
+import av
+import av.logging
+from av.codec import Codec
+from av.codec.hwaccel import HWAccel, HWConfig, hwdevices_available
+from av.video.codeccontext import VideoCodecContext
+
+from clipseek.api.errors import InvalidSetting
+from clipseek.config.settings import AUTO, SOFTWARE, VARIABLES
+
+logger = logging.getLogger(__name__)
+
+_USUAL_CODEC = "h264"  # what has no hardware for this one is of no use
+
+
+def offered() -> list[str]:
+    """Kinds of hardware that FFmpeg was built to decode with, whether there is any or not."""
+    usable = {config.device_type.name for config in _configs(Codec(_USUAL_CODEC, "r"))}
+    return [name for name in hwdevices_available() if name in usable]
+
+
+def choose_decoder(setting: str) -> str:
+    """The decoder that CLIPSEEK_DECODER stands for: `software`, or hardware that can be opened.
+
+    Args:
+        setting: `software`, a kind of hardware, or `auto` for the first one that opens, else `software`.
+
+    Raises:
+        InvalidSetting: FFmpeg offers no hardware of this name, or none of it can be opened.
+    """
+    if setting == SOFTWARE:
+        return SOFTWARE
+    variable, kinds = VARIABLES["decoder"][0], offered()
+    if setting not in (AUTO, *kinds):
+        raise InvalidSetting(
+            f"{variable} is '{setting}', but must be {SOFTWARE}, {AUTO}, or hardware that FFmpeg offers here: "
+            f"{', '.join(kinds) or 'none'}"
+        )
+    problems = {}
+    for kind in kinds if setting == AUTO else [setting]:
+        problem = problem_of(kind)
+        if problem is None:
+            return kind
+        problems[kind] = problem
+    told = "; ".join(f"{kind}: {problem}" for kind, problem in problems.items()) or "FFmpeg offers none"
+    if setting == AUTO:
+        logger.warning("videos are decoded in software, for no hardware can be opened (%s)", told)
+        return SOFTWARE
+    raise InvalidSetting(
+        f"{variable} is '{setting}', but it cannot be opened ({told}). Check the driver, or set {variable} to {AUTO}, "
+        f"which then takes {SOFTWARE}. FFmpeg offers here: {', '.join(kinds)}"
+    )
+
+
+def problem_of(kind: str) -> str | None:
+    """Why hardware of this kind cannot be opened; None if it can."""
+    level = av.logging.get_level()
+    with av.logging.Capture() as messages:
+        av.logging.set_level(av.logging.ERROR)  # the first message is the cause: "Cannot load libcuda.so.1"
+        try:
+            HWAccel(kind).create(Codec(_USUAL_CODEC, "r"))
+        except (av.FFmpegError, NotImplementedError) as error:
+            return messages[0][2].strip() if messages else str(error)
+        finally:
+            av.logging.set_level(level)
+    return None
+
+
+def hardware(decoder: str) -> HWAccel | None:
+    """What `av.open` is to be given."""
+    if decoder == SOFTWARE:
+        return None
+    # With one CUDA context for the process, videos open twice as fast.
+    options: dict[str, object] = {"primary_ctx": "1"} if decoder == "cuda" else {}
+    return HWAccel(decoder, allow_software_fallback=True, options=options)
+
+
+def is_in_hardware(context: VideoCodecContext, kind: str) -> bool:
+    """Whether the hardware has decoded what came out of a decoder last. A video's profile or size may be too much."""
+    formats = {c.format.name for c in _configs(context.codec) if c.device_type.name == kind and c.format}
+    return context.pix_fmt in formats
+
+
+def _configs(codec: Codec) -> list[HWConfig]:
+    return [config for config in codec.hardware_configs if config.is_supported]

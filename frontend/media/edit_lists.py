@@ -1,0 +1,90 @@
+"""A basket as a list of cuts that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from fractions import Fraction
+
+from frontend.logic.basket import Item
+
+FORMATS = ("csv", "json", "edl", "srt")
+_FIELDS = ("place", "video_id", "title", "start_seconds", "end_seconds", "length_seconds")
+_REEL_LENGTH = 8  # characters that CMX 3600 has for the name of a source
+
+
+def cut_list(items: Sequence[Item], form: str, fps: float = 25.0) -> str:
+    """The cuts in one of `FORMATS`.
+
+    Args:
+        fps: of the EDL's time codes, rounded to whole frames a second (non-drop).
+    """
+    writers = {"csv": _csv, "json": _json, "srt": _srt}
+    return _edl(items, fps) if form == "edl" else writers[form](items)
+
+
+def _rows(items: Sequence[Item]) -> list[dict[str, object]]:
+    return [
+        {
+            "place": place,
+            "video_id": item.video_id,
+            "title": item.title,
+            "start_seconds": round(item.start_seconds, 3),
+            "end_seconds": round(item.end_seconds, 3),
+            "length_seconds": round(item.length_seconds, 3),
+        }
+        for place, item in enumerate(items, 1)
+    ]
+
+
+def _csv(items: Sequence[Item]) -> str:
+    """Spreadsheets run cells that begin with =, +, - or @: titles that do get an apostrophe in front."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, _FIELDS)
+    writer.writeheader()
+    for row in _rows(items):
+        title = str(row["title"])
+        writer.writerow(row | {"title": f"'{title}" if title[:1] in ("=", "+", "-", "@") else title})
+    return file.getvalue()
+
+
+def _json(items: Sequence[Item]) -> str:
+    return json.dumps(_rows(items), ensure_ascii=False, indent=2) + "\n"
+
+
+def _srt(items: Sequence[Item]) -> str:
+    """The titles as subtitles of the joined video."""
+    blocks, at = [], 0.0
+    for place, item in enumerate(items, 1):
+        end = at + item.length_seconds
+        told = f"{item.title} [{_srt_time(item.start_seconds)[:8]}]"
+        blocks.append(f"{place}\n{_srt_time(at)} --> {_srt_time(end)}\n{told}\n")
+        at = end
+    return "\n".join(blocks)
+
+
+def _srt_time(seconds: float) -> str:
+    thousandths = round(seconds * 1000)
+    minutes, thousandths = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{thousandths // 1000:02d},{thousandths % 1000:03d}"
+
+
+def _edl(items: Sequence[Item], fps: float) -> str:
+    rate = max(round(fps), 1)
+    lines, at = ["TITLE: ClipSeek", "FCM: NON-DROP FRAME", ""], 0
+    for place, item in enumerate(items, 1):
+        start = round(Fraction(item.start_seconds) * rate)
+        count = max(round(Fraction(item.length_seconds) * rate), 1)
+        times = " ".join(_timecode(frames, rate) for frames in (start, start + count, at, at + count))
+        lines += [f"{place:03d}  {item.video_id[:_REEL_LENGTH].upper()} V     C        {times}"]
+        lines += [f"* FROM CLIP NAME: {' '.join(item.title.split())}", ""]
+        at += count
+    return "\n".join(lines)
+
+
+def _timecode(frames: int, rate: int) -> str:
+    seconds, frame = divmod(frames, rate)
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours:02d}:{minute:02d}:{second:02d}:{frame:02d}"

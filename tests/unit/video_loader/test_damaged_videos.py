@@ -1,0 +1,41 @@
+"""Videos that were damaged by chance and got through once: what they are told of, or what comes of them."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from clipseek.api.errors import UnreadableVideo
+from executors.video_loader.clips.cut import cut
+from executors.video_loader.clips.join import Part, cut_joined
+from executors.video_loader.clips.thumbnails import MAX_HEIGHT, thumbnail
+
+DAMAGED = Path(__file__).parent / "damaged"
+
+
+@pytest.fixture
+def video(tmp_path, request) -> Path:
+    return Path(shutil.copy(DAMAGED / request.param, tmp_path / request.param))
+
+
+@pytest.mark.parametrize("video", ["late-track.nut"], indirect=True)
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+def test_a_track_that_begins_in_the_middle_is_named(video, mode):
+    with pytest.raises(UnreadableVideo, match="a track begins in the middle of the file"):
+        cut(video, 0.1, 0.4, mode, video.with_name("clip"))
+    assert list(video.parent.iterdir()) == [video]
+
+
+@pytest.mark.parametrize("video", ["tower.webm"], indirect=True)
+def test_a_video_that_says_it_is_a_tower_has_a_thumbnail_all_the_same(video):
+    made = thumbnail(video, 0.3, 160)
+    picture = cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (MAX_HEIGHT, 160, 3)
+
+
+@pytest.mark.parametrize("video", ["no-pictures-in-a-copy.wmv"], indirect=True)
+def test_a_copy_without_pictures_is_joined_exactly(video):
+    made = cut_joined([Part(video, 0.0, 0.2, "video")] * 2, video.with_name("reel"), "copy")
+    assert made.path.stat().st_size > 1000

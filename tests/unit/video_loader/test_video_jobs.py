@@ -1,0 +1,156 @@
+"""The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from benchmarks.synthetic import videos
+from clipseek.api.errors import InvalidTimeRange, LimitExceeded, MediaMissing
+from clipseek.config.settings import Settings
+from executors.video_loader.clips.join import Part
+from executors.video_loader.clips.thumbnails import thumbnail
+from executors.video_loader.decode import source
+from executors.video_loader.decode.picture import PictureShape
+from executors.video_loader.decode.probe import probe
+from executors.video_loader.workers import video_jobs
+from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs, close_open_video, sample_span
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    made = VideoJobs(Settings(folder, folder))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return videos.make(tmp_path_factory.mktemp("videos") / "a.mp4", frames=50, audio=True).path
+
+
+def span(start: float, end: float, *, most: float = 100, rate: float = 5.0) -> SpanOptions:
+    return SpanOptions(start, end, rate, "even", PictureShape(32, 24), most)
+
+
+def test_workers_answer_what_the_functions_do(work, video, tmp_path):
+    assert work.probe(video, "a") == probe(video, "a")
+    assert work.thumbnail(video, 0.5, 64, "a") == thumbnail(video, 0.5, 64)
+    sampled = work.sample(video, "a", span(0.0, 1.0))
+    assert sampled == sample_span(video, "a", span(0.0, 1.0))
+    assert sampled.pts_seconds == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
+    assert len(sampled.pictures) == len(sampled.blank) * 32 * 24 * 3
+    assert probe(work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip").path).duration_seconds == pytest.approx(0.4)
+    joined = work.join([Part(video, 0.2, 0.6, "a"), Part(video, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
+    assert probe(joined.path).duration_seconds == pytest.approx(0.8)
+
+
+def test_sampling_gives_way_to_what_somebody_waits_for(work, video, tmp_path):
+    work.sample(video, "a", span(0.0, 1.0))
+    work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip")
+    own = psutil.Process().nice()
+    nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._workers.items()}
+    assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
+
+
+def test_with_many_processors_spans_are_sampled_beside_each_other(video, tmp_path, monkeypatch):
+    spans = [span(start / 2, (start + 1) / 2) for start in range(9, -1, -1)]
+    one_by_one = [sample_span(video, "a", each) for each in spans]
+    close_open_video()
+    monkeypatch.setattr(video_jobs, "processor_count", lambda: 16)
+    work = VideoJobs(Settings(tmp_path, tmp_path))
+    try:
+        assert work.counts["index"] == 3
+        with ThreadPoolExecutor(3) as threads:
+            assert list(threads.map(lambda each: work.sample(video, "a", each), spans)) == one_by_one
+    finally:
+        work.close()
+
+
+def is_open(path):
+    return str(path) in {file.path for file in psutil.Process().open_files()}
+
+
+def test_a_video_stays_open_between_its_spans_and_no_longer(video, tmp_path):
+    other = videos.make(tmp_path / "b.mp4", frames=50).path
+    sample_span(video, "a", span(0.0, 1.0))
+    assert is_open(video)
+    sample_span(other, "b", span(0.0, 1.0))
+    assert is_open(other) and not is_open(video)
+    sample_span(other, "b", span(1.0, 2.0))
+    assert not is_open(other)  # it has come to its end
+    sample_span(video, "a", span(0.0, 1.0))
+    with pytest.raises(LimitExceeded):
+        sample_span(video, "a", span(1.0, 2.0, most=1))
+    assert not is_open(video)
+    sample_span(video, "a", span(0.0, 1.0))
+    close_open_video()
+    assert not is_open(video)
+
+
+def test_a_kept_video_that_is_deleted_is_missing(tmp_path):
+    video = videos.make(tmp_path / "c.mp4", frames=50).path
+    sample_span(video, "c", span(0.0, 1.0))
+    video.unlink()
+    with pytest.raises(MediaMissing):
+        sample_span(video, "c", span(1.0, 2.0))
+
+
+def test_a_video_that_is_deleted_while_it_is_opened_is_missing_and_harms_no_other(video, tmp_path, monkeypatch):
+    deleted = videos.make(tmp_path / "d.mp4", frames=50).path
+    opened = []
+
+    def delete_before_the_second(path, *args):  # the first proves that it can be read, the second is read
+        opened.append(path)
+        if opened == [deleted, deleted]:
+            deleted.unlink()
+        return open_container(path, *args)
+
+    open_container = source.open_container
+    monkeypatch.setattr(source, "open_container", delete_before_the_second)
+    with pytest.raises(MediaMissing, match="'d' cannot be opened"):
+        sample_span(deleted, "d", span(0.0, 1.0))
+    assert opened == [deleted, deleted]
+    assert len(sample_span(video, "a", span(0.0, 1.0)).pts_seconds) == 5
+    close_open_video()
+
+
+def test_a_kept_video_that_another_took_the_place_of_is_not_read_on(tmp_path):
+    video = videos.make(tmp_path / "e.mp4", frames=50).path
+    other = videos.make(tmp_path / "f.mp4", pictures=[videos.slate(index + 5) for index in range(50)]).path
+    expected = sample_span(other, "e", span(1.0, 2.0))
+    sample_span(video, "e", span(0.0, 1.0))
+    other.replace(video)
+    assert sample_span(video, "e", span(1.0, 2.0)) == expected
+    close_open_video()
+
+
+def test_workers_without_limits_work(video, tmp_path):
+    work = VideoJobs(Settings(tmp_path, tmp_path, max_worker_gb=math.inf, decode_timeout_seconds=math.inf))
+    try:
+        assert work.probe(video, "a") == probe(video, "a")
+    finally:
+        work.close()
+
+
+def test_more_frames_than_a_span_may_have_are_refused(work, video):
+    assert len(work.sample(video, "a", span(0.0, 1.0, most=5)).pts_seconds) == 5
+    with pytest.raises(LimitExceeded, match=r"more than 4 frames.*CLIPSEEK_MAX_SPAN_FRAMES"):
+        work.sample(video, "a", span(0.0, 1.0, most=4))
+
+
+@pytest.mark.parametrize(("start", "end"), [(9.0, 1.0), (1000.0, 0.0), (0.5, 0.5)])
+def test_ranges_that_are_none_are_told_as_such(work, video, tmp_path, start, end):
+    with pytest.raises(InvalidTimeRange):
+        work.sample(video, "a", span(start, end))
+    with pytest.raises(InvalidTimeRange):
+        work.cut(video, start, end, "exact", "a", tmp_path / "clip")
+    with pytest.raises(InvalidTimeRange):
+        work.join([Part(video, start, end, "a")], "exact", tmp_path / "reel")
+
+
+def test_a_video_that_is_gone_is_told_as_such(work, tmp_path):
+    with pytest.raises(MediaMissing):
+        work.probe(tmp_path / "gone.mp4", "gone")
