@@ -132,7 +132,7 @@ def main() -> None:
         for name, ((width, height), encoder, pixel_format) in VIDEOS.items():
             frames = photographs(LOOP_SECONDS, width, height)
             video = looped_video(
-                Path(folder) / "film.mp4",
+                Path(folder) / "video.mp4",
                 frames,
                 options.seconds / 60,
                 encoder=encoder,

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="of each kind, in turn (default: 5)")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        video = looped_video(Path(folder) / "film.mp4", stripes(10.0), 2.0, preset="veryfast")
+        video = looped_video(Path(folder) / "video.mp4", stripes(10.0), 2.0, preset="veryfast")
         work = VideoJobs(Settings(Path(folder), Path(folder)))
         work.thumbnail(video, 1.0, 320, "video")  # the workers are up
         work.sample(video, "video", SPAN)

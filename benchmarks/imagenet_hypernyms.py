@@ -12,7 +12,7 @@ from pathlib import Path
 
 from timm.data import ImageNetInfo
 
-TARGET = Path(__file__).parents[1] / "executors" / "clip_encoder" / "imagenet_hypernyms.tsv"
+TARGET = Path(__file__).parents[1] / "executors" / "clip_encoder" / "starter" / "imagenet_hypernyms.tsv"
 MOST_CLASSES = 400  # what is above more ("whole", "artifact") says nothing about a picture; "animal" is above 398
 _HEADER = """\
 # The nouns above the classes of ImageNet-1k, each with its words and the numbers of the classes below it.

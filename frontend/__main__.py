@@ -32,7 +32,7 @@ def main() -> None:
     logs.start(settings.log_level, settings.log_format, "page")
     from streamlit.web.cli import main as streamlit
 
-    from frontend.uploads.quirks import quirks
+    from frontend.uploads import quirks
 
     quirks.install()
     import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)

@@ -44,7 +44,7 @@ from executors.faiss_indexer.moments.segments import TUNED
 from executors.video_loader.media import sample_videos
 
 logger = logging.getLogger(__name__)
-DEFAULT_VIDEOS = Path(__file__).parents[2] / "shared" / "videos"
+DEFAULT_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
 KINDS = (STARTER, CLIP)
 VIDEOS_WITH_CUTS = (sample_videos.PHOTOGRAPHS_VIDEO, "bikes.mp4")
 _SHARE_OF_A_VIDEO_SET = 0.5  # in the fit, of a set of made curves': 42 queries would be learnt by heart

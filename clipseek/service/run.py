@@ -52,7 +52,7 @@ _STOP_SECONDS_EACH = 4.0  # of many processes, which are closed one after the ot
 
 def flow_file() -> Path:
     """The `flow.yml` that is run: the one beside the package in a checkout, else the one installed with it."""
-    beside = Path(__file__).resolve().parent.parent / "flow.yml"
+    beside = Path(__file__).resolve().parents[2] / "flow.yml"
     return beside if beside.exists() else Path(str(resources.files("clipseek") / "flow.yml"))
 
 

@@ -82,7 +82,7 @@ class Clips:
         """The clips as one video, in their order, cut in this mode whatever their own. Raises: as `Client.join`."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             moments = [(cut.video_id, cut.start_seconds, cut.end_seconds) for cut in cuts]
-            return self._client.join(moments, Path(folder) / "film.mp4", mode=mode).path.read_bytes()
+            return self._client.join(moments, Path(folder) / "video.mp4", mode=mode).path.read_bytes()
 
     def _make_room(self, newest: Cut) -> None:
         while sum(size for _, size in self._kept.values()) > self._most_bytes:

@@ -236,7 +236,7 @@ def test_files_that_are_no_videos_are_refused_and_nothing_is_stored(library, ser
 
 
 def test_a_video_that_once_could_be_read_is_kept_when_it_cannot(library, server, tmp_path):
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_text("what a video looks like to an FFmpeg without its decoder\n" * 100)
     store = MediaStore(server.home / "media", (), CHUNK_BYTES)
     video_id = store.take(path).video_id

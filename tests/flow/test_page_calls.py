@@ -45,7 +45,7 @@ def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
 
 def test_moments_are_joined(library, tmp_path):
     moments = [("photographs.mp4", 8.0, 9.0), ("bikes.mp4", 1.2, 3.0)]
-    saved = library.join(moments, tmp_path / "film.mp4")
+    saved = library.join(moments, tmp_path / "video.mp4")
     assert (saved.start_seconds, saved.end_seconds) == (0.0, pytest.approx(2.8, abs=0.05))
     with av.open(str(saved.path)) as video:
         assert video.duration / av.time_base == pytest.approx(2.8, abs=0.08)
@@ -61,9 +61,9 @@ def test_folders_are_not_listed_unless_allowed(library):
 
 
 def test_the_videos_of_an_allowed_folder(library, allowed):
-    path = videos.make(allowed / "a film.mp4", frames=50).path
+    path = videos.make(allowed / "a video.mp4", frames=50).path
     [found] = library.server_videos(str(allowed))
-    assert (found.server_path, found.title, found.size_bytes) == (str(path), "a film.mp4", path.stat().st_size)
+    assert (found.server_path, found.title, found.size_bytes) == (str(path), "a video.mp4", path.stat().st_size)
     assert library.index(found.server_path, on_server=True).video.status == "ready"
     facts = {component.name: component.facts for component in library.health()}
     assert facts["video_loader"]["media_roots"] == str(allowed)

@@ -59,8 +59,8 @@ def test_a_second_server_on_the_same_store_is_refused(launch, server):
 def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(launch, tmp_path, tiny_model):
     server = launch(tmp_path / "store", CLIPSEEK_MODEL=f"local-dir:{tiny_model}")
     with server.client() as client:
-        client.index(videos.make(tmp_path / "film.mp4", frames=100).path)
-        assert client.search("anything at all", all_matches=True).matches[0].title == "film.mp4"
+        client.index(videos.make(tmp_path / "video.mp4", frames=100).path)
+        assert client.search("anything at all", all_matches=True).matches[0].title == "video.mp4"
     server.stop()
     model = write_folder(tmp_path / "other model", seed=1)
     other = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))

@@ -316,7 +316,7 @@ def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
 
 
 def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client, folder):
-    videos.make(folder / "film.mp4", frames=25)
+    videos.make(folder / "video.mp4", frames=25)
     (folder / "out.mp4").symlink_to(videos.make(folder.parent / "secret.mp4", frames=25).path)
     with compat(server, folder) as program:
         for ask, code, why in (
@@ -335,8 +335,8 @@ def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client,
             assert refused.value.code().name == code
         assert not client.videos()
         with Client(program.host) as lost:
-            for ask in (lost.videos, lambda: lost.search("a"), lambda: lost.index(folder / "film.mp4")):
+            for ask in (lost.videos, lambda: lost.search("a"), lambda: lost.index(folder / "video.mp4")):
                 with pytest.raises(errors.InvalidSetting, match="no ClipSeek server, but perhaps `clipseek compat`"):
                     ask()
-        program.index(folder / "film.mp4", "u")  # and it goes on
-        assert [video.title for video in client.videos()] == ["film.mp4"]
+        program.index(folder / "video.mp4", "u")  # and it goes on
+        assert [video.title for video in client.videos()] == ["video.mp4"]

@@ -136,7 +136,7 @@ class FakeClient:
 
     def server_videos(self, folder):
         self._answer()
-        return [Upload(server_path=f"{folder}/film.mp4", title="film.mp4", size_bytes=9)]
+        return [Upload(server_path=f"{folder}/video.mp4", title="video.mp4", size_bytes=9)]
 
     def rename(self, name, title):
         [found] = [each for each in self.library if each.video_id == name]

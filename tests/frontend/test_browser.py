@@ -296,7 +296,7 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
     videos = []
     for place, name in enumerate(NAMES):
         with server.client() as client:  # the cup of coffee, each time another video
-            video = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "film.mp4").path
+            video = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "video.mp4").path
         videos.append({"name": name, "mimeType": "video/mp4", "buffer": video.read_bytes()})
     page = visit("/library")
     page.locator("input[type=file]").first.set_input_files(videos)
@@ -369,7 +369,7 @@ def test_videos_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, 
         page = visit("/library", base=first.address)
         page.locator("input[type=file]").first.set_input_files(videos)
         by_key(page, "jobs").get_by_text("Indexing ·").wait_for()
-    assert len(list(queue.glob("*.film"))) == 2
+    assert len(list(queue.glob("*.upload"))) == 2
     (queue / "abandoned.part").write_bytes(b"half an upload")
     with Page(settings, server.host) as second:
         second.start()

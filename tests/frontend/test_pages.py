@@ -286,7 +286,7 @@ def upload(page, *videos):
 
 def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, client, tmp_path):
     page = open_page("views/library.py")
-    (tmp_path / "queue" / "2.film").symlink_to("/dev/full")
+    (tmp_path / "queue" / "2.upload").symlink_to("/dev/full")
     upload(page, ("one.mp4", VIDEO), ("<b>.mp4", b"large" * 10), ("two.mp4", VIDEO + b"2"))
     for _ in range(2):
         assert services().ingests.wait(10)
@@ -331,8 +331,8 @@ def test_a_server_folder_and_the_samples(open_page, client):
     button(page, "add.folder.go").click().run()
     button(page, "add.samples").click().run()
     assert services().ingests.wait(10)
-    assert client.indexed == [("film.mp4", "/videos/film.mp4")]
-    assert [each.title for each in client.library[-2:]] == ["film.mp4", "sample.mp4"]
+    assert client.indexed == [("video.mp4", "/videos/video.mp4")]
+    assert [each.title for each in client.library[-2:]] == ["video.mp4", "sample.mp4"]
 
 
 def test_rename(draw, client):

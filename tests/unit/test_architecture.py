@@ -6,18 +6,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("video_loader", "clip_encoder", "faiss_indexer")
-EDGES = {
-    "executor.py",
-    "documents.py",
-    "sharded.py",
-    "head.py",
-    "base.py",
-    "gateway.py",
-    "heads.py",
-    "kubernetes.py",
-    "pod.py",
-}  # the files that speak jina
+WINGS = ("video_loader", "clip_encoder", "faiss_indexer")
+# Rooms of `clipseek`, and the rooms that each may import: all of them lie below it.
+ROOMS = {
+    "api": set(),
+    "config": {"api"},
+    "machine": {"api", "config"},
+    "client": {"api", "config", "machine"},
+    "service": {"api", "config", "machine", "client", "upkeep"},
+    "watch": {"api", "config", "machine", "client"},
+    "evaluation": {"api", "config", "client"},
+    "upkeep": {"api", "config", "machine", "client"},
+    "vced": {"api", "config", "machine", "client"},
+    "cli": {"api", "config", "machine", "client", "service", "watch", "evaluation", "upkeep", "vced"},
+}
+HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
+FRAMEWORK = {"jina", "docarray"}
+# Files of the executors that speak jina; all others are cores, which outlive it.
+SPEAK_JINA = {"executor.py", "documents.py"}
+ROOMS_THAT_SPEAK_JINA = {"executors/flow", "executors/faiss_indexer/shards"}
+# Files of the page that speak streamlit outside of its views and components.
+SPEAK_STREAMLIT = {"frontend/app.py", "frontend/shared.py", "frontend/__main__.py", "frontend/uploads/quirks.py"}
+MOST_FILES = 12  # of a room; about eight is the aim
 
 
 def imports(path: Path) -> set[str]:
@@ -27,8 +37,12 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: imports are absolute"
-            found.add(node.module or "")
+            found |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found
+
+
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
 
 
 def sources(folder: str) -> list[Path]:
@@ -37,36 +51,67 @@ def sources(folder: str) -> list[Path]:
     return files
 
 
-@pytest.mark.parametrize("path", sources("clipseek"), ids=lambda path: path.name)
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def lies_in(path: Path, rooms: set[str]) -> bool:
+    return any(named(path).startswith(f"{room}/") for room in rooms)
+
+
+@pytest.mark.parametrize("path", sources("clipseek"), ids=named)
 def test_what_all_share_imports_none_of_the_heavy_libraries_and_no_executor(path):
-    roots = {name.split(".")[0] for name in imports(path)}
-    assert not roots & {"torch", "faiss", "cv2", "av", "streamlit", "executors", "frontend", "open_clip"}
+    assert not roots(path) & (HEAVY | {"executors", "frontend"})
 
 
-@pytest.mark.parametrize("path", sources("executors"), ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_below_it(room):
+    for path in sources(f"clipseek/{room}"):
+        rooms = {name.split(".")[1] for name in imports(path) if name.startswith("clipseek.")} & set(ROOMS)
+        assert rooms <= {*ROOMS[room], room}, named(path)
+
+
+def test_no_room_is_missing_and_none_lies_above_itself():
+    assert {path.name for path in (ROOT / "clipseek").iterdir() if (path / "__init__.py").exists()} == set(ROOMS)
+    order = list(ROOMS)
+    for room, below in ROOMS.items():
+        assert not {other for other in below if other in ROOMS[room] and room in ROOMS[other]}, room
+    assert order[0] == "api"
+
+
+@pytest.mark.parametrize("path", sources("executors"), ids=named)
 def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
     names = imports(path)
     own = path.relative_to(ROOT / "executors").parts[0]
-    others = {f"executors.{package}" for package in PACKAGES if package != own}
-    assert not {name for name in names if any(name == o or name.startswith(o + ".") for o in others)}
-    if path.name not in EDGES:
-        assert not {name for name in names if name.split(".")[0] in {"jina", "docarray", "streamlit"}}
-        assert not {"executors.flow.executor", "clipseek.schema", "clipseek.client"} & names
+    others = {f"executors.{wing}" for wing in WINGS if wing != own}
+    assert not {name for name in names if any(name == other or name.startswith(f"{other}.") for other in others)}
+    if path.name not in SPEAK_JINA and not lies_in(path, ROOMS_THAT_SPEAK_JINA):
+        assert not roots(path) & (FRAMEWORK | {"streamlit"})
+        assert not {name for name in names if name.startswith(("executors.flow.executor", "clipseek.api.documents"))}
+        assert not {name for name in names if name.startswith("clipseek.client")}
 
 
-@pytest.mark.parametrize("path", sources("frontend"), ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize("path", sources("frontend"), ids=named)
 def test_the_page_reaches_the_service_through_the_client_only(path):
-    names = imports(path)
-    assert not {
-        name for name in names if name.split(".")[0] in {"executors", "jina", "docarray", "grpc", "torch", "av"}
-    }
-    assert not {"clipseek.client.transport", "clipseek.server", "clipseek.api.base_document"} & names
+    assert not roots(path) & {"executors", "jina", "docarray", "grpc", "torch", "av"}
+    reached = {name for name in imports(path) if name.startswith(("clipseek.service", "clipseek.client.transport"))}
+    assert not reached
 
 
-EDGES_OF_THE_PAGE = {"app.py", "services.py", "__main__.py", "uploads.py"}  # the files that speak streamlit
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "frontend").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sources("frontend"), ids=named)
 def test_the_logic_of_the_page_is_reached_without_streamlit(path):
-    if path.name not in EDGES_OF_THE_PAGE:
-        assert "streamlit" not in imports(path)
+    if named(path) not in SPEAK_STREAMLIT and not lies_in(path, {"frontend/views", "frontend/components"}):
+        assert "streamlit" not in roots(path)
+
+
+@pytest.mark.parametrize("path", sources("benchmarks"), ids=named)
+def test_benchmarks_import_no_tests(path):
+    assert "tests" not in roots(path)
+
+
+@pytest.mark.parametrize("folder", ["clipseek", "executors", "frontend"])
+def test_a_room_is_small_enough_to_know(folder):
+    for room in {path.parent for path in sources(folder)}:
+        files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
+        if room.name != "commands":  # one file a command
+            assert len(files) <= MOST_FILES, named(room)

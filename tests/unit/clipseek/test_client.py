@@ -74,8 +74,8 @@ def test_a_port_that_says_nothing_is_no_server(monkeypatch):
 
 def test_clips_go_to_ordinary_files_only(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link.mp4").symlink_to(tmp_path / "film.mp4")
-    assert clip_target(tmp_path / "link.mp4") == tmp_path / "film.mp4"
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "video.mp4")
+    assert clip_target(tmp_path / "link.mp4") == tmp_path / "video.mp4"
     for refused in (tmp_path / "pipe", tmp_path, Path()):
         with pytest.raises(errors.OutputRefused):
             clip_target(refused)
@@ -130,7 +130,7 @@ def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tm
     with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
         for rate in (0.0, 1e-9, float("nan"), 1e9):
             with pytest.raises(errors.InvalidRequest, match="frames_per_second"):
-                client.index(tmp_path / "film.mp4", frames_per_second=rate)
+                client.index(tmp_path / "video.mp4", frames_per_second=rate)
         for top_k in (0, 10**20):
             with pytest.raises(errors.InvalidTopK, match=str(top_k)):
                 client.search("a cat", top_k=top_k)

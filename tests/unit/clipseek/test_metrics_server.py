@@ -16,7 +16,7 @@ from clipseek.service.metrics_server import metrics_served
 from clipseek.service.supervise import ProcessState
 from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
 
-VIDEO = VideoRecord("a" * 64, "film.mp4", 1, 1800.0, 320, 240, 25.0, "h264", "mp4", 0, False, 1.0)
+VIDEO = VideoRecord("a" * 64, "video.mp4", 1, 1800.0, 320, 240, 25.0, "h264", "mp4", 0, False, 1.0)
 COUNTING = """
 import sys
 from clipseek.api.errors import VideoNotFound

@@ -48,7 +48,7 @@ def test_a_sound_store_is_told_to_be_sound(settings, shared):
     checks = check_store(settings)
     assert faults(checks) == {}
     found = {check.what: check.found for check in checks}
-    assert found["videos"] == f"1 at local://{shared}, 1.9 kB"
+    assert found["videos"] == f"1 at local://{shared}, 2.0 kB"
     assert found["copies of videos here"] == "1 with the content of their videos"
 
 

@@ -72,7 +72,7 @@ def test_stage_percent_and_time_left(client, ingests):
         Progress("index", 5, 10),
         Progress("index", 10, 10),
     ]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     step(client)
     [job] = ingests.jobs()
     assert (job.state, job.stage, job.fraction, job.left_seconds) == (RUNNING, "upload", 0.0, None)
@@ -88,7 +88,7 @@ def test_stage_percent_and_time_left(client, ingests):
 
 def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
     step(client)
     ingests.cancel(1)
@@ -96,14 +96,14 @@ def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
     client.go.release()
     assert ingests.wait(10)
     assert [(job.title, job.state, job.fraction) for job in ingests.jobs()] == [
-        ("film.mp4", CANCELLED, 0.25),
+        ("video.mp4", CANCELLED, 0.25),
         ("next.mp4", CANCELLED, 0.0),
     ]
     client.script = []
     ingests.retry(1)
     assert ingests.wait(10)
     assert [job.title for job in ingests.jobs()] == ["next.mp4"]
-    assert client.titles == ["film.mp4", "film.mp4"]
+    assert client.titles == ["video.mp4", "video.mp4"]
     ingests.dismiss(2)
     assert ingests.jobs() == []
 
@@ -111,7 +111,7 @@ def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
 def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
     error = StoreFull("no room")
     client.script = [error]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     client.go.release()
     assert ingests.wait(10)
     [job] = ingests.jobs()
@@ -119,7 +119,7 @@ def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
     client.script = []
     assert ingests.add_server_videos("/videos") == 2
     assert ingests.wait(10)
-    assert client.titles == ["film.mp4", "a", "b"] and ingests.finished == 2
+    assert client.titles == ["video.mp4", "a", "b"] and ingests.finished == 2
 
 
 def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path):
@@ -130,14 +130,14 @@ def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path)
     ingests.add_upload(io.BytesIO(b"cancelled"), "cancelled.mp4")
     ingests.cancel(4)
     (tmp_path / "from a browser.part").write_bytes(b"rest")
-    (tmp_path / "9.film").write_bytes(b"nobody's")
+    (tmp_path / "9.upload").write_bytes(b"nobody's")
 
     later = Steps()
     again = Ingests(later, QueueFolder(tmp_path), later.clock)
     assert again.wait(10)
     assert later.titles == ["half.mp4", "a", "b"] and later.contents == [b"half", "/videos/a", "/videos/b"]
     assert [(job.number, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["4.film", "4.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["4.json", "4.upload"]
     again.retry(4)
     assert again.wait(10)
     assert later.contents[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
@@ -146,7 +146,7 @@ def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path)
 def test_an_upload_that_is_on_disk_is_moved_not_copied(client, ingests, tmp_path):
     arrived = tmp_path / "x.part"
     arrived.write_bytes(b"video")
-    ingests.add_upload(arrived, "film.mp4")
+    ingests.add_upload(arrived, "video.mp4")
     assert ingests.wait(10) and client.contents == [b"video"] and list(tmp_path.iterdir()) == []
 
 
@@ -156,7 +156,7 @@ def test_no_room_for_an_upload_is_said(ingests):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(StoreFull, match="No space left"):
-        ingests.add_upload(Full(b"x"), "film.mp4")
+        ingests.add_upload(Full(b"x"), "video.mp4")
     assert ingests.jobs() == []
 
 
@@ -192,7 +192,7 @@ def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
 
 def test_a_video_that_ends_the_server_each_time_has_failed(client, ingests):
     client.script = [RequestLost("it ended")]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     client.go.release()
     assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [FAILED]
 
@@ -204,7 +204,7 @@ def fill_disk_for(tmp_path, number):
 
 def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_video_goes_on(client, ingests, tmp_path, caplog):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     step(client)
     fill_disk_for(tmp_path, 1)
     ingests.cancel(1)
@@ -220,17 +220,17 @@ def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_video_goes_on(cli
 def test_an_upload_that_the_queue_cannot_note_is_let_go_of(client, ingests, tmp_path):
     fill_disk_for(tmp_path, 1)
     with pytest.raises(StoreFull, match="No space left"):
-        ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+        ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     assert ingests.jobs() == [] and list(tmp_path.iterdir()) == []
 
 
 def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_videos(client, ingests, tmp_path, caplog):
     client.script = [Progress("index", 1, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "film.mp4")
+    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
     (tmp_path / "1.json").unlink()
     (tmp_path / "1.json").mkdir()  # which no `unlink` removes
     ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
     step(client)
     step(client)
     assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 2
-    assert "What is kept of 'film.mp4' cannot be removed" in caplog.text
+    assert "What is kept of 'video.mp4' cannot be removed" in caplog.text

@@ -21,7 +21,7 @@ def test_the_clips_follow_one_another_exactly(tmp_path):
     loud = make(tmp_path / "loud.mp4", frames=100, fps=Fraction(30000, 1001), size=(96, 64), audio=True).path
     parts = [Part(silent, 0.4, 0.8, "a"), Part(loud, 0.0, 1.001, "b"), Part(silent, 1.2, 1.4, "c")]
     video = cut_joined(parts, tmp_path / "video")
-    assert video.path == tmp_path / "film.mp4"
+    assert video.path == tmp_path / "video.mp4"
     assert video.end_seconds == pytest.approx(1.601, abs=0.001)
     frames = read(video.path)
     assert [number for _, number in frames[:10]] == list(range(10, 20))
@@ -30,7 +30,7 @@ def test_the_clips_follow_one_another_exactly(tmp_path):
     assert frames[0][0] == 0.0
     assert frames[10][0] == pytest.approx(0.4, abs=0.001)
     assert frames[40][0] == pytest.approx(1.401, abs=0.001)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["film.mp4", "loud.mp4", "silent.mp4"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["loud.mp4", "silent.mp4", "video.mp4"]
     with av.open(str(video.path)) as opened:
         picture = next(opened.decode(video=0))
         assert (picture.width, picture.height) == (64, 48)
@@ -54,7 +54,7 @@ def test_a_part_outside_its_video_is_refused(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
     with pytest.raises(InvalidTimeRange):
         cut_joined([Part(silent, 0.0, 0.2, "a"), Part(silent, 9.0, 9.5, "a")], tmp_path / "video")
-    assert not (tmp_path / "film.mp4").exists()
+    assert not (tmp_path / "video.mp4").exists()
 
 
 def pictures_of(path):
@@ -65,7 +65,7 @@ def pictures_of(path):
 
 @pytest.mark.parametrize("codec", ["h264", "h264_b_closed", "vp9"])
 def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
-    video = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec, audio=True).path
+    video = make(tmp_path / "video.mp4", frames=100, gop=10, codec=codec, audio=True).path
     ranges = [(2.0, 2.8), (0.4, 0.8), (2.0, 2.4)]
     clips = [cut(video, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
     joined = cut_joined([Part(video, *each, "a") for each in ranges], tmp_path / "joined", "copy")
@@ -87,7 +87,7 @@ def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
 
 @pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
 def test_videos_of_open_gops_are_cut_exactly_all_the_same(tmp_path, codec):
-    video = make(tmp_path / "film.mp4", frames=100, gop=10, codec=codec).path
+    video = make(tmp_path / "video.mp4", frames=100, gop=10, codec=codec).path
     parts = [Part(video, 2.0, 2.8, "a"), Part(video, 0.4, 0.8, "b")]
     assert read(cut_joined(parts, tmp_path / "fast", "copy").path) == read(cut_joined(parts, tmp_path / "exact").path)
 
@@ -115,7 +115,7 @@ def _peak_bytes(counts: list[int], video: Path, mode: str) -> list[int]:
 
 @pytest.mark.parametrize("mode", ["exact", "copy"])
 def test_memory_and_open_files_do_not_grow_with_the_number_of_clips(tmp_path, mode):
-    video = make(tmp_path / "film.mp4", frames=50).path
+    video = make(tmp_path / "video.mp4", frames=50).path
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         few, many = pool.submit(_peak_bytes, [3, 30], video, mode).result()
     assert many - few < 100_000_000  # each open decoder with its threads is some 20 MB

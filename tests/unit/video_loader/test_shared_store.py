@@ -86,7 +86,7 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
     return make
 
 
-def send(store: MediaStore, data: bytes = DATA, title: str = "a film.mp4") -> str:
+def send(store: MediaStore, data: bytes = DATA, title: str = "a video.mp4") -> str:
     """Upload a video whole. Returns: its id."""
     video_id = hashlib.sha256(data).hexdigest()
     for offset in store.missing_offsets(video_id, len(data)):
@@ -112,7 +112,7 @@ def test_another_host_uses_a_video_and_sees_its_new_title(host, shared, now):
         with store.in_use(ID) as path:
             assert (path.read_bytes(), path.suffix, path.is_symlink()) == (DATA, ".mp4", False)
     assert FakeObjects.done["open rb", VIDEO] == 1  # by b: a has moved its upload into the cache
-    assert [record.title for record in b.records()] == ["a film.mp4"]
+    assert [record.title for record in b.records()] == ["a video.mp4"]
     b.accept(ID, "another title")
     now[0] += BELIEVED_SECONDS
     assert a.record(ID).title == "another title"
@@ -183,7 +183,7 @@ def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, capl
     a = host("a")
     monkeypatch.setattr(a.objects, "put", lambda *args: (ObjectStore.put(a.objects, *args), free.pop(0)))
     send(a)
-    assert "no copy of 'a film.mp4' is kept here" in caplog.text
+    assert "no copy of 'a video.mp4' is kept here" in caplog.text
     assert list(a.root.iterdir()) == []
     with pytest.raises(StoreFull, match="the copy of"), a.in_use(ID):
         pass
