@@ -8,7 +8,7 @@ READY  := $(VENV)/.installed
 PARALLEL := -n logical --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-unit torture screenshots docs docs-check manifests docker-check lint format types \
+.PHONY: help install demo serve test test-unit torture screenshots docs docs-check docker-check lint format types \
         release lock clean
 
 help:            ## show this list
@@ -45,9 +45,6 @@ torture: $(READY)  ## kill, damage, flood: some 25 minutes of it, and a table of
 
 screenshots: $(READY)  ## remake the pictures of docs/images (needs Chromium)
 	@$(BIN)/python -m tests.frontend.screenshots docs/images
-
-manifests: $(READY)  ## remake docker/kubernetes from flow.yml
-	@$(BIN)/python -m executors.kubernetes docker/kubernetes
 
 docker-check: $(READY)  ## images, Compose files and manifests, as far as no engine is needed (needs the network)
 	@$(BIN)/python docker/check.py

@@ -1,5 +1,5 @@
 """One process of the Flow by itself, as a pod of Kubernetes runs it: `python -m executors.flow.pod executor ARGUMENTS`, or
-`gateway ARGUMENTS`. The arguments are those of Jina's commands of these names; `executors/kubernetes.py` writes them.
+`gateway ARGUMENTS`. The arguments are those of Jina's commands of these names; docker/kubernetes has them.
 
 Jina's own command would start its own head before shards, and end with exit code 0 where an executor cannot start.
 """
