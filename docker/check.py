@@ -1,8 +1,8 @@
-"""`make docker-check`: what can be known of images, Compose files and manifests without an engine that runs them.
+"""`make docker-check`: checks images, Compose files and manifests without a container engine.
 
-First what the test suite knows (schemas, linter, manifests against flow.yml). Then the steps of the Dockerfile that
-install are replayed, in their own words: the packages of the service are looked up, for both kinds of processors; the
-page is installed into an empty environment, and started there as its image starts it.
+First it runs their tests (schemas, linter, manifests against flow.yml). Then it replays the Dockerfile's own install
+steps: it looks up the service's packages for both kinds of processors, installs the page into an empty environment and
+starts it there as its image does.
 """
 
 import os
@@ -29,7 +29,7 @@ def main() -> None:
         folder = Path(name)
         uv = install_uv(folder)
         for platform in PLATFORMS:
-            # The CPU builds of torch come from another index, so it is the others that are looked up.
+            # The CPU builds of torch come from another index, so this looks up the others.
             look_up(folder, uv, "build-service", platform, {"ACCELERATOR": "cuda", "EXTRA_PACKAGES": ""})
             look_up(folder, uv, "build-page", platform, {})
         start_page(folder, uv)
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def look_up(folder: Path, uv: Path, stage: str, platform: str, arguments: Mapping[str, str]) -> None:
-    """Have the packages that a stage installs be looked up for a platform."""
+    """Look up the packages that a stage installs, for a platform."""
     options = f"--dry-run --python-version 3.11 --python-platform {platform} --target {folder / 'target'}"
     install = install_step(stage).replace("uv pip install", f"{uv} pip install {options}")
     run(f"packages of {stage} for {platform}", ["sh", "-euc", install], arguments)
@@ -52,11 +52,13 @@ def start_page(folder: Path, uv: Path) -> None:
     within = {"VIRTUAL_ENV": str(place), "PATH": f"{uv.parent}:{os.environ['PATH']}"}
     run("the page's install", ["sh", "-euc", install_step("build-page")], within)
     has = "from importlib.util import find_spec; print([n for n in ('torch', 'faiss', 'cv2', 'av') if find_spec(n)])"
-    assert run("what it has not", [place / "bin/python", "-c", has]) == "[]\n", "the page's image has what it must not"
+    assert run("packages it must not have", [place / "bin/python", "-c", has]) == "[]\n", (
+        "the page has a package it must not"
+    )
     port = free_port("127.0.0.1")
     process = subprocess.Popen(
         [place / "bin/python", "-m", "frontend", "--address", "127.0.0.1", "--port", str(port)],
-        cwd=folder,  # not the checkout, which it could take for the installed package
+        cwd=folder,  # not the checkout: it would be imported in place of the installed package
         env=os.environ | {"CLIPSEEK_HOME": str(folder / "home"), "HOME": str(folder), "PYTHONPATH": ""},
         stdin=subprocess.DEVNULL,
     )
@@ -80,7 +82,7 @@ def wait_for(process: "subprocess.Popen[bytes]", address: str) -> None:
 
 
 def install_uv(folder: Path) -> Path:
-    """The uv of the Dockerfile, in an environment of its own."""
+    """Install the Dockerfile's uv into an environment of its own."""
     [uv] = re.findall(r"uv==\S+", replayed("build"))
     run("an environment for uv", [sys.executable, "-m", "venv", folder / "uv"])
     run(uv, [folder / "uv/bin/pip", "install", "--quiet", "--disable-pip-version-check", uv])
@@ -88,7 +90,7 @@ def install_uv(folder: Path) -> Path:
 
 
 def install_step(stage: str) -> str:
-    """The command of a stage that installs pinned packages."""
+    """The one command of a stage that installs pinned packages."""
     [step] = [step for step in replayed(stage).splitlines() if "--constraints" in step]
     return step
 
@@ -101,7 +103,7 @@ def replayed(stage: str) -> str:
 
 
 def run(what: str, command: list[str | Path], environment: Mapping[str, str] | None = None) -> str:
-    """Run a command in the checkout; end with what it said if it fails."""
+    """Run a command in the checkout. If it fails, print its output and exit."""
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
     )

@@ -1,8 +1,8 @@
-"""`make release`: build the sdist and both wheels from the last commit, and prove that they can be installed and used.
+"""`make release`: build the sdist and both wheels from the last commit, then install and use them.
 
-Everything is built from an export of HEAD, the wheels from the unpacked sdist: so what the sdist lacks, they lack.
-What has passed lies in dist/. With FULL=1 the server's wheel is installed with all it needs (7 GB) from the registry;
-else it is given the packages of the environment that this runs in.
+The sdist is built from an export of HEAD, the wheels from the unpacked sdist, so a file missing there is missing in
+them. What passes lands in dist/. With FULL=1 the server's wheel is installed with all its packages (7 GB) from the
+registry, else with those of the current environment.
 """
 
 import os
@@ -21,7 +21,7 @@ from clipseek.machine.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER_PACKAGES, CLIENT_PACKAGES = ("clipseek", "executors", "frontend"), ("clipseek", "frontend")
-CHECKER = "twine>=6.1"  # what the registries' own rules for metadata and README are in
+CHECKER = "twine>=6.1"  # knows the registries' rules for metadata and README
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 TOP_SECTION = re.compile(r"^## \[(.+?)\] - (\d{4}-\d\d-\d\d|unreleased)$", re.MULTILINE)
 
@@ -34,7 +34,7 @@ def main() -> None:
         version = checked_version(source)
         step(f"build {version}")
         sdist, server, client = build(source, work)
-        step("compare what is in them with the commit")
+        step("compare their contents with the commit")
         check_contents(server, source, SERVER_PACKAGES)
         check_contents(client, source, CLIENT_PACKAGES)
         for each in (sdist, server, client):
@@ -54,9 +54,9 @@ def main() -> None:
 
 
 def export(folder: Path) -> Path:
-    """The files of HEAD, without anything else that lies in the checkout."""
+    """Write the files of HEAD to a folder, without anything else from the checkout."""
     if run("git", "status", "--porcelain", cwd=ROOT):
-        say("what is not committed is not in it")
+        say("uncommitted changes are left out")
     folder.mkdir()
     archive = folder.with_suffix(".tar")
     run("git", "archive", f"--output={archive}", "HEAD", cwd=ROOT)
@@ -66,22 +66,22 @@ def export(folder: Path) -> Path:
 
 
 def checked_version(source: Path) -> str:
-    """The version, which must be that of the changelog's top section and one that may be published."""
+    """Return the version. It must be that of the changelog's top section, and a public one."""
     found = VERSION.search((source / "clipseek/__init__.py").read_text(encoding="utf-8"))
     section = TOP_SECTION.search((source / "CHANGELOG.md").read_text(encoding="utf-8"))
     if not found or not section or found[1] != section[1]:
         raise fail(
-            f"clipseek/__init__.py has version {found and found[1]}, CHANGELOG.md begins with {section and section[1]}"
+            f"clipseek/__init__.py has version {found and found[1]}, but CHANGELOG.md starts with {section and section[1]}"
         )
     if "+" in found[1]:
-        raise fail(f"{found[1]} is a local version")
+        raise fail(f"{found[1]} is a local version; remove what follows the +")
     if section[2] == "unreleased":
         say(f"a rehearsal: CHANGELOG.md has no date for {found[1]} yet")
     return found[1]
 
 
 def build(source: Path, work: Path) -> tuple[Path, Path, Path]:
-    """The sdist, the server's wheel and the client's."""
+    """Build the sdist, the server's wheel and the client's."""
     builder, out = Path(sysconfig.get_path("scripts")) / "hatchling", work / "built"
     run(builder, "build", "--target", "sdist", "--directory", out, cwd=source)
     [sdist] = out.glob("*.tar.gz")
@@ -95,7 +95,7 @@ def build(source: Path, work: Path) -> tuple[Path, Path, Path]:
 
 
 def check_contents(wheel: Path, source: Path, packages: tuple[str, ...]) -> None:
-    """A wheel holds its packages as they are in the commit, and nothing else."""
+    """Check that a wheel holds its packages as committed, and nothing else."""
     expected = {
         str(f.relative_to(source)): f for package in packages for f in (source / package).rglob("*") if f.is_file()
     }
@@ -104,39 +104,39 @@ def check_contents(wheel: Path, source: Path, packages: tuple[str, ...]) -> None
     with zipfile.ZipFile(wheel) as files:
         names = {name for name in files.namelist() if ".dist-info/" not in name}
         if wrong := names ^ set(expected):
-            raise fail(f"{wheel.name} lacks, or should not have: {', '.join(sorted(wrong))}")
+            raise fail(f"{wheel.name} has missing or extra files: {', '.join(sorted(wrong))}")
         if changed := [name for name in names if files.read(name) != expected[name].read_bytes()]:
-            raise fail(f"{wheel.name} has other content than the commit in: {', '.join(sorted(changed))}")
+            raise fail(f"{wheel.name} differs from the commit in: {', '.join(sorted(changed))}")
 
 
 def check_traces(archive: Path, work: Path) -> None:
-    """Nothing in an archive tells where it was made, or is to be had only there."""
+    """Check that an archive holds no paths of this machine and no requirements by address."""
     traces = [f"{folder}/".encode() for folder in (ROOT, work, Path.home(), sys.prefix)]
     with tempfile.TemporaryDirectory(dir=work) as folder:
         shutil.unpack_archive(archive, folder, format="gztar" if archive.suffix == ".gz" else "zip")
         for file in Path(folder).rglob("*"):
             content = file.read_bytes() if file.is_file() else b""
             if found := [trace.decode() for trace in traces if trace in content]:
-                raise fail(f"{archive.name}: {file.name} names {found[0]}")
+                raise fail(f"{archive.name}: {file.name} contains the path {found[0]}")
             if file.name in ("METADATA", "PKG-INFO") and b" @ " in content.partition(b"\n\n")[0]:
-                raise fail(f"{archive.name} depends on something by its address")
+                raise fail(f"{archive.name} requires a package by its address; use a name and a version")
 
 
 def try_client(wheel: Path, version: str, folder: Path) -> None:
-    """What a script's machine does first."""
+    """Install the client and run its first commands."""
     tools = environment(folder)
     run(tools / "pip", "install", "--quiet", wheel, cwd=folder)
     if "torch" in run(tools / "pip", "list", cwd=folder):
-        raise fail("the client brings torch")
+        raise fail("the client installs torch")
     if version not in run(tools / "clipseek", "--version", cwd=folder):
-        raise fail(f"the client does not say that it is {version}")
+        raise fail(f"`clipseek --version` of the client does not print {version}")
     run(tools / "clipseek", "search", "--help", cwd=folder)
     say(run(tools / "clipseek", "doctor", cwd=folder))
     run(tools / "python", "-c", "import clipseek; clipseek.Client('grpc://127.0.0.1:1')", cwd=folder)
 
 
 def try_server(wheel: Path, folder: Path) -> None:
-    """The demo, far from the sources: it serves, indexes, searches for what is known, cuts, and stops."""
+    """Run the demo away from the sources: it serves, indexes, searches, cuts clips and stops."""
     tools = environment(folder)
     if os.environ.get("FULL"):
         run(
@@ -154,18 +154,18 @@ def try_server(wheel: Path, folder: Path) -> None:
         (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     where = run(tools / "python", "-c", "import clipseek; print(clipseek.__file__)", cwd=folder)
     if not where.startswith(str(folder)):
-        raise fail(f"not the wheel, but {where} would be tried")
+        raise fail(f"the test would import {where} instead of the wheel")
     run(tools / "clipseek", "demo", "--exit", cwd=folder)
 
 
 def environment(folder: Path) -> Path:
-    """An empty virtual environment. Returns: the folder of its programs."""
+    """Make an empty virtual environment. Returns: the folder of its programs."""
     venv.create(folder, with_pip=True, symlinks=True)
     return folder / "bin"
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a program prints; it must succeed. It sees neither this checkout nor the user's store."""
+    """Run a program without this checkout and the user's store; it must succeed. Returns: what it prints."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("CLIPSEEK_", "PYTHONPATH", "VIRTUAL_ENV"))}
     port = str(free_port("127.0.0.1"))
     own = {"CLIPSEEK_HOME": f"{cwd}/store", "CLIPSEEK_CACHE": f"{cwd}/cache", "CLIPSEEK_PORT": port}

@@ -1,4 +1,4 @@
-"""What the tests of the documentation read out of a Markdown file: fenced blocks, headings with anchors, links."""
+"""Markdown files as the tests of the documents read them: fenced blocks, headings with anchors, links, tables."""
 
 import re
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ def documents() -> list[Path]:
 
 
 def translations() -> list[tuple[Path, Path]]:
-    """Each document that there is in Chinese, and its translation."""
-    return [(README, CHINESE_README), *((ROOT / "docs" / each.name, each) for each in sorted(CHINESE.glob("*.md")))]
+    """Each document with a Chinese translation, and that translation."""
+    return [(README, CHINESE_README), *((ROOT / "docs" / path.name, path) for path in sorted(CHINESE.glob("*.md")))]
 
 
 def name_of(path: Path) -> str:
-    """A document's name for people and test ids."""
+    """A document's path in the repository, for messages and test ids."""
     return path.relative_to(ROOT).as_posix()
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: the language behind its fence, and its lines."""
+    """A fenced block: its language and lines."""
 
     path: Path
     line: int  # of the fence, from 1
@@ -42,13 +42,13 @@ class Block:
         return "\n".join(self.lines)
 
     def without_comments(self) -> str:
-        """Its text without what follows a `#`: that may be translated."""
+        """Its text without comments, which a translation may translate."""
         return "\n".join(re.sub(r"\s*(^|\s)#\s.*$", "", line) for line in self.lines)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A Markdown file, its fenced blocks apart from its prose."""
+    """A Markdown file, with fenced blocks and prose apart."""
 
     path: Path
     prose: tuple[str, ...]
@@ -70,18 +70,18 @@ class Document:
                 inside[2].append(line)
             else:
                 prose.append(line)
-        assert inside is None, f"{name_of(path)}:{inside[0]}: a block that does not end"
+        assert inside is None, f"{name_of(path)}:{inside[0]}: a fenced block without an end"
         return cls(path, tuple(prose), tuple(blocks))
 
     @property
     def headings(self) -> list[tuple[int, str]]:
-        """(level, text) of each."""
+        """(level, text) of each heading."""
         found = [re.match(r"(#+) (.+)", line) for line in self.prose]
-        return [(len(each[1]), each[2]) for each in found if each]
+        return [(len(heading[1]), heading[2]) for heading in found if heading]
 
     @property
     def anchors(self) -> set[str]:
-        """What `#...` in a link may name, as GitHub makes it of headings."""
+        """The anchors of its headings, as GitHub makes them."""
         seen: dict[str, int] = {}
         made = set()
         for _, text in self.headings:
@@ -93,7 +93,7 @@ class Document:
 
     @property
     def links(self) -> list[str]:
-        """The targets of links and images, without those in code."""
+        """The targets of links and images outside code."""
         text = re.sub(r"`[^`]*`", "`", "\n".join(self.prose))
         return re.findall(r"\]\(\s*([^)\s]+)\s*\)", text)
 

@@ -1,4 +1,4 @@
-"""What the images run: the service with a health check that needs no token, and the page without standard input."""
+"""The commands of the images: the service, whose health check needs no token, and the page without standard input."""
 
 import http.client
 import os
@@ -20,7 +20,7 @@ START_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory, cache, tiny_model) -> dict[str, str]:
-    """Of the service's container: with tokens, and with the command on the path."""
+    """The environment of the service's container: with tokens, and with the command on the path."""
     folder = tmp_path_factory.mktemp("container")
     for name in ("bin", "store", "tmp"):
         (folder / name).mkdir()
@@ -34,7 +34,7 @@ def environment(tmp_path_factory, cache, tiny_model) -> dict[str, str]:
         "CLIPSEEK_CACHE": str(cache),
         "CLIPSEEK_PORT": str(free_port("127.0.0.1")),
         "CLIPSEEK_MODEL": str(tiny_model),
-        "CLIPSEEK_LIBRARY": "press",  # of other clients: not the health check's
+        "CLIPSEEK_LIBRARY": "press",  # for other clients; the health check must ignore it
         "TMPDIR": str(folder / "tmp"),
     }
     return {**os.environ, **settings, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
@@ -63,7 +63,7 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
         assert (done.returncode, done.stdout.split().count("ok")) == (0, 4), done.stdout + done.stderr
         assert "wants a token" in run(server, "health", code=1).stderr
         encoder, supervisor = server.processes()[2], psutil.Process(started.pid)
-        supervisor.suspend()  # else the encoder would soon be there again
+        supervisor.suspend()  # else it would restart the encoder
         encoder.kill()
         done = health(environment)
         assert (done.returncode, done.stdout.split().count("ok")) == (1, 3), done.stdout + done.stderr

@@ -1,8 +1,8 @@
-"""Every command and script that the documents show is run against a real service, or listed with the reason why not.
+"""Every command and script in the documents runs against a real service, or is listed with the reason why not.
 
-Of a `console` block each line that begins with `$ ` is run: `clipseek` in this process, which saves its start, all else
-in a shell. A `python` block is run whole. The videos and pictures that documents name are made here. Translations have
-the blocks of their originals (tests/unit/test_docs.py), and references show nothing to run.
+In a `console` block each line that begins with `$ ` runs: `clipseek` in this process, which saves its start, everything
+else in a shell. A `python` block runs as a whole. The test makes the videos and pictures that documents name.
+Translations have the blocks of their originals (tests/unit/test_docs.py), and references show nothing to run.
 """
 
 import math
@@ -29,40 +29,41 @@ from tests.markdown import README, ROOT, Block, Document, name_of
 
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
-# Beginnings of what is not run here, and why.
+# How commands begin that do not run here, and why.
 NOT_RUN = {
-    "make ": "installs, serves or takes long; that the Makefile has it is checked",
-    "python -m benchmarks.": "takes minutes, most on videos that are not here; that it has these options is checked",
-    "clipseek serve": "a service runs already; that it has these options is checked",
-    "source .venv/bin/activate": "the environment of the tests is at work",
+    "make ": "installs, serves or takes long; checked to be in the Makefile",
+    "python -m benchmarks.": "takes minutes, mostly on videos that are not here; its options are checked",
+    ".venv/bin/clipseek": "the same as clipseek; its options are checked",
+    "clipseek serve": "a service is already running; its options are checked",
+    "source .venv/bin/activate": "the tests have their own environment",
     "pip install": "needs a package registry",
     "hf download": "needs a model hub",
     "ssh ": "needs another machine",
-    "python -m frontend": "does not end; tests/frontend has the page",
+    "python -m frontend": "does not end; tests/frontend tests the page",
     "docker ": "needs a container engine",
     "kubectl ": "needs a cluster",
     "export CLIPSEEK_HOME=$PWD/access": "goes with kubectl",
-    "curl ": "metrics are off here; tests/flow/test_monitoring.py has them",
-    "clipseek watch": "does not end, or looks at folders that are not here; that it has these options is checked",
-    "clipseek model optimise": "wants videos with something to see; tests/unit/clip_encoder/test_optimise.py has it",
-    "clipseek compat": "does not end; that it has these options is checked",
+    "curl ": "metrics are off here; tests/flow/test_monitoring.py tests them",
+    "clipseek watch": "does not end, or needs folders that are not here; its options are checked",
+    "clipseek model optimise": "needs real videos; the unit tests of the clip encoder test it",
+    "clipseek compat": "does not end; its options are checked",
     "cd ~/vced/code/web": "needs VCED",
     "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",
 }
-# Commands that must not meet the service, or would shut out all that follows: their store is one without videos.
+# These commands would disturb the service, or lock out the commands after them, so they get an empty store.
 APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair")
-# Files that documents say are written.
+# Files that documents say they write.
 WRITTEN = {"README.md": ("dog.mp4", "dog-*.mp4"), "docs/quickstart.md": ("dog.mp4", "dog-01.mp4", "found.csv")}
 TRUTH = '{"video": "holiday.mp4", "query": "a dog", "moments": [[12.0, 17.5]]}\n'
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory) -> Path:
-    """A folder with what documents call `~/Videos`, `/srv/videos` and by name."""
+    """A folder with the files that documents name, and those of `~/Videos` and `/srv/videos`."""
     folder = tmp_path_factory.mktemp("videos")
     for name, frames in (("holiday.mp4", 130), ("Videos/lake.mp4", 12), ("server/archive.mkv", 15)):
         (folder / name).parent.mkdir(exist_ok=True)
-        make(folder / name, frames=frames, fps=Fraction(1, 5))  # 130 frames reach beyond the 10:00 that README asks for
+        make(folder / name, frames=frames, fps=Fraction(1, 5))  # 130 frames reach beyond the 10:00 of the quickstart
     Image.fromarray(slate(5)).save(folder / "dog.jpg")
     (folder / "truth.jsonl").write_text(TRUTH, encoding="utf-8")
     shutil.copy(ROOT / "requirements.lock", folder)
@@ -71,7 +72,7 @@ def videos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    """A tiny model that is sure of itself, so that searches find something to go on with."""
+    """A tiny model with high scores, so that searches find something."""
     folder = write_folder(tmp_path_factory.mktemp("models") / "sure")
     weights = load_file(folder / "open_clip_model.safetensors")
     weights["logit_scale"].fill_(math.log(5000))
@@ -95,14 +96,14 @@ def test_what_a_document_shows_can_be_done(path, service, videos, tmp_path, monk
         monkeypatch.setenv(name, value)
     for block in Document.read(path).blocks:
         with service.client() as client:
-            client.index(tmp_path / "holiday.mp4")  # a block before may have deleted it
+            client.index(tmp_path / "holiday.mp4")  # an earlier block may have deleted it
         reader.do(block)
     for name in WRITTEN.get(name_of(path), ()):
         assert all(file.stat().st_size for file in tmp_path.glob(name)) and any(tmp_path.glob(name)), name
 
 
 class Reader:
-    """Does what blocks say, in a folder with their videos, at a service on another port than they say."""
+    """Runs the commands of blocks, in a folder with their videos, against a service on another port."""
 
     def __init__(self, port: int, home: Path, server_videos: Path, folder: Path) -> None:
         self._in_place_of = {"45679": str(port), "45680": str(port), "/srv/videos": str(server_videos)}
@@ -154,11 +155,11 @@ class Reader:
                 check=False,
             )
             code, output = shell.returncode, shell.stdout + shell.stderr
-        assert code == 0, f"{block}: $ {command}\n{output}\nMend it, or list it in NOT_RUN with the reason."
+        assert code == 0, f"{block}: $ {command}\n{output}\nFix it, or list it in NOT_RUN with the reason."
 
 
 def commands(block: Block) -> list[str]:
-    """What a console block has one type, line by line, without comments."""
+    """The commands of a console block, without comments."""
     if block.language != "console":
         return []
     text = block.without_comments().replace("\\\n", " ")
@@ -166,9 +167,9 @@ def commands(block: Block) -> list[str]:
 
 
 def check_by_reading(command: str) -> None:
-    """What can be known of a command without running it: it is there, and so are its options."""
+    """Check without running it that a command exists, with its options."""
     _, words = _split(command.removesuffix("&"))
-    if words[0] == "clipseek":
+    if words[0] in ("clipseek", ".venv/bin/clipseek"):
         whole = click.Context(main, **main.context_settings)  # a command keeps its help option as it first met it
         try:
             main.commands[words[1]].make_context(words[1], words[2:], parent=whole)
@@ -189,12 +190,12 @@ def _listed(text: str) -> bool:
 
 
 def _bare(command: str) -> str:
-    """A command without the variables that it is given."""
+    """A command without the variables in front of it."""
     return re.sub(r"^(\w+=\S+ )+", "", command)
 
 
 def _split(command: str) -> tuple[dict[str, str], list[str]]:
-    """The variables that a command is given, and its words."""
+    """The variables in front of a command, and its words."""
     words = shlex.split(command)
     first = next(place for place, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
     return dict(word.split("=", 1) for word in words[:first]), words[first:]
@@ -208,7 +209,7 @@ def test_nothing_is_listed_that_no_document_shows():
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_commands_stand_where_they_are_seen(path):
-    """In a `console` block, behind `$ `: else they would not be run."""
+    """In a `console` block after `$ `, or they would not run."""
     document = Document.read(path)
     for block in document.blocks:
         assert block.language in {"", "console", "python", "json", "ini", "yaml", "text"}, f"{block}: {block.language}"

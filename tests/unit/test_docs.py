@@ -1,4 +1,4 @@
-"""The documentation hangs together: links lead somewhere, references are fresh, translations say the same."""
+"""The documents are consistent: links work, references match the code, translations match their originals."""
 
 import re
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ def test_links_and_images_lead_somewhere(path):
             assert address.scheme == "https" and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", address.netloc), link
             continue
         target = (path.parent / address.path).resolve() if address.path else path
-        assert target.is_relative_to(ROOT) and target.exists(), f"{name_of(path)} links to {link}, which is not there"
+        assert target.is_relative_to(ROOT) and target.exists(), f"{name_of(path)} links to {link}, which does not exist"
         if address.fragment:
             assert address.fragment in Document.read(target).anchors, f"{name_of(path)}: no such heading: {link}"
 
@@ -111,7 +111,7 @@ def test_a_document_and_its_translation_link_to_each_other_at_the_top(path, tran
 
 @each_translation
 def test_a_translation_names_the_same_things_in_code(path, translated):
-    """Commands, variables, options and files in the prose: what an original names, its translation does."""
+    """Commands, variables, options and files in the prose are the same in original and translation."""
     kinds = r"clipseek [a-z]+|make [a-z-]+|CLIPSEEK_\w+|--[a-z-]+|(?:\w+/)+[\w.]*"
     named = [set(re.findall(f"`(?:{kinds})", file.read_text(encoding="utf-8"))) for file in (path, translated)]
     assert named[0] == named[1]
@@ -119,7 +119,7 @@ def test_a_translation_names_the_same_things_in_code(path, translated):
 
 @each_document
 def test_commands_that_the_prose_names_are_there_with_their_options(path):
-    """Whole commands in blocks are run, see tests/flow/test_documented_commands.py."""
+    """Commands in blocks are run by tests/flow/test_documented_commands.py."""
     for name, rest in re.findall(r"`clipseek ([a-z]+)([^`]*)`", "\n".join(Document.read(path).prose)):
         assert name in main.commands, f"{name_of(path)}: there is no `clipseek {name}`"
         wanted = set(re.findall(r"--[a-z-]+", rest)) - {"--help"}
@@ -127,9 +127,9 @@ def test_commands_that_the_prose_names_are_there_with_their_options(path):
 
 
 def options_of(command: click.Command) -> set[str]:
-    """The options of a command and of those below it."""
+    """The options of a command and its subcommands."""
     below = command.commands.values() if isinstance(command, click.Group) else ()
-    return {name for each in command.params for name in each.opts}.union(*map(options_of, below))
+    return {name for option in command.params for name in option.opts}.union(*map(options_of, below))
 
 
 def test_chinese_documents_have_an_original():
