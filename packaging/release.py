@@ -70,9 +70,7 @@ def checked_version(source: Path) -> str:
     found = VERSION.search((source / "clipseek/__init__.py").read_text(encoding="utf-8"))
     section = TOP_SECTION.search((source / "CHANGELOG.md").read_text(encoding="utf-8"))
     if not found or not section or found[1] != section[1]:
-        raise fail(
-            f"clipseek/__init__.py has version {found and found[1]}, but CHANGELOG.md starts with {section and section[1]}"
-        )
+        raise fail(f"clipseek has version {found and found[1]}, but CHANGELOG.md starts with {section and section[1]}")
     if "+" in found[1]:
         raise fail(f"{found[1]} is a local version; remove what follows the +")
     if section[2] == "unreleased":

@@ -29,15 +29,22 @@ def _resources(folder: Path) -> list[Manifest]:
 
 
 def built_manifests(folder: Path, *examples: str) -> list[Manifest]:
-    """The manifests with examples, as an overlay in `folder` has them. Needs kubectl."""
-    components = "".join(f"- kubernetes/examples/{name}\n" for name in examples)
-    shutil.copytree(FOLDER, folder / "kubernetes")
-    (folder / "kustomization.yaml").write_text(
+    """The manifests with examples. Needs kubectl and an empty folder."""
+    components = "".join(f"- ../docker/kubernetes/examples/{name}\n" for name in examples)
+    overlay = (
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-        f"resources: [kubernetes]\ncomponents:\n{components}",
-        encoding="utf-8",
+        f"resources: [../docker/kubernetes]\ncomponents:\n{components}"
     )
-    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
+    return built_overlay(folder, overlay)
+
+
+def built_overlay(folder: Path, overlay: str) -> list[Manifest]:
+    """The manifests with an overlay whose folder is beside docker/. Needs kubectl and an empty folder."""
+    shutil.copytree(FOLDER, folder / "docker" / "kubernetes")
+    place = folder / "overlay"
+    place.mkdir()
+    (place / "kustomization.yaml").write_text(overlay, encoding="utf-8")
+    done = subprocess.run(["kubectl", "kustomize", place], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

@@ -144,6 +144,8 @@ class Reader:
         environ = given | (self._apart if command.startswith(APART) else {})
         if words[0] == "clipseek" and not re.search(r"[|<>$;]|&&", command):
             arguments = [str(Path(word).expanduser()) if word.startswith("~") else word for word in words[1:]]
+            if words[1] == "delete":
+                arguments.append("--yes")  # nobody is here to confirm
             done = CliRunner().invoke(main, arguments, env=environ)
             code, output = done.exit_code, done.output
         else:
