@@ -74,9 +74,9 @@ def hide_openvino_telemetry() -> None:
 
 @contextmanager
 def mute_tracing() -> Iterator[None]:
-    """Hide the warnings of tracing: torch's, that tracing is deprecated, which OpenVINO relies on; and transformers'.
+    """Hide the warnings of tracing, which OpenVINO relies on: torch has deprecated it.
 
-    Tracing reads every attribute of a model, and transformers warns about those that a model does not have.
+    Tracing also reads every attribute of a model, and transformers warns about those that a model does not have.
     """
     transformers = logging.getLogger("transformers")
     level = transformers.level
