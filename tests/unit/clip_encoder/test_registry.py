@@ -17,6 +17,7 @@ from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.relevance.languages import has_other_script, language_warning
+from executors.faiss_indexer.store.store import Store
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 MULTILINGUAL = "timm/ViT-B-32-SigLIP2-256"
@@ -261,6 +262,12 @@ def test_the_stores_model_is_read_from_its_file(tmp_path):
     connection.commit()
     connection.close()
     assert read_store_model(tmp_path) == "starter"
+
+
+def test_the_model_that_the_indexer_writes_into_its_store_is_the_one_that_is_read(tmp_path):
+    with Store(tmp_path) as store:
+        store.claim("ViT-B-32/laion2b@0123456789abcdef:01234567")
+        assert read_store_model(tmp_path) == "ViT-B-32/laion2b"
 
 
 def test_a_text_in_another_script_gets_a_warning_from_a_model_that_knows_english_only(registry):
