@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +32,10 @@ class Int8Form:
     file: Path
     weights_sha256: str
     engine: str = "int8"
+
+    @classmethod
+    def read(cls, file: Path, cache: Path) -> Self:
+        return cls(file, hash_file(file.with_suffix(".bin"), cache))
 
     @property
     def id_suffix(self) -> str:
@@ -69,12 +74,7 @@ def find_form(spec: ModelSpec, cache: Path) -> Int8Form:
             f"CLIPSEEK_ENGINE is 'int8', but there is no int8 form of {spec.name} in {file.parent}. Make one from your "
             "own videos with `clipseek model optimise`, or set CLIPSEEK_ENGINE=auto"
         )
-    return Int8Form(file, hash_weights(file, cache))
-
-
-def hash_weights(file: Path, cache: Path) -> str:
-    """Hash the weights beside OpenVINO's file. Returns: 64 hex digits."""
-    return hash_file(file.with_suffix(".bin"), cache)
+    return Int8Form.read(file, cache)
 
 
 def int8_folder(spec: ModelSpec, cache: Path) -> Path:

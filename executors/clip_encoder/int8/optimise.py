@@ -24,7 +24,7 @@ from clipseek.api.errors import ModelUnavailable
 from clipseek.config.settings import Settings
 from clipseek.config.store_model import read_store_model
 from clipseek.machine.module_call import print_answer
-from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, hash_weights, int8_folder
+from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
 from executors.clip_encoder.int8.quantise import quantise
 from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
@@ -96,8 +96,8 @@ def optimise(spec: ModelSpec, cache: Path, calibration: Pictures, check: Picture
         draft.mkdir()
         file = draft / MODEL_NAME
         quantise(load_half(spec, "image"), to_tensor(calibration, spec.preprocessing), file)
-        draft_spec = replace(spec, image_form=_DraftForm(file, hash_weights(file, cache)))
-        towers = _load_towers(spec, draft_spec)
+        draft_spec = replace(spec, image_form=_DraftForm.read(file, cache))
+        towers = [ImageTower(half, choose_device("cpu")) for half in (spec, draft_spec)]
         vectors = [tower.encode(check) for tower in towers]
         report = _judge(model_id(draft_spec, cache), len(calibration), vectors, _measure_speeds(towers, check), bar)
         np.savez(draft / PROBE_NAME, pictures=check[:_PROBES], vectors=vectors[1][:_PROBES])
@@ -124,11 +124,6 @@ def _check_packages() -> None:
             "NNCF and OpenVINO make int8 forms, but they are not installed. Install ClipSeek with its extra `int8` (in "
             "a clone: pip install '.[int8]')"
         )
-
-
-def _load_towers(*specs: ModelSpec) -> list[ImageTower]:
-    device = choose_device("cpu")
-    return [ImageTower(spec, device) for spec in specs]
 
 
 def _judge(

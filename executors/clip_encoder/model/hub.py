@@ -29,7 +29,7 @@ REQUEST_SECONDS = 10.0
 WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # A text model's files besides its weights: first the ones that are enough today, then what older repositories have.
 _TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json")
-_OLD_TEXT_FILES = (
+_OLD_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
@@ -65,7 +65,7 @@ class Hub:
         try:
             huggingface_hub.HfApi(endpoint=self.endpoint).model_info(repository, timeout=self.probe_seconds)
         except Exception as error:  # noqa: BLE001 (a network can fail in any way; every failure means no)
-            return f"the model hub does not give it ({_describe(error)})"
+            return f"asking the model hub failed ({_describe(error)})"
         return ""
 
     def fetch(self, repository: str, names: Iterable[str]) -> Path:
@@ -94,14 +94,14 @@ class Hub:
         Raises:
             ModelUnavailable: the files did not come.
         """
-        vocabulary = (_TEXT_FILES[0], *_OLD_TEXT_FILES)
+        vocabulary = (_TEXT_FILES[0], *_OLD_FILES)
         if path := self.find_cached(repository, vocabulary):
             return path.parent
         if reason := self.why_unreachable(repository):
             raise _unavailable(repository, reason)
         downloads = [self._download(repository, name) for name in _TEXT_FILES]
         if downloads[0] is None:
-            for name in _OLD_TEXT_FILES:
+            for name in _OLD_FILES:
                 self._download(repository, name)
         if path := self.find_cached(repository, vocabulary):
             return path.parent

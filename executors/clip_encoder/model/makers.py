@@ -13,26 +13,22 @@ _PACKAGE = __name__.rpartition(".model.")[0]
 
 def build_starter(models: Path) -> ModelSpec:
     """Build the starter model below `models`, or find it there. Raises: ModelUnavailable."""
-    if not _is_installed("starter"):
-        raise ModelUnavailable("The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one.")
-    spec: ModelSpec = _import("starter.starter").build_starter(models)
+    missing = "The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one."
+    spec: ModelSpec = _import_maker("starter", "starter", missing).build_starter(models)
     return spec
 
 
 def find_int8_form(spec: ModelSpec, cache: Path) -> ImageForm:
     """Find the int8 form of a model's image half. Raises: ModelUnavailable."""
-    if not _is_installed("int8"):
-        raise ModelUnavailable(
-            "CLIPSEEK_ENGINE is 'int8', which is not part of this installation. Install ClipSeek with its extra `int8` "
-            "(in a clone: pip install '.[int8]'), or set CLIPSEEK_ENGINE=auto"
-        )
-    form: ImageForm = _import("int8.form").find_form(spec, cache)
+    missing = (
+        "CLIPSEEK_ENGINE is 'int8', which is not part of this installation. Install ClipSeek with its extra `int8` (in "
+        "a clone: pip install '.[int8]'), or set CLIPSEEK_ENGINE=auto"
+    )
+    form: ImageForm = _import_maker("int8", "form", missing).find_form(spec, cache)
     return form
 
 
-def _is_installed(room: str) -> bool:
-    return find_spec(f"{_PACKAGE}.{room}") is not None
-
-
-def _import(module: str) -> ModuleType:
-    return import_module(f"{_PACKAGE}.{module}")
+def _import_maker(room: str, module: str, missing: str) -> ModuleType:
+    if find_spec(f"{_PACKAGE}.{room}") is None:
+        raise ModelUnavailable(missing)
+    return import_module(f"{_PACKAGE}.{room}.{module}")

@@ -28,17 +28,8 @@ _OBSOLETE_TENSOR = "transformer.embeddings.position_ids"
 _LOGIT_SCALE = "logit_scale"
 
 # What torch, safetensors, timm and open_clip raise for a damaged or unsuitable file.
-_LOADING_ERRORS = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    SafetensorError,
-    pickle.UnpicklingError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-)
+_FILE_ERRORS = (OSError, EOFError, SafetensorError, pickle.UnpicklingError)
+_LOADING_ERRORS = (*_FILE_ERRORS, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
 
 
 class _HalfOfWholeModel(nn.Module):
