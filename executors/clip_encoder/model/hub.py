@@ -29,7 +29,7 @@ REQUEST_SECONDS = 10.0
 WEIGHTS_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 # A text model's files besides its weights: first the ones that are enough today, then what older repositories have.
 _TEXT_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json")
-_OLD_FILES = (
+_OLD_TEXT_FILES = (
     "vocab.txt",
     "vocab.json",
     "merges.txt",
@@ -94,14 +94,14 @@ class Hub:
         Raises:
             ModelUnavailable: the files did not come.
         """
-        vocabulary = (_TEXT_FILES[0], *_OLD_FILES)
+        vocabulary = (_TEXT_FILES[0], *_OLD_TEXT_FILES)
         if path := self.find_cached(repository, vocabulary):
             return path.parent
         if reason := self.why_unreachable(repository):
             raise _unavailable(repository, reason)
         downloads = [self._download(repository, name) for name in _TEXT_FILES]
         if downloads[0] is None:
-            for name in _OLD_FILES:
+            for name in _OLD_TEXT_FILES:
                 self._download(repository, name)
         if path := self.find_cached(repository, vocabulary):
             return path.parent
