@@ -1,10 +1,10 @@
-"""What runs a model faster on a CPU, torch or OpenVINO, and whether they agree: `python -m benchmarks.engines`.
+"""Which engine is faster on a CPU, torch or OpenVINO, and whether they agree: `python -m benchmarks.engines`.
 
-With --int8 OpenVINO in float32 is compared with int8 forms of the image halves, which `clipseek model optimise` makes.
-They are calibrated with noise here: their time is that of any, their cosines are not.
+With --int8 it compares OpenVINO in float32 with int8 forms of the image halves, as `clipseek model optimise` makes
+them. They are calibrated with noise here, so their speed is real, but their cosines are not.
 
 The starter model has its real weights; architectures of the model hub have random ones, which take the same time. Both
-engines encode the same batches in turn; medians are printed.
+engines encode the same batches in turn; it prints medians.
 """
 
 import argparse
@@ -22,12 +22,12 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from clipseek.config.settings import Settings
-from executors.clip_encoder.int8.optimise import quantise
+from executors.clip_encoder.int8.quantise import quantise
 from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.spec import Half
 from executors.clip_encoder.model.weights import load_half
-from executors.clip_encoder.run.openvino_model import CompiledHalf, converted
-from executors.clip_encoder.run.tokenizer import Tokens
-from executors.clip_encoder.run.towers import Half
+from executors.clip_encoder.run.openvino_model import CompiledHalf, convert_module
+from executors.clip_encoder.run.tokenizer import Tokenizer
 
 ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "MobileCLIP2-S0")
 BATCH = 16
@@ -35,13 +35,13 @@ BATCH = 16
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=7, help="of each engine, in turn (default: 7)")
+    parser.add_argument("--runs", type=int, default=7, help="runs of each engine, in turn (default: 7)")
     parser.add_argument("--int8", action="store_true", help="measure int8 forms of the image halves")
     options = parser.parse_args()
     runs, int8 = options.runs, options.int8
     engines = ("OpenVINO", "int8") if int8 else ("torch", "OpenVINO")
     starter = Registry(Settings.from_env().cache).resolve("starter")
-    tokens = Tokens(starter).numbers(["a red car drives along a road"])
+    tokens = Tokenizer(starter).encode(["a red car drives along a road"])
     size = (starter.preprocessing.height, starter.preprocessing.width)
     print(f"{os.cpu_count()} processors, batches of {BATCH} pictures, median of {runs}\n")
     print(f"{'':32}{engines[0]:>10}{engines[1]:>10}{'times':>7}{'least cosine':>14}")
@@ -50,11 +50,11 @@ def main() -> None:
         compare("starter, ms for one text", load_half(starter, "text"), tokens, runs, as_milliseconds=True)
     for name in ARCHITECTURES:
         side = open_clip.get_model_config(name)["vision_cfg"]["image_size"]
-        compare(f"{name}, pictures/s", _untrained(name), torch.rand(BATCH, 3, side, side), runs, int8=int8)
+        compare(f"{name}, pictures/s", _build_untrained(name), torch.rand(BATCH, 3, side, side), runs, int8=int8)
 
 
-def _untrained(name: str) -> nn.Module:
-    """The image half of an architecture, as it is loaded, with random weights."""
+def _build_untrained(name: str) -> nn.Module:
+    """Build the image half of an architecture, as it is loaded, with random weights."""
     config = open_clip.get_model_config(name)
     module: nn.Module = _build_vision_tower(config["embed_dim"], config["vision_cfg"])
     if "MobileCLIP" in name:
@@ -63,7 +63,7 @@ def _untrained(name: str) -> nn.Module:
 
 
 def compare(
-    what: str,
+    label: str,
     module: nn.Module,
     values: torch.Tensor,
     runs: int,
@@ -71,21 +71,18 @@ def compare(
     int8: bool = False,
     as_milliseconds: bool = False,
 ) -> None:
-    """Print the speed of both engines, their ratio, and the least cosine between their vectors."""
-    before, after = _engines(module, values, int8=int8)
+    """Print the speeds of both engines, their ratio, and the least cosine between their vectors."""
+    before, after = _load_engines(module, values, int8=int8)
     with torch.inference_mode():
         least = float(torch.cosine_similarity(before(values), after(values), dim=-1).min())
-        taken: tuple[list[float], list[float]] = ([], [])
-        for _ in range(runs):
-            taken[0].append(_seconds(before, values))
-            taken[1].append(_seconds(after, values))
-    one, other = map(statistics.median, taken)
-    shown = (1e3 * one, 1e3 * other) if as_milliseconds else (len(values) / one, len(values) / other)
-    print(f"{what:32}{shown[0]:10.1f}{shown[1]:10.1f}{one / other:7.1f}{least:14.7f}", flush=True)
+        times = [(_measure_seconds(before, values), _measure_seconds(after, values)) for _ in range(runs)]
+    one, other = (statistics.median(seconds) for seconds in zip(*times, strict=True))
+    speeds = (1e3 * one, 1e3 * other) if as_milliseconds else (len(values) / one, len(values) / other)
+    print(f"{label:32}{speeds[0]:10.1f}{speeds[1]:10.1f}{one / other:7.1f}{least:14.7f}", flush=True)
 
 
-def _engines(module: nn.Module, values: torch.Tensor, *, int8: bool) -> tuple[Half, Half]:
-    by_openvino = CompiledHalf(converted(module, values[:2] if len(values) > 1 else values))
+def _load_engines(module: nn.Module, values: torch.Tensor, *, int8: bool) -> tuple[Half, Half]:
+    by_openvino = CompiledHalf(convert_module(module, values[:2] if len(values) > 1 else values))
     if not int8:
         return module, by_openvino
     with tempfile.TemporaryDirectory() as folder:
@@ -93,10 +90,10 @@ def _engines(module: nn.Module, values: torch.Tensor, *, int8: bool) -> tuple[Ha
         return by_openvino, CompiledHalf(Path(folder) / "image.xml")
 
 
-def _seconds(run: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor) -> float:
-    begun = time.perf_counter()
+def _measure_seconds(run: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor) -> float:
+    started = time.perf_counter()
     run(values)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes `executors/clip_encoder/starter/imagenet_hypernyms.tsv`, the general words above ImageNet's classes, from WordNet 3.0.
+"""Writes the starter's `imagenet_hypernyms.tsv`: the general words above ImageNet's classes, from WordNet 3.0.
 
 `python -m benchmarks.imagenet_hypernyms FOLDER`, where FOLDER holds WordNet's `data.noun` (Debian: package
 wordnet-base, /usr/share/wordnet). Run it again when the rule below changes.
@@ -13,7 +13,7 @@ from pathlib import Path
 from timm.data import ImageNetInfo
 
 TARGET = Path(__file__).parents[1] / "executors" / "clip_encoder" / "starter" / "imagenet_hypernyms.tsv"
-MOST_CLASSES = 400  # what is above more ("whole", "artifact") says nothing about a picture; "animal" is above 398
+MOST_CLASSES = 400  # nouns above more ("whole", "artifact") say nothing about a picture; "animal" is above 398
 _HEADER = """\
 # The nouns above the classes of ImageNet-1k, each with its words and the numbers of the classes below it.
 # Made by benchmarks/imagenet_hypernyms.py from WordNet 3.0, whose notice follows.
@@ -23,14 +23,14 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Noun:
-    """A synset: its words, and the offsets of what is directly above it."""
+    """A synset: its words, and the offsets of the synsets directly above it."""
 
     words: tuple[str, ...]
     above: tuple[str, ...]
 
 
 def read_nouns(path: Path) -> tuple[str, dict[str, Noun]]:
-    """Returns: the notice at the head of the file, and its nouns by offset."""
+    """Returns: the notice at the top of the file, and its nouns by offset."""
     notice, nouns = [], {}
     for line in path.read_text(encoding="latin-1").splitlines():
         if line.startswith("  "):
@@ -44,8 +44,8 @@ def read_nouns(path: Path) -> tuple[str, dict[str, Noun]]:
     return "\n".join(f"# {text}".rstrip() for text in notice), nouns
 
 
-def classes_below(nouns: Mapping[str, Noun], classes: Iterable[str]) -> dict[str, list[int]]:
-    """For every noun above a class, the numbers of the classes below it."""
+def find_classes_below(nouns: Mapping[str, Noun], classes: Iterable[str]) -> dict[str, list[int]]:
+    """Returns: for every noun above a class, by its offset, the numbers of the classes below it."""
     below: dict[str, list[int]] = {}
     for number, offset in enumerate(classes):
         seen: set[str] = set()
@@ -59,8 +59,8 @@ def classes_below(nouns: Mapping[str, Noun], classes: Iterable[str]) -> dict[str
     return below
 
 
-def ranges(numbers: list[int]) -> str:
-    """`1-3,7` for 1, 2, 3 and 7."""
+def format_ranges(numbers: list[int]) -> str:
+    """1, 2, 3 and 7 to `1-3,7`."""
     runs = [[n for _, n in run] for _, run in groupby(enumerate(sorted(numbers)), lambda pair: pair[1] - pair[0])]
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
@@ -71,14 +71,14 @@ def main() -> None:
     notice, nouns = read_nouns(parser.parse_args().folder / "data.noun")
     info = ImageNetInfo()
     classes = [info.index_to_label_name(number)[1:] for number in range(info.num_classes())]
-    below = classes_below(nouns, classes)
+    below = find_classes_below(nouns, classes)
     lines = [
-        f"{', '.join(nouns[offset].words)}\t{ranges(numbers)}"
+        f"{', '.join(nouns[offset].words)}\t{format_ranges(numbers)}"
         for offset, numbers in sorted(below.items())
         if len(numbers) <= MOST_CLASSES and offset not in classes
     ]
     TARGET.write_text("\n".join([_HEADER + notice, *lines]) + "\n", encoding="utf-8")
-    print(f"{len(lines)} nouns written to {TARGET}")
+    print(f"Wrote {len(lines)} nouns to {TARGET}")
 
 
 if __name__ == "__main__":

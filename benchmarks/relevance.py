@@ -1,10 +1,11 @@
-"""How well "nothing matches" is told from a match: `python -m benchmarks.relevance`.
+"""How well the cut-off separates matches from "nothing matches": `python -m benchmarks.relevance`.
 
-The labelled videos are put into one library. Every true query of `labels/moments.jsonl` is asked of it, with copies of
-its video left out; it is found if the best match's peak lies in a true moment. The absurd ones of
-`labels/no_match.jsonl` and the neutral phrases of the encoder are asked of the whole library. Printed: how many of what
-was found stays above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of a model
-that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with them.
+It puts the labelled videos into one library. It searches for every true query of `labels/moments.jsonl`, leaving out
+copies of the query's video; the query succeeds if the best match's peak lies in a true moment. It searches the whole
+library for the absurd queries of `labels/no_match.jsonl` and for the encoder's neutral phrases. It prints how many
+successful queries stay above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of
+a model that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with
+them.
 """
 
 import argparse
@@ -39,25 +40,25 @@ Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 # The three videos of one cartoon show the same rabbit.
 CARTOON = frozenset({"bigbuckbunny.mp4", "fw_2s.mp4", "moviepy_bbb_0_30.webm"})
-KEPT_SHARE = 0.95  # of what is found, by the cut-off that `--fit` chooses
+ANSWERED_SHARE = 0.95  # of the successful queries, by the cut-off that `--fit` chooses
 _RIDGE = 0.3  # of the logistic regression, on standardised features
-_STEPS = 50
+_NEWTON_STEPS = 50
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The best match of a query, whatever its score: its relevance, the cosine of that, and whether it is right."""
+class BestMatch:
+    """The best match of a query, whatever its score: its relevance, its cosine, and whether it is right."""
 
     text: str
     relevance: float
     cosine: float
     is_right: bool
-    is_tuned_on: bool
+    is_in_tune_half: bool
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A library of videos, and what asks it."""
+    """A library of videos, and the model to search it with."""
 
     library: Library
     titles: Sequence[str]
@@ -67,19 +68,20 @@ class Bench:
     model: str
     mean_phrase: Vectors
 
-    def ask(self, text: str, label: Label | None = None) -> Asked:
-        """Search for a text; with a label in all videos but copies of its own."""
-        parts = self.parts([text])
-        allowed = [t for t in self.titles if label is None or t not in self.copies.get(str(label.video), frozenset())]
-        options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_video_id, allowed)))
+    def search(self, text: str, label: Label | None = None) -> BestMatch:
+        """Search for a text; with a label, leave out copies of its video."""
+        parts = self.encode_parts([text])
+        copies = self.copies.get(str(label.video), frozenset()) if label else frozenset()
+        titles = [title for title in self.titles if title not in copies]
+        options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_make_video_id, titles)))
         [best] = self.library.search(parts, options).found
         zero, one = self.library.relevance.zero_and_one(parts[0])
         relevance = best.segment.score + self.library.relevance.fitted_shift
-        right = label is not None and _is_right(best, label)
-        tuned = label is None or label.split == TUNE
-        return Asked(text, best.segment.score, zero + relevance * (one - zero), right, tuned)
+        is_right = label is not None and _is_right(best, label)
+        is_in_tune_half = label is None or label.split == TUNE
+        return BestMatch(text, best.segment.score, zero + relevance * (one - zero), is_right, is_in_tune_half)
 
-    def parts(self, texts: Sequence[str]) -> list[Part]:
+    def encode_parts(self, texts: Sequence[str]) -> list[Part]:
         vectors = self.texts.encode(texts).vectors
         return [
             Part(v, 1.0, self.model, None, self.scales.of(v), self.mean_phrase, self.scales.for_curves(v))
@@ -87,17 +89,17 @@ class Bench:
         ]
 
 
-def _is_right(found: Found, label: Label) -> bool:
-    peak = found.segment.peak_seconds
-    return found.video.title == label.video and any(start <= peak < end for start, end in label.moments)
+def _is_right(match: Found, label: Label) -> bool:
+    peak = match.segment.peak_seconds
+    return match.video.title == label.video and any(start <= peak < end for start, end in label.moments)
 
 
-def _video_id(title: str) -> str:
+def _make_video_id(title: str) -> str:
     return title.encode().hex().ljust(64, "0")[:64]
 
 
-def make_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) -> Bench:
-    """Encode the videos of a folder, those that are known from an earlier run excepted, and store them."""
+def build_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) -> Bench:
+    """Encode the videos of a folder, except those known from an earlier run, and store them."""
     spec = Registry(cache).resolve(model)
     device = choose_device("auto")
     name = model_id(spec, cache)
@@ -106,15 +108,15 @@ def make_bench(folder: Path, cache: Path, store: Path, model: str, rate: float) 
     library = Library(store)
     titles = sorted(path.name for path in folder.iterdir() if path.suffix in {".mp4", ".webm"})
     for title in titles:
-        _store(library, title, vectors.video(folder / title), rate, name)
+        _store_video(library, title, vectors.video(folder / title), rate, name)
     texts = TextTower(spec, device)
     phrase = texts.encode(NEUTRAL_PHRASES).vectors.mean(axis=0)
-    return Bench(library, titles, copies_of(folder, titles), texts, read_scales(spec), name, phrase)
+    return Bench(library, titles, find_copies(folder, titles), texts, read_scales(spec), name, phrase)
 
 
-def _store(library: Library, title: str, video: Video, rate: float, model: str) -> None:
+def _store_video(library: Library, title: str, video: Video, rate: float, model: str) -> None:
     record = VideoRecord(
-        video_id=_video_id(title),
+        video_id=_make_video_id(title),
         title=title,
         size_bytes=1,
         duration_seconds=video.duration_seconds,
@@ -128,13 +130,13 @@ def _store(library: Library, title: str, video: Video, rate: float, model: str) 
         frames_per_second=rate,
     )
     library.register(record, model)
-    kept = np.unique(np.floor(video.pts_seconds * rate + 1e-9), return_index=True)[1]
-    frames = Frames(video.pts_seconds[kept], video.vectors[kept].astype(np.float16), np.array(video.cuts))
+    sampled = np.unique(np.floor(video.pts_seconds * rate + 1e-9), return_index=True)[1]
+    frames = Frames(video.pts_seconds[sampled], video.vectors[sampled].astype(np.float16), np.array(video.cuts))
     library.put_span(record.video_id, (0.0, video.duration_seconds), frames, model)
 
 
-def copies_of(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
-    """For each video the others that show what it shows."""
+def find_copies(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Returns: for each video, by its title, the others that show the same."""
     montage = folder / "montage.json"
     sources = {part["source"] for part in json.loads(montage.read_text())} if montage.exists() else set()
     copies = {title: CARTOON - {title} for title in CARTOON}
@@ -145,76 +147,77 @@ def copies_of(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What came of the three kinds of queries."""
+class BestMatches:
+    """The best matches of the three kinds of queries."""
 
-    true: list[Asked]
-    absurd: list[Asked]
-    neutral: list[Asked]
+    true: list[BestMatch]
+    absurd: list[BestMatch]
+    neutral: list[BestMatch]
 
     @property
-    def found(self) -> list[Asked]:
-        return [asked for asked in self.true if asked.is_right]
+    def right(self) -> list[BestMatch]:
+        return [match for match in self.true if match.is_right]
 
 
-def ask_all(bench: Bench) -> Answers:
-    true = [bench.ask(label.query, label) for label in read_labels(LABELS / "moments.jsonl")]
-    absurd = [bench.ask(label.query) for label in read_labels(LABELS / "no_match.jsonl")]
-    return Answers(true, absurd, [bench.ask(phrase) for phrase in NEUTRAL_PHRASES])
+def search_all(bench: Bench) -> BestMatches:
+    true = [bench.search(label.query, label) for label in read_labels(LABELS / "moments.jsonl")]
+    absurd = [bench.search(label.query) for label in read_labels(LABELS / "no_match.jsonl")]
+    return BestMatches(true, absurd, [bench.search(phrase) for phrase in NEUTRAL_PHRASES])
 
 
-def show(answers: Answers, verbose: bool) -> None:
-    found = answers.found
-    reported = [asked for asked in found if not asked.is_tuned_on]
+def show(matches: BestMatches, verbose: bool) -> None:
+    right = matches.right
+    reported = [match for match in right if not match.is_in_tune_half]
     rows = [
-        ("true queries found at all", found, answers.true),
-        ("  of these answered", _answered(found), found),
-        ("  of these in the report half", _answered(reported), reported),
-        ("absurd queries answered", _answered(answers.absurd), answers.absurd),
-        ("neutral phrases answered", _answered(answers.neutral), answers.neutral),
+        ("true queries found at all", right, matches.true),
+        ("  of these answered", _select_answered(right), right),
+        ("  of these in the report half", _select_answered(reported), reported),
+        ("absurd queries answered", _select_answered(matches.absurd), matches.absurd),
+        ("neutral phrases answered", _select_answered(matches.neutral), matches.neutral),
     ]
-    for what, those, of in rows:
-        print(f"{what:34}{len(those):>4} of {len(of):>3}  {100 * len(those) / max(len(of), 1):5.1f} %")
+    for label, some, all_ in rows:
+        print(f"{label:34}{len(some):>4} of {len(all_):>3}  {100 * len(some) / max(len(all_), 1):5.1f} %")
     if verbose:
-        _show_wrong("lost", [asked for asked in found if asked not in _answered(found)])
-        _show_wrong("absurd", _answered(answers.absurd))
-        _show_wrong("neutral", _answered(answers.neutral))
+        _show_wrong("lost", [match for match in right if match not in _select_answered(right)])
+        _show_wrong("absurd", _select_answered(matches.absurd))
+        _show_wrong("neutral", _select_answered(matches.neutral))
 
 
-def _answered(asked: Sequence[Asked]) -> list[Asked]:
-    return [each for each in asked if each.relevance >= MATCHES_BEGIN]
+def _select_answered(matches: Sequence[BestMatch]) -> list[BestMatch]:
+    return [match for match in matches if match.relevance >= MATCHES_BEGIN]
 
 
-def _show_wrong(what: str, those: Sequence[Asked]) -> None:
-    for each in sorted(those, key=lambda asked: asked.relevance):
-        print(f"  {what:8}{each.relevance:6.2f}  {each.text}")
+def _show_wrong(kind: str, matches: Sequence[BestMatch]) -> None:
+    for match in sorted(matches, key=lambda match: match.relevance):
+        print(f"  {kind:8}{match.relevance:6.2f}  {match.text}")
 
 
-def fit(bench: Bench, answers: Answers) -> Coefficients:
-    """Coefficients for which the tune half's found queries lie above the middle and the neutral phrases below.
+def fit(bench: Bench, matches: BestMatches) -> Coefficients:
+    """Fit coefficients so that the tune half's right matches lie above the middle and the neutral phrases below.
 
-    A logistic regression on the cosine and the features of the text; the cut-off keeps KEPT_SHARE of the found ones.
+    It is a logistic regression on the cosine and the measures of the text; the cut-off answers ANSWERED_SHARE of the
+    right ones.
     """
     if not isinstance(bench.scales, ReferenceScales):
-        sys.exit("This model has no reference vectors: its scale comes from its logit scale.")
-    found = [a for a in answers.found if a.is_tuned_on]
-    asked = [*found, *answers.neutral]
-    nearest, spread = bench.scales.features(bench.texts.encode([a.text for a in asked]).vectors)
-    features = np.stack([np.array([a.cosine for a in asked]), nearest, spread], axis=1)
-    slopes = _logistic(features, np.arange(len(asked)) < len(found))
-    margins = (features[: len(found)] @ slopes) / slopes[0]
-    base = float(np.quantile(margins, 1 - KEPT_SHARE))
-    contrast = float(np.median(margins) - base) / (1 - MATCHES_BEGIN)  # a usual right frame has relevance 1
+        sys.exit("This model has no reference vectors to fit: its scale is its logit scale. Use --model starter.")
+    right = [match for match in matches.right if match.is_in_tune_half]
+    examples = [*right, *matches.neutral]
+    nearest, spread = bench.scales.measure(bench.texts.encode([match.text for match in examples]).vectors)
+    features = np.stack([np.array([match.cosine for match in examples]), nearest, spread], axis=1)
+    slopes = _fit_logistic(features, np.arange(len(examples)) < len(right))
+    margins = (features[: len(right)] @ slopes) / slopes[0]
+    base = float(np.quantile(margins, 1 - ANSWERED_SHARE))
+    contrast = float(np.median(margins) - base) / (1 - MATCHES_BEGIN)  # a typical right frame has relevance 1
     return Coefficients(base, float(-slopes[1] / slopes[0]), float(-slopes[2] / slopes[0]), contrast)
 
 
-def _logistic(features: Floats, is_positive: NDArray[np.bool_]) -> Floats:
-    """Slopes of a ridge logistic regression in the features' own units, by Newton's method."""
+def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_]) -> Floats:
+    """Returns: slopes of a ridge logistic regression in the features' own units, by Newton's method."""
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     scaled = np.column_stack([(features - mean) / deviation, np.ones(len(features))])
     penalty = np.diag([_RIDGE, _RIDGE, _RIDGE, 0.0])
     weights = np.zeros(scaled.shape[1])
-    for _ in range(_STEPS):
+    for _ in range(_NEWTON_STEPS):
         chance = 1 / (1 + np.exp(-scaled @ weights))
         gradient = scaled.T @ (chance - is_positive) + penalty @ weights
         curvature = (scaled * (chance * (1 - chance))[:, np.newaxis]).T @ scaled + penalty
@@ -228,18 +231,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.videos.is_dir():
-        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}. Name their folder with --videos.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as store:
-        bench = make_bench(options.videos, options.cache, Path(store), options.model, options.rate)
-        answers = ask_all(bench)
-        show(answers, options.verbose)
+        bench = build_bench(options.videos, options.cache, Path(store), options.model, options.rate)
+        matches = search_all(bench)
+        show(matches, options.verbose)
         if options.fit:
-            made = fit(bench, answers)
-            print(f"\nfitted: {made}\nwith it:")
+            coefficients = fit(bench, matches)
+            print(f"\nfitted: {coefficients}\nwith it:")
             assert isinstance(bench.scales, ReferenceScales)
-            refitted = replace(bench, scales=replace(bench.scales, coefficients=made))
-            show(ask_all(refitted), options.verbose)
+            refitted = replace(bench, scales=replace(bench.scales, coefficients=coefficients))
+            show(search_all(refitted), options.verbose)
     return 0
 
 
@@ -248,11 +251,11 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
-    parser.add_argument("--cache", type=Path, default=cache, help="where models and vectors are kept between runs")
-    parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the hub")
+    parser.add_argument("--cache", type=Path, default=cache, help="folder that keeps models and vectors between runs")
+    parser.add_argument("--model", default="starter", help="as CLIPSEEK_MODEL; all but the starter need the hub")
     parser.add_argument("--rate", type=float, default=1.0, help="frames per second: 1, 2 or 4")
     parser.add_argument("--fit", action="store_true", help="fit the coefficients of the model's scale and try them")
-    parser.add_argument("--verbose", action="store_true", help="list what is on the wrong side of the cut-off")
+    parser.add_argument("--verbose", action="store_true", help="list the queries on the wrong side of the cut-off")
     return parser
 
 

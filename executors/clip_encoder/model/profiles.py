@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 AUTO = "auto"
 STARTER = "starter"
-PREFERRED = "multilingual"  # what `auto` takes if it can
+PREFERRED = "multilingual"  # the first choice of `auto`
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ PROFILES = {
 }
 
 STARTER_WARNING = (
-    "The starter model is at work: an image classifier and a sentence encoder, joined, not CLIP quality. It finds "
-    "things and scenes in English, but hardly people, places, actions or written text, and no Chinese. For more, set "
-    f"CLIPSEEK_MODEL={PREFERRED} where the model hub can be reached, or to a folder with a model, and index again."
+    "This is the starter model, an image classifier joined to a sentence encoder: not CLIP quality. It finds things "
+    "and scenes in English, but hardly any people, places, actions or written text, and no Chinese. For better answers "
+    f"set CLIPSEEK_MODEL={PREFERRED}, which the model hub has, or to a model's folder. Then index the videos again."
 )

@@ -1,4 +1,4 @@
-"""From what CLIPSEEK_MODEL says to a model that is there to be loaded."""
+"""From the value of CLIPSEEK_MODEL to a model whose files are on this machine."""
 
 import difflib
 import json
@@ -16,16 +16,16 @@ from filelock import FileLock
 from clipseek.api.errors import ModelUnavailable, UnknownModel
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
+from executors.clip_encoder.model.makers import build_starter, find_int8_form
+from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.profiles import AUTO, PREFERRED, PROFILES, STARTER, STARTER_WARNING
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.run.preprocessing import Preprocessing
-from executors.clip_encoder.starter.starter import build_starter
 
 logger = logging.getLogger(__name__)
 
 LOCAL_PREFIX = "local-dir:"
-# The two encoders of a Flow start at once and must not decide differently about a hub that comes and goes: what `auto`
-# decided holds for the children of one process for this long.
+# The two encoders of a Flow start together and must decide alike, even if the hub comes and goes between them. So a
+# decision of `auto` is valid for all children of one process for this long.
 _DECISION_SECONDS = 120.0
 
 
@@ -36,59 +36,66 @@ class Registry:
     Args:
         cache: folder for built models.
         hub: where named models come from.
-        build_starter: makes the starter model's folder under the given one, if it is not there yet.
+        build_starter: builds the starter model below a folder, or finds it there.
     """
 
     cache: Path
     hub: Hub = field(default_factory=Hub)
     build_starter: Callable[[Path], ModelSpec] = build_starter
 
-    def resolve(self, asked: str, store_model: str | None = None) -> ModelSpec:
-        """Find the model that `asked` names, fetching or building what is missing.
+    def resolve(self, name: str, store_model: str | None = None, engine: str = "auto") -> ModelSpec:
+        """Find the model called `name`; fetch or build what is missing.
 
         Args:
-            asked: `auto`, `starter`, a profile, an open_clip NAME/TAG, a folder, or `local-dir:FOLDER`.
+            name: `auto`, `starter`, a profile, an open_clip NAME/TAG, a folder, or `local-dir:FOLDER`.
             store_model: the name of the model that filled the store; `auto` stays with it.
+            engine: as CLIPSEEK_ENGINE; `int8` adds the int8 form of the image half.
 
         Raises:
-            UnknownModel: there is no such model; the message lists names that come near.
-            ModelUnavailable: its files cannot be had; the message says why and what to do.
+            UnknownModel: there is no such model; the message lists similar names.
+            ModelUnavailable: its files are missing; the message says why and what to do.
         """
-        asked = asked.strip() or AUTO
-        if asked.lower() != AUTO:
-            return self._named(asked, f"CLIPSEEK_MODEL={asked}")
+        spec = self._find(name.strip() or AUTO, store_model)
+        return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
+
+    def _find(self, name: str, store_model: str | None) -> ModelSpec:
+        if name.lower() != AUTO:
+            return self._find_by_name(name, f"CLIPSEEK_MODEL={name}")
         if store_model:
-            return self._named(store_model, "auto: the store was filled by it")
-        return self._decided()
+            return self._find_by_name(store_model, "auto: this model filled the store")
+        return self._decide()
 
-    def _named(self, asked: str, reason: str) -> ModelSpec:
-        if asked.lower() == STARTER:
-            return self._starter(reason)
-        if profile := PROFILES.get(asked.lower()):
-            return self._from_hub(profile.architecture, profile.tag, reason)
-        if asked.startswith(LOCAL_PREFIX):
-            return _from_folder(Path(asked.removeprefix(LOCAL_PREFIX)), reason)
-        architecture, _, tag = asked.rpartition("/")
+    def _find_by_name(self, name: str, reason: str) -> ModelSpec:
+        if name.lower() == STARTER:
+            return self._find_starter(reason)
+        if profile := PROFILES.get(name.lower()):
+            return self._find_on_hub(profile.architecture, profile.tag, reason)
+        if name.startswith(LOCAL_PREFIX):
+            return _read_folder(Path(name.removeprefix(LOCAL_PREFIX)), reason)
+        architecture, _, tag = name.rpartition("/")
         if open_clip.get_pretrained_cfg(architecture, tag):
-            return self._from_hub(architecture, _clean(tag), reason)
-        if Path(asked).expanduser().is_dir() or asked.startswith(("/", "./", "../", "~")):
-            return _from_folder(Path(asked), reason)
-        raise _unknown(asked)
+            return self._find_on_hub(architecture, _normalise_tag(tag), reason)
+        if Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~")):
+            return _read_folder(Path(name), reason)
+        raise _unknown_model(name)
 
-    def _starter(self, reason: str) -> ModelSpec:
+    def _find_starter(self, reason: str) -> ModelSpec:
         return replace(self.build_starter(self.cache / "models"), reason=reason, warnings=(STARTER_WARNING,))
 
-    def _from_hub(self, architecture: str, tag: str, reason: str) -> ModelSpec:
-        """Raises ModelUnavailable."""
-        known = open_clip.get_pretrained_cfg(architecture, tag)
+    def _find_on_hub(self, architecture: str, tag: str, reason: str) -> ModelSpec:
+        """Raises: ModelUnavailable."""
+        pretrained = open_clip.get_pretrained_cfg(architecture, tag)
         model_cfg = deepcopy(open_clip.get_model_config(architecture))
-        repository, _, filename = known.get("hf_hub", "").rpartition("/")
+        repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
         if model_cfg is None or not repository:
-            raise ModelUnavailable(f"{architecture}/{tag} is known, but open_clip does not say where its weights are")
-        # The activation belongs to the weights: open_clip only warns where the architecture's default differs from it.
-        model_cfg["quick_gelu"] = bool(known.get("quick_gelu", model_cfg.get("quick_gelu", False)))
+            raise ModelUnavailable(
+                f"open_clip knows {architecture}/{tag}, but not where its weights are. Choose another model, or set "
+                "CLIPSEEK_MODEL to a folder with this one"
+            )
+        # The activation belongs to the weights: open_clip only warns if the architecture's default differs from it.
+        model_cfg["quick_gelu"] = bool(pretrained.get("quick_gelu", model_cfg.get("quick_gelu", False)))
         vision, text = model_cfg["vision_cfg"], model_cfg["text_cfg"]
-        checkpoint = self.hub.fetch(repository, _weights_names(filename))
+        checkpoint = self.hub.fetch(repository, _list_weights_names(filename))
         tokenizer = text.get("hf_tokenizer_name")
         tokenizer_folder = self.hub.fetch_text_files(tokenizer) if tokenizer else None
         if text.get("hf_model_name"):
@@ -96,69 +103,68 @@ class Registry:
         return ModelSpec(
             name=f"{architecture}/{tag}",
             model_cfg=model_cfg,
-            preprocessing=Preprocessing.from_config(vision.get("image_size", 224), known),
+            preprocessing=Preprocessing.from_config(vision.get("image_size", 224), pretrained),
             checkpoint=checkpoint,
             tokenizer_folder=tokenizer_folder,
             reason=reason,
-            warnings=_profile_warnings(architecture, tag),
+            warnings=_find_warnings(architecture, tag),
         )
 
-    def _decided(self) -> ModelSpec:
-        """What `auto` means for an empty store: the same for both encoders of one Flow."""
+    def _decide(self) -> ModelSpec:
+        """Choose the model of an empty store: the same for both encoders of one Flow."""
         record = self.cache / "auto.json"
         self.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{record}.lock"):
-            if earlier := _read_decision(record):
-                return self._named(*earlier)
-            spec = self._preferred_or_starter()
+            if decision := _read_decision(record):
+                return self._find_by_name(*decision)
+            spec = self._find_preferred_or_starter()
             _write_decision(record, spec)
             return spec
 
-    def _preferred_or_starter(self) -> ModelSpec:
+    def _find_preferred_or_starter(self) -> ModelSpec:
         profile = PROFILES[PREFERRED]
         repository = open_clip.get_pretrained_cfg(profile.architecture, profile.tag)["hf_hub"].rstrip("/")
-        cached = self.hub.cached(repository, WEIGHTS_NAMES) is not None
-        why_not = "" if cached else self.hub.why_unreachable(repository)
+        is_cached = self.hub.find_cached(repository, WEIGHTS_NAMES) is not None
+        why_not = "" if is_cached else self.hub.why_unreachable(repository)
         if not why_not:
-            reason = f"auto: the {PREFERRED} profile, " + (
-                "found in the cache" if cached else "fetched from the model hub"
-            )
+            source = "found in the cache" if is_cached else "fetched from the model hub"
             try:
-                return self._from_hub(profile.architecture, profile.tag, reason)
+                return self._find_on_hub(profile.architecture, profile.tag, f"auto: the {PREFERRED} profile, {source}")
             except ModelUnavailable as error:
                 why_not = str(error)
-        return self._starter(f"auto: the starter model, because the {PREFERRED} one is not to be had: {why_not}")
+        return self._find_starter(f"auto: the starter model, because the {PREFERRED} one is not available: {why_not}")
 
 
-def _from_folder(folder: Path, reason: str) -> ModelSpec:
+def _read_folder(folder: Path, reason: str) -> ModelSpec:
     folder = folder.expanduser().resolve()
     if not folder.is_dir():
-        raise UnknownModel(f"There is no folder {folder} to take the model from")
+        raise UnknownModel(f"There is no model folder {folder}. Check the path in CLIPSEEK_MODEL")
     return read_model_folder(folder, str(folder), reason)
 
 
-def _clean(tag: str) -> str:
+def _normalise_tag(tag: str) -> str:
     return tag.lower().replace("-", "_")  # as open_clip reads tags
 
 
-def _weights_names(filename: str) -> tuple[str, ...]:
+def _list_weights_names(filename: str) -> tuple[str, ...]:
     if not filename:
         return WEIGHTS_NAMES
     return (f"{Path(filename).stem}.safetensors", filename) if filename.endswith((".bin", ".pth")) else (filename,)
 
 
-def _profile_warnings(architecture: str, tag: str) -> tuple[str, ...]:
+def _find_warnings(architecture: str, tag: str) -> tuple[str, ...]:
     return next((p.warnings for p in PROFILES.values() if (p.architecture, p.tag) == (architecture, tag)), ())
 
 
-def _unknown(asked: str) -> UnknownModel:
-    names = [AUTO, STARTER, *PROFILES, *(f"{name}/{tag}" for name, tag in open_clip.list_pretrained())]
-    by_lower_case = {name.lower(): name for name in names}
-    near = [by_lower_case[n] for n in difflib.get_close_matches(asked.lower().replace(":", "/"), by_lower_case, 5, 0.5)]
-    tags = [f"{asked}/{tag}" for tag in open_clip.list_pretrained_tags_by_model(asked)]
-    hint = f" Near to it: {', '.join((tags or near)[:8])}." if tags or near else ""
+def _unknown_model(name: str) -> UnknownModel:
+    names = [AUTO, STARTER, *PROFILES, *(f"{model}/{tag}" for model, tag in open_clip.list_pretrained())]
+    by_lower_case = {known.lower(): known for known in names}
+    close = difflib.get_close_matches(name.lower().replace(":", "/"), by_lower_case, 5, 0.5)
+    tags = [f"{name}/{tag}" for tag in open_clip.list_pretrained_tags_by_model(name)]
+    similar = (tags or [by_lower_case[match] for match in close])[:8]
+    hint = f" Similar names: {', '.join(similar)}." if similar else ""
     return UnknownModel(
-        f"There is no model '{asked}'.{hint} CLIPSEEK_MODEL takes {AUTO}, {STARTER}, {', '.join(PROFILES)}, a folder, "
+        f"There is no model '{name}'.{hint} CLIPSEEK_MODEL takes {AUTO}, {STARTER}, {', '.join(PROFILES)}, a folder, "
         'or an open_clip NAME/TAG; list those with: python -c "import open_clip; print(open_clip.list_pretrained())"'
     )
 
@@ -166,10 +172,10 @@ def _unknown(asked: str) -> UnknownModel:
 def _read_decision(record: Path) -> tuple[str, str] | None:
     try:
         decision = json.loads(record.read_text(encoding="utf-8"))
-        fresh = decision["parent"] == os.getppid() and 0 <= time.time() - decision["at"] < _DECISION_SECONDS
-        return (decision["name"], decision["reason"]) if fresh else None
+        is_valid = decision["parent"] == os.getppid() and 0 <= time.time() - decision["at"] < _DECISION_SECONDS
+        return (decision["name"], decision["reason"]) if is_valid else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # none yet, or damaged: decide
+        return None  # missing or damaged: decide
 
 
 def _write_decision(record: Path, spec: ModelSpec) -> None:

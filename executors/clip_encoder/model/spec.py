@@ -1,35 +1,62 @@
-"""What is known of a model before it is loaded, and the identity that its vectors carry."""
+"""What is known about a model before it is loaded, and the identity of its vectors."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from executors.clip_encoder.run.preprocessing import Preprocessing
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
-# Entries of an open_clip configuration that say where things lie, not what is computed.
+from executors.clip_encoder.model.picture_format import Preprocessing
+
+Half = Callable[[torch.Tensor], torch.Tensor]  # one half of a model, loaded: a batch to float32 [N, D]
+# Entries of an open_clip configuration that say where files are, not what is computed.
 _PLACES = ("hf_model_name", "hf_tokenizer_name", "hf_model_pretrained", "timm_model_pretrained")
-# Names of text models and tokenizers that were trained on many languages.
+# Parts of the names of text models and tokenizers that were trained on many languages.
 _MANY_LANGUAGES = ("siglip2", "i18n", "worldwide", "xlm", "mt5", "nllb", "gemma", "multilingual")
+
+
+class ImageForm(Protocol):
+    """Another form of a model's image half, which runs in place of the checkpoint's. Its vectors differ."""
+
+    @property
+    def engine(self) -> str:
+        """What CLIPSEEK_ENGINE says to use it."""
+        ...
+
+    @property
+    def id_suffix(self) -> str:
+        """The end of the identity of its vectors: they are another model's."""
+        ...
+
+    def load(self) -> Half:
+        """Load it. Raises: ModelError."""
+        ...
+
+    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
+        """Check the vectors that this machine computes with it. Raises: ModelError."""
+        ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model that is there to be loaded.
+    """A model whose files are on this machine.
 
     Attributes:
-        name: what CLIPSEEK_MODEL has to say to get this model again: `starter`, NAME/TAG, or a folder's path.
-        model_cfg: open_clip's configuration, with every path absolute.
+        name: the value of CLIPSEEK_MODEL that finds this model again: `starter`, NAME/TAG, or a folder's path.
+        model_cfg: open_clip's configuration, with absolute paths.
         preprocessing: how it wants its pictures.
-        checkpoint: the file with the weights of both towers.
+        checkpoint: the file with the weights of both halves.
         tokenizer_folder: files of a Hugging Face tokenizer; None for open_clip's own byte-pair tokenizer.
         reason: why this model was chosen, for people.
-        warnings: what people should know of it.
-        weights_sha256: 64 hex digits where the weights' identity is known without reading the file, else "".
-        int8_image: OpenVINO's file of an image half to run in place of the checkpoint's, see `optimise.py`; None: none.
+        warnings: what people should know about it.
+        weights_sha256: 64 hex digits if the weights' identity is known without reading the file, else "".
+        image_form: runs in place of the checkpoint's image half; None: the checkpoint itself.
     """
 
     name: str
@@ -40,10 +67,11 @@ class ModelSpec:
     reason: str
     warnings: tuple[str, ...] = ()
     weights_sha256: str = ""
-    int8_image: Path | None = None
+    image_form: ImageForm | None = None
 
     @property
     def dimensions(self) -> int:
+        """Numbers in one of its vectors."""
         return int(self.model_cfg["embed_dim"])
 
     @property
@@ -51,18 +79,18 @@ class ModelSpec:
         """Whether its text half is known to have been trained on many languages."""
         text = self.model_cfg["text_cfg"]
         names = (self.name, text.get("hf_model_name"), text.get("hf_tokenizer_name"))
-        return any(part in str(name).lower() for name in names for part in _MANY_LANGUAGES)
+        return any(mark in str(name).lower() for name in names for mark in _MANY_LANGUAGES)
 
     def identity(self, weights_sha256: str) -> str:
-        """`NAME@WEIGHTS:RECIPE`: both encoders of a Flow, on whatever machines, give the same for the same model.
+        """Build `NAME@WEIGHTS:RECIPE`. The same model gets the same identity in both encoders and on every machine.
 
         WEIGHTS are the first 16 hex digits of the weights' SHA-256, RECIPE 8 of the configuration's: the architecture,
-        the preprocessing, and how pictures are fitted. Vectors of two models may be compared if what follows the last
-        `@` is equal.
+        the preprocessing, and how pictures are fitted. Vectors of two models may be compared if their identities are
+        equal after the last `@`.
         """
         architecture = deepcopy(dict(self.model_cfg))
-        for part in ("vision_cfg", "text_cfg"):
-            architecture[part] = {k: v for k, v in architecture[part].items() if k not in _PLACES}
+        for half in ("vision_cfg", "text_cfg"):
+            architecture[half] = {k: v for k, v in architecture[half].items() if k not in _PLACES}
         recipe = [architecture, asdict(self.preprocessing), asdict(self.preprocessing.picture_format)]
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         return f"{self.name}@{weights_sha256[:16]}:{digest[:8]}"

@@ -1,6 +1,6 @@
-"""Ordinary descriptions of pictures, of all kinds of things: what a model's cosines with any text look like.
+"""Descriptions of ordinary pictures of all kinds: they show what a model's cosines with any text look like.
 
-Their mean is what no picture in particular is like; each by itself is something that most libraries do not hold.
+Their mean is like no picture in particular; each single one is something that most libraries do not hold.
 """
 
 NEUTRAL_PHRASES = tuple(

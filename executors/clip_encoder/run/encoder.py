@@ -7,11 +7,10 @@ from typing import Generic, TypeVar
 
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
-from executors.clip_encoder.int8.optimise import check_int8
-from executors.clip_encoder.model.identity import model_id, with_int8
+from clipseek.config.store_model import read_store_model
+from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.model.store_model import read_store_model
 from executors.clip_encoder.run.device import Device, choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 
@@ -43,13 +42,9 @@ class Encoder(Generic[T]):
         told_by_server = START_ERRORS_VARIABLE in os.environ
         try:
             self.device = choose_device(settings.device, settings.engine)
-            self.spec = registry.resolve(settings.model, read_store_model(settings.home))
-            if settings.engine == "int8":
-                self.spec = with_int8(self.spec, settings.cache)
+            self.spec = registry.resolve(settings.model, read_store_model(settings.home), settings.engine)
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)
-            if isinstance(self.tower, ImageTower) and self.spec.int8_image:
-                check_int8(self.tower, self.spec.int8_image)
         except ClipSeekError as error:
             if not told_by_server:
                 logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; the cause is in it)

@@ -1,23 +1,28 @@
-"""open_clip and what it is built on, imported without torch's compiler.
+"""Patches of other people's packages that models need. tests/unit/clip_encoder/test_quirks.py fails once one is not.
 
-torchvision and timm import the compiler only to except functions of theirs from it, or to ask whether it is there.
-ClipSeek does not use it, and it costs an encoder 1.5 s of its start and 180 MB, measured with torch 2.14.1. Text models
-of transformers bring it all the same.
+- torch 2.14.1, torchvision 0.29.1, timm 1.0.31: importing open_clip imports torch's compiler (`import_open_clip`).
+- openvino 2026.4.1, nncf 3.4.0: they report their use over the network (`hide_openvino_telemetry`).
+- torch 2.14.1, transformers 5.23.0: tracing a model warns about what we cannot change (`mute_tracing`).
 """
 
 import importlib
+import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 _COMPILER, _UTILS = "torch._dynamo", "torch._dynamo.utils"
+_TELEMETRY = "openvino_telemetry"
 
 
 class _StandIn(ModuleType):
-    """In the place of a module until anything else is asked of it than what it is given here."""
+    """Stands for a module until someone uses more of it than the stand-in has; then the module itself is imported."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what is asked of all modules alike
+        if name.startswith("__"):  # what Python asks every module for
             raise AttributeError(name)
         _remove_stand_ins()
         return getattr(importlib.import_module(self.__name__), name)
@@ -30,8 +35,8 @@ def _remove_stand_ins() -> None:
 
 
 def _disable(function: Any = None, *_: Any, **__: Any) -> Any:
-    """The decorator that excepts a function, which nothing compiles anyway."""
-    return function or (lambda given: given)
+    """The decorator that keeps a function away from the compiler, which we do not use."""
+    return function or (lambda decorated: decorated)
 
 
 def _is_compile_supported(device_type: str) -> bool:
@@ -41,8 +46,13 @@ def _is_compile_supported(device_type: str) -> bool:
 
 
 def import_open_clip() -> None:
-    """Do so; to be called before anything else imports it."""
-    import torch  # noqa: F401 (it wants more of its compiler than that)
+    """Import open_clip without torch's compiler. Call this before anything else imports open_clip.
+
+    torchvision and timm import the compiler only to keep functions away from it, or to ask whether it is there.
+    ClipSeek does not use it, and it costs an encoder 1.5 s of its start and 180 MB, measured with torch 2.14.1. Text
+    models of transformers import it anyway.
+    """
+    import torch  # noqa: F401 (it uses more of its compiler than the stand-ins have)
 
     if _COMPILER not in sys.modules:
         compiler, utils = sys.modules[_COMPILER], sys.modules[_UTILS] = _StandIn(_COMPILER), _StandIn(_UTILS)
@@ -51,3 +61,29 @@ def import_open_clip() -> None:
         import open_clip  # noqa: F401
     finally:
         _remove_stand_ins()
+
+
+def hide_openvino_telemetry() -> None:
+    """Make OpenVINO and NNCF run as if openvino_telemetry were not installed. Call this before anything imports them.
+
+    OpenVINO sends an event as soon as it is imported, NNCF another for each quantisation; on a terminal they may ask
+    for consent first.
+    """
+    sys.modules.setdefault(_TELEMETRY, None)  # type: ignore[arg-type]  # None: importing it fails
+
+
+@contextmanager
+def mute_tracing() -> Iterator[None]:
+    """Hide the warnings of tracing, which OpenVINO relies on: torch has deprecated it.
+
+    Tracing also reads every attribute of a model, and transformers warns about those that a model does not have.
+    """
+    transformers = logging.getLogger("transformers")
+    level = transformers.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformers.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            transformers.setLevel(level)

@@ -1,4 +1,4 @@
-"""From texts to the token numbers a text tower reads, and how many a text would need."""
+"""From texts to the token numbers that a text tower reads; counts the tokens of a text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleToken
 from clipseek.api.errors import ModelUnavailable
 from executors.clip_encoder.model.spec import ModelSpec
 
-_CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode puts around a text
+_CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode adds to a text
 
 
-class Tokens:
-    """A model's tokenizer. Not safe for two threads at once: fast tokenizers keep their truncation as state.
+class Tokenizer:
+    """A model's tokenizer. Only one thread may use it at a time: fast tokenizers keep their truncation as state.
 
     Attributes:
         context_length: tokens that the model reads.
@@ -25,8 +25,8 @@ class Tokens:
     def __init__(self, spec: ModelSpec) -> None:
         text = spec.model_cfg["text_cfg"]
         options: dict[str, Any] = dict(text.get("tokenizer_kwargs") or {})
-        # A Hugging Face text model masks padding: without the columns of nothing else it computes the same, ten times
-        # as fast for a short query.
+        # A Hugging Face text model masks padding: without columns that hold only padding it computes the same, ten
+        # times as fast for a short query.
         self._trims_padding = bool(text.get("hf_model_name"))
         self.context_length = int(text.get("context_length", DEFAULT_CONTEXT_LENGTH))
         if spec.tokenizer_folder is None:
@@ -43,18 +43,18 @@ class Tokens:
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelUnavailable(f"The tokenizer in {spec.tokenizer_folder} cannot be read: {error}") from error
 
-    def numbers(self, texts: Sequence[str]) -> torch.Tensor:
-        """Returns: int64 [N, context_length] or fewer columns, cut off where a text is longer."""
+    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+        """Returns: token numbers, int64 [N, context_length] or fewer columns; longer texts are truncated."""
         numbers: torch.Tensor = self._tokenizer(list(texts))
         if self._trims_padding and not isinstance(self._tokenizer, SimpleTokenizer):
-            used = (numbers != self._tokenizer.tokenizer.pad_token_id).any(dim=0)
-            numbers = numbers[:, : int(used.nonzero().max()) + 1]
+            is_used = (numbers != self._tokenizer.tokenizer.pad_token_id).any(dim=0)
+            numbers = numbers[:, : int(is_used.nonzero().max()) + 1]
         return numbers
 
     def count(self, text: str) -> int:
-        """How many tokens the whole text takes, those at its ends included."""
+        """Count the tokens of the whole text, including those that mark its ends."""
         if isinstance(self._tokenizer, SimpleTokenizer):
             return len(self._tokenizer.encode(text)) + 2  # start and end
         clean, is_clips = self._tokenizer.clean_fn(text), self._tokenizer.tokenizer_mode == "clips"
-        numbers = self._tokenizer.tokenizer(clean, add_special_tokens=not is_clips, truncation=False, verbose=False)
-        return len(numbers.input_ids) + (_CLIPS_MODE_TOKENS if is_clips else 0)
+        tokens = self._tokenizer.tokenizer(clean, add_special_tokens=not is_clips, truncation=False, verbose=False)
+        return len(tokens.input_ids) + (_CLIPS_MODE_TOKENS if is_clips else 0)

@@ -3,9 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,17 +12,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from clipseek.api.errors import EmptyQuery, ModelError
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import Half, ModelSpec
 from executors.clip_encoder.model.weights import load_half
 from executors.clip_encoder.run.device import Device
-from executors.clip_encoder.run.openvino_model import CompiledHalf, compiled
-from executors.clip_encoder.run.preprocessing import Pictures
-from executors.clip_encoder.run.tokenizer import Tokens
+from executors.clip_encoder.run.openvino_model import compile_half
+from executors.clip_encoder.run.preprocessing import Pictures, to_tensor
+from executors.clip_encoder.run.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
 Vectors = NDArray[np.float32]
-Half = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class EncodedTexts:
 
     Attributes:
         vectors: float32 [N, D], unit rows, in the order of the texts.
-        token_counts: how many tokens each whole text takes.
-        context_length: how many the model reads of each.
+        token_counts: how many tokens each whole text has.
+        context_length: how many of them the model reads.
     """
 
     vectors: Vectors
@@ -45,15 +43,10 @@ class EncodedTexts:
             raise ModelError(f"vectors {self.vectors.shape} do not fit {len(self.token_counts)} texts")
 
     @property
-    def truncated(self) -> tuple[bool, ...]:
-        """For each text, whether its end was not read."""
-        return tuple(count > self.context_length for count in self.token_counts)
-
-    @property
     def truncation_warnings(self) -> list[str]:
-        """One sentence for each text whose end was not read."""
+        """One sentence for each text whose end the model does not read."""
         return [
-            f"The text has {count} tokens; this model reads the first {self.context_length}, the rest was ignored."
+            f"The text has {count} tokens; this model reads the first {self.context_length} and ignores the rest."
             for count in self.token_counts
             if count > self.context_length
         ]
@@ -63,52 +56,47 @@ class ImageTower:
     """The image half of a model. Any number of threads may use it.
 
     Raises:
-        ModelError: the weights cannot be loaded.
+        ModelError: the weights cannot be loaded, or another form of it computes wrong vectors here.
     """
 
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
-        self._half, self.engine = self._int8(spec.int8_image) if spec.int8_image else self._float()
+        if form := spec.image_form:
+            self._half, self.engine = form.load(), form.engine
+            form.check(self.encode)
+        else:
+            self._half, self.engine = self._load()
         _log_loaded("image", self, started)
 
-    def _float(self) -> tuple[Half, str]:
+    def _load(self) -> tuple[Half, str]:
         module = load_half(self.spec, "image").to(self.device.name)
         if self.device.name == "cuda":
             module = module.to(memory_format=torch.channels_last)
         pictures = torch.rand(2, 3, self.spec.preprocessing.height, self.spec.preprocessing.width)
-        return _fastest(module, pictures, self.device, f"the image half of {self.spec.name}")
-
-    def _int8(self, file: Path) -> tuple[Half, str]:
-        try:
-            return CompiledHalf(file), "int8"
-        except RuntimeError as error:  # OpenVINO's own
-            raise ModelError(
-                f"The int8 form of {self.spec.name}, {file}, cannot be loaded: {str(error)[:500]}. Make it anew with "
-                "`clipseek model optimise --again`, or set CLIPSEEK_ENGINE=auto"
-            ) from error
+        return _choose_engine(module, pictures, self.device, f"the image half of {self.spec.name}")
 
     def encode(self, pictures: Pictures) -> Vectors:
         """Encode pictures, in batches.
 
         Args:
-            pictures: uint8 [N, H, W, 3], RGB; of another size than the model's they are fitted as its
-                preprocessing says. N may be 0.
+            pictures: uint8 [N, H, W, 3], RGB; if their size is not the model's, they are fitted as its preprocessing
+                says. N may be 0.
 
         Returns: float32 [N, D], unit rows, in input order.
 
         Raises:
-            InvalidRequest: the array is of another type or shape.
+            InvalidRequest: the array has another type or shape.
             ModelError: the model gave a vector without a direction.
         """
         starts = range(0, max(1, len(pictures)), self.device.batch)
         return np.concatenate([self._encode_batch(pictures[i : i + self.device.batch]) for i in starts])
 
     def _encode_batch(self, pictures: Pictures) -> Vectors:
-        tensor = self.spec.preprocessing.to_tensor(pictures, self.device.name)
+        tensor = to_tensor(pictures, self.spec.preprocessing, self.device.name)
         if not len(tensor):
             return np.empty((0, self.spec.dimensions), np.float32)
-        return _unit_rows(self._half, tensor, self.device, self.spec)
+        return _run_half(self._half, tensor, self.device, self.spec)
 
 
 class TextTower:
@@ -121,34 +109,34 @@ class TextTower:
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
-        self._tokens = Tokens(spec)
+        self._tokenizer = Tokenizer(spec)
         self._lock = threading.Lock()
         module = load_half(spec, "text").to(device.name)
-        numbers = self._tokens.numbers(["a dog", "a dog jumps into a lake"])
-        self._half, self.engine = _fastest(module, numbers, device, f"the text half of {spec.name}")
+        example = self._tokenizer.encode(["a dog", "a dog jumps into a lake"])
+        self._half, self.engine = _choose_engine(module, example, device, f"the text half of {spec.name}")
         _log_loaded("text", self, started)
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
-        """Encode texts; what does not fit into the model's context is cut off, and counted.
+        """Encode texts. What exceeds the model's context is ignored; the token counts show it.
 
         Raises:
             EmptyQuery: a text is blank.
             ModelError: the model gave a vector without a direction.
         """
         if not all(text.strip() for text in texts):
-            raise EmptyQuery("The text to look for is empty. Describe what should be seen, e.g. 'a red car'.")
+            raise EmptyQuery("The text to search for is empty. Describe what you want to see, e.g. 'a red car'.")
         if not texts:
-            return EncodedTexts(np.empty((0, self.spec.dimensions), np.float32), (), self._tokens.context_length)
+            return EncodedTexts(np.empty((0, self.spec.dimensions), np.float32), (), self._tokenizer.context_length)
         with self._lock:
-            numbers = self._tokens.numbers(texts)
-            counts = tuple(self._tokens.count(text) for text in texts)
-        vectors = _unit_rows(self._half, numbers.to(self.device.name), self.device, self.spec)
-        return EncodedTexts(vectors, counts, self._tokens.context_length)
+            numbers = self._tokenizer.encode(texts)
+            counts = tuple(self._tokenizer.count(text) for text in texts)
+        vectors = _run_half(self._half, numbers.to(self.device.name), self.device, self.spec)
+        return EncodedTexts(vectors, counts, self._tokenizer.context_length)
 
 
-def _fastest(module: nn.Module, example: torch.Tensor, device: Device, name: str) -> tuple[Half, str]:
-    """What runs a half on the device, and the name of its engine: the device's own where that can."""
-    half = compiled(module, example, name) if device.engine == "openvino" else None
+def _choose_engine(module: nn.Module, example: torch.Tensor, device: Device, name: str) -> tuple[Half, str]:
+    """Returns: what runs a half on the device, and the name of its engine: torch if the device's own cannot."""
+    half = compile_half(module, example, name) if device.engine == "openvino" else None
     return (half, "openvino") if half else (module, "torch")
 
 
@@ -157,21 +145,21 @@ def _log_loaded(half: str, tower: ImageTower | TextTower, started: float) -> Non
     logger.info("%s half of %s ready (%s, %s), %.1f s", half, tower.spec.name, tower.device.name, tower.engine, seconds)
 
 
-def _unit_rows(half: Half, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
-    """Run a half and make its vectors unit length: the one place where that is done.
+def _run_half(half: Half, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
+    """Run a half and make its vectors unit length: the one place that does.
 
     Returns: float32 [N, D] on the CPU.
     """
     with torch.inference_mode(), device.autocast():
-        vectors = half(values)
-    features: Vectors = vectors.float().cpu().numpy()
-    if features.shape != (len(values), spec.dimensions):
-        expected = (len(values), spec.dimensions)
-        raise ModelError(f"{spec.name} gave vectors of shape {features.shape} where its configuration says {expected}")
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+        rows = half(values)
+    vectors: Vectors = rows.float().cpu().numpy()
+    expected = (len(values), spec.dimensions)
+    if vectors.shape != expected:
+        raise ModelError(f"{spec.name} gave vectors of shape {vectors.shape}; its configuration says {expected}")
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise ModelError(
             f"{spec.name} gave a vector without a direction (zero or not a number): its weights are damaged"
         )
-    unit: Vectors = features / lengths
+    unit: Vectors = vectors / lengths
     return unit

@@ -7,7 +7,7 @@ from importlib.resources import files
 from timm.data import ImageNetInfo
 
 CLASSES = 1000
-_HYPERNYMS = "imagenet_hypernyms.tsv"  # made by benchmarks/imagenet_hypernyms.py
+_HYPERNYMS = "imagenet_hypernyms.tsv"  # written by benchmarks/imagenet_hypernyms.py
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class ClassText:
     is_general: bool = False
 
 
-def class_texts() -> list[ClassText]:
-    """Every name of a class, every definition, every general noun: some 4400 texts."""
-    return [*_own_texts(), *_general_texts()]
+def list_class_texts() -> list[ClassText]:
+    """List every name of a class, every definition, every general noun: some 4400 texts."""
+    return [*_list_own_texts(), *_read_general_nouns()]
 
 
-def _own_texts() -> Iterator[ClassText]:
+def _list_own_texts() -> Iterator[ClassText]:
     info = ImageNetInfo()
     for number in range(CLASSES):
         names, _, definition = info.index_to_description(number, detailed=True).partition(": ")
@@ -32,15 +32,15 @@ def _own_texts() -> Iterator[ClassText]:
         yield ClassText(definition, (number,))
 
 
-def _general_texts() -> Iterator[ClassText]:
+def _read_general_nouns() -> Iterator[ClassText]:
     for line in (files(__package__) / _HYPERNYMS).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            names, _, numbers = line.partition("\t")
-            classes = _numbers(numbers.split(","))
-            yield from (ClassText(name, classes, is_general=True) for name in names.split(", "))
+            nouns, _, ranges = line.partition("\t")
+            classes = _parse_ranges(ranges.split(","))
+            yield from (ClassText(noun, classes, is_general=True) for noun in nouns.split(", "))
 
 
-def _numbers(ranges: Sequence[str]) -> tuple[int, ...]:
-    """1, 2, 3 and 7 out of `1-3` and `7`."""
-    ends = [[int(end) for end in each.split("-")] for each in ranges]
-    return tuple(number for each in ends for number in range(each[0], each[-1] + 1))
+def _parse_ranges(ranges: Sequence[str]) -> tuple[int, ...]:
+    """`1-3` and `7` to 1, 2, 3 and 7."""
+    ends = [[int(end) for end in numbers.split("-")] for numbers in ranges]
+    return tuple(number for first, *last in ends for number in range(first, (last or [first])[0] + 1))

@@ -95,7 +95,7 @@ def test_a_query_gets_its_embedding_and_its_warnings(text):
     np.testing.assert_allclose(docs[0].embedding, expected, atol=1e-6)
     assert docs[0].model_id == text.encoder.model_id
     assert docs[0].warnings == []
-    assert docs[1].warnings == ["The text has 32 tokens; this model reads the first 16, the rest was ignored."]
+    assert docs[1].warnings == ["The text has 32 tokens; this model reads the first 16 and ignores the rest."]
     assert any("CLIPSEEK_MODEL=multilingual" in warning for warning in docs[2].warnings)
 
 
@@ -203,7 +203,7 @@ def test_queries_that_cannot_be_understood_are_refused_by_the_first_who_sees_the
 
 def test_an_unreadable_image_is_named_by_its_title(image):
     parts = DocList[QueryPart]([QueryPart(image=b"no image", title="holiday/cat.jpg")])
-    with pytest.raises(UnreadableImage, match=r"'holiday/cat\.jpg' is no image that can be read"):
+    with pytest.raises(UnreadableImage, match=r"'holiday/cat\.jpg' is not a readable image"):
         asyncio.run(image.search(DocList[Query]([Query(parts=parts)]), caller=CALLER))
 
 

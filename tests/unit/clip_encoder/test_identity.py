@@ -9,7 +9,7 @@ from benchmarks.synthetic.models import write_folder
 from clipseek.api.errors import ModelUnavailable
 from executors.clip_encoder.model import identity
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.identity import file_sha256, model_id
+from executors.clip_encoder.model.identity import hash_file, model_id
 
 
 def identity_of(folder, cache) -> str:
@@ -41,17 +41,17 @@ def test_a_file_is_read_once_and_again_when_it_changes(tmp_path, monkeypatch):
     file, cache = tmp_path / "weights.bin", tmp_path / "cache"
     file.write_bytes(b"one")
     reads = []
-    real = identity.streamed_sha256
-    monkeypatch.setattr(identity, "streamed_sha256", lambda path: reads.append(path) or real(path))
-    one = file_sha256(file, cache)
+    real = identity.read_and_hash
+    monkeypatch.setattr(identity, "read_and_hash", lambda path: reads.append(path) or real(path))
+    one = hash_file(file, cache)
     assert one == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
-    assert file_sha256(file, cache) == one
+    assert hash_file(file, cache) == one
     assert len(reads) == 1
     file.write_bytes(b"two")
     os.utime(file, ns=(1, 1))
-    assert file_sha256(file, cache) != one
+    assert hash_file(file, cache) != one
     (cache / "hashes.json").write_text("{damaged")
-    file_sha256(file, cache)
+    hash_file(file, cache)
     assert len(json.loads((cache / "hashes.json").read_text())) == 1
 
 
@@ -60,10 +60,10 @@ def test_a_file_of_the_hubs_cache_is_known_by_its_name(tmp_path):
     blob.write_bytes(b"never read")
     link = tmp_path / "open_clip_model.safetensors"
     link.symlink_to(blob)
-    assert file_sha256(link, tmp_path / "cache") == "ab" * 32
+    assert hash_file(link, tmp_path / "cache") == "ab" * 32
     assert not (tmp_path / "cache").exists()
 
 
 def test_weights_that_are_gone_are_named(tmp_path):
     with pytest.raises(ModelUnavailable, match=r"absent\.bin"):
-        file_sha256(tmp_path / "absent.bin", tmp_path)
+        hash_file(tmp_path / "absent.bin", tmp_path)

@@ -5,7 +5,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from clipseek.api.errors import ModelError
-from executors.clip_encoder.run.preprocessing import DEFAULT_MEAN, PictureFormat, Preprocessing
+from executors.clip_encoder.model.picture_format import DEFAULT_MEAN, PictureFormat, Preprocessing
+from executors.clip_encoder.run.preprocessing import to_tensor
 
 CONFIG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "resize_mode": "squash"}
 
@@ -21,7 +22,7 @@ def photograph() -> np.ndarray:
 def test_squashing_is_what_open_clips_own_transform_does(size, interpolation):
     config = CONFIG | {"interpolation": interpolation}
     expected = image_transform_v2(PreprocessCfg(size=size, **config), is_train=False)(Image.fromarray(photograph()))
-    ours = Preprocessing.from_config(size, config).to_tensor(photograph()[None])[0]
+    ours = to_tensor(photograph()[None], Preprocessing.from_config(size, config))[0]
     grey_level = 1 / 255 / 0.2  # one step of 8 bits, divided by the smallest std
     difference = (ours - expected).abs()
     assert difference.max() <= 2.01 * grey_level  # each of the two directions rounds to 8 bits
@@ -30,14 +31,14 @@ def test_squashing_is_what_open_clips_own_transform_does(size, interpolation):
 
 def test_a_picture_of_the_models_size_is_only_normalised():
     picture = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
-    ours = Preprocessing.from_config(32, CONFIG).to_tensor(picture)[0].permute(1, 2, 0).numpy()
+    ours = to_tensor(picture, Preprocessing.from_config(32, CONFIG))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(ours, (picture[0] / 255 - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.4], atol=1e-5)
 
 
 def test_padding_shows_the_whole_picture_in_the_middle_of_the_mean_colour():
     preprocessing = Preprocessing.from_config(40, CONFIG | {"resize_mode": "shortest"})
     wide = np.full((1, 100, 200, 3), 255, np.uint8)
-    tensor = preprocessing.to_tensor(wide)[0]
+    tensor = to_tensor(wide, preprocessing)[0]
     assert preprocessing.picture_format == PictureFormat(40, 40, "pad", (102, 128, 153))
     white = (1 - torch.tensor([0.4, 0.5, 0.6])) / torch.tensor([0.2, 0.3, 0.4])
     torch.testing.assert_close(tensor[:, 10:30], white.view(3, 1, 1).expand(3, 20, 40))
@@ -55,7 +56,7 @@ def test_a_model_that_says_nothing_gets_clips_own_values_and_size_is_height_then
     assert (preprocessing.height, preprocessing.width) == (20, 30)
     assert preprocessing.mean == DEFAULT_MEAN
     assert preprocessing.resize_mode == "shortest"
-    assert preprocessing.to_tensor(np.zeros((2, 9, 9, 3), np.uint8)).shape == (2, 3, 20, 30)
+    assert to_tensor(np.zeros((2, 9, 9, 3), np.uint8), preprocessing).shape == (2, 3, 20, 30)
 
 
 @pytest.mark.parametrize("config", [{"mean": [1, 2]}, {"std": "wide"}, {"resize_mode": "twist"}, {"std": [0, 1, 1]}])

@@ -94,12 +94,12 @@ def cut_short(form: str) -> bytes:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "is no image that can be read. Readable are JPEG, PNG"),
-        (b"this is a text, not an image", "is no image that can be read"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no image that can be read"),
+        (b"", "is not a readable image. Use one of JPEG, PNG"),
+        (b"this is a text, not an image", "is not a readable image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a readable image"),
         (cut_short("JPEG"), "is damaged"),
         (cut_short("PNG"), "is damaged"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(40), "is no image|is damaged"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "is not a readable image|is damaged"),
     ],
     ids=["empty", "text", "EPS", "half a JPEG", "half a PNG", "a PNG's beginning"],
 )
@@ -118,7 +118,7 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(size, monkeypatch):
 
 
 def test_files_of_more_bytes_than_may_be_sent_are_refused():
-    with pytest.raises(UnreadableImage, match=f"but {MAX_IMAGE_BYTES} are the most"):
+    with pytest.raises(UnreadableImage, match=f"the limit is {MAX_IMAGE_BYTES}"):
         read_image(bytes(MAX_IMAGE_BYTES + 1))
 
 

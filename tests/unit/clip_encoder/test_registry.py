@@ -11,12 +11,13 @@ import pytest
 
 from benchmarks.synthetic.models import MODEL_CFG, write_folder
 from clipseek.api.errors import ModelUnavailable, UnknownModel
+from clipseek.config.store_model import read_store_model
 from executors.clip_encoder.model import hub as hub_module
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.model.store_model import read_store_model
 from executors.clip_encoder.relevance.languages import has_other_script, language_warning
+from executors.faiss_indexer.store.store import Store
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 MULTILINGUAL = "timm/ViT-B-32-SigLIP2-256"
@@ -29,7 +30,7 @@ class StubHub(Hub):
 
     reason: str = NO_HUB
 
-    def cached(self, repository, names):
+    def find_cached(self, repository, names):
         return None
 
     def why_unreachable(self, repository):
@@ -56,14 +57,14 @@ def registry(tmp_path, model_folder):
 def test_auto_takes_the_starter_where_the_hub_is_silent_and_says_what_is_lost(registry):
     spec = registry.resolve("auto")
     assert spec.name == "starter"
-    assert spec.reason == f"auto: the starter model, because the multilingual one is not to be had: {NO_HUB}"
+    assert spec.reason == f"auto: the starter model, because the multilingual one is not available: {NO_HUB}"
     for lost in ("people", "places", "actions", "written text", "Chinese", "not CLIP quality", "CLIPSEEK_MODEL=multi"):
         assert lost in spec.warnings[0]
 
 
 def test_auto_stays_with_the_model_of_the_store(registry, model_folder):
     spec = registry.resolve("auto", store_model=str(model_folder))
-    assert (spec.name, spec.reason) == (str(model_folder), "auto: the store was filled by it")
+    assert (spec.name, spec.reason) == (str(model_folder), "auto: this model filled the store")
     assert registry.resolve("", store_model="starter").name == "starter"
     with pytest.raises(ModelUnavailable, match=ENGLISH):
         registry.resolve("auto", store_model="ViT-B-32/laion2b_s34b_b79k")
@@ -78,7 +79,7 @@ def test_auto_takes_the_multilingual_model_from_the_cache_without_asking(tmp_pat
 
     @dataclass(frozen=True)
     class FullCache(StubHub):
-        def cached(self, repository, names):
+        def find_cached(self, repository, names):
             return weights
 
     spec = Registry(tmp_path, FullCache()).resolve("auto")
@@ -219,8 +220,8 @@ def test_the_fast_profile_says_that_its_licence_is_for_research(registry, monkey
 def test_an_unknown_model_gets_names_that_come_near(registry, asked, hint):
     with pytest.raises(UnknownModel, match="list_pretrained") as error:
         registry.resolve(asked)
-    assert f"There is no model '{asked}'. Near to it: " in str(error.value)
-    assert hint in str(error.value).split("CLIPSEEK_MODEL")[0].split("Near to it")[1]
+    assert f"There is no model '{asked}'. Similar names: " in str(error.value)
+    assert hint in str(error.value).split("CLIPSEEK_MODEL")[0].split("Similar names")[1]
 
 
 def test_a_model_like_nothing_known_gets_the_list(registry):
@@ -236,7 +237,7 @@ def test_a_folder_is_a_model_however_it_is_written(registry, model_folder, monke
 
 
 def test_a_folder_that_is_no_model_says_what_it_lacks(registry, tmp_path):
-    with pytest.raises(UnknownModel, match="no folder"):
+    with pytest.raises(UnknownModel, match="no model folder"):
         registry.resolve("/nowhere/at all")
     with pytest.raises(UnknownModel, match=r"open_clip_config\.json"):
         registry.resolve(str(tmp_path))
@@ -245,7 +246,7 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(registry, tmp_path):
     with pytest.raises(ModelUnavailable, match="holds no weights"):
         registry.resolve(str(folder))
     (folder / "open_clip_config.json").write_text('{"model_cfg": {}}')
-    with pytest.raises(UnknownModel, match="not complete"):
+    with pytest.raises(UnknownModel, match="has no embed_dim, vision_cfg, text_cfg"):
         registry.resolve(str(folder))
 
 
@@ -261,6 +262,12 @@ def test_the_stores_model_is_read_from_its_file(tmp_path):
     connection.commit()
     connection.close()
     assert read_store_model(tmp_path) == "starter"
+
+
+def test_the_model_that_the_indexer_writes_into_its_store_is_the_one_that_is_read(tmp_path):
+    with Store(tmp_path) as store:
+        store.claim("ViT-B-32/laion2b@0123456789abcdef:01234567")
+        assert read_store_model(tmp_path) == "ViT-B-32/laion2b"
 
 
 def test_a_text_in_another_script_gets_a_warning_from_a_model_that_knows_english_only(registry):

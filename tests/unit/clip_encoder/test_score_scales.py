@@ -66,7 +66,7 @@ def test_a_checkpoint_that_does_not_say_is_taken_for_a_usual_one(tmp_path):
 
 def test_references_give_each_text_a_scale_of_its_own():
     scales = ReferenceScales(REFERENCES, COEFFICIENTS, SWAP)
-    nearest, spread = scales.features(np.stack([TEXT, [1.0, 0.0]]))
+    nearest, spread = scales.measure(np.stack([TEXT, [1.0, 0.0]]))
     np.testing.assert_allclose(nearest, [0.8, 1.0], atol=1e-6)
     np.testing.assert_allclose(spread, [math.hypot(1.2, 0.8), 2.0], atol=1e-6)
     cut_off = 0.1 + 0.2 * 0.8 + 0.3 * math.sqrt(2.08)

@@ -10,9 +10,9 @@ from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.relevance.score_scales import SCALE_NAME, read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
-from executors.clip_encoder.starter.class_names import class_texts
+from executors.clip_encoder.starter import starter as starter_module
+from executors.clip_encoder.starter.class_names import list_class_texts
 from executors.clip_encoder.starter.starter import SCALE, build_starter
-from executors.clip_encoder.starter.starter import starter as starter_module
 
 CPU = choose_device("cpu")
 
@@ -72,7 +72,7 @@ def test_general_words_rank_the_right_photograph_first(towers, scales, photograp
 
 @pytest.mark.parametrize(("noun", "least"), [("bird", 18), ("vehicle", 19), ("animal", 18), ("dog", 16)])
 def test_a_general_noun_weighs_the_classes_below_it_most(towers, scales, noun, least):
-    below = {number for each in class_texts() if each.text == noun for number in each.classes}
+    below = {number for each in list_class_texts() if each.text == noun for number in each.classes}
     weights = scales.references @ towers[1].encode([noun]).vectors[0]
     assert len(below & set(np.argsort(-weights)[:20].tolist())) >= least
 
@@ -116,7 +116,9 @@ def test_a_short_text_beside_a_long_one_gives_the_same(towers):
     together = towers[1].encode(["a red car", " ".join(["cat"] * 200)])
     np.testing.assert_allclose(together.vectors[0], towers[1].encode(["a red car"]).vectors[0], atol=1e-5)
     assert together.token_counts == (5, 202)
-    assert together.truncated == (False, True)
+    assert together.truncation_warnings == [
+        "The text has 202 tokens; this model reads the first 128 and ignores the rest."
+    ]
 
 
 def test_it_is_built_once_though_several_start_at_once(tmp_path, monkeypatch, starter):

@@ -7,9 +7,9 @@ from torch import nn
 
 from clipseek.api.errors import InvalidSetting
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.run import openvino_model as compiling
+from executors.clip_encoder.run import openvino_model
 from executors.clip_encoder.run.device import choose_device
-from executors.clip_encoder.run.openvino_model import compiled
+from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
@@ -66,7 +66,7 @@ class _Unlike(nn.Module):
 
 
 def test_what_openvino_computes_differently_stays_with_torch(caplog):
-    assert compiled(_Unlike(), torch.rand(2, 1, 3, 3), "the odd half") is None
+    assert compile_half(_Unlike(), torch.rand(2, 1, 3, 3), "the odd half") is None
     assert "the odd half" in caplog.text
 
 
@@ -76,7 +76,7 @@ class _Unconvertible(nn.Module):
 
 
 def test_what_openvino_cannot_run_stays_with_torch(caplog):
-    assert compiled(_Unconvertible(), torch.rand(2, 3, 3), "the strange half") is None
+    assert compile_half(_Unconvertible(), torch.rand(2, 3, 3), "the strange half") is None
     assert "OpenVINO cannot run the strange half" in caplog.text
 
 
@@ -86,7 +86,7 @@ class _Wordless(nn.Module):
 
 
 def test_a_failure_without_words_is_named_by_its_kind(caplog):
-    assert compiled(_Wordless(), torch.rand(2, 3), "the silent half") is None
+    assert compile_half(_Wordless(), torch.rand(2, 3), "the silent half") is None
     assert "OpenVINO cannot run the silent half" in caplog.text
 
 
@@ -95,9 +95,9 @@ def test_the_engine_is_the_one_asked_for(monkeypatch):
     assert choose_device("cpu", "torch").engine == "torch"
     with pytest.raises(InvalidSetting, match="'onnx'"):
         choose_device("cpu", "onnx")
-    monkeypatch.setattr(compiling, "is_available", lambda: False)
+    monkeypatch.setattr(openvino_model, "is_installed", lambda: False)
     assert choose_device("cpu").engine == "torch"
-    with pytest.raises(InvalidSetting, match="OpenVINO is missing"):
+    with pytest.raises(InvalidSetting, match=r"OpenVINO is not installed.*its extra `openvino`"):
         choose_device("cpu", "openvino")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").engine == "torch"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from executors.clip_encoder.starter.class_names import CLASSES, ClassText, _numbers, class_texts
+from executors.clip_encoder.starter.class_names import CLASSES, ClassText, _parse_ranges, list_class_texts
 
 ROBIN, GOLDFISH, GOLDEN_RETRIEVER, TABBY, PIZZA = 15, 1, 207, 281, 963
 BEACH_WAGON, CAB, CONVERTIBLE, JEEP, MINIVAN, SPORTS_CAR = 436, 468, 511, 609, 656, 817
@@ -10,7 +10,7 @@ BEACH_WAGON, CAB, CONVERTIBLE, JEEP, MINIVAN, SPORTS_CAR = 436, 468, 511, 609, 6
 
 @pytest.fixture(scope="module")
 def texts() -> list[ClassText]:
-    return class_texts()
+    return list_class_texts()
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def general(texts) -> dict[str, set[int]]:
 
 
 def test_ranges_are_read_with_both_their_ends():
-    assert _numbers(["1-3", "7"]) == (1, 2, 3, 7)
-    assert _numbers(["0-1", "5-5", "998-999"]) == (0, 1, 5, 998, 999)
+    assert _parse_ranges(["1-3", "7"]) == (1, 2, 3, 7)
+    assert _parse_ranges(["0-1", "5-5", "998-999"]) == (0, 1, 5, 998, 999)
 
 
 def test_every_class_has_its_names_and_a_definition(texts):
