@@ -9,7 +9,7 @@ import pytest
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.sample.frame_picker import LEAST_MOTION, PARTS, Buckets
+from executors.video_loader.sample.frame_picker import LEAST_MOTION, QUARTERS, FramePicker
 from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import SampledFrame
 from tests.unit.video_loader.test_shots import black, grain, make, noise, pan, still
@@ -29,8 +29,8 @@ def level(value: float) -> np.ndarray:
 
 def taken(values: list[float], rate: int = 1, fps: int = 20, adaptive: bool = True) -> list[int]:
     """The numbers of the frames that become samples; the frames have these levels."""
-    buckets = Buckets(Fraction(rate), adaptive)
-    return [i for i, value in enumerate(values) if buckets.takes(Fraction(i, fps), level(value))]
+    buckets = FramePicker(Fraction(rate), adaptive)
+    return [i for i, value in enumerate(values) if picker.picks(Fraction(i, fps), level(value))]
 
 
 def test_a_still_picture_is_sampled_at_the_base_rate():
@@ -39,7 +39,7 @@ def test_a_still_picture_is_sampled_at_the_base_rate():
 
 def test_a_picture_that_moves_is_sampled_four_times_as_often():
     moving = [(i * 7) % 250 for i in range(40)]
-    assert taken(moving) == list(range(0, 40, 20 // PARTS))
+    assert taken(moving) == list(range(0, 40, 20 // QUARTERS))
     assert taken(moving, adaptive=False) == [0, 20]
 
 
@@ -54,14 +54,14 @@ def test_a_slow_change_is_sampled_when_it_has_added_up():
 
 def test_a_bucket_that_was_not_seen_from_its_beginning_gets_no_more_samples():
     moving = [(i * 7) % 250 for i in range(40)]
-    buckets = Buckets(Fraction(1), adaptive=True)
-    found = [i for i in range(3, 40) if buckets.takes(Fraction(i, 20), level(moving[i]))]
+    buckets = FramePicker(Fraction(1), adaptive=True)
+    found = [i for i in range(3, 40) if picker.picks(Fraction(i, 20), level(moving[i]))]
     assert found == [20, 25, 30, 35]
 
 
 def test_frames_further_apart_than_buckets():
-    buckets = Buckets(Fraction(1), adaptive=True)
-    assert [buckets.takes(Fraction(t), level(t * 9)) for t in (0, 3, 7, 20)] == [True] * 4
+    buckets = FramePicker(Fraction(1), adaptive=True)
+    assert [picker.picks(Fraction(t), level(t * 9)) for t in (0, 3, 7, 20)] == [True] * 4
 
 
 @pytest.mark.parametrize(("fps", "gop", "rate"), [(25, 10, 1), (25, 250, 0.7), (NTSC, 37, 2), (12, 24, 0.1)])
@@ -73,7 +73,7 @@ def test_a_span_gives_what_a_run_through_the_video_gives(tmp_path: Path, fps: Fr
     whole = sampled(video.path, rate)
     even = sampled(video.path, rate, sampling="even")
     assert whole == sorted(set(whole))
-    assert len(even) < len(whole) <= PARTS * len(even) + len(pictures) // 5
+    assert len(even) < len(whole) <= QUARTERS * len(even) + len(pictures) // 5
     buckets = {int(t * rate) for t in even}
     assert {int(t * rate) for t in whole} == buckets
     for length in (0.37, 3.0):

@@ -19,16 +19,16 @@ from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidSetting
 from clipseek.config.settings import Settings
 from executors.video_loader.decode import source as decoding
-from executors.video_loader.decode.hardware import choose_decoder, offered, problem_of
-from executors.video_loader.decode.picture import PictureShape, Screen
-from executors.video_loader.decode.source import Needs, open_media
-from executors.video_loader.sample.shots import GlimpseMaker
-from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs, sample_span
+from executors.video_loader.decode.hardware import choose_decoder, find_problem, list_hardware
+from executors.video_loader.decode.picture import FrameRenderer, PictureShape
+from executors.video_loader.decode.source import Needs, open_video
+from executors.video_loader.sample.shots import PreviewMaker
+from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers, sample_span
 
 without_hardware = pytest.mark.skipif(
-    any(problem_of(kind) is None for kind in offered()), reason="this machine has what this test does without"
+    any(find_problem(kind) is None for kind in list_hardware()), reason="this machine has what this test does without"
 )
-KIND = next(iter(offered()), "cuda")
+KIND = next(iter(list_hardware()), "cuda")
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def warnings(caplog) -> list[str]:
 
 @without_hardware
 def test_what_is_offered_can_decode_h264():
-    assert set(offered()) <= set(hwdevices_available())
-    for kind in offered():
+    assert set(list_hardware()) <= set(hwdevices_available())
+    for kind in list_hardware():
         with pytest.raises(av.FFmpegError):  # there is none, but FFmpeg knows what to look for
             HWAccel(kind).create(Codec("h264", "r"))
-    for kind in set(hwdevices_available()) - set(offered()):
+    for kind in set(hwdevices_available()) - set(list_hardware()):
         with pytest.raises(NotImplementedError, match="No supported hardware config"):
             HWAccel(kind).create(Codec("h264", "r"))
 
@@ -61,7 +61,7 @@ def test_auto_does_without_hardware_and_says_so(caplog):
     assert choose_decoder("auto") == "software"
     [told] = warnings(caplog)
     assert told.startswith("videos are decoded in software, for no hardware can be opened (")
-    assert all(f"{kind}: " in told for kind in offered())
+    assert all(f"{kind}: " in told for kind in list_hardware())
 
 
 def test_a_kind_that_ffmpeg_does_not_offer_is_refused():
@@ -69,19 +69,19 @@ def test_a_kind_that_ffmpeg_does_not_offer_is_refused():
         choose_decoder("toaster")
     told = str(refused.value)
     assert told.startswith("CLIPSEEK_DECODER is 'toaster', but must be software, auto, or hardware that FFmpeg offers")
-    assert told.endswith(f": {', '.join(offered()) or 'none'}")
+    assert told.endswith(f": {', '.join(list_hardware()) or 'none'}")
 
 
 @without_hardware
-@pytest.mark.skipif("cuda" not in offered(), reason="FFmpeg was built without")
+@pytest.mark.skipif("cuda" not in list_hardware(), reason="FFmpeg was built without")
 def test_the_loader_does_not_start_without_the_hardware_that_is_named(tmp_path):
     with pytest.raises(InvalidSetting, match=r"CLIPSEEK_DECODER is 'cuda', but it cannot be opened \(cuda: .*libcuda"):
-        VideoJobs(Settings(tmp_path, tmp_path, decoder="cuda"))
+        VideoWorkers(Settings(tmp_path, tmp_path, decoder="cuda"))
 
 
 @without_hardware
 def test_auto_samples_as_software_does(video, tmp_path):
-    work = VideoJobs(Settings(tmp_path, tmp_path, decoder="auto"))
+    work = VideoWorkers(Settings(tmp_path, tmp_path, decoder="auto"))
     options = SpanOptions(0.0, 4.0, 5.0, "even", PictureShape(32, 24), 100)
     try:
         assert work.decoder == "software"
@@ -111,7 +111,7 @@ def test_a_codec_that_does_not_use_the_hardware_is_decoded_with_all_threads(tmp_
     monkeypatch.setattr(decoding, "hardware", lambda decoder: None)  # as if it had been opened
     monkeypatch.setattr(decoding, "processor_count", lambda: 2)
     video = videos.make(tmp_path / "a.mov", codec="prores").path
-    with open_media(video, decoder=KIND) as source:
+    with open_video(video, decoder=KIND) as source:
         assert (source.decoder, source.stream.codec_context.thread_count) == ("software", 2)
         assert len(list(source.frames())) == 50
     [told] = warnings(caplog)
@@ -145,7 +145,7 @@ def test_where_hardware_fails_software_goes_on(tmp_path, stand_in, caplog, place
     damaged = with_damage(whole, tmp_path / "b.mov", place)
     found = []
     for decoder in ("software", KIND):
-        with open_media(damaged, needs=needs, most_gap_seconds=gap, decoder=decoder) as source:
+        with open_video(damaged, needs=needs, most_gap_seconds=gap, decoder=decoder) as source:
             seen = [(t.time, t.follows_gap, t.frame.to_ndarray().tobytes()) for t in source.frames()]
             found.append((source.first_pts, seen))
             assert source.decoder == "software"
@@ -156,7 +156,7 @@ def test_where_hardware_fails_software_goes_on(tmp_path, stand_in, caplog, place
 
 
 def test_a_sound_video_stays_with_the_hardware(video, stand_in, caplog):
-    with open_media(video, decoder=KIND) as source:
+    with open_video(video, decoder=KIND) as source:
         assert len(list(source.frames())) == 100
         assert len(list(source.frames(Fraction(2)))) == 50
         assert source.decoder == KIND
@@ -177,7 +177,7 @@ def test_what_is_seen_does_not_depend_on_the_layout(tmp_path, codec, size, layou
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     picture = np.asarray(cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC), np.uint8)
     video = videos.make(tmp_path / "a.mkv", codec=codec, size=size, pictures=[picture]).path
-    with open_media(video) as source:
+    with open_video(video) as source:
         frame = source.first_frame
     frame.colorspace = frame.colorspace if matrix is None else int(matrix)
     frame.color_range = frame.color_range if colour_range is None else int(colour_range)
@@ -186,7 +186,7 @@ def test_what_is_seen_does_not_depend_on_the_layout(tmp_path, codec, size, layou
     )
     assert frame.format.name != other.format.name == layout
     other.colorspace, other.color_range = frame.colorspace, frame.color_range
-    pictures = [Screen(each, None).scale(each, 60, 44) for each in (frame, other)]
+    pictures = [FrameRenderer(each, None).scale(each, 60, 44) for each in (frame, other)]
     assert pictures[0].std() > 20
     assert np.array_equal(*pictures)
-    assert np.array_equal(*(GlimpseMaker().glimpse(each) for each in (frame, other)))
+    assert np.array_equal(*(PreviewMaker().preview(each) for each in (frame, other)))

@@ -9,21 +9,21 @@ import pytest
 
 from benchmarks.synthetic import videos
 from clipseek.api.errors import MediaMissing, PathNotAllowed, UnreadableVideo
-from executors.video_loader.clips.cut import cut
-from executors.video_loader.clips.join import Part, cut_joined
-from executors.video_loader.clips.thumbnails import thumbnail
+from executors.video_loader.clips.cut import cut_clip
+from executors.video_loader.clips.join import ReelPiece, cut_and_join
+from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.media.media_store import MediaStore
-from executors.video_loader.sample.sampler import sample
+from executors.video_loader.decode.probe import probe_video
+from executors.video_loader.media.media_files import MediaFiles
+from executors.video_loader.sample.sampler import sample_frames
 
 JOBS = {
-    "probe": lambda video, out: probe(video),
-    "span": lambda video, out: list(sample(video, 0.0, 1.0, 5.0, PictureShape(32, 32))),
-    "thumbnail": lambda video, out: thumbnail(video, 0.1, 64),
-    "exact clip": lambda video, out: cut(video, 0.0, 0.4, "exact", out),
-    "copied clip": lambda video, out: cut(video, 0.0, 0.4, "copy", out),
-    "joined video": lambda video, out: cut_joined([Part(video, 0.0, 0.4, "video")], out),
+    "probe": lambda video, out: probe_video(video),
+    "span": lambda video, out: list(sample_frames(video, 0.0, 1.0, 5.0, PictureShape(32, 32))),
+    "thumbnail": lambda video, out: make_thumbnail(video, 0.1, 64),
+    "exact clip": lambda video, out: cut_clip(video, 0.0, 0.4, "exact", out),
+    "copied clip": lambda video, out: cut_clip(video, 0.0, 0.4, "copy", out),
+    "joined video": lambda video, out: cut_and_join([ReelPiece(video, 0.0, 0.4, "video")], out),
 }
 # {video}: a video that may not be read this way; {port}: where somebody listens.
 TEXTS = {
@@ -130,8 +130,8 @@ def test_only_what_lies_under_the_allowed_folders_is_registered(tmp_path, secret
     allowed.mkdir()
     (allowed / "link.mp4").symlink_to(secret)
     (allowed / "linked").symlink_to(tmp_path)
-    store = MediaStore(tmp_path / "media", (allowed,), 1000)
-    for call in (store.register, store.videos):
+    store = MediaFiles(tmp_path / "media", (allowed,), 1000)
+    for call in (store.register, store.folders.list_videos):
         with pytest.raises(PathNotAllowed):
             call(f"{allowed}/{path}" if not path.startswith("~") else path)
 
@@ -141,7 +141,7 @@ def test_a_link_that_is_swapped_later_is_not_followed(tmp_path):
     (allowed / "videos").mkdir(parents=True)
     videos.make(allowed / "videos" / "a.mp4", frames=10)
     (tmp_path / "elsewhere").mkdir()
-    store = MediaStore(tmp_path / "media", (allowed,), 1000)
+    store = MediaFiles(tmp_path / "media", (allowed,), 1000)
     record = store.register(f"{allowed}/videos/a.mp4")
     state = (allowed / "videos" / "a.mp4").stat()
     (tmp_path / "elsewhere" / "a.mp4").write_bytes((allowed / "videos" / "a.mp4").read_bytes())

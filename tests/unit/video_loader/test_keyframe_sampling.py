@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.synthetic import videos
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.source import MediaSource, Needs, open_media
+from executors.video_loader.decode.source import Needs, VideoSource, open_video
 from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import SampledFrame
 
@@ -57,7 +57,7 @@ def test_spans_give_what_a_run_through_the_video_gives(tmp_path: Path, gop: int,
 
 def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", frames=250, fps=25, gop=50, codec="h264")
-    with open_media(video.path, needs=Needs.KEYFRAMES) as source:
+    with open_video(video.path, needs=Needs.KEYFRAMES) as source:
         decoded = list(source.frames(Fraction(2)))
         assert [float(timed.time) for timed in decoded] == [2, 4, 6, 8]
         assert all(timed.frame.key_frame for timed in decoded)
@@ -67,11 +67,11 @@ def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
 def test_the_first_keyframe_is_sampled_though_it_is_not_the_first_frame(tmp_path, monkeypatch, start, end):
     video = videos.make(tmp_path / "a.mp4", frames=100, fps=25, gop=20, codec="h264")
 
-    whole = MediaSource.frames
+    whole = VideoSource.frames
 
     def late(_source, _from_seconds=Fraction(0)):
-        with open_media(video.path, needs=Needs.KEYFRAMES) as source:
+        with open_video(video.path, needs=Needs.KEYFRAMES) as source:
             yield from (timed for timed in whole(source) if timed.time >= Fraction("2.4"))
 
-    monkeypatch.setattr(MediaSource, "frames", late)
+    monkeypatch.setattr(VideoSource, "frames", late)
     assert sampled(video.path, 1, start, end)[0].pts_seconds == 2.4

@@ -13,9 +13,9 @@ import pytest
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.decode.source import open_media
-from executors.video_loader.sample.sampler import sample
+from executors.video_loader.decode.probe import probe_video
+from executors.video_loader.decode.source import open_video
+from executors.video_loader.sample.sampler import sample_frames
 from tests.edit_lists import Edit, set_edits
 
 SHAPE = PictureShape(32, 24)
@@ -25,7 +25,9 @@ UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 900, 1000, 1040, 2500, 2501, 33
 
 
 def taken(path: Path, start: float, end: float, rate: float) -> list[tuple[float, int]]:
-    return [(round(f.pts_seconds, 3), videos.read_slate(f.picture)) for f in sample(path, start, end, rate, SHAPE)]
+    return [
+        (round(f.pts_seconds, 3), videos.read_slate(f.picture)) for f in sample_frames(path, start, end, rate, SHAPE)
+    ]
 
 
 def by_the_rule(video: videos.Video, rate: float, codec: str = "") -> list[tuple[float, int]]:
@@ -117,7 +119,7 @@ def test_variable_frame_rate(tmp_path: Path, rate: float) -> None:
 def test_interlaced_videos_are_interlaced(tmp_path: Path, codec: str) -> None:
     """What the tests above stand on: the pictures are coded as two fields, the first one on top."""
     video = videos.make(tmp_path / "a.mkv", codec=codec, frames=5)
-    with open_media(video.path) as source:
+    with open_video(video.path) as source:
         assert [timed.frame.interlaced_frame for timed in source.frames()] == [True] * 5
 
 
@@ -149,7 +151,7 @@ def test_edit_lists_are_right_to_the_frame(tmp_path: Path, codec: str, edits: Se
     whole = edited(video, edits)
     assert taken(video.path, 0, 99, 25) == whole
     assert [frame for k in range(8) for frame in taken(video.path, k * 0.29, (k + 1) * 0.29, 25)] == whole
-    assert probe(video.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
+    assert probe_video(video.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
 
 
 def test_joined_parts_with_b_frames_are_right_but_for_one_frame(tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def quarters(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize(("degrees", "corners"), [(0, "rgbw"), (90, "brwg"), (180, "wbgr"), (270, "gwrb")])
 def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: str) -> None:
     video = videos.make(tmp_path / "a.mp4", rotation_degrees=degrees, pictures=[quarters(64, 48)] * 3)
-    (frame,) = sample(video.path, 0, 1, 1, PictureShape(40, 40))
+    (frame,) = sample_frames(video.path, 0, 1, 1, PictureShape(40, 40))
     colours = {"r": (220, 20, 20), "g": (20, 220, 20), "b": (20, 20, 220), "w": (220, 220, 220)}
     for (row, column), colour in zip([(10, 10), (10, 30), (30, 10), (30, 30)], corners, strict=True):
         assert np.abs(frame.picture[row, column].astype(int) - colours[colour]).max() < 12
@@ -241,7 +243,7 @@ def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: st
 def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple, box: tuple) -> None:
     white = np.full((options["size"][1], options["size"][0], 3), 250, np.uint8)
     video = videos.make(tmp_path / "a.mp4", pictures=[white] * 3, **options)
-    (frame,) = sample(video.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
+    (frame,) = sample_frames(video.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
     assert frame.picture.shape == (shape[1], shape[0], 3)
     rows, columns = np.nonzero((frame.picture > 200).all(axis=2))
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == box
@@ -254,7 +256,7 @@ def test_black_and_white_stay_so(tmp_path: Path) -> None:
     pictures = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
     for name, codec in (("a.mp4", "h264"), ("a.mov", "mjpeg")):
         video = videos.make(tmp_path / name, codec=codec, pictures=pictures, fps=1, frames=2)
-        black, white = sample(video.path, 0, 2, 1, SHAPE)
+        black, white = sample_frames(video.path, 0, 2, 1, SHAPE)
         assert black.picture.max() <= 2
         assert white.picture.min() >= 253
 

@@ -30,16 +30,21 @@ from clipseek.api.errors import (
 from clipseek.config.settings import Settings
 from executors.video_loader.media import object_store
 from executors.video_loader.media.local_copies import LocalCopies
-from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.object_store import ObjectStore
-from executors.video_loader.media.shared_media import BELIEVED_SECONDS, SharedMediaStore, check_reach, open_store
+from executors.video_loader.media.shared_media import (
+    REMEMBERED_SECONDS,
+    SharedMediaFiles,
+    check_media_reachable,
+    open_media_files,
+)
 from tests.unit.video_loader.object_stores import FakeObjects
 
 CHUNK = 1000
 DATA = random.Random(7).randbytes(4321)
 ID = hashlib.sha256(DATA).hexdigest()
 VIDEO, RECORD = f"{ID}.film.mp4", f"{ID}.json"
-Host = Callable[..., SharedMediaStore]
+Host = Callable[..., SharedMediaFiles]
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +76,8 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
         cache_bytes: float = 1e9,
         max_store_gb: float = 1.0,
         media_roots: tuple[Path, ...] = (tmp_path / "videos",),
-    ) -> SharedMediaStore:
-        return SharedMediaStore(
+    ) -> SharedMediaFiles:
+        return SharedMediaFiles(
             tmp_path / name / library,
             media_roots,
             CHUNK,
@@ -86,7 +91,7 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
     return make
 
 
-def send(store: MediaStore, data: bytes = DATA, title: str = "a video.mp4") -> str:
+def send(store: MediaFiles, data: bytes = DATA, title: str = "a video.mp4") -> str:
     """Upload a video whole. Returns: its id."""
     video_id = hashlib.sha256(data).hexdigest()
     for offset in store.missing_offsets(video_id, len(data)):
@@ -114,7 +119,7 @@ def test_another_host_uses_a_video_and_sees_its_new_title(host, shared, now):
     assert FakeObjects.done["open rb", VIDEO] == 1  # by b: a has moved its upload into the cache
     assert [record.title for record in b.records()] == ["a video.mp4"]
     b.accept(ID, "another title")
-    now[0] += BELIEVED_SECONDS
+    now[0] += REMEMBERED_SECONDS
     assert a.record(ID).title == "another title"
 
 
@@ -236,7 +241,7 @@ def test_a_video_that_is_damaged_or_missing_there_is_not_used(host, shared):
     (shared / "main" / VIDEO).unlink()
     with pytest.raises(MediaMissing, match="There is no"), b.in_use(ID):
         pass
-    assert b.cache.copies() == []
+    assert b.cache.files() == []
     (shared / "main" / VIDEO).write_bytes(DATA)
     with b.in_use(ID) as path:
         assert path.read_bytes() == DATA
@@ -294,14 +299,14 @@ def test_a_video_that_another_host_deleted_is_gone_here_too(host, now):
     send(a)
     with b.in_use(ID):
         pass
-    assert len(b.cache.copies()) == 1
+    assert len(b.cache.files()) == 1
     a.delete(ID)
     a.delete(ID)
     assert not a.is_known(ID)
-    now[0] += BELIEVED_SECONDS
+    now[0] += REMEMBERED_SECONDS
     with pytest.raises(VideoNotFound), b.in_use(ID):
         pass
-    assert b.cache.copies() == []
+    assert b.cache.files() == []
     assert b.is_complete(another)
     send(b)
     assert host("a").is_complete(ID)
@@ -327,7 +332,7 @@ def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
             os.utime(path, (1000 + ids.index(video_id), 0))  # used one after another, whatever the clock's steps
 
     def kept() -> set[int]:
-        return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.copies()}
+        return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.files()}
 
     assert kept() == {0, 1, 2}
     with b.in_use(ids[0]) as held:
@@ -388,14 +393,14 @@ def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
 
 
 def test_videos_from_before_are_used_and_can_be_handed_over(host, tmp_path):
-    before = MediaStore(tmp_path / "a" / "main", (), CHUNK)
+    before = MediaFiles(tmp_path / "a" / "main", (), CHUNK)
     send(before)
     a = host("a")
     with a.in_use(ID) as path:
         assert path == before.path(ID)
-    [record] = a.local_only()
-    a.hand_over(record)
-    assert list(a.local_only()) == list(a.root.iterdir()) == []
+    [record] = a.local_records()
+    a.move_to_objects(record)
+    assert list(a.local_records()) == list(a.root.iterdir()) == []
     for name in "ab":
         with host(name).in_use(ID) as path:
             assert path.read_bytes() == DATA
@@ -408,28 +413,28 @@ def settings(tmp_path: Path, media: str) -> Settings:
 def test_a_folder_is_used_as_it_is(tmp_path, shared):
     """So that it may be one of the network, and uploads are put together in it."""
     where = settings(tmp_path, str(shared))
-    check_reach(where)
-    store = open_store(where, "press", CHUNK)
+    check_media_reachable(where)
+    store = open_media_files(where, "press", CHUNK)
     send(store)
     assert store.path(ID) == shared / "press" / VIDEO
     missing = settings(tmp_path, str(tmp_path / "not-mounted"))
     with pytest.raises(MediaUnreachable, match="there is no such folder"):
-        check_reach(missing)
+        check_media_reachable(missing)
 
 
 def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
-    check_reach(settings(tmp_path, f"fake://{shared}"))
+    check_media_reachable(settings(tmp_path, f"fake://{shared}"))
     assert list(shared.iterdir()) == []
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
-        check_reach(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
+        check_media_reachable(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
     with pytest.raises(InvalidSetting, match=r"nope://host/videos, which is no URL"):
-        check_reach(settings(tmp_path, "nope://host/videos"))
+        check_media_reachable(settings(tmp_path, "nope://host/videos"))
 
 
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
 def test_a_scheme_whose_package_is_missing_is_told_with_what_to_install(tmp_path):
     with pytest.raises(MediaUnreachable, match=r"s3://bucket/videos, .* not installed \(Install s3fs"):
-        check_reach(settings(tmp_path, "s3://bucket/videos"))
+        check_media_reachable(settings(tmp_path, "s3://bucket/videos"))
 
 
 def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
@@ -437,7 +442,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
         closed.bind(("127.0.0.1", 0))  # and does not listen
         url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/videos"
         with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn") as told:
-            check_reach(settings(tmp_path, url))
+            check_media_reachable(settings(tmp_path, url))
     assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
 
 

@@ -20,7 +20,7 @@ from benchmarks.synthetic import videos
 from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.store.spans import plan_spans
 from executors.video_loader.decode.picture import Picture, PictureShape
-from executors.video_loader.decode.probe import probe
+from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import Cut
 from tests.edit_lists import Edit, set_edits
@@ -181,7 +181,7 @@ def _shown(times: Sequence[Fraction], numbers: Sequence[int], duration: Fraction
 
 def read_by_spans(path: Path) -> tuple[list[float], list[Picture], list[float], float]:
     """Times and pictures of all samples, cuts, and the video's length: what indexing reads, span by span."""
-    duration = probe(path).duration_seconds
+    duration = probe_video(path).duration_seconds
     spans = plan_spans(duration, SPAN_SECONDS)
     found = [one for start, end in spans for one in read_span(path, start, end, RATE, SHAPE)]
     frames = [one for one in found if not isinstance(one, Cut)]

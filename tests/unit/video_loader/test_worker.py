@@ -17,15 +17,15 @@ import psutil
 import pytest
 
 from clipseek.api.errors import DeadlineExceeded, DecoderCrashed, InvalidTimeRange, LimitExceeded, UnreadableVideo
-from executors.video_loader.workers.worker import WorkerOptions, Workers
-from tests.unit.video_loader import worker_jobs
+from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
+from tests.unit.video_loader import worker_tasks
 
 OPTIONS = WorkerOptions("executors.video_loader.workers.worker", 500_000_000, "WARNING")
 
 
 @pytest.fixture(scope="module")
 def workers():
-    made = Workers(1, OPTIONS)
+    made = WorkerPool(1, OPTIONS)
     yield made
     made.close()
 
@@ -43,7 +43,7 @@ def test_results_come_back_from_the_same_process(workers):
 
 def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    idle = Workers(1, replace(OPTIONS, when_idle=worker_jobs.make_idle_file, idle_seconds=0.05))
+    idle = WorkerPool(1, replace(OPTIONS, when_idle=worker_tasks.make_idle_file, idle_seconds=0.05))
     try:
         pid = run(idle, os.getpid)
         deadline = time.monotonic() + 60
@@ -59,7 +59,7 @@ def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
 def test_a_worker_that_crashes_is_named_and_replaced(workers, number):
     pid = run(workers, os.getpid)
     with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIG"):
-        run(workers, worker_jobs.die, number)
+        run(workers, worker_tasks.die, number)
     assert run(workers, os.getpid) != pid
 
 
@@ -84,17 +84,17 @@ def files_left(count: int) -> Iterator[None]:
 
 
 def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
-    workers = Workers(1, OPTIONS)
+    workers = WorkerPool(1, OPTIONS)
     try:
         with pytest.raises(DecoderCrashed):
-            run(workers, worker_jobs.die, 9)
+            run(workers, worker_tasks.die, 9)
         before = psutil.Process().num_fds()
         with pytest.raises(OSError, match="Too many open files"), files_left(3):  # enough for its pipe, not for itself
             run(workers, os.getpid)
         assert psutil.Process().num_fds() <= before
         assert run(workers, os.getpid) != os.getpid()
         with pytest.raises(DecoderCrashed):
-            run(workers, worker_jobs.die, 9)
+            run(workers, worker_tasks.die, 9)
         with pytest.raises(OSError, match="Too many open files"), files_left(3):
             run(workers, os.getpid)
     finally:
@@ -104,7 +104,7 @@ def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
 def test_a_worker_killed_while_it_answers_is_named_and_replaced(workers):
     pid = run(workers, os.getpid)
     with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIGKILL\)"):
-        run(workers, worker_jobs.die_while_answering)
+        run(workers, worker_tasks.die_while_answering)
     assert run(workers, os.getpid) != pid
 
 
@@ -142,7 +142,7 @@ def test_an_answer_that_there_is_no_memory_to_send_is_told_as_such(workers):
 
 @pytest.mark.parametrize("memory_bytes", [math.inf, 1e20])
 def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
-    unlimited = Workers(1, replace(OPTIONS, memory_bytes=memory_bytes))
+    unlimited = WorkerPool(1, replace(OPTIONS, memory_bytes=memory_bytes))
     try:
         assert run(unlimited, resource.getrlimit, resource.RLIMIT_DATA) == resource.getrlimit(resource.RLIMIT_DATA)
         with pytest.raises(LimitExceeded, match="needs more"):
@@ -162,12 +162,12 @@ def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
 )
 def test_errors_come_back_named(workers, error, raised, message):
     with pytest.raises(raised, match=message):
-        run(workers, worker_jobs.fail, error)
+        run(workers, worker_tasks.fail, error)
 
 
 def test_a_killed_parent_leaves_no_worker():
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.video_loader.worker_jobs"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.unit.video_loader.worker_tasks"], stdout=subprocess.PIPE, text=True
     )
     with parent:
         assert parent.stdout is not None

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from executors.video_loader.workers.worker import WorkerOptions, Workers
+from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
 
 
 def die(number: int) -> None:
@@ -34,7 +34,7 @@ def fail(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    started = Workers(2, WorkerOptions("executors.video_loader.workers.worker", 1_000_000_000, "WARNING"))
+    started = WorkerPool(2, WorkerOptions("executors.video_loader.workers.worker", 1_000_000_000, "WARNING"))
     print(*(worker._process.pid for worker in started._all), flush=True)
     time.sleep(3600)
     sys.exit(1)

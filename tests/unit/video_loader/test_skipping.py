@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic import videos
-from executors.video_loader.decode.skipping import _is_spare_hevc, _nal_headers
-from executors.video_loader.decode.source import Needs, TimedFrame, open_media
+from executors.video_loader.decode.skipping import _is_unreferenced_hevc, _nal_headers
+from executors.video_loader.decode.source import Needs, TimedFrame, open_video
 from tests.unit.video_loader.test_shots import pan
 
 MOST = Fraction(1, 8)
@@ -23,7 +23,7 @@ def make(path: Path, codec: str, fps: Fraction | int = 25, **options: object) ->
 
 def run(path: Path, most: Fraction = MOST, start: Fraction = Fraction(0), all_from: Fraction | None = None):
     """Of each frame what it shows, when, and whether a gap is before it."""
-    with open_media(path, needs=Needs.ALL, most_gap_seconds=most) as source:
+    with open_video(path, needs=Needs.ALL, most_gap_seconds=most) as source:
         return [(timed, timed.frame.to_ndarray(format="rgb24")) for timed in source.frames(start, all_from)]
 
 
@@ -108,8 +108,8 @@ def test_units_of_a_packet() -> None:
 
 def test_pictures_of_lower_temporal_layers_may_be_needed_by_higher_ones() -> None:
     trail_n, trail_r, parameters = 0, 1, 33
-    assert _is_spare_hevc(bytes([trail_n << 1, 1]), 1)
-    assert not _is_spare_hevc(bytes([trail_n << 1, 1]), 2)
-    assert _is_spare_hevc(bytes([trail_n << 1, 2]), 2)
-    assert not _is_spare_hevc(bytes([trail_r << 1, 1]), 1)
-    assert _is_spare_hevc(bytes([parameters << 1, 1]), 1) is None
+    assert _is_unreferenced_hevc(bytes([trail_n << 1, 1]), 1)
+    assert not _is_unreferenced_hevc(bytes([trail_n << 1, 1]), 2)
+    assert _is_unreferenced_hevc(bytes([trail_n << 1, 2]), 2)
+    assert not _is_unreferenced_hevc(bytes([trail_r << 1, 1]), 1)
+    assert _is_unreferenced_hevc(bytes([parameters << 1, 1]), 1) is None
