@@ -57,7 +57,7 @@ _NO_LIMIT = 1 << 46  # bytes
 
 @dataclass(frozen=True)
 class Measurement:
-    """A decoder's results for a video: seconds to the first frame, then (wall clock, processor) seconds of each pass."""
+    """A decoder's results for a video: seconds to the first frame; wall clock and processor seconds of each pass."""
 
     decoder: str  # the one in use at the end
     open_seconds: tuple[float, float]  # first in a new process, then again

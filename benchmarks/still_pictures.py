@@ -4,8 +4,8 @@ For several limits of "nearly identical" (see `executors/clip_encoder/run/still_
 videos
 
 - the share of frames that the model encodes,
-- how much a frame's cosine with a labelled query changes: the 95th percentile of frames that reuse an embedding, and the
-  largest change,
+- how much a frame's cosine with a labelled query changes: the 95th percentile of frames that reuse an embedding, and
+  the largest change,
 - R1@.5 and mAP of a search, both halves of the labels together.
 
 Then, with the limits in use, it prints how many frames of an hour of still video are encoded, and how long that takes.

@@ -1,6 +1,5 @@
 """Joins clips into one video in the size of the first clip, with black bars beside clips of another shape."""
 
-import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def join_clips(clips: Sequence[Path], destination: Path) -> Fraction:
         begin = Fraction(0)
         for clip in clips:
             begin = _add_clip(clip, begin, joined, pictures, sound)
-            gc.collect()  # frees the decoder, see `VideoSource.close`: otherwise each clip would add memory
+
         joined.mux(pictures.encode(None))
         if sound:
             sound.close()

@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from clipseek.api.errors import UnreadableVideo
+from executors.video_loader.decode.quirks import demux
 
 # Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
 SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
@@ -24,25 +24,17 @@ MAX_FRAMES_BETWEEN = 16
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """Packets with data, in file order. Unreadable places are skipped.
-
-    Raises:
-        UnreadableVideo: a track begins in the middle of the file. PyAV raises IndexError for its packets.
-    """
+    """Packets with data, in file order. Unreadable places are skipped. Raises: UnreadableVideo: see `quirks.demux`."""
     failed = 0
     while failed < MAX_FAILED_READS:
         try:
-            for packet in container.demux(*streams):
+            for packet in demux(container, *streams):
                 failed = 0
                 if packet.size:
                     yield packet
         except av.FFmpegError:
             failed += 1
-        except IndexError as error:
-            raise UnreadableVideo(
-                "The video cannot be read to its end: a track begins in the middle of the file. Convert it, for "
-                "example with: ffmpeg -i VIDEO NEW.mp4"
-            ) from error
+
         else:
             return
 

@@ -68,8 +68,8 @@ class FrameRenderer:
     """Renders the frames of one video: upright, with square pixels, at the wanted size.
 
     Args:
-        frame: any frame of the video. Its display matrix is used for all: reading PyAV's `side_data` keeps a frame
-            alive until the next garbage collection, which would fill memory if done for each.
+        frame: any frame of the video. Its display matrix is used for all: reading it from each would fill memory (see
+            `quirks.free_frames`).
         aspect: the stream's sample aspect ratio, None for 1.
     """
 

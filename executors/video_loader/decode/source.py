@@ -5,7 +5,6 @@ A frame's `time` is exact: (pts - first pts) * time base, in seconds.
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
-import gc
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from executors.machine.processors import processor_count
 from executors.video_loader.decode.container import discard_other_streams, find_video_stream, open_container
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
 from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
+from executors.video_loader.decode.quirks import free_frames
 from executors.video_loader.decode.skipping import FrameSkipper
 
 logger = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class VideoSource:
             return
         self.container.close()
         del self.container, self.stream
-        gc.collect()
+        free_frames()
 
     @property
     def first_frame(self) -> VideoFrame:

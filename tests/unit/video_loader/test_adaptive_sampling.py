@@ -29,7 +29,7 @@ def level(value: float) -> np.ndarray:
 
 def taken(values: list[float], rate: int = 1, fps: int = 20, adaptive: bool = True) -> list[int]:
     """The numbers of the frames that become samples; the frames have these levels."""
-    buckets = FramePicker(Fraction(rate), adaptive)
+    picker = FramePicker(Fraction(rate), adaptive)
     return [i for i, value in enumerate(values) if picker.picks(Fraction(i, fps), level(value))]
 
 
@@ -52,15 +52,15 @@ def test_a_slow_change_is_sampled_when_it_has_added_up():
     assert taken(list(range(40))) == [0, 15, 20, 35]
 
 
-def test_a_bucket_that_was_not_seen_from_its_beginning_gets_no_more_samples():
+def test_a_step_not_seen_from_its_beginning_gets_no_more_samples():
     moving = [(i * 7) % 250 for i in range(40)]
-    buckets = FramePicker(Fraction(1), adaptive=True)
+    picker = FramePicker(Fraction(1), adaptive=True)
     found = [i for i in range(3, 40) if picker.picks(Fraction(i, 20), level(moving[i]))]
     assert found == [20, 25, 30, 35]
 
 
-def test_frames_further_apart_than_buckets():
-    buckets = FramePicker(Fraction(1), adaptive=True)
+def test_frames_further_apart_than_a_step():
+    picker = FramePicker(Fraction(1), adaptive=True)
     assert [picker.picks(Fraction(t), level(t * 9)) for t in (0, 3, 7, 20)] == [True] * 4
 
 
@@ -74,8 +74,8 @@ def test_a_span_gives_what_a_run_through_the_video_gives(tmp_path: Path, fps: Fr
     even = sampled(video.path, rate, sampling="even")
     assert whole == sorted(set(whole))
     assert len(even) < len(whole) <= QUARTERS * len(even) + len(pictures) // 5
-    buckets = {int(t * rate) for t in even}
-    assert {int(t * rate) for t in whole} == buckets
+    picker = {int(t * rate) for t in even}
+    assert {int(t * rate) for t in whole} == picker
     for length in (0.37, 3.0):
         starts = np.arange(0, float(video.duration), length)
         assert [time for start in starts for time in sampled(video.path, rate, start, start + length)] == whole

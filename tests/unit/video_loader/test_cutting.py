@@ -175,7 +175,7 @@ def test_an_end_just_after_the_video_is_its_end(tmp_path: Path) -> None:
 
 
 def test_no_such_mode(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="'fast' is not a way to cut"):
+    with pytest.raises(InvalidRequest, match="'fast' is not a mode of cutting"):
         cut_clip(tmp_path / "x", 0, 1, "fast", tmp_path / "clip")
 
 

@@ -60,7 +60,7 @@ def test_software_needs_nothing(caplog):
 def test_auto_does_without_hardware_and_says_so(caplog):
     assert choose_decoder("auto") == "software"
     [told] = warnings(caplog)
-    assert told.startswith("videos are decoded in software, for no hardware can be opened (")
+    assert told.startswith("videos are decoded in software: no hardware can be opened (")
     assert all(f"{kind}: " in told for kind in list_hardware())
 
 
@@ -97,7 +97,7 @@ def test_a_video_for_which_no_hardware_opens_is_sampled_in_software(video, caplo
     right = sample_span(video, "a", options)
     assert len(right.pts_seconds) == {"even": 20, "keyframes": 4}[sampling]
     assert sample_span(video, "a", options, KIND) == right
-    assert warnings(caplog)[0].startswith(f"'a' is decoded in software: {KIND} does not ([Errno ")
+    assert warnings(caplog)[0].startswith(f"'a' is decoded in software: ={KIND} cannot decode it ([Errno ")
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_codec_that_does_not_use_the_hardware_is_decoded_with_all_threads(tmp_
         assert len(list(source.frames())) == 50
     [told] = warnings(caplog)
     assert told == (
-        f"'a.mov' is decoded in software: {KIND} does not (FFmpeg's decoder prores gives yuv422p10le without it)"
+        f"'a.mov' is decoded in software: ={KIND} cannot decode it (FFmpeg's decoder prores gives yuv422p10le without it)"
     )
 
 
@@ -152,7 +152,7 @@ def test_where_hardware_fails_software_goes_on(tmp_path, stand_in, caplog, place
     assert found[0] == found[1]
     assert len(found[0][1]) > 40
     [told] = warnings(caplog)
-    assert told.startswith(f"'b.mov' is decoded in software: {KIND} does not (FFmpeg: ")
+    assert told.startswith(f"'b.mov' is decoded in software: ={KIND} cannot decode it (FFmpeg: ")
 
 
 def test_a_sound_video_stays_with_the_hardware(video, stand_in, caplog):
@@ -189,4 +189,4 @@ def test_what_is_seen_does_not_depend_on_the_layout(tmp_path, codec, size, layou
     pictures = [FrameRenderer(each, None).scale(each, 60, 44) for each in (frame, other)]
     assert pictures[0].std() > 20
     assert np.array_equal(*pictures)
-    assert np.array_equal(*(PreviewMaker().preview(each) for each in (frame, other)))
+    assert np.array_equal(*(PreviewMaker().make(each) for each in (frame, other)))

@@ -42,7 +42,7 @@ TEXTS = {
     "data address": "data:video/mp4;base64,AAAA",
     "ffmetadata": ";FFMETADATA1\ntitle={video}\n",
 }
-NAMES = ("film.mp4", "video.m3u8", "video.ffconcat", "video.mpd", "video.sdp", "video.mkv", "video.%03d.png", "video")
+NAMES = ("video.mp4", "video.m3u8", "video.ffconcat", "video.mpd", "video.sdp", "video.mkv", "video.%03d.png", "video")
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> MediaFiles:
     return MediaFiles(tmp_path / "media", (tmp_path / "videos",), CHUNK)
 
 
-def send(store: MediaFiles, offset: int, title: str = "a film.mp4") -> list[int]:
+def send(store: MediaFiles, offset: int, title: str = "a video.mp4") -> list[int]:
     return store.write_chunk(VIDEO_ID, title, len(DATA), offset, DATA[offset : offset + CHUNK])
 
 
@@ -54,7 +54,7 @@ def test_chunks_in_any_order_and_twice_make_the_file(store: MediaFiles) -> None:
     assert send(store, 2000) == []
     assert store.path(VIDEO_ID).read_bytes() == DATA
     assert store.path(VIDEO_ID).suffix == ".mp4"
-    assert store.record(VIDEO_ID).title == "a film.mp4"
+    assert store.record(VIDEO_ID).title == "a video.mp4"
     assert sorted(file.suffix for file in store.root.iterdir()) == [".json", ".mp4"]
 
 
@@ -130,14 +130,14 @@ def test_content_that_is_there_needs_no_upload(store: MediaFiles) -> None:
         send(store, offset)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == []
     assert send(store, 2000, "another name.mov") == []
-    assert store.record(VIDEO_ID).title == "a film.mp4"
+    assert store.record(VIDEO_ID).title == "a video.mp4"
 
 
 def test_damaged_data_is_discarded(store: MediaFiles) -> None:
     for offset in range(0, 4000, CHUNK):
         send(store, offset)
     with pytest.raises(UploadCorrupted, match=VIDEO_ID):
-        store.write_chunk(VIDEO_ID, "a film.mp4", len(DATA), 4000, b"x" * 321)
+        store.write_chunk(VIDEO_ID, "a video.mp4", len(DATA), 4000, b"x" * 321)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     assert list(store.root.iterdir()) == []
 
@@ -329,7 +329,7 @@ def test_the_videos_below_an_allowed_folder(store: MediaFiles, tmp_path: Path) -
 def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
     roots = [tmp_path / name for name in ("a", "b", "c")]
     a, b, c = (MediaFiles(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
-    video = tmp_path / "film.mp4"
+    video = tmp_path / "video.mp4"
     video.write_bytes(b"x" * (CHUNK + 1))
     first = a.add_file(video)
     assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone tells nothing
@@ -367,7 +367,7 @@ def test_only_a_video_that_never_could_be_read_is_refused(store: MediaFiles) -> 
     store.refuse(VIDEO_ID)
     assert not path.exists() and not store.is_known(VIDEO_ID)
     upload()
-    assert store.accept(VIDEO_ID).title == "a film.mp4"
+    assert store.accept(VIDEO_ID).title == "a video.mp4"
     MediaFiles(store.root, (), CHUNK).refuse(VIDEO_ID)  # as another loader would, or this one after a restart
     assert path.read_bytes() == DATA
     assert store.accept(VIDEO_ID, "another title").title == "another title"
@@ -377,7 +377,7 @@ def test_only_a_video_that_never_could_be_read_is_refused(store: MediaFiles) -> 
 
 
 def test_a_known_video_that_comes_again_is_not_refused(store: MediaFiles, tmp_path: Path) -> None:
-    video = tmp_path / "videos" / "a film.mp4"
+    video = tmp_path / "videos" / "a video.mp4"
     video.parent.mkdir()
     video.write_bytes(DATA)
     store.register(str(video))
@@ -408,7 +408,7 @@ def test_a_server_killed_while_it_drops_an_upload_leaves_no_marks(
 ) -> None:
     for offset in range(0, 4000, CHUNK):
         store.write_chunk(
-            VIDEO_ID, "a film.mp4", len(DATA), offset, bytes(CHUNK) if drop == "corrupt" else DATA[:CHUNK]
+            VIDEO_ID, "a video.mp4", len(DATA), offset, bytes(CHUNK) if drop == "corrupt" else DATA[:CHUNK]
         )
     order, unlink = [], Path.unlink
 

@@ -122,7 +122,7 @@ def test_an_answer_that_was_not_waited_for_is_never_the_next_jobs(workers):
 
 def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
     process = psutil.Process(run(workers, os.getpid))
-    with pytest.raises(DeadlineExceeded, match=r"was given up after 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
+    with pytest.raises(DeadlineExceeded, match=r"took more than 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
         run(workers, time.sleep, 3600, deadline_seconds=1.0)
     assert not process.is_running()
     assert run(workers, os.getpid) != process.pid
