@@ -1,4 +1,4 @@
-"""More samples where the picture moves, none more where it does not; blank frames are told apart."""
+"""More samples where the picture moves, and only there; blank frames are recognised."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,7 @@ def level(value: float) -> np.ndarray:
 
 
 def taken(values: list[float], rate: int = 1, fps: int = 20, adaptive: bool = True) -> list[int]:
-    """The numbers of the frames that become samples; the frames have these levels."""
+    """The numbers of the frames that become samples, for frames with these levels."""
     picker = FramePicker(Fraction(rate), adaptive)
     return [i for i, value in enumerate(values) if picker.picks(Fraction(i, fps), level(value))]
 
@@ -65,7 +65,7 @@ def test_frames_further_apart_than_a_step():
 
 
 @pytest.mark.parametrize(("fps", "gop", "rate"), [(25, 10, 1), (25, 250, 0.7), (NTSC, 37, 2), (12, 24, 0.1)])
-def test_a_span_gives_what_a_run_through_the_video_gives(tmp_path: Path, fps: Fraction, gop: int, rate: float) -> None:
+def test_a_span_gives_the_same_as_a_run_through_the_video(tmp_path: Path, fps: Fraction, gop: int, rate: float) -> None:
     generator = np.random.default_rng(3)
     makers = (still, pan, grain, noise, lambda seed, count: pan(seed, count, pixels=12))
     pictures = [p for seed in range(14) for p in makers[generator.integers(5)](seed, int(generator.integers(5, 40)))]
@@ -88,14 +88,14 @@ def test_a_video_that_moves_in_its_second_half(tmp_path: Path) -> None:
     assert [time for time in times if time >= 2] == [2, 2.28, 2.52, 2.76, 3, 3.28, 3.52, 3.76]
 
 
-def test_sampling_must_be_known(tmp_path: Path) -> None:
+def test_an_unknown_sampling_is_refused(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive, keyframes"):
         sampled(video.path, 1, sampling="odd")
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
-def test_black_and_blank_frames_are_known_as_such(tmp_path: Path, codec: str) -> None:
+def test_black_and_blank_frames_are_recognised(tmp_path: Path, codec: str) -> None:
     white = [np.full_like(black(1)[0], 255)] * 25
     pictures = still(1, 25) + black(25) + grain(2, 25) + white + still(3, 12)
     video = make(tmp_path / "a.mkv", pictures, codec=codec)

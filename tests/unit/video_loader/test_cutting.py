@@ -34,7 +34,7 @@ def loud(path: Path) -> tuple[float, float]:
     return float(hits[0]), float(hits[-1])
 
 
-def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
+def test_loaders_on_different_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
     video = videos.make(tmp_path / "a.mp4", pictures=[videos.scenes(1, 640, n)[0] for n in range(30)], size=(640, 640))
     made = set()
     for processors in (1, 2, 16):
@@ -174,7 +174,7 @@ def test_an_end_just_after_the_video_is_its_end(tmp_path: Path) -> None:
     assert probe_video(clip.path).duration_seconds == pytest.approx(1, abs=1e-4)
 
 
-def test_no_such_mode(tmp_path: Path) -> None:
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="'fast' is not a mode of cutting"):
         cut_clip(tmp_path / "x", 0, 1, "fast", tmp_path / "clip")
 
@@ -206,7 +206,7 @@ def maker(calls: list[Path], size: int = 100):
     return make
 
 
-def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
+def test_the_cache_cuts_once_and_serves_chunks(tmp_path: Path) -> None:
     cache, calls = ClipCache(tmp_path / "clips", 1000), []
     clip, data = cache.read(key(0), 0, 60, maker(calls))
     assert data == bytes(range(60))
@@ -218,7 +218,7 @@ def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
     assert cache.read(key(0), 2**53, 60, maker(calls))[1] == b""
 
 
-def test_the_cache_forgets_what_was_not_used_longest(tmp_path: Path) -> None:
+def test_the_cache_removes_the_least_recently_used_clip(tmp_path: Path) -> None:
     import os
 
     cache, calls = ClipCache(tmp_path / "clips", 250), []
@@ -244,7 +244,7 @@ def test_the_cache_cuts_once_for_many_at_the_same_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".json", ".mp4"])
 @pytest.mark.parametrize("left", [b"", b"{}", b"null", b'{"start_seconds": 0.5, "end', b"\xff"])
-def test_what_a_power_cut_has_torn_is_cut_anew(tmp_path: Path, suffix: str, left: bytes) -> None:
+def test_a_clip_torn_by_a_power_cut_is_cut_again(tmp_path: Path, suffix: str, left: bytes) -> None:
     cache, calls = ClipCache(tmp_path / "clips", 1000), []
     whole = cache.read(key(0), 0, 100, maker(calls))
     (tmp_path / "clips" / f"{key(0).name}{suffix}").write_bytes(left)
@@ -282,7 +282,7 @@ def test_sound_that_ends_before_the_picture_is_followed_by_silence(tmp_path, nam
     assert samples_of(clip.path).shape[1] / videos.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
 
 
-def test_a_range_shorter_than_any_clock_can_tell_is_none(tmp_path):
+def test_a_range_shorter_than_any_clock_can_measure_is_refused(tmp_path):
     video = videos.make(tmp_path / "a.mp4", frames=10).path
     with pytest.raises(InvalidTimeRange):
         cut_clip(video, 0.0, 5e-324, "exact", tmp_path / "clip")

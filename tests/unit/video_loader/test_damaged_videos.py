@@ -1,4 +1,4 @@
-"""Videos that were damaged by chance and got through once: what they are told of, or what comes of them."""
+"""Damaged videos that once caused unnamed errors, and their results now."""
 
 import shutil
 from pathlib import Path
@@ -22,14 +22,14 @@ def video(tmp_path, request) -> Path:
 
 @pytest.mark.parametrize("video", ["late-track.nut"], indirect=True)
 @pytest.mark.parametrize("mode", ["exact", "copy"])
-def test_a_track_that_begins_in_the_middle_is_named(video, mode):
+def test_a_track_that_begins_in_the_middle_is_reported(video, mode):
     with pytest.raises(UnreadableVideo, match="a track begins in the middle of the file"):
         cut_clip(video, 0.1, 0.4, mode, video.with_name("clip"))
     assert list(video.parent.iterdir()) == [video]
 
 
 @pytest.mark.parametrize("video", ["tower.webm"], indirect=True)
-def test_a_video_that_says_it_is_a_tower_has_a_thumbnail_all_the_same(video):
+def test_a_video_that_claims_to_be_a_tower_still_has_a_thumbnail(video):
     made = make_thumbnail(video, 0.3, 160)
     picture = cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (MAX_HEIGHT, 160, 3)

@@ -1,4 +1,4 @@
-"""Sampling by keyframes: the first one of each bucket, at its true time, and nothing else is decoded."""
+"""Sampling by keyframes: the first one of each step, at its true time, and nothing else is decoded."""
 
 from fractions import Fraction
 from itertools import product
@@ -22,7 +22,7 @@ def sampled(path: Path, rate: float, start: float = 0, end: float = 999) -> list
 
 
 def keyframe_times(path: Path) -> list[float]:
-    """From a decoder that decodes everything."""
+    """The keyframes, from a decoder that decodes everything."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     return [float((f.pts - frames[0].pts) * f.time_base) for f in frames if f.key_frame]
@@ -33,7 +33,7 @@ def keyframe_times(path: Path) -> list[float]:
     [*product(["mp4", "mkv", "ts"], ["h264", "h264_b", "mpeg4"]), *product(["avi"], ["h264", "mpeg4"])],
 )
 @pytest.mark.parametrize("gop", [5, 60])
-def test_the_first_keyframe_of_each_bucket_is_sampled(tmp_path: Path, suffix: str, codec: str, gop: int) -> None:
+def test_the_first_keyframe_of_each_step_is_sampled(tmp_path: Path, suffix: str, codec: str, gop: int) -> None:
     video = videos.make(tmp_path / f"a.{suffix}", frames=200, fps=25, gop=gop, codec=codec)
     keys = keyframe_times(video.path)
     first = {int(time): time for time in reversed(keys)}

@@ -21,7 +21,7 @@ def content(number: int) -> bytes:
 
 
 def send(root: Path, number: int, offset: int) -> None:
-    """What a replica does with one chunk."""
+    """Store one chunk, as a replica does."""
     data = content(number)
     video_id = hashlib.sha256(data).hexdigest()
     store = MediaFiles(root, (), CHUNK)
@@ -38,7 +38,7 @@ def count_up(folder: Path, times: int) -> None:
 def test_uploads_whose_chunks_reach_several_processes_arrive_whole(tmp_path):
     root = tmp_path / "media"
     work = [(number, offset) for number in range(VIDEOS) for offset in range(0, len(content(number)), CHUNK)]
-    work = [each for each in work for _ in range(2)]  # each twice, at about the same time
+    work = [chunk for chunk in work for _ in range(2)]  # each twice, at about the same time
     with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
         list(pool.map(send, [root] * len(work), *zip(*work, strict=True)))
     store = MediaFiles(root, (), CHUNK)

@@ -1,4 +1,4 @@
-"""Uploads in pieces, registered files, and what is refused."""
+"""Uploads in chunks, registered files, and refusals."""
 
 import errno
 import hashlib
@@ -69,7 +69,7 @@ def test_an_upload_goes_on_in_another_process(store: MediaFiles) -> None:
     assert again.path(VIDEO_ID).read_bytes() == DATA
 
 
-def test_a_chunk_whose_mark_was_not_written_is_asked_for_again(
+def test_a_chunk_whose_mark_was_not_written_is_requested_again(
     store: MediaFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_all = partial_upload._write_all
@@ -125,7 +125,7 @@ def test_chunks_at_the_same_time(store: MediaFiles) -> None:
     assert store.path(video_id).read_bytes() == data
 
 
-def test_content_that_is_there_needs_no_upload(store: MediaFiles) -> None:
+def test_existing_content_needs_no_upload(store: MediaFiles) -> None:
     for offset in range(0, len(DATA), CHUNK):
         send(store, offset)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == []
@@ -143,7 +143,7 @@ def test_damaged_data_is_discarded(store: MediaFiles) -> None:
 
 
 @pytest.mark.parametrize("video_id", ["", "../../etc/passwd", VIDEO_ID.upper(), VIDEO_ID[:-1], VIDEO_ID + "\n"])
-def test_an_id_that_is_none(store: MediaFiles, video_id: str) -> None:
+def test_an_invalid_id_is_refused(store: MediaFiles, video_id: str) -> None:
     for call in (store.path, store.delete, lambda v: store.missing_offsets(v, 1)):
         with pytest.raises(InvalidRequest, match="SHA-256"):
             call(video_id)
@@ -176,7 +176,7 @@ def test_an_empty_file(store: MediaFiles, size: int) -> None:
         store.missing_offsets(VIDEO_ID, size)
 
 
-def test_a_full_disk_is_seen_before(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_noticed_before_writing(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")(10**12, 10**12 - 10**6, 10**6)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(StoreFull, match=r"needs 4\.3 kB, 1\.0 MB are free"):
@@ -212,7 +212,7 @@ def test_a_disk_that_becomes_read_only_counts_nothing_as_arrived(
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
 
 
-def test_a_video_is_on_the_disk_before_it_counts_as_taken(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_is_on_the_disk_before_it_counts_as_stored(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
 
@@ -271,7 +271,7 @@ def test_paths_outside_the_allowed_folders(store: MediaFiles, tmp_path: Path) ->
         store.register(str(videos / "empty.mp4"))
 
 
-def test_take_copies_a_local_video(store: MediaFiles, tmp_path: Path) -> None:
+def test_add_file_copies_a_local_video(store: MediaFiles, tmp_path: Path) -> None:
     video = tmp_path / "x.webm"
     video.write_bytes(DATA)
     assert store.add_file(video) == store.add_file(video)
@@ -332,7 +332,7 @@ def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tm
     video = tmp_path / "video.mp4"
     video.write_bytes(b"x" * (CHUNK + 1))
     first = a.add_file(video)
-    assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone tells nothing
+    assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone reveals nothing
     b.add_file(video)
 
     def no_links(*_):
@@ -347,16 +347,16 @@ def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tm
     assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # video and record, no remains
 
 
-def test_videos_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_no_harm(tmp_path):
+def test_all_videos_together_have_a_size_limit_and_one_deleted_meanwhile_does_no_harm(tmp_path):
     store = MediaFiles(tmp_path, (), CHUNK, max_store_gb=3000 / 1e9)
-    (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
+    (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, but gone when it is measured
     (tmp_path / f"{'b' * 64}.film").write_bytes(bytes(1500))
     assert store.missing_offsets("a" * 64, 1500)
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
         store.missing_offsets("a" * 64, 1501)
 
 
-def test_only_a_video_that_never_could_be_read_is_refused(store: MediaFiles) -> None:
+def test_only_a_video_that_could_never_be_read_is_refused(store: MediaFiles) -> None:
     def upload() -> Path:
         for offset in range(0, len(DATA), CHUNK):
             send(store, offset)
@@ -372,7 +372,7 @@ def test_only_a_video_that_never_could_be_read_is_refused(store: MediaFiles) -> 
     assert path.read_bytes() == DATA
     assert store.accept(VIDEO_ID, "another title").title == "another title"
     record = json.loads((store.root / f"{VIDEO_ID}.json").read_text())
-    assert "untried" not in record  # nor was it before there was such a thing
+    assert "untried" not in record  # records of earlier versions lack it too
     assert record["title"] == "another title"
 
 
@@ -394,7 +394,7 @@ def test_a_known_video_that_comes_again_is_not_refused(store: MediaFiles, tmp_pa
 
 
 def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaFiles) -> None:
-    (store.root / f"{VIDEO_ID}.chunks").write_bytes(b"\x01" * 5)  # a server was killed while it dropped an upload
+    (store.root / f"{VIDEO_ID}.chunks").write_bytes(b"\x01" * 5)  # a server was killed while it deleted an upload
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     assert send(store, 0) == [1000, 2000, 3000, 4000]
     for offset in range(1000, len(DATA), CHUNK):
@@ -403,7 +403,7 @@ def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaFiles) ->
 
 
 @pytest.mark.parametrize("drop", ["delete", "corrupt"])
-def test_a_server_killed_while_it_drops_an_upload_leaves_no_marks(
+def test_a_server_killed_while_it_deletes_an_upload_leaves_no_marks(
     store: MediaFiles, drop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for offset in range(0, 4000, CHUNK):

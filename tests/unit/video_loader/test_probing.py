@@ -1,4 +1,4 @@
-"""What is found out about videos, and what is said of files that are none."""
+"""Facts of videos, and the errors of files that are not videos."""
 
 import resource
 import shutil
@@ -55,11 +55,11 @@ def test_variable_frame_rate(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", times=times)
     assert probe_video(video.path).duration_seconds == pytest.approx(
         8, abs=1.7
-    )  # the last frame's own length is not known
+    )  # the last frame's own length is unknown
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
-def test_a_cut_off_video_is_as_long_as_what_is_left(tmp_path: Path, name: str) -> None:
+def test_a_truncated_video_is_as_long_as_the_data_left(tmp_path: Path, name: str) -> None:
     video = videos.make(tmp_path / "whole.mkv", frames=400)
     if name == "a.mp4":
         video = _faststart(videos.make(tmp_path / "whole.mp4", frames=400), tmp_path / "front.mp4")
@@ -90,7 +90,7 @@ def test_an_mp4_without_its_index(tmp_path: Path) -> None:
         probe_video(video.path, "my film.mp4")
 
 
-def test_files_that_are_no_videos(tmp_path: Path) -> None:
+def test_files_that_are_not_videos(tmp_path: Path) -> None:
     empty = tmp_path / "empty.mp4"
     empty.touch()
     with pytest.raises(EmptyFile, match=r"'empty\.mp4' is empty"):
@@ -109,9 +109,9 @@ def test_files_that_are_no_videos(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_now_is_not_called_a_bad_video(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4").path
     with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Is a directory\)"):
-        probe_video(tmp_path, "the title")  # stands for a bad disk: opened, but not read
+        probe_video(tmp_path, "the title")  # like a bad disk: it opens, but cannot be read
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # files that are open stay so
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # open files stay open
     try:
         with pytest.raises(MediaMissing, match=r"'the title' cannot be read now \(Too many open files\)"):
             probe_video(video, "the title")
@@ -158,7 +158,7 @@ def test_cover_art_alone_is_no_video(tmp_path: Path) -> None:
         probe_video(path)
 
 
-def test_the_name_plays_no_part(tmp_path: Path) -> None:
+def test_the_name_does_not_matter(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mkv")
     shutil.move(video.path, tmp_path / "concat:x|y.txt")
     assert probe_video(tmp_path / "concat:x|y.txt").duration_seconds == pytest.approx(2, abs=0.0015)

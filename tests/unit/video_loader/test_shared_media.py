@@ -180,7 +180,7 @@ def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
     assert not FakeObjects.done["open wb", VIDEO]
 
 
-def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, caplog):
+def test_a_video_is_stored_even_without_room_for_a_copy(host, monkeypatch, caplog):
     usage = namedtuple("usage", "total used free")
     free = [10**12, 10**6]  # what is left once the upload is there
 
@@ -198,7 +198,7 @@ def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, capl
 
 
 @pytest.mark.parametrize(("operation", "name"), [("open wb", VIDEO), ("open rb", RECORD), ("list", "main")], ids=str)
-def test_an_object_store_that_hangs_is_given_up(host, operation, name):
+def test_a_request_to_a_hanging_object_store_times_out(host, operation, name):
     goes_on = threading.Event()
     hangs = threading.Event()
 
@@ -218,7 +218,7 @@ def test_an_object_store_that_hangs_is_given_up(host, operation, name):
         goes_on.set()
 
 
-def test_a_transfer_that_moves_may_take_longer(host, monkeypatch):
+def test_a_transfer_that_makes_progress_may_take_longer(host, monkeypatch):
     monkeypatch.setattr(object_store, "_BLOCK_BYTES", 500)
     send(host("a"))
     pause = threading.Event()
@@ -261,7 +261,7 @@ def test_a_video_that_is_damaged_or_missing_there_is_not_used(host, shared):
     ],
     ids=str,
 )
-def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, shared, record):
+def test_a_record_that_names_another_file_than_its_own_is_damaged(host, shared, record):
     send(host("a"))
     text = json.dumps({"title": "x", "size_bytes": 4321} | record) if isinstance(record, dict) else record
     (shared / "main" / RECORD).write_text(text)
@@ -273,7 +273,7 @@ def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, sha
     assert list((shared / "main").iterdir()) == []
 
 
-def test_libraries_are_apart(host, shared):
+def test_libraries_stay_apart(host, shared):
     one, other = host("a", "one"), host("a", "other")
     send(one)
     assert other.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
@@ -323,7 +323,7 @@ def test_a_deletion_that_the_object_store_refuses_is_an_error_and_can_be_repeate
     assert a.objects.sizes() == {}
 
 
-def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
+def test_copies_are_limited_and_those_in_use_stay(host, tmp_path):
     videos = [bytes([number]) * 1000 for number in range(5)]
     ids = [send(host("a"), video) for video in videos]
     b = host("b", cache_bytes=3000)
@@ -356,7 +356,7 @@ def test_the_use_of_a_copy_does_not_make_it_another_video(host):
         assert path.stat().st_atime > 1  # by this the cache knows which was used last
 
 
-def test_the_size_of_all_videos_is_that_in_the_object_store(host):
+def test_the_size_limit_counts_the_object_store(host):
     send(host("a"), b"x" * 2000)
     a, b = (host(name, max_store_gb=4500 / 1e9) for name in "ab")
     video, other = b"y" * 2000, b"z" * 1500
@@ -385,14 +385,14 @@ def test_a_video_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host,
     assert video.exists() and not host("a").is_known(ID)
 
 
-def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
+def test_the_folder_of_an_unmounted_disk_is_not_created(host, shared):
     shared.rmdir()
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
         send(host("a"))
     assert not shared.exists()
 
 
-def test_videos_from_before_are_used_and_can_be_handed_over(host, tmp_path):
+def test_local_videos_are_used_and_can_be_moved_to_the_object_store(host, tmp_path):
     before = MediaFiles(tmp_path / "a" / "main", (), CHUNK)
     send(before)
     a = host("a")
@@ -422,7 +422,7 @@ def test_a_folder_is_used_as_it_is(tmp_path, shared):
         check_media_reachable(missing)
 
 
-def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
+def test_an_unusable_place_is_reported_at_the_start(tmp_path, shared):
     check_media_reachable(settings(tmp_path, f"fake://{shared}"))
     assert list(shared.iterdir()) == []
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
@@ -432,25 +432,27 @@ def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
 
 
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
-def test_a_scheme_whose_package_is_missing_is_told_with_what_to_install(tmp_path):
+def test_a_scheme_whose_package_is_missing_says_what_to_install(tmp_path):
     with pytest.raises(MediaUnreachable, match=r"s3://bucket/videos, .* not installed \(Install s3fs"):
         check_media_reachable(settings(tmp_path, "s3://bucket/videos"))
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
+def test_an_unreachable_server_is_reported_without_the_password(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/videos"
-        with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn") as told:
+        with pytest.raises(
+            MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn"
+        ) as caught:
             check_media_reachable(settings(tmp_path, url))
-    assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
+    assert "secret" not in str(caught.value) + repr(settings(tmp_path, url))
 
 
 def test_a_video_that_another_loader_has_just_deleted_is_sent_again(host, shared):
     a, b = host("a"), host("b")
     send(a)
     b.delete(ID)
-    assert a.record(ID)  # believed for a while
+    assert a.record(ID)  # remembered for a while
     assert a.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     send(a)
     b.delete(ID)

@@ -17,7 +17,7 @@ def video(tmp_path_factory):
 
 
 def nearest(pictures):
-    """The number of the scene that each picture is most like."""
+    """The number of the scene that each picture resembles most."""
     known = scenes(80, 64).astype(float)
     return [int(np.abs(known - picture).mean(axis=(1, 2, 3)).argmin()) for picture in pictures]
 
@@ -28,7 +28,7 @@ def test_the_first_halves_calibrate_and_the_second_ones_check(video):
     assert nearest(second) == list(range(40, 80, 2))
 
 
-def test_of_many_videos_some_are_opened_and_of_each_two_frames_at_least(video):
+def test_of_many_videos_some_are_opened_for_at_least_two_frames_each(video):
     opened = []
 
     @contextmanager
@@ -42,7 +42,7 @@ def test_of_many_videos_some_are_opened_and_of_each_two_frames_at_least(video):
     assert nearest(second) == [40] * 20
 
 
-def test_videos_that_were_moved_and_pictures_with_nothing_to_see_do_not_count(video, tmp_path):
+def test_moved_videos_and_blank_pictures_do_not_count(video, tmp_path):
     @contextmanager
     def moved():
         raise MediaMissing("gone")

@@ -1,4 +1,4 @@
-"""One video with known moments in many variants: whatever it is stored as, each moment is found where it is.
+"""One video with known moments in many variants: each moment is found at its time, however the video is stored.
 
 The video shows a still pattern, five moments of four other patterns in between. What is scored is how near a sampled
 picture comes to a pattern as a viewer sees it, upright and with square pixels: a picture that is turned, squeezed or of
@@ -38,7 +38,7 @@ COLOURS = ((40, 40, 40), (216, 40, 40), (40, 200, 40), (40, 60, 216), (216, 200,
 
 
 def pattern(number: int) -> Picture:
-    """A picture as shown: no two are alike, nor is one like another one turned or mirrored."""
+    """A picture as shown. No two look alike, even turned or mirrored."""
     width, height = SHOWN_SIZE
     picture = np.full((height, width, 3), 128, np.uint8)
     picture[: height // 3, : width // 2] = COLOURS[number]
@@ -197,7 +197,7 @@ def reference(number: int) -> Picture:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_every_moment_is_found_where_it_is(tmp_path: Path, variant: Variant) -> None:
+def test_every_moment_is_found_at_its_time(tmp_path: Path, variant: Variant) -> None:
     encoder = videos.ENCODERS[variant.codec][0]
     try:
         av.Codec(encoder, "w")

@@ -1,4 +1,4 @@
-"""The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
+"""The loader's worker processes: their results, limits, and errors."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def span(start: float, end: float, *, most: float = 100, rate: float = 5.0) -> S
     return SpanOptions(start, end, rate, "even", PictureShape(32, 24), most)
 
 
-def test_workers_answer_what_the_functions_do(work, video, tmp_path):
+def test_workers_return_what_the_functions_return(work, video, tmp_path):
     assert work.probe(video, "a") == probe_video(video, "a")
     assert work.make_thumbnail(video, 0.5, 64, "a") == make_thumbnail(video, 0.5, 64)
     sampled = work.sample(video, "a", span(0.0, 1.0))
@@ -49,7 +49,7 @@ def test_workers_answer_what_the_functions_do(work, video, tmp_path):
     assert probe_video(joined.path).duration_seconds == pytest.approx(0.8)
 
 
-def test_sampling_gives_way_to_what_somebody_waits_for(work, video, tmp_path):
+def test_sampling_gives_way_to_work_that_people_wait_for(work, video, tmp_path):
     work.sample(video, "a", span(0.0, 1.0))
     work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip")
     own = psutil.Process().nice()
@@ -92,7 +92,7 @@ def test_a_video_stays_open_between_its_spans_and_no_longer(video, tmp_path):
     assert not is_open(video)
 
 
-def test_a_kept_video_that_is_deleted_is_missing(tmp_path):
+def test_an_open_video_that_is_deleted_is_missing(tmp_path):
     video = videos.make(tmp_path / "c.mp4", frames=50).path
     sample_span(video, "c", span(0.0, 1.0))
     video.unlink()
@@ -119,7 +119,7 @@ def test_a_video_that_is_deleted_while_it_is_opened_is_missing_and_harms_no_othe
     close_open_video()
 
 
-def test_a_kept_video_that_another_took_the_place_of_is_not_read_on(tmp_path):
+def test_an_open_video_that_was_replaced_is_opened_again(tmp_path):
     video = videos.make(tmp_path / "e.mp4", frames=50).path
     other = videos.make(tmp_path / "f.mp4", pictures=[videos.slate(index + 5) for index in range(50)]).path
     expected = sample_span(other, "e", span(1.0, 2.0))
@@ -144,7 +144,7 @@ def test_more_frames_than_a_span_may_have_are_refused(work, video):
 
 
 @pytest.mark.parametrize(("start", "end"), [(9.0, 1.0), (1000.0, 0.0), (0.5, 0.5)])
-def test_ranges_that_are_none_are_told_as_such(work, video, tmp_path, start, end):
+def test_invalid_ranges_are_refused(work, video, tmp_path, start, end):
     with pytest.raises(InvalidTimeRange):
         work.sample(video, "a", span(start, end))
     with pytest.raises(InvalidTimeRange):
@@ -153,6 +153,6 @@ def test_ranges_that_are_none_are_told_as_such(work, video, tmp_path, start, end
         work.join([ReelPiece(video, start, end, "a")], "exact", tmp_path / "reel")
 
 
-def test_a_video_that_is_gone_is_told_as_such(work, tmp_path):
+def test_a_missing_video_is_reported(work, tmp_path):
     with pytest.raises(MediaMissing):
         work.probe(tmp_path / "gone.mp4", "gone")

@@ -1,4 +1,4 @@
-"""Worker processes: what they answer, what becomes of one that crashes, hangs or wants too much, and their end."""
+"""Worker processes: their results, how they crash, hang or run out of memory, and their end."""
 
 import math
 import os
@@ -41,7 +41,7 @@ def test_results_come_back_from_the_same_process(workers):
     assert run(workers, bytes, 20_000_000) == bytes(20_000_000)
 
 
-def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
+def test_an_idle_worker_calls_its_function_and_works_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     idle = WorkerPool(1, replace(OPTIONS, when_idle=worker_tasks.make_idle_file, idle_seconds=0.05))
     try:
@@ -63,7 +63,7 @@ def test_a_worker_that_crashes_is_named_and_replaced(workers, number):
     assert run(workers, os.getpid) != pid
 
 
-def test_a_worker_killed_between_jobs_is_replaced(workers):
+def test_a_worker_killed_between_tasks_is_replaced(workers):
     pid = run(workers, os.getpid)
     victim = psutil.Process(pid)
     victim.kill()
@@ -73,7 +73,7 @@ def test_a_worker_killed_between_jobs_is_replaced(workers):
 
 @contextmanager
 def files_left(count: int) -> Iterator[None]:
-    """This process can open so many files more."""
+    """Let this process open only this many more files."""
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = (number for number in range(usual[0]) if not Path(f"/proc/self/fd/{number}").exists())
     resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, count, None)), usual[1]))
@@ -83,7 +83,7 @@ def files_left(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
-def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
+def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_task():
     workers = WorkerPool(1, OPTIONS)
     try:
         with pytest.raises(DecoderCrashed):
@@ -109,12 +109,12 @@ def test_a_worker_killed_while_it_answers_is_named_and_replaced(workers):
 
 
 @pytest.mark.parametrize("deadline_seconds", [math.inf, 1e10])
-def test_a_deadline_may_be_as_late_as_one_likes(workers, deadline_seconds):
+def test_a_deadline_may_be_arbitrarily_late(workers, deadline_seconds):
     assert run(workers, bytes, 3, deadline_seconds=deadline_seconds) == bytes(3)
     assert run(workers, bytes, 5) == bytes(5)
 
 
-def test_an_answer_that_was_not_waited_for_is_never_the_next_jobs(workers):
+def test_an_answer_that_was_not_waited_for_is_never_the_next_tasks(workers):
     with pytest.raises(ValueError, match="NaN"):
         run(workers, bytes, 3, deadline_seconds=math.nan)
     assert run(workers, bytes, 5) == bytes(5)
@@ -128,15 +128,15 @@ def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
     assert run(workers, os.getpid) != process.pid
 
 
-def test_a_worker_that_wants_too_much_memory_is_refused_it(workers):
+def test_a_worker_that_needs_too_much_memory_is_refused(workers):
     with pytest.raises(LimitExceeded, match=r"more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
         run(workers, bytes, 2_000_000_000)
 
 
-def test_an_answer_that_there_is_no_memory_to_send_is_told_as_such(workers):
+def test_an_answer_too_large_to_send_is_refused(workers):
     pid = run(workers, os.getpid)
     with pytest.raises(LimitExceeded, match=r"The span .* more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
-        run(workers, bytes, 300_000_000)  # it is there, but not twice
+        run(workers, bytes, 300_000_000)  # it fits once, but not twice
     assert run(workers, os.getpid) == pid
 
 

@@ -1,4 +1,4 @@
-"""What the tests have worker processes do; run as a program, a parent of two workers that waits to be killed."""
+"""Tasks that tests give to worker processes. As a program: a parent of two workers that waits to be killed."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ def die(number: int) -> None:
 
 
 def die_while_answering() -> None:
-    """Send the beginning of a message of 1000 bytes, and end as one that the system had no memory for."""
+    """Send the beginning of a message of 1000 bytes, then die as if the system ran out of memory."""
     pipe = multiprocessing.current_process()._args[0]  # type: ignore[attr-defined]
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"some")
     os.kill(os.getpid(), signal.SIGKILL)
