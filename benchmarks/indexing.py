@@ -39,6 +39,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.limits import show_limits
+from benchmarks.spans import read_span
 from benchmarks.synthetic.labelled_videos import looped_video, street
 from clipseek.api.errors import ServerError
 from clipseek.api.limits import EVEN, KEYFRAMES
@@ -50,7 +51,7 @@ from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.source import Needs, open_video
-from executors.video_loader.sample.sampler import MOST_GAP_SECONDS, read_span
+from executors.video_loader.sample.sampler import MOST_GAP_SECONDS
 from executors.video_loader.sample.span_reader import SampledFrame
 
 T = TypeVar("T")

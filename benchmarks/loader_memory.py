@@ -41,9 +41,9 @@ def main() -> None:
 def sample_video(video: Path, rate: float) -> dict[str, float]:
     """Sample a video span by span in this process. Returns: seconds, frames, and memory in MB before and at most."""
     import executors.video_loader.executor  # noqa: F401  # imports jina
+    from benchmarks.spans import sample_frames
     from executors.video_loader.decode.picture import PictureShape
     from executors.video_loader.decode.probe import probe_video
-    from executors.video_loader.sample.sampler import sample_frames
 
     before = _peak_mb()
     started = time.monotonic()

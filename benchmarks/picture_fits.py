@@ -28,12 +28,12 @@ from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
 from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
 from benchmarks.quality.video_curves import Videos
 from benchmarks.quality.video_facts import MONTAGE
+from benchmarks.spans import read_span
 from clipseek.evaluation.measures import Answer, Floats, bootstrap, evaluate
 from executors.clip_encoder.model.identity import model_id
 from executors.faiss_indexer.moments.segments import ScoreCurve, Segment, find_segments
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
-from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import Cut
 
 logger = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.cases import Case, Label, calibrated_curve
 from benchmarks.quality.units import Units
+from benchmarks.spans import read_span
 from clipseek.api.score_scale import ScoreScale
 from executors.clip_encoder.run.preprocessing import PictureFormat
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
-from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import Cut
 
 logger = logging.getLogger(__name__)

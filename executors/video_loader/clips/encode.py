@@ -1,6 +1,7 @@
 """Encodes a clip that is exact to the frame: pictures and sound of `[start, end)`, in a format every browser plays."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,20 +37,18 @@ def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination
     The first picture is the one on screen at `start`, every frame keeps its own time, and the last one lasts until
     `end`. Memory does not grow with the length. The clip is upright and has square pixels.
     """
-    with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as clip:
-        pictures = _PictureTrack(clip, source)
-        if not has_sound(source):
-            for frame, since, until in _shown_frames(source, start, end):
-                pictures.add(frame, since - start, until - start)
-            pictures.close()
-            return
-        with Sound(source, start, end) as sound:
-            track = _SoundTrack(clip, sound)
-            for frame, since, until in _shown_frames(source, start, end):
-                pictures.add(frame, since - start, until - start)
-                track.add_until(until - start)
-            pictures.close()
-            track.close()
+    with ExitStack() as opened:
+        clip = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
+        pictures, sound = _PictureTrack(clip, source), None
+        if has_sound(source):
+            sound = _SoundTrack(clip, opened.enter_context(Sound(source, start, end)))
+        for frame, since, until in _shown_frames(source, start, end):
+            pictures.add(frame, since - start, until - start)
+            if sound:
+                sound.add_until(until - start)
+        pictures.close()
+        if sound:
+            sound.close()
 
 
 def _shown_frames(
@@ -68,6 +67,15 @@ def _shown_frames(
         yield last, since, end
 
 
+def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
+    """Add an H.264 track to a clip."""
+    track: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
+    track.width, track.height, track.pix_fmt = width, height, "yuv420p"
+    track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+    track.thread_count = ENCODER_THREADS
+    return track
+
+
 class _PictureTrack:
     def __init__(self, clip: OutputContainer, source: VideoSource) -> None:
         self._clip = clip
@@ -76,11 +84,7 @@ class _PictureTrack:
         width, height = self._renderer.measure(source.first_frame)
         self._size = (_round_to_even(width), _round_to_even(height))
         rate = min(1 / source.frame_seconds, Fraction(MAX_FPS)).limit_denominator(1001)
-        self._stream: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
-        self._stream.width, self._stream.height = self._size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-        self._stream.thread_count = ENCODER_THREADS
+        self._stream = add_picture_track(clip, rate, *self._size)
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))

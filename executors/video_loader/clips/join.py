@@ -19,12 +19,7 @@ from av.video.stream import VideoStream
 
 from executors.machine.disk import report_full_disk
 from executors.video_loader.clips.cut import ClipFile, cut_clip
-from executors.video_loader.clips.encode import (
-    AUDIO_BITS_PER_SECOND,
-    ENCODER_OPTIONS,
-    ENCODER_THREADS,
-    TICKS_PER_SECOND,
-)
+from executors.video_loader.clips.encode import AUDIO_BITS_PER_SECOND, TICKS_PER_SECOND, add_picture_track
 from executors.video_loader.clips.remux import have_one_format, remux_clips
 from executors.video_loader.clips.sound import Samples
 
@@ -83,7 +78,8 @@ def join_clips(clips: Sequence[Path], destination: Path) -> Fraction:
     has_sound = any(map(_has_sound, clips))
     with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
         with av.open(str(clips[0])) as first:
-            pictures = _add_picture_track(joined, first.streams.video[0])
+            like = first.streams.video[0]
+            pictures = add_picture_track(joined, like.average_rate or Fraction(25), like.width, like.height)
         sound = _SoundTrack(joined) if has_sound else None
         begin = Fraction(0)
         for clip in clips:
@@ -120,14 +116,6 @@ def _add_clip(
 def _measure_length(clip: InputContainer) -> Fraction:
     video = clip.streams.video[0]
     return (video.duration or 0) * (video.time_base or Fraction(0))
-
-
-def _add_picture_track(joined: OutputContainer, like: VideoStream) -> VideoStream:
-    track: VideoStream = joined.add_stream("libx264", rate=like.average_rate or 25, options=ENCODER_OPTIONS)
-    track.width, track.height, track.pix_fmt = like.width, like.height, "yuv420p"
-    track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-    track.thread_count = ENCODER_THREADS
-    return track
 
 
 def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:

@@ -5,7 +5,7 @@ Below the root a video with id `ID` (the SHA-256 of its content) has
     ID.film.mp4   the complete video
     ID.json       its record: title, size, and for a registered video its path
 
-and an upload on its way the files of `partial_upload.py`.
+and an upload on its way the files of `partial_upload.py`. These names never change: existing stores have them.
 """
 
 import contextlib
@@ -140,7 +140,7 @@ class MediaFiles:
         if not upload.has_begun:
             self._check_total_size(size_bytes)
         upload.check_size(size_bytes)
-        # If all chunks are marked, the server was stopped while it checked the video. Any chunk makes it go on.
+        # If every chunk is marked, the server was stopped while it checked the video. Any chunk makes it continue.
         return upload.missing_offsets(size_bytes) or [upload.last_offset(size_bytes)]
 
     def write_chunk(self, video_id: str, title: str, size_bytes: int, offset: int, data: bytes) -> list[int]:
@@ -154,7 +154,7 @@ class MediaFiles:
             StoreFull: no room; the chunk does not count as arrived.
             UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts again.
         """
-        self.missing_offsets(video_id, size_bytes)  # checks both
+        self.missing_offsets(video_id, size_bytes)  # checks id and size
         upload = self._upload(video_id)
         upload.check_chunk(size_bytes, offset, data)
         what = f"the upload of '{plain_title(title)}'"
@@ -259,11 +259,11 @@ class MediaFiles:
             hold_against("max_store_gb", self._max_store_gb, total / 1e9, what)
 
     def _finish(self, upload: PartialUpload, video_id: str, title: str, size_bytes: int) -> None:
-        if (found := compute_sha256(upload.file)) != video_id:
+        if (digest := compute_sha256(upload.file)) != video_id:
             upload.drop_marks()
             upload.file.unlink()
             raise UploadCorrupted(
-                f"The upload of '{title}' has the SHA-256 {found}, but {video_id} was announced: the file was changed, "
+                f"The upload of '{title}' has the SHA-256 {digest}, but {video_id} was announced: the file was changed, "
                 "or damaged on its way. Upload it again"
             )
         sync(upload.file)
@@ -291,7 +291,7 @@ class MediaFiles:
                 return
         link.unlink(missing_ok=True)
 
-    # What follows differs where videos are shared in an object store.
+    # `SharedMediaFiles` overrides the methods below.
 
     def _list_ids(self) -> Iterable[str]:
         return (file.stem for file in self.root.glob("*.json"))

@@ -17,7 +17,6 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
@@ -75,9 +74,7 @@ class VideoReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -128,25 +125,3 @@ class VideoReader:
             is_sample = picker.picks(timed.time, previewed.preview) or place == 0
             if is_sample and timed.time >= start:
                 yield previewed
-
-
-def read_span(
-    path: Path,
-    start_seconds: float,
-    end_seconds: float,
-    frames_per_second: float,
-    shape: PictureShape,
-    title: str = "",
-    sampling: str = EVEN,
-) -> Iterator[SampledFrame | Cut]:
-    """`VideoReader.read` for a single span. Raises the same errors."""
-    with VideoReader(path, frames_per_second, shape, title, sampling) as reader:
-        yield from reader.read(start_seconds, end_seconds)
-
-
-def sample_frames(
-    path: Path, start_seconds: float, end_seconds: float, frames_per_second: float, shape: PictureShape, title: str = ""
-) -> Iterator[SampledFrame]:
-    """`read_span` without the cuts."""
-    span = read_span(path, start_seconds, end_seconds, frames_per_second, shape, title)
-    return (found for found in span if isinstance(found, SampledFrame))

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.sample.frame_picker import LEAST_MOTION, QUARTERS, FramePicker
-from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import SampledFrame
 from tests.unit.video_loader.test_shots import black, grain, make, noise, pan, still
 

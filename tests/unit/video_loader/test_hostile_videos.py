@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spans import sample_frames
 from benchmarks.synthetic import videos
 from clipseek.api.errors import MediaMissing, PathNotAllowed, UnreadableVideo
 from executors.video_loader.clips.cut import cut_clip
@@ -15,7 +16,6 @@ from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.media.media_files import MediaFiles
-from executors.video_loader.sample.sampler import sample_frames
 
 TASKS = {
     "probe": lambda video, out: probe_video(video),

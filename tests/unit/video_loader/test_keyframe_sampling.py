@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.source import Needs, VideoSource, open_video
-from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import SampledFrame
 
 SHAPE = PictureShape(64, 48)

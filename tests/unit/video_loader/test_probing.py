@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spans import sample_frames
 from benchmarks.synthetic import videos
 from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
-from executors.video_loader.sample.sampler import sample_frames
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import sample_frames
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.decode.source import open_video
-from executors.video_loader.sample.sampler import sample_frames
 from tests.edit_lists import Edit, set_edits
 
 SHAPE = PictureShape(32, 24)

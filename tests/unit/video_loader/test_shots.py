@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.sample.sampler import VideoReader, read_span
+from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.shots import ShotDetector, is_blank, upper_half_mean
 from executors.video_loader.sample.span_reader import Cut, SampledFrame
 

@@ -16,12 +16,12 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.store.spans import plan_spans
 from executors.video_loader.decode.picture import Picture, PictureShape
 from executors.video_loader.decode.probe import probe_video
-from executors.video_loader.sample.sampler import read_span
 from executors.video_loader.sample.span_reader import Cut
 from tests.edit_lists import Edit, set_edits
 

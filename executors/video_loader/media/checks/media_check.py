@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipseek.api.errors import MediaMissing
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Check, verdict
 from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
+from executors.video_loader.media.server_folders import check_link
 
 _LEFTOVER_SECONDS = 24 * 3600.0  # a younger upload or draft may still be in use
 REPAIR = "Stop the server, then: clipseek doctor --repair"
@@ -160,12 +162,12 @@ def _find_record_fault(video_id: str, own: _Files) -> str:
 def _find_link_fault(record: FileRecord) -> str:
     if not record.linked_path:
         return ""
-    path = Path(record.linked_path)
-    if not path.is_file():
-        return f"'{record.title}' is no longer at {path}"
-    state = path.stat()
-    unchanged = (state.st_size, state.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
-    return "" if unchanged and compute_sha256(path) == record.video_id else f"'{record.title}' at {path} was changed"
+    try:
+        check_link(record)
+    except MediaMissing as error:
+        return str(error)
+    is_same = compute_sha256(Path(record.linked_path)) == record.video_id
+    return "" if is_same else f"'{record.title}' at {record.linked_path} was changed"
 
 
 def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
