@@ -19,7 +19,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 class FileRecord:
     """The record of a video's file. Its fields are the keys of a JSON file on disk and must keep their names.
 
-    `linked_path` and `mtime_ns` are set only for a registered video, which is used where it lies. `untried` is true
+    `linked_path` and `mtime_ns` are set only for a registered video, which is used in place. `untried` is true
     until FFmpeg has read the video once. Records without it count as tried: no video that may be in use is mistaken for
     one that never worked.
     """

@@ -1,4 +1,4 @@
-"""The videos' files, named after their content: uploaded in chunks, or registered where they lie on the server.
+"""The videos' files, named after their content: uploaded in chunks, or registered in place.
 
 Below the root a video with id `ID` (the SHA-256 of its content) has
 
@@ -171,7 +171,7 @@ class MediaFiles:
             return missing
 
     def register(self, server_path: str, title: str = "") -> FileRecord:
-        """Use a video where it lies, in an allowed folder, without a copy. Reads its content once, for its id.
+        """Use a video of an allowed folder in place, without a copy. Reads its content once, for its id.
 
         Raises:
             PathNotAllowed: with links resolved, it is outside the allowed folders.

@@ -1,4 +1,4 @@
-"""Videos that are used where they lie, in folders that the operator allows."""
+"""Videos that are used in place, in folders that the operator allows."""
 
 from pathlib import Path
 
