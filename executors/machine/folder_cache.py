@@ -39,7 +39,8 @@ class FolderCache:
         folder.mkdir(parents=True, exist_ok=True)
         for draft in folder.glob(f"{_DRAFTS}*"):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+                written_at = max(path.stat().st_mtime for path in (draft, *draft.iterdir()))
+                if time.time() - written_at > _ABANDONED_SECONDS:
                     shutil.rmtree(draft, ignore_errors=True)
 
     def files(self) -> list[CachedFile]:

@@ -9,9 +9,10 @@ def test_only_abandoned_drafts_are_removed_at_the_start(tmp_path):
     for name in ("making-old", "making-young"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "clip.mp4").write_bytes(b"x")
-    os.utime(tmp_path / "making-old", (1, 1))
+        os.utime(tmp_path / name, (1, 1))
+    os.utime(tmp_path / "making-old" / "clip.mp4", (1, 1))
     cache = FolderCache(tmp_path, 100)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["making-young"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["making-young"]  # somebody still writes to its file
     assert cache.files() == []
 
 

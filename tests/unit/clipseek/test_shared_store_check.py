@@ -56,10 +56,10 @@ def test_videos_that_are_missing_or_cut_off_there_are_found(settings, shared):
     video = shared / "main" / f"{ID}.film.mp4"
     os.truncate(video, 7)
     assert faults(check_store(settings)) == {
-        "videos": f"'holiday.mp4' ({ID[:12]}) has 7 bytes, its record says {len(VIDEO)}"
+        "videos": f"'holiday.mp4' ({ID[:12]}) has 7 bytes, but its record says {len(VIDEO)}"
     }
     video.unlink()
-    assert faults(check_store(settings)) == {"videos": f"'holiday.mp4' ({ID[:12]}) is not there"}
+    assert faults(check_store(settings)) == {"videos": f"'holiday.mp4' ({ID[:12]}) is missing"}
     (shared / "main" / f"{ID}.json").write_text("{")
     assert set(faults(check_store(settings))) == {"records of videos", "videos without a file"}
     (shared / "main" / f"{ID}.json").unlink()
@@ -82,7 +82,7 @@ def test_a_damaged_copy_is_dropped_and_fetched_again(settings, shared):
     copy.write_bytes(b"?" * len(VIDEO))
     assert faults(check_store(settings)) == {"copies of videos here": copy.name}
     checks = repair_store(settings)
-    assert checks[0].found == f"dropped the copy {copy.name}; it is fetched again when it is needed"
+    assert checks[0].found == f"deleted the copy {copy.name}; it is fetched again when needed"
     assert faults(checks) == {}
     with shared_store(settings).in_use(ID) as path:
         assert path.read_bytes() == VIDEO
@@ -101,7 +101,7 @@ def test_videos_from_before_are_put_there_by_repair_if_they_are_sound(settings, 
     before_video.write_bytes(b"old")
     (before.root / f"{record.video_id}.json").unlink()
     checks = repair_store(settings)
-    assert f"({record.video_id[:12]}) into local://" in checks[1].found
+    assert f"({record.video_id[:12]}) to local://" in checks[1].found
     assert set(faults(checks)) == {"files without a video"}
     assert (shared / "main" / f"{record.video_id}.film.mp4").read_bytes() == b"old"
     assert list(before.root.iterdir()) == []

@@ -65,7 +65,7 @@ def test_a_sound_store_is_told_to_be_sound(settings):
     assert faults(checks) == {}
     found = {check.what: check.found for check in checks}
     assert found["spans"] == "2 with 40 frames, unit vectors"
-    assert found["videos"] == "1 with the content that they are named after"
+    assert found["videos"] == "1 whose content matches the name"
     assert found["index cache"] == "frames-2.faiss"
 
 

@@ -218,7 +218,7 @@ def test_the_detector_keeps_a_bounded_number_of_frames() -> None:
     pictures = [np.full((2, 2, 3), value, np.int16) for value in (0, 30)]
     for index in range(2000):
         detector.add(index * 0.04, pictures[index % 2])
-    assert len(detector._seen) <= 3 * detector.context_seconds / 0.04
+    assert len(detector._changes) <= 3 * detector.context_seconds / 0.04
 
 
 def test_blank_pictures() -> None:

@@ -51,7 +51,7 @@ def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
     yield verdict(
         "videos",
         damaged,
-        f"{count} whose content matches their names",
+        f"{count} whose content matches the name",
         "Delete the video and index the same file again, or restore the video from a backup.",
     )
     faults = [
@@ -115,7 +115,7 @@ def repair_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
 
 
 def find_damaged_videos(root: Path) -> Iterator[str]:
-    """The videos below `root` whose content does not match their names."""
+    """The videos below `root` whose content does not match the name."""
     for video_id, own in _list_files(root).items():
         if own.video is None:
             continue

@@ -80,7 +80,7 @@ def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> It
     yield verdict("videos that are only here", only_here, "none", fix, state=WARNING)
     damaged = list(find_damaged_videos(media.root))
     fix = "Restore them from a backup, or delete the videos and index their files again."
-    yield verdict("local videos", damaged, f"{len(videos)} whose content matches their names", fix)
+    yield verdict("local videos", damaged, f"{len(videos)} whose content matches the name", fix)
 
 
 def _read_records(media: SharedMediaFiles, sizes: Mapping[str, int]) -> tuple[list[FileRecord], list[str]]:
