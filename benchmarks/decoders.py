@@ -1,15 +1,15 @@
-"""What hardware decoders gain over software, and whether they give the same: `python -m benchmarks.decoders`.
+"""Compares hardware decoders with software, in speed and results: `python -m benchmarks.decoders`.
 
-Says what hardware FFmpeg can open here. Then videos of 1080 and 2160 lines, H.264 and HEVC (or --video) are decoded by
-each decoder, in a process of its own as the service does it:
+Prints what hardware FFmpeg can open here. Then each decoder decodes videos of 1080 and 2160 lines, H.264 and HEVC (or
+--video), in a process of its own as in the service:
 
-- decode: every frame, not looked at, as `open_media` does it; by threads: a bare loop with so many of them (hardware),
-- index: what indexing does at a frame a second, frames left out and glimpses included,
-- the same?: whether all frames have the times that software gives them, whether samples and cuts have, and how near the
-  pictures for the model are to software's: the least ratio of signal to noise in dB (inf: equal), and the least cosine
-  of their pixels once the mean is taken off.
+- decode: every frame, not looked at, by `open_video`; by threads: a bare loop with this many of them (hardware),
+- index: what indexing does at a frame a second, with skipped frames and previews,
+- the same?: whether all frames, samples and cuts have the same times as in software, and how close the pictures for the
+  model are to software's: the lowest signal-to-noise ratio in dB (inf: equal), and the lowest cosine of their pixels
+  after subtracting the mean.
 
-What fails is named with its reason.
+Failures are printed with their reason.
 """
 
 import argparse
@@ -34,12 +34,12 @@ from clipseek.api.limits import EVEN
 from clipseek.config.settings import SOFTWARE, Settings
 from executors.video_loader.decode import hardware
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.source import Needs, open_media
-from executors.video_loader.workers.video_jobs import SampledSpan, SpanOptions, sample_span
-from executors.video_loader.workers.worker import WorkerOptions, Workers
+from executors.video_loader.decode.source import Needs, open_video
+from executors.video_loader.workers.video_workers import SampledSpan, SpanOptions, sample_span
+from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
 
 HD, UHD = (1920, 1080), (3840, 2160)
-# Name -> size, encoder, pixel format; 10 bits come out of hardware in another layout than 8.
+# Name -> size, encoder, pixel format. Hardware gives 10 bits in another layout than 8.
 VIDEOS = {
     "H.264 1080p": (HD, "libx264", "yuv420p"),
     "HEVC 1080p": (HD, "libx265", "yuv420p"),
@@ -47,19 +47,19 @@ VIDEOS = {
     "H.264 2160p": (UHD, "libx264", "yuv420p"),
     "HEVC 2160p": (UHD, "libx265", "yuv420p"),
 }
-CRF = "16"  # some 10 Mb/s at 1080 lines: the grain stays
-LOOP_SECONDS = 2  # of video that are encoded; then they come again
+CRF = "16"  # about 10 Mb/s at 1080 lines: the grain stays
+LOOP_SECONDS = 2  # of video that are encoded; then they repeat
 THREADS = (1, 4, 8)
-DEADLINE_SECONDS = 60.0  # of each way: a driver that hangs does not stop the rest
-_SIDE = 260  # pixels of a picture: the starter model's
+DEADLINE_SECONDS = 60.0  # of each measurement: a hanging driver does not stop the rest
+_SIDE = 260  # pixels: the starter model's input
 _NO_LIMIT = 1 << 46  # bytes
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a decoder did with a video: seconds to the first frame, then of wall clock and processors for each pass."""
+class Measurement:
+    """A decoder's results for a video: seconds to the first frame; wall clock and processor seconds of each pass."""
 
-    decoder: str  # the one that was at work at the end
+    decoder: str  # the one in use at the end
     open_seconds: tuple[float, float]  # first in a new process, then again
     times: list[Fraction]
     decode_seconds: tuple[float, float]
@@ -69,20 +69,20 @@ class Measured:
 
 class _Stopwatch:
     def __init__(self) -> None:
-        self._begun, self._cpu = time.perf_counter(), time.process_time()
+        self._started, self._cpu = time.perf_counter(), time.process_time()
 
     def seconds(self) -> tuple[float, float]:
-        """Of wall clock and of processors, since it was made."""
-        return time.perf_counter() - self._begun, time.process_time() - self._cpu
+        """Wall clock and processor seconds since the start."""
+        return time.perf_counter() - self._started, time.process_time() - self._cpu
 
 
-def measure(video: Path, decoder: str) -> Measured:
-    """Runs in a worker."""
+def measure(video: Path, decoder: str) -> Measurement:
+    """Measure a decoder. Runs in a worker."""
     watch = _Stopwatch()
-    with open_media(video, needs=Needs.LOOKS, decoder=decoder):
+    with open_video(video, needs=Needs.LOOKS, decoder=decoder):
         first = watch.seconds()[0]
     watch = _Stopwatch()
-    with open_media(video, needs=Needs.LOOKS, decoder=decoder) as source:
+    with open_video(video, needs=Needs.LOOKS, decoder=decoder) as source:
         again = watch.seconds()[0]
         watch = _Stopwatch()
         times = [timed.time for timed in source.frames()]
@@ -91,12 +91,12 @@ def measure(video: Path, decoder: str) -> Measured:
     watch = _Stopwatch()
     options = SpanOptions(0.0, end, 1.0, EVEN, PictureShape(_SIDE, _SIDE), math.inf)
     sampled = sample_span(video, "video", options, decoder)
-    return Measured(used, (first, again), times, decode_seconds, watch.seconds(), sampled)
+    return Measurement(used, (first, again), times, decode_seconds, watch.seconds(), sampled)
 
 
 def bare_loop(video: Path, decoder: str, threads: int) -> float:
-    """Frames a second with so many threads. Runs in a worker."""
-    with av.open(str(video), hwaccel=hardware.hardware(decoder)) as container:
+    """Frames a second with this many threads. Runs in a worker."""
+    with av.open(str(video), hwaccel=hardware.make_accelerator(decoder)) as container:
         stream = container.streams.video[0]
         stream.thread_type, stream.thread_count = "AUTO", threads
         watch = _Stopwatch()
@@ -105,8 +105,8 @@ def bare_loop(video: Path, decoder: str, threads: int) -> float:
 
 
 def open_beside(video: Path, kind: str) -> tuple[float, float]:
-    """Milliseconds to the first frame with a second video open, in a CUDA context of its own and in a shared one."""
-    taken = []
+    """Milliseconds to a second video's first frame while one is open, in its own CUDA context and in a shared one."""
+    milliseconds = []
     contexts: tuple[dict[str, object], ...] = ({}, {"primary_ctx": "1"})
     for options in contexts:
         with av.open(str(video), hwaccel=HWAccel(kind, options=options)) as one:
@@ -114,13 +114,13 @@ def open_beside(video: Path, kind: str) -> tuple[float, float]:
             watch = _Stopwatch()
             with av.open(str(video), hwaccel=HWAccel(kind, options=options)) as other:
                 next(other.decode(video=0))
-                taken.append(1000 * watch.seconds()[0])
-    return taken[0], taken[1]
+                milliseconds.append(1000 * watch.seconds()[0])
+    return milliseconds[0], milliseconds[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--video", type=Path, help="instead of those made here")
+    parser.add_argument("--video", type=Path, help="measure this video instead of those made here")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each video made here (default: 10)")
     options = parser.parse_args()
     show_machine()
@@ -144,12 +144,12 @@ def main() -> None:
 
 
 def show_machine() -> None:
-    """Print processors, versions and what there is of NVIDIA's driver."""
+    """Print processors, versions, and the state of NVIDIA's driver."""
     print(f"{os.cpu_count()} processors, {platform.machine()}, PyAV {av.__version__}, FFmpeg {av.ffmpeg_version_info}")
     query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        told = subprocess.run(query, check=False, capture_output=True, text=True, timeout=30)
-        print("nvidia-smi:", (told.stdout or told.stderr).strip())
+        answer = subprocess.run(query, check=False, capture_output=True, text=True, timeout=30)
+        print("nvidia-smi:", (answer.stdout or answer.stderr).strip())
     except (OSError, subprocess.TimeoutExpired) as error:
         print("nvidia-smi:", error)
     for library in ("libcuda.so.1", "libnvcuvid.so.1"):
@@ -158,27 +158,25 @@ def show_machine() -> None:
             print(f"{library} loads")
         except OSError as error:
             print(f"{library} does not load: {error}")
-            found = [str(path) for root in ("/usr", "/opt", "/lib") for path in Path(root).rglob(f"{library}*")]
-            print(f"  files of this name: {', '.join(found) or 'none'}")
+            files = [str(path) for root in ("/usr", "/opt", "/lib") for path in Path(root).rglob(f"{library}*")]
+            print(f"  files of this name: {', '.join(files) or 'none'}")
 
 
-def _workers(memory_bytes: int) -> Workers:
-    return Workers(1, WorkerOptions(module="benchmarks.decoders", memory_bytes=memory_bytes, log_level="WARNING"))
+def _start_worker(memory_bytes: int) -> WorkerPool:
+    return WorkerPool(1, WorkerOptions(module="benchmarks.decoders", memory_bytes=memory_bytes, log_level="WARNING"))
 
 
 def usable_hardware() -> dict[str, int]:
-    """Print what hardware can be opened. Returns: the kinds that can, and the memory, in bytes, that a worker needs."""
+    """Print what hardware can be opened. Returns: the kinds that can, and the bytes of memory that a worker needs."""
     usual = round(Settings.from_env().max_worker_gb * 1e9)
     usable = {}
     for kind in hwdevices_available():
-        if kind not in hardware.offered():
+        if kind not in hardware.list_hardware():
             print(f"{kind}: not used by FFmpeg's ordinary decoders")
             continue
         for memory_bytes in (usual, _NO_LIMIT):
-            problem = _problem(kind, memory_bytes)
-            limit = (
-                f"in {memory_bytes / 1e9:g} GB" if memory_bytes == usual else "in a process without a limit of memory"
-            )
+            problem = _find_problem(kind, memory_bytes)
+            limit = f"in {memory_bytes / 1e9:g} GB" if memory_bytes == usual else "in a process without memory limit"
             print(f"{kind}, {limit}: {problem or 'opens'}", flush=True)
             if problem is None:
                 usable[kind] = memory_bytes
@@ -186,10 +184,10 @@ def usable_hardware() -> dict[str, int]:
     return usable
 
 
-def _problem(kind: str, memory_bytes: int) -> str | None:
-    workers = _workers(memory_bytes)
+def _find_problem(kind: str, memory_bytes: int) -> str | None:
+    workers = _start_worker(memory_bytes)
     try:
-        return workers.run(kind, DEADLINE_SECONDS, hardware.problem_of, kind)
+        return workers.run(kind, DEADLINE_SECONDS, hardware.find_problem, kind)
     except (ClipSeekError, OSError) as error:
         return str(error)
     finally:
@@ -197,17 +195,17 @@ def _problem(kind: str, memory_bytes: int) -> str | None:
 
 
 def compare(name: str, video: Path, kinds: dict[str, int]) -> None:
-    """Print what each decoder does with a video, beside software."""
+    """Print the results of each decoder for a video, beside software."""
     print(f"\n{name}, {video.stat().st_size / 1e6:.1f} MB")
     print(f"{'':20}{'open, again':>14}{'decode':>12}{'x real':>8}{'CPU':>7}{'index x real':>14}{'CPU':>7}  the same?")
-    software: Measured | None = None
+    software: Measurement | None = None
     usual = round(Settings.from_env().max_worker_gb * 1e9)
     for decoder, memory_bytes in {SOFTWARE: usual, **kinds}.items():
-        workers = _workers(memory_bytes)
+        workers = _start_worker(memory_bytes)
         try:
-            made = workers.run(f"{decoder}, {name}", DEADLINE_SECONDS, measure, video, decoder)
-            software = software or made
-            print(f"{_row(decoder, made)}  {_sameness(made, software)}".rstrip(), flush=True)
+            result = workers.run(f"{decoder}, {name}", DEADLINE_SECONDS, measure, video, decoder)
+            software = software or result
+            print(f"{_format_row(decoder, result)}  {_compare_results(result, software)}".rstrip(), flush=True)
             if decoder == SOFTWARE:
                 continue
             speeds = [
@@ -217,35 +215,33 @@ def compare(name: str, video: Path, kinds: dict[str, int]) -> None:
             print(f"{'':20}frames/s by threads {', '.join(speeds)}", flush=True)
             if decoder == "cuda":
                 own, shared = workers.run("opening", DEADLINE_SECONDS, open_beside, video, decoder)
-                print(
-                    f"{'':20}a second video opens in {own:.0f} ms, in a shared context in {shared:.0f} ms", flush=True
-                )
+                print(f"{'':20}a second video opens in {own:.0f} ms, in a shared context {shared:.0f} ms", flush=True)
         except (ClipSeekError, OSError) as error:
             print(f"{decoder:20}{error}", flush=True)
         finally:
             workers.close()
 
 
-def _row(decoder: str, made: Measured) -> str:
-    """Processor seconds are those for a second of video."""
-    (first, again), video_seconds = made.open_seconds, len(made.times) / _rate(made)
-    name = decoder if made.decoder == decoder else f"{decoder}: {made.decoder}!"
+def _format_row(decoder: str, result: Measurement) -> str:
+    """Processor seconds are per second of video."""
+    (first, again), video_seconds = result.open_seconds, len(result.times) / _frame_rate(result)
+    name = decoder if result.decoder == decoder else f"{decoder}: {result.decoder}!"
     return (
-        f"{name:20}{first:6.2f} {again:5.2f} s{len(made.times) / made.decode_seconds[0]:8.0f} f/s"
-        f"{video_seconds / made.decode_seconds[0]:8.1f}{made.decode_seconds[1] / video_seconds:7.3f}"
-        f"{video_seconds / made.index_seconds[0]:14.1f}{made.index_seconds[1] / video_seconds:7.3f}"
+        f"{name:20}{first:6.2f} {again:5.2f} s{len(result.times) / result.decode_seconds[0]:8.0f} f/s"
+        f"{video_seconds / result.decode_seconds[0]:8.1f}{result.decode_seconds[1] / video_seconds:7.3f}"
+        f"{video_seconds / result.index_seconds[0]:14.1f}{result.index_seconds[1] / video_seconds:7.3f}"
     )
 
 
-def _rate(made: Measured) -> float:
-    return (len(made.times) - 1) / float(made.times[-1] - made.times[0])
+def _frame_rate(result: Measurement) -> float:
+    return (len(result.times) - 1) / float(result.times[-1] - result.times[0])
 
 
-def _sameness(made: Measured, software: Measured) -> str:
-    if made is software:
+def _compare_results(result: Measurement, software: Measurement) -> str:
+    if result is software:
         return ""
-    ours, theirs = made.sampled, software.sampled
-    times = "times" if made.times == software.times else "OTHER TIMES"
+    ours, theirs = result.sampled, software.sampled
+    times = "times" if result.times == software.times else "OTHER TIMES"
     sampled = "samples" if ours.pts_seconds == theirs.pts_seconds else "OTHER SAMPLES"
     cuts = "cuts" if ours.cut_seconds == theirs.cut_seconds else "OTHER CUTS"
     if len(ours.pictures) != len(theirs.pictures):

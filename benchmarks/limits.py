@@ -1,5 +1,7 @@
-"""What decoding and encoding allow by themselves, for videos of several sizes and codecs; `benchmarks.indexing` prints
-it with --limits."""
+"""Measures how fast decoding and encoding are by themselves, for videos of several sizes and codecs.
+
+`benchmarks.indexing --limits` prints it.
+"""
 
 import statistics
 import time
@@ -15,10 +17,10 @@ from av.video.stream import VideoStream
 
 from benchmarks.synthetic.labelled_videos import FPS, street
 from benchmarks.synthetic.videos import same_scheduling
-from executors.video_loader.decode.source import Needs, open_media
+from executors.video_loader.decode.source import Needs, open_video
 from executors.video_loader.sample.sampler import MOST_GAP_SECONDS
 
-SECONDS = 4  # of video: the first ones of the street scene, with two cuts
+SECONDS = 4  # of video: the beginning of the street scene, with two cuts
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "veryfast", "crf": "23"}),
@@ -34,24 +36,24 @@ WAYS = {
 
 
 def show_limits(folder: Path, runs: int, pictures_per_second: float) -> None:
-    """Print how many times faster than real time videos are decoded, and their pictures encoded, one a second.
+    """Print how many times faster than real time videos are decoded, and one picture a second is encoded.
 
     Args:
-        folder: where the videos are made.
-        runs: of each, the median counts.
+        folder: for the videos.
+        runs: of each; the median counts.
     """
     print(f"{'x realtime':20}" + "".join(f"{way:>13}" for way in WAYS) + f"{'encode alone':>14}")
     frames = list(islice(street(folder), SECONDS * FPS))
     for width, height in SIZES:
         scaled = [frame.reformat(width, height, "yuv420p") for frame in frames]
         for codec in ENCODERS:
-            video = _video(folder / f"{codec}-{height}.mkv", scaled, codec)
-            speeds = [_speed(video, *way, runs) for way in WAYS.values()]
+            video = _make_video(folder / f"{codec}-{height}.mkv", scaled, codec)
+            speeds = [_measure_speed(video, *way, runs) for way in WAYS.values()]
             name = f"{codec} {width}x{height}"
             print(f"{name:20}" + "".join(f"{speed:13.1f}" for speed in speeds) + f"{pictures_per_second:14.1f}")
 
 
-def _video(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
+def _make_video(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
     encoder, options = ENCODERS[codec]
     with same_scheduling(), av.open(str(path), "w") as video:
         stream = cast(VideoStream, video.add_stream(encoder, rate=FPS, options=options))
@@ -64,12 +66,12 @@ def _video(path: Path, frames: Sequence[VideoFrame], codec: str) -> Path:
     return path
 
 
-def _speed(video: Path, needs: Needs, most_gap_seconds: Fraction, runs: int) -> float:
+def _measure_speed(video: Path, needs: Needs, most_gap_seconds: Fraction, runs: int) -> float:
     times = []
     for _ in range(runs):
-        begun = time.perf_counter()
-        with open_media(video, needs=needs, most_gap_seconds=most_gap_seconds) as source:
+        started = time.perf_counter()
+        with open_video(video, needs=needs, most_gap_seconds=most_gap_seconds) as source:
             for _frame in source.frames():
                 pass
-        times.append(time.perf_counter() - begun)
+        times.append(time.perf_counter() - started)
     return SECONDS / statistics.median(times)

@@ -1,7 +1,7 @@
-"""How much memory the loader takes for a long video, and how fast it samples it.
+"""Measures the loader's memory for a long video, and its sampling speed.
 
-Makes a 1080p30 H.264 video, samples it span by span in a fresh process that has imported what the loader's process
-imports, and prints that process's memory. The video's length must not show in it.
+Makes a 1080p30 H.264 video, samples it span by span in a fresh process with all imports of the loader, and prints that
+process's memory. It must not grow with the video's length.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.synthetic.labelled_videos import FPS, HEIGHT, WIDTH, looped_video, stripes
 
-LOOP_SECONDS = 10  # of video that are encoded
+LOOP_SECONDS = 10  # of video that are encoded; then they repeat
 SPAN_SECONDS = 30
-PICTURE_PIXELS = 260  # a model's usual input, squared
+PICTURE_PIXELS = 260  # each side of a model's usual input
 LIMIT_MB = 600  # for the whole process, whatever the video's length
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the video (default: 10)")
     parser.add_argument("--rate", type=float, default=1.0, help="frames sampled per second (default: 1)")
-    parser.add_argument("--video", type=Path, help=argparse.SUPPRESS)  # the fresh process: sample this video
+    parser.add_argument("--video", type=Path, help=argparse.SUPPRESS)  # only for the fresh process
     options = parser.parse_args()
     if options.video:
         json.dump(sample_video(options.video, options.rate), sys.stdout)
@@ -39,47 +39,47 @@ def main() -> None:
 
 
 def sample_video(video: Path, rate: float) -> dict[str, float]:
-    """Sample a video span by span in this process. Returns: seconds, frames, and memory in MB before and at its peak."""
-    import executors.video_loader.executor  # noqa: F401  # with it comes jina
+    """Sample a video span by span in this process. Returns: seconds, frames, and memory in MB before and at most."""
+    import executors.video_loader.executor  # noqa: F401  # imports jina
+    from benchmarks.spans import sample_frames
     from executors.video_loader.decode.picture import PictureShape
-    from executors.video_loader.decode.probe import probe
-    from executors.video_loader.sample.sampler import sample
+    from executors.video_loader.decode.probe import probe_video
 
     before = _peak_mb()
-    begun = time.monotonic()
-    length = probe(video).duration_seconds
+    started = time.monotonic()
+    length = probe_video(video).duration_seconds
     frames, start = 0, 0.0
     while start < length:
         shape = PictureShape(PICTURE_PIXELS, PICTURE_PIXELS)
-        frames += sum(1 for _ in sample(video, start, start + SPAN_SECONDS, rate, shape))
+        frames += sum(1 for _ in sample_frames(video, start, start + SPAN_SECONDS, rate, shape))
         start += SPAN_SECONDS
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     return {"video": length, "seconds": seconds, "frames": frames, "before": before, "peak": _peak_mb()}
 
 
 def _peak_mb() -> float:
-    """Peak resident memory, on Linux not by getrusage: that counts what the process was before `exec`, too."""
+    """Peak resident memory. On Linux getrusage would also count the process before `exec`."""
     status = Path("/proc/self/status")
     if status.exists():
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-        if found:
-            return int(found[1]) / 1e3
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
+        line = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if line:
+            return int(line[1]) / 1e3
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # macOS counts bytes, others kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def print_table(minutes: float, found: dict[str, float]) -> None:
+def print_table(minutes: float, result: dict[str, float]) -> None:
     rows = [
         ("video", f"{minutes:g} min, {WIDTH}x{HEIGHT}, {FPS} fps, H.264"),
-        ("frames sampled", f"{found['frames']:.0f}"),
-        ("time", f"{found['seconds']:.1f} s"),
-        ("speed", f"{found['video'] / found['seconds']:.1f} x realtime"),
-        ("memory after imports", f"{found['before']:.0f} MB"),
-        ("memory, peak", f"{found['peak']:.0f} MB (limit {LIMIT_MB})"),
+        ("frames sampled", f"{result['frames']:.0f}"),
+        ("time", f"{result['seconds']:.1f} s"),
+        ("speed", f"{result['video'] / result['seconds']:.1f} x realtime"),
+        ("memory after imports", f"{result['before']:.0f} MB"),
+        ("memory, peak", f"{result['peak']:.0f} MB (limit {LIMIT_MB})"),
     ]
     for name, value in rows:
         print(f"{name:22}{value}")
-    if found["peak"] > LIMIT_MB:
+    if result["peak"] > LIMIT_MB:
         sys.exit(1)
 
 

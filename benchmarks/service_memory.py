@@ -59,7 +59,7 @@ def peaks(folder: Path, minutes: float) -> list[tuple[str, float]]:
 
 def still() -> Iterator[VideoFrame]:
     """A photograph, again and again."""
-    picture = cv2.resize(cv2.imread(str(sample_videos.photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
+    picture = cv2.resize(cv2.imread(str(sample_videos.find_photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
     for _ in range(LOOP_SECONDS * FPS):
         yield VideoFrame.from_ndarray(picture, format="rgb24")
 

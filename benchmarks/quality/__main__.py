@@ -33,6 +33,7 @@ from benchmarks.quality.tuning import GRIDS, tuned
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
+from benchmarks.synthetic.sample_moments import MOMENTS
 from clipseek.api.errors import SamplesUnavailable
 from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
@@ -138,7 +139,7 @@ def _sample_results(
     except SamplesUnavailable as error:
         print(f"left out: the sample videos. {error}", file=sys.stderr)
         return []
-    moments = [moment for moment in sample_videos.MOMENTS if moment.video in VIDEOS_WITH_CUTS]
+    moments = [moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS]
     labels = [Label(m.video, m.seen, ((m.start_seconds, m.end_seconds),), REPORT) for m in moments]
     videos = encoder.videos(folder, labels)
     return [

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.cases import Case, Label, calibrated_curve
 from benchmarks.quality.units import Units
+from benchmarks.spans import read_span
 from clipseek.api.score_scale import ScoreScale
 from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.sample.span_reader import Cut
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class VideoVectors:
 
     def _encoded(self, path: Path) -> Video:
         logger.info("encoding %s at %g frames per second", path.name, STORED_RATE)
-        duration = probe(path).duration_seconds
+        duration = probe_video(path).duration_seconds
         times: list[float] = []
         cuts: list[float] = []
         vectors: list[Vectors] = []

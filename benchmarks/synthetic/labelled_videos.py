@@ -1,4 +1,4 @@
-"""Videos for benchmarks: as long as wanted, cheap to make, because what is encoded once comes again and again."""
+"""Videos for benchmarks: of any length, and cheap to make, because a short encoded part repeats."""
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
@@ -19,7 +19,7 @@ from executors.video_loader.media import sample_videos
 
 FPS = 30
 WIDTH, HEIGHT = 1920, 1080
-_GRAIN_LEVELS = 3.0  # standard deviation, as of a camera: without it a video that was scaled up is too easy to decode
+_GRAIN_LEVELS = 3.0  # standard deviation, like a camera's: without grain, scaled-up video is too easy to decode
 _GRAINS = 7
 
 
@@ -33,7 +33,7 @@ def looped_video(
     pixel_format: str = "yuv420p",
     **options: str,
 ) -> Path:
-    """A video with a keyframe every 4 s: frames of one size, `fps` a second, again and again.
+    """Make a video that repeats frames of one size, `fps` a second, with a keyframe every 4 s.
 
     Args:
         encoder: `libx264` or `libx265`.
@@ -56,12 +56,12 @@ def looped_video(
         times = [(packet.pts or 0, packet.dts or 0, packet.time_base) for packet in packets]
         for loop in range(max(1, round(minutes * 60 * fps / count))):
             for packet, (pts, dts, time_base) in zip(packets, times, strict=True):
-                video.mux(_moved(packet, pts, dts, time_base, round(loop * count / fps / time_base), stream))
+                video.mux(_shift(packet, pts, dts, time_base, round(loop * count / fps / time_base), stream))
     return path
 
 
 def stripes(seconds: float) -> Iterator[VideoFrame]:
-    """Stripes that move, in grey."""
+    """Moving stripes in grey."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     for index in range(round(seconds * FPS)):
         luma = ((columns + 4 * index) // 8 + (rows - 2 * index) // 8) * 5 % 220 + 16
@@ -70,7 +70,7 @@ def stripes(seconds: float) -> Iterator[VideoFrame]:
 
 
 def photographs(seconds: float, width: int, height: int) -> Iterator[VideoFrame]:
-    """A photograph a second, in colour, with grain, over which the camera moves.
+    """One photograph per second, in colour, with grain; the camera moves over it.
 
     Raises:
         SamplesUnavailable.
@@ -80,9 +80,9 @@ def photographs(seconds: float, width: int, height: int) -> Iterator[VideoFrame]
     count = round(seconds * FPS)
     for index in range(count):
         if index % FPS == 0:
-            known = sample_videos.PHOTOGRAPHS[index // FPS % len(sample_videos.PHOTOGRAPHS)]
-            read = cv2.imread(str(sample_videos.photograph(known.seen)), cv2.IMREAD_COLOR)
-            wide = cv2.resize(np.asarray(read, np.uint8), (width + 4 * FPS, height), interpolation=cv2.INTER_CUBIC)
+            photograph = sample_videos.PHOTOGRAPHS[index // FPS % len(sample_videos.PHOTOGRAPHS)]
+            pixels = cv2.imread(str(sample_videos.find_photograph(photograph.seen)), cv2.IMREAD_COLOR)
+            wide = cv2.resize(np.asarray(pixels, np.uint8), (width + 4 * FPS, height), interpolation=cv2.INTER_CUBIC)
         left = 4 * (index % FPS)
         noisy = cv2.add(wide[:, left : left + width], grain[index % _GRAINS], dtype=cv2.CV_8U)
         yield VideoFrame.from_ndarray(np.asarray(noisy, np.uint8), format="bgr24")
@@ -92,7 +92,7 @@ def street(folder: Path) -> Iterator[VideoFrame]:
     """20 s of a street in colour, handheld, with cuts: a sample video and its mirror image, scaled up, with grain.
 
     Args:
-        folder: where the sample videos are made.
+        folder: for the sample videos.
 
     Raises:
         SamplesUnavailable.
@@ -112,7 +112,7 @@ def street(folder: Path) -> Iterator[VideoFrame]:
             yield VideoFrame.from_ndarray(noisy, format="rgb24")
 
 
-def _moved(
+def _shift(
     packet: Packet[Any], pts: int, dts: int, time_base: Fraction, shift: int, stream: av.VideoStream
 ) -> Packet[Any]:
     copy: Packet[Any] = Packet(bytes(packet))

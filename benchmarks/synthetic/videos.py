@@ -1,7 +1,7 @@
-"""Videos with exact content, made by PyAV. Frame `i` of a video shows `slate(i)`, a colour that names the number.
+"""Videos with known content, made by PyAV. Frame `i` of a video shows `slate(i)`, a colour that stands for the number.
 
-`make(path, ...)` writes one and says what is in it. The colours survive lossy coding: three levels per channel, far
-apart, so that `read_slate` gets the number back (modulo 27) from a decoded picture.
+`make(path, ...)` writes one and describes it. The colours survive lossy coding: each channel has three levels, far
+apart, so `read_slate` finds the number (modulo 27) in a decoded picture.
 """
 
 import math
@@ -25,7 +25,7 @@ SLATES = len(LEVELS) ** 3
 AUDIO_RATE = 48000
 TONE_HZ = 440
 
-# Codec -> encoder and options that are quick and keep the slates readable.
+# Codec -> encoder, and fast options that keep the slates readable.
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "ultrafast", "crf": "12"}),
     "h264_b": ("libx264", {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=1"}),
@@ -34,7 +34,7 @@ ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
         {"preset": "veryfast", "crf": "12", "bf": "3", "x264-params": "scenecut=0:open_gop=0"},
     ),
     "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:crf=12"}),
-    # One thread: several wait for each other by spinning, which takes the processors from other processes.
+    # One thread: several would wait for each other by spinning, and take the processors from other processes.
     "vp8": ("libvpx", {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "2M", "threads": "1"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0"}),
     "av1": ("libsvtav1", {"preset": "12", "crf": "25"}),
@@ -59,7 +59,7 @@ PIXEL_FORMATS = {"mjpeg": "yuvj420p", "prores": "yuv422p10le", "h264_10_bit": "y
 
 @dataclass(frozen=True)
 class Video:
-    """What was written: the time of every frame, in exact seconds from the first, and when the last one ends."""
+    """A written video: the time of every frame, in exact seconds from the first, and when the last one ends."""
 
     path: Path
     times: tuple[Fraction, ...]
@@ -74,13 +74,13 @@ def slate(index: int, width: int = 64, height: int = 48) -> np.ndarray[Any, np.d
 
 
 def scenes(count: int, side: int = 32, seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Pictures with something to see, soft blots, none like another: uint8 [count, side, side, 3] RGB."""
+    """Different pictures of soft blots: uint8 [count, side, side, 3] RGB."""
     blots = np.random.default_rng(seed).integers(0, 256, (count, 5, 5, 3), np.uint8)
-    return np.stack([cv2.resize(each, (side, side), interpolation=cv2.INTER_CUBIC) for each in blots])
+    return np.stack([cv2.resize(blot, (side, side), interpolation=cv2.INTER_CUBIC) for blot in blots])
 
 
 def make_scenes(path: Path, count: int) -> Path:
-    """A video of `scenes(count, 64)`, one each second."""
+    """Make a video of `scenes(count, 64)`, one per second."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=1, options={"crf": "12"})
         stream.width = stream.height = 64
@@ -91,7 +91,7 @@ def make_scenes(path: Path, count: int) -> Path:
 
 
 def read_slate(picture: np.ndarray[Any, np.dtype[np.uint8]]) -> int:
-    """The number (modulo 27) of the slate that a picture shows in its middle."""
+    """The number (modulo 27) of the slate in the middle of a picture."""
     height, width = picture.shape[:2]
     middle = (
         picture[height // 4 : -(height // 4) or None, width // 4 : -(width // 4) or None].reshape(-1, 3).mean(axis=0)
@@ -120,20 +120,20 @@ def make(
     container: str | None = None,
     pictures: Sequence[np.ndarray[Any, np.dtype[np.uint8]]] | None = None,
 ) -> Video:
-    """Write a video; frame `i` of `frames` shows `slate(i)`, or `pictures[i]` if these are given.
+    """Write a video. Frame `i` of `frames` shows `slate(i)`, or `pictures[i]` if given.
 
     Args:
-        times: of the frames in seconds, for a variable rate; else frame `i` is shown from `i / fps` on.
-        audio_seconds: where the sound ends, if before the picture.
+        times: of the frames in seconds, for a variable rate; by default frame `i` is shown from `i / fps` on.
+        audio_seconds: the sound's end, if before the picture's.
         audio_first: the sound is the file's first stream.
         first: the first frame's timestamp in seconds.
         rotation_degrees: clockwise, as a display matrix.
         aspect: of a sample (pixel).
-        cover: with a cover picture beside the video, larger than it.
-        small_first: with a smaller, black video as first video stream, marked as the default one.
+        cover: add a cover picture, larger than the video.
+        small_first: add a smaller, black video as the first video stream, marked as default.
     """
     frames = frames if pictures is None else len(pictures)
-    moments = list(times) if times is not None else [Fraction(i) / Fraction(fps) for i in range(frames)]
+    frame_times = list(times) if times is not None else [Fraction(i) / Fraction(fps) for i in range(frames)]
     with same_scheduling(), av.open(str(path), "w", format=container) as output:
         sound = _sound_track(output, path) if audio_first else None
         decoy = _track(output, "h264", (32, 24), fps, gop) if small_first else None
@@ -154,28 +154,30 @@ def make(
             output.mux(picture.encode(VideoFrame.from_ndarray(slate(1, 640, 480), "rgb24")))
             output.mux(picture.encode(None))
         samples = 0
-        for index, moment in enumerate(moments):
+        for index, seconds in enumerate(frame_times):
             image = slate(index, *size) if pictures is None else pictures[index]
-            output.mux(track.encode(_frame(image, moment + first)))
+            output.mux(track.encode(_frame(image, seconds + first)))
             if decoy:
-                output.mux(decoy.encode(_frame(slate(0, 32, 24), moment + first)))
+                output.mux(decoy.encode(_frame(slate(0, 32, 24), seconds + first)))
             if sound:
-                ends = moment + Fraction(1) / Fraction(fps)
+                ends = seconds + Fraction(1) / Fraction(fps)
                 while samples < ends * AUDIO_RATE and samples < audio_seconds * AUDIO_RATE:
                     output.mux(sound.encode(_tone(samples, first)))
                     samples += 1024
         for stream in (track, decoy, sound):
             if stream:
                 output.mux(stream.encode(None))
-    return Video(path, tuple(moments), (moments[-1] if moments else Fraction(0)) + Fraction(1) / Fraction(fps))
+    return Video(
+        path, tuple(frame_times), (frame_times[-1] if frame_times else Fraction(0)) + Fraction(1) / Fraction(fps)
+    )
 
 
 @contextmanager
 def same_scheduling() -> Iterator[None]:
-    """Afterwards this thread is scheduled as it was before.
+    """Restore this thread's scheduling at the end of the block.
 
-    SVT-AV1 makes the thread that starts it a real-time one of the highest priority where it may (as root), and so all
-    threads and processes that this one starts. Some of them that wait by spinning stop a machine of two processors.
+    SVT-AV1 gives the thread that starts it the highest real-time priority where it may (as root). All threads and
+    processes started later inherit it. A few of them that wait by spinning stop a machine with two processors.
     """
     if not hasattr(os, "sched_setscheduler"):
         yield
@@ -188,7 +190,7 @@ def same_scheduling() -> Iterator[None]:
 
 
 def make_sound(path: Path, seconds: int = 1) -> Path:
-    """A file with a tone and no picture."""
+    """Make a file with a tone and no picture."""
     with av.open(str(path), "w") as output:
         sound = output.add_stream("aac", rate=AUDIO_RATE)
         for begin in range(0, seconds * AUDIO_RATE, 1024):
@@ -198,7 +200,7 @@ def make_sound(path: Path, seconds: int = 1) -> Path:
 
 
 def read(path: Path) -> list[tuple[float, int]]:
-    """Time and slate of every frame of a file, read from its beginning; times from zero of the container."""
+    """Time and slate of every frame of a file, from its beginning; times count from the container's zero."""
     with av.open(str(path)) as container:
         return [
             (float(f.time), read_slate(f.to_ndarray(format="rgb24").astype(np.uint8, copy=False)))
@@ -227,7 +229,7 @@ def _frame(image: np.ndarray[Any, np.dtype[np.uint8]], seconds: Fraction) -> Vid
 
 
 def _tone(begin: int, first: Fraction) -> AudioFrame:
-    """1024 samples that are silent in every odd second, so that a cut shows where it is."""
+    """1024 samples, silent in every odd second, so that a clip's sound shows where it was cut."""
     index = np.arange(begin, begin + 1024)
     wave = 0.5 * np.sin(2 * np.pi * TONE_HZ * index / AUDIO_RATE) * (index // AUDIO_RATE % 2 == 0)
     frame = AudioFrame.from_ndarray(np.stack([wave, wave]).astype(np.float32), format="fltp", layout="stereo")

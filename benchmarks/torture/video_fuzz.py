@@ -1,6 +1,6 @@
-"""Damaged videos: mutations of small real ones, in many containers and codecs, put through all that is done with videos.
+"""Puts damaged videos through everything the loader does: mutations of small ones, in many containers and codecs.
 
-The service passes if each of them is decoded or refused by an error of its own, and no worker outlives its deadline.
+The service passes if it decodes each or refuses it with an error of its own, and no worker exceeds its deadline.
 """
 
 import random
@@ -19,11 +19,11 @@ import psutil
 from benchmarks.synthetic import videos
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import Settings
-from executors.video_loader.clips.join import Part
+from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs
+from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
 
-# Each a file of a few kB: container, codec, options of `videos.make`.
+# Container, codec, and options of `videos.make`. Each file has a few kB.
 KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("mp4", "h264_b", {"audio": True}),
     ("mp4", "hevc_b", {}),
@@ -43,22 +43,22 @@ KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("nut", "mpeg1", {}),
 )
 SUFFIXES = tuple(kind for kind, _, _ in KINDS)
-TIMEOUT_SECONDS = 10.0  # as CLIPSEEK_DECODE_TIMEOUT: these videos take some milliseconds
+TIMEOUT_SECONDS = 10.0  # for CLIPSEEK_DECODE_TIMEOUT: these videos take milliseconds
 WORKER_GB = 1.0
 _SPAN = SpanOptions(0.0, 1.0, 5.0, "even", PictureShape(64, 64), 100)
 _HUGE = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
-def seeds(folder: Path) -> list[bytes]:
-    """The videos that are mutated, whole."""
-    made = []
+def make_seeds(folder: Path) -> list[bytes]:
+    """Make the undamaged videos."""
+    seeds = []
     for place, (kind, codec, options) in enumerate(KINDS):
         video = videos.make(folder / f"{place}.{kind}", codec=codec, frames=12, gop=6, **options)
-        made.append(video.path.read_bytes())
-    return made
+        seeds.append(video.path.read_bytes())
+    return seeds
 
 
-def mutated(whole: list[bytes], dice: random.Random) -> bytes:
+def mutate(whole: list[bytes], dice: random.Random) -> bytes:
     """One of the videos after one to four changes."""
     video = bytearray(dice.choice(whole))
     for _ in range(dice.randint(1, 4)):
@@ -67,7 +67,7 @@ def mutated(whole: list[bytes], dice: random.Random) -> bytes:
 
 
 def _flip(video: bytearray, _whole: list[bytes], dice: random.Random) -> None:
-    """Some bytes anywhere, or all in the head, where sizes and codecs are told."""
+    """Change some bytes anywhere, or only in the head, which has sizes and codecs."""
     reach = dice.choice((min(len(video), 600), len(video)))
     for _ in range(dice.randint(1, 30)):
         if reach:
@@ -75,7 +75,7 @@ def _flip(video: bytearray, _whole: list[bytes], dice: random.Random) -> None:
 
 
 def _number(video: bytearray, _: list[bytes], dice: random.Random) -> None:
-    """A size, count or timestamp of 2, 4 or 8 bytes that cannot be."""
+    """Write an impossible size, count or timestamp of 2, 4 or 8 bytes."""
     size = dice.choice((2, 4, 8))
     place = dice.randrange(max(1, len(video) - size))
     number = dice.choice(_HUGE) & (256**size - 1)
@@ -83,8 +83,8 @@ def _number(video: bytearray, _: list[bytes], dice: random.Random) -> None:
 
 
 def _field(video: bytearray, _: list[bytes], dice: random.Random) -> None:
-    """The bytes after the name of an MP4 box."""
-    places = [found.end() for found in re.finditer(rb"[a-z]{3}[a-z0-9]", video)]
+    """Change the bytes after the name of an MP4 box."""
+    places = [name.end() for name in re.finditer(rb"[a-z]{3}[a-z0-9]", video)]
     if places:
         place = dice.choice(places) + dice.randrange(32)
         video[place : place + 4] = dice.choice(_HUGE[:7]).to_bytes(4)
@@ -105,7 +105,7 @@ def _repeat(video: bytearray, _: list[bytes], dice: random.Random) -> None:
 
 
 def _splice(video: bytearray, whole: list[bytes], dice: random.Random) -> None:
-    """The end, or a piece, of another video."""
+    """Insert the end or the middle of another video."""
     other = dice.choice(whole)
     place, begin = dice.randrange(len(video) + 1), dice.randrange(len(other))
     video[place : place + dice.choice((0, 500, len(video)))] = other[
@@ -128,7 +128,7 @@ _CHANGES: tuple[Callable[[bytearray, list[bytes], random.Random], None], ...] = 
 
 @dataclass
 class Outcomes:
-    """What became of the jobs: counts by error, "decoded" for none; errors that are none of ours; the worst values."""
+    """Counts of tasks by error, or "decoded"; errors that are not ours; and the worst values."""
 
     videos: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -138,10 +138,10 @@ class Outcomes:
 
 
 def fuzz(count: int, first: int = 0, keep: Path | None = None) -> Outcomes:
-    """Put `count` mutated videos, the same for the same `first`, through the workers.
+    """Put `count` mutated videos through the workers. The same `first` gives the same videos.
 
     Args:
-        keep: where to leave the videos that were not decoded or refused as they should.
+        keep: folder for the videos that failed.
     """
     outcomes = Outcomes()
     with tempfile.TemporaryDirectory() as name:
@@ -149,53 +149,56 @@ def fuzz(count: int, first: int = 0, keep: Path | None = None) -> Outcomes:
         settings = Settings(
             folder, folder, decode_timeout_seconds=TIMEOUT_SECONDS, max_worker_gb=WORKER_GB, log_level="CRITICAL"
         )
-        work = VideoJobs(settings)
+        workers = VideoWorkers(settings)
         try:
-            whole = seeds(folder)
+            whole = make_seeds(folder)
             for number in range(first, first + count):
                 dice = random.Random(number)
                 video = folder / f"video.{dice.choice(SUFFIXES)}"
-                video.write_bytes(mutated(whole, dice))
-                if _try_all(work, video, number, outcomes) and keep:
+                video.write_bytes(mutate(whole, dice))
+                if _try_all(workers, video, number, outcomes) and keep:
                     keep.mkdir(parents=True, exist_ok=True)
                     video.rename(keep / f"{number}{video.suffix}")
         finally:
-            work.close()
+            workers.close()
     return outcomes
 
 
-def _try_all(work: VideoJobs, video: Path, number: int, outcomes: Outcomes) -> bool:
-    """Whether something went wrong."""
+def _try_all(workers: VideoWorkers, video: Path, number: int, outcomes: Outcomes) -> bool:
+    """Run every task. Returns: whether one failed."""
     outcomes.videos += 1
     before = len(outcomes.failures)
-    for what, job in _jobs(work, video):
-        begun = time.monotonic()
+    for what, task in _list_tasks(workers, video):
+        started = time.monotonic()
         name = "decoded"
         try:
-            job()
+            task()
         except ClipSeekError as error:
             name = type(error).__name__
-            if name == "DecoderCrashed" or "Error:" in str(error):  # one that hangs is ended, and named, in time
+            if name == "DecoderCrashed" or "Error:" in str(error):  # a hanging one ends in time, with its own error
                 outcomes.failures.append(f"video {number}, {what}: {name}: {error}")
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is what is looked for)
+        except Exception as error:  # noqa: BLE001 (any error is a failure)
             name = type(error).__name__
             outcomes.failures.append(f"video {number}, {what}: {name}: {error}")
         outcomes.counts[name] += 1
-        outcomes.slowest_seconds = max(outcomes.slowest_seconds, time.monotonic() - begun)
+        outcomes.slowest_seconds = max(outcomes.slowest_seconds, time.monotonic() - started)
     if number % 50 == 0:
         used = [child.memory_info().rss / 1e6 for child in psutil.Process().children()]
         outcomes.most_worker_mb = max(outcomes.most_worker_mb, *used)
     return len(outcomes.failures) > before
 
 
-def _jobs(work: VideoJobs, video: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _list_tasks(workers: VideoWorkers, video: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     title = video.name
-    yield "probe", lambda: work.probe(video, title)
-    yield "span", lambda: work.sample(video, title, _SPAN)
-    yield "adaptive span", lambda: work.sample(video, title, replace(_SPAN, start_seconds=0.2, sampling="adaptive"))
-    yield "keyframes", lambda: work.sample(video, title, replace(_SPAN, sampling="keyframes"))
-    yield "thumbnail", lambda: work.thumbnail(video, 0.3, 160, title)
-    yield "exact clip", lambda: work.cut(video, 0.1, 0.4, "exact", title, video.with_name("clip"))
-    yield "copied clip", lambda: work.cut(video, 0.1, 0.4, "copy", title, video.with_name("clip"))
-    yield "joined video", lambda: work.join([Part(video, 0.0, 0.2, title)] * 2, "exact", video.with_name("reel"))
-    yield "copied join", lambda: work.join([Part(video, 0.0, 0.2, title)] * 2, "copy", video.with_name("reel"))
+    yield "probe", lambda: workers.probe(video, title)
+    yield "span", lambda: workers.sample(video, title, _SPAN)
+    yield "adaptive span", lambda: workers.sample(video, title, replace(_SPAN, start_seconds=0.2, sampling="adaptive"))
+    yield "keyframes", lambda: workers.sample(video, title, replace(_SPAN, sampling="keyframes"))
+    yield "thumbnail", lambda: workers.make_thumbnail(video, 0.3, 160, title)
+    yield "exact clip", lambda: workers.cut(video, 0.1, 0.4, "exact", title, video.with_name("clip"))
+    yield "copied clip", lambda: workers.cut(video, 0.1, 0.4, "copy", title, video.with_name("clip"))
+    yield (
+        "joined video",
+        lambda: workers.join([ReelPiece(video, 0.0, 0.2, title)] * 2, "exact", video.with_name("reel")),
+    )
+    yield "copied join", lambda: workers.join([ReelPiece(video, 0.0, 0.2, title)] * 2, "copy", video.with_name("reel"))

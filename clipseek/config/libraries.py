@@ -9,6 +9,8 @@ from clipseek.config.settings import Settings
 
 MAIN = "main"  # its folder is CLIPSEEK_HOME itself
 _NAME = re.compile("[a-z0-9-]{1,40}")
+# A kept video's file is `ID.film.mp4`, its id the SHA-256 of its content. The word stays: stores of 0.1 are full of it.
+VIDEO_MARK = ".film"
 
 
 def check_library(name: str) -> str:

@@ -18,12 +18,12 @@ from filelock import FileLock
 from clipseek.api.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.api.formats import size
 from clipseek.client.indexing import Progress
-from clipseek.config.libraries import libraries_below, library_folder, media_folder
+from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folder, media_folder
 from clipseek.config.settings import Settings
 from clipseek.config.shards import check_whole, divided_folder, divisions, out_of_use, shard_folders
 from clipseek.machine.audit_log import AuditLog
 
-_VIDEO = re.compile(r"[0-9a-f]{64}\.film(\.[A-Za-z0-9]{1,8})?")
+_VIDEO = re.compile(rf"[0-9a-f]{{64}}{re.escape(VIDEO_MARK)}(\.[A-Za-z0-9]{{1,8}})?")
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
 _UNFINISHED = "backup.unfinished"  # the folder, in the copy, of what is not whole yet
 

@@ -17,22 +17,24 @@ import av
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
+from clipseek.api.formats import size
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
 from executors.flow.executor import ChainExecutor, endpoint
+from executors.machine.disk import measure_free_bytes
 from executors.video_loader.clips.cache import CachedClip, ClipCache, ClipKey
 from executors.video_loader.clips.cut import ClipFile
-from executors.video_loader.clips.join import Part
+from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
-from executors.video_loader.media.disk import free_bytes, in_words
-from executors.video_loader.media.media_store import MediaRecord, MediaStore, plain_title
+from executors.video_loader.media.file_record import FileRecord, plain_title
+from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
-from executors.video_loader.media.shared_media import check_reach, open_store
-from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs
+from executors.video_loader.media.shared_media import check_media_reachable, open_media_files
+from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -47,22 +49,22 @@ class VideoLoader(ChainExecutor):
     """Answers /upload, /videos, /samples, /clip, /join and /thumbnail itself; has a part in /probe, /index, /delete."""
 
     def load(self) -> None:
-        check_reach(self.settings)
-        self._stores: dict[str, MediaStore] = {}
+        check_media_reachable(self.settings)
+        self._stores: dict[str, MediaFiles] = {}
         self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads)
         self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         # A spawned child first imports what it takes for the main module: let that be what it needs anyway.
         sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.workers.worker")
-        self._videos = VideoJobs(self.settings)
+        self._videos = VideoWorkers(self.settings)
         at_once = self._videos.counts | {"upload": UPLOADS_AT_ONCE}
         self._turns = {kind: asyncio.Semaphore(count) for kind, count in at_once.items()}
         self._info = functools.lru_cache(maxsize=1024)(self._probed)
 
-    def store(self, library: str) -> MediaStore:
+    def store(self, library: str) -> MediaFiles:
         """The videos of a library."""
         if library not in self._stores:
-            return self._stores.setdefault(library, open_store(self.settings, library, CHUNK_BYTES))
+            return self._stores.setdefault(library, open_media_files(self.settings, library, CHUNK_BYTES))
         return self._stores[library]
 
     @endpoint("/upload")
@@ -124,7 +126,7 @@ class VideoLoader(ChainExecutor):
         store = self.store(caller.library)
         roots = self.settings.media_roots if caller.server_folders else ()
         facts = store.facts() | {
-            "free_bytes": str(free_bytes(store.root)),
+            "free_bytes": str(measure_free_bytes(store.root)),
             "media_roots": os.pathsep.join(map(str, roots)),
             "decoder": self._videos.decoder,
             "av": av.__version__,
@@ -144,14 +146,14 @@ class VideoLoader(ChainExecutor):
         store = self.store(caller.library)
         known = [store.record(video_id)] if store.is_known(video_id) else []
         store.delete(video_id)
-        self._uploads.done(caller.name, (caller.library, video_id))
+        self._uploads.end(caller.name, (caller.library, video_id))
         self._clips.forget(_in_library(caller.library, video_id))
         self._clips.forget(_in_library(caller.library, JOINED))  # the video may be in any of them
         for record in known:
             self._note("file deleted", record, caller)
         logger.info("deleted the files of video %s", video_id[:12])
 
-    def _note(self, what: str, record: MediaRecord, caller: Caller) -> None:
+    def _note(self, what: str, record: FileRecord, caller: Caller) -> None:
         """Put a change into the audit log."""
         self._audit.write(
             what, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
@@ -168,7 +170,7 @@ class VideoLoader(ChainExecutor):
             doc.video_id, doc.size_bytes = record.video_id, record.size_bytes
             doc.missing_offsets = []
         elif doc.data:
-            with self._uploads.going_on(caller.name, upload):
+            with self._uploads.receiving(caller.name, upload):
                 doc.missing_offsets = store.write_chunk(doc.video_id, doc.title, doc.size_bytes, doc.offset, doc.data)
             doc.data = b""
         else:
@@ -177,7 +179,7 @@ class VideoLoader(ChainExecutor):
         if doc.complete:
             record = store.record(doc.video_id)
             doc.title = record.title
-            if self._uploads.done(caller.name, upload):
+            if self._uploads.end(caller.name, upload):
                 self._note("uploaded", record, caller)
         logger.info(
             "upload %s: %d bytes, %d chunks missing, %.2f s",
@@ -189,7 +191,7 @@ class VideoLoader(ChainExecutor):
 
     def _server_videos(self, folder: str, caller: Caller) -> list[Upload]:
         _check_server_folders(caller)
-        videos = self.store(caller.library).videos(folder)
+        videos = self.store(caller.library).folders.list_videos(folder)
         logger.info("listed %d videos below %s", len(videos), folder)
         return [
             Upload(server_path=str(video), title=plain_title(video.name), size_bytes=video.stat().st_size)
@@ -209,7 +211,7 @@ class VideoLoader(ChainExecutor):
         check_document(doc, self.settings)
         begun = time.monotonic()
         store = self.store(library)
-        store.usable(doc.video_id)  # still there?
+        store.usable_record(doc.video_id)  # still there?
         try:
             info = self._info(library, doc.video_id)
         except UnreadableVideo:
@@ -262,7 +264,7 @@ class VideoLoader(ChainExecutor):
     def _sample_videos(self, library: str) -> list[Video]:
         begun = time.monotonic()
         videos = self._videos.build_samples(self.settings.cache / "samples")
-        records = [self.store(library).take(video) for video in videos]
+        records = [self.store(library).add_file(video) for video in videos]
         logger.info("took %d sample videos, %.2f s", len(records), time.monotonic() - begun)
         return [Video(video_id=r.video_id, title=r.title, size_bytes=r.size_bytes) for r in records]
 
@@ -282,7 +284,7 @@ class VideoLoader(ChainExecutor):
             doc.start_seconds,
             doc.end_seconds,
             doc.mode,
-            in_words(len(doc.data)),
+            size(len(doc.data)),
             doc.offset,
             time.monotonic() - begun,
         )
@@ -297,7 +299,7 @@ class VideoLoader(ChainExecutor):
         video, doc.data = self._kept(key, doc.offset, make, library, set(doc.video_ids))
         doc.size_bytes, doc.sha256, doc.length_seconds = video.size_bytes, video.sha256, video.end_seconds
         seconds = time.monotonic() - begun
-        logger.info("joined %d clips: %s from %d, %.2f s", len(moments), in_words(len(doc.data)), doc.offset, seconds)
+        logger.info("joined %d clips: %s from %d, %.2f s", len(moments), size(len(doc.data)), doc.offset, seconds)
 
     def _kept(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
@@ -330,12 +332,14 @@ class VideoLoader(ChainExecutor):
             videos = {
                 video_id: held.enter_context(self._video(library, video_id)) for video_id in {m[0] for m in moments}
             }
-            parts = [Part(videos[video_id][0], start, end, videos[video_id][1]) for video_id, start, end in moments]
+            parts = [
+                ReelPiece(videos[video_id][0], start, end, videos[video_id][1]) for video_id, start, end in moments
+            ]
             return self._videos.join(parts, mode, destination)
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
         """A video's title and length in seconds, once it is known to be within the limits. Raises as `_video`."""
-        title = self.store(library).usable(video_id).title
+        title = self.store(library).usable_record(video_id).title
         return title, self._info(library, video_id).duration_seconds
 
     def _check_length(self, limit: str, what: str, starts: list[float], ends: list[float]) -> None:
@@ -359,7 +363,7 @@ class VideoLoader(ChainExecutor):
         begun = time.monotonic()
         self._usable(library, doc.video_id)
         with self._video(library, doc.video_id) as (path, title):
-            picture = self._videos.thumbnail(path, doc.at_seconds, doc.width, title)
+            picture = self._videos.make_thumbnail(path, doc.at_seconds, doc.width, title)
         doc.jpeg, doc.pts_seconds = picture.jpeg, picture.pts_seconds
         logger.info("thumbnail %s at %.2f s: %.2f s", doc.video_id[:12], doc.pts_seconds, time.monotonic() - begun)
 

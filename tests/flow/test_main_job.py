@@ -16,7 +16,7 @@ from clipseek.api import errors
 from clipseek.api.documents import CHUNK_BYTES, Query
 from clipseek.cli.commands.demo import KNOWN_ANSWERS
 from executors.video_loader.media import sample_videos
-from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.media_files import MediaFiles
 from tests.flow.conftest import run
 
 
@@ -169,7 +169,7 @@ def test_long_text_is_truncated_with_a_warning(library):
 
 
 def test_a_still_video_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
-    cat = cv2.resize(cv2.imread(str(sample_videos.photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
+    cat = cv2.resize(cv2.imread(str(sample_videos.find_photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
     shown = [cat] * 40 + [np.zeros_like(cat)] * 40
     video = videos.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
     [done] = json.loads(run(server, "index", "--json", str(video)).stdout)
@@ -238,7 +238,7 @@ def test_files_that_are_no_videos_are_refused_and_nothing_is_stored(library, ser
 def test_a_video_that_once_could_be_read_is_kept_when_it_cannot(library, server, tmp_path):
     path = tmp_path / "video.mp4"
     path.write_text("what a video looks like to an FFmpeg without its decoder\n" * 100)
-    store = MediaStore(server.home / "media", (), CHUNK_BYTES)
+    store = MediaFiles(server.home / "media", (), CHUNK_BYTES)
     video_id = store.take(path).video_id
     store.accept(video_id)  # as it was before the server started
     with pytest.raises(errors.UnreadableVideo):

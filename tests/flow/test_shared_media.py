@@ -64,4 +64,4 @@ def test_a_start_without_the_object_store_ends_with_the_cause(host, shared):
     server = host("a", f"local://{shared}/not-mounted", ready=False)
     assert server.process.wait(timeout=120) == 1
     server.wait_for("The server cannot start. The store of the videos, local://")
-    assert "there is no such folder or bucket" in server.output
+    assert "no such folder or bucket" in server.output

@@ -280,7 +280,7 @@ def compat(server, folder):
 
 def photographs(path, *names):
     """A video of photographs, each for four seconds."""
-    found = [cv2.imread(str(sample_videos.photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
+    found = [cv2.imread(str(sample_videos.find_photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
     pictures = [cv2.resize(picture, (320, 240)) for picture in found for _ in range(40)]
     return videos.make(path, pictures=pictures, fps=10, size=(320, 240)).path
 

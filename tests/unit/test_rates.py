@@ -80,7 +80,7 @@ def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
         uploads.begin("a", ("main", "3"))
     uploads.begin("b", ("main", "3"))
-    assert uploads.done("a", ("main", "1")) and not uploads.done("a", ("main", "1"))
+    assert uploads.end("a", ("main", "1")) and not uploads.end("a", ("main", "1"))
     uploads.begin("a", ("main", "3"))
     with pytest.raises(TooManyRequests):
         OpenUploads(tmp_path, 2, clock).begin("a", ("main", "4"))  # of another replica of the loader
@@ -96,9 +96,9 @@ def test_an_upload_is_noted_under_no_name_that_its_caller_chose(tmp_path):
 def test_an_upload_whose_piece_is_refused_does_not_stay_open(tmp_path):
     uploads = OpenUploads(tmp_path, 1, Clock())
     for video in ("1", "2"):
-        with pytest.raises(InvalidRequest), uploads.going_on("a", ("main", video)):
+        with pytest.raises(InvalidRequest), uploads.receiving("a", ("main", video)):
             raise InvalidRequest("no chunk")
-    with uploads.going_on("a", ("main", "3")):
+    with uploads.receiving("a", ("main", "3")):
         pass
-    with pytest.raises(TooManyRequests), uploads.going_on("a", ("main", "4")):
+    with pytest.raises(TooManyRequests), uploads.receiving("a", ("main", "4")):
         pass

@@ -66,7 +66,7 @@ def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float,
         with tempfile.TemporaryDirectory(prefix="clipseek-frames-") as folder:
             file = str(Path(folder) / "frames.npz")
             say(f"Taking frames of {'the videos' if videos else 'the library'}.")
-            _answer("executors.video_loader.sample.library_frames", settings, file, given=json.dumps(asked))
+            _answer("executors.video_loader.workers.library_frames", settings, file, given=json.dumps(asked))
             say("Making it, and comparing it with the model: some minutes.")
             made = _answer("executors.clip_encoder.int8.optimise", settings, file, str(bar))
     if as_json:

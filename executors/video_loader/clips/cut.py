@@ -1,4 +1,4 @@
-"""Cutting clips out of a video: frame-exact by encoding anew, or fast by copying from a keyframe on.
+"""Cuts clips out of a video: exact to the frame by encoding again, or fast by copying from a keyframe on.
 
 Times are seconds from the video's first frame, ranges half-open.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 import av
@@ -23,25 +23,18 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, NoFrames
+from executors.machine.disk import DISK_FULL, report_full_disk
 from executors.video_loader.clips.encode import encode_clip
-from executors.video_loader.clips.sound import audio_stream, packets_from
-from executors.video_loader.decode.probe import duration
-from executors.video_loader.decode.source import (
-    MediaSource,
-    exact,
-    has_presentation_times,
-    open_container,
-    open_media,
-    read_packets,
-    seek_keyframe,
-    video_stream,
-)
-from executors.video_loader.media.disk import DISK_FULL, full_disk_reported
+from executors.video_loader.clips.sound import find_audio_stream, read_packets_from
+from executors.video_loader.decode.container import find_video_stream, open_container
+from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
+from executors.video_loader.decode.probe import measure_duration
+from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
 
 logger = logging.getLogger(__name__)
 
 MODES = ("exact", "copy")
-# An end this much after the video's is taken for the video's: a search answers rounded times.
+# An end this much after the video's end is accepted as the video's end: searches answer rounded times.
 END_TOLERANCE_SECONDS = 0.5
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 MP4_AUDIO = frozenset({"aac", "mp3", "opus", "ac3"})
@@ -49,7 +42,7 @@ MP4_AUDIO = frozenset({"aac", "mp3", "opus", "ac3"})
 
 @dataclass(frozen=True)
 class ClipFile:
-    """A clip's file, and what of the video is in it: `[start_seconds, end_seconds)`."""
+    """A clip's file and its range of the video, `[start_seconds, end_seconds)`."""
 
     start_seconds: float
     end_seconds: float
@@ -64,26 +57,26 @@ class _NotCopyable(Exception):
     pass
 
 
-def cut(
+def cut_clip(
     path: Path, start_seconds: float, end_seconds: float, mode: str, destination: Path, title: str = ""
 ) -> ClipFile:
     """Cut `[start_seconds, end_seconds)` out of a video.
 
     Args:
-        mode: `exact`: H.264 and AAC in MP4, exactly this range. `copy`: nothing is encoded anew, the clip starts at
-            the keyframe at or before the start; MP4 where the codecs fit, else Matroska. A video whose packets carry
+        mode: `exact`: H.264 and AAC in MP4, exactly this range. `copy`: nothing is encoded again, and the clip starts
+            at the keyframe at or before the start; MP4 if the codecs fit, else Matroska. A video whose packets carry
             no presentation times (AVI with B-frames) cannot be copied and is cut exactly.
-        destination: the clip's path without a suffix; the suffix is added.
+        destination: the clip's path without its suffix.
 
     Raises:
-        InvalidTimeRange: the range is empty or outside the video. InvalidRequest: no such mode.
-        StoreFull: no room for the clip. UnreadableVideo: see `open_media`.
+        InvalidTimeRange: the range is empty or outside the video. InvalidRequest: unknown mode.
+        StoreFull: no room for the clip. UnreadableVideo: see `open_video`.
     """
     if mode not in MODES:
-        raise InvalidRequest(f"'{mode}' is not a way to cut: take 'exact' or 'copy'")
-    with open_media(path, title) as source:
-        start, end = check_range(start_seconds, end_seconds, duration(source), source.title)
-        with full_disk_reported(destination.parent, f"the clip of '{source.title}'"):
+        raise InvalidRequest(f"'{mode}' is not a mode of cutting: use 'exact' or 'copy'")
+    with open_video(path, title) as source:
+        start, end = check_range(start_seconds, end_seconds, measure_duration(source), source.title)
+        with report_full_disk(destination.parent, f"the clip of '{source.title}'"):
             if mode == "copy":
                 try:
                     return _copy(source, start, end, destination)
@@ -95,115 +88,110 @@ def cut(
 
 
 def check_range(start_seconds: float, end_seconds: float, length: Fraction, title: str) -> tuple[Fraction, Fraction]:
-    """The range, its end not after the video's.
+    """The range, ending no later than the video.
 
     Raises:
         InvalidTimeRange: it is empty, not a number, or not inside the video.
     """
     known = math.isfinite(start_seconds) and math.isfinite(end_seconds)
-    if not known or not 0 <= exact(start_seconds) < exact(end_seconds) or start_seconds >= length:
-        problem = "is not a range of time in it"
+    if not known or not 0 <= exact_seconds(start_seconds) < exact_seconds(end_seconds) or start_seconds >= length:
+        problem = "is not a time range in it"
     elif end_seconds > length + Fraction(END_TOLERANCE_SECONDS):
         problem = "ends after it"
     else:
-        return exact(start_seconds), min(exact(end_seconds), length)
+        return exact_seconds(start_seconds), min(exact_seconds(end_seconds), length)
     raise InvalidTimeRange(
         f"'{title}' is {float(length):.3f} s long: [{start_seconds:g}, {end_seconds:g}) s {problem}. "
         "Give a start and a later end within the video"
     )
 
 
-def _encode(source: MediaSource, start: Fraction, end: Fraction, destination: Path) -> ClipFile:
+def _encode(source: VideoSource, start: Fraction, end: Fraction, destination: Path) -> ClipFile:
     final = destination.with_name(f"{destination.name}.mp4")
-    with _renamed_at_end(final) as part:
-        encode_clip(source, start, end, part)
-        if not part.exists():  # FFmpeg makes it with the first packet
+    with _rename_at_end(final) as draft:
+        encode_clip(source, start, end, draft)
+        if not draft.exists():  # FFmpeg creates it with the first packet
             raise NoFrames(
                 f"No frame of '{source.title}' in [{float(start):g}, {float(end):g}) s can be decoded: the video is "
-                "damaged there. Choose another part, or fetch a complete copy"
+                "damaged there. Choose another range, or fetch a complete copy"
             )
     return ClipFile(float(start), float(end), final)
 
 
 @contextmanager
-def _renamed_at_end(final: Path) -> Iterator[Path]:
-    """A temporary file beside `final`: renamed to it when the block ends well, removed when it does not."""
-    part = final.with_name(f"{final.stem}.{uuid.uuid4().hex}.part{final.suffix}")
+def _rename_at_end(final: Path) -> Iterator[Path]:
+    """A temporary file beside `final`. It is renamed if the block succeeds, and removed if it fails."""
+    draft = final.with_name(f"{final.stem}.{uuid.uuid4().hex}.part{final.suffix}")
     try:
-        yield part
-        part.replace(final)
+        yield draft
+        draft.replace(final)
     finally:
-        part.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
-def _copy(source: MediaSource, start: Fraction, end: Fraction, destination: Path) -> ClipFile:
+def _copy(source: VideoSource, start: Fraction, end: Fraction, destination: Path) -> ClipFile:
     if not has_presentation_times(source.container):
         raise _NotCopyable("no presentation times")
     with (
         open_container(source.path, source.title) as picture_file,
         open_container(source.path, source.title) as sound_file,
     ):
-        video = video_stream(picture_file, source.title)
-        key, pictures = _from_keyframe(source, picture_file, video, start)
+        video = find_video_stream(picture_file, source.title)
+        key, pictures = _read_from_keyframe(source, picture_file, video, start)
         if key.pts is None:
             raise _NotCopyable("a keyframe without a time")
         begin = (key.pts - source.first_pts) * source.time_base
         origin = source.first_pts * source.time_base
-        audio = audio_stream(sound_file)
-        kind, suffix = _container(video, audio)
+        audio = find_audio_stream(sound_file)
+        kind, suffix = _choose_container(video, audio)
         final = destination.with_name(destination.name + suffix)
-        with _renamed_at_end(final) as part:
+        with _rename_at_end(final) as draft:
             options = {"movflags": "+faststart"} if kind == "mp4" else {}
-            with av.open(str(part), "w", format=kind, options=options) as clip:
-                writer = _Copier(clip, origin + begin)
-                streams = [writer.track(video, _until(pictures, origin + end))]
+            with av.open(str(draft), "w", format=kind, options=options) as clip:
+                copier = _Copier(clip, origin + begin)
+                streams = [copier.add_track(video, _until(pictures, origin + end))]
                 if audio is not None:
-                    heard = packets_from(sound_file, audio, origin + begin)
-                    inside = (p for p in heard if _seconds(p) >= origin + begin)
-                    streams.append(writer.track(audio, _until(inside, origin + end)))
-                for packet, track in heapq.merge(*streams, key=lambda pair: _seconds(pair[0])):
-                    writer.add(packet, track)
-            if not part.exists():  # FFmpeg makes it with the first packet
+                    sound = read_packets_from(sound_file, audio, origin + begin)
+                    inside = (p for p in sound if _decoded_at(p) >= origin + begin)
+                    streams.append(copier.add_track(audio, _until(inside, origin + end)))
+                for packet, track in heapq.merge(*streams, key=lambda pair: _decoded_at(pair[0])):
+                    copier.write(packet, track)
+            if not draft.exists():  # FFmpeg creates it with the first packet
                 raise _NotCopyable("no packets in this range")
-    return ClipFile(float(max(begin, Fraction(0))), float(writer.end - origin), final)
+    return ClipFile(float(max(begin, Fraction(0))), float(copier.end - origin), final)
 
 
-def _from_keyframe(
-    source: MediaSource, container: InputContainer, video: VideoStream, start: Fraction
+def _read_from_keyframe(
+    source: VideoSource, container: InputContainer, video: VideoStream, start: Fraction
 ) -> tuple[Packet[Stream], Iterator[Packet[Stream]]]:
-    """The keyframe at or before `start` and all packets from it on, without those shown before it."""
+    """The keyframe at or before `start`, and all packets from it on except those shown before it."""
     target = source.first_pts + math.floor(start / source.time_base)
     packets = seek_keyframe(container, video, target, source.first_pts) if start > 0 else None
     if packets is None:
-        if start > 0:  # the search has moved on in the file
+        if start > 0:  # the search moved the file's position
             container.seek(source.first_pts, stream=video)
         packets = (p for p in read_packets(container, video) if not p.is_discard)
     key = next((p for p in packets if p.is_keyframe), None)
     if key is None:
         raise _NotCopyable("no keyframe")
     first = key.pts
-    return key, _led_by(key, (p for p in packets if p.pts is None or first is None or p.pts >= first))
-
-
-def _led_by(key: Packet[Stream], packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
-    yield key
-    yield from packets
+    return key, chain([key], (p for p in packets if p.pts is None or first is None or p.pts >= first))
 
 
 def _until(packets: Iterator[Packet[Stream]], container_seconds: Fraction) -> Iterator[Packet[Stream]]:
-    return takewhile(lambda packet: _seconds(packet) < container_seconds, packets)
+    return takewhile(lambda packet: _decoded_at(packet) < container_seconds, packets)
 
 
-def _seconds(packet: Packet[Stream]) -> Fraction:
-    """When the packet is decoded (its place in the file), on the container's clock."""
+def _decoded_at(packet: Packet[Stream]) -> Fraction:
+    """The decoding time in seconds on the container's clock, which gives the packet's place in the file."""
     ticks = packet.dts if packet.dts is not None else packet.pts
     if ticks is None or packet.pts is None:
         raise _NotCopyable("packets without times")
     return ticks * packet.time_base
 
 
-def _container(video: Stream, audio: Stream | None) -> tuple[str, str]:
-    """FFmpeg's name of the container that takes these codecs, and the suffix of its files."""
+def _choose_container(video: Stream, audio: Stream | None) -> tuple[str, str]:
+    """FFmpeg's name of a container for these codecs, and its suffix."""
     fits = video.codec_context.codec.canonical_name in MP4_VIDEO
     fits = fits and (audio is None or audio.codec_context.codec.canonical_name in MP4_AUDIO)
     return ("mp4", ".mp4") if fits else ("matroska", ".mkv")
@@ -220,11 +208,11 @@ class _Copier:
     def end(self) -> Fraction:
         return self._last[1]
 
-    def track(self, stream: Stream, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[Packet[Stream], Stream]]:
+    def add_track(self, stream: Stream, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[Packet[Stream], Stream]]:
         track = self._clip.add_stream_from_template(stream)
         return ((packet, track) for packet in packets)
 
-    def add(self, packet: Packet[Stream], track: Stream) -> None:
+    def write(self, packet: Packet[Stream], track: Stream) -> None:
         if packet.pts is None:
             raise _NotCopyable("packets without times")
         if track.type == "video":

@@ -1,6 +1,7 @@
-"""A frame-exact clip: pictures and sound of `[start, end)` encoded anew, to what every browser plays."""
+"""Encodes a clip that is exact to the frame: pictures and sound of `[start, end)`, in a format every browser plays."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,72 +14,77 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from executors.video_loader.clips.sound import Sound, has_sound
-from executors.video_loader.decode.picture import SCALING, Orientation, Screen
-from executors.video_loader.decode.source import MediaSource
+from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
+from executors.video_loader.decode.source import VideoSource
 
-TICKS_PER_SECOND = 90_000  # of the clip's timestamps: holds 24, 25, 30 and 29.97 frames per second without rounding
+TICKS_PER_SECOND = 90_000  # of the clip's timestamps: no rounding at 24, 25, 30 and 29.97 frames per second
 ENCODER_OPTIONS = {
-    "crf": "18",  # where a viewer sees no difference to the source
-    "preset": "veryfast",  # about real time for 1080p on two cores; slower ones only make the file smaller
-    "bf": "0",  # MP4 keeps how long a frame is shown in order of decoding: without B-frames that is true of each
+    "crf": "18",  # viewers see no difference to the source
+    "preset": "veryfast",  # about real time for 1080p on two cores; slower presets only make the file smaller
+    "bf": "0",  # MP4 stores frame durations in decoding order: they are right only without B-frames
 }
-# The same on every machine, as what x264 writes depends on it: loaders of unlike machines give pieces of one clip.
+# The same on every machine, because x264's output depends on it: loaders on different machines send chunks of one clip.
 ENCODER_THREADS = 4
 AUDIO_BITS_PER_SECOND = 160_000
-MAX_FPS = 240  # announced to the encoder; timestamps are kept whatever they are
+MAX_FPS = 240  # announced to the encoder; timestamps stay as they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
 
-def encode_clip(source: MediaSource, start: Fraction, end: Fraction, destination: Path) -> None:
+def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination: Path) -> None:
     """Write `[start, end)` of a video as H.264 and AAC in MP4, its index in front.
 
-    The first picture is the one on screen at `start`; every frame keeps its own time; the last one lasts until `end`.
-    Memory does not grow with the length. Rotation is applied, pixels are made square.
+    The first picture is the one on screen at `start`, every frame keeps its own time, and the last one lasts until
+    `end`. Memory does not grow with the length. The clip is upright and has square pixels.
     """
-    with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as clip:
-        pictures = _PictureTrack(clip, source)
-        if not has_sound(source):
-            for frame, shown, gone in _shown(source, start, end):
-                pictures.add(frame, shown - start, gone - start)
-            pictures.close()
-            return
-        with Sound(source, start, end) as sound:
-            track = _SoundTrack(clip, sound)
-            for frame, shown, gone in _shown(source, start, end):
-                pictures.add(frame, shown - start, gone - start)
-                track.add_until(gone - start)
-            pictures.close()
-            track.close()
+    with ExitStack() as opened:
+        clip = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
+        pictures, sound = _PictureTrack(clip, source), None
+        if has_sound(source):
+            sound = _SoundTrack(clip, opened.enter_context(Sound(source, start, end)))
+        for frame, since, until in _shown_frames(source, start, end):
+            pictures.add(frame, since - start, until - start)
+            if sound:
+                sound.add_until(until - start)
+        pictures.close()
+        if sound:
+            sound.close()
 
 
-def _shown(source: MediaSource, start: Fraction, end: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
-    """The frames on screen in `[start, end)`, each with the time from when and until when it is shown there."""
-    held: VideoFrame | None = None
+def _shown_frames(
+    source: VideoSource, start: Fraction, end: Fraction
+) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
+    """The frames on screen in `[start, end)`, each with the times since when and until when it is shown there."""
+    last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
         if timed.time >= end:
             break
-        if held is not None and timed.time > start:
-            yield held, since, timed.time
-        held, since = timed.frame, max(start, timed.time)
-    if held is not None:
-        yield held, since, end
+        if last is not None and timed.time > start:
+            yield last, since, timed.time
+        last, since = timed.frame, max(start, timed.time)
+    if last is not None:
+        yield last, since, end
+
+
+def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
+    """Add an H.264 track to a clip."""
+    track: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
+    track.width, track.height, track.pix_fmt = width, height, "yuv420p"
+    track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
+    track.thread_count = ENCODER_THREADS
+    return track
 
 
 class _PictureTrack:
-    def __init__(self, clip: OutputContainer, source: MediaSource) -> None:
+    def __init__(self, clip: OutputContainer, source: VideoSource) -> None:
         self._clip = clip
         self._scaler = VideoReformatter()
-        self._screen = Screen(source.first_frame, source.stream.sample_aspect_ratio)
-        width, height = self._screen.size(source.first_frame)
-        self._size = (_even(width), _even(height))
+        self._renderer = FrameRenderer(source.first_frame, source.stream.sample_aspect_ratio)
+        width, height = self._renderer.measure(source.first_frame)
+        self._size = (_round_to_even(width), _round_to_even(height))
         rate = min(1 / source.frame_seconds, Fraction(MAX_FPS)).limit_denominator(1001)
-        self._stream: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
-        self._stream.width, self._stream.height = self._size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-        self._stream.thread_count = ENCODER_THREADS
+        self._stream = add_picture_track(clip, rate, *self._size)
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))
@@ -102,18 +108,18 @@ class _PictureTrack:
         self._mux(None)
 
     def _to_yuv420p(self, frame: VideoFrame) -> VideoFrame:
-        """The frame at the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect."""
+        """Convert to the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect."""
         is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or frame.format.is_rgb
         flat = self._scaler.reformat(
             frame,
-            *self._screen.stored_size(*self._size),
+            *self._renderer.stored_size(*self._size),
             "yuv420p",
             interpolation=SCALING,
             dst_colorspace=Colorspace.ITU709 if frame.format.is_rgb else None,
             dst_color_range="MPEG" if is_full else None,
         )
-        turn = self._screen.orientation
-        return flat if turn == Orientation() else _turned(flat, turn)
+        turn = self._renderer.orientation
+        return flat if turn == Orientation() else _turn(flat, turn)
 
     def _mux(self, picture: VideoFrame | None) -> None:
         for packet in self._stream.encode(picture):
@@ -130,7 +136,7 @@ class _SoundTrack:
         self._until = 0
 
     def add_until(self, seconds: Fraction) -> None:
-        """Encode the sound that is heard before `seconds` of the clip, so that the file is interleaved."""
+        """Encode the sound up to `seconds` of the clip, which interleaves the file."""
         while self._until < seconds * self._rate and (frame := next(self._frames, None)) is not None:
             self._until += frame.samples
             self._clip.mux(self._stream.encode(frame))
@@ -141,14 +147,14 @@ class _SoundTrack:
         self._clip.mux(self._stream.encode(None))
 
 
-def _even(pixels: int) -> int:
+def _round_to_even(pixels: int) -> int:
     return max(2, pixels + pixels % 2)
 
 
-def _turned(frame: VideoFrame, turn: Orientation) -> VideoFrame:
+def _turn(frame: VideoFrame, turn: Orientation) -> VideoFrame:
     planes = frame.to_ndarray()
     luma, chroma = planes[: frame.height], planes[frame.height :].reshape(2, frame.height // 2, frame.width // 2)
-    upright = turn.apply(luma)  # type: ignore[arg-type]  # 8 bit by the format
+    upright = turn.apply(luma)  # type: ignore[arg-type]  # the format is 8-bit
     halves = [turn.apply(plane).reshape(-1) for plane in chroma]  # type: ignore[arg-type]
     packed = np.concatenate([upright.reshape(-1), *halves]).reshape(-1, upright.shape[1])
     turned = VideoFrame.from_ndarray(packed, format="yuv420p")

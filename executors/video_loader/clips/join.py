@@ -1,6 +1,5 @@
-"""Clips joined to one video: every one in the size of the first, with black beside what is of another shape."""
+"""Joins clips into one video in the size of the first clip, with black bars beside clips of another shape."""
 
-import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,25 +17,20 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from executors.video_loader.clips.cut import ClipFile, cut
-from executors.video_loader.clips.encode import (
-    AUDIO_BITS_PER_SECOND,
-    ENCODER_OPTIONS,
-    ENCODER_THREADS,
-    TICKS_PER_SECOND,
-)
-from executors.video_loader.clips.remux import is_one_format, remux
+from executors.machine.disk import report_full_disk
+from executors.video_loader.clips.cut import ClipFile, cut_clip
+from executors.video_loader.clips.encode import AUDIO_BITS_PER_SECOND, TICKS_PER_SECOND, add_picture_track
+from executors.video_loader.clips.remux import have_one_format, remux_clips
 from executors.video_loader.clips.sound import Samples
-from executors.video_loader.media.disk import full_disk_reported
 
 logger = logging.getLogger(__name__)
 
-RATE = 48000  # of the sound, whatever that of the clips is
+RATE = 48000  # sound samples per second of the joined video, whatever the clips have
 
 
 @dataclass(frozen=True)
-class Part:
-    """`[start_seconds, end_seconds)` of a video."""
+class ReelPiece:
+    """A piece of the joined video: `[start_seconds, end_seconds)` of a video."""
 
     path: Path
     start_seconds: float
@@ -44,52 +38,53 @@ class Part:
     title: str
 
 
-def cut_joined(parts: Sequence[Part], destination: Path, mode: str = "exact") -> ClipFile:
-    """Cut the parts and join them in their order.
+def cut_and_join(pieces: Sequence[ReelPiece], destination: Path, mode: str = "exact") -> ClipFile:
+    """Cut the pieces and join them in their order.
 
     Args:
-        mode: of `cut`. `copy` encodes nothing anew, where all parts come out in one format; else they are cut exactly.
+        mode: see `cut_clip`. `copy` encodes nothing again if all pieces have one format, else they are cut exactly.
         destination: the video's path without its suffix, `.mp4`.
 
-    Raises: as `cut`.
+    Raises: the errors of `cut_clip`.
     """
     with TemporaryDirectory(dir=destination.parent, prefix="joining-") as folder:
-        clips = _cut_all(parts, mode, Path(folder))
-        write = remux if mode == "copy" and is_one_format(clips) else join
-        if mode == "copy" and write is join:
-            logger.info("joining %d clips exactly: they are of several formats", len(parts))
-            clips = _cut_all(parts, "exact", Path(folder))
-        with full_disk_reported(destination.parent, f"the video of {len(parts)} clips"):
+        clips = _cut_all(pieces, mode, Path(folder))
+        write = remux_clips if mode == "copy" and have_one_format(clips) else join_clips
+        if mode == "copy" and write is join_clips:
+            logger.info("joining %d clips exactly: their formats differ", len(pieces))
+            clips = _cut_all(pieces, "exact", Path(folder))
+        with report_full_disk(destination.parent, f"the video of {len(pieces)} clips"):
             draft = Path(folder) / "joined.mp4"
             length = write(clips, draft)
             final = draft.replace(destination.with_name(f"{destination.name}.mp4"))
     return ClipFile(0.0, float(length), final)
 
 
-def _cut_all(parts: Sequence[Part], mode: str, folder: Path) -> list[Path]:
+def _cut_all(pieces: Sequence[ReelPiece], mode: str, folder: Path) -> list[Path]:
     return [
-        cut(part.path, part.start_seconds, part.end_seconds, mode, folder / f"{place}-{mode}", part.title).path
-        for place, part in enumerate(parts)
+        cut_clip(piece.path, piece.start_seconds, piece.end_seconds, mode, folder / f"{place}-{mode}", piece.title).path
+        for place, piece in enumerate(pieces)
     ]
 
 
-def join(clips: Sequence[Path], destination: Path) -> Fraction:
+def join_clips(clips: Sequence[Path], destination: Path) -> Fraction:
     """Write the clips one after another as H.264 and AAC in MP4, its index in front.
 
     Args:
-        clips: as `encode_clip` makes them: H.264, upright, with square pixels, and AAC or no sound.
+        clips: made by `encode_clip`: H.264, upright, with square pixels, and AAC or no sound.
 
-    Returns: the length in seconds. A clip without sound is silent in a video that has some.
+    Returns: the length in seconds. If only some clips have sound, the others are silent.
     """
     has_sound = any(map(_has_sound, clips))
     with av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}) as joined:
         with av.open(str(clips[0])) as first:
-            pictures = _picture_track(joined, first.streams.video[0])
+            like = first.streams.video[0]
+            pictures = add_picture_track(joined, like.average_rate or Fraction(25), like.width, like.height)
         sound = _SoundTrack(joined) if has_sound else None
         begin = Fraction(0)
         for clip in clips:
-            begin = _add(clip, begin, joined, pictures, sound)
-            gc.collect()  # the decoder, as `MediaSource.close` says: else each clip would take more memory
+            begin = _add_clip(clip, begin, joined, pictures, sound)
+
         joined.mux(pictures.encode(None))
         if sound:
             sound.close()
@@ -101,38 +96,30 @@ def _has_sound(clip: Path) -> bool:
         return bool(video.streams.audio)
 
 
-def _add(
+def _add_clip(
     clip: Path, begin: Fraction, joined: OutputContainer, pictures: VideoStream, sound: "_SoundTrack | None"
 ) -> Fraction:
-    """Write a clip that begins at `begin` seconds. Returns: when it ends."""
+    """Write a clip that begins at `begin` seconds. Returns: its end in seconds."""
     with av.open(str(clip)) as video:
-        video.streams.video[0].thread_count = 1  # its pictures are of one slice each: more threads only take memory
-        for frame in _pictures(video, pictures.width, pictures.height):
-            shown = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
-            frame.pts, frame.time_base = round(shown * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
+        video.streams.video[0].thread_count = 1  # its pictures have one slice each: more threads only add memory
+        for frame in _fit_pictures(video, pictures.width, pictures.height):
+            shown_at = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
+            frame.pts, frame.time_base = round(shown_at * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
             frame.pict_type = 0
             joined.mux(pictures.encode(frame))
-        end = begin + _length(video)
+        end = begin + _measure_length(video)
         if sound:
             sound.add(video, until=end)
     return end
 
 
-def _length(clip: InputContainer) -> Fraction:
+def _measure_length(clip: InputContainer) -> Fraction:
     video = clip.streams.video[0]
     return (video.duration or 0) * (video.time_base or Fraction(0))
 
 
-def _picture_track(joined: OutputContainer, like: VideoStream) -> VideoStream:
-    track: VideoStream = joined.add_stream("libx264", rate=like.average_rate or 25, options=ENCODER_OPTIONS)
-    track.width, track.height, track.pix_fmt = like.width, like.height, "yuv420p"
-    track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
-    track.thread_count = ENCODER_THREADS
-    return track
-
-
-def _pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
-    """All pictures of a clip, fitted into this size, on the clip's own clock."""
+def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
+    """All pictures of a clip, scaled and padded to this size, on the clip's own clock."""
     graph = Graph()
     steps = [
         graph.add_buffer(template=video.streams.video[0]),
@@ -150,7 +137,7 @@ def _pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoF
 
 
 class _SoundTrack:
-    """The sound of the joined video, to the sample as long as its pictures."""
+    """The sound of the joined video, exactly as long as its pictures."""
 
     def __init__(self, joined: OutputContainer) -> None:
         self._joined = joined
@@ -159,11 +146,11 @@ class _SoundTrack:
         self._written = 0
 
     def add(self, video: InputContainer, until: Fraction) -> None:
-        """Add a clip's sound, silence where it has none or too little, and nothing after `until` seconds."""
+        """Add a clip's sound up to `until` seconds, and silence if it has none or too little."""
         end = round(until * RATE)
         if video.streams.audio:
             video.seek(0)
-            for samples in _resampled(video):
+            for samples in _resample(video):
                 self._write(samples[:, : end - self._written])
         while self._written < end:
             self._write(np.zeros((2, min(RATE, end - self._written)), np.float32))
@@ -180,8 +167,8 @@ class _SoundTrack:
         self._joined.mux(self._stream.encode(frame))
 
 
-def _resampled(video: InputContainer) -> Iterator[Samples]:
-    """A clip's sound from its beginning on; what the codec needs before that is left out."""
+def _resample(video: InputContainer) -> Iterator[Samples]:
+    """A clip's sound from its beginning, without the samples that the codec needs before it."""
     resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
     early = 0
     for frame in video.decode(audio=0):
@@ -192,5 +179,4 @@ def _resampled(video: InputContainer) -> Iterator[Samples]:
             yield samples[:, early:]
             early = max(0, early - samples.shape[1])
     for out in resampler.resample(None):
-        if out is not None:
-            yield out.to_ndarray().astype(np.float32, copy=False)
+        yield out.to_ndarray().astype(np.float32, copy=False)

@@ -1,11 +1,10 @@
-"""The sound of a clip: decoded, resampled and trimmed to the sample, so that it stays with the picture."""
+"""The sound of a clip: decoded, resampled, and trimmed to the sample, so that it stays in sync with the picture."""
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
 
 import av
 import numpy as np
@@ -14,25 +13,27 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition, Stream
+from av.stream import Disposition, Stream
 from numpy.typing import NDArray
 
-from executors.video_loader.decode.source import MediaSource, open_container, read_packets, seek_keyframe
+from executors.video_loader.decode.container import discard_other_streams, open_container
+from executors.video_loader.decode.packets import read_packets, seek_keyframe
+from executors.video_loader.decode.source import VideoSource
 
 Samples = NDArray[np.float32]  # [channels, samples]
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-OTHER_RATE = 48000  # for videos whose rate AAC does not know
-# Decoding begins this long before the first wanted sample: AAC, MP3 and Opus need the packet before to sound right.
+OTHER_RATE = 48000  # for videos with a rate that AAC lacks
+# Decoding begins this long before the first wanted sample: AAC, MP3 and Opus need the previous packet to sound right.
 PREROLL_SECONDS = Fraction(1, 2)
-# Timestamps of MKV and FLV are whole milliseconds: a jump below this is rounding, above it a gap in the recording.
+# MKV and FLV have timestamps in whole milliseconds: a jump below this is rounding, above it a gap in the recording.
 GAP_SECONDS = Fraction(1, 20)
 
 
 class Sound:
-    """The range `[start, end)` of a video's sound, times in seconds from the first *picture*. A context manager."""
+    """The sound of a video in `[start, end)`, in seconds from the first *picture*. A context manager."""
 
-    def __init__(self, source: MediaSource, start: Fraction, end: Fraction) -> None:
+    def __init__(self, source: VideoSource, start: Fraction, end: Fraction) -> None:
         self._origin = source.first_pts * source.time_base
         self._start, self._end = start, end
         self._container, self.stream = _open_audio(source)
@@ -49,18 +50,18 @@ class Sound:
         self._container.close()
 
     def frames(self) -> Iterator[AudioFrame]:
-        """Frames without gap or overlap from sample 0 to the last: silence stands in where the video has no sound."""
+        """Frames without gap or overlap, from sample 0 to the last. Gaps in the video's sound become silence."""
         position = 0
-        for samples in self._contiguous():
+        for samples in self._fill_gaps():
             frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self.layout)
             frame.sample_rate = self.rate
             frame.pts, frame.time_base = position, Fraction(1, self.rate)
             position += samples.shape[1]
             yield frame
 
-    def _contiguous(self) -> Iterator[Samples]:
+    def _fill_gaps(self) -> Iterator[Samples]:
         position, total = 0, round((self._end - self._start) * self.rate)
-        for time, samples in self._resampled():
+        for time, samples in self._resample():
             offset = position if time is None else round((time - self._start) * self.rate)
             if position and abs(offset - position) <= GAP_SECONDS * self.rate:
                 offset = position
@@ -77,67 +78,64 @@ class Sound:
         for begin in range(0, samples, self.rate):
             yield np.zeros((self._channels, min(self.rate, samples - begin)), np.float32)
 
-    def _resampled(self) -> Iterator[tuple[Fraction | None, Samples]]:
+    def _resample(self) -> Iterator[tuple[Fraction | None, Samples]]:
         resampler, kind = None, None
-        for frame in self._decoded():
+        for frame in self._decode():
             if kind != (frame.format.name, frame.layout.name, frame.sample_rate):
                 kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-                yield from self._drained(resampler)
+                yield from self._drain(resampler)
                 resampler = AudioResampler(format="fltp", layout=self.layout, rate=self.rate)
             for out in resampler.resample(frame) if resampler else ():
-                yield self._timed(out)
-        yield from self._drained(resampler)
+                yield self._add_time(out)
+        yield from self._drain(resampler)
 
-    def _drained(self, resampler: AudioResampler | None) -> Iterator[tuple[Fraction | None, Samples]]:
+    def _drain(self, resampler: AudioResampler | None) -> Iterator[tuple[Fraction | None, Samples]]:
         if resampler is not None:
-            rest: list[AudioFrame | None] = [*resampler.resample(None)]  # [None] where nothing is to be resampled
-            yield from (self._timed(out) for out in rest if out is not None)
+            yield from map(self._add_time, resampler.resample(None))
 
-    def _timed(self, frame: AudioFrame) -> tuple[Fraction | None, Samples]:
+    def _add_time(self, frame: AudioFrame) -> tuple[Fraction | None, Samples]:
         time = None if frame.pts is None or not frame.time_base else frame.pts * frame.time_base - self._origin
         return time, frame.to_ndarray().astype(np.float32, copy=False)
 
-    def _decoded(self) -> Iterator[AudioFrame]:
-        for packet in packets_from(self._container, self.stream, self._origin + self._start - PREROLL_SECONDS):
+    def _decode(self) -> Iterator[AudioFrame]:
+        for packet in read_packets_from(self._container, self.stream, self._origin + self._start - PREROLL_SECONDS):
             try:
                 yield from self.stream.decode(packet)
             except av.FFmpegError:
                 continue  # a damaged packet
 
 
-def packets_from(container: InputContainer, stream: Stream, container_seconds: Fraction) -> Iterator[Packet[Stream]]:
-    """Packets of `stream` from about `container_seconds` (the container's own clock) on, or from the beginning."""
+def read_packets_from(
+    container: InputContainer, stream: Stream, container_seconds: Fraction
+) -> Iterator[Packet[Stream]]:
+    """Packets of `stream` from about `container_seconds` on the container's own clock, or from the beginning."""
     time_base = stream.time_base or Fraction(1, 90000)
     first_pts = stream.start_time or 0
     target = math.floor(container_seconds / time_base)
     if target > first_pts:
-        found = seek_keyframe(container, stream, target, first_pts)
-        if found is not None:
-            return found
+        sought = seek_keyframe(container, stream, target, first_pts)
+        if sought is not None:
+            return sought
         container.seek(0 if container.start_time is None else container.start_time)
-    packets = read_packets(container, stream)
-    head = next(packets, None)
-    return packets if head is None else chain([head], packets)
+    return read_packets(container, stream)
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to keep: the default one, else the first; None where none can be decoded."""
+def find_audio_stream(container: InputContainer) -> AudioStream | None:
+    """The sound to keep: the default stream, else the first; None if none can be decoded."""
     readable = [s for s in container.streams.audio if s.codec_context is not None]
     return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
 
 
-def has_sound(source: MediaSource) -> bool:
+def has_sound(source: VideoSource) -> bool:
     """Whether the video has sound that can be decoded."""
-    return audio_stream(source.container) is not None
+    return find_audio_stream(source.container) is not None
 
 
-def _open_audio(source: MediaSource) -> tuple[InputContainer, AudioStream]:
+def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:
     container = open_container(source.path, source.title)
-    stream = audio_stream(container)
+    stream = find_audio_stream(container)
     if stream is None:
         container.close()
         raise ValueError(f"'{source.title}' has no sound")
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
+    discard_other_streams(container, stream)
     return container, stream

@@ -1,7 +1,7 @@
-"""What may decode videos: FFmpeg's own code, or a chip of this machine that its decoders hand the work to.
+"""What decodes videos: FFmpeg's own code, or a chip of this machine.
 
-Hardware gives frames of another layout (NV12, P010), which PyAV fetches into system memory; sizes, times, colours and
-orientation come with them, for the same parser reads the video either way.
+Hardware gives frames in another layout (NV12, P010), which PyAV copies into system memory. Sizes, times, colours and
+orientation stay the same, because the same parser reads the video either way.
 """
 
 import logging
@@ -17,27 +17,27 @@ from clipseek.config.settings import AUTO, SOFTWARE, VARIABLES
 
 logger = logging.getLogger(__name__)
 
-_USUAL_CODEC = "h264"  # what has no hardware for this one is of no use
+_USUAL_CODEC = "h264"  # hardware that cannot decode this one is of no use
 
 
-def offered() -> list[str]:
-    """Kinds of hardware that FFmpeg was built to decode with, whether there is any or not."""
+def list_hardware() -> list[str]:
+    """Kinds of hardware that FFmpeg was built to decode with, whether this machine has them or not."""
     usable = {config.device_type.name for config in _configs(Codec(_USUAL_CODEC, "r"))}
     return [name for name in hwdevices_available() if name in usable]
 
 
 def choose_decoder(setting: str) -> str:
-    """The decoder that CLIPSEEK_DECODER stands for: `software`, or hardware that can be opened.
+    """Resolve CLIPSEEK_DECODER: `software`, or hardware that can be opened.
 
     Args:
         setting: `software`, a kind of hardware, or `auto` for the first one that opens, else `software`.
 
     Raises:
-        InvalidSetting: FFmpeg offers no hardware of this name, or none of it can be opened.
+        InvalidSetting: FFmpeg has no hardware of this name, or it cannot be opened.
     """
     if setting == SOFTWARE:
         return SOFTWARE
-    variable, kinds = VARIABLES["decoder"][0], offered()
+    variable, kinds = VARIABLES["decoder"][0], list_hardware()
     if setting not in (AUTO, *kinds):
         raise InvalidSetting(
             f"{variable} is '{setting}', but must be {SOFTWARE}, {AUTO}, or hardware that FFmpeg offers here: "
@@ -45,21 +45,21 @@ def choose_decoder(setting: str) -> str:
         )
     problems = {}
     for kind in kinds if setting == AUTO else [setting]:
-        problem = problem_of(kind)
+        problem = find_problem(kind)
         if problem is None:
             return kind
         problems[kind] = problem
-    told = "; ".join(f"{kind}: {problem}" for kind, problem in problems.items()) or "FFmpeg offers none"
+    reasons = "; ".join(f"{kind}: {problem}" for kind, problem in problems.items()) or "FFmpeg offers none"
     if setting == AUTO:
-        logger.warning("videos are decoded in software, for no hardware can be opened (%s)", told)
+        logger.warning("videos are decoded in software: no hardware can be opened (%s)", reasons)
         return SOFTWARE
     raise InvalidSetting(
-        f"{variable} is '{setting}', but it cannot be opened ({told}). Check the driver, or set {variable} to {AUTO}, "
-        f"which then takes {SOFTWARE}. FFmpeg offers here: {', '.join(kinds)}"
+        f"{variable} is '{setting}', but it cannot be opened ({reasons}). Check the driver, or set {variable} to "
+        f"{AUTO}, which then uses {SOFTWARE}. FFmpeg offers here: {', '.join(kinds)}"
     )
 
 
-def problem_of(kind: str) -> str | None:
+def find_problem(kind: str) -> str | None:
     """Why hardware of this kind cannot be opened; None if it can."""
     level = av.logging.get_level()
     with av.logging.Capture() as messages:
@@ -73,8 +73,8 @@ def problem_of(kind: str) -> str | None:
     return None
 
 
-def hardware(decoder: str) -> HWAccel | None:
-    """What `av.open` is to be given."""
+def make_accelerator(decoder: str) -> HWAccel | None:
+    """The `hwaccel` argument of `av.open` for this decoder; None for software."""
     if decoder == SOFTWARE:
         return None
     # With one CUDA context for the process, videos open twice as fast.
@@ -82,8 +82,8 @@ def hardware(decoder: str) -> HWAccel | None:
     return HWAccel(decoder, allow_software_fallback=True, options=options)
 
 
-def is_in_hardware(context: VideoCodecContext, kind: str) -> bool:
-    """Whether the hardware has decoded what came out of a decoder last. A video's profile or size may be too much."""
+def is_decoded_in_hardware(context: VideoCodecContext, kind: str) -> bool:
+    """Whether the hardware decoded the decoder's last frame. It may not support the video's profile or size."""
     formats = {c.format.name for c in _configs(context.codec) if c.device_type.name == kind and c.format}
     return context.pix_fmt in formats
 

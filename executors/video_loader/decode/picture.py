@@ -1,4 +1,4 @@
-"""From a decoded frame to a picture as a viewer sees it: square pixels, upright, of the wanted size."""
+"""Turns a decoded frame into the picture a viewer sees: upright, with square pixels, at the wanted size."""
 
 import math
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ Picture = NDArray[np.uint8]
 # absolute difference 0.25 grey levels, 0.47 in the worst video, 1.8 ms a frame. Without the chroma flags it is 1.70.
 _FULL_CHROMA = Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | _FULL_CHROMA
-# Videos that do not name their colour matrix: players take BT.709 from this height on, BT.601 below.
+# For videos that do not name their colour matrix, players use BT.709 from this height on, BT.601 below.
 HD_HEIGHT = 720
 _UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED
 _FIXED_POINT = 1 << 16  # unit of the display matrix
@@ -28,10 +28,10 @@ _FIXED_POINT = 1 << 16  # unit of the display matrix
 
 @dataclass(frozen=True)
 class PictureShape:
-    """The picture a model looks at, in pixels.
+    """Size in pixels of the picture a model looks at.
 
-    `squash`: the whole picture at exactly this size. `pad`: the whole picture fitted inside, centred, its proportions
-    kept, the rest filled with `fill` (RGB).
+    `squash`: the whole picture, stretched to exactly this size. `pad`: the whole picture, centred, in its own
+    proportions, the rest filled with `fill` (RGB).
     """
 
     width: int
@@ -42,14 +42,14 @@ class PictureShape:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.fit not in {"squash", "pad"}:
             raise InvalidRequest(
-                f"A picture of {self.width}x{self.height} with fit '{self.fit}' cannot be made: "
-                "width and height must be 1 or more, fit 'squash' or 'pad'"
+                f"A picture of {self.width}x{self.height} with fit '{self.fit}' is not possible: width and height must "
+                "be 1 or more, fit 'squash' or 'pad'"
             )
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a stored picture becomes the shown one: mirrored left to right if so, then turned clockwise."""
+    """Turns the stored picture into the shown one: mirrored left to right if needed, then turned clockwise."""
 
     rotation_degrees: int = 0  # 0, 90, 180 or 270, clockwise
     mirrored: bool = False
@@ -64,30 +64,30 @@ class Orientation:
         return np.ascontiguousarray(np.rot90(upright, k=-(self.rotation_degrees // 90)))
 
 
-class Screen:
-    """Shows the frames of one video: upright, with square pixels, at the wanted size.
+class FrameRenderer:
+    """Renders the frames of one video: upright, with square pixels, at the wanted size.
 
     Args:
-        frame: any frame of the video. Its display matrix holds for all: PyAV's `side_data` keeps a frame alive until the
-            garbage collector comes by, which must not happen to each.
+        frame: any frame of the video. Its display matrix is used for all: reading it from each would fill memory (see
+            `quirks.free_frames`).
         aspect: the stream's sample aspect ratio, None for 1.
     """
 
     def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
-        self.orientation = _orientation(frame)
+        self.orientation = _read_orientation(frame)
         self._aspect = aspect or Fraction(1)
-        self._scaler = VideoReformatter()  # keeps swscale's tables from frame to frame
+        self._scaler = VideoReformatter()  # reused: it keeps swscale's tables from frame to frame
 
-    def size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Width and height as shown, in pixels."""
+    def measure(self, frame: VideoFrame) -> tuple[int, int]:
+        """Shown width and height in pixels."""
         width, height = max(1, round(frame.width * self._aspect)), frame.height
         return (height, width) if self.orientation.is_sideways else (width, height)
 
     def render(self, frame: VideoFrame, shape: PictureShape) -> Picture:
-        """The picture a model looks at. Returns: uint8 [shape.height, shape.width, 3], RGB."""
+        """The picture for the model. Returns: uint8 [shape.height, shape.width, 3], RGB."""
         if shape.fit == "squash":
             return self.scale(frame, shape.width, shape.height)
-        width, height = self.size(frame)
+        width, height = self.measure(frame)
         factor = min(shape.width / width, shape.height / height)
         inner_width = min(shape.width, max(1, round(width * factor)))
         inner_height = min(shape.height, max(1, round(height * factor)))
@@ -98,7 +98,7 @@ class Screen:
         return canvas
 
     def scale(self, frame: VideoFrame, width: int, height: int) -> Picture:
-        """The whole frame at exactly this size, in one pass from the decoder's format, then turned.
+        """Scale the whole frame to exactly this size, in one pass from the decoder's format, then turn it.
 
         Returns:
             uint8 [height, width, 3], RGB.
@@ -107,7 +107,7 @@ class Screen:
             frame,
             *self.stored_size(width, height),
             "rgb24",
-            src_colorspace=_matrix(frame),
+            src_colorspace=_colour_matrix(frame),
             interpolation=SCALING,
             dst_color_range="JPEG",
             threads=1,
@@ -116,12 +116,12 @@ class Screen:
         return picture if self.orientation == Orientation() else self.orientation.apply(picture)
 
     def stored_size(self, width: int, height: int) -> tuple[int, int]:
-        """The size before turning of what is `width` x `height` when shown."""
+        """The stored size of a picture that is shown as `width` x `height`."""
         return (height, width) if self.orientation.is_sideways else (width, height)
 
 
-def _orientation(frame: VideoFrame) -> Orientation:
-    """What the frame's display matrix says, to the nearest quarter turn."""
+def _read_orientation(frame: VideoFrame) -> Orientation:
+    """The frame's display matrix, to the nearest quarter turn."""
     for data in cast(Iterable[SideData], frame.side_data):  # the stub calls it a dict
         if data.type is Type.DISPLAYMATRIX:
             a, b, _, c, d = (float(v) / _FIXED_POINT for v in np.frombuffer(bytes(data), np.int32)[:5])
@@ -131,8 +131,8 @@ def _orientation(frame: VideoFrame) -> Orientation:
     return Orientation()
 
 
-def _matrix(frame: VideoFrame) -> int | None:
-    """The colour matrix to assume, for `reformat`; None for the frame's own."""
+def _colour_matrix(frame: VideoFrame) -> int | None:
+    """The colour matrix that `reformat` should assume; None for the frame's own."""
     if frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= HD_HEIGHT:
         return int(Colorspace.ITU709)
     return None

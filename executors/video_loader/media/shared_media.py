@@ -1,46 +1,50 @@
-"""Videos that several loaders share in an object store: put there before they count as taken, fetched when needed.
+"""Videos that several loaders share in an object store: written there before they count, fetched when needed.
 
-There each library has a folder with the same files as the one of a `MediaStore`:
+There each library has a folder with the same files as a local one (see `media_files.py`):
 
     ID.film.mp4   the video
-    ID.json       its record, written after the video: what has no record is not there
+    ID.json       its record, written after the video: without a record there is no video
 
-Uploads are put together and checked in a local folder, and what FFmpeg opens are copies in a `LocalCopies`.
+Uploads are assembled and checked in a local folder, and FFmpeg opens copies in a `LocalCopies`.
 """
 
 import functools
-import json
 import logging
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cachetools import TTLCache
+
 from clipseek.api.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
-from clipseek.config.libraries import MAIN, libraries_below, media_folder
+from clipseek.config.libraries import MAIN, VIDEO_MARK, libraries_below, media_folder
 from clipseek.config.settings import VARIABLES, Settings
 from executors.flow import metrics
-from executors.video_loader.media.local_copies import LocalCopies, held
-from executors.video_loader.media.media_store import MediaRecord, MediaStore
+from executors.video_loader.media.file_record import FileRecord
+from executors.video_loader.media.local_copies import LocalCopies, hold
+from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
-# A record is read again after so long. Until then a video that another loader has deleted may still be used here.
-BELIEVED_SECONDS = 10.0
+# A record is read again after this time. Until then a video that another loader has deleted may still be used here.
+REMEMBERED_SECONDS = 10.0
+_MOST_REMEMBERED = 10_000
 
 
-class SharedMediaStore(MediaStore):
-    """The videos of one library in an object store. Methods raise also what those of `ObjectStore` do.
+class SharedMediaFiles(MediaFiles):
+    """The videos of one library in an object store. Methods also raise the errors of `ObjectStore`.
 
     Args:
-        root: local folder of uploads on their way, and of videos from before there was an object store.
+        root: local folder of uploads on their way, and of videos from before the object store was used.
         objects: where the videos are.
         cache: of videos of all libraries.
-        library: tells its videos apart there.
-        others: see `MediaStore`.
+        library: keeps its videos apart in the cache.
+        others: see `MediaFiles`.
     """
 
     def __init__(
@@ -57,103 +61,110 @@ class SharedMediaStore(MediaStore):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(root, allowed_roots, chunk_bytes, max_video_gb=max_video_gb, max_store_gb=max_store_gb)
-        self.objects, self.cache, self._library, self._clock = objects, cache, library, clock
-        self._believed: dict[str, tuple[float, MediaRecord]] = {}  # when it was read, and what
+        self.objects, self.cache, self._library = objects, cache, library
+        self._records: TTLCache[str, FileRecord] = TTLCache(_MOST_REMEMBERED, REMEMBERED_SECONDS, timer=clock)
+        self._records_lock = threading.Lock()
 
     @contextmanager
     def in_use(self, video_id: str) -> Iterator[Path]:
         while (path := self.path(video_id)).parent == self.cache.folder:
-            video = held(path)
+            video = hold(path)
             if video:
                 with video:
                     yield path
                 return
         yield path
 
-    def usable(self, video_id: str) -> MediaRecord:
-        record = super().usable(video_id)
-        if record.linked_path:  # as another host says, which may have other folders
+    def usable_record(self, video_id: str) -> FileRecord:
+        record = super().usable_record(video_id)
+        if record.linked_path:  # another host registered it, and may allow other folders
             try:
-                self._allowed(record.linked_path)
+                self.folders.resolve(record.linked_path)
             except PathNotAllowed as error:
-                raise MediaMissing(f"'{record.title}' is used where it lies on another host. {error}") from error
+                raise MediaMissing(f"'{record.title}' lies on another host and was not uploaded. {error}") from error
         return record
 
     def facts(self) -> dict[str, str]:
-        """What is here: to ask the object store what is there could take long."""
-        copies = self.cache.copies()
+        """The copies here: listing the object store could take long."""
+        copies = self.cache.files()
         return {
             "media": self.objects.shown_url,
             "media_copies": str(len(copies)),
-            "media_copies_bytes": str(sum(size_bytes for _, size_bytes, _ in copies)),
+            "media_copies_bytes": str(sum(copy.size_bytes for copy in copies)),
         }
 
     def copy_name(self, name: str) -> str:
-        """The name in the cache of what has this name in the object store."""
+        """The cached copy's name of an object with this name."""
         return f"{self._library}_{name}"
 
-    def local_only(self) -> Iterator[MediaRecord]:
-        """The videos that are in the local folder, complete, and not in the object store."""
-        for video_id in super()._ids():
-            record = super()._kept(video_id)
+    def local_records(self) -> Iterator[FileRecord]:
+        """The records of complete videos that are in the local folder but not in the object store."""
+        for video_id in super()._list_ids():
+            record = super()._find_record(video_id)
             if record and self.read_record(video_id) is None:
                 yield record
 
-    def hand_over(self, record: MediaRecord) -> None:
-        """Put a video that is only here into the object store."""
+    def move_to_objects(self, record: FileRecord) -> None:
+        """Move a local video into the object store."""
         if not record.linked_path:
             self.objects.put(self.root / record.file_name, record.file_name)
-        self._keep(record)
-        super()._remove(record.video_id)
+        self._write_record(record)
+        super()._remove_files(record.video_id)
 
-    def _ids(self) -> Iterable[str]:
-        return {*super()._ids(), *(Path(name).stem for name in self.objects.sizes() if name.endswith(".json"))}
-
-    def _kept(self, video_id: str) -> MediaRecord | None:
-        read_at, record = self._believed.get(video_id, (-math.inf, None))
-        if record and self._clock() - read_at < BELIEVED_SECONDS:
-            return record
-        return self.read_record(video_id) or super()._kept(video_id)
-
-    def read_record(self, video_id: str) -> MediaRecord | None:
-        """The record as it is in the object store."""
+    def read_record(self, video_id: str) -> FileRecord | None:
+        """The record in the object store, read now. Raises: StoreCorrupt: it is damaged."""
         data = self.objects.read(f"{video_id}.json")
-        if data is None:
-            self._believed.pop(video_id, None)
-            self.cache.forget(self.copy_name(video_id))  # another loader has deleted it
+        if data is None:  # another loader may have deleted the video
+            self._forget(video_id)
+            self.cache.forget(self.copy_name(video_id))
             return None
         try:
-            record = _checked(MediaRecord(**json.loads(data)), video_id)
+            record = _check_names(FileRecord.from_json(data), video_id)
         except (ValueError, TypeError) as error:
             raise StoreCorrupt(
                 f"The record of video {video_id[:12]} at {self.objects.shown_url} is damaged ({error}). Restore "
                 "it, or delete the video and index its file again"
             ) from error
-        self._believed[video_id] = (self._clock(), record)
+        self._remember(record)
         return record
 
-    def _keep(self, record: MediaRecord) -> None:
-        self.objects.write(f"{record.video_id}.json", record.to_json().encode())
-        self._believed[record.video_id] = (self._clock(), record)
+    def _remember(self, record: FileRecord) -> None:
+        with self._records_lock:
+            self._records[record.video_id] = record
 
-    def _remove(self, video_id: str) -> None:
+    def _forget(self, video_id: str) -> None:
+        with self._records_lock:
+            self._records.pop(video_id, None)
+
+    def _list_ids(self) -> Iterable[str]:
+        return {*super()._list_ids(), *(Path(name).stem for name in self.objects.sizes() if name.endswith(".json"))}
+
+    def _find_record(self, video_id: str) -> FileRecord | None:
+        with self._records_lock:
+            record: FileRecord | None = self._records.get(video_id)
+        return record or self.read_record(video_id) or super()._find_record(video_id)
+
+    def _write_record(self, record: FileRecord) -> None:
+        self.objects.write(f"{record.video_id}.json", record.to_json().encode())
+        self._remember(record)
+
+    def _remove_files(self, video_id: str) -> None:
         self.objects.delete(video_id)
-        self._believed.pop(video_id, None)
-        super()._remove(video_id)
+        self._forget(video_id)
+        super()._remove_files(video_id)
         self.cache.forget(self.copy_name(video_id))
 
-    def _is_taken(self, video_id: str) -> bool:
-        # While an upload goes on here, nobody asks the object store about each piece.
-        if self._file(video_id, ".part").exists():
+    def _needs_no_upload(self, video_id: str) -> bool:
+        if self._upload(video_id).has_begun:  # do not ask the object store for each chunk
             return False
-        self._believed.pop(video_id, None)  # what another loader has deleted is to be sent
+        self._forget(video_id)  # another loader may have deleted it
         return self.is_complete(video_id)
 
-    def _record_now(self, video_id: str) -> MediaRecord:
-        self._believed.pop(video_id, None)  # else a record could be put back whose video another loader has deleted
-        return super()._record_now(video_id)
+    def _reread_record(self, video_id: str) -> FileRecord:
+        self._forget(video_id)  # another loader may have deleted the video: its record must not come back
+        return super()._reread_record(video_id)
 
-    def _video_file(self, record: MediaRecord) -> Path:
+    def _locate_file(self, record: FileRecord) -> Path:
         local = self.root / record.file_name
         if local.exists():
             return local
@@ -161,49 +172,49 @@ class SharedMediaStore(MediaStore):
         name = self.copy_name(record.file_name)
         return self.cache.path(name, record.size_bytes, functools.partial(self._fetch, record))
 
-    def _fetch(self, record: MediaRecord, target: Path) -> None:
+    def _fetch(self, record: FileRecord, target: Path) -> None:
         metrics.CACHE_MISSES.labels("videos").inc()
-        begun = time.monotonic()
-        found = self.objects.get(record.file_name, target)
-        if found != record.video_id:
+        started = time.monotonic()
+        digest = self.objects.get(record.file_name, target)
+        if digest != record.video_id:
             raise StoreCorrupt(
-                f"'{record.title}' at {self.objects.shown_url} is damaged: its content has the SHA-256 {found}, but "
-                f"it is named {record.video_id}. Restore it, or delete the video and index its file again"
+                f"'{record.title}' at {self.objects.shown_url} is damaged: the SHA-256 of its content is {digest}, but "
+                f"its name says {record.video_id}. Restore it, or delete the video and index its file again"
             )
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         logger.info("fetched video %s, %d bytes, %.2f s", record.video_id[:12], record.size_bytes, seconds)
 
-    def _take_in(self, part: Path, record: MediaRecord) -> None:
-        there = self.read_record(record.video_id)
-        if there is None or there.linked_path:  # else it was put there before the server was killed, or by another
-            self._check_room_for(0)  # others may have put videos there since this upload began
+    def _store_upload(self, part: Path, record: FileRecord) -> None:
+        existing = self.read_record(record.video_id)
+        if existing is None or existing.linked_path:  # else this server stored it before it was killed, or another did
+            self._check_total_size(0)  # others may have stored videos since this upload began
             self.objects.put(part, record.file_name)
-            self._keep(record)
-            there = record
+            self._write_record(record)
+            existing = record
         try:
-            self.cache.adopt(self.copy_name(there.file_name), part)
+            self.cache.adopt(self.copy_name(existing.file_name), part)
         except (OSError, StoreFull) as error:
-            logger.warning("no copy of '%s' is kept here (%s): whoever needs it fetches it", record.title, error)
+            logger.warning("'%s' is not cached here (%s): it is fetched when needed", record.title, error)
             part.unlink(missing_ok=True)
 
-    def _taken_bytes(self) -> int:
-        there = sum(size_bytes for name, size_bytes in self.objects.sizes().items() if ".film" in name)
-        return there + super()._taken_bytes()
+    def _measure_used_bytes(self) -> int:
+        stored = sum(size_bytes for name, size_bytes in self.objects.sizes().items() if VIDEO_MARK in name)
+        return stored + super()._measure_used_bytes()
 
 
-def _checked(record: MediaRecord, video_id: str) -> MediaRecord:
-    """A record out of an object store, where others may write. Raises: ValueError: it names another video's file."""
-    own_name = re.fullmatch(rf"{re.escape(video_id)}\.film(\.[a-z0-9]{{1,8}})?", record.file_name)
+def _check_names(record: FileRecord, video_id: str) -> FileRecord:
+    """Check a record of an object store, where others may write. Raises: ValueError: it names another video's file."""
+    own_name = re.fullmatch(rf"{re.escape(video_id + VIDEO_MARK)}(\.[a-z0-9]{{1,8}})?", record.file_name)
     if record.video_id != video_id or not (own_name or record.linked_path):
-        raise ValueError(f"it is that of {record.video_id[:12]}, file {record.file_name[:80]!r}")
+        raise ValueError(f"it belongs to {record.video_id[:12]}, file {record.file_name[:80]!r}")
     return record
 
 
-def open_store(settings: Settings, library: str, chunk_bytes: int) -> MediaStore:
+def open_media_files(settings: Settings, library: str, chunk_bytes: int) -> MediaFiles:
     """The videos of a library, wherever CLIPSEEK_MEDIA says. Raises: InvalidSetting, MediaUnreachable."""
     if settings.media_url:
-        return open_shared_store(settings, library, chunk_bytes)
-    return MediaStore(
+        return open_shared_media(settings, library, chunk_bytes)
+    return MediaFiles(
         media_folder(settings, library),
         settings.media_roots,
         chunk_bytes,
@@ -213,9 +224,9 @@ def open_store(settings: Settings, library: str, chunk_bytes: int) -> MediaStore
     )
 
 
-def open_shared_store(settings: Settings, library: str, chunk_bytes: int) -> SharedMediaStore:
+def open_shared_media(settings: Settings, library: str, chunk_bytes: int) -> SharedMediaFiles:
     """The videos of a library in the object store. Raises: InvalidSetting, MediaUnreachable."""
-    return SharedMediaStore(
+    return SharedMediaFiles(
         media_folder(settings, library),
         settings.media_roots,
         chunk_bytes,
@@ -227,11 +238,11 @@ def open_shared_store(settings: Settings, library: str, chunk_bytes: int) -> Sha
     )
 
 
-def check_reach(settings: Settings) -> None:
-    """Find out whether videos can be kept where CLIPSEEK_MEDIA says. Raises: InvalidSetting, MediaUnreachable."""
+def check_media_reachable(settings: Settings) -> None:
+    """Check that videos can be kept where CLIPSEEK_MEDIA says. Raises: InvalidSetting, MediaUnreachable."""
     if settings.media_url:
         ObjectStore(settings.media_url, MAIN).check()
     elif settings.media and not Path(settings.media).is_dir():
         raise MediaUnreachable(
-            f"{VARIABLES['media'][0]} is {settings.media}, but there is no such folder. Mount its disk, or make it"
+            f"{VARIABLES['media'][0]} is {settings.media}, but this folder does not exist. Mount its disk, or create it"
         )

@@ -1,49 +1,49 @@
-"""Which frames become samples, one after another, by their time and, if asked for, by how much moves.
+"""Decides which frames become samples, by their time and, if sampling is adaptive, by motion.
 
-At a rate of r frames per second bucket k is `[k/r, (k+1)/r)`, and its first frame is sampled. If sampling is adaptive,
-each bucket has four equal parts, and the first frame of the second, third and fourth is sampled, too, if it differs
-from the bucket's last sample by `least_motion` or more. So what is sampled in a bucket depends on its frames alone.
+At a rate of r frames per second, step k is `[k/r, (k+1)/r)`, and its first frame is sampled. Adaptive sampling divides
+each step into quarters: the first frame of the second, third and fourth quarter is sampled too, if it differs from the
+step's last sample by `least_motion` or more. So the samples of a step depend on its own frames alone.
 """
 
 import math
 from fractions import Fraction
 
-from executors.video_loader.sample.shots import Glimpse, difference
+from executors.video_loader.sample.shots import Preview, difference
 
-PARTS = 4
-# Levels between two glimpses. Of 4, 8, 12, 16 and 24 the highest mAP on the tune half of the labelled videos, see
+QUARTERS = 4
+# Levels between two previews. Highest mAP of 4, 8, 12, 16 and 24 on the tune half of the labelled videos, see
 # docs/sampling.md.
 LEAST_MOTION = 12.0
 
 
-class Buckets:
-    """Takes the frames of a video in order of time.
+class FramePicker:
+    """Picks samples among the frames of a video, which it gets in order of time.
 
     Args:
         rate: base samples per second.
-        adaptive: take more where much moves,
-        least_motion: by at least so many levels, the mean over a glimpse.
+        adaptive: take more samples where much moves.
+        least_motion: the motion that counts, in levels, the mean over a preview.
     """
 
     def __init__(self, rate: Fraction, adaptive: bool = False, least_motion: float = LEAST_MOTION) -> None:
         self._rate, self._adaptive, self._least_motion = rate, adaptive, least_motion
-        self._part: int | None = None  # of the frame before, counted from the video's beginning
-        self._last_sample: Glimpse | None = None  # in this bucket; None in one that was not seen from its beginning
+        self._quarter: int | None = None  # of the previous frame, counted from the beginning of the video
+        self._last_sample: Preview | None = None  # in this step; None in a step not seen from its beginning
 
     def first_needed(self, seconds: Fraction) -> Fraction:
-        """Where the frames have to begin for `takes` to be right from `seconds` on."""
-        # The bucket before may be seen in part; its last frame shows that the next one is the first of its bucket.
+        """Where frames must begin so that `picks` is right from `seconds` on."""
+        # The step before may be seen in part; its last frame shows that the next one is the first of its step.
         return (math.floor(seconds * self._rate) - 1) / self._rate if self._adaptive else seconds
 
-    def takes(self, seconds: Fraction, glimpse: Glimpse) -> bool:
-        """Whether this frame is a sample. Right for the first frame of all only if that is the video's first."""
-        before, self._part = self._part, math.floor(seconds * self._rate * PARTS)
-        if seconds == 0 if before is None else before // PARTS < self._part // PARTS:
-            self._last_sample = glimpse
+    def picks(self, seconds: Fraction, preview: Preview) -> bool:
+        """Whether this frame is a sample. The answer for the first call is right only for the video's first frame."""
+        before, self._quarter = self._quarter, math.floor(seconds * self._rate * QUARTERS)
+        if seconds == 0 if before is None else before // QUARTERS < self._quarter // QUARTERS:
+            self._last_sample = preview
             return True
-        if not self._adaptive or self._last_sample is None or before == self._part:
+        if not self._adaptive or self._last_sample is None or before == self._quarter:
             return False
-        if difference(self._last_sample, glimpse) < self._least_motion:
+        if difference(self._last_sample, preview) < self._least_motion:
             return False
-        self._last_sample = glimpse
+        self._last_sample = preview
         return True

@@ -1,55 +1,53 @@
-"""Frames for the model, picked by presentation timestamp, and the cuts between shots, in one pass and constant memory.
+"""Samples frames for the model by presentation timestamp and finds the cuts between shots: one pass, constant memory.
 
-The rule. A frame's time t is (pts - first pts) * time base, exactly. At a rate of r frames per second the first frame
-in each `[k/r, (k+1)/r)` is sampled, and more of them where much moves if sampling is adaptive (see `buckets.py`). A
-shot too short for any of these is sampled, too: its frame is the last one in the first 0.3 s. A span `[start, end)`
-yields the sampled frames whose t lies in it, and the cuts whose t does (see `shots.py`; the frames just outside that
-both are judged by are decoded, too). So spans partition a video, nothing comes twice, and a span decoded alone gives
-what a run through the whole video gives.
+The rule. A frame's time t is exactly (pts - first pts) * time base. At a rate of r frames per second, the first frame
+in each `[k/r, (k+1)/r)` is sampled; adaptive sampling takes more where much moves (see `frame_picker.py`). A shot too
+short to contain any of these still gets one sample: the last frame in its first 0.3 s. A span `[start, end)` yields the
+samples and the cuts whose t lies in it (see `shots.py`); frames just outside that decide about them are decoded, too.
+So spans partition a video, nothing comes twice, and a span read alone gives the same as a run through the whole video.
 
-Frames that no other is predicted from are not decoded as long as those that are lie at most `MOST_GAP_SECONDS` apart,
-and at most a quarter of a sampling step: "the first frame" is the first one that is decoded, and later by less than
-that. Only where a cut falls into such a gap is it filled, so cuts are right to the frame.
+Frames that no other frame refers to are skipped as long as the decoded ones lie at most `MOST_GAP_SECONDS` and at most
+a quarter of a sampling step apart. So "the first frame" means the first decoded one, which is later by less than that.
+If a cut falls into such a gap, the gap is decoded: cuts are right to the frame.
 
-By keyframes the rule is that of even sampling over those frames alone that decode by themselves, and no cuts are found.
+Sampling by keyframes applies the rule of even sampling to keyframes alone, and finds no cuts.
 """
 
 import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from clipseek.api.limits import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
 from clipseek.config.settings import SOFTWARE
-from executors.video_loader.decode.picture import PictureShape, Screen
-from executors.video_loader.decode.source import Needs, exact, open_media
-from executors.video_loader.sample.frame_picker import PARTS, Buckets
-from executors.video_loader.sample.shots import GlimpseMaker, is_blank
-from executors.video_loader.sample.span_reader import Cut, SampledFrame, Seen, SpanRun
+from executors.video_loader.decode.picture import FrameRenderer, PictureShape
+from executors.video_loader.decode.source import Needs, exact_seconds, open_video
+from executors.video_loader.sample.frame_picker import QUARTERS, FramePicker
+from executors.video_loader.sample.shots import PreviewMaker, is_blank
+from executors.video_loader.sample.span_reader import Cut, PreviewedFrame, SampledFrame, SpanReader
 
-# Three frames at 24 a second. Encoders put one to three frames that none depends on between two others.
+# Three frames at 24 per second. Encoders put one to three unreferenced frames between two others.
 MOST_GAP_SECONDS = Fraction(1, 8)
-_GAPS_IN_STEP = 4  # so that a sample is late by a quarter of a step at most
+_GAPS_IN_STEP = 4  # so a sample is late by a quarter of a step at most
 _BEFORE_SPAN = Fraction(1, 1000)
 
 
 class VideoReader:
-    """An open video that is sampled span by span, by the module's rule. A context manager.
+    """An open video, sampled span by span by the rule of this module. A context manager.
 
-    A span that begins where the one before ended goes on from there: nothing is decoded twice. Any other begins at the
-    keyframe before it, and gives the same.
+    A span that begins where the last one ended continues there, and nothing is decoded twice. Any other span begins at
+    the keyframe before it and gives the same result.
 
     Args:
-        frames_per_second: to be sampled; with `sampling` "adaptive" up to four times as many where much moves, with
-            "keyframes" as many at most.
-        decoder: see `open_media`.
+        frames_per_second: samples per second. "adaptive" `sampling` takes up to four times as many where much moves,
+            "keyframes" this many at most.
+        decoder: see `open_video`.
 
     Raises:
-        InvalidRequest: the rate is not above 0, or there is no such sampling.
-        UnreadableVideo: see `open_media`.
+        InvalidRequest: the rate is not above 0, or `sampling` is unknown.
+        UnreadableVideo: see `open_video`.
     """
 
     def __init__(
@@ -62,28 +60,26 @@ class VideoReader:
         decoder: str = SOFTWARE,
     ) -> None:
         if not 0 < frames_per_second < math.inf:
-            raise InvalidRequest(f"{frames_per_second:g} frames per second cannot be sampled: the rate must be above 0")
+            raise InvalidRequest(f"{frames_per_second:g} frames per second is not a rate: it must be above 0")
         if sampling not in SAMPLINGS:
             raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}")
-        self._rate, self._sampling, self._shape = exact(frames_per_second), sampling, shape
-        most = self._rate * (PARTS if sampling == ADAPTIVE else 1)
+        self._rate, self._sampling, self._shape = exact_seconds(frames_per_second), sampling, shape
+        most = self._rate * (QUARTERS if sampling == ADAPTIVE else 1)
         gap = min(MOST_GAP_SECONDS, 1 / (most * _GAPS_IN_STEP))
         needs = Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS
-        self._source = open_media(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
-        self._screen = Screen(self._source.first_frame, self._source.stream.sample_aspect_ratio)
-        self._run: SpanRun | None = None
+        self._source = open_video(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
+        self._renderer = FrameRenderer(self._source.first_frame, self._source.stream.sample_aspect_ratio)
+        self._run: SpanReader | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def is_at_end(self) -> bool:
-        """Whether there is no frame after those of the last span."""
+        """Whether no frame follows the last span."""
         return self._run is not None and self._run.is_at_end
 
     def close(self) -> None:
@@ -94,60 +90,38 @@ class VideoReader:
     def read(self, start_seconds: float, end_seconds: float) -> Iterator[SampledFrame | Cut]:
         """Sample `[start_seconds, end_seconds)` and find its cuts.
 
-        Frames come in order of time, and so do cuts; a cut comes some frames later than its own.
+        Frames come in order of time, and so do cuts. A cut comes some frames after the frame that it lies at.
 
         Raises:
             InvalidTimeRange: the range is empty, negative or not a number.
         """
         if not 0 <= start_seconds < end_seconds < math.inf:
             raise InvalidTimeRange(
-                f"[{start_seconds:g}, {end_seconds:g}) s is not a range of time: it must start at 0 or later and end "
-                "after"
+                f"[{start_seconds:g}, {end_seconds:g}) s is not a time range: it must start at 0 or later, and end "
+                "after its start"
             )
-        start, end = exact(start_seconds), exact(end_seconds)
+        start, end = exact_seconds(start_seconds), exact_seconds(end_seconds)
         if self._sampling == KEYFRAMES:
-            yield from map(self._rendered, self._keyframes(start, end))
+            yield from map(self._render, self._pick_keyframes(start, end))
             return
-        run, self._run = self._run, None  # one that is left half-way is of no use to the next span
+        run, self._run = self._run, None  # a run that stops halfway cannot be continued
         if run is None or run.end != start:
-            run = SpanRun(self._source, start, Buckets(self._rate, self._sampling == ADAPTIVE), self._rendered)
+            run = SpanReader(self._source, start, FramePicker(self._rate, self._sampling == ADAPTIVE), self._render)
         yield from run.read(end)
         self._run = run
 
-    def _rendered(self, seen: Seen) -> SampledFrame:
-        picture = self._screen.render(seen.timed.frame, self._shape)
-        return SampledFrame(float(seen.timed.time), picture, is_blank(seen.glimpse))
+    def _render(self, previewed: PreviewedFrame) -> SampledFrame:
+        picture = self._renderer.render(previewed.timed.frame, self._shape)
+        return SampledFrame(float(previewed.timed.time), picture, is_blank(previewed.preview))
 
-    def _keyframes(self, start: Fraction, end: Fraction) -> Iterator[Seen]:
-        buckets, glimpses = Buckets(self._rate), GlimpseMaker()
-        # A little earlier: the keyframe before tells whether the first in the span is the first of its bucket, too.
-        # Where there is none before, the first is.
+    def _pick_keyframes(self, start: Fraction, end: Fraction) -> Iterator[PreviewedFrame]:
+        picker, previews = FramePicker(self._rate), PreviewMaker()
+        # Start a little earlier: the keyframe before the span decides whether the span's first is the first of its
+        # step. If none comes before, it is.
         for place, timed in enumerate(self._source.frames(start - _BEFORE_SPAN)):
             if timed.time >= end:
                 return
-            seen = Seen(timed, glimpses.glimpse(timed.frame))
-            is_sample = buckets.takes(timed.time, seen.glimpse) or place == 0
+            previewed = PreviewedFrame(timed, previews.make(timed.frame))
+            is_sample = picker.picks(timed.time, previewed.preview) or place == 0
             if is_sample and timed.time >= start:
-                yield seen
-
-
-def read_span(
-    path: Path,
-    start_seconds: float,
-    end_seconds: float,
-    frames_per_second: float,
-    shape: PictureShape,
-    title: str = "",
-    sampling: str = EVEN,
-) -> Iterator[SampledFrame | Cut]:
-    """`VideoReader.read` of one span alone. Raises as that does."""
-    with VideoReader(path, frames_per_second, shape, title, sampling) as reader:
-        yield from reader.read(start_seconds, end_seconds)
-
-
-def sample(
-    path: Path, start_seconds: float, end_seconds: float, frames_per_second: float, shape: PictureShape, title: str = ""
-) -> Iterator[SampledFrame]:
-    """`read_span` without the cuts."""
-    span = read_span(path, start_seconds, end_seconds, frames_per_second, shape, title)
-    return (found for found in span if isinstance(found, SampledFrame))
+                yield previewed

@@ -1,4 +1,4 @@
-"""One run over the frames of a video, which samples span after span and finds the cuts; the rule is in `sampling.py`."""
+"""Reads consecutive spans in one run over a video's frames, samples them and finds cuts; `sampler.py` has the rule."""
 
 import math
 from collections import deque
@@ -8,16 +8,16 @@ from fractions import Fraction
 from itertools import pairwise
 
 from executors.video_loader.decode.picture import Picture
-from executors.video_loader.decode.source import MediaSource, TimedFrame, exact, open_media
-from executors.video_loader.sample.frame_picker import Buckets
-from executors.video_loader.sample.shots import Glimpse, GlimpseMaker, ShotDetector, difference
+from executors.video_loader.decode.source import TimedFrame, VideoSource, exact_seconds, open_video
+from executors.video_loader.sample.frame_picker import FramePicker
+from executors.video_loader.sample.shots import Preview, PreviewMaker, ShotDetector, difference
 
 
 @dataclass(frozen=True)
 class SampledFrame:
     """A picture for the model: uint8 [height, width, 3] RGB, and its time in seconds from the first frame.
 
-    `is_blank` says that there is nothing to see in it: a single colour.
+    `is_blank`: the picture is a single colour.
     """
 
     pts_seconds: float
@@ -33,36 +33,36 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A frame that passed by, and its glimpse."""
+class PreviewedFrame:
+    """A decoded frame with its preview."""
 
     timed: TimedFrame
-    glimpse: Glimpse
+    preview: Preview
 
 
 @dataclass(frozen=True)
 class _StandIn:
-    """A frame that stands for the shot which begins at `shot_seconds`, if it is one and has no other sample."""
+    """The sample for the shot that begins at `shot_seconds`, if that is a shot and has no other sample."""
 
     shot_seconds: float
     sampled: SampledFrame
 
 
 @dataclass(frozen=True)
-class _Passed:
-    """When a frame was shown, and the frame before it, if others were left out in between."""
+class _FrameTime:
+    """When a frame was shown, and the time of the previous frame if others between them were skipped."""
 
     time: Fraction
     gap_start: Fraction | None
 
 
-class SpanRun:
+class SpanReader:
     """Reads spans that follow on one another.
 
     Args:
-        source: of which no other frames are asked for meanwhile.
+        source: nobody else may ask it for frames meanwhile.
         start: of the first span, in seconds.
-        buckets: which frames are samples; new.
+        picker: chooses the samples; a new one.
         render: makes a sample of a frame.
 
     Attributes:
@@ -70,96 +70,100 @@ class SpanRun:
     """
 
     def __init__(
-        self, source: MediaSource, start: Fraction, buckets: Buckets, render: Callable[[Seen], SampledFrame]
+        self,
+        source: VideoSource,
+        start: Fraction,
+        picker: FramePicker,
+        render: Callable[[PreviewedFrame], SampledFrame],
     ) -> None:
-        self._source, self._start, self._buckets, self._render = source, start, buckets, render
+        self._source, self._start, self._picker, self._render = source, start, picker, render
         self.end = start
-        self._detector, self._glimpses = ShotDetector(float(source.frame_seconds)), GlimpseMaker()
-        context = exact(self._detector.context_seconds)
-        begin = buckets.first_needed(start - context - exact(self._detector.reach_seconds))
+        self._detector, self._previews = ShotDetector(float(source.frame_seconds)), PreviewMaker()
+        context = exact_seconds(self._detector.context_seconds)
+        begin = picker.first_needed(start - context - exact_seconds(self._detector.reach_seconds))
         self._frames = source.frames(begin)
-        self._before: Seen | None = None
+        self._before: PreviewedFrame | None = None
         self._certain_until = -math.inf  # cuts up to here are known
-        self._last_certain: Fraction | None = None  # the last frame of these
-        self._recent: deque[_Passed] = deque()  # later ones
-        # The first frame of a shot of those that were decoded, and decoded samples: what stand-ins are decided by.
+        self._last_certain: Fraction | None = None  # time of the last frame up to there
+        self._recent: deque[_FrameTime] = deque()  # later frames
+        # First decoded frame of each shot, and times of decoded samples: they decide about stand-ins.
         self._shots: list[float] = []
         self._sample_times: list[float] = []
         self._waiting: list[SampledFrame] = []  # for their span, or for an undecided stand-in before them
         self._stand_ins: list[_StandIn] = []
-        self._cuts: deque[Cut] = deque()  # for their span
+        self._cuts: deque[Cut] = deque()  # waiting for their span
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the video has no frame that was not looked at."""
+        """Whether every frame of the video was read."""
         return self._certain_until == math.inf
 
     def read(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
-        """What lies between the end of the span before and this one."""
+        """The samples and cuts from the end of the previous span to this one."""
         while not self._is_complete(end):
             timed = next(self._frames, None)
             if timed is None:
                 self._finish()
             else:
-                self._look(timed)
-            yield from self._ready(end)
-        yield from self._ready(end)
+                self._add_frame(timed)
+            yield from self._pop_ready(end)
+        yield from self._pop_ready(end)
         self.end = end
 
     def _is_complete(self, end: Fraction) -> bool:
-        """Whether nothing can come any more: a cut before the end may be in the gap before the first frame after it."""
+        """Whether nothing more can come. A cut before the end may lie in the gap before the first frame after it."""
         is_past = self.is_at_end or (self._last_certain is not None and self._last_certain >= end)
         return is_past and not any(stand_in.sampled.pts_seconds < float(end) for stand_in in self._stand_ins)
 
-    def _look(self, timed: TimedFrame) -> None:
+    def _add_frame(self, timed: TimedFrame) -> None:
         seconds, before = float(timed.time), self._before
-        seen = Seen(timed, self._glimpses.glimpse(timed.frame))
+        previewed = PreviewedFrame(timed, self._previews.make(timed.frame))
         gap_start = before.timed.time if before is not None and timed.follows_gap else None
-        self._recent.append(_Passed(timed.time, gap_start))
-        self._add_cuts(self._detector.add(seconds, seen.glimpse))
-        self._propose()
-        if self._buckets.takes(timed.time, seen.glimpse):
+        self._recent.append(_FrameTime(timed.time, gap_start))
+        self._add_cuts(self._detector.add(seconds, previewed.preview))
+        self._propose_stand_ins()
+        if self._picker.picks(timed.time, previewed.preview):
             self._sample_times.append(seconds)
             if timed.time >= self._start:
-                self._waiting.append(self._render(seen))
+                self._waiting.append(self._render(previewed))
         self._decide(seconds - self._detector.context_seconds)
-        self._before = seen
+        self._before = previewed
 
     def _finish(self) -> None:
         self._add_cuts(self._detector.finish())
-        self._propose()
+        self._propose_stand_ins()
         self._decide(math.inf)
 
-    def _add_cuts(self, found: list[float]) -> None:
-        self._shots += found
-        for seconds in found:
-            # Of changes before the start too little is known: those cuts may be wrong.
-            passed = next(passed for passed in self._recent if float(passed.time) == seconds)
-            if passed.time >= self._start:
-                time = passed.time if passed.gap_start is None else self._within_gap(passed.gap_start, passed.time)
+    def _add_cuts(self, times: list[float]) -> None:
+        self._shots += times
+        for seconds in times:
+            # Too few frames are known around changes before the start: those cuts may be wrong.
+            frame = next(frame for frame in self._recent if float(frame.time) == seconds)
+            if frame.time >= self._start:
+                time = frame.time if frame.gap_start is None else self._find_cut_in_gap(frame.gap_start, frame.time)
                 if time >= self._start:
                     self._cuts.append(Cut(float(time)))
 
-    def _within_gap(self, before: Fraction, after: Fraction) -> Fraction:
-        """The frame that differs most from the one before it, of all frames after `before` up to `after`."""
+    def _find_cut_in_gap(self, before: Fraction, after: Fraction) -> Fraction:
+        """The time in (before, after] of the frame that differs most from its previous one, with all frames decoded."""
         source = self._source
-        seen: list[Seen] = []
-        with open_media(source.path, source.title, source.needs, source.most_gap_seconds, source.decoder) as again:
+        frames: list[PreviewedFrame] = []
+        with open_video(source.path, source.title, source.needs, source.most_gap_seconds, source.decoder) as again:
             for timed in again.frames(before, all_from=before):
                 if timed.time >= before:
-                    seen.append(Seen(timed, self._glimpses.glimpse(timed.frame)))
+                    frames.append(PreviewedFrame(timed, self._previews.make(timed.frame)))
                 if timed.time >= after:
                     break
-        changes = [(difference(one.glimpse, other.glimpse), -other.timed.time) for one, other in pairwise(seen)]
+        changes = [(difference(one.preview, other.preview), -other.timed.time) for one, other in pairwise(frames)]
         return -max(changes)[1]
 
-    def _propose(self) -> None:
-        """The last frame within reach of what the detector has just found likely may stand for it."""
+    def _propose_stand_ins(self) -> None:
+        """The last frame within the detector's reach may stand for each new likely shot."""
         if self._before is not None and self._before.timed.time >= self._start:
             self._stand_ins += [_StandIn(seconds, self._render(self._before)) for seconds in self._detector.likely]
 
     def _decide(self, certain_until: float) -> None:
-        """Decide on stand-ins, now that cuts up to `certain_until` are known, and forget what no other needs."""
+        """Decide about stand-ins, now that cuts up to `certain_until` are known, and forget what no other needs."""
         undecided = []
         for stand_in in self._stand_ins:
             needed = self._is_needed(stand_in, certain_until)
@@ -177,7 +181,7 @@ class SpanRun:
             self._last_certain = self._recent.popleft().time
 
     def _is_needed(self, stand_in: _StandIn, certain_until: float) -> bool | None:
-        """Whether its shot has no sample; None as long as that is open."""
+        """Whether its shot has no sample; None while that is open."""
         begin = stand_in.shot_seconds
         if begin > certain_until:
             return None
@@ -189,7 +193,7 @@ class SpanRun:
             return None
         return end <= sample_seconds and stand_in.sampled.pts_seconds < end
 
-    def _ready(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
+    def _pop_ready(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
         """What is decided and lies before the end, in order of time."""
         while self._cuts and self._cuts[0].pts_seconds < float(end):
             yield self._cuts.popleft()

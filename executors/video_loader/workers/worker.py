@@ -1,9 +1,8 @@
-"""A process that decodes, so that a codec which hangs, crashes or wants all memory harms nothing but its own job.
+"""Processes that decode, so that a codec that hangs, crashes or uses up memory fails only its own task.
 
-Each process has a pipe of its own and does one job at a time: nothing is shared that a killed process could leave
-locked. What it raises arrives whole if it is one of ours; anything else that a video provokes is told as
-`UnreadableVideo`, with the traceback in the log. It is no sandbox: a codec that is made to run foreign code runs it
-with the rights of the service.
+Each process has its own pipe and runs one task at a time: nothing is shared that a killed process could leave locked.
+Our own errors arrive unchanged. Any other error that a video provokes becomes `UnreadableVideo`, with the traceback in
+the log. This is no sandbox: if a codec is tricked into running foreign code, that code has the rights of the service.
 """
 
 import contextlib
@@ -35,21 +34,21 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SPAWN = multiprocessing.get_context("spawn")  # a forked child would share the locks of the executor's threads
+_SPAWN = multiprocessing.get_context("spawn")  # a forked child would inherit locks held by the executor's threads
 _MOST_WAIT_SECONDS = 2_000_000.0  # the system counts milliseconds in 32 bits
-_START_LOCK = threading.Lock()  # multiprocessing keeps its list of children without one
+_START_LOCK = threading.Lock()  # multiprocessing does not lock its list of children
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a worker is started with: the module it imports before its first job, and what it may use.
+    """How to start a worker.
 
-    `memory_bytes` may be infinite, which is no limit.
-
-    With a `niceness` above 0 it leaves the processors to others that want them.
-
-    `when_idle`, a function of a module, is called once no job has come for `idle_seconds`, by default longer than a
-    client takes from one answer to the next request.
+    Args:
+        module: imported before the first task.
+        memory_bytes: the most it may use; may be infinite.
+        niceness: above 0, it leaves the processors to processes that need them.
+        when_idle: a module's function, called when no task came for `idle_seconds`. By default that is longer than a
+            client takes from one answer to its next request.
     """
 
     module: str
@@ -61,8 +60,8 @@ class WorkerOptions:
     idle_seconds: float = 10.0
 
 
-class Workers:
-    """So many worker processes, each started at once and anew after it was lost. Any thread may call `run`."""
+class WorkerPool:
+    """A fixed number of worker processes, started at once. A lost one is replaced. Any thread may call `run`."""
 
     def __init__(self, count: int, options: WorkerOptions) -> None:
         self._all = [_Worker(options) for _ in range(count)]
@@ -71,17 +70,17 @@ class Workers:
             self._idle.put(worker)
 
     def run(self, what: str, deadline_seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in the next idle worker. It, what it is given and what it returns must be picklable.
+        """Run `function` in the next idle worker. The function, its arguments and its result must be picklable.
 
         Args:
-            what: the job as messages call it, e.g. "the span [0, 30) s of 'film.mp4'".
-            deadline_seconds: from its start on; then the worker is killed. It may be infinite.
+            what: names the task in messages, e.g. "the span [0, 30) s of 'holiday.mp4'".
+            deadline_seconds: after this time from its start the worker is killed. May be infinite.
 
         Raises:
-            DeadlineExceeded, DecoderCrashed: the worker did not answer in time, or not at all.
-            LimitExceeded: it needs more memory than a worker has.
-            ClipSeekError, OSError: what `function` raised; UnreadableVideo for anything else that it raised.
-            OSError: the system lets no process start in place of a lost one. The next job tries again.
+            DeadlineExceeded, DecoderCrashed: the worker did not answer in time, or died.
+            LimitExceeded: the task needs more memory than a worker may use.
+            ClipSeekError, OSError: raised by `function`; its other errors become UnreadableVideo.
+            OSError: the system could not start a process in place of a lost one. The next task tries again.
         """
         worker = self._idle.get()
         try:
@@ -90,7 +89,7 @@ class Workers:
             self._idle.put(worker)
 
     def close(self) -> None:
-        """End the processes, whatever they are at."""
+        """End the processes at once."""
         for worker in self._all:
             worker.kill()
 
@@ -111,39 +110,39 @@ class _Worker:
                 raise
             finally:
                 theirs.close()
-        self._pipe, self._process = ours, process  # not before: a process that never started cannot be asked or ended
+        self._pipe, self._process = ours, process  # last: a process that did not start cannot be used or killed
 
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
 
-    def run(self, what: str, deadline_seconds: float, job: Callable[[], T]) -> T:
-        if wait([self._process.sentinel], timeout=0):  # it has ended
+    def run(self, what: str, deadline_seconds: float, task: Callable[[], T]) -> T:
+        if wait([self._process.sentinel], timeout=0):  # the process has ended
             self._start()
         try:
-            is_done, answer = self._answer(what, deadline_seconds, job)
+            succeeded, answer = self._ask(what, deadline_seconds, task)
         except (EOFError, OSError) as error:
             self.kill()
             raise DecoderCrashed(
-                f"{_sentence(what)} crashed the decoder ({_cause(self._process.exitcode)}); the service goes on. "
-                "Convert the video to H.264 in MP4, or leave this part out"
+                f"{_sentence(what)} crashed the decoder ({_describe_exit(self._process.exitcode)}); the service goes "
+                "on. Convert the video to H.264 in MP4, or leave out this range"
             ) from error
         except BaseException:
-            self.kill()  # else the answer that is still to come would be taken for the next job's
+            self.kill()  # otherwise its late answer would be taken for the next task's
             raise
-        if is_done:
+        if succeeded:
             result: T = answer
             return result
         raise answer
 
-    def _answer(self, what: str, deadline_seconds: float, job: Callable[[], T]) -> tuple[bool, Any]:
-        """What `_done` gave. Raises: EOFError, OSError: the worker has ended, be it in the middle of its answer."""
-        self._pipe.send((what, job))
+    def _ask(self, what: str, deadline_seconds: float, task: Callable[[], T]) -> tuple[bool, Any]:
+        """The result of `_run_task`. Raises: EOFError, OSError: the worker died, perhaps while answering."""
+        self._pipe.send((what, task))
         wait_seconds = min(deadline_seconds, _MOST_WAIT_SECONDS)
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
             raise DeadlineExceeded(
-                f"{_sentence(what)} was given up after {wait_seconds:.0f} s, and its decoder ended. Try again "
-                f"when the server has less to do, or raise {VARIABLES['decode_timeout_seconds'][0]}"
+                f"{_sentence(what)} took more than {wait_seconds:.0f} s, and its decoder was stopped. Try again when "
+                f"the server is less busy, or raise {VARIABLES['decode_timeout_seconds'][0]}"
             )
         answer: tuple[bool, Any] = self._pipe.recv()
         return answer
@@ -153,42 +152,42 @@ def _sentence(what: str) -> str:
     return what[:1].upper() + what[1:]
 
 
-def _cause(exit_code: int | None) -> str:
+def _describe_exit(exit_code: int | None) -> str:
     return signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
 
 
 def _serve(pipe: Connection, options: WorkerOptions) -> None:
-    """The life of a worker: jobs from the pipe until it closes."""
+    """A worker's main loop: run tasks from the pipe until it closes."""
     end_with_parent()
     os.nice(options.niceness)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     logs.start(options.log_level, options.log_format, "decoder")
     importlib.import_module(options.module)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if options.memory_bytes <= sys.maxsize:  # of more the system knows nothing: it is no limit
+    if options.memory_bytes <= sys.maxsize:  # the system accepts no larger limit
         resource.setrlimit(resource.RLIMIT_DATA, (round(options.memory_bytes),) * 2)
-    gc.freeze()  # what is imported by now stays: the collections after each video need not look through it again
+    gc.freeze()  # imported modules stay: collections after each video need not look through them
     while True:
         if options.when_idle and not pipe.poll(options.idle_seconds):
             options.when_idle()
         try:
-            what, job = pipe.recv()
+            what, task = pipe.recv()
         except EOFError:
             return
-        with contextlib.suppress(MemoryError):  # an answer is copied first: if that fails, nothing of it has left
-            pipe.send(_done(what, job, options.memory_bytes))
+        with contextlib.suppress(MemoryError):  # the answer is copied before sending: if that fails, nothing was sent
+            pipe.send(_run_task(what, task, options.memory_bytes))
             continue
-        pipe.send((False, _too_much_memory(what, options.memory_bytes)))
+        pipe.send((False, _make_memory_error(what, options.memory_bytes)))
 
 
-def _done(what: str, job: Callable[[], Any], memory_bytes: float) -> tuple[bool, Any]:
-    """Whether the job was done, and its result, else its error."""
+def _run_task(what: str, task: Callable[[], Any], memory_bytes: float) -> tuple[bool, Any]:
+    """Whether the task succeeded, and its result or its error."""
     try:
-        return True, job()
+        return True, task()
     except ClipSeekError as error:
         return False, error
     except (MemoryError, av.error.MemoryError):
-        return False, _too_much_memory(what, memory_bytes)
+        return False, _make_memory_error(what, memory_bytes)
     except av.FFmpegError as error:
         return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded (FFmpeg: {error.strerror})")
     except OSError as error:
@@ -198,10 +197,10 @@ def _done(what: str, job: Callable[[], Any], memory_bytes: float) -> tuple[bool,
         return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded ({type(error).__name__}: {error})")
 
 
-def _too_much_memory(what: str, memory_bytes: float) -> LimitExceeded:
+def _make_memory_error(what: str, memory_bytes: float) -> LimitExceeded:
     variable = VARIABLES["max_worker_gb"][0]
     if math.isinf(memory_bytes):
-        return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} sets no limit)")
+        return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} is unlimited)")
     return LimitExceeded(
         f"{_sentence(what)} needs more than the {memory_bytes / 1e9:g} GB that a decoder may use ({variable})"
     )

@@ -20,7 +20,7 @@ from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.openvino_model import convert_module
 from executors.clip_encoder.run.towers import ImageTower, TextTower
-from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.media_files import MediaFiles
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -137,7 +137,7 @@ def test_the_command_makes_one_of_videos_and_keeps_what_it_accepts(spec, model_f
     cache = tmp_path / "cache"
     for name, value in settings(model_folder, cache, tmp_path).to_env().items():
         monkeypatch.setenv(name, value)
-    MediaStore(tmp_path / "home" / "media", (), 1 << 20).take(video)
+    MediaFiles(tmp_path / "home" / "media", (), 1 << 20).add_file(video)
     code, made, said = told(["--frames", "64", "--bar", "0.9"])  # of the library
     assert code == 0, said
     assert (

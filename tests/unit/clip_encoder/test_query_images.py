@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.torture.video_fuzz import mutated
+from benchmarks.torture.video_fuzz import mutate
 from clipseek.api.errors import UnreadableImage
 from clipseek.api.limits import MAX_IMAGE_BYTES
 from executors.clip_encoder.run import query_images
@@ -132,7 +132,7 @@ def test_damaged_images_are_read_or_refused(capfd):
     read = 0
     for number in range(600):
         try:
-            read_image(mutated(whole, random.Random(number)))
+            read_image(mutate(whole, random.Random(number)))
             read += 1
         except UnreadableImage:
             continue

@@ -12,8 +12,8 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.store import VideoRecord
-from executors.video_loader.media.media_store import MediaStore
-from executors.video_loader.media.shared_media import SharedMediaStore, open_store
+from executors.video_loader.media.media_files import MediaFiles
+from executors.video_loader.media.shared_media import SharedMediaFiles, open_media_files
 from tests.unit.clipseek.test_store_check import ID, MODEL, VIDEO, faults, frames
 
 
@@ -30,7 +30,7 @@ def settings(tmp_path: Path, shared: Path) -> Settings:
     """A store with one video, which is in the object store."""
     settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", media=f"local://{shared}")
     (tmp_path / "holiday.mp4").write_bytes(VIDEO)
-    open_store(settings, "main", 500).take(tmp_path / "holiday.mp4")
+    open_media_files(settings, "main", 500).add_file(tmp_path / "holiday.mp4")
     video = VideoRecord(ID, "holiday.mp4", len(VIDEO), 30.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0, "even")
     with Library(settings.home) as library:
         library.register(video, MODEL)
@@ -38,9 +38,9 @@ def settings(tmp_path: Path, shared: Path) -> Settings:
     return settings
 
 
-def shared_store(settings: Settings) -> SharedMediaStore:
-    store = open_store(settings, "main", 500)
-    assert isinstance(store, SharedMediaStore)
+def shared_store(settings: Settings) -> SharedMediaFiles:
+    store = open_media_files(settings, "main", 500)
+    assert isinstance(store, SharedMediaFiles)
     return store
 
 
@@ -56,10 +56,10 @@ def test_videos_that_are_missing_or_cut_off_there_are_found(settings, shared):
     video = shared / "main" / f"{ID}.film.mp4"
     os.truncate(video, 7)
     assert faults(check_store(settings)) == {
-        "videos": f"'holiday.mp4' ({ID[:12]}) has 7 bytes, its record says {len(VIDEO)}"
+        "videos": f"'holiday.mp4' ({ID[:12]}) has 7 bytes, but its record says {len(VIDEO)}"
     }
     video.unlink()
-    assert faults(check_store(settings)) == {"videos": f"'holiday.mp4' ({ID[:12]}) is not there"}
+    assert faults(check_store(settings)) == {"videos": f"'holiday.mp4' ({ID[:12]}) is missing"}
     (shared / "main" / f"{ID}.json").write_text("{")
     assert set(faults(check_store(settings))) == {"records of videos", "videos without a file"}
     (shared / "main" / f"{ID}.json").unlink()
@@ -68,7 +68,7 @@ def test_videos_that_are_missing_or_cut_off_there_are_found(settings, shared):
 
 def test_what_belongs_to_no_video_is_found(settings, shared, tmp_path):
     (tmp_path / "new.mp4").write_bytes(b"new")
-    record = shared_store(settings).take(tmp_path / "new.mp4")
+    record = shared_store(settings).add_file(tmp_path / "new.mp4")
     cut_off = shared / "main" / f"{'a' * 64}.film.mp4"
     cut_off.write_bytes(b"new")
     assert faults(check_store(settings)) == {
@@ -78,20 +78,20 @@ def test_what_belongs_to_no_video_is_found(settings, shared, tmp_path):
 
 
 def test_a_damaged_copy_is_dropped_and_fetched_again(settings, shared):
-    [(_, _, copy)] = shared_store(settings).cache.copies()
+    [(_, _, copy)] = shared_store(settings).cache.files()
     copy.write_bytes(b"?" * len(VIDEO))
     assert faults(check_store(settings)) == {"copies of videos here": copy.name}
     checks = repair_store(settings)
-    assert checks[0].found == f"dropped the copy {copy.name}; it is fetched again when it is needed"
+    assert checks[0].found == f"deleted the copy {copy.name}; it is fetched again when needed"
     assert faults(checks) == {}
     with shared_store(settings).in_use(ID) as path:
         assert path.read_bytes() == VIDEO
 
 
 def test_videos_from_before_are_put_there_by_repair_if_they_are_sound(settings, shared, tmp_path):
-    before = MediaStore(settings.home / "media", (), 500)
+    before = MediaFiles(settings.home / "media", (), 500)
     (tmp_path / "old.mp4").write_bytes(b"old")
-    record = before.take(tmp_path / "old.mp4")
+    record = before.add_file(tmp_path / "old.mp4")
     (before.root / f"{record.video_id}.json").unlink()  # repair can do both
     assert faults(check_store(settings)) == {"videos that are only here": record.video_id[:12]}
     before_video = before.root / record.file_name
@@ -101,7 +101,7 @@ def test_videos_from_before_are_put_there_by_repair_if_they_are_sound(settings, 
     before_video.write_bytes(b"old")
     (before.root / f"{record.video_id}.json").unlink()
     checks = repair_store(settings)
-    assert f"({record.video_id[:12]}) into local://" in checks[1].found
+    assert f"({record.video_id[:12]}) to local://" in checks[1].found
     assert set(faults(checks)) == {"files without a video"}
     assert (shared / "main" / f"{record.video_id}.film.mp4").read_bytes() == b"old"
     assert list(before.root.iterdir()) == []

@@ -20,7 +20,7 @@ from clipseek.upkeep.doctor import check_store, repair_store
 from clipseek.upkeep.finding import Check
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.store import Frames, VideoRecord
-from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.media_files import MediaFiles
 
 MODEL = "tiny@01"
 VIDEO = b"the bytes of a video" * 100
@@ -39,8 +39,8 @@ def settings(tmp_path: Path) -> Settings:
     """A store with one video of two spans, complete, as a server that was stopped leaves it."""
     file = tmp_path / "holiday.mp4"
     file.write_bytes(VIDEO)
-    media = MediaStore(tmp_path / "home" / "media", (), 500)
-    media.take(file)
+    media = MediaFiles(tmp_path / "home" / "media", (), 500)
+    media.add_file(file)
     media.accept(ID)
     video = VideoRecord(ID, "holiday.mp4", len(VIDEO), 40.0, 64, 48, 25.0, "h264", "mp4", 0, False, 1.0, "even")
     with Library(tmp_path / "home") as library:
@@ -65,7 +65,7 @@ def test_a_sound_store_is_told_to_be_sound(settings):
     assert faults(checks) == {}
     found = {check.what: check.found for check in checks}
     assert found["spans"] == "2 with 40 frames, unit vectors"
-    assert found["videos"] == "1 with the content that they are named after"
+    assert found["videos"] == "1 whose content matches the name"
     assert found["index cache"] == "frames-2.faiss"
 
 
@@ -155,9 +155,9 @@ def test_the_record_of_a_video_is_written_anew(settings, damage):
 
 
 def test_a_video_without_a_video_and_a_video_without_a_video(settings, tmp_path):
-    MediaStore(settings.home / "media", (), 500).delete(ID)
+    MediaFiles(settings.home / "media", (), 500).delete(ID)
     (tmp_path / "new.mp4").write_bytes(b"new")
-    MediaStore(settings.home / "media", (), 500).take(tmp_path / "new.mp4")
+    MediaFiles(settings.home / "media", (), 500).add_file(tmp_path / "new.mp4")
     found = faults(check_store(settings))
     assert found == {
         "videos without a file": f"'holiday.mp4' ({ID[:12]})",
@@ -166,7 +166,7 @@ def test_a_video_without_a_video_and_a_video_without_a_video(settings, tmp_path)
 
 
 def test_uploads_under_way_are_fine_and_old_leftovers_go(settings):
-    media = MediaStore(settings.home / "media", (), 500)
+    media = MediaFiles(settings.home / "media", (), 500)
     media.write_chunk("a" * 64, "half.mp4", 1500, 0, b"x" * 500)
     assert faults(check_store(settings)) == {}
     old = time.time() - 2 * DAY
@@ -181,7 +181,7 @@ def test_a_video_used_where_it_lies_is_missed_when_it_changes(settings, tmp_path
     videos = tmp_path / "videos"
     videos.mkdir()
     (videos / "own.mp4").write_bytes(b"own")
-    media = MediaStore(settings.home / "media", (videos,), 500)
+    media = MediaFiles(settings.home / "media", (videos,), 500)
     record = media.register(str(videos / "own.mp4"))
     with Library(settings.home) as library:
         known = library.store.video(ID)

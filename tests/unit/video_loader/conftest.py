@@ -1,4 +1,4 @@
-"""A lighter garbage collection: closing a video collects, which else looks through all that the tests imported."""
+"""Lighter garbage collection: closing a video collects, and would look through all imported modules."""
 
 import gc
 

@@ -8,7 +8,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 
 class FakeObjects(LocalFileSystem):
-    """Each operation is counted and handed to `meddle` with the last part of its path, before it is done."""
+    """Counts each operation, and calls `meddle` with it and the object's name before it is done."""
 
     protocol = "fake"
     cachable = False

@@ -15,9 +15,9 @@ from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, StoreFull, VideoNotFound
 from executors.video_loader.clips import cut as cutting
 from executors.video_loader.clips.cache import ClipCache, ClipKey
-from executors.video_loader.clips.cut import ClipFile, cut
+from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.decode import source
-from executors.video_loader.decode.probe import probe
+from executors.video_loader.decode.probe import probe_video
 from tests.unit.video_loader.test_sampling import NTSC, UNEVEN, quarters
 
 ONE_AAC_FRAME = 1024 / videos.AUDIO_RATE
@@ -34,13 +34,13 @@ def loud(path: Path) -> tuple[float, float]:
     return float(hits[0]), float(hits[-1])
 
 
-def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
+def test_loaders_on_different_machines_cut_the_same_clip(tmp_path: Path, monkeypatch) -> None:
     video = videos.make(tmp_path / "a.mp4", pictures=[videos.scenes(1, 640, n)[0] for n in range(30)], size=(640, 640))
     made = set()
     for processors in (1, 2, 16):
         monkeypatch.setattr(source, "processor_count", lambda count=processors: count)
         monkeypatch.setattr("os.cpu_count", lambda count=processors: count)
-        made.add(cut(video.path, 0.1, 1.1, "exact", tmp_path / "clip").path.read_bytes())
+        made.add(cut_clip(video.path, 0.1, 1.1, "exact", tmp_path / "clip").path.read_bytes())
     assert len(made) == 1
 
 
@@ -59,9 +59,9 @@ def test_loaders_of_unlike_machines_cut_the_same_clip(tmp_path: Path, monkeypatc
 )
 def test_an_exact_clip(tmp_path: Path, name: str, codec: str, options: dict) -> None:
     video = videos.make(tmp_path / name, codec=codec, frames=75, **options)
-    clip = cut(video.path, 0.5, 1.93, "exact", tmp_path / "clip")
+    clip = cut_clip(video.path, 0.5, 1.93, "exact", tmp_path / "clip")
     assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.93, ".mp4")
-    info = probe(clip.path)
+    info = probe_video(clip.path)
     assert (info.codec, info.has_audio) == ("h264", "audio" in options)
     assert info.duration_seconds == pytest.approx(1.43, abs=0.0001)
     shown = videos.read(clip.path)
@@ -79,29 +79,29 @@ def test_an_exact_clip(tmp_path: Path, name: str, codec: str, options: dict) -> 
 
 def test_29_97_and_variable_rates_keep_their_timestamps(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", fps=NTSC, frames=60)
-    clip = cut(video.path, 1.0, 1.5, "exact", tmp_path / "c")
+    clip = cut_clip(video.path, 1.0, 1.5, "exact", tmp_path / "c")
     inside = [float(t) for t in video.times if 1 < t < 1.5]
     assert [time for time, _ in videos.read(clip.path)] == pytest.approx([0, *(t - 1 for t in inside)], abs=1e-4)
     video = videos.make(tmp_path / "b.mkv", times=UNEVEN)
-    clip = cut(video.path, 0.5, 3.5, "exact", tmp_path / "d")
+    clip = cut_clip(video.path, 0.5, 3.5, "exact", tmp_path / "d")
     assert [slate for _, slate in videos.read(clip.path)] == [2, 3, 4, 5, 6, 7, 8]
     expected = [0, 0.4, 0.5, 0.54, 2.0, 2.001, 2.833]
     assert [time for time, _ in videos.read(clip.path)] == pytest.approx(expected, abs=1e-4)
-    assert probe(clip.path).duration_seconds == pytest.approx(3, abs=1e-4)
+    assert probe_video(clip.path).duration_seconds == pytest.approx(3, abs=1e-4)
 
 
 def test_a_clip_between_two_frames_shows_the_one_on_screen(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mkv", times=UNEVEN)
-    clip = cut(video.path, 4.5, 6.5, "exact", tmp_path / "c")
+    clip = cut_clip(video.path, 4.5, 6.5, "exact", tmp_path / "c")
     assert [slate for _, slate in videos.read(clip.path)] == [10]
-    assert probe(clip.path).duration_seconds == pytest.approx(2, abs=1e-4)
+    assert probe_video(clip.path).duration_seconds == pytest.approx(2, abs=1e-4)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotation_is_applied_to_the_pixels(tmp_path: Path, degrees: int) -> None:
     video = videos.make(tmp_path / "a.mp4", rotation_degrees=degrees, size=(66, 50), pictures=[quarters(66, 50)] * 10)
-    clip = cut(video.path, 0, 0.4, "exact", tmp_path / "c")
-    info = probe(clip.path)
+    clip = cut_clip(video.path, 0, 0.4, "exact", tmp_path / "c")
+    info = probe_video(clip.path)
     assert info.rotation_degrees == 0
     assert (info.width, info.height) == ((66, 50) if degrees == 180 else (50, 66))
     with av.open(str(clip.path)) as container:
@@ -113,10 +113,10 @@ def test_rotation_is_applied_to_the_pixels(tmp_path: Path, degrees: int) -> None
 
 def test_pixels_become_square_and_sizes_even(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", aspect=Fraction(4, 3), size=(64, 48))
-    info = probe(cut(video.path, 0, 1, "exact", tmp_path / "c").path)
+    info = probe_video(cut_clip(video.path, 0, 1, "exact", tmp_path / "c").path)
     assert (info.width, info.height) == (86, 48)
     video = videos.make(tmp_path / "b.mov", codec="mjpeg", size=(63, 47))
-    info = probe(cut(video.path, 0, 1, "exact", tmp_path / "d").path)
+    info = probe_video(cut_clip(video.path, 0, 1, "exact", tmp_path / "d").path)
     assert (info.width, info.height) == (64, 48)
 
 
@@ -135,11 +135,11 @@ def test_pixels_become_square_and_sizes_even(tmp_path: Path) -> None:
 )
 def test_a_copied_clip(tmp_path: Path, name: str, codec: str, options: dict, suffix: str, first: int) -> None:
     video = videos.make(tmp_path / name, codec=codec, frames=75, **options)
-    clip = cut(video.path, 0.5, 1.93, "copy", tmp_path / "clip")
+    clip = cut_clip(video.path, 0.5, 1.93, "copy", tmp_path / "clip")
     assert clip.suffix == suffix
     assert clip.start_seconds == pytest.approx(first / 25, abs=0.001)
-    info = probe(clip.path)
-    assert info.codec == probe(video.path).codec
+    info = probe_video(clip.path)
+    assert info.codec == probe_video(video.path).codec
     assert info.rotation_degrees == options.get("rotation_degrees", 0)
     assert info.duration_seconds == pytest.approx(clip.end_seconds - clip.start_seconds, abs=0.002)
     assert 1.93 <= clip.end_seconds < 2.2
@@ -151,7 +151,7 @@ def test_a_copied_clip(tmp_path: Path, name: str, codec: str, options: dict, suf
 
 def test_what_cannot_be_copied_is_cut_exactly(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.avi", codec="mpeg4_b", frames=75)
-    clip = cut(video.path, 0.5, 1.5, "copy", tmp_path / "clip")
+    clip = cut_clip(video.path, 0.5, 1.5, "copy", tmp_path / "clip")
     assert (clip.start_seconds, clip.end_seconds, clip.suffix) == (0.5, 1.5, ".mp4")
     assert videos.read(clip.path)[0] == (0, 12)
 
@@ -163,20 +163,20 @@ def test_what_cannot_be_copied_is_cut_exactly(tmp_path: Path) -> None:
 def test_ranges_outside_the_video(tmp_path: Path, span: tuple[float, float], mode: str) -> None:
     video = videos.make(tmp_path / "a.mp4")
     with pytest.raises(InvalidTimeRange, match=r"'a b' is 2\.000 s long: \["):
-        cut(video.path, *span, mode, tmp_path / "clip", title="a b")
+        cut_clip(video.path, *span, mode, tmp_path / "clip", title="a b")
     assert not list(tmp_path.glob("clip*"))
 
 
 def test_an_end_just_after_the_video_is_its_end(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4")
-    clip = cut(video.path, 1, 2.49, "exact", tmp_path / "clip")
+    clip = cut_clip(video.path, 1, 2.49, "exact", tmp_path / "clip")
     assert clip.end_seconds == 2.0
-    assert probe(clip.path).duration_seconds == pytest.approx(1, abs=1e-4)
+    assert probe_video(clip.path).duration_seconds == pytest.approx(1, abs=1e-4)
 
 
-def test_no_such_mode(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="'fast' is not a way to cut"):
-        cut(tmp_path / "x", 0, 1, "fast", tmp_path / "clip")
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="'fast' is not a mode of cutting"):
+        cut_clip(tmp_path / "x", 0, 1, "fast", tmp_path / "clip")
 
 
 @pytest.mark.parametrize("mode", cutting.MODES)
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StoreFull):
-        cut(video.path, 0, 1, mode, tmp_path / "clip")
+        cut_clip(video.path, 0, 1, mode, tmp_path / "clip")
     assert not list(tmp_path.glob("clip*"))
 
 
@@ -206,7 +206,7 @@ def maker(calls: list[Path], size: int = 100):
     return make
 
 
-def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
+def test_the_cache_cuts_once_and_serves_chunks(tmp_path: Path) -> None:
     cache, calls = ClipCache(tmp_path / "clips", 1000), []
     clip, data = cache.read(key(0), 0, 60, maker(calls))
     assert data == bytes(range(60))
@@ -218,7 +218,7 @@ def test_the_cache_cuts_once_and_serves_pieces(tmp_path: Path) -> None:
     assert cache.read(key(0), 2**53, 60, maker(calls))[1] == b""
 
 
-def test_the_cache_forgets_what_was_not_used_longest(tmp_path: Path) -> None:
+def test_the_cache_removes_the_least_recently_used_clip(tmp_path: Path) -> None:
     import os
 
     cache, calls = ClipCache(tmp_path / "clips", 250), []
@@ -244,7 +244,7 @@ def test_the_cache_cuts_once_for_many_at_the_same_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".json", ".mp4"])
 @pytest.mark.parametrize("left", [b"", b"{}", b"null", b'{"start_seconds": 0.5, "end', b"\xff"])
-def test_what_a_power_cut_has_torn_is_cut_anew(tmp_path: Path, suffix: str, left: bytes) -> None:
+def test_a_clip_torn_by_a_power_cut_is_cut_again(tmp_path: Path, suffix: str, left: bytes) -> None:
     cache, calls = ClipCache(tmp_path / "clips", 1000), []
     whole = cache.read(key(0), 0, 100, maker(calls))
     (tmp_path / "clips" / f"{key(0).name}{suffix}").write_bytes(left)
@@ -275,14 +275,14 @@ def test_a_clip_of_a_video_that_is_deleted_meanwhile_is_not_kept(tmp_path: Path)
 def test_sound_that_ends_before_the_picture_is_followed_by_silence(tmp_path, name):
     codec = "vp9" if name.endswith("webm") else "h264"
     video = videos.make(tmp_path / name, frames=100, codec=codec, audio=True, audio_seconds=1.9)
-    clip = cut(video.path, 0.6, 4.0, "exact", tmp_path / "clip")
+    clip = cut_clip(video.path, 0.6, 4.0, "exact", tmp_path / "clip")
     assert [number for _, number in videos.read(clip.path)] == [i % videos.SLATES for i in range(15, 100)]
     first, last = loud(clip.path)
     assert first < 0.05 and last == pytest.approx(0.4, abs=2 * ONE_AAC_FRAME)
     assert samples_of(clip.path).shape[1] / videos.AUDIO_RATE == pytest.approx(3.4, abs=2 * ONE_AAC_FRAME)
 
 
-def test_a_range_shorter_than_any_clock_can_tell_is_none(tmp_path):
+def test_a_range_shorter_than_any_clock_can_measure_is_refused(tmp_path):
     video = videos.make(tmp_path / "a.mp4", frames=10).path
     with pytest.raises(InvalidTimeRange):
-        cut(video, 0.0, 5e-324, "exact", tmp_path / "clip")
+        cut_clip(video, 0.0, 5e-324, "exact", tmp_path / "clip")

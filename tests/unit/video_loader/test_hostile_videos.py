@@ -1,4 +1,4 @@
-"""Files that make FFmpeg open other files or addresses, under names that mislead: none of that happens, for no work."""
+"""Files that would make FFmpeg open other files or addresses, under misleading names: no task does that."""
 
 import os
 import socket
@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.spans import sample_frames
 from benchmarks.synthetic import videos
 from clipseek.api.errors import MediaMissing, PathNotAllowed, UnreadableVideo
-from executors.video_loader.clips.cut import cut
-from executors.video_loader.clips.join import Part, cut_joined
-from executors.video_loader.clips.thumbnails import thumbnail
+from executors.video_loader.clips.cut import cut_clip
+from executors.video_loader.clips.join import ReelPiece, cut_and_join
+from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.media.media_store import MediaStore
-from executors.video_loader.sample.sampler import sample
+from executors.video_loader.decode.probe import probe_video
+from executors.video_loader.media.media_files import MediaFiles
 
-JOBS = {
-    "probe": lambda video, out: probe(video),
-    "span": lambda video, out: list(sample(video, 0.0, 1.0, 5.0, PictureShape(32, 32))),
-    "thumbnail": lambda video, out: thumbnail(video, 0.1, 64),
-    "exact clip": lambda video, out: cut(video, 0.0, 0.4, "exact", out),
-    "copied clip": lambda video, out: cut(video, 0.0, 0.4, "copy", out),
-    "joined video": lambda video, out: cut_joined([Part(video, 0.0, 0.4, "video")], out),
+TASKS = {
+    "probe": lambda video, out: probe_video(video),
+    "span": lambda video, out: list(sample_frames(video, 0.0, 1.0, 5.0, PictureShape(32, 32))),
+    "thumbnail": lambda video, out: make_thumbnail(video, 0.1, 64),
+    "exact clip": lambda video, out: cut_clip(video, 0.0, 0.4, "exact", out),
+    "copied clip": lambda video, out: cut_clip(video, 0.0, 0.4, "copy", out),
+    "joined video": lambda video, out: cut_and_join([ReelPiece(video, 0.0, 0.4, "video")], out),
 }
-# {video}: a video that may not be read this way; {port}: where somebody listens.
+# {video}: a video that must not be read this way; {port}: of a listening socket.
 TEXTS = {
     "playlist of a file": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{video}\n#EXT-X-ENDLIST\n",
     "playlist of an address": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n#EXT-X-ENDLIST\n",
@@ -42,12 +42,12 @@ TEXTS = {
     "data address": "data:video/mp4;base64,AAAA",
     "ffmetadata": ";FFMETADATA1\ntitle={video}\n",
 }
-NAMES = ("film.mp4", "video.m3u8", "video.ffconcat", "video.mpd", "video.sdp", "video.mkv", "video.%03d.png", "video")
+NAMES = ("video.mp4", "video.m3u8", "video.ffconcat", "video.mpd", "video.sdp", "video.mkv", "video.%03d.png", "video")
 
 
 @pytest.fixture
 def listener():
-    """A socket to which nobody is to connect."""
+    """A socket to which nobody may connect."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         made.setblocking(False)
         yield made
@@ -61,18 +61,18 @@ def secret(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_a_text_is_no_video_whatever_it_is_called(tmp_path, listener, secret, kind):
+def test_a_text_is_no_video_whatever_its_name(tmp_path, listener, secret, kind):
     text = TEXTS[kind].replace("{video}", str(secret)).replace("{port}", str(listener.getsockname()[1]))
     for name in NAMES:
         video = tmp_path / name
         video.write_text(text)
-        for job in JOBS.values():
+        for task in TASKS.values():
             with pytest.raises(UnreadableVideo):
-                job(video, tmp_path / "out")
+                task(video, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -86,20 +86,20 @@ def test_a_text_is_no_video_whatever_it_is_called(tmp_path, listener, secret, ki
         "a'\"$(id).mp4",
     ],
 )
-def test_names_that_look_like_addresses_or_commands_are_names(tmp_path, secret, name, job, monkeypatch):
+def test_names_that_look_like_addresses_or_commands_are_names(tmp_path, secret, name, task, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = JOBS[job](secret.rename(tmp_path / name), tmp_path / "out")
-    assert made
+    result = TASKS[task](secret.rename(tmp_path / name), tmp_path / "out")
+    assert result
     assert {file.name for file in tmp_path.iterdir()} <= {name, "out.mp4"}
 
 
 @pytest.mark.parametrize("where", ["secret.mp4", "absolute"])
-@pytest.mark.parametrize("job", JOBS)
-def test_pictures_in_another_file_are_not_fetched(tmp_path, secret, job, where):
+@pytest.mark.parametrize("task", TASKS)
+def test_pictures_in_another_file_are_not_fetched(tmp_path, secret, task, where):
     video = videos.make(tmp_path / "video.mov", frames=20).path
     refer(video, str(secret) if where == "absolute" else where)
     with pytest.raises(UnreadableVideo):
-        JOBS[job](video, tmp_path / "out")
+        TASKS[task](video, tmp_path / "out")
 
 
 def refer(video: Path, target: str) -> None:
@@ -125,13 +125,13 @@ def refer(video: Path, target: str) -> None:
 @pytest.mark.parametrize(
     "path", ["../secret.mp4", "link.mp4", "linked/secret.mp4", "a\0b.mp4", "x" * 5000, "~root/a.mp4"]
 )
-def test_only_what_lies_under_the_allowed_folders_is_registered(tmp_path, secret, path):
+def test_only_files_in_allowed_folders_are_registered(tmp_path, secret, path):
     allowed = tmp_path / "allowed"
     allowed.mkdir()
     (allowed / "link.mp4").symlink_to(secret)
     (allowed / "linked").symlink_to(tmp_path)
-    store = MediaStore(tmp_path / "media", (allowed,), 1000)
-    for call in (store.register, store.videos):
+    store = MediaFiles(tmp_path / "media", (allowed,), 1000)
+    for call in (store.register, store.folders.list_videos):
         with pytest.raises(PathNotAllowed):
             call(f"{allowed}/{path}" if not path.startswith("~") else path)
 
@@ -141,7 +141,7 @@ def test_a_link_that_is_swapped_later_is_not_followed(tmp_path):
     (allowed / "videos").mkdir(parents=True)
     videos.make(allowed / "videos" / "a.mp4", frames=10)
     (tmp_path / "elsewhere").mkdir()
-    store = MediaStore(tmp_path / "media", (allowed,), 1000)
+    store = MediaFiles(tmp_path / "media", (allowed,), 1000)
     record = store.register(f"{allowed}/videos/a.mp4")
     state = (allowed / "videos" / "a.mp4").stat()
     (tmp_path / "elsewhere" / "a.mp4").write_bytes((allowed / "videos" / "a.mp4").read_bytes())

@@ -1,4 +1,4 @@
-"""Joined videos: the right pictures at the right times, in the first clip's size, with sound where there is some."""
+"""Joined videos: the right pictures at the right times, in the first clip's size, with the clips' sound."""
 
 import resource
 from concurrent.futures import ProcessPoolExecutor
@@ -12,15 +12,15 @@ import pytest
 
 from benchmarks.synthetic.videos import make, read
 from clipseek.api.errors import InvalidTimeRange
-from executors.video_loader.clips.cut import cut
-from executors.video_loader.clips.join import RATE, Part, cut_joined
+from executors.video_loader.clips.cut import cut_clip
+from executors.video_loader.clips.join import RATE, ReelPiece, cut_and_join
 
 
 def test_the_clips_follow_one_another_exactly(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
     loud = make(tmp_path / "loud.mp4", frames=100, fps=Fraction(30000, 1001), size=(96, 64), audio=True).path
-    parts = [Part(silent, 0.4, 0.8, "a"), Part(loud, 0.0, 1.001, "b"), Part(silent, 1.2, 1.4, "c")]
-    video = cut_joined(parts, tmp_path / "video")
+    pieces = [ReelPiece(silent, 0.4, 0.8, "a"), ReelPiece(loud, 0.0, 1.001, "b"), ReelPiece(silent, 1.2, 1.4, "c")]
+    video = cut_and_join(pieces, tmp_path / "video")
     assert video.path == tmp_path / "video.mp4"
     assert video.end_seconds == pytest.approx(1.601, abs=0.001)
     frames = read(video.path)
@@ -45,15 +45,15 @@ def test_the_clips_follow_one_another_exactly(tmp_path):
 
 def test_without_any_sound_there_is_no_track_for_it(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
-    video = cut_joined([Part(silent, 0.0, 0.2, "a")], tmp_path / "video")
+    video = cut_and_join([ReelPiece(silent, 0.0, 0.2, "a")], tmp_path / "video")
     with av.open(str(video.path)) as opened:
         assert not opened.streams.audio
 
 
-def test_a_part_outside_its_video_is_refused(tmp_path):
+def test_a_piece_outside_its_video_is_refused(tmp_path):
     silent = make(tmp_path / "silent.mp4", frames=50).path
     with pytest.raises(InvalidTimeRange):
-        cut_joined([Part(silent, 0.0, 0.2, "a"), Part(silent, 9.0, 9.5, "a")], tmp_path / "video")
+        cut_and_join([ReelPiece(silent, 0.0, 0.2, "a"), ReelPiece(silent, 9.0, 9.5, "a")], tmp_path / "video")
     assert not (tmp_path / "video.mp4").exists()
 
 
@@ -67,8 +67,8 @@ def pictures_of(path):
 def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
     video = make(tmp_path / "video.mp4", frames=100, gop=10, codec=codec, audio=True).path
     ranges = [(2.0, 2.8), (0.4, 0.8), (2.0, 2.4)]
-    clips = [cut(video, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
-    joined = cut_joined([Part(video, *each, "a") for each in ranges], tmp_path / "joined", "copy")
+    clips = [cut_clip(video, *each, "copy", tmp_path / str(place)).path for place, each in enumerate(ranges)]
+    joined = cut_and_join([ReelPiece(video, *each, "a") for each in ranges], tmp_path / "joined", "copy")
     assert set(pictures_of(joined.path)) <= set(pictures_of(video))
     expected, begin = [], 0.0
     for clip in clips:
@@ -86,28 +86,30 @@ def test_clips_of_one_format_are_joined_as_they_are(tmp_path, codec):
 
 
 @pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
-def test_videos_of_open_gops_are_cut_exactly_all_the_same(tmp_path, codec):
+def test_videos_of_open_gops_are_cut_exactly_anyway(tmp_path, codec):
     video = make(tmp_path / "video.mp4", frames=100, gop=10, codec=codec).path
-    parts = [Part(video, 2.0, 2.8, "a"), Part(video, 0.4, 0.8, "b")]
-    assert read(cut_joined(parts, tmp_path / "fast", "copy").path) == read(cut_joined(parts, tmp_path / "exact").path)
+    pieces = [ReelPiece(video, 2.0, 2.8, "a"), ReelPiece(video, 0.4, 0.8, "b")]
+    assert read(cut_and_join(pieces, tmp_path / "fast", "copy").path) == read(
+        cut_and_join(pieces, tmp_path / "exact").path
+    )
 
 
 @pytest.mark.parametrize("other", [{"size": (96, 64)}, {"rotation_degrees": 90}, {"audio": True}, {"codec": "mpeg4"}])
-def test_clips_of_several_formats_are_cut_exactly_all_the_same(tmp_path, other):
+def test_clips_of_several_formats_are_cut_exactly_anyway(tmp_path, other):
     one = make(tmp_path / "one.mp4", frames=50).path
     two = make(tmp_path / "two.mp4", frames=50, **other).path
-    parts = [Part(one, 0.6, 0.8, "a"), Part(two, 0.6, 0.8, "b")]
-    exact, fast = cut_joined(parts, tmp_path / "exact"), cut_joined(parts, tmp_path / "fast", "copy")
+    pieces = [ReelPiece(one, 0.6, 0.8, "a"), ReelPiece(two, 0.6, 0.8, "b")]
+    exact, fast = cut_and_join(pieces, tmp_path / "exact"), cut_and_join(pieces, tmp_path / "fast", "copy")
     assert read(fast.path) == read(exact.path)
 
 
 def _peak_bytes(counts: list[int], video: Path, mode: str) -> list[int]:
-    """The most address space that this process had after it joined so many clips, with only some files open at once."""
+    """The peak address space of this process after joining this many clips, with a limit on open files."""
     most_files = max(int(file.name) for file in Path("/proc/self/fd").iterdir()) + 20
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     peaks = []
     for count in counts:
-        cut_joined([Part(video, 0.4, 0.8, "a")] * count, video.with_name(f"joined-{count}"), mode)
+        cut_and_join([ReelPiece(video, 0.4, 0.8, "a")] * count, video.with_name(f"joined-{count}"), mode)
         status = Path("/proc/self/status").read_text()
         peaks.append(1024 * int(status.partition("VmPeak:")[2].split()[0]))
     return peaks
@@ -118,4 +120,4 @@ def test_memory_and_open_files_do_not_grow_with_the_number_of_clips(tmp_path, mo
     video = make(tmp_path / "video.mp4", frames=50).path
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         few, many = pool.submit(_peak_bytes, [3, 30], video, mode).result()
-    assert many - few < 100_000_000  # each open decoder with its threads is some 20 MB
+    assert many - few < 100_000_000  # each open decoder with its threads takes about 20 MB

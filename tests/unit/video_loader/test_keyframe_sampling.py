@@ -1,4 +1,4 @@
-"""Sampling by keyframes: the first one of each bucket, at its true time, and nothing else is decoded."""
+"""Sampling by keyframes: the first one of each step, at its true time, and nothing else is decoded."""
 
 from fractions import Fraction
 from itertools import product
@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.source import MediaSource, Needs, open_media
-from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.decode.source import Needs, VideoSource, open_video
 from executors.video_loader.sample.span_reader import SampledFrame
 
 SHAPE = PictureShape(64, 48)
@@ -22,7 +22,7 @@ def sampled(path: Path, rate: float, start: float = 0, end: float = 999) -> list
 
 
 def keyframe_times(path: Path) -> list[float]:
-    """From a decoder that decodes everything."""
+    """The keyframes, from a decoder that decodes everything."""
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     return [float((f.pts - frames[0].pts) * f.time_base) for f in frames if f.key_frame]
@@ -33,7 +33,7 @@ def keyframe_times(path: Path) -> list[float]:
     [*product(["mp4", "mkv", "ts"], ["h264", "h264_b", "mpeg4"]), *product(["avi"], ["h264", "mpeg4"])],
 )
 @pytest.mark.parametrize("gop", [5, 60])
-def test_the_first_keyframe_of_each_bucket_is_sampled(tmp_path: Path, suffix: str, codec: str, gop: int) -> None:
+def test_the_first_keyframe_of_each_step_is_sampled(tmp_path: Path, suffix: str, codec: str, gop: int) -> None:
     video = videos.make(tmp_path / f"a.{suffix}", frames=200, fps=25, gop=gop, codec=codec)
     keys = keyframe_times(video.path)
     first = {int(time): time for time in reversed(keys)}
@@ -57,7 +57,7 @@ def test_spans_give_what_a_run_through_the_video_gives(tmp_path: Path, gop: int,
 
 def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
     video = videos.make(tmp_path / "a.mp4", frames=250, fps=25, gop=50, codec="h264")
-    with open_media(video.path, needs=Needs.KEYFRAMES) as source:
+    with open_video(video.path, needs=Needs.KEYFRAMES) as source:
         decoded = list(source.frames(Fraction(2)))
         assert [float(timed.time) for timed in decoded] == [2, 4, 6, 8]
         assert all(timed.frame.key_frame for timed in decoded)
@@ -67,11 +67,11 @@ def test_other_frames_are_not_decoded(tmp_path: Path) -> None:
 def test_the_first_keyframe_is_sampled_though_it_is_not_the_first_frame(tmp_path, monkeypatch, start, end):
     video = videos.make(tmp_path / "a.mp4", frames=100, fps=25, gop=20, codec="h264")
 
-    whole = MediaSource.frames
+    whole = VideoSource.frames
 
     def late(_source, _from_seconds=Fraction(0)):
-        with open_media(video.path, needs=Needs.KEYFRAMES) as source:
+        with open_video(video.path, needs=Needs.KEYFRAMES) as source:
             yield from (timed for timed in whole(source) if timed.time >= Fraction("2.4"))
 
-    monkeypatch.setattr(MediaSource, "frames", late)
+    monkeypatch.setattr(VideoSource, "frames", late)
     assert sampled(video.path, 1, start, end)[0].pts_seconds == 2.4

@@ -6,8 +6,8 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from executors.video_loader.media.folder_locks import FolderLocks
-from executors.video_loader.media.media_store import MediaStore
+from executors.machine.folder_locks import FolderLocks
+from executors.video_loader.media.media_files import MediaFiles
 
 CHUNK = 64
 SPAWN = multiprocessing.get_context("spawn")
@@ -21,10 +21,10 @@ def content(number: int) -> bytes:
 
 
 def send(root: Path, number: int, offset: int) -> None:
-    """What a replica does with one chunk."""
+    """Store one chunk, as a replica does."""
     data = content(number)
     video_id = hashlib.sha256(data).hexdigest()
-    store = MediaStore(root, (), CHUNK)
+    store = MediaFiles(root, (), CHUNK)
     store.write_chunk(video_id, f"video {number}", len(data), offset, data[offset : offset + CHUNK])
 
 
@@ -38,10 +38,10 @@ def count_up(folder: Path, times: int) -> None:
 def test_uploads_whose_chunks_reach_several_processes_arrive_whole(tmp_path):
     root = tmp_path / "media"
     work = [(number, offset) for number in range(VIDEOS) for offset in range(0, len(content(number)), CHUNK)]
-    work = [each for each in work for _ in range(2)]  # each twice, at about the same time
+    work = [chunk for chunk in work for _ in range(2)]  # each twice, at about the same time
     with ProcessPoolExecutor(3, mp_context=SPAWN) as pool:
         list(pool.map(send, [root] * len(work), *zip(*work, strict=True)))
-    store = MediaStore(root, (), CHUNK)
+    store = MediaFiles(root, (), CHUNK)
     for number in range(VIDEOS):
         video_id = hashlib.sha256(content(number)).hexdigest()
         assert store.path(video_id).read_bytes() == content(number)

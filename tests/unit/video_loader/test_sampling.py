@@ -10,12 +10,12 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import sample_frames
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.decode.source import open_media
-from executors.video_loader.sample.sampler import sample
+from executors.video_loader.decode.probe import probe_video
+from executors.video_loader.decode.source import open_video
 from tests.edit_lists import Edit, set_edits
 
 SHAPE = PictureShape(32, 24)
@@ -25,11 +25,13 @@ UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 900, 1000, 1040, 2500, 2501, 33
 
 
 def taken(path: Path, start: float, end: float, rate: float) -> list[tuple[float, int]]:
-    return [(round(f.pts_seconds, 3), videos.read_slate(f.picture)) for f in sample(path, start, end, rate, SHAPE)]
+    return [
+        (round(f.pts_seconds, 3), videos.read_slate(f.picture)) for f in sample_frames(path, start, end, rate, SHAPE)
+    ]
 
 
 def by_the_rule(video: videos.Video, rate: float, codec: str = "") -> list[tuple[float, int]]:
-    """What a sequential run must give, by brute force over all frames, or over those that others are predicted from."""
+    """The result of a sequential run, by brute force over all frames, or over those that others refer to."""
     kept = [video.times.index(time) for time in kept_times(video, rate)] if codec in WITH_SPARE_FRAMES else ()
     first: dict[int, int] = {}
     for index in kept or range(len(video.times)):
@@ -38,7 +40,7 @@ def by_the_rule(video: videos.Video, rate: float, codec: str = "") -> list[tuple
 
 
 def kept_times(video: videos.Video, rate: float) -> list[Fraction]:
-    """Those that FFmpeg decodes if told to skip what no frame needs, and others between them while gaps are large."""
+    """The frames that FFmpeg decodes when it skips unreferenced ones, and others between them while gaps are large."""
     most = min(Fraction(1, 8), 1 / (4 * Fraction(str(rate))))
     with av.open(str(video.path)) as container:
         container.streams.video[0].codec_context.skip_frame = "NONREF"
@@ -74,14 +76,14 @@ def kept_times(video: videos.Video, rate: float) -> list[Fraction]:
         ("a.mkv", "mpeg2_interlaced", {}),
     ],
 )
-def test_every_frame_in_its_bucket_and_spans_that_partition(
+def test_every_frame_in_its_step_and_spans_that_partition(
     tmp_path: Path, name: str, codec: str, options: dict, rate: float
 ) -> None:
     video = videos.make(tmp_path / name, codec=codec, frames=60, **options)
     is_thinned = codec in WITH_SPARE_FRAMES and not name.endswith(".avi")
     whole = taken(video.path, 0, 99, rate)
     expected = by_the_rule(video, rate, codec if is_thinned else "")
-    # Where every other frame is left out, the wildest of these colours look like shots that want a sample of their own.
+    # If every other frame is skipped, the wildest of these colours look like shots that need a sample of their own.
     assert [frame for frame in whole if frame in expected] == expected
     assert is_thinned or whole == expected
     assert all(slate == round(time * 25) % videos.SLATES for time, slate in whole)
@@ -108,16 +110,16 @@ def test_29_97_frames_per_second(tmp_path: Path, rate: float) -> None:
 def test_variable_frame_rate(tmp_path: Path, rate: float) -> None:
     video = videos.make(tmp_path / "a.mkv", times=UNEVEN, gop=3)
     whole = taken(video.path, 0, 99, rate)
-    shots = [(2.501, 7), (3.333, 8)] if rate == 0.3 else []  # stills that no bucket samples
+    shots = [(2.501, 7), (3.333, 8)] if rate == 0.3 else []  # stills that no step samples
     assert whole == sorted(by_the_rule(video, rate) + shots)
     assert [frame for k in range(8) for frame in taken(video.path, k, k + 1, rate)] == whole
 
 
 @pytest.mark.parametrize("codec", ["h264_interlaced", "mpeg2_interlaced"])
 def test_interlaced_videos_are_interlaced(tmp_path: Path, codec: str) -> None:
-    """What the tests above stand on: the pictures are coded as two fields, the first one on top."""
+    """The tests above rely on this: the pictures are coded as two fields, the first one on top."""
     video = videos.make(tmp_path / "a.mkv", codec=codec, frames=5)
-    with open_media(video.path) as source:
+    with open_video(video.path) as source:
         assert [timed.frame.interlaced_frame for timed in source.frames()] == [True] * 5
 
 
@@ -149,10 +151,10 @@ def test_edit_lists_are_right_to_the_frame(tmp_path: Path, codec: str, edits: Se
     whole = edited(video, edits)
     assert taken(video.path, 0, 99, 25) == whole
     assert [frame for k in range(8) for frame in taken(video.path, k * 0.29, (k + 1) * 0.29, 25)] == whole
-    assert probe(video.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
+    assert probe_video(video.path).duration_seconds == pytest.approx(len(whole) / 25, abs=0.001)
 
 
-def test_joined_parts_with_b_frames_are_right_but_for_one_frame(tmp_path: Path) -> None:
+def test_joined_ranges_with_b_frames_are_right_except_for_one_frame(tmp_path: Path) -> None:
     """FFmpeg counts times over the joint from the order of decoding."""
     video = videos.make(tmp_path / "a.mp4", codec="h264_b", frames=100)
     set_edits(video.path, JOINED)
@@ -195,14 +197,14 @@ def test_damage_costs_frames_but_not_the_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("span", [(-1, 1), (1, 1), (2, 1), (math.nan, 1), (0, math.inf), (0, math.nan)])
-def test_ranges_that_are_none(tmp_path: Path, span: tuple[float, float]) -> None:
+def test_invalid_ranges_are_refused(tmp_path: Path, span: tuple[float, float]) -> None:
     video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidTimeRange):
         taken(video.path, *span, 1)
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.inf, math.nan])
-def test_rates_that_are_none(tmp_path: Path, rate: float) -> None:
+def test_invalid_rates_are_refused(tmp_path: Path, rate: float) -> None:
     video = videos.make(tmp_path / "a.mp4", frames=2)
     with pytest.raises(InvalidRequest, match="frames per second"):
         taken(video.path, 0, 1, rate)
@@ -221,7 +223,7 @@ def quarters(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize(("degrees", "corners"), [(0, "rgbw"), (90, "brwg"), (180, "wbgr"), (270, "gwrb")])
 def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: str) -> None:
     video = videos.make(tmp_path / "a.mp4", rotation_degrees=degrees, pictures=[quarters(64, 48)] * 3)
-    (frame,) = sample(video.path, 0, 1, 1, PictureShape(40, 40))
+    (frame,) = sample_frames(video.path, 0, 1, 1, PictureShape(40, 40))
     colours = {"r": (220, 20, 20), "g": (20, 220, 20), "b": (20, 20, 220), "w": (220, 220, 220)}
     for (row, column), colour in zip([(10, 10), (10, 30), (30, 10), (30, 30)], corners, strict=True):
         assert np.abs(frame.picture[row, column].astype(int) - colours[colour]).max() < 12
@@ -241,7 +243,7 @@ def test_rotation_is_applied_clockwise(tmp_path: Path, degrees: int, corners: st
 def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple, box: tuple) -> None:
     white = np.full((options["size"][1], options["size"][0], 3), 250, np.uint8)
     video = videos.make(tmp_path / "a.mp4", pictures=[white] * 3, **options)
-    (frame,) = sample(video.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
+    (frame,) = sample_frames(video.path, 0, 1, 1, PictureShape(*shape, "pad", (10, 20, 30)))
     assert frame.picture.shape == (shape[1], shape[0], 3)
     rows, columns = np.nonzero((frame.picture > 200).all(axis=2))
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == box
@@ -250,16 +252,16 @@ def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple
     assert (frame.picture[outside] == (10, 20, 30)).all()
 
 
-def test_black_and_white_stay_so(tmp_path: Path) -> None:
+def test_black_and_white_stay_black_and_white(tmp_path: Path) -> None:
     pictures = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
     for name, codec in (("a.mp4", "h264"), ("a.mov", "mjpeg")):
         video = videos.make(tmp_path / name, codec=codec, pictures=pictures, fps=1, frames=2)
-        black, white = sample(video.path, 0, 2, 1, SHAPE)
+        black, white = sample_frames(video.path, 0, 2, 1, SHAPE)
         assert black.picture.max() <= 2
         assert white.picture.min() >= 253
 
 
-def test_a_shape_that_is_none() -> None:
+def test_an_invalid_shape_is_refused() -> None:
     for args in ((0, 10), (10, -1), (10, 10, "crop")):
-        with pytest.raises(InvalidRequest, match="cannot be made"):
+        with pytest.raises(InvalidRequest, match="is not possible"):
             PictureShape(*args)

@@ -1,4 +1,4 @@
-"""Cuts: exact to the frame, none where there is none, the same from wherever a span is decoded."""
+"""Cuts: exact to the frame, none too many, and the same wherever decoding begins."""
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.sample.sampler import VideoReader, read_span
+from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.shots import ShotDetector, is_blank, upper_half_mean
 from executors.video_loader.sample.span_reader import Cut, SampledFrame
 
@@ -20,7 +21,7 @@ Picture = np.ndarray
 
 
 def scene(seed: int) -> Picture:
-    """A picture of 40 coloured rectangles, twice as wide as the video, to be panned over."""
+    """A picture of 40 coloured rectangles, twice as wide as the video, for a camera that pans."""
     generator = np.random.default_rng(seed)
     picture = np.full((HEIGHT, 2 * WIDTH, 3), generator.integers(0, 255, 3), np.uint8)
     for _ in range(40):
@@ -185,7 +186,7 @@ def test_spans_one_after_another_are_one_run_and_others_give_the_same(tmp_path: 
         assert reader._run is run and reader.is_at_end
         for place in (3, 1, 2, 0, 4):
             assert found(reader.read(*spans[place])) == alone[place]
-        next(reader.read(*spans[0]))  # given up half-way
+        next(reader.read(*spans[0]))  # stopped halfway
         assert found(reader.read(*spans[1])) == alone[1]
 
 
@@ -217,7 +218,7 @@ def test_the_detector_keeps_a_bounded_number_of_frames() -> None:
     pictures = [np.full((2, 2, 3), value, np.int16) for value in (0, 30)]
     for index in range(2000):
         detector.add(index * 0.04, pictures[index % 2])
-    assert len(detector._seen) <= 3 * detector.context_seconds / 0.04
+    assert len(detector._changes) <= 3 * detector.context_seconds / 0.04
 
 
 def test_blank_pictures() -> None:

@@ -1,4 +1,4 @@
-"""One video with known moments in many variants: whatever it is stored as, each moment is found where it is.
+"""One video with known moments in many variants: each moment is found at its time, however the video is stored.
 
 The video shows a still pattern, five moments of four other patterns in between. What is scored is how near a sampled
 picture comes to a pattern as a viewer sees it, upright and with square pixels: a picture that is turned, squeezed or of
@@ -16,12 +16,12 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.spans import read_span
 from benchmarks.synthetic import videos
 from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.store.spans import plan_spans
 from executors.video_loader.decode.picture import Picture, PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.sample.sampler import read_span
+from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.sample.span_reader import Cut
 from tests.edit_lists import Edit, set_edits
 
@@ -38,7 +38,7 @@ COLOURS = ((40, 40, 40), (216, 40, 40), (40, 200, 40), (40, 60, 216), (216, 200,
 
 
 def pattern(number: int) -> Picture:
-    """A picture as shown: no two are alike, nor is one like another one turned or mirrored."""
+    """A picture as shown. No two look alike, even turned or mirrored."""
     width, height = SHOWN_SIZE
     picture = np.full((height, width, 3), 128, np.uint8)
     picture[: height // 3, : width // 2] = COLOURS[number]
@@ -181,7 +181,7 @@ def _shown(times: Sequence[Fraction], numbers: Sequence[int], duration: Fraction
 
 def read_by_spans(path: Path) -> tuple[list[float], list[Picture], list[float], float]:
     """Times and pictures of all samples, cuts, and the video's length: what indexing reads, span by span."""
-    duration = probe(path).duration_seconds
+    duration = probe_video(path).duration_seconds
     spans = plan_spans(duration, SPAN_SECONDS)
     found = [one for start, end in spans for one in read_span(path, start, end, RATE, SHAPE)]
     frames = [one for one in found if not isinstance(one, Cut)]
@@ -197,7 +197,7 @@ def reference(number: int) -> Picture:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_every_moment_is_found_where_it_is(tmp_path: Path, variant: Variant) -> None:
+def test_every_moment_is_found_at_its_time(tmp_path: Path, variant: Variant) -> None:
     encoder = videos.ENCODERS[variant.codec][0]
     try:
         av.Codec(encoder, "w")

@@ -1,4 +1,4 @@
-"""Worker processes: what they answer, what becomes of one that crashes, hangs or wants too much, and their end."""
+"""Worker processes: their results, how they crash, hang or run out of memory, and their end."""
 
 import math
 import os
@@ -17,15 +17,15 @@ import psutil
 import pytest
 
 from clipseek.api.errors import DeadlineExceeded, DecoderCrashed, InvalidTimeRange, LimitExceeded, UnreadableVideo
-from executors.video_loader.workers.worker import WorkerOptions, Workers
-from tests.unit.video_loader import worker_jobs
+from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
+from tests.unit.video_loader import worker_tasks
 
 OPTIONS = WorkerOptions("executors.video_loader.workers.worker", 500_000_000, "WARNING")
 
 
 @pytest.fixture(scope="module")
 def workers():
-    made = Workers(1, OPTIONS)
+    made = WorkerPool(1, OPTIONS)
     yield made
     made.close()
 
@@ -41,9 +41,9 @@ def test_results_come_back_from_the_same_process(workers):
     assert run(workers, bytes, 20_000_000) == bytes(20_000_000)
 
 
-def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
+def test_an_idle_worker_calls_its_function_and_works_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    idle = Workers(1, replace(OPTIONS, when_idle=worker_jobs.make_idle_file, idle_seconds=0.05))
+    idle = WorkerPool(1, replace(OPTIONS, when_idle=worker_tasks.make_idle_file, idle_seconds=0.05))
     try:
         pid = run(idle, os.getpid)
         deadline = time.monotonic() + 60
@@ -59,11 +59,11 @@ def test_an_idle_worker_is_told_so_and_works_on(tmp_path, monkeypatch):
 def test_a_worker_that_crashes_is_named_and_replaced(workers, number):
     pid = run(workers, os.getpid)
     with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIG"):
-        run(workers, worker_jobs.die, number)
+        run(workers, worker_tasks.die, number)
     assert run(workers, os.getpid) != pid
 
 
-def test_a_worker_killed_between_jobs_is_replaced(workers):
+def test_a_worker_killed_between_tasks_is_replaced(workers):
     pid = run(workers, os.getpid)
     victim = psutil.Process(pid)
     victim.kill()
@@ -73,7 +73,7 @@ def test_a_worker_killed_between_jobs_is_replaced(workers):
 
 @contextmanager
 def files_left(count: int) -> Iterator[None]:
-    """This process can open so many files more."""
+    """Let this process open only this many more files."""
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = (number for number in range(usual[0]) if not Path(f"/proc/self/fd/{number}").exists())
     resource.setrlimit(resource.RLIMIT_NOFILE, (next(islice(free, count, None)), usual[1]))
@@ -83,18 +83,18 @@ def files_left(count: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
-def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
-    workers = Workers(1, OPTIONS)
+def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_task():
+    workers = WorkerPool(1, OPTIONS)
     try:
         with pytest.raises(DecoderCrashed):
-            run(workers, worker_jobs.die, 9)
+            run(workers, worker_tasks.die, 9)
         before = psutil.Process().num_fds()
         with pytest.raises(OSError, match="Too many open files"), files_left(3):  # enough for its pipe, not for itself
             run(workers, os.getpid)
         assert psutil.Process().num_fds() <= before
         assert run(workers, os.getpid) != os.getpid()
         with pytest.raises(DecoderCrashed):
-            run(workers, worker_jobs.die, 9)
+            run(workers, worker_tasks.die, 9)
         with pytest.raises(OSError, match="Too many open files"), files_left(3):
             run(workers, os.getpid)
     finally:
@@ -104,17 +104,17 @@ def test_a_worker_that_cannot_start_again_is_tried_again_by_the_next_job():
 def test_a_worker_killed_while_it_answers_is_named_and_replaced(workers):
     pid = run(workers, os.getpid)
     with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIGKILL\)"):
-        run(workers, worker_jobs.die_while_answering)
+        run(workers, worker_tasks.die_while_answering)
     assert run(workers, os.getpid) != pid
 
 
 @pytest.mark.parametrize("deadline_seconds", [math.inf, 1e10])
-def test_a_deadline_may_be_as_late_as_one_likes(workers, deadline_seconds):
+def test_a_deadline_may_be_arbitrarily_late(workers, deadline_seconds):
     assert run(workers, bytes, 3, deadline_seconds=deadline_seconds) == bytes(3)
     assert run(workers, bytes, 5) == bytes(5)
 
 
-def test_an_answer_that_was_not_waited_for_is_never_the_next_jobs(workers):
+def test_an_answer_that_was_not_waited_for_is_never_the_next_tasks(workers):
     with pytest.raises(ValueError, match="NaN"):
         run(workers, bytes, 3, deadline_seconds=math.nan)
     assert run(workers, bytes, 5) == bytes(5)
@@ -122,27 +122,27 @@ def test_an_answer_that_was_not_waited_for_is_never_the_next_jobs(workers):
 
 def test_a_worker_that_hangs_is_killed_at_its_deadline(workers):
     process = psutil.Process(run(workers, os.getpid))
-    with pytest.raises(DeadlineExceeded, match=r"was given up after 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
+    with pytest.raises(DeadlineExceeded, match=r"took more than 1 s.*CLIPSEEK_DECODE_TIMEOUT"):
         run(workers, time.sleep, 3600, deadline_seconds=1.0)
     assert not process.is_running()
     assert run(workers, os.getpid) != process.pid
 
 
-def test_a_worker_that_wants_too_much_memory_is_refused_it(workers):
+def test_a_worker_that_needs_too_much_memory_is_refused(workers):
     with pytest.raises(LimitExceeded, match=r"more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
         run(workers, bytes, 2_000_000_000)
 
 
-def test_an_answer_that_there_is_no_memory_to_send_is_told_as_such(workers):
+def test_an_answer_too_large_to_send_is_refused(workers):
     pid = run(workers, os.getpid)
     with pytest.raises(LimitExceeded, match=r"The span .* more than the 0.5 GB.*CLIPSEEK_MAX_WORKER_GB"):
-        run(workers, bytes, 300_000_000)  # it is there, but not twice
+        run(workers, bytes, 300_000_000)  # it fits once, but not twice
     assert run(workers, os.getpid) == pid
 
 
 @pytest.mark.parametrize("memory_bytes", [math.inf, 1e20])
 def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
-    unlimited = Workers(1, replace(OPTIONS, memory_bytes=memory_bytes))
+    unlimited = WorkerPool(1, replace(OPTIONS, memory_bytes=memory_bytes))
     try:
         assert run(unlimited, resource.getrlimit, resource.RLIMIT_DATA) == resource.getrlimit(resource.RLIMIT_DATA)
         with pytest.raises(LimitExceeded, match="needs more"):
@@ -162,12 +162,12 @@ def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
 )
 def test_errors_come_back_named(workers, error, raised, message):
     with pytest.raises(raised, match=message):
-        run(workers, worker_jobs.fail, error)
+        run(workers, worker_tasks.fail, error)
 
 
 def test_a_killed_parent_leaves_no_worker():
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.video_loader.worker_jobs"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.unit.video_loader.worker_tasks"], stdout=subprocess.PIPE, text=True
     )
     with parent:
         assert parent.stdout is not None

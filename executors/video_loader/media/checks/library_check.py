@@ -1,7 +1,7 @@
-"""Looks at the videos of a library, wherever they are, for `clipseek doctor`.
+"""Checks the videos of a library, wherever they are, for `clipseek doctor`.
 
-`python -m executors.video_loader.media.checks.library_check LIBRARY [--repair] < titles.json` prints the findings as JSON; the input
-names the store's videos, `{video_id: title}`, and the settings come from the environment.
+`python -m executors.video_loader.media.checks.library_check LIBRARY [--repair] < titles.json` prints the findings as
+JSON. The input has the titles of the store's videos, `{video_id: title}`; settings come from the environment.
 """
 
 import json
@@ -14,28 +14,27 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.finding import ERROR, Check, write_checks
 from executors.video_loader.media.checks.media_check import check_media, repair_media
 from executors.video_loader.media.checks.shared_check import check_shared, repair_shared
-from executors.video_loader.media.shared_media import check_reach, open_shared_store
+from executors.video_loader.media.shared_media import check_media_reachable, open_shared_media
 
-_CHUNK_BYTES = 1  # whatever it is: nothing is uploaded here
+_CHUNK_BYTES = 1  # any value: nothing is uploaded here
 
 
-def checks(settings: Settings, library: str, titles: Mapping[str, str], *, repair: bool) -> Iterator[Check]:
-    """What is found, or with `repair` what was done."""
+def check_library(settings: Settings, library: str, titles: Mapping[str, str], *, repair: bool) -> Iterator[Check]:
+    """The findings, or with `repair` what was done."""
     try:
-        check_reach(settings)
+        check_media_reachable(settings)
         if settings.media_url:
-            yield from (repair_shared if repair else check_shared)(
-                open_shared_store(settings, library, _CHUNK_BYTES), titles
-            )
+            media = open_shared_media(settings, library, _CHUNK_BYTES)
+            yield from (repair_shared if repair else check_shared)(media, titles)
         else:
             yield from (repair_media if repair else check_media)(media_folder(settings, library), titles)
     except ClipSeekError as error:
-        yield Check("videos", ERROR, str(error), "Nothing can be said of the videos before that is right.")
+        yield Check("videos", ERROR, str(error), "Fix this first: the videos were not checked.")
 
 
 def main() -> None:
     repair = "--repair" in sys.argv[2:]
-    write_checks(checks(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
+    write_checks(check_library(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
 
 
 if __name__ == "__main__":

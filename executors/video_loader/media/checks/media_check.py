@@ -1,22 +1,24 @@
-"""Checks the videos' files against their names, their records and the store's list of videos, and mends what can be."""
+"""Checks the videos' files against their names, their records and the store's videos, and repairs what it can."""
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipseek.api.errors import MediaMissing
+from clipseek.config.libraries import VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Check, verdict
-from executors.video_loader.media.media_store import MediaRecord, keep_record, sha256
+from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
+from executors.video_loader.media.server_folders import check_link
 
-_LEFTOVER_SECONDS = 24 * 3600.0  # an upload that nobody went on with for a day, and other remains of that age
+_LEFTOVER_SECONDS = 24 * 3600.0  # a younger upload or draft may still be in use
 REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 
 @dataclass
 class _Files:
-    """What the folder holds of one video."""
+    """A video's files in the folder."""
 
     video: Path | None = None
     record: Path | None = None
@@ -24,156 +26,155 @@ class _Files:
     chunks: Path | None = None
     others: list[Path] = field(default_factory=list)
 
+    def read_record(self) -> FileRecord | None:
+        """The record; None if it is missing or unreadable."""
+        try:
+            return FileRecord.from_json(self.record.read_text()) if self.record else None
+        except (ValueError, TypeError, FileNotFoundError):
+            return None
+
+    @property
+    def is_linked(self) -> bool:
+        record = self.read_record()
+        return record is not None and bool(record.linked_path)
+
 
 def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
-    """Look at every video below `root`, reading it whole; reads only, and may run beside a server.
+    """Read every video below `root` and check it. Changes nothing, and may run beside a server.
 
     Args:
         titles: of the store's videos, by their ids.
     """
-    files = _files(root)
-    damaged = list(damaged_videos(root))
-    videos = sum(1 for each in files.values() if each.video)
+    files = _list_files(root)
+    damaged = list(find_damaged_videos(root))
+    count = sum(1 for own in files.values() if own.video)
     yield verdict(
         "videos",
         damaged,
-        f"{videos} with the content that they are named after",
-        "Index the same file again after deleting the video, or restore the video from a backup.",
+        f"{count} whose content matches the name",
+        "Delete the video and index the same file again, or restore the video from a backup.",
     )
-    records = [f"{video_id[:12]}: {why}" for video_id, each in files.items() if (why := _record_fault(video_id, each))]
-    yield verdict("records of videos", records, "each video has its own", REPAIR)
-    yield linked_videos(filter(None, map(_record, files.values())))
-    yield from videos_and_videos(
-        {video_id for video_id, each in files.items() if each.video or _is_linked(each)}, titles
-    )
-    yield leftovers(root)
+    faults = [
+        f"{video_id[:12]}: {why}" for video_id, own in files.items() if (why := _find_record_fault(video_id, own))
+    ]
+    yield verdict("records of videos", faults, "each video has its own", REPAIR)
+    yield check_linked_videos(record for own in files.values() if (record := own.read_record()))
+    yield from compare_with_store({video_id for video_id, own in files.items() if own.video or own.is_linked}, titles)
+    yield check_leftovers(root)
 
 
-def linked_videos(records: Iterable[MediaRecord]) -> Check:
-    """Whether those videos that are used where they lie are unchanged."""
-    wrong = [why for record in records if (why := _link_fault(record))]
+def check_linked_videos(records: Iterable[FileRecord]) -> Check:
+    """Whether the videos that are used where they lie are unchanged."""
+    wrong = [why for record in records if (why := _find_link_fault(record))]
     return verdict(
-        "videos used where they lie", wrong, "unchanged", "Put them back, or index them anew.", state=WARNING
+        "videos used where they lie", wrong, "unchanged", "Put them back, or index them again.", state=WARNING
     )
 
 
-def videos_and_videos(have: Set[str], titles: Mapping[str, str]) -> Iterator[Check]:
-    """Whether the videos that there are, by their ids, are those of the store's videos."""
+def compare_with_store(video_ids: Set[str], titles: Mapping[str, str]) -> Iterator[Check]:
+    """Whether the files' video ids are those of the store's videos."""
     yield verdict(
         "videos without a file",
-        [f"'{title}' ({video_id[:12]})" for video_id, title in titles.items() if video_id not in have],
+        [f"'{title}' ({video_id[:12]})" for video_id, title in titles.items() if video_id not in video_ids],
         "none",
-        "Delete them, or index their files again: clips cannot be cut of them.",
+        "Delete them, or index their files again: no clips can be cut from them.",
     )
     yield verdict(
         "files without a video",
-        [video_id[:12] for video_id in sorted(have - set(titles))],
+        [video_id[:12] for video_id in sorted(video_ids - set(titles))],
         "none",
-        "Their indexing was never begun: index their files again, or delete them by their ids.",
+        "Their indexing never started: index their files again, or delete them by their ids.",
         state=WARNING,
     )
 
 
-def leftovers(root: Path) -> Check:
-    """Whether there are remains that nobody needs any more."""
-    files = _files(root)
-    under_way = [each.part for each in files.values() if each.part]
+def check_leftovers(root: Path) -> Check:
+    """Whether there are remains that nobody needs."""
+    files = _list_files(root)
+    uploads = [own.part for own in files.values() if own.part]
     return verdict(
         "leftovers",
-        [file.name for file in _leftovers(files)],
-        f"none; {len(under_way)} uploads under way" if under_way else "none",
+        [file.name for file in _find_leftovers(files)],
+        f"none; {len(uploads)} unfinished uploads" if uploads else "none",
         REPAIR,
         state=WARNING,
     )
 
 
 def repair_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
-    """Write records anew where they are lost, and drop leftovers; no server may run meanwhile. Yields what was done."""
-    files = _files(root)
-    for video_id, each in files.items():
-        if each.video and _record_fault(video_id, each):
-            title = titles.get(video_id, f"{video_id[:12]}{each.video.suffix}")
-            keep_record(root, MediaRecord(video_id, title, each.video.stat().st_size, file_name=each.video.name))
-            yield Check("repair", OK, f"wrote the record of '{title}' ({video_id[:12]}) anew")
-    for file in _leftovers(files):
+    """Restore lost records and delete leftovers, while no server runs. Yields what was done."""
+    files = _list_files(root)
+    for video_id, own in files.items():
+        if own.video and _find_record_fault(video_id, own):
+            title = titles.get(video_id, f"{video_id[:12]}{own.video.suffix}")
+            write_record(root, FileRecord(video_id, title, own.video.stat().st_size, file_name=own.video.name))
+            yield Check("repair", OK, f"wrote the record of '{title}' ({video_id[:12]}) again")
+    for file in _find_leftovers(files):
         file.unlink()
-        yield Check("repair", OK, f"dropped {file.name}")
+        yield Check("repair", OK, f"deleted {file.name}")
 
 
-def _files(root: Path) -> dict[str, _Files]:
-    found: dict[str, _Files] = {}
-    for file in sorted(root.glob("*")):
-        video_id, _, kind = file.name.partition(".")
-        each = found.setdefault(video_id, _Files())
-        match kind:
-            case "json":
-                each.record = file
-            case "part":
-                each.part = file
-            case "chunks":
-                each.chunks = file
-            case _ if kind.startswith("film"):
-                each.video = file
-            case _:
-                each.others.append(file)
-    return found
-
-
-def _record(each: _Files) -> MediaRecord | None:
-    """The record as it is kept; None where there is none, or none that can be read."""
-    try:
-        return MediaRecord(**json.loads(each.record.read_text())) if each.record else None
-    except (ValueError, TypeError, FileNotFoundError):
-        return None
-
-
-def _is_linked(each: _Files) -> bool:
-    record = _record(each)
-    return record is not None and bool(record.linked_path)
-
-
-def damaged_videos(root: Path) -> Iterator[str]:
-    """Those videos below `root` that have another content than they are named after."""
-    for video_id, each in _files(root).items():
-        if each.video is None:
+def find_damaged_videos(root: Path) -> Iterator[str]:
+    """The videos below `root` whose content does not match the name."""
+    for video_id, own in _list_files(root).items():
+        if own.video is None:
             continue
         with contextlib.suppress(FileNotFoundError):  # deleted since the folder was listed
-            found = sha256(each.video)
-            if found != video_id:
-                yield f"{each.video.name}: its content has the SHA-256 {found[:12]}..."
+            digest = compute_sha256(own.video)
+            if digest != video_id:
+                yield f"{own.video.name}: its content has the SHA-256 {digest[:12]}..."
 
 
-def _record_fault(video_id: str, each: _Files) -> str:
+def _list_files(root: Path) -> dict[str, _Files]:
+    files: dict[str, _Files] = {}
+    for file in sorted(root.glob("*")):
+        video_id, _, kind = file.name.partition(".")
+        own = files.setdefault(video_id, _Files())
+        match kind:
+            case "json":
+                own.record = file
+            case "part":
+                own.part = file
+            case "chunks":
+                own.chunks = file
+            case _ if f".{kind}".startswith(VIDEO_MARK):
+                own.video = file
+            case _:
+                own.others.append(file)
+    return files
+
+
+def _find_record_fault(video_id: str, own: _Files) -> str:
     """What is wrong with the record of a video; empty if nothing is."""
-    record = _record(each)
-    if each.video is None:
-        waits = each.part and each.chunks  # all has come, and the server was stopped while it took it
-        lost = each.record and not waits and not (record and record.linked_path)
-        return "a record without a file" if lost else ""
+    record = own.read_record()
+    if own.video is None:
+        is_waiting = own.part and own.chunks  # all chunks arrived, and the server was stopped while it stored them
+        is_lost = own.record and not is_waiting and not (record and record.linked_path)
+        return "a record without a file" if is_lost else ""
     if record is None:
         return "a file without a record"
-    if record.video_id != video_id or record.file_name != each.video.name:
-        return f"the record is that of {record.file_name or record.linked_path}"
-    size = each.video.stat().st_size
-    return "" if record.size_bytes == size else f"the video has {size} bytes, its record says {record.size_bytes}"
+    if record.video_id != video_id or record.file_name != own.video.name:
+        return f"its record belongs to {record.file_name or record.linked_path}"
+    size = own.video.stat().st_size
+    return "" if record.size_bytes == size else f"the video has {size} bytes, but its record says {record.size_bytes}"
 
 
-def _link_fault(record: MediaRecord) -> str:
+def _find_link_fault(record: FileRecord) -> str:
     if not record.linked_path:
         return ""
-    path = Path(record.linked_path)
-    if not path.is_file():
-        return f"'{record.title}' is not at {path} any more"
-    state = path.stat()
-    unchanged = (state.st_size, state.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
-    return "" if unchanged and sha256(path) == record.video_id else f"'{record.title}' at {path} was changed"
+    try:
+        check_link(record)
+    except MediaMissing as error:
+        return str(error)
+    is_same = compute_sha256(Path(record.linked_path)) == record.video_id
+    return "" if is_same else f"'{record.title}' at {record.linked_path} was changed"
 
 
-def _leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
-    """Files of no use that are old enough not to be of a write under way."""
+def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
+    """Files that nobody needs, old enough that nobody can be writing them."""
     now = time.time()
-    for each in files.values():
-        remains = [file for file in (each.part, each.chunks, *each.others) if file]
-        if each.record and not each.video and not each.part and not _is_linked(each):
-            remains.append(each.record)
+    for own in files.values():
+        remains = [file for file in (own.part, own.chunks, *own.others) if file]
+        if own.record and not own.video and not own.part and not own.is_linked:
+            remains.append(own.record)
         yield from (file for file in remains if now - file.stat().st_mtime > _LEFTOVER_SECONDS)

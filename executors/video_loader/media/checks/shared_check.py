@@ -1,25 +1,26 @@
-"""Checks the videos that loaders share in an object store, and mends what can be."""
+"""Checks the videos that loaders share in an object store, and repairs what it can."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clipseek.api.errors import StoreCorrupt
+from clipseek.api.formats import size
+from clipseek.config.libraries import VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Check, verdict
 from executors.video_loader.media.checks.media_check import (
     REPAIR,
-    damaged_videos,
-    leftovers,
-    linked_videos,
+    check_leftovers,
+    check_linked_videos,
+    compare_with_store,
+    find_damaged_videos,
     repair_media,
-    videos_and_videos,
 )
-from executors.video_loader.media.disk import in_words
-from executors.video_loader.media.media_store import MediaRecord, sha256
-from executors.video_loader.media.shared_media import SharedMediaStore
+from executors.video_loader.media.file_record import FileRecord, compute_sha256
+from executors.video_loader.media.shared_media import SharedMediaFiles
 
 
-def check_shared(store: SharedMediaStore, titles: Mapping[str, str]) -> Iterator[Check]:
-    """Look at all that is in the object store, with its size, and read the copies here; changes nothing.
+def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Check]:
+    """Check the names and sizes in the object store, and the content of the copies here; changes nothing.
 
     Args:
         titles: of the store's videos, by their ids.
@@ -27,11 +28,11 @@ def check_shared(store: SharedMediaStore, titles: Mapping[str, str]) -> Iterator
     Raises:
         MediaUnreachable.
     """
-    sizes = store.objects.sizes()
-    records, unreadable = _records(store, sizes)
-    wrong = [why for record in records if (why := _fault(record, sizes))]
-    there = [record for record in records if not record.linked_path]
-    fine = f"{len(there)} at {store.objects.shown_url}, {in_words(sum(record.size_bytes for record in there))}"
+    sizes = media.objects.sizes()
+    records, unreadable = _read_records(media, sizes)
+    wrong = [why for record in records if (why := _find_fault(record, sizes))]
+    uploaded = [record for record in records if not record.linked_path]
+    fine = f"{len(uploaded)} at {media.objects.shown_url}, {size(sum(record.size_bytes for record in uploaded))}"
     fix = "Restore them there, or delete the videos and index their files again."
     yield verdict("videos", wrong, fine, fix)
     yield verdict("records of videos", unreadable, "each can be read", fix)
@@ -40,78 +41,79 @@ def check_shared(store: SharedMediaStore, titles: Mapping[str, str]) -> Iterator
         "objects without a record",
         sorted(sizes.keys() - named),
         "none",
-        "They are on their way, or their uploads were cut off: index these videos again, or delete them by their ids.",
+        "Their uploads are running or were interrupted: index these videos again, or delete them by their ids.",
         state=WARNING,
     )
-    copies = [copy.name for copy in _copies(store) if _is_damaged(store, copy)]
-    yield verdict("copies of videos here", copies, f"{len(_copies(store))} with the content of their videos", REPAIR)
-    yield from _videos_from_before(store, sizes)
-    own = list(store.local_only())
-    yield linked_videos([*records, *own])
-    yield from videos_and_videos({record.video_id for record in [*records, *own]}, titles)
-    yield leftovers(store.root)
+    copies = _list_copies(media)
+    damaged = [copy.name for copy in copies if _is_damaged(media, copy)]
+    yield verdict("copies of videos here", damaged, f"{len(copies)} with the content of their videos", REPAIR)
+    yield from _check_local_videos(media, sizes)
+    local = list(media.local_records())
+    yield check_linked_videos([*records, *local])
+    yield from compare_with_store({record.video_id for record in [*records, *local]}, titles)
+    yield check_leftovers(media.root)
 
 
-def repair_shared(store: SharedMediaStore, titles: Mapping[str, str]) -> Iterator[Check]:
-    """Put videos that are only here into the object store, drop damaged copies and leftovers. Yields what was done.
+def repair_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Check]:
+    """Move local videos into the object store, delete damaged copies and leftovers. Yields what was done.
 
     No server may run meanwhile. Raises: MediaUnreachable, StoreFull.
     """
-    yield from repair_media(store.root, titles)
-    damaged = list(damaged_videos(store.root))
-    for record in list(store.local_only()):
+    yield from repair_media(media.root, titles)
+    damaged = list(find_damaged_videos(media.root))
+    for record in list(media.local_records()):
         if record.linked_path or not any(why.startswith(record.file_name) for why in damaged):
-            store.hand_over(record)
-            yield Check("repair", OK, f"put '{record.title}' ({record.video_id[:12]}) into {store.objects.shown_url}")
-    for copy in _copies(store):
-        if _is_damaged(store, copy):
+            media.move_to_objects(record)
+            yield Check("repair", OK, f"moved '{record.title}' ({record.video_id[:12]}) to {media.objects.shown_url}")
+    for copy in _list_copies(media):
+        if _is_damaged(media, copy):
             copy.unlink()
-            yield Check("repair", OK, f"dropped the copy {copy.name}; it is fetched again when it is needed")
+            yield Check("repair", OK, f"deleted the copy {copy.name}; it is fetched again when needed")
 
 
-def _videos_from_before(store: SharedMediaStore, sizes: Mapping[str, int]) -> Iterator[Check]:
-    """Those in the local folder, from before there was an object store."""
-    videos = sorted(store.root.glob("*.film*"))
-    linked = [record for record in store.local_only() if record.linked_path]
+def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> Iterator[Check]:
+    """The videos in the local folder, from before the object store was used."""
+    videos = sorted(media.root.glob(f"*{VIDEO_MARK}*"))
+    linked = [record for record in media.local_records() if record.linked_path]
     only_here = [video.name[:12] for video in videos if video.name not in sizes] + [record.title for record in linked]
-    fix = f"{REPAIR} puts them into the object store."
+    fix = f"{REPAIR} moves them to the object store."
     yield verdict("videos that are only here", only_here, "none", fix, state=WARNING)
-    damaged = list(damaged_videos(store.root))
+    damaged = list(find_damaged_videos(media.root))
     fix = "Restore them from a backup, or delete the videos and index their files again."
-    yield verdict("local videos", damaged, f"{len(videos)} with the content that they are named after", fix)
+    yield verdict("local videos", damaged, f"{len(videos)} whose content matches the name", fix)
 
 
-def _records(store: SharedMediaStore, sizes: Mapping[str, int]) -> tuple[list[MediaRecord], list[str]]:
-    """The records that can be read, and what is wrong with the others."""
-    found, unreadable = [], []
+def _read_records(media: SharedMediaFiles, sizes: Mapping[str, int]) -> tuple[list[FileRecord], list[str]]:
+    """The readable records, and what is wrong with the others."""
+    records, unreadable = [], []
     for name in sorted(sizes):
         if name.endswith(".json"):
             try:
-                record = store.read_record(name.removesuffix(".json"))
+                record = media.read_record(name.removesuffix(".json"))
             except StoreCorrupt as error:
                 unreadable.append(str(error))
                 continue
-            if record:  # else it was deleted since they were listed
-                found.append(record)
-    return found, unreadable
+            if record:  # otherwise it was deleted since they were listed
+                records.append(record)
+    return records, unreadable
 
 
-def _fault(record: MediaRecord, sizes: Mapping[str, int]) -> str:
-    """What is wrong with the video of a record there; empty if nothing is."""
+def _find_fault(record: FileRecord, sizes: Mapping[str, int]) -> str:
+    """What is wrong with a record's video in the object store; empty if nothing is."""
     if record.linked_path or sizes.get(record.file_name) == record.size_bytes:
         return ""
     what = f"'{record.title}' ({record.video_id[:12]})"
     if record.file_name not in sizes:
-        return f"{what} is not there"
-    return f"{what} has {sizes[record.file_name]} bytes, its record says {record.size_bytes}"
+        return f"{what} is missing"
+    return f"{what} has {sizes[record.file_name]} bytes, but its record says {record.size_bytes}"
 
 
-def _copies(store: SharedMediaStore) -> list[Path]:
-    return [file for _, _, file in store.cache.copies() if file.name.startswith(store.copy_name(""))]
+def _list_copies(media: SharedMediaFiles) -> list[Path]:
+    return [copy.path for copy in media.cache.files() if copy.path.name.startswith(media.copy_name(""))]
 
 
-def _is_damaged(store: SharedMediaStore, copy: Path) -> bool:
+def _is_damaged(media: SharedMediaFiles, copy: Path) -> bool:
     try:
-        return sha256(copy) != copy.name.removeprefix(store.copy_name("")).partition(".")[0]
-    except FileNotFoundError:  # removed to make room, since the copies were listed
+        return compute_sha256(copy) != copy.name.removeprefix(media.copy_name("")).partition(".")[0]
+    except FileNotFoundError:  # removed to make room since the copies were listed
         return False

@@ -1,4 +1,4 @@
-"""Videos in an object store: nothing counts as taken that is not there, nothing waits for ever, libraries stay apart."""
+"""Videos in an object store: what is not stored does not count, nothing waits forever, libraries stay apart."""
 
 import errno
 import hashlib
@@ -30,16 +30,21 @@ from clipseek.api.errors import (
 from clipseek.config.settings import Settings
 from executors.video_loader.media import object_store
 from executors.video_loader.media.local_copies import LocalCopies
-from executors.video_loader.media.media_store import MediaStore
+from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.object_store import ObjectStore
-from executors.video_loader.media.shared_media import BELIEVED_SECONDS, SharedMediaStore, check_reach, open_store
+from executors.video_loader.media.shared_media import (
+    REMEMBERED_SECONDS,
+    SharedMediaFiles,
+    check_media_reachable,
+    open_media_files,
+)
 from tests.unit.video_loader.object_stores import FakeObjects
 
 CHUNK = 1000
 DATA = random.Random(7).randbytes(4321)
 ID = hashlib.sha256(DATA).hexdigest()
 VIDEO, RECORD = f"{ID}.film.mp4", f"{ID}.json"
-Host = Callable[..., SharedMediaStore]
+Host = Callable[..., SharedMediaFiles]
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +60,13 @@ def shared(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def now() -> list[float]:
-    """The time on all hosts, to be changed."""
+    """The time on all hosts; tests change it."""
     return [0.0]
 
 
 @pytest.fixture
 def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
-    """Makes the store of a host: two of the same name are one host, started anew."""
+    """Makes the media files of a host: two of the same name are one host after a restart."""
 
     def make(
         name: str,
@@ -71,8 +76,8 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
         cache_bytes: float = 1e9,
         max_store_gb: float = 1.0,
         media_roots: tuple[Path, ...] = (tmp_path / "videos",),
-    ) -> SharedMediaStore:
-        return SharedMediaStore(
+    ) -> SharedMediaFiles:
+        return SharedMediaFiles(
             tmp_path / name / library,
             media_roots,
             CHUNK,
@@ -86,7 +91,7 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
     return make
 
 
-def send(store: MediaStore, data: bytes = DATA, title: str = "a video.mp4") -> str:
+def send(store: MediaFiles, data: bytes = DATA, title: str = "a video.mp4") -> str:
     """Upload a video whole. Returns: its id."""
     video_id = hashlib.sha256(data).hexdigest()
     for offset in store.missing_offsets(video_id, len(data)):
@@ -114,7 +119,7 @@ def test_another_host_uses_a_video_and_sees_its_new_title(host, shared, now):
     assert FakeObjects.done["open rb", VIDEO] == 1  # by b: a has moved its upload into the cache
     assert [record.title for record in b.records()] == ["a video.mp4"]
     b.accept(ID, "another title")
-    now[0] += BELIEVED_SECONDS
+    now[0] += REMEMBERED_SECONDS
     assert a.record(ID).title == "another title"
 
 
@@ -137,18 +142,18 @@ def test_a_video_is_fetched_once_for_all_who_ask(host):
     ("operation", "name"), [("open wb", VIDEO), ("open wb", f"{RECORD}-part"), ("name", RECORD)], ids=str
 )
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
-        (PermissionError("Access Denied"), "denies that"),
+        (PermissionError("Access Denied"), r"could not \w+ .*: access denied \(Access Denied\)"),
         (ConnectionError("no route"), "ConnectionError: no route"),
         (OSError(errno.ENOSPC, "full"), "is full"),
     ],
     ids=["denied", "unreachable", "full"],
 )
-def test_what_is_not_in_the_object_store_is_not_acknowledged_and_not_lost(host, operation, name, error, told):
+def test_an_upload_the_object_store_refuses_is_neither_confirmed_nor_lost(host, operation, name, error, message):
     a = host("a")
     FakeObjects.meddle = failing(operation, name, error)
-    with pytest.raises((MediaUnreachable, StoreFull), match=told):
+    with pytest.raises((MediaUnreachable, StoreFull), match=message):
         send(a)
     for store in (a, host("a"), host("b")):
         assert not store.is_complete(ID)
@@ -175,7 +180,7 @@ def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
     assert not FakeObjects.done["open wb", VIDEO]
 
 
-def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, caplog):
+def test_a_video_is_stored_even_without_room_for_a_copy(host, monkeypatch, caplog):
     usage = namedtuple("usage", "total used free")
     free = [10**12, 10**6]  # what is left once the upload is there
 
@@ -183,7 +188,7 @@ def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, capl
     a = host("a")
     monkeypatch.setattr(a.objects, "put", lambda *args: (ObjectStore.put(a.objects, *args), free.pop(0)))
     send(a)
-    assert "no copy of 'a video.mp4' is kept here" in caplog.text
+    assert "'a video.mp4' is not cached here" in caplog.text
     assert list(a.root.iterdir()) == []
     with pytest.raises(StoreFull, match="the copy of"), a.in_use(ID):
         pass
@@ -193,7 +198,7 @@ def test_no_room_for_a_copy_is_no_reason_to_lose_a_video(host, monkeypatch, capl
 
 
 @pytest.mark.parametrize(("operation", "name"), [("open wb", VIDEO), ("open rb", RECORD), ("list", "main")], ids=str)
-def test_an_object_store_that_hangs_is_given_up(host, operation, name):
+def test_a_request_to_a_hanging_object_store_times_out(host, operation, name):
     goes_on = threading.Event()
     hangs = threading.Event()
 
@@ -205,7 +210,7 @@ def test_an_object_store_that_hangs_is_given_up(host, operation, name):
     store = host("a", patience=0.3)
     FakeObjects.meddle = hang
     try:
-        with pytest.raises(MediaUnreachable, match=r"nothing has moved for 0\.3 s.* CLIPSEEK_MEDIA"):
+        with pytest.raises(MediaUnreachable, match=r"no data moved for 0\.3 s.* CLIPSEEK_MEDIA"):
             send(store)
             store.delete(ID)
         assert hangs.is_set()
@@ -213,7 +218,7 @@ def test_an_object_store_that_hangs_is_given_up(host, operation, name):
         goes_on.set()
 
 
-def test_a_transfer_that_moves_may_take_longer(host, monkeypatch):
+def test_a_transfer_that_makes_progress_may_take_longer(host, monkeypatch):
     monkeypatch.setattr(object_store, "_BLOCK_BYTES", 500)
     send(host("a"))
     pause = threading.Event()
@@ -234,9 +239,9 @@ def test_a_video_that_is_damaged_or_missing_there_is_not_used(host, shared):
     with pytest.raises(StoreCorrupt, match=r"'a video\.mp4'.*is damaged"), b.in_use(ID):
         pass
     (shared / "main" / VIDEO).unlink()
-    with pytest.raises(MediaMissing, match="There is no"), b.in_use(ID):
+    with pytest.raises(MediaMissing, match="is no longer at fake://"), b.in_use(ID):
         pass
-    assert b.cache.copies() == []
+    assert b.cache.files() == []
     (shared / "main" / VIDEO).write_bytes(DATA)
     with b.in_use(ID) as path:
         assert path.read_bytes() == DATA
@@ -256,7 +261,7 @@ def test_a_video_that_is_damaged_or_missing_there_is_not_used(host, shared):
     ],
     ids=str,
 )
-def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, shared, record):
+def test_a_record_that_names_another_file_than_its_own_is_damaged(host, shared, record):
     send(host("a"))
     text = json.dumps({"title": "x", "size_bytes": 4321} | record) if isinstance(record, dict) else record
     (shared / "main" / RECORD).write_text(text)
@@ -268,7 +273,7 @@ def test_a_record_that_names_another_file_than_its_own_is_not_believed(host, sha
     assert list((shared / "main").iterdir()) == []
 
 
-def test_libraries_are_apart(host, shared):
+def test_libraries_stay_apart(host, shared):
     one, other = host("a", "one"), host("a", "other")
     send(one)
     assert other.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
@@ -294,14 +299,14 @@ def test_a_video_that_another_host_deleted_is_gone_here_too(host, now):
     send(a)
     with b.in_use(ID):
         pass
-    assert len(b.cache.copies()) == 1
+    assert len(b.cache.files()) == 1
     a.delete(ID)
     a.delete(ID)
     assert not a.is_known(ID)
-    now[0] += BELIEVED_SECONDS
+    now[0] += REMEMBERED_SECONDS
     with pytest.raises(VideoNotFound), b.in_use(ID):
         pass
-    assert b.cache.copies() == []
+    assert b.cache.files() == []
     assert b.is_complete(another)
     send(b)
     assert host("a").is_complete(ID)
@@ -318,7 +323,7 @@ def test_a_deletion_that_the_object_store_refuses_is_an_error_and_can_be_repeate
     assert a.objects.sizes() == {}
 
 
-def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
+def test_copies_are_limited_and_those_in_use_stay(host, tmp_path):
     videos = [bytes([number]) * 1000 for number in range(5)]
     ids = [send(host("a"), video) for video in videos]
     b = host("b", cache_bytes=3000)
@@ -326,18 +331,18 @@ def test_copies_are_bounded_and_those_in_use_stay(host, tmp_path):
         with b.in_use(video_id) as path:
             os.utime(path, (1000 + ids.index(video_id), 0))  # used one after another, whatever the clock's steps
 
-    def kept() -> set[int]:
-        return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.copies()}
+    def cached() -> set[int]:
+        return {ids.index(file.name.removeprefix("main_").partition(".")[0]) for _, _, file in b.cache.files()}
 
-    assert kept() == {0, 1, 2}
+    assert cached() == {0, 1, 2}
     with b.in_use(ids[0]) as held:
         os.utime(held, (1, 0))  # the least recently used by far
         for number in (1, 3):
             with b.in_use(ids[number]):
                 pass
-        assert kept() == {0, 1, 3}
+        assert cached() == {0, 1, 3}
         assert held.read_bytes() == videos[0]
-    with host("c", cache_bytes=10).in_use(ids[4]) as path:  # larger than the cache, and needed all the same
+    with host("c", cache_bytes=10).in_use(ids[4]) as path:  # larger than the cache, but needed
         assert path.read_bytes() == videos[4]
 
 
@@ -351,7 +356,7 @@ def test_the_use_of_a_copy_does_not_make_it_another_video(host):
         assert path.stat().st_atime > 1  # by this the cache knows which was used last
 
 
-def test_the_size_of_all_videos_is_that_in_the_object_store(host):
+def test_the_size_limit_counts_the_object_store(host):
     send(host("a"), b"x" * 2000)
     a, b = (host(name, max_store_gb=4500 / 1e9) for name in "ab")
     video, other = b"y" * 2000, b"z" * 1500
@@ -380,22 +385,22 @@ def test_a_video_used_where_it_lies_is_known_to_hosts_that_have_the_folder(host,
     assert video.exists() and not host("a").is_known(ID)
 
 
-def test_the_folder_of_a_disk_that_is_not_mounted_is_not_made(host, shared):
+def test_the_folder_of_an_unmounted_disk_is_not_created(host, shared):
     shared.rmdir()
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
         send(host("a"))
     assert not shared.exists()
 
 
-def test_videos_from_before_are_used_and_can_be_handed_over(host, tmp_path):
-    before = MediaStore(tmp_path / "a" / "main", (), CHUNK)
+def test_local_videos_are_used_and_can_be_moved_to_the_object_store(host, tmp_path):
+    before = MediaFiles(tmp_path / "a" / "main", (), CHUNK)
     send(before)
     a = host("a")
     with a.in_use(ID) as path:
         assert path == before.path(ID)
-    [record] = a.local_only()
-    a.hand_over(record)
-    assert list(a.local_only()) == list(a.root.iterdir()) == []
+    [record] = a.local_records()
+    a.move_to_objects(record)
+    assert list(a.local_records()) == list(a.root.iterdir()) == []
     for name in "ab":
         with host(name).in_use(ID) as path:
             assert path.read_bytes() == DATA
@@ -406,46 +411,48 @@ def settings(tmp_path: Path, media: str) -> Settings:
 
 
 def test_a_folder_is_used_as_it_is(tmp_path, shared):
-    """So that it may be one of the network, and uploads are put together in it."""
+    """It may be a network folder, and uploads are assembled in it."""
     where = settings(tmp_path, str(shared))
-    check_reach(where)
-    store = open_store(where, "press", CHUNK)
+    check_media_reachable(where)
+    store = open_media_files(where, "press", CHUNK)
     send(store)
     assert store.path(ID) == shared / "press" / VIDEO
     missing = settings(tmp_path, str(tmp_path / "not-mounted"))
-    with pytest.raises(MediaUnreachable, match="there is no such folder"):
-        check_reach(missing)
+    with pytest.raises(MediaUnreachable, match="this folder does not exist"):
+        check_media_reachable(missing)
 
 
-def test_what_cannot_be_used_is_told_before_anything_is_taken(tmp_path, shared):
-    check_reach(settings(tmp_path, f"fake://{shared}"))
+def test_an_unusable_place_is_reported_at_the_start(tmp_path, shared):
+    check_media_reachable(settings(tmp_path, f"fake://{shared}"))
     assert list(shared.iterdir()) == []
     with pytest.raises(MediaUnreachable, match="no such folder or bucket"):
-        check_reach(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
+        check_media_reachable(settings(tmp_path, f"fake://{tmp_path}/not-mounted"))
     with pytest.raises(InvalidSetting, match=r"nope://host/videos, which is no URL"):
-        check_reach(settings(tmp_path, "nope://host/videos"))
+        check_media_reachable(settings(tmp_path, "nope://host/videos"))
 
 
 @pytest.mark.skipif(find_spec("s3fs") is not None, reason="s3fs is installed")
-def test_a_scheme_whose_package_is_missing_is_told_with_what_to_install(tmp_path):
+def test_a_scheme_whose_package_is_missing_says_what_to_install(tmp_path):
     with pytest.raises(MediaUnreachable, match=r"s3://bucket/videos, .* not installed \(Install s3fs"):
-        check_reach(settings(tmp_path, "s3://bucket/videos"))
+        check_media_reachable(settings(tmp_path, "s3://bucket/videos"))
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path):
+def test_an_unreachable_server_is_reported_without_the_password(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         url = f"ftp://user:secret@127.0.0.1:{closed.getsockname()[1]}/videos"
-        with pytest.raises(MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn") as told:
-            check_reach(settings(tmp_path, url))
-    assert "secret" not in str(told.value) + repr(settings(tmp_path, url))
+        with pytest.raises(
+            MediaUnreachable, match=r"ftp://127\.0\.0\.1:\d+/videos, could not be opened: Conn"
+        ) as caught:
+            check_media_reachable(settings(tmp_path, url))
+    assert "secret" not in str(caught.value) + repr(settings(tmp_path, url))
 
 
 def test_a_video_that_another_loader_has_just_deleted_is_sent_again(host, shared):
     a, b = host("a"), host("b")
     send(a)
     b.delete(ID)
-    assert a.record(ID)  # believed for a while
+    assert a.record(ID)  # remembered for a while
     assert a.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     send(a)
     b.delete(ID)

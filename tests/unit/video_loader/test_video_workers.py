@@ -1,4 +1,4 @@
-"""The work of the loader's processes: the answers of the functions they run, limits, and jobs that cannot be."""
+"""The loader's worker processes: their results, limits, and errors."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +9,19 @@ import pytest
 from benchmarks.synthetic import videos
 from clipseek.api.errors import InvalidTimeRange, LimitExceeded, MediaMissing
 from clipseek.config.settings import Settings
-from executors.video_loader.clips.join import Part
-from executors.video_loader.clips.thumbnails import thumbnail
+from executors.video_loader.clips.join import ReelPiece
+from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.decode import source
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.decode.probe import probe
-from executors.video_loader.workers import video_jobs
-from executors.video_loader.workers.video_jobs import SpanOptions, VideoJobs, close_open_video, sample_span
+from executors.video_loader.decode.probe import probe_video
+from executors.video_loader.workers import video_workers
+from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers, close_open_video, sample_span
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
-    made = VideoJobs(Settings(folder, folder))
+    made = VideoWorkers(Settings(folder, folder))
     yield made
     made.close()
 
@@ -35,23 +35,25 @@ def span(start: float, end: float, *, most: float = 100, rate: float = 5.0) -> S
     return SpanOptions(start, end, rate, "even", PictureShape(32, 24), most)
 
 
-def test_workers_answer_what_the_functions_do(work, video, tmp_path):
-    assert work.probe(video, "a") == probe(video, "a")
-    assert work.thumbnail(video, 0.5, 64, "a") == thumbnail(video, 0.5, 64)
+def test_workers_return_what_the_functions_return(work, video, tmp_path):
+    assert work.probe(video, "a") == probe_video(video, "a")
+    assert work.make_thumbnail(video, 0.5, 64, "a") == make_thumbnail(video, 0.5, 64)
     sampled = work.sample(video, "a", span(0.0, 1.0))
     assert sampled == sample_span(video, "a", span(0.0, 1.0))
     assert sampled.pts_seconds == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
     assert len(sampled.pictures) == len(sampled.blank) * 32 * 24 * 3
-    assert probe(work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip").path).duration_seconds == pytest.approx(0.4)
-    joined = work.join([Part(video, 0.2, 0.6, "a"), Part(video, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
-    assert probe(joined.path).duration_seconds == pytest.approx(0.8)
+    assert probe_video(
+        work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip").path
+    ).duration_seconds == pytest.approx(0.4)
+    joined = work.join([ReelPiece(video, 0.2, 0.6, "a"), ReelPiece(video, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
+    assert probe_video(joined.path).duration_seconds == pytest.approx(0.8)
 
 
-def test_sampling_gives_way_to_what_somebody_waits_for(work, video, tmp_path):
+def test_sampling_gives_way_to_work_that_people_wait_for(work, video, tmp_path):
     work.sample(video, "a", span(0.0, 1.0))
     work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip")
     own = psutil.Process().nice()
-    nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._workers.items()}
+    nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._pools.items()}
     assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
 
 
@@ -59,8 +61,8 @@ def test_with_many_processors_spans_are_sampled_beside_each_other(video, tmp_pat
     spans = [span(start / 2, (start + 1) / 2) for start in range(9, -1, -1)]
     one_by_one = [sample_span(video, "a", each) for each in spans]
     close_open_video()
-    monkeypatch.setattr(video_jobs, "processor_count", lambda: 16)
-    work = VideoJobs(Settings(tmp_path, tmp_path))
+    monkeypatch.setattr(video_workers, "processor_count", lambda: 16)
+    work = VideoWorkers(Settings(tmp_path, tmp_path))
     try:
         assert work.counts["index"] == 3
         with ThreadPoolExecutor(3) as threads:
@@ -90,7 +92,7 @@ def test_a_video_stays_open_between_its_spans_and_no_longer(video, tmp_path):
     assert not is_open(video)
 
 
-def test_a_kept_video_that_is_deleted_is_missing(tmp_path):
+def test_an_open_video_that_is_deleted_is_missing(tmp_path):
     video = videos.make(tmp_path / "c.mp4", frames=50).path
     sample_span(video, "c", span(0.0, 1.0))
     video.unlink()
@@ -117,7 +119,7 @@ def test_a_video_that_is_deleted_while_it_is_opened_is_missing_and_harms_no_othe
     close_open_video()
 
 
-def test_a_kept_video_that_another_took_the_place_of_is_not_read_on(tmp_path):
+def test_an_open_video_that_was_replaced_is_opened_again(tmp_path):
     video = videos.make(tmp_path / "e.mp4", frames=50).path
     other = videos.make(tmp_path / "f.mp4", pictures=[videos.slate(index + 5) for index in range(50)]).path
     expected = sample_span(other, "e", span(1.0, 2.0))
@@ -128,9 +130,9 @@ def test_a_kept_video_that_another_took_the_place_of_is_not_read_on(tmp_path):
 
 
 def test_workers_without_limits_work(video, tmp_path):
-    work = VideoJobs(Settings(tmp_path, tmp_path, max_worker_gb=math.inf, decode_timeout_seconds=math.inf))
+    work = VideoWorkers(Settings(tmp_path, tmp_path, max_worker_gb=math.inf, decode_timeout_seconds=math.inf))
     try:
-        assert work.probe(video, "a") == probe(video, "a")
+        assert work.probe(video, "a") == probe_video(video, "a")
     finally:
         work.close()
 
@@ -142,15 +144,15 @@ def test_more_frames_than_a_span_may_have_are_refused(work, video):
 
 
 @pytest.mark.parametrize(("start", "end"), [(9.0, 1.0), (1000.0, 0.0), (0.5, 0.5)])
-def test_ranges_that_are_none_are_told_as_such(work, video, tmp_path, start, end):
+def test_invalid_ranges_are_refused(work, video, tmp_path, start, end):
     with pytest.raises(InvalidTimeRange):
         work.sample(video, "a", span(start, end))
     with pytest.raises(InvalidTimeRange):
         work.cut(video, start, end, "exact", "a", tmp_path / "clip")
     with pytest.raises(InvalidTimeRange):
-        work.join([Part(video, start, end, "a")], "exact", tmp_path / "reel")
+        work.join([ReelPiece(video, start, end, "a")], "exact", tmp_path / "reel")
 
 
-def test_a_video_that_is_gone_is_told_as_such(work, tmp_path):
+def test_a_missing_video_is_reported(work, tmp_path):
     with pytest.raises(MediaMissing):
         work.probe(tmp_path / "gone.mp4", "gone")

@@ -1,4 +1,4 @@
-"""Frames that none is predicted from are left out, and only these; what is left looks as in a full run."""
+"""Only frames that no other refers to are skipped; the others look the same as in a full run."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic import videos
-from executors.video_loader.decode.skipping import _is_spare_hevc, _nal_headers
-from executors.video_loader.decode.source import Needs, TimedFrame, open_media
+from executors.video_loader.decode.skipping import _is_unreferenced_hevc, _nal_headers
+from executors.video_loader.decode.source import Needs, TimedFrame, open_video
 from tests.unit.video_loader.test_shots import pan
 
 MOST = Fraction(1, 8)
@@ -22,8 +22,8 @@ def make(path: Path, codec: str, fps: Fraction | int = 25, **options: object) ->
 
 
 def run(path: Path, most: Fraction = MOST, start: Fraction = Fraction(0), all_from: Fraction | None = None):
-    """Of each frame what it shows, when, and whether a gap is before it."""
-    with open_media(path, needs=Needs.ALL, most_gap_seconds=most) as source:
+    """Each frame with its time, whether it follows a gap, and its picture."""
+    with open_video(path, needs=Needs.ALL, most_gap_seconds=most) as source:
         return [(timed, timed.frame.to_ndarray(format="rgb24")) for timed in source.frames(start, all_from)]
 
 
@@ -32,7 +32,7 @@ def times(frames: list[tuple[TimedFrame, np.ndarray]]) -> list[Fraction]:
 
 
 def needed_count(path: Path) -> int:
-    """How many frames FFmpeg decodes that was told to skip those that none needs."""
+    """How many frames FFmpeg decodes when it skips unreferenced ones."""
     with av.open(str(path)) as container:
         container.streams.video[0].codec_context.skip_frame = "NONREF"
         return sum(1 for _ in container.decode(video=0))
@@ -50,16 +50,16 @@ def needed_count(path: Path) -> int:
         ("a.ts", "h264_interlaced"),
     ],
 )
-def test_what_no_frame_needs_is_left_out(tmp_path: Path, file: str, codec: str) -> None:
+def test_unreferenced_frames_are_skipped(tmp_path: Path, file: str, codec: str) -> None:
     video = make(tmp_path / file, codec)
-    whole, thinned = run(video.path, Fraction(0)), run(video.path)
+    whole, remaining = run(video.path, Fraction(0)), run(video.path)
     assert len(whole) == 100
-    assert needed_count(video.path) == len(thinned) < 75
+    assert needed_count(video.path) == len(remaining) < 75
     pictures = dict(zip(times(whole), (picture for _, picture in whole), strict=True))
-    assert all(np.array_equal(pictures[timed.time], picture) for timed, picture in thinned)
+    assert all(np.array_equal(pictures[timed.time], picture) for timed, picture in remaining)
     shown = times(whole)
-    steps = [shown.index(after) - shown.index(before) for before, after in pairwise(times(thinned))]
-    assert [timed.follows_gap for timed, _ in thinned] == [False, *(step > 1 for step in steps)]
+    steps = [shown.index(after) - shown.index(before) for before, after in pairwise(times(remaining))]
+    assert [timed.follows_gap for timed, _ in remaining] == [False, *(step > 1 for step in steps)]
 
 
 @pytest.mark.parametrize("fps", [NTSC, 12, 60])
@@ -67,13 +67,13 @@ def test_what_no_frame_needs_is_left_out(tmp_path: Path, file: str, codec: str) 
 def test_gaps_are_no_longer_than_allowed(tmp_path: Path, fps: Fraction, frames_apart: int) -> None:
     video = make(tmp_path / "a.mp4", "h264_b", fps)
     most = frames_apart / Fraction(fps) + Fraction(1, 1000)
-    thinned = run(video.path, most)
-    assert max(after - before for before, after in pairwise(times(thinned))) <= most
-    assert (len(thinned) == 100) is (frames_apart == 1)
+    remaining = run(video.path, most)
+    assert max(after - before for before, after in pairwise(times(remaining))) <= most
+    assert (len(remaining) == 100) is (frames_apart == 1)
 
 
 @pytest.mark.parametrize("codec", ["h264_b", "hevc_b"])
-def test_a_run_that_begins_later_gives_what_one_from_the_beginning_gives(tmp_path: Path, codec: str) -> None:
+def test_a_run_that_begins_later_gives_the_same_frames(tmp_path: Path, codec: str) -> None:
     video = make(tmp_path / "a.mp4", codec, NTSC)
     whole = times(run(video.path))
     for start in (Fraction(1, 3), Fraction(17, 10), Fraction(5, 2), Fraction(3)):
@@ -81,7 +81,7 @@ def test_a_run_that_begins_later_gives_what_one_from_the_beginning_gives(tmp_pat
         assert later == [time for time in whole if time >= start]
 
 
-def test_all_is_decoded_from_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_everything_is_decoded_from_the_requested_time_on(tmp_path: Path) -> None:
     video = make(tmp_path / "a.mp4", "h264_b")
     begin = times(run(video.path))[30]
     frames = times(run(video.path, start=begin, all_from=begin))
@@ -108,8 +108,8 @@ def test_units_of_a_packet() -> None:
 
 def test_pictures_of_lower_temporal_layers_may_be_needed_by_higher_ones() -> None:
     trail_n, trail_r, parameters = 0, 1, 33
-    assert _is_spare_hevc(bytes([trail_n << 1, 1]), 1)
-    assert not _is_spare_hevc(bytes([trail_n << 1, 1]), 2)
-    assert _is_spare_hevc(bytes([trail_n << 1, 2]), 2)
-    assert not _is_spare_hevc(bytes([trail_r << 1, 1]), 1)
-    assert _is_spare_hevc(bytes([parameters << 1, 1]), 1) is None
+    assert _is_unreferenced_hevc(bytes([trail_n << 1, 1]), 1)
+    assert not _is_unreferenced_hevc(bytes([trail_n << 1, 1]), 2)
+    assert _is_unreferenced_hevc(bytes([trail_n << 1, 2]), 2)
+    assert not _is_unreferenced_hevc(bytes([trail_r << 1, 1]), 1)
+    assert _is_unreferenced_hevc(bytes([parameters << 1, 1]), 1) is None

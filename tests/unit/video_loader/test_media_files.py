@@ -1,4 +1,4 @@
-"""Uploads in pieces, registered files, and what is refused."""
+"""Uploads in chunks, registered files, and refusals."""
 
 import errno
 import hashlib
@@ -25,8 +25,9 @@ from clipseek.api.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
-from executors.video_loader.media import media_store
-from executors.video_loader.media.media_store import MediaStore, plain_title
+from executors.video_loader.media import partial_upload
+from executors.video_loader.media.file_record import plain_title
+from executors.video_loader.media.media_files import MediaFiles
 
 CHUNK = 1000
 DATA = random.Random(7).randbytes(4321)
@@ -34,15 +35,15 @@ VIDEO_ID = hashlib.sha256(DATA).hexdigest()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> MediaStore:
-    return MediaStore(tmp_path / "media", (tmp_path / "videos",), CHUNK)
+def store(tmp_path: Path) -> MediaFiles:
+    return MediaFiles(tmp_path / "media", (tmp_path / "videos",), CHUNK)
 
 
-def send(store: MediaStore, offset: int, title: str = "a film.mp4") -> list[int]:
+def send(store: MediaFiles, offset: int, title: str = "a video.mp4") -> list[int]:
     return store.write_chunk(VIDEO_ID, title, len(DATA), offset, DATA[offset : offset + CHUNK])
 
 
-def test_chunks_in_any_order_and_twice_make_the_file(store: MediaStore) -> None:
+def test_chunks_in_any_order_and_twice_make_the_file(store: MediaFiles) -> None:
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     assert send(store, 4000) == [0, 1000, 2000, 3000]
     assert send(store, 1000) == [0, 2000, 3000]
@@ -53,14 +54,14 @@ def test_chunks_in_any_order_and_twice_make_the_file(store: MediaStore) -> None:
     assert send(store, 2000) == []
     assert store.path(VIDEO_ID).read_bytes() == DATA
     assert store.path(VIDEO_ID).suffix == ".mp4"
-    assert store.record(VIDEO_ID).title == "a film.mp4"
+    assert store.record(VIDEO_ID).title == "a video.mp4"
     assert sorted(file.suffix for file in store.root.iterdir()) == [".json", ".mp4"]
 
 
-def test_an_upload_goes_on_in_another_process(store: MediaStore) -> None:
+def test_an_upload_goes_on_in_another_process(store: MediaFiles) -> None:
     send(store, 0)
     send(store, 3000)
-    again = MediaStore(store.root, (), CHUNK)
+    again = MediaFiles(store.root, (), CHUNK)
     assert again.missing_offsets(VIDEO_ID, len(DATA)) == [1000, 2000, 4000]
     for offset in (1000, 2000, 4000):
         missing = send(again, offset)
@@ -68,24 +69,24 @@ def test_an_upload_goes_on_in_another_process(store: MediaStore) -> None:
     assert again.path(VIDEO_ID).read_bytes() == DATA
 
 
-def test_a_chunk_whose_mark_was_not_written_is_asked_for_again(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+def test_a_chunk_whose_mark_was_not_written_is_requested_again(
+    store: MediaFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_all = media_store._write_all
+    write_all = partial_upload._write_all
 
     def killed_after_data(descriptor: int, data: bytes, offset: int) -> None:
         if data == b"\x01":
             raise KeyboardInterrupt
         write_all(descriptor, data, offset)
 
-    monkeypatch.setattr(media_store, "_write_all", killed_after_data)
+    monkeypatch.setattr(partial_upload, "_write_all", killed_after_data)
     with pytest.raises(KeyboardInterrupt):
         send(store, 1000)
     assert 1000 in store.missing_offsets(VIDEO_ID, len(DATA))
 
 
 def test_a_crash_between_record_and_rename_leaves_an_upload_that_can_be_completed(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+    store: MediaFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for offset in range(0, 4000, CHUNK):
         send(store, offset)
@@ -108,7 +109,7 @@ def test_a_crash_between_record_and_rename_leaves_an_upload_that_can_be_complete
     assert store.path(VIDEO_ID).read_bytes() == DATA
 
 
-def test_chunks_at_the_same_time(store: MediaStore) -> None:
+def test_chunks_at_the_same_time(store: MediaFiles) -> None:
     data = random.Random(1).randbytes(100 * CHUNK)
     video_id = hashlib.sha256(data).hexdigest()
     barrier = threading.Barrier(4)
@@ -124,25 +125,25 @@ def test_chunks_at_the_same_time(store: MediaStore) -> None:
     assert store.path(video_id).read_bytes() == data
 
 
-def test_content_that_is_there_needs_no_upload(store: MediaStore) -> None:
+def test_existing_content_needs_no_upload(store: MediaFiles) -> None:
     for offset in range(0, len(DATA), CHUNK):
         send(store, offset)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == []
     assert send(store, 2000, "another name.mov") == []
-    assert store.record(VIDEO_ID).title == "a film.mp4"
+    assert store.record(VIDEO_ID).title == "a video.mp4"
 
 
-def test_damaged_data_is_discarded(store: MediaStore) -> None:
+def test_damaged_data_is_discarded(store: MediaFiles) -> None:
     for offset in range(0, 4000, CHUNK):
         send(store, offset)
     with pytest.raises(UploadCorrupted, match=VIDEO_ID):
-        store.write_chunk(VIDEO_ID, "a film.mp4", len(DATA), 4000, b"x" * 321)
+        store.write_chunk(VIDEO_ID, "a video.mp4", len(DATA), 4000, b"x" * 321)
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     assert list(store.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("video_id", ["", "../../etc/passwd", VIDEO_ID.upper(), VIDEO_ID[:-1], VIDEO_ID + "\n"])
-def test_an_id_that_is_none(store: MediaStore, video_id: str) -> None:
+def test_an_invalid_id_is_refused(store: MediaFiles, video_id: str) -> None:
     for call in (store.path, store.delete, lambda v: store.missing_offsets(v, 1)):
         with pytest.raises(InvalidRequest, match="SHA-256"):
             call(video_id)
@@ -158,24 +159,24 @@ def test_an_id_that_is_none(store: MediaStore, video_id: str) -> None:
         (4000, DATA[3000:4000], "1000 bytes, but 321"),
     ],
 )
-def test_a_chunk_that_does_not_fit(store: MediaStore, offset: int, data: bytes, says: str) -> None:
+def test_a_chunk_that_does_not_fit(store: MediaFiles, offset: int, data: bytes, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         store.write_chunk(VIDEO_ID, "x", len(DATA), offset, data)
 
 
-def test_another_size_than_announced_before(store: MediaStore) -> None:
+def test_another_size_than_announced_before(store: MediaFiles) -> None:
     send(store, 0)
     with pytest.raises(InvalidRequest, match=r"5000 bytes are announced.*4321"):
         store.missing_offsets(VIDEO_ID, 5000)
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_an_empty_file(store: MediaStore, size: int) -> None:
+def test_an_empty_file(store: MediaFiles, size: int) -> None:
     with pytest.raises(EmptyFile):
         store.missing_offsets(VIDEO_ID, size)
 
 
-def test_a_full_disk_is_seen_before(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_noticed_before_writing(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")(10**12, 10**12 - 10**6, 10**6)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(StoreFull, match=r"needs 4\.3 kB, 1\.0 MB are free"):
@@ -185,7 +186,7 @@ def test_a_full_disk_is_seen_before(store: MediaStore, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_fills_up_counts_nothing_as_arrived(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch, code: int
+    store: MediaFiles, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def fails(*_: object) -> int:
         raise OSError(code, "full")
@@ -199,7 +200,7 @@ def test_a_disk_that_fills_up_counts_nothing_as_arrived(
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
 def test_a_disk_that_becomes_read_only_counts_nothing_as_arrived(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch, code: int
+    store: MediaFiles, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def fails(*_: object) -> int:
         raise OSError(code, os.strerror(code))
@@ -211,7 +212,7 @@ def test_a_disk_that_becomes_read_only_counts_nothing_as_arrived(
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
 
 
-def test_a_video_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_is_on_the_disk_before_it_counts_as_stored(store: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     real = os.fsync
 
@@ -225,7 +226,7 @@ def test_a_video_is_on_the_disk_before_it_counts_as_taken(store: MediaStore, mon
     assert synced == [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
 
 
-def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaStore, tmp_path: Path) -> None:
+def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaFiles, tmp_path: Path) -> None:
     video = tmp_path / "videos" / "sub folder" / "holiday; rm -rf.mp4"
     video.parent.mkdir(parents=True)
     video.write_bytes(DATA)
@@ -240,7 +241,7 @@ def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaStore, tmp
         store.path(VIDEO_ID)
 
 
-def test_a_registered_video_that_was_changed_or_moved(store: MediaStore, tmp_path: Path) -> None:
+def test_a_registered_video_that_was_changed_or_moved(store: MediaFiles, tmp_path: Path) -> None:
     video = tmp_path / "videos" / "x.mp4"
     video.parent.mkdir()
     video.write_bytes(DATA)
@@ -254,7 +255,7 @@ def test_a_registered_video_that_was_changed_or_moved(store: MediaStore, tmp_pat
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
 
 
-def test_paths_outside_the_allowed_folders(store: MediaStore, tmp_path: Path) -> None:
+def test_paths_outside_the_allowed_folders(store: MediaFiles, tmp_path: Path) -> None:
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(DATA)
     videos = tmp_path / "videos"
@@ -270,14 +271,14 @@ def test_paths_outside_the_allowed_folders(store: MediaStore, tmp_path: Path) ->
         store.register(str(videos / "empty.mp4"))
 
 
-def test_take_copies_a_local_video(store: MediaStore, tmp_path: Path) -> None:
+def test_add_file_copies_a_local_video(store: MediaFiles, tmp_path: Path) -> None:
     video = tmp_path / "x.webm"
     video.write_bytes(DATA)
-    assert store.take(video) == store.take(video)
+    assert store.add_file(video) == store.add_file(video)
     assert store.path(VIDEO_ID).read_bytes() == DATA
 
 
-def test_delete_removes_an_upload_on_its_way(store: MediaStore) -> None:
+def test_delete_removes_an_upload_on_its_way(store: MediaFiles) -> None:
     send(store, 0)
     store.delete(VIDEO_ID)
     assert list(store.root.iterdir()) == []
@@ -300,20 +301,20 @@ def test_titles(name: str, title: str) -> None:
 @pytest.mark.parametrize(
     ("title", "suffix"), [("x.MKV", ".mkv"), ("x.mp4;rm", ".film"), ("x", ".film"), ("x.json", ".json")]
 )
-def test_the_suffix_is_only_a_hint(store: MediaStore, title: str, suffix: str) -> None:
+def test_the_suffix_is_only_a_hint(store: MediaFiles, title: str, suffix: str) -> None:
     for offset in range(0, len(DATA), CHUNK):
         send(store, offset, title)
     assert store.path(VIDEO_ID).suffix == suffix
     assert store.record(VIDEO_ID).title == title
 
 
-def test_the_videos_below_an_allowed_folder(store: MediaStore, tmp_path: Path) -> None:
+def test_the_videos_below_an_allowed_folder(store: MediaFiles, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     (videos / "more").mkdir(parents=True)
     for name in ("b.mp4", "more/a.mkv", "notes.txt"):
         (videos / name).write_bytes(b"x")
-    assert store.videos(str(videos)) == [videos / "b.mp4", videos / "more" / "a.mkv"]
-    assert store.videos(str(videos / "b.mp4")) == [videos / "b.mp4"]
+    assert store.folders.list_videos(str(videos)) == [videos / "b.mp4", videos / "more" / "a.mkv"]
+    assert store.folders.list_videos(str(videos / "b.mp4")) == [videos / "b.mp4"]
     (videos / "none").mkdir()
     for asked, error in (
         (videos / "none", NoVideosFound),
@@ -322,23 +323,23 @@ def test_the_videos_below_an_allowed_folder(store: MediaStore, tmp_path: Path) -
         (videos / "..", PathNotAllowed),
     ):
         with pytest.raises(error):
-            store.videos(str(asked))
+            store.folders.list_videos(str(asked))
 
 
 def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
     roots = [tmp_path / name for name in ("a", "b", "c")]
-    a, b, c = (MediaStore(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
-    video = tmp_path / "film.mp4"
+    a, b, c = (MediaFiles(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
+    video = tmp_path / "video.mp4"
     video.write_bytes(b"x" * (CHUNK + 1))
-    first = a.take(video)
-    assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone tells nothing
-    b.take(video)
+    first = a.add_file(video)
+    assert b.missing_offsets(first.video_id, first.size_bytes) == [0, CHUNK]  # a hash alone reveals nothing
+    b.add_file(video)
 
     def no_links(*_):
         raise OSError("no links here")
 
     monkeypatch.setattr("os.link", no_links)
-    c.take(video)
+    c.add_file(video)
     inodes = [store.path(first.video_id).stat().st_ino for store in (a, b, c)]
     assert inodes[0] == inodes[1] != inodes[2]
     a.delete(first.video_id)
@@ -346,16 +347,16 @@ def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tm
     assert all(len(list(root.iterdir())) == 2 for root in roots[1:])  # video and record, no remains
 
 
-def test_videos_together_may_be_so_large_and_one_that_is_deleted_meanwhile_does_no_harm(tmp_path):
-    store = MediaStore(tmp_path, (), CHUNK, max_store_gb=3000 / 1e9)
-    (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
+def test_all_videos_together_have_a_size_limit_and_one_deleted_meanwhile_does_no_harm(tmp_path):
+    store = MediaFiles(tmp_path, (), CHUNK, max_store_gb=3000 / 1e9)
+    (tmp_path / "deleted.film.mp4").symlink_to(tmp_path / "nowhere")  # listed, but gone when it is measured
     (tmp_path / f"{'b' * 64}.film").write_bytes(bytes(1500))
     assert store.missing_offsets("a" * 64, 1500)
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
         store.missing_offsets("a" * 64, 1501)
 
 
-def test_only_a_video_that_never_could_be_read_is_refused(store: MediaStore) -> None:
+def test_only_a_video_that_could_never_be_read_is_refused(store: MediaFiles) -> None:
     def upload() -> Path:
         for offset in range(0, len(DATA), CHUNK):
             send(store, offset)
@@ -366,17 +367,17 @@ def test_only_a_video_that_never_could_be_read_is_refused(store: MediaStore) -> 
     store.refuse(VIDEO_ID)
     assert not path.exists() and not store.is_known(VIDEO_ID)
     upload()
-    assert store.accept(VIDEO_ID).title == "a film.mp4"
-    MediaStore(store.root, (), CHUNK).refuse(VIDEO_ID)  # as another loader would, or this one after a restart
+    assert store.accept(VIDEO_ID).title == "a video.mp4"
+    MediaFiles(store.root, (), CHUNK).refuse(VIDEO_ID)  # as another loader would, or this one after a restart
     assert path.read_bytes() == DATA
     assert store.accept(VIDEO_ID, "another title").title == "another title"
     record = json.loads((store.root / f"{VIDEO_ID}.json").read_text())
-    assert "untried" not in record  # nor was it before there was such a thing
+    assert "untried" not in record  # records of earlier versions lack it too
     assert record["title"] == "another title"
 
 
-def test_a_known_video_that_comes_again_is_not_refused(store: MediaStore, tmp_path: Path) -> None:
-    video = tmp_path / "videos" / "a film.mp4"
+def test_a_known_video_that_comes_again_is_not_refused(store: MediaFiles, tmp_path: Path) -> None:
+    video = tmp_path / "videos" / "a video.mp4"
     video.parent.mkdir()
     video.write_bytes(DATA)
     store.register(str(video))
@@ -392,8 +393,8 @@ def test_a_known_video_that_comes_again_is_not_refused(store: MediaStore, tmp_pa
     assert store.path(VIDEO_ID).read_bytes() == DATA
 
 
-def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaStore) -> None:
-    (store.root / f"{VIDEO_ID}.chunks").write_bytes(b"\x01" * 5)  # a server was killed while it dropped an upload
+def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaFiles) -> None:
+    (store.root / f"{VIDEO_ID}.chunks").write_bytes(b"\x01" * 5)  # a server was killed while it deleted an upload
     assert store.missing_offsets(VIDEO_ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
     assert send(store, 0) == [1000, 2000, 3000, 4000]
     for offset in range(1000, len(DATA), CHUNK):
@@ -402,12 +403,12 @@ def test_marks_of_an_upload_that_is_gone_count_for_nothing(store: MediaStore) ->
 
 
 @pytest.mark.parametrize("drop", ["delete", "corrupt"])
-def test_a_server_killed_while_it_drops_an_upload_leaves_no_marks(
-    store: MediaStore, drop: str, monkeypatch: pytest.MonkeyPatch
+def test_a_server_killed_while_it_deletes_an_upload_leaves_no_marks(
+    store: MediaFiles, drop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for offset in range(0, 4000, CHUNK):
         store.write_chunk(
-            VIDEO_ID, "a film.mp4", len(DATA), offset, bytes(CHUNK) if drop == "corrupt" else DATA[:CHUNK]
+            VIDEO_ID, "a video.mp4", len(DATA), offset, bytes(CHUNK) if drop == "corrupt" else DATA[:CHUNK]
         )
     order, unlink = [], Path.unlink
 

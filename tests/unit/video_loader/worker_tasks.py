@@ -1,4 +1,4 @@
-"""What the tests have worker processes do; run as a program, a parent of two workers that waits to be killed."""
+"""Tasks that tests give to worker processes. As a program: a parent of two workers that waits to be killed."""
 
 import multiprocessing
 import os
@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from executors.video_loader.workers.worker import WorkerOptions, Workers
+from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
 
 
 def die(number: int) -> None:
@@ -17,7 +17,7 @@ def die(number: int) -> None:
 
 
 def die_while_answering() -> None:
-    """Send the beginning of a message of 1000 bytes, and end as one that the system had no memory for."""
+    """Send the beginning of a message of 1000 bytes, then die as if the system ran out of memory."""
     pipe = multiprocessing.current_process()._args[0]  # type: ignore[attr-defined]
     os.write(pipe.fileno(), struct.pack("!i", 1000) + b"some")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -34,7 +34,7 @@ def fail(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    started = Workers(2, WorkerOptions("executors.video_loader.workers.worker", 1_000_000_000, "WARNING"))
+    started = WorkerPool(2, WorkerOptions("executors.video_loader.workers.worker", 1_000_000_000, "WARNING"))
     print(*(worker._process.pid for worker in started._all), flush=True)
     time.sleep(3600)
     sys.exit(1)

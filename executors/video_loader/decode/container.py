@@ -1,0 +1,136 @@
+"""Opening files: real containers only, the right stream, and errors that tell a bad video from a bad disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+
+# Containers that hold pictures or sound themselves. Playlists (hls, dash, concat), devices, text and still images are
+# left out: they make FFmpeg read other files or addresses. Sound files are in, for a better error message.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,rm,nut,ivf,dv,gxf,wtv,nsv,nuv,gif,"
+    "yuv4mpegpipe,mp3,aac,flac,wav,aiff"
+)
+# Errors of the system. The content of a video never causes them.
+_SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
+_TRIAL_BYTES = 1_000_000
+
+
+def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
+
+    Raises:
+        MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to open.
+        MemoryError: PyAV's.
+    """
+    if not stat_video(path, title).st_size:
+        raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        return av.open(
+            f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
+        )
+    except (av.FFmpegError, ValueError) as error:
+        if hwaccel is None:  # with hardware the error may be the driver's
+            _raise_system_error(path, title, error)
+        raise UnreadableVideo(_explain_unreadable(path, title, error)) from error
+
+
+def stat_video(path: Path, title: str) -> os.stat_result:
+    """The file's size and times. Raises: MediaMissing: the file does not exist."""
+    try:
+        return path.stat()
+    except OSError as error:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be opened ({error.strerror}). Index the video again"
+        ) from error
+
+
+def find_video_stream(container: InputContainer, title: str) -> VideoStream:
+    """The stream to look at: never cover art. Of several, the one with the most pixels, then the default one.
+
+    Raises:
+        NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
+    """
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [s for s in container.streams.video if not s.disposition & still]
+    readable = [s for s in videos if s.codec_context is not None]
+    if readable:
+        return max(readable, key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index))
+    if videos:
+        raise UnreadableVideo(f"'{title}' uses a codec that no decoder here can read. Convert it to H.264 in MP4")
+    what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
+    raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
+
+
+def discard_other_streams(container: InputContainer, stream: Stream) -> None:
+    """Have the demuxer skip all streams but this one."""
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+
+
+def _raise_system_error(path: Path, title: str, error: Exception) -> None:
+    """Raise if FFmpeg failed because the file cannot be read now, whatever its content.
+
+    Raises: MediaMissing; FFmpeg's MemoryError unchanged.
+    """
+    if isinstance(error, av.error.MemoryError):
+        raise error
+    reason = error if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS else _try_reading(path)
+    if reason:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be read now ({reason.strerror}). Check its disk and permissions, then retry"
+        ) from error
+
+
+def _try_reading(path: Path) -> OSError | None:
+    """The system's error when it reads the beginning and the end of the file, where FFmpeg looks first.
+
+    FFmpeg's own EIO is no proof: it also reports EIO for some damaged containers.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.read(_TRIAL_BYTES)
+            file.seek(max(0, path.stat().st_size - _TRIAL_BYTES))
+            file.read(_TRIAL_BYTES)
+    except OSError as error:
+        return error
+    return None
+
+
+def _explain_unreadable(path: Path, title: str, error: Exception) -> str:
+    if _lacks_mp4_index(path):
+        return (
+            f"'{title}' looks incomplete: the index that MP4 files carry at their end is missing. "
+            "Copy or download the file again"
+        )
+    reason = getattr(error, "strerror", None) or str(error)
+    return (
+        f"'{title}' is not a video that can be read (FFmpeg: {reason}). "
+        "Choose a video such as MP4, MKV, WebM, MOV, AVI or TS, or convert it to H.264 in MP4"
+    )
+
+
+def _lacks_mp4_index(path: Path) -> bool:
+    """Whether this is an MP4 or MOV file without its index, the `moov` box."""
+    size, position = path.stat().st_size, 0
+    kinds: list[bytes] = []
+    with path.open("rb") as file:
+        while position + 8 <= size and len(kinds) < 64:
+            file.seek(position)
+            header = file.read(16)
+            kinds.append(header[4:8])
+            length = int.from_bytes(header[:4])
+            length = int.from_bytes(header[8:16]) if length == 1 else length
+            if length < 8:
+                break
+            position += length
+    return bool(kinds) and kinds[0] in {b"ftyp", b"mdat", b"wide"} and b"moov" not in kinds

@@ -1,0 +1,80 @@
+"""Reading packets and seeking keyframes, whatever the container's index says and in spite of damaged places."""
+
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from executors.video_loader.decode.quirks import demux
+
+# Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
+SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
+# Reads that may fail in a row in a damaged file before the rest counts as lost.
+MAX_FAILED_READS = 64
+# B-frames that may be shown before a keyframe which is stored before them: H.264 allows no more, others have fewer.
+MAX_FRAMES_BETWEEN = 16
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Packets with data, in file order. Unreadable places are skipped. Raises: UnreadableVideo: see `quirks.demux`."""
+    failed = 0
+    while failed < MAX_FAILED_READS:
+        try:
+            for packet in demux(container, *streams):
+                failed = 0
+                if packet.size:
+                    yield packet
+        except av.FFmpegError:
+            failed += 1
+
+        else:
+            return
+
+
+def seek_keyframe(
+    container: InputContainer, stream: Stream, target_pts: int, first_pts: int
+) -> Iterator[Packet[Stream]] | None:
+    """Packets from a keyframe shown at or before `target_pts`, so that everything from the target on can be decoded.
+
+    A container may land too late: its index counts decoding times, or its seek takes any packet for a keyframe. Then
+    the search starts earlier, in growing steps.
+
+    Returns:
+        None if no seek helps: read from the beginning of a freshly opened file.
+    """
+    for back_seconds in SEEK_BACK_SECONDS:
+        wanted = target_pts - math.ceil(back_seconds / (stream.time_base or Fraction(1)))
+        if back_seconds and wanted <= first_pts:
+            return None
+        try:
+            container.seek(wanted, stream=stream, backward=True)
+        except av.FFmpegError:
+            continue
+        packets = read_packets(container, stream)
+        key = next((p for p in packets if p.is_keyframe), None)
+        if key is not None and _latest_pts(key, stream, has_presentation_times(container)) <= target_pts:
+            return chain([key], packets)
+    return None
+
+
+def has_presentation_times(container: InputContainer) -> bool:
+    """False for AVI, which stores the decoding order only: FFmpeg's pts are wrong there if B-frames occur."""
+    return container.format.name != "avi"
+
+
+def _latest_pts(packet: Packet[Stream], stream: Stream, has_pts: bool) -> float:
+    """The packet's pts. Without pts (AVI), the latest it can be: the dts plus the frames shown before it."""
+    if has_pts and packet.pts is not None:
+        return packet.pts
+    if packet.dts is None:
+        return math.inf
+    reordered = isinstance(stream, VideoStream) and stream.codec_context.reorder_depth > 0
+    return packet.dts + (MAX_FRAMES_BETWEEN if reordered else 1) * max(packet.duration or 1, 1)

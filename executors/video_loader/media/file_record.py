@@ -1,0 +1,76 @@
+"""What is kept beside a video: its record, and how files are named after it."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clipseek.api.errors import InvalidRequest
+from clipseek.api.limits import MAX_TITLE_LENGTH
+from clipseek.config.libraries import VIDEO_MARK
+from executors.machine.durable import sync
+
+_VIDEO_ID = re.compile(r"[0-9a-f]{64}")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """The record of a video's file. Its fields are the keys of a JSON file on disk and must keep their names.
+
+    `linked_path` and `mtime_ns` are set only for a registered video, which is used in place. `untried` is true
+    until FFmpeg has read the video once. Records without it count as tried: no video that may be in use is mistaken for
+    one that never worked.
+    """
+
+    video_id: str
+    title: str
+    size_bytes: int
+    file_name: str = ""
+    linked_path: str = ""
+    mtime_ns: int = 0
+    untried: bool = False
+
+    def to_json(self) -> str:
+        """The record as it is kept. Once the video was tried, loaders older than `untried` can read it too."""
+        return json.dumps(
+            {key: value for key, value in asdict(self).items() if key != "untried" or value}, ensure_ascii=False
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "FileRecord":
+        """Read what `to_json` wrote. Raises: ValueError, TypeError: it is something else."""
+        return cls(**json.loads(text))
+
+
+def write_record(root: Path, record: FileRecord) -> None:
+    """Write the record of a video, whole or not at all, so that it survives a power cut."""
+    draft = root / f"{record.video_id}.json-part"
+    draft.write_text(record.to_json())
+    sync(draft)
+    draft.replace(root / f"{record.video_id}.json")
+    sync(root)
+
+
+def name_video_file(video_id: str, title: str) -> str:
+    """The file name of an uploaded video: `ID.film.mp4`. The suffix is a hint for FFmpeg and nothing else."""
+    suffix = Path(title).suffix
+    return f"{video_id}{VIDEO_MARK}{suffix.lower() if _SUFFIX.fullmatch(suffix) else ''}"
+
+
+def plain_title(title: str) -> str:
+    """A title without control characters, cut at `MAX_TITLE_LENGTH`. No file is named after it: it may hold a `/`."""
+    return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
+
+
+def compute_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, lower-case hex."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_video_id(video_id: str) -> None:
+    """Raises: InvalidRequest: it is no video's id."""
+    if not _VIDEO_ID.fullmatch(video_id):
+        raise InvalidRequest(f"'{video_id[:80]}' is not a video's id: 64 digits 0-9 a-f, the SHA-256 of its file")

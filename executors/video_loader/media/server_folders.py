@@ -1,0 +1,53 @@
+"""Videos that are used in place, in folders that the operator allows."""
+
+from pathlib import Path
+
+from clipseek.api.errors import FileMissing, MediaMissing, PathNotAllowed
+from clipseek.watch.video_files import videos_below
+from executors.video_loader.media.file_record import FileRecord
+
+
+class ServerFolders:
+    """The allowed folders, with everything below them."""
+
+    def __init__(self, roots: tuple[Path, ...]) -> None:
+        self._roots = tuple(folder.resolve() for folder in roots)
+
+    def resolve(self, server_path: str) -> Path:
+        """The path with its links resolved. Raises: PathNotAllowed: it is outside the allowed folders."""
+        try:
+            path = Path(server_path).resolve()
+            path.exists()  # raises for paths that no system can have
+        except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
+            raise PathNotAllowed(f"{server_path[:200]!r} is no path that the server can read ({error})") from error
+        if not any(path.is_relative_to(folder) for folder in self._roots):
+            raise PathNotAllowed(
+                f"The server may not read {server_path}. Upload the file, or ask the operator to add its folder to "
+                "CLIPSEEK_MEDIA_ROOTS"
+            )
+        return path
+
+    def list_videos(self, server_path: str) -> list[Path]:
+        """The videos in a folder, ordered by name; for a file, the file itself.
+
+        Raises:
+            PathNotAllowed, FileMissing, NoVideosFound.
+        """
+        path = self.resolve(server_path)
+        if not path.exists():
+            raise FileMissing(f"The server has no folder {server_path}")
+        return list(videos_below(path))
+
+
+def check_link(record: FileRecord) -> None:
+    """Check that a registered video's file is unchanged. Raises: MediaMissing: it was moved, changed or deleted."""
+    path = Path(record.linked_path)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise MediaMissing(
+            f"'{record.title}' is no longer at {path} ({error.strerror}). Put it back, or index it where it is now"
+        ) from error
+    is_same = (state.st_size, state.st_mtime_ns) == (record.size_bytes, record.mtime_ns)
+    if not is_same or path.resolve() != path:  # a folder became a link, perhaps to a forbidden place
+        raise MediaMissing(f"'{record.title}' at {path} was changed since it was indexed. Delete it and index it again")
