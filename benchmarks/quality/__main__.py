@@ -27,6 +27,8 @@ from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import LABELS, REPORT, TUNE, Case, Label, read_labels
 from benchmarks.quality.fitting import fitted_weights
 from benchmarks.quality.scoring import BASELINES, RULES, Options, options_for
+from benchmarks.quality.strategies.catalogue import TUNED
+from benchmarks.quality.strategies.options import StrategyOptions
 from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
 from benchmarks.quality.tables import Results, show_calibration_errors, show_gains
 from benchmarks.quality.tuning import GRIDS, tuned
@@ -39,8 +41,6 @@ from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
-from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.segments import TUNED
 from executors.video_loader.media import sample_videos
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _print_tuned(options.rules, sets)
         return 0
-    default = SegmentOptions().strategy
+    default = StrategyOptions().strategy
     results, made = [], {}
     for units in KINDS:
         for family in (QVHIGHLIGHTS, SHORT):
@@ -177,8 +177,8 @@ def _print_tuned(names: Sequence[str], sets: dict[str, dict[str, list[Case]]]) -
         _print_options(name, *tuned(name, everything, options_for({})[name]))
 
 
-def _print_options(title: str, options: SegmentOptions, value: float) -> None:
-    plain = asdict(SegmentOptions())
+def _print_options(title: str, options: StrategyOptions, value: float) -> None:
+    plain = asdict(StrategyOptions())
     changed = {key: option for key, option in asdict(options).items() if option != plain[key]}
     print(f"{title:20}{value:7.4f}  {changed}", flush=True)
 

@@ -9,13 +9,12 @@ from benchmarks.quality.cases import Case
 from clipseek.evaluation.measures import MAP_IOUS, iou
 from executors.faiss_indexer.moments.consensus import (
     FEATURES,
-    proposed_windows,
-    snapped_edges,
-    window_edges,
-    window_features,
+    measure_features,
+    snap_edges,
 )
-from executors.faiss_indexer.moments.curves import Floats, evened_out
+from executors.faiss_indexer.moments.curves import Floats, smooth_scores
 from executors.faiss_indexer.moments.segments import TUNED
+from executors.faiss_indexer.moments.windows import find_window_edges, propose_windows
 
 _STEPS, _RATE = 300, 0.05  # of Adam; the objective is flat long before
 _SHRINKAGE = 1e-3
@@ -63,9 +62,9 @@ def _slope(case: _Judged, weights: Floats) -> Floats:
 
 def _judged(case: Case) -> _Judged:
     curve, options = case.calibrated, TUNED["consensus"]
-    windows = proposed_windows(curve, case.shots)
-    smooth = evened_out(curve, case.shots, options)
-    edges = snapped_edges(window_edges(windows, smooth), case.shots, options.snap_seconds).tolist()
+    windows = propose_windows(curve, case.shots)
+    smooth = smooth_scores(curve, case.shots, options)
+    edges = snap_edges(find_window_edges(windows, smooth), case.shots, options.snap_seconds).tolist()
     best = np.array([max((iou((start, end), moment) for moment in case.moments), default=0.0) for start, end in edges])
     reached = np.mean([best >= least for least in MAP_IOUS], axis=0)
-    return _Judged(window_features(windows, smooth), 0.5 * (best >= 0.5) + 0.5 * reached + 0.3 * best)
+    return _Judged(measure_features(windows, smooth), 0.5 * (best >= 0.5) + 0.5 * reached + 0.3 * best)

@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks.quality.cases import Case
 from benchmarks.quality.scoring import answers
+from benchmarks.quality.strategies.options import StrategyOptions
 from clipseek.evaluation.measures import mean_average_precision, recall_at_1
-from executors.faiss_indexer.moments.options import SegmentOptions
 
 _LEAST_GAIN = 5e-4  # less is luck: 42 queries cannot tell
 Grid = Mapping[str, Sequence[Any]]
-_RANKING: Grid = {"score": ("peak", "mean"), "snap_seconds": (0.0, 1.0)}
+_RANKING: Grid = {"score": ("top", "mean"), "snap_seconds": (0.0, 1.0)}
 _FLAT: Grid = {"least_contrast": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)}
 _EVENED: Grid = {
     "smoothing_seconds": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
@@ -52,7 +52,7 @@ GRIDS: Mapping[str, Grid] = {
 }
 
 
-def objective(name: str, options: SegmentOptions, sets: Sequence[Sequence[Case]]) -> float:
+def objective(name: str, options: StrategyOptions, sets: Sequence[Sequence[Case]]) -> float:
     """The mean of R1@.5 and mAP, averaged over sets of cases that count the same however large they are."""
     values = []
     for cases in sets:
@@ -61,7 +61,7 @@ def objective(name: str, options: SegmentOptions, sets: Sequence[Sequence[Case]]
     return float(np.mean(values))
 
 
-def tuned(name: str, sets: Sequence[Sequence[Case]], start: SegmentOptions) -> tuple[SegmentOptions, float]:
+def tuned(name: str, sets: Sequence[Sequence[Case]], start: StrategyOptions) -> tuple[StrategyOptions, float]:
     """Coordinate ascent over the strategy's grid: one option after the other, until none gets better."""
     best, best_value = start, objective(name, start, sets)
     improved = True

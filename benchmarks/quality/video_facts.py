@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.quality.cases import REPORT, TUNE, Case
 from benchmarks.quality.scoring import Options, answer_of, found_segments
+from benchmarks.quality.strategies.options import StrategyOptions
 from benchmarks.quality.video_curves import Videos
 from clipseek.evaluation.measures import Floats, first_iou, iou
 from executors.faiss_indexer.moments.curves import Segment
-from executors.faiss_indexer.moments.options import SegmentOptions
 
 MONTAGE, MONTAGE_MOMENTS = "montage.mp4", 11
 _KEPT_SHARE = 0.95  # of the right answers, by the cut-off that false alarms are counted at
@@ -44,14 +44,14 @@ class LibraryRanks:
     moment_in_five: float
 
     @classmethod
-    def of(cls, name: str, options: SegmentOptions, queries: Sequence[Sequence[Case]]) -> "LibraryRanks":
+    def of(cls, name: str, options: StrategyOptions, queries: Sequence[Sequence[Case]]) -> "LibraryRanks":
         """Queries: each the cases of one label with all videos, of which one has true moments."""
         right = [_right_ones(name, options, cases) for cases in queries]
         best, first = (np.mean([rows[:count].any(axis=0) for rows in right], axis=0) for count in (1, _FIRST))
         return cls(float(best[0]), float(best[1]), float(first[0]), float(first[1]))
 
 
-def _right_ones(name: str, options: SegmentOptions, cases: Sequence[Case]) -> np.ndarray:
+def _right_ones(name: str, options: StrategyOptions, cases: Sequence[Case]) -> np.ndarray:
     """Of the first five segments of all videos: whether the video is right, and whether the moment is, bool [5, 2]."""
     ranked = [
         (segment, case)
@@ -97,7 +97,7 @@ def _queries_of_all_videos(videos: Videos, rate: float, with_moments: bool) -> l
     return [videos.cases_of_all_videos(i, rate) for i in wanted]
 
 
-def _scores_of_right_ones(name: str, options: SegmentOptions, cases: Sequence[Case]) -> Floats:
+def _scores_of_right_ones(name: str, options: StrategyOptions, cases: Sequence[Case]) -> Floats:
     found = found_segments(name, options, cases)
     pairs = zip(found, cases, strict=True)
     return np.array([segments[0].score for segments, case in pairs if first_iou(answer_of(segments, case)) >= 0.5])

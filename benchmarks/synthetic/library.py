@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from clipseek.api.model_ids import model_name
 from executors.faiss_indexer.store.spans import plan_spans
-from executors.faiss_indexer.store.store import Store, VideoRecord
+from executors.faiss_indexer.store.records import VideoRecord
+from executors.faiss_indexer.store.store import Store
 
 Vectors = npt.NDArray[np.float32]
 

@@ -9,6 +9,8 @@ from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import REPORT, TUNE, Case, calibrated_curve
 from benchmarks.quality.fitting import fitted_weights
 from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, found_segments, options_for
+from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segments
+from benchmarks.quality.strategies.options import StrategyOptions
 from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
 from benchmarks.quality.tables import Results, show_gains
 from benchmarks.quality.units import CLIP, STARTER
@@ -16,8 +18,6 @@ from benchmarks.quality.vced_rule import find_by_vced_rule
 from benchmarks.quality.video_facts import LibraryRanks, montage_score
 from executors.faiss_indexer.moments.consensus import FEATURES
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
-from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.segments import STRATEGIES, TUNED, find_segments
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:
@@ -143,8 +143,8 @@ def test_gains_are_differences_query_by_query(capsys):
     scores = np.where((pts >= 10) & (pts < 15), 0.3, 0.1)
     curve = ScoreCurve(pts, scores, 40.0)
     case = Case("a", curve, curve, [], ((10.0, 15.0),), REPORT, np.full(40, 0.1), 100.0)
-    plain = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, least_contrast=0.0, level_share=0.5)
-    options = {name: plain.of(name) for name in ("otsu", "gap-merge")} | {VCED_RULE: plain}
+    plain = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, least_contrast=0.0, level_share=0.5)
+    options = {name: replace(plain, strategy=name) for name in ("otsu", "gap-merge")} | {VCED_RULE: plain}
     results = Results.of("one step", ["otsu", "gap-merge", "vced-rule"], options, [case])
     show_gains("otsu", [results])
     [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("one step")]

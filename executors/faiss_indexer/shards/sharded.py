@@ -6,8 +6,9 @@ of all shards, and each gives all that may have a place.
 """
 
 import asyncio
+import os.path
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -26,8 +27,8 @@ from executors.faiss_indexer.documents import (
     search_options,
     video_of_timeline,
 )
-from executors.faiss_indexer.ranking.calibration import calibrated
-from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer, merged_facts
+from executors.faiss_indexer.ranking.calibration import fit_shift
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.relevance import CUT_OFF
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
@@ -109,7 +110,7 @@ class ShardedIndex:
         check_limit(self._settings, "max_top_k", query.top_k, f"top_k, {query.top_k},")
         ask = await self._prepared(_shard_query(query), caller)
         answer = await self._found(ask, caller)
-        fill_in(query, answer, [each.match for each in answer.found])
+        fill_in(query, answer, [each.match for each in answer.matches])
         return query
 
     async def timeline(self, query: Query, caller: Caller) -> Query:
@@ -127,7 +128,7 @@ class ShardedIndex:
         keep = ShardQuery()
         if not doc.reset:
             found = [await self._best_relevance(phrase, neutral, caller) for phrase in phrases]
-            made = calibrated(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
+            made = fit_shift(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
             for name, value in vars(made).items():
                 setattr(doc, name, value)
             keep.shift, keep.model_id = made.shift, phrases[0].model_id
@@ -139,7 +140,7 @@ class ShardedIndex:
         """Of the best match of a phrase, without any shift (-inf in an empty library), and the shift until now."""
         ask = ShardQuery(parts=[phrase], neutral_embedding=neutral, top_k=1, all_matches=True)
         ask = await self._prepared(ask, caller)
-        found = (await self._found(ask, caller)).found
+        found = (await self._found(ask, caller)).matches
         return (ask.shift - found[0].order[0] if found else -np.inf), ask.shift
 
     async def _prepared(self, ask: ShardQuery, caller: Caller) -> ShardQuery:
@@ -183,11 +184,37 @@ class ShardedIndex:
     async def health(self, doc: Health, caller: Caller) -> Health:
         told = await self._ask_all("/health", Health(check_recall=doc.check_recall), caller)
         components = [each.components[0] for each in told]
-        facts = merged_facts([component.facts for component in components])
+        facts = _merge_facts([component.facts for component in components])
         doc.components.append(Component(name=components[0].name, facts=facts))
         for each in told:
             doc.down |= each.down
         return doc
+
+
+def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The facts of all shards as those of one library: counts are added, the fitted shift is the first shard's, and
+    recall is the mean over all queries that it was measured with.
+    """
+
+    def join_all(name: str) -> str:
+        return ", ".join(sorted({shard[name] for shard in facts if shard[name]}))
+
+    merged = {
+        "store": os.path.commonpath([shard["store"] for shard in facts]),
+        "shards": str(len(facts)),
+        "videos": str(sum(int(shard["videos"]) for shard in facts)),
+        "frames": str(sum(int(shard["frames"]) for shard in facts)),
+        "index": join_all("index"),
+        "model_id": join_all("model_id"),
+        "fitted_shift": facts[0]["fitted_shift"],
+    }
+    if "recall" in facts[0]:
+        queries = [int(shard["recall_queries"]) for shard in facts]
+        for name in ("recall_before", "recall"):
+            shares = [float(shard[name]) * count for shard, count in zip(facts, queries, strict=True)]
+            merged[name] = f"{sum(shares) / max(1, sum(queries)):.4f}"
+        merged["recall_queries"] = str(sum(queries))
+    return merged
 
 
 def _shard_query(query: Query) -> ShardQuery:

@@ -19,7 +19,7 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from clipseek.upkeep.finding import Check
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.store.store import Frames, VideoRecord
+from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.video_loader.media.media_store import MediaStore
 
 MODEL = "tiny@01"

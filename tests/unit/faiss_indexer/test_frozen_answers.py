@@ -14,8 +14,9 @@ from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
 from executors.faiss_indexer.moments.segments import TUNED, find_segments
-from executors.faiss_indexer.ranking.queries import Part, SearchOptions, find_in_span
-from executors.faiss_indexer.store.store import Frames
+from executors.faiss_indexer.ranking.matches import find_in_range
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.store.records import Frames
 from tests.unit.faiss_indexer.test_store import MODEL, video
 
 ANSWERS = Path(__file__).parent / "answers" / "version_0.1.json"
@@ -55,7 +56,7 @@ def answer_curve(seed: int) -> dict[str, list[list[float]]]:
         options = SearchOptions(
             strategy=name, padding_seconds=1.25, minimum_seconds=2.0, maximum_seconds=9.0, per_video=3
         )
-        answers[f"search by {name}"] = as_rows(find_in_span(part, shots, (3.0, end_seconds), options))
+        answers[f"search by {name}"] = as_rows(find_in_range(part, shots, (3.0, end_seconds), options))
     return answers
 
 
@@ -101,7 +102,7 @@ def answer_queries() -> list[list[list[object]]]:
         return [
             [
                 [m.video.video_id, m.score, m.segment.start_seconds, m.segment.end_seconds, m.segment.peak_seconds]
-                for m in library.search(parts, options).found
+                for m in library.search(parts, options).matches
             ]
             for parts, options in queries
         ]

@@ -25,7 +25,8 @@ from clipseek.config.shards import divisions, shard_folder, shard_folders, shard
 from clipseek.upkeep.doctor import check_store
 from executors.faiss_indexer.shards import resharding
 from executors.faiss_indexer.shards.resharding import reshard
-from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_sharded import (
     CALLER,
     MODEL,

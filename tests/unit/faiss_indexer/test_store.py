@@ -24,7 +24,9 @@ from clipseek.api.errors import (
 )
 from clipseek.api.model_ids import model_name, settings_for
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store.store import SCHEMA_VERSION, Frames, Store, VideoRecord, shots_between
+from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
+from executors.faiss_indexer.store.schema import SCHEMA_VERSION
+from executors.faiss_indexer.store.store import Store
 
 MODEL = "starter@0123:abcd"
 
@@ -175,7 +177,7 @@ def test_shots_come_from_the_cuts_of_all_spans_in_order_of_time(store):
 
 
 def test_a_cut_at_or_after_the_end_of_the_video_begins_no_shot():
-    assert shots_between(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
+    assert list_shots(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
 
 
 STORES = Path(__file__).parent / "stores"  # written by the releases of those formats: film.mp4 with frames(4)
@@ -284,7 +286,7 @@ def test_a_damaged_page_is_named_when_it_is_read(store):
 
 
 def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("executors.faiss_indexer.store.store._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("executors.faiss_indexer.store.database._WAIT_SECONDS", 0.05)
     with Store(tmp_path) as store, closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         store.register(video(), MODEL)
         other.execute("BEGIN IMMEDIATE")
