@@ -20,9 +20,9 @@ from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_know
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions, list_moments_of
 from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.ranking.video_curves import CurveSource
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.store import Store
-from executors.faiss_indexer.video_curves import CurveSource
 
 _ROUNDING = 1e-5  # of products that Faiss and NumPy sum in another order
 
@@ -203,7 +203,7 @@ class Library:
     def _list_candidates(
         self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance
     ) -> Iterator[tuple[float, VideoRecord]]:
-        """The videos to search, each with the highest score its matches can have in the unit of the curve, best first."""
+        """The videos to search, best first, each with the highest score of the curve that its matches can have."""
         if options.video_ids:
             yield from ((math.inf, video) for video in self._find_named(options))
             return
@@ -244,9 +244,9 @@ class Library:
     def calibrate(self, phrases: Sequence[Part], answered_share: float) -> Calibrated:
         """Set the cut-off such that at most a share of neutral phrases finds a match in this library.
 
-        Each phrase is searched like a query. Most libraries show nothing of what the phrases describe, so what they find
-        is what a query finds by chance. The cut-off moves within bounds: in a library that shows everything it would
-        rise without end.
+        Each phrase is searched like a query. Most libraries show nothing of what the phrases describe, so their matches
+        are those that a query gets by chance. The cut-off moves within bounds: in a library that shows everything it
+        would rise without end.
 
         Raises:
             ModelMismatch.

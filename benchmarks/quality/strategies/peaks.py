@@ -3,16 +3,9 @@
 import numpy as np
 
 from benchmarks.quality.strategies.options import StrategyOptions
-from executors.faiss_indexer.moments.curves import (
-    Floats,
-    ScoreCurve,
-    Segment,
-    find_otsu_threshold,
-    is_flat,
-    smooth_scores,
-)
+from executors.faiss_indexer.moments.curves import ScoreCurve, Segment, find_otsu_threshold, is_flat, smooth_scores
 from executors.faiss_indexer.moments.edges import EDGE_MARGIN, make_segments, take_whole_video
-from executors.faiss_indexer.moments.shots import Shots, TimeRange
+from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange
 
 
 def find_by_peaks(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:

@@ -12,17 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.quality.strategies.options import StrategyOptions
-from executors.faiss_indexer.moments.curves import (
-    Floats,
-    Indices,
-    Runs,
-    ScoreCurve,
-    Segment,
-    is_flat,
-    smooth_scores,
-)
+from executors.faiss_indexer.moments.curves import Indices, Runs, ScoreCurve, Segment, is_flat, smooth_scores
 from executors.faiss_indexer.moments.edges import find_edges_after, make_segments, take_whole_video
-from executors.faiss_indexer.moments.shots import Shots, TimeRange, list_cuts
+from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange, list_cuts
 
 # Window lengths grow by this factor and windows of one length start this share of it apart: any moment has a window
 # that overlaps it with IoU .8 before its edges are refined, and there are about 10 windows for each sample.

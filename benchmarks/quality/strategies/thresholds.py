@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.quality.strategies.options import StrategyOptions
 from executors.faiss_indexer.moments.curves import (
-    Floats,
     Runs,
     ScoreCurve,
     Segment,
@@ -18,7 +17,7 @@ from executors.faiss_indexer.moments.curves import (
     smooth_scores,
 )
 from executors.faiss_indexer.moments.edges import find_ranges, make_segments, take_whole_video
-from executors.faiss_indexer.moments.shots import Shots
+from executors.faiss_indexer.moments.shots import Floats, Shots
 
 _LEVEL_ROUNDS = 3  # of fitting levels and runs in turn; more rounds changed no result of the benchmark
 

@@ -44,7 +44,7 @@ class IndexCache:
             return index, np.frombuffer(file.read()).copy()
 
     def save(self, revision: int, index: faiss.Index, frame_sum: FrameSum) -> bool:
-        """Write the index under a temporary name, then rename it. Returns: False where the disk refuses, which is logged."""
+        """Write the index under a temporary name, then rename it. Returns: False on a disk error, which is logged."""
         path = cache_file(self._folder, revision)
         temporary = path.with_suffix(".tmp")
         try:

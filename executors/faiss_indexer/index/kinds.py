@@ -147,7 +147,7 @@ def list_ids(index: faiss.Index) -> Ids:
 
 
 def find_nearest(index: faiss.Index, vector: Vectors, count: int, growth: int = 1) -> tuple[Vectors, Ids]:
-    """The `count` frames with the highest inner product with a vector [D]: the products, float32 [K], and ids, int64 [K].
+    """The `count` frames with the highest inner product with a vector [D]: products, float32 [K], and ids, int64 [K].
 
     Args:
         growth: how many times as many cells to compare as the nearest few need; a flat index compares every frame.

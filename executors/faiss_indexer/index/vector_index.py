@@ -129,8 +129,8 @@ class VectorIndex:
     def nearest_videos(self, vector: Vectors) -> Iterator[tuple[str, float]]:
         """Every video by the highest inner product of its frames with a vector [D], best first, with that product.
 
-        Lazy: more frames are compared only as the caller reads on. Where only a share of the frames is compared, a video
-        may come later than it should.
+        Lazy: more frames are compared only as the caller reads on. A partitioned index may return a video later than it
+        should.
         """
         self._last_queries.append(vector)
         seen = set[str]()

@@ -17,10 +17,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from executors.faiss_indexer.moments.curves import Floats, Indices, ScoreCurve, Segment, clip, is_flat, smooth_scores
+from executors.faiss_indexer.moments.curves import Indices, ScoreCurve, Segment, clip, is_flat, smooth_scores
 from executors.faiss_indexer.moments.edges import make_segments, take_whole_video
 from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.shots import Shots, find_nearest_cuts, list_cuts
+from executors.faiss_indexer.moments.shots import Floats, Shots, find_nearest_cuts, list_cuts
 from executors.faiss_indexer.moments.windows import Means, Windows, find_window_edges, propose_windows
 
 FEATURES: Mapping[str, float] = MappingProxyType(

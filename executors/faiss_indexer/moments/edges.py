@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from executors.faiss_indexer.moments.curves import Floats, Indices, Runs, ScoreCurve, Segment, clip
+from executors.faiss_indexer.moments.curves import Indices, Runs, ScoreCurve, Segment, clip
 from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.shots import Shots, TimeRange, list_cuts, snap_to_cuts
+from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange, list_cuts, snap_to_cuts
 
 # An edge keeps this share of the distance between two samples away from either. So rounding never moves a sample to the
 # wrong side of an edge.

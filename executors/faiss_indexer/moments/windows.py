@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
-from executors.faiss_indexer.moments.curves import Floats, Indices, ScoreCurve, clip, smooth_scores
+from executors.faiss_indexer.moments.curves import Indices, ScoreCurve, clip, smooth_scores
 from executors.faiss_indexer.moments.edges import find_edges_after
 from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.shots import Shots
+from executors.faiss_indexer.moments.shots import Floats, Shots
 
 # The weights of consensus.py were fitted on windows as these numbers make them: other numbers need another fit.
 _SMOOTHINGS = (

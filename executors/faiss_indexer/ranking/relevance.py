@@ -30,7 +30,8 @@ _STEEPNESS = 5.0
 # How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
 _MOST_BACKGROUND = 0.25
 # Measured on 18 videos with the starter model: frames of other videos that show the same kind of thing (5 toys on a
-# table) lie half-way on the median. Those of other things lie at .03, 95 in 100 of them below .37. Matches begin at .42.
+# table) lie half-way on the median. Those of other things lie at .03, 95 in 100 of them below .37. So matches begin at
+# .42.
 _ALIKE = 0.6
 _LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a still video has none
 

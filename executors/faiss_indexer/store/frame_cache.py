@@ -37,7 +37,7 @@ class FrameCache:
     def __init__(self, load: Callable[[str], Frames], most_bytes: int = _FRAME_CACHE_BYTES) -> None:
         self._load = load
         self._changes = 0
-        self._frames = LRUCache(most_bytes, getsizeof=lambda frames: frames.size_bytes)
+        self._frames: LRUCache[str, CachedFrames] = LRUCache(most_bytes, getsizeof=lambda frames: frames.size_bytes)
         self._lock = threading.Lock()
 
     def get(self, video_id: str) -> CachedFrames:

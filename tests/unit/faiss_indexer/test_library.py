@@ -383,8 +383,8 @@ def test_few_videos_are_looked_at_for_the_first_matches_also_of_a_range(library,
     for number in range(40):
         planted(library, f"{number:02d}", f"video {number}", (10, 15, DOG if number % 8 == 5 else LAKE))
     looked: list[str] = []
-    look = library._cache.get
-    monkeypatch.setattr(library._cache, "get", lambda video_id: looked.append(video_id) or look(video_id))
+    look = library.curves._cache.get
+    monkeypatch.setattr(library.curves._cache, "get", lambda video_id: looked.append(video_id) or look(video_id))
     for options in ({}, {"start_seconds": 5.0}):
         looked.clear()
         assert [f.video.title for f in ask(library, DOG, top_k=2, **options).matches] == ["video 5", "video 13"]

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
-from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.moments.lengths import adjust_lengths
+from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, find_in_range, judge_by_curve
 from executors.faiss_indexer.ranking.merging import Ranking
 from executors.faiss_indexer.ranking.queries import MAX_OFFSET, SearchOptions
-from executors.faiss_indexer.video_curves import select_frames_around
+from executors.faiss_indexer.ranking.video_curves import select_frames_around
 from tests.unit.faiss_indexer.test_store import video
 
 
@@ -163,7 +163,7 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
 
 
 def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others():
-    scores = [0.1] * 10 + [1.2] * 5 + [0.1] * 15 + [0.55] * 5 + [0.1] * 10
+    scores = [0.1] * 10 + [1.6] * 5 + [0.1] * 15 + [0.65] * 5 + [0.1] * 10
     made = curve(scores)
     alone = find_in_range(made, [], (0.0, 45.0), SearchOptions(strategy="hysteresis"))
     assert len(alone) == 1 and 10 <= alone[0].peak_seconds < 15

@@ -195,7 +195,7 @@ def test_the_product_has_two_strategies_and_consensus_is_the_default():
     assert segments.find_segments(made) == find_segments(made, TUNED["consensus"])
     assert segments.find_segments(made, segments.TUNED["hysteresis"]) == find_segments(made, TUNED["hysteresis"])
     assert {name: options.strategy for name, options in TUNED.items()} == {name: name for name in STRATEGIES}
-    with pytest.raises(ValueError, match="no segment strategy 'otsu'. Choose one of: consensus, hysteresis."):
+    with pytest.raises(ValueError, match=r"no segment strategy 'otsu'\. Choose one of: consensus, hysteresis."):
         segments.find_segments(made, SegmentOptions(strategy="otsu"))
 
 

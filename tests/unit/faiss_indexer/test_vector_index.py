@@ -9,10 +9,10 @@ import pytest
 
 from clipseek.config.settings import LEAST_RECALL
 from executors.faiss_indexer.index import kinds, recall
-from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.index.shared_lock import SharedLock
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.store.records import Frames
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
@@ -178,7 +178,7 @@ def test_a_partitioned_index_is_saved_and_read_with_what_it_had_learnt(filled, t
     filled.delete(4)
     filled.put(9)
     filled.check()
-    before._closing.set()
+    before._is_closing.set()
 
 
 def test_closing_calls_off_the_making(tmp_path, held):
@@ -189,7 +189,7 @@ def test_closing_calls_off_the_making(tmp_path, held):
     assert begun.wait(WAIT_SECONDS)
     with ThreadPoolExecutor() as threads:
         closing = threads.submit(filled.index.close)
-        assert filled.index._closing.wait(WAIT_SECONDS)
+        assert filled.index._is_closing.wait(WAIT_SECONDS)
         go_on.set()
         closing.result(WAIT_SECONDS)
     assert filled.index.kind == "exact"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipseek.api.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
-from executors.faiss_indexer.moments.curves import Floats, ScoreCurve
-from executors.faiss_indexer.moments.shots import TimeRange
+from executors.faiss_indexer.moments.curves import ScoreCurve
+from executors.faiss_indexer.moments.shots import Floats, TimeRange
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.frame_cache import FrameCache
