@@ -220,7 +220,7 @@ class Library:
         if not inside:
             lengths = ", ".join(f"'{video.title}' is {video.duration_seconds:.1f} s long" for video in named[:3])
             raise InvalidTimeRange(
-                f"The range to search starts at {options.start_seconds:g} s, after the end of the videos: {lengths}."
+                f"The range to search starts at {options.start_seconds:g} s, which is outside the videos: {lengths}."
             )
         return inside
 

@@ -189,7 +189,7 @@ BAD = [
     ({"text": "x", "start_seconds": 99.0, "videos": ["bikes.mp4"]}, errors.InvalidTimeRange, "outside"),
     ({"text": "x", "least_score": 2.0}, errors.InvalidRequest, "least_score is 2"),
     ({"text": "x", "offset": -1}, errors.InvalidRequest, "offset is -1"),
-    ({"text": "x", "strategy": "guess"}, errors.InvalidRequest, "strategy 'guess'. Choose one of: consensus, hysteresis."),
+    ({"text": "x", "strategy": "guess"}, errors.InvalidRequest, "no strategy 'guess'. Choose one of: cons"),
     ({"parts": [QueryPart(text="x", weight=0.0)]}, errors.InvalidRequest, "weight of part 1"),
 ]
 

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from executors.faiss_indexer.index import kinds
-from executors.faiss_indexer.index.kinds import Ids
-from executors.faiss_indexer.store.index_cache import cache_file, list_stale_files
+from executors.faiss_indexer.store.index_cache import Ids, cache_file, list_stale_files
 from executors.machine.durable import sync
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from clipseek.config.settings import EXACT_FRAMES, LEAST_RECALL
 from executors.faiss_indexer.index import kinds, recall
 from executors.faiss_indexer.index.cache import IndexCache
-from executors.faiss_indexer.index.kinds import Cancelled, Ids, StoredVectors, Vectors
+from executors.faiss_indexer.index.kinds import Cancelled, StoredVectors, Vectors
 from executors.faiss_indexer.index.recall import QUERIES, Recall
 from executors.faiss_indexer.index.shared_lock import SharedLock
-from executors.faiss_indexer.store.index_cache import number_frames
+from executors.faiss_indexer.store.index_cache import Ids, number_frames
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store.store import Store

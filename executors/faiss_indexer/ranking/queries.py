@@ -76,7 +76,7 @@ class SearchOptions:
             raise InvalidRequest(f"offset is {self.offset}, but must be from 0 to {MAX_OFFSET}.")
         self._check_times()
         if not 0 <= self.least_score <= 1:
-            raise InvalidRequest(f"The least score is {self.least_score:g}, but scores lie between 0 and 1.")
+            raise InvalidRequest(f"least_score is {self.least_score:g}, but must be from 0 to 1.")
         self._check_lengths()
         if self.strategy and self.strategy not in STRATEGIES:
             raise InvalidRequest(f"There is no strategy '{self.strategy}'. Choose one of: {', '.join(STRATEGIES)}.")

@@ -148,7 +148,7 @@ def test_a_store_that_is_no_copy_of_the_other_is_not_removed(home):
     reshard(home, 2)
     Store(home).close()  # without a video
     for shards in (1, 2):
-        with pytest.raises(StoreError, match=r"do not hold the same: .* \(0 videos, 0 frames\)"):
+        with pytest.raises(StoreError, match=r"of one library differ: .* \(0 videos, 0 frames\)"):
             reshard(home, shards)
     (home / "index.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreError, match="cannot both be read"):
