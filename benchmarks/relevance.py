@@ -33,8 +33,9 @@ from executors.clip_encoder.relevance.score_scales import Coefficients, Referenc
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.ranking.queries import Found, Part, SearchOptions
-from executors.faiss_indexer.store.store import Frames, VideoRecord
+from executors.faiss_indexer.ranking.matches import VideoMatch
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.store.records import Frames, VideoRecord
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -74,8 +75,8 @@ class Bench:
         copies = self.copies.get(str(label.video), frozenset()) if label else frozenset()
         titles = [title for title in self.titles if title not in copies]
         options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_make_video_id, titles)))
-        [best] = self.library.search(parts, options).found
-        zero, one = self.library.relevance.zero_and_one(parts[0])
+        [best] = self.library.search(parts, options).matches
+        zero, one = self.library.relevance.find_scale(parts[0])
         relevance = best.segment.score + self.library.relevance.fitted_shift
         is_right = label is not None and _is_right(best, label)
         is_in_tune_half = label is None or label.split == TUNE
@@ -89,7 +90,7 @@ class Bench:
         ]
 
 
-def _is_right(match: Found, label: Label) -> bool:
+def _is_right(match: VideoMatch, label: Label) -> bool:
     peak = match.segment.peak_seconds
     return match.video.title == label.video and any(start <= peak < end for start, end in label.moments)
 

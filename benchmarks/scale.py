@@ -1,11 +1,11 @@
 """What a library costs as it grows, and what shards change: `python -m benchmarks.scale [--full]`.
 
-Libraries are made, see `synthetic_library`, and served by `clipseek serve` with a tiny model: what is measured is the
+Libraries are generated, see `synthetic/library.py`, and served by `clipseek serve` with a tiny model: this measures the
 indexer and the way to it. Two tables:
 
-- by size, unsharded: what is on disk, what the indexer holds in memory, how long a start and a search take. What a
-  frame costs follows, and from that an hour of video at one frame a second. Marked with ~ is what was not measured but
-  extended from the two largest libraries.
+- by size, unsharded: what is on disk, what the indexer holds in memory, how long a start and a search take. The
+  costs of a frame follow, and of an hour of video at one frame a second. Rows with ~ are not measured but
+  extrapolated from the two largest libraries.
 - by shards, the largest library, divided by `clipseek reshard`.
 
 By default up to 100,000 frames, in about four minutes; --full goes to a million, in about twelve.
@@ -79,7 +79,7 @@ def measured(service: Service) -> Cost:
 
 
 def reshard(service: Service, shards: int) -> None:
-    """Divide a service's library anew; it is not running."""
+    """Divide the library of a stopped service into shards."""
     service.settings = replace(service.settings, shards=shards)
     environ = {**os.environ, **service.settings.to_env()}
     subprocess.run(
@@ -94,7 +94,7 @@ def _row(count: int, cost: Cost, *, is_sharded: bool = False) -> None:
 
 
 def _extend(sizes: Sequence[int], costs: list[Cost]) -> None:
-    """Print what straight lines through the last two libraries say of larger ones, and of one frame."""
+    """Extrapolate from the last two libraries to larger ones, and print the costs of one frame."""
     (low, high), (few, many) = sizes[-2:], costs[-2:]
 
     def per_frame(name: str) -> float:
@@ -110,8 +110,8 @@ def _extend(sizes: Sequence[int], costs: list[Cost]) -> None:
     print(f"\na frame: {disk:.0f} bytes on disk, {memory:.0f} in memory;", end=" ")
     hour = _FRAMES_PER_HOUR / 1e6
     print(f"an hour at one frame a second: {disk * hour:.1f} MB, {memory * hour:.1f} MB")
-    held = 16e9 / memory / _FRAMES_PER_HOUR
-    print(f"16 GB of memory hold ~{held:,.0f} hours; {psutil.virtual_memory().total / 1e9:.0f} GB are here")
+    hours = 16e9 / memory / _FRAMES_PER_HOUR
+    print(f"16 GB of memory hold ~{hours:,.0f} hours; this machine has {psutil.virtual_memory().total / 1e9:.0f} GB")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """How long a search takes, in libraries of any size: `python -m benchmarks.search [--full]`.
 
-Libraries are made, see `synthetic_library`: no video is decoded. Two tables:
+Libraries are generated, see `synthetic/library.py`: no video is decoded. Two tables:
 
-- indices: Faiss' own flat index of float32 beside the two kinds that ClipSeek uses (`kinds`), for one query at a
-  time on one thread. Recall is that of the ten frames that are truly nearest. "search" is all that the indexer does.
-- the Flow: `clipseek serve` with a tiny model, so what is measured is not the text tower; texts go through the whole
-  chain. At rest, while a video is being indexed, and with many clients at once; who is busy then.
+- indices: Faiss' own flat index of float32 beside the two kinds that ClipSeek uses (`kinds.py`), for one query at a
+  time on one thread. Recall is that of the ten nearest frames. "search" is all that the indexer does.
+- the Flow: `clipseek serve` with a tiny model, so the text tower is not measured; texts go through the whole chain.
+  At rest, while a video is being indexed, and with many clients at once; the last column names the busy processes.
 
 By default libraries of 10,000 and 100,000 frames, in about six minutes; --full adds a million, in about twenty.
 """
@@ -31,7 +31,7 @@ from benchmarks.synthetic.library import SyntheticFrames, Vectors, fill
 from benchmarks.torture.service import Service
 from clipseek.api.score_scale import ScoreScale
 from clipseek.client import Client
-from executors.faiss_indexer.index import kinds
+from executors.faiss_indexer.index import kinds, recall
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 
@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{'frames':>9}  {'index':32}{'ms p50':>8}{'p95':>8}{'recall@10':>11}{'made in':>9}{'memory':>9}")
     for size in sizes:
         indices(size)
-    print("\nThrough the Flow, one client; a text is a new one each time")
+    print("\nThrough the Flow, one client; each text is new")
     print(f"{'frames':>9}  {'':32}{'ms p50':>8}{'p95':>8}{'start':>9}")
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="clipseek-search-") as folder:
@@ -67,38 +67,38 @@ def main() -> None:
 
 def indices(size: int) -> None:
     """Print one row for each kind of index, and one for a whole search in the indexer."""
-    made = SyntheticFrames(size, DIMENSIONS)
-    vectors = np.concatenate([video.vectors for video in made.videos()])
+    library = SyntheticFrames(size, DIMENSIONS)
+    vectors = np.concatenate([video.vectors for video in library.videos()])
     ids = np.arange(len(vectors), dtype=np.int64)
-    queries = made.queries(_QUERIES)
+    queries = library.queries(_QUERIES)
     batches = [(vectors[first : first + 50_000], ids[first : first + 50_000]) for first in range(0, size, 50_000)]
-    truth = kinds.truly_nearest(queries, batches)
+    truth = recall.find_truth(queries, batches)
     for name, make in (
         ("Faiss flat, float32", lambda: _flat32(vectors)),
-        ("ClipSeek exact, float16", lambda: _filled(kinds.flat_index(DIMENSIONS), batches)),
+        ("ClipSeek exact, float16", lambda: _filled(kinds.make_flat_index(DIMENSIONS), batches)),
         ("ClipSeek partitioned, float16", lambda: _partitioned(vectors, batches)),
     ):
         _index_row(name, size, make, queries, truth)
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), SyntheticFrames(size, DIMENSIONS))
-        with Library(Path(folder)) as library:
-            while library.is_being_improved:
+        with Library(Path(folder)) as filled:
+            while filled.is_replacing_index:
                 time.sleep(0.1)
-            parts = [[Part(query, scale=_SCALE)] for query in queries]
-            found = timed([partial(library.search, each, SearchOptions()) for each in parts])
-            print(f"{size:9,}  {'search: ' + library.index_kind:32}{milliseconds(found)}", flush=True)
+            parts = [Part(query, scale=_SCALE) for query in queries]
+            seconds = timed([partial(filled.search, [part], SearchOptions()) for part in parts])
+            print(f"{size:9,}  {'search: ' + filled.index_kind:32}{milliseconds(seconds)}", flush=True)
 
 
-def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: kinds.Truth) -> None:
+def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: recall.Truth) -> None:
     before, begun = psutil.Process().memory_info().rss, time.perf_counter()
     index = make()
     seconds, memory = time.perf_counter() - begun, psutil.Process().memory_info().rss - before
     faiss.omp_set_num_threads(1)
-    found = timed([partial(kinds.nearest, index, query, 64) for query in queries])
-    recall = kinds.recall(index, queries, truth)
+    times = timed([partial(kinds.find_nearest, index, query, 64) for query in queries])
+    share = recall.measure_recall(index, queries, truth)
     faiss.omp_set_num_threads(os.cpu_count() or 1)
-    told = f"{recall:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {kinds.described(index)}"
-    print(f"{size:9,}  {name:32}{milliseconds(found)}{told}", flush=True)
+    facts = f"{share:11.3f}{seconds:7.1f} s{memory / 1e6:6.0f} MB   {kinds.describe(index)}"
+    print(f"{size:9,}  {name:32}{milliseconds(times)}{facts}", flush=True)
 
 
 def _flat32(vectors: np.ndarray) -> faiss.Index:
@@ -114,13 +114,13 @@ def _filled(index: faiss.Index, batches: Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def _partitioned(vectors: np.ndarray, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> faiss.Index:
-    """Made and tuned as the service does it: with queries that are made up, not with those that are asked."""
+    """Built and tuned as the service does it: with generated queries, not with those that are measured."""
     random = np.random.default_rng(1)
     chosen = random.choice(len(vectors), kinds.sample_size(len(vectors)), replace=False)
     sample = vectors[np.sort(chosen)].astype(np.float32)
-    index = _filled(kinds.partitioned_index(sample, len(vectors), lambda: False), batches)
-    likely = kinds.text_like(sample[: kinds.QUERIES], sample.mean(axis=0), random)
-    kinds.tune(index, likely, kinds.truly_nearest(likely, batches))
+    index = _filled(kinds.make_partitioned_index(sample, len(vectors), lambda: False), batches)
+    likely = recall.make_queries(sample[: recall.QUERIES], sample.mean(axis=0), random)
+    recall.tune(index, likely, recall.find_truth(likely, batches))
     return index
 
 
@@ -156,7 +156,7 @@ def filled_service(folder: Path, size: int) -> Service:
 
 
 def make_index(service: Service, size: int) -> None:
-    """Let a service with so many frames make, and save, the indices that its shards are to have, each of its part."""
+    """Start a service with so many frames once, until each of its shards has built and saved its index."""
     with running(service) as (client, _):
         while (
             size > service.settings.exact_frames * service.settings.shards and "exact" in client.recall().facts["index"]
@@ -165,7 +165,7 @@ def make_index(service: Service, size: int) -> None:
 
 
 def many_clients(service: Service, client: Client, clients: int, asked: Iterator[str]) -> None:
-    """Print how many searches a second so many clients get, how long each takes, and who is busy."""
+    """Print how many searches a second so many clients get, how long each takes, and which processes are busy."""
     processes = {process: process.cpu_times() for process in service.processes()}
     until, lock = time.monotonic() + _CLIENT_SECONDS, threading.Lock()
 
@@ -179,20 +179,20 @@ def many_clients(service: Service, client: Client, clients: int, asked: Iterator
 
     begun = time.monotonic()
     with ThreadPoolExecutor(clients) as threads:
-        taken = [seconds for each in threads.map(lambda _: ask(), range(clients)) for seconds in each]
+        taken = [seconds for times in threads.map(lambda _: ask(), range(clients)) for seconds in times]
     seconds = time.monotonic() - begun
     busy = {}
     for process, was in processes.items():
         now = process.cpu_times()
         busy[role(process)] = (now.user + now.system - was.user - was.system) / seconds
-    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(busy.items(), key=lambda x: -x[1])[:3])
+    busiest = ", ".join(f"{name} {100 * share:.0f} %" for name, share in sorted(busy.items(), key=lambda x: -x[1])[:3])
     name = f"{clients} clients, {len(taken) / seconds:.0f} searches/s"
-    print(f"{'':9}  {name:32}{milliseconds(taken)}   {told}", flush=True)
+    print(f"{'':9}  {name:32}{milliseconds(taken)}   {busiest}", flush=True)
 
 
 def role(process: psutil.Process) -> str:
-    """What a process of the Flow is, by the libraries that it has loaded."""
-    loaded = {Path(each.path).name.split(".")[0].split("-")[0] for each in process.memory_maps()}
+    """The role of a process of the Flow, by the packages that it has loaded."""
+    loaded = {Path(file.path).name.split(".")[0].split("-")[0] for file in process.memory_maps()}
     if "libtorch_cpu" in loaded or any(name.startswith("libopenvino") for name in loaded):
         return "encoder"
     if any(name.startswith("_swigfaiss") for name in loaded):
@@ -202,7 +202,7 @@ def role(process: psutil.Process) -> str:
 
 @contextmanager
 def running(service: Service) -> Iterator[tuple[Client, float]]:
-    """A service that is up, its client, and how many seconds the start took."""
+    """A running service: its client, and how many seconds the start took."""
     service.start()
     try:
         seconds = service.wait_until_ready(_START_SECONDS)
@@ -214,7 +214,7 @@ def running(service: Service) -> Iterator[tuple[Client, float]]:
 
 @contextmanager
 def _indexing(client: Client, video: Path) -> Iterator[None]:
-    """Have a video indexed again and again meanwhile."""
+    """Index a video again and again in the background."""
     begun, over = threading.Event(), threading.Event()
 
     def index() -> None:
@@ -233,7 +233,7 @@ def _indexing(client: Client, video: Path) -> Iterator[None]:
 
 
 def texts() -> Iterator[str]:
-    """Texts that were not asked before."""
+    """Texts without end, each of them new."""
     random = np.random.default_rng(0)
     number = 0
     while True:
@@ -243,12 +243,12 @@ def texts() -> Iterator[str]:
 
 def timed(calls: Sequence[Callable[[], object]]) -> list[float]:
     """How many seconds each call takes."""
-    taken = []
+    times = []
     for call in calls:
         begun = time.perf_counter()
         call()
-        taken.append(time.perf_counter() - begun)
-    return taken
+        times.append(time.perf_counter() - begun)
+    return times
 
 
 def milliseconds(seconds: Sequence[float]) -> str:

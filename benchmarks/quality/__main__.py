@@ -3,13 +3,13 @@
 Prints rules x measures (see `scoring.py`) on
 
 - made curves in the units of two kinds of models (see `synthetic_curves.py`, `units.py`),
-- the labelled videos (see `labels/`), for the half that options were chosen on and for the one that they were not,
+- the labelled videos (see `labels/`): the half that options were chosen on, and the other half,
 - the sample videos with exact cuts: photographs, and bicycles,
 
-and at the end what the default strategy gains over the baselines, and what it loses where scores are calibrated
-wrongly. The labelled videos are looked for in --videos or CLIPSEEK_TEST_VIDEOS; where they are not it stops and says so,
-unless --no-videos is given. With --tune or --fit it chooses options or weights instead, on the tuning halves, and prints
-them.
+and then what the default strategy gains over the baselines, and what it loses where scores are calibrated wrongly.
+
+The labelled videos are in --videos or CLIPSEEK_TEST_VIDEOS, by default in ../shared/videos beside the checkout.
+--no-videos leaves them out. --tune or --fit chooses options or weights on the tuning halves instead, and prints them.
 """
 
 import argparse
@@ -25,11 +25,13 @@ import numpy as np
 
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import LABELS, REPORT, TUNE, Case, Label, read_labels
-from benchmarks.quality.fitting import fitted_weights
-from benchmarks.quality.scoring import BASELINES, RULES, Options, options_for
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
+from benchmarks.quality.fitting import fit_weights
+from benchmarks.quality.scoring import BASELINES, RULES, Options, choose_options
+from benchmarks.quality.strategies.catalogue import TUNED
+from benchmarks.quality.strategies.options import StrategyOptions
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
 from benchmarks.quality.tables import Results, show_calibration_errors, show_gains
-from benchmarks.quality.tuning import GRIDS, tuned
+from benchmarks.quality.tuning import GRIDS, tune_options
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
@@ -40,26 +42,24 @@ from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
-from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.segments import TUNED
 from executors.video_loader.media import sample_videos
 
 logger = logging.getLogger(__name__)
 DEFAULT_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
 KINDS = (STARTER, CLIP)
 VIDEOS_WITH_CUTS = (sample_videos.PHOTOGRAPHS_VIDEO, "bikes.mp4")
-_SHARE_OF_A_VIDEO_SET = 0.5  # in the fit, of a set of made curves': 42 queries would be learnt by heart
+_SHARE_OF_A_VIDEO_SET = 0.5  # of the weight of a set of made curves in the fit: 42 queries invite overfitting
 
 
 class Encoder:
-    """A model that videos and queries are encoded with.
+    """A model that encodes videos and queries.
 
     Args:
-        cache: where models and the videos' vectors are kept.
+        cache: the folder of models and of the videos' vectors.
         model: what CLIPSEEK_MODEL takes.
 
     Raises:
-        ClipSeekError: the model cannot be had.
+        ClipSeekError: the model is not available.
     """
 
     def __init__(self, cache: Path, model: str) -> None:
@@ -75,7 +75,7 @@ class Encoder:
         self._unknown = self._texts.encode(["unknown"]).vectors[0]
 
     def videos(self, folder: Path, labels: Sequence[Label]) -> Videos:
-        """The videos of a folder; they are encoded when they are asked for."""
+        """The videos of a folder; each is encoded when it is first used."""
         texts = self._texts.encode([label.query for label in labels]).vectors
         scales = [self._scales.of(text) for text in texts]
         queries = np.stack([self._scales.for_curves(text) for text in texts])
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if not options.no_videos and not options.videos.is_dir():
         print(
-            f"The labelled videos are not in {options.videos}. Name their folder by --videos or CLIPSEEK_TEST_VIDEOS, "
-            "or leave them out by --no-videos.",
+            f"The labelled videos are not in {options.videos}. Set their folder with --videos or CLIPSEEK_TEST_VIDEOS, "
+            "or leave them out with --no-videos.",
             file=sys.stderr,
         )
         return 2
@@ -97,70 +97,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labels = read_labels(LABELS / "moments.jsonl") + read_labels(LABELS / "no_match.jsonl")
     videos = encoder.videos(options.videos, labels) if encoder else None
     if options.tune or options.fit:
-        sets = _tuning_sets(options.cases, encoder, videos, options.rates)
+        sets = _make_tuning_sets(options.cases, encoder, videos, options.rates)
         if options.fit:
             _print_fitted(sets)
         else:
             _print_tuned(options.rules, sets)
         return 0
-    default = SegmentOptions().strategy
-    results, made = [], {}
+    default = StrategyOptions().strategy
+    results, cases = [], {}
     for units in KINDS:
         for family in (QVHIGHLIGHTS, SHORT):
             title = f"made curves, {family.name}, {units.name} units"
-            made[title] = _half(synthetic_cases(family, units, options.cases), REPORT)
-            chosen = options_for(BASELINE_OPTIONS[units.name])
-            results.append(_shown(Results.of(title, options.rules, chosen, made[title])))
+            cases[title] = _half(draw_cases(family, units, options.cases), REPORT)
+            chosen = choose_options(BASELINE_OPTIONS[units.name])
+            results.append(_show(Results.of(title, options.rules, chosen, cases[title])))
     if encoder and videos:
-        chosen = options_for(BASELINE_OPTIONS[encoder.units.name])
-        results += _video_results(videos, options.rules, chosen, options.rates)
-        results += _sample_results(encoder, options.cache / "samples", options.rules, chosen, options.rates)
+        chosen = choose_options(BASELINE_OPTIONS[encoder.units.name])
+        results += _measure_videos(videos, options.rules, chosen, options.rates)
+        results += _measure_samples(encoder, options.cache / "samples", options.rules, chosen, options.rates)
     show_gains(default, results)
-    show_calibration_errors(default, TUNED, made)
+    show_calibration_errors(default, TUNED, cases)
     return 0
 
 
-def _video_results(videos: Videos, names: Sequence[str], options: Options, rates: Sequence[float]) -> list[Results]:
-    made = []
+def _measure_videos(videos: Videos, names: Sequence[str], options: Options, rates: Sequence[float]) -> list[Results]:
+    results = []
     for rate in rates:
         for split in (TUNE, REPORT):
             title = f"labelled videos, {rate:g} fps, {split} half"
-            made.append(_shown(Results.of(title, names, options, _half(videos.cases(rate), split))))
+            results.append(_show(Results.of(title, names, options, _half(videos.cases(rate), split))))
         show_video_facts(names, options, videos, rate)
-    return made
+    return results
 
 
-def _sample_results(
+def _measure_samples(
     encoder: Encoder, folder: Path, names: Sequence[str], options: Options, rates: Sequence[float]
 ) -> list[Results]:
-    """The videos whose cuts are known to the frame. `--tune` and `--fit` do not look at them."""
+    """The videos whose cuts are known to the frame. `--tune` and `--fit` do not use them."""
     try:
         sample_videos.build(folder)
     except SamplesUnavailable as error:
-        print(f"left out: the sample videos. {error}", file=sys.stderr)
+        print(f"The sample videos are left out: {error}", file=sys.stderr)
         return []
     moments = [moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS]
     labels = [Label(m.video, m.seen, ((m.start_seconds, m.end_seconds),), REPORT) for m in moments]
     videos = encoder.videos(folder, labels)
     return [
-        _shown(Results.of(f"videos with exact cuts, {rate:g} fps", names, options, videos.cases(rate)))
-        for rate in rates
+        _show(Results.of(f"videos with exact cuts, {rate:g} fps", names, options, videos.cases(rate))) for rate in rates
     ]
 
 
-def _shown(results: Results) -> Results:
+def _show(results: Results) -> Results:
     results.show()
     return results
 
 
-def _tuning_sets(
+def _make_tuning_sets(
     count: int, encoder: Encoder | None, videos: Videos | None, rates: Sequence[float]
 ) -> dict[str, dict[str, list[Case]]]:
-    """The tuning halves by kind of units and by title."""
+    """The tuning halves, by kind of units and by title."""
     sets = {
-        units.name: {
-            family.name: _half(synthetic_cases(family, units, count), TUNE) for family in (QVHIGHLIGHTS, SHORT)
-        }
+        units.name: {family.name: _half(draw_cases(family, units, count), TUNE) for family in (QVHIGHLIGHTS, SHORT)}
         for units in KINDS
     }
     if encoder and videos:
@@ -169,17 +166,17 @@ def _tuning_sets(
 
 
 def _print_tuned(names: Sequence[str], sets: dict[str, dict[str, list[Case]]]) -> None:
-    """The baselines for each kind of units by itself, the others for all together."""
+    """The baselines are tuned for each kind of units separately, the others for all together."""
     everything = [cases for of_kind in sets.values() for cases in of_kind.values()]
     for kind, of_kind in sets.items():
         for name in (name for name in names if name in GRIDS and name in BASELINES):
-            _print_options(f"{name} {kind}", *tuned(name, list(of_kind.values()), BASELINE_OPTIONS[kind][name]))
+            _print_options(f"{name} {kind}", *tune_options(name, list(of_kind.values()), BASELINE_OPTIONS[kind][name]))
     for name in (name for name in names if name in GRIDS and name not in BASELINES):
-        _print_options(name, *tuned(name, everything, options_for({})[name]))
+        _print_options(name, *tune_options(name, everything, choose_options({})[name]))
 
 
-def _print_options(title: str, options: SegmentOptions, value: float) -> None:
-    plain = asdict(SegmentOptions())
+def _print_options(title: str, options: StrategyOptions, value: float) -> None:
+    plain = asdict(StrategyOptions())
     changed = {key: option for key, option in asdict(options).items() if option != plain[key]}
     print(f"{title:20}{value:7.4f}  {changed}", flush=True)
 
@@ -187,7 +184,7 @@ def _print_options(title: str, options: SegmentOptions, value: float) -> None:
 def _print_fitted(sets: dict[str, dict[str, list[Case]]]) -> None:
     flat = [pair for of_kind in sets.values() for pair in of_kind.items()]
     shares = [_SHARE_OF_A_VIDEO_SET if title.startswith("videos") else 1.0 for title, _ in flat]
-    for name, weight in fitted_weights([cases for _, cases in flat], shares).items():
+    for name, weight in fit_weights([cases for _, cases in flat], shares).items():
         print(f'"{name}": {weight:.4g},')
 
 
@@ -200,8 +197,8 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
-    parser.add_argument("--cache", type=Path, default=cache, help="where models and vectors are kept between runs")
-    parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the hub")
+    parser.add_argument("--cache", type=Path, default=cache, help="folder of models and vectors, for the next run")
+    parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the Hub")
     parser.add_argument("--no-videos", action="store_true", help="made curves only: no model is loaded")
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 2.0], help="frames per second: 1, 2, 4")
     parser.add_argument("--cases", type=int, default=1000, help="made curves of each kind; half are for tuning")

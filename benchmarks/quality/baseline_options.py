@@ -1,23 +1,23 @@
 """The options of the baselines, which read plain cosines, for the two kinds of `units.py`.
 
 Chosen by `python -m benchmarks.quality --tune`, for each kind by itself. The rest of the strategies' options hold for
-all kinds: `executors.faiss_indexer.moments.segments.TUNED`.
+all kinds: `benchmarks.quality.strategies.catalogue.TUNED`.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from benchmarks.quality.strategies.options import StrategyOptions
 from benchmarks.quality.units import CLIP, STARTER
-from executors.faiss_indexer.moments.options import SegmentOptions
 
 
-def _options(strategy: str, level_share: float) -> SegmentOptions:
-    return SegmentOptions(
+def _options(strategy: str, level_share: float) -> StrategyOptions:
+    return StrategyOptions(
         strategy=strategy, smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, level_share=level_share
     )
 
 
-BASELINE_OPTIONS: Mapping[str, Mapping[str, SegmentOptions]] = MappingProxyType(
+BASELINE_OPTIONS: Mapping[str, Mapping[str, StrategyOptions]] = MappingProxyType(
     {
         STARTER.name: {"peak-walk": _options("peak-walk", 0.4), "gap-merge": _options("gap-merge", 0.4)},
         CLIP.name: {"peak-walk": _options("peak-walk", 0.75), "gap-merge": _options("gap-merge", 0.75)},

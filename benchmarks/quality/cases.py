@@ -1,4 +1,4 @@
-"""What is measured: a score curve of one video for one query, and what is true of it."""
+"""What is measured: a score curve of one video for one query, and the true moments."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipseek.evaluation.measures import Moment
-from executors.faiss_indexer.moments.curves import Floats, ScoreCurve
+from executors.faiss_indexer.moments.curves import ScoreCurve
+from executors.faiss_indexer.moments.shots import Floats
 
 LABELS = Path(__file__).parent / "labels"
 TUNE, REPORT = "tune", "report"
@@ -24,11 +25,16 @@ class Label:
 
 @dataclass(frozen=True)
 class Case:
-    """A curve, the video's shots, the moments that are true of the query (none: no match is right), and its half.
+    """A curve with the truth about it.
 
-    `curve` has plain cosines, which simple tools read; `calibrated` what strategies read, see `calibrated_curve`.
-    `unknown` float64 [N] is what the frames score for the word "unknown", `logit_scale` what multiplies cosines before
-    a softmax: VCED's rule reads these two.
+    Attributes:
+        curve: plain cosines, which simple tools read.
+        calibrated: what strategies read, see `calibrate_curve`.
+        shots: of the video.
+        moments: the moments that the query describes; none: no match is right.
+        split: the half, TUNE or REPORT.
+        unknown: float64 [N], the frames' cosines with the word "unknown"; VCED's rule reads it.
+        logit_scale: multiplies cosines before a softmax; VCED's rule reads it.
     """
 
     name: str
@@ -41,8 +47,8 @@ class Case:
     logit_scale: float
 
 
-def calibrated_curve(curve: ScoreCurve, background: float, contrast: float) -> ScoreCurve:
-    """Cosines such that 0 is the query's background and 1 what a right frame of this kind of model gets."""
+def calibrate_curve(curve: ScoreCurve, background: float, contrast: float) -> ScoreCurve:
+    """Scale cosines such that 0 is the query's background and 1 what a right frame of this kind of model gets."""
     return replace(curve, scores=(curve.scores - background) / contrast)
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.cases import REPORT, TUNE, Case, calibrated_curve
+from benchmarks.quality.cases import REPORT, TUNE, Case, calibrate_curve
 from benchmarks.quality.units import Units
 from clipseek.evaluation.measures import Moment
 from executors.faiss_indexer.moments.curves import ScoreCurve
@@ -50,7 +50,7 @@ QVHIGHLIGHTS = Family("qvhighlights", (150, 150), 2.0, True, (0.58, 0.22, 0.10, 
 SHORT = Family("short", (20, 120), 1.0, False, (0.6, 0.25, 0.15), 6.0, 0.8, 40.0, _FINE_SECONDS)
 
 
-def synthetic_cases(family: Family, units: Units, count: int, seed: int = 0) -> Iterator[Case]:
+def draw_cases(family: Family, units: Units, count: int, seed: int = 0) -> Iterator[Case]:
     """Draw cases; even ones are for tuning, odd ones for the report."""
     generator = np.random.default_rng(seed)
     for number in range(count):
@@ -70,7 +70,7 @@ def _case(family: Family, units: Units, name: str, split: str, generator: np.ran
     base = units.base * generator.lognormal(0, units.base_spread)
     scores = base + contrast * (samples + _drift(pts, duration, generator) + _noise(len(pts), units, generator))
     curve, unknown = ScoreCurve(pts, scores, duration), np.full(len(pts), units.unknown)
-    calibrated = calibrated_curve(curve, units.base, units.contrast)  # the typical ones: this case's own are not known
+    calibrated = calibrate_curve(curve, units.base, units.contrast)  # the typical ones: this case's own are not known
     return Case(name, curve, calibrated, shots, tuple(moments), split, unknown, units.logit_scale)
 
 

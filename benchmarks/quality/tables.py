@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.quality.cases import Case, calibrated_curve
-from benchmarks.quality.scoring import Options, answers
+from benchmarks.quality.cases import Case, calibrate_curve
+from benchmarks.quality.scoring import Options, answer_cases
 from clipseek.evaluation.measures import MEASURES, Floats, bootstrap, evaluate
 
 _WITH_INTERVAL = ("R1@.5", "mAP")
@@ -13,7 +13,7 @@ _CALIBRATION_ERRORS = ((1.0, 0.0), (0.7, 0.0), (1.4, 0.0), (1.0, -0.2), (1.0, 0.
 
 @dataclass(frozen=True)
 class Goal:
-    """By how many points of R1@.5 a rule is to beat another one; its mAP is to be higher, too."""
+    """By how many points of R1@.5 a rule should beat another one; its mAP should be higher, too."""
 
     rule: str
     points: float
@@ -24,7 +24,7 @@ GOALS = (Goal("vced-rule", 15.0), Goal("gap-merge", 5.0))
 
 @dataclass(frozen=True)
 class Results:
-    """What the rules reach on one set of cases: by rule and measure the value of each query, float64 [N]."""
+    """The results on one set of cases: by rule and measure the value of each query, float64 [N]."""
 
     title: str
     queries: int
@@ -32,7 +32,7 @@ class Results:
 
     @classmethod
     def of(cls, title: str, names: Sequence[str], options: Options, cases: Sequence[Case]) -> "Results":
-        values = {name: evaluate(answers(name, options[name], cases)) for name in names}
+        values = {name: evaluate(answer_cases(name, options[name], cases)) for name in names}
         return cls(title, len(cases), values)
 
     def show(self) -> None:
@@ -42,30 +42,30 @@ class Results:
         for name, values in self.values.items():
             cells = []
             for measure in MEASURES:
-                made = bootstrap(values[measure])
-                interval = f" [{100 * made.low:.1f} {100 * made.high:.1f}]" if measure in _WITH_INTERVAL else ""
-                cells.append(f"{100 * made.mean:.1f}{interval}".rjust(20 if interval else 8))
+                estimate = bootstrap(values[measure])
+                interval = f" [{100 * estimate.low:.1f} {100 * estimate.high:.1f}]" if measure in _WITH_INTERVAL else ""
+                cells.append(f"{100 * estimate.mean:.1f}{interval}".rjust(20 if interval else 8))
             print(f"{name:12}" + "".join(cells), flush=True)
 
 
 def show_gains(rule: str, results: Sequence[Results]) -> None:
-    """Print what a rule gains over those of GOALS on each set, in points, query by query, and whether it suffices."""
-    goals = [goal for goal in GOALS if all({rule, goal.rule} <= set(each.values) for each in results)]
+    """Print what a rule gains over those of GOALS on each set, in points, query by query, and whether it is enough."""
+    goals = [goal for goal in GOALS if all({rule, goal.rule} <= set(result.values) for result in results)]
     if not goals or rule in {goal.rule for goal in GOALS}:
         return
     print(f"\nwhat `{rule}` gains, in points; in brackets the 95 % bootstrap interval of the difference")
     heads = [f"{'over ' + goal.rule + ': R1@.5':>32}{'mAP':>22}{f'>= {goal.points:g}?':>8}" for goal in goals]
     print(f"{'':44}" + "".join(heads))
-    for each in results:
-        cells = [_gain(each.values[rule], each.values[goal.rule], goal) for goal in goals]
-        print(f"{each.title:44}" + "".join(cells), flush=True)
+    for result in results:
+        cells = [_format_gain(result.values[rule], result.values[goal.rule], goal) for goal in goals]
+        print(f"{result.title:44}" + "".join(cells), flush=True)
 
 
-def _gain(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], goal: Goal) -> str:
+def _format_gain(ours: Mapping[str, Floats], theirs: Mapping[str, Floats], goal: Goal) -> str:
     recall, precision = (bootstrap(100 * (ours[measure] - theirs[measure])) for measure in _WITH_INTERVAL)
     reached = "yes" if recall.mean >= goal.points and precision.mean > 0 else "no"
-    shown = [f"{made.mean:+.1f} [{made.low:+.1f} {made.high:+.1f}]" for made in (recall, precision)]
-    return f"{shown[0]:>32}{shown[1]:>22}{reached:>8}"
+    cells = [f"{gain.mean:+.1f} [{gain.low:+.1f} {gain.high:+.1f}]" for gain in (recall, precision)]
+    return f"{cells[0]:>32}{cells[1]:>22}{reached:>8}"
 
 
 def show_calibration_errors(rule: str, options: Options, sets: Mapping[str, Sequence[Case]]) -> None:
@@ -75,7 +75,7 @@ def show_calibration_errors(rule: str, options: Options, sets: Mapping[str, Sequ
     for title, cases in sets.items():
         cells = []
         for scale, shift in _CALIBRATION_ERRORS:
-            wrong = [replace(c, calibrated=calibrated_curve(c.calibrated, -shift / scale, 1 / scale)) for c in cases]
-            values = evaluate(answers(rule, options[rule], wrong))
+            wrong = [replace(c, calibrated=calibrate_curve(c.calibrated, -shift / scale, 1 / scale)) for c in cases]
+            values = evaluate(answer_cases(rule, options[rule], wrong))
             cells.append(" / ".join(f"{100 * values[measure].mean():.1f}" for measure in _WITH_INTERVAL))
         print(f"{title:44}" + "".join(f"{cell:>14}" for cell in cells), flush=True)

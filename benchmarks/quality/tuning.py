@@ -1,6 +1,6 @@
-"""Choose each strategy's options on the tuning halves: `python -m benchmarks.quality --tune`.
+"""Chooses each strategy's options on the tuning halves: `python -m benchmarks.quality --tune`.
 
-Coordinate ascent over a grid. What consensus weighs its features with is fitted by `fitting.py`.
+Coordinate ascent over a grid. `fitting.py` fits the weights of `consensus`.
 """
 
 import itertools
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.quality.cases import Case
-from benchmarks.quality.scoring import answers
+from benchmarks.quality.scoring import answer_cases
+from benchmarks.quality.strategies.options import StrategyOptions
 from clipseek.evaluation.measures import mean_average_precision, recall_at_1
-from executors.faiss_indexer.moments.options import SegmentOptions
 
-_LEAST_GAIN = 5e-4  # less is luck: 42 queries cannot tell
+_LEAST_GAIN = 5e-4  # less is luck: 42 queries cannot show it
 Grid = Mapping[str, Sequence[Any]]
-_RANKING: Grid = {"score": ("peak", "mean"), "snap_seconds": (0.0, 1.0)}
+_RANKING: Grid = {"score": ("top", "mean"), "snap_seconds": (0.0, 1.0)}
 _FLAT: Grid = {"least_contrast": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)}
-_EVENED: Grid = {
+_SMOOTHING: Grid = {
     "smoothing_seconds": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
     "shot_share": (0.0, 0.3, 0.5, 0.7),
     "smooth_over_cuts": (True, False),
@@ -31,18 +31,18 @@ _WINDOWS: Grid = {
 }
 _SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96)
 GRIDS: Mapping[str, Grid] = {
-    "peaks": {"low_share": (0.4, 0.5, 0.6, 0.65, 0.7, 0.8), **_EVENED, **_RANKING, **_FLAT},
-    "otsu": {**_EVENED, **_RANKING, **_FLAT},
+    "peaks": {"low_share": (0.4, 0.5, 0.6, 0.65, 0.7, 0.8), **_SMOOTHING, **_RANKING, **_FLAT},
+    "otsu": {**_SMOOTHING, **_RANKING, **_FLAT},
     "hysteresis": {
         "low_share": (0.3, 0.4, 0.5, 0.6, 0.7),
         "merge_gap_seconds": (0.0, 1.0, 2.0, 3.0),
-        **_EVENED,
+        **_SMOOTHING,
         **_RANKING,
         **_FLAT,
     },
-    "two-level": {"switch_seconds": (1.0, 2.0, 3.0, 4.0, 6.0), **_EVENED, **_RANKING, **_FLAT},
-    "contrast": {**_WINDOWS, **_EVENED, **_RANKING, **_FLAT},
-    "watershed": {**_WINDOWS, **_EVENED, **_RANKING, **_FLAT},
+    "two-level": {"switch_seconds": (1.0, 2.0, 3.0, 4.0, 6.0), **_SMOOTHING, **_RANKING, **_FLAT},
+    "contrast": {**_WINDOWS, **_SMOOTHING, **_RANKING, **_FLAT},
+    "watershed": {**_WINDOWS, **_SMOOTHING, **_RANKING, **_FLAT},
     "peak-walk": {"level_share": _SHARES},
     "gap-merge": {
         "level_share": _SHARES,
@@ -52,31 +52,31 @@ GRIDS: Mapping[str, Grid] = {
 }
 
 
-def objective(name: str, options: SegmentOptions, sets: Sequence[Sequence[Case]]) -> float:
-    """The mean of R1@.5 and mAP, averaged over sets of cases that count the same however large they are."""
+def measure_objective(name: str, options: StrategyOptions, sets: Sequence[Sequence[Case]]) -> float:
+    """The mean of R1@.5 and mAP, averaged over sets of cases; large and small sets count the same."""
     values = []
     for cases in sets:
-        made = answers(name, options, cases)
-        values.append(np.mean([(recall_at_1(a, 0.5) + mean_average_precision(a)) / 2 for a in made]))
+        answers = answer_cases(name, options, cases)
+        values.append(np.mean([(recall_at_1(a, 0.5) + mean_average_precision(a)) / 2 for a in answers]))
     return float(np.mean(values))
 
 
-def tuned(name: str, sets: Sequence[Sequence[Case]], start: SegmentOptions) -> tuple[SegmentOptions, float]:
-    """Coordinate ascent over the strategy's grid: one option after the other, until none gets better."""
-    best, best_value = start, objective(name, start, sets)
+def tune_options(name: str, sets: Sequence[Sequence[Case]], start: StrategyOptions) -> tuple[StrategyOptions, float]:
+    """Coordinate ascent over the strategy's grid: one option at a time, until none improves the objective."""
+    best, best_value = start, measure_objective(name, start, sets)
     improved = True
     while improved:
         improved = False
         for change in _changes(GRIDS[name]):
             changed = replace(best, **change)
-            value = best_value if changed == best else objective(name, changed, sets)
+            value = best_value if changed == best else measure_objective(name, changed, sets)
             if value > best_value + _LEAST_GAIN:
                 best, best_value, improved = changed, value, True
     return best, best_value
 
 
 def _changes(grid: Grid) -> Iterator[dict[str, Any]]:
-    """Each value of each option alone, then the first two options of the grid, which depend on each other, together."""
+    """Each value of each option, then the first two options of the grid together, as they depend on each other."""
     for key, values in grid.items():
         yield from ({key: value} for value in values)
     keys = list(grid)[:2]

@@ -1,4 +1,4 @@
-"""Score curves of real videos: decoded, encoded and kept in a folder, so that a second run is quick."""
+"""Score curves of real videos. Their vectors are saved in a folder, so that a second run is fast."""
 
 import hashlib
 import logging
@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.cases import Case, Label, calibrated_curve
+from benchmarks.quality.cases import Case, Label, calibrate_curve
 from benchmarks.quality.units import Units
 from benchmarks.spans import read_span
 from clipseek.api.score_scale import ScoreScale
@@ -23,7 +23,7 @@ from executors.video_loader.sample.span_reader import Cut
 
 logger = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
-STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets, but for what sampling leaves out there
+STORED_RATE = 4.0  # frames per second that are encoded; 1 and 2 are subsets, except for what sampling leaves out there
 _PICTURES_AT_ONCE = 16
 
 
@@ -49,17 +49,17 @@ class Video:
     def curve(self, query: Vectors, frames_per_second: float) -> ScoreCurve:
         """Cosines of the frames with a query vector [D], at a rate that divides STORED_RATE."""
         buckets = np.floor(self.pts_seconds * frames_per_second + 1e-9)
-        _, kept = np.unique(buckets, return_index=True)
-        scores = self.vectors[kept].astype(np.float64) @ query.astype(np.float64)
-        return ScoreCurve(self.pts_seconds[kept], scores, self.duration_seconds)
+        _, sampled = np.unique(buckets, return_index=True)
+        scores = self.vectors[sampled].astype(np.float64) @ query.astype(np.float64)
+        return ScoreCurve(self.pts_seconds[sampled], scores, self.duration_seconds)
 
 
 class VideoVectors:
     """Encodes videos once.
 
     Args:
-        folder: where vectors are kept.
-        model_id: the identity of the encoder; another one's vectors are kept apart.
+        folder: for the vectors.
+        model_id: the identity of the encoder; each has vectors of its own.
     """
 
     def __init__(self, folder: Path, model_id: str, encoder: ImageEncoder, picture_format: PictureFormat) -> None:
@@ -72,29 +72,29 @@ class VideoVectors:
         """Raises UnreadableVideo."""
         status = path.stat()
         key = f"{self._model_id}|{path.name}|{status.st_size}|{STORED_RATE}|shots"
-        kept = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
-        if not kept.is_file():
+        file = self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
+        if not file.is_file():
             self._folder.mkdir(parents=True, exist_ok=True)
-            video = self._encoded(path)
+            video = self._encode(path)
             np.savez(
-                kept, pts=video.pts_seconds, vectors=video.vectors, cuts=video.cuts, duration=video.duration_seconds
+                file, pts=video.pts_seconds, vectors=video.vectors, cuts=video.cuts, duration=video.duration_seconds
             )
-        with np.load(kept) as stored:
+        with np.load(file) as stored:
             return Video(stored["pts"], stored["vectors"], tuple(stored["cuts"].tolist()), float(stored["duration"]))
 
-    def _encoded(self, path: Path) -> Video:
+    def _encode(self, path: Path) -> Video:
         logger.info("encoding %s at %g frames per second", path.name, STORED_RATE)
         duration = probe_video(path).duration_seconds
         times: list[float] = []
         cuts: list[float] = []
         vectors: list[Vectors] = []
         pictures: list[NDArray[np.uint8]] = []
-        for found in read_span(path, 0.0, duration, STORED_RATE, self.shape):
-            if isinstance(found, Cut):
-                cuts.append(found.pts_seconds)
+        for item in read_span(path, 0.0, duration, STORED_RATE, self.shape):
+            if isinstance(item, Cut):
+                cuts.append(item.pts_seconds)
                 continue
-            times.append(found.pts_seconds)
-            pictures.append(found.picture)
+            times.append(item.pts_seconds)
+            pictures.append(item.picture)
             if len(pictures) == _PICTURES_AT_ONCE:
                 vectors.append(self._encoder.encode(np.stack(pictures)))
                 pictures = []
@@ -105,15 +105,15 @@ class VideoVectors:
 
 @dataclass(frozen=True)
 class Videos:
-    """The videos of a folder as a library, and the texts that are asked of it.
+    """The videos of a folder as a library, and the queries for it.
 
     Attributes:
-        vectors: where the videos' vectors come from.
+        vectors: the source of the videos' vectors.
         folder: of the videos.
         labels: label i has the query vector i.
         queries: float32 [N, D], the vectors to find moments with.
         unknown: the vector [D] of the word "unknown", which VCED sets against every description.
-        scales: of each query, as the text encoder sends them with a search.
+        scales: one for each query, as the text encoder sends it with a search.
         units: of the model.
     """
 
@@ -125,20 +125,20 @@ class Videos:
     scales: Sequence[ScoreScale]
     units: Units
 
-    def cases(self, rate: float, wanted: Iterable[int] | None = None) -> list[Case]:
-        """The cases of the wanted labels, by default of all that are true somewhere, at a rate in frames per second."""
-        chosen = [i for i, label in enumerate(self.labels) if label.moments] if wanted is None else wanted
+    def cases(self, rate: float, indices: Iterable[int] | None = None) -> list[Case]:
+        """The cases of some labels, by default of all that have a moment, at a rate in frames per second."""
+        chosen = [i for i, label in enumerate(self.labels) if label.moments] if indices is None else indices
         return [self._case(i, self.folder / str(self.labels[i].video), rate) for i in chosen]
 
     def cases_of_all_videos(self, index: int, rate: float) -> list[Case]:
-        """What one label's query finds in each video of the folder; its moments are those of its own video."""
+        """The cases of one label's query with each video of the folder; only its own video has true moments."""
         return [self._case(index, path, rate) for path in self._paths]
 
     def calibrated(self, index: int, curve: ScoreCurve) -> ScoreCurve:
-        """The relevance of frames to one label's query, from their cosines with it: what a search divides."""
+        """The relevance of frames to one label's query, from their cosines with it, as a search computes it."""
         scale = self.scales[index]
         zero = scale.zero + (self._backgrounds[index] if scale.above_background else 0.0)
-        return calibrated_curve(curve, zero, scale.one - scale.zero)
+        return calibrate_curve(curve, zero, scale.one - scale.zero)
 
     def _case(self, index: int, path: Path, rate: float) -> Case:
         label, query, video = self.labels[index], self.queries[index], self.vectors.video(path)
@@ -156,4 +156,6 @@ class Videos:
     def _backgrounds(self) -> list[float]:
         """The median cosine of each query with all frames of all videos, a frame a second."""
         videos = [self.vectors.video(path) for path in self._paths]
-        return [float(np.median(np.concatenate([f.curve(q, 1.0).scores for f in videos]))) for q in self.queries]
+        return [
+            float(np.median(np.concatenate([video.curve(q, 1.0).scores for video in videos]))) for q in self.queries
+        ]

@@ -1,24 +1,21 @@
 """Libraries of any size without videos: embeddings that behave like those of sampled videos, and queries for them.
 
 A video has a topic, its topic a few scenes, each shot shows one of its video's scenes, and the frames of a shot drift.
-All frames share a large part, as those of real models do, and the rest has a falling spectrum: few directions tell
-most. As with CLIP, neighbours have a cosine of .93, frames of one video .66, of different ones .50; a query has -.02
-with frames in general and .15 with the nearest. Queries lie as texts do: near one
-scene, far from all pictures.
+All frames share a large component, as those of real models do, and the rest has a falling spectrum: few directions
+explain most. As with CLIP, neighbours have a cosine of .93, frames of one video .66, of different ones .50; a query has
+-.02 with frames in general and .15 with the nearest. Queries lie as texts do: near one scene, far from all pictures.
 """
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.model_ids import model_name
+from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.spans import plan_spans
-from executors.faiss_indexer.store.store import Store, VideoRecord
+from executors.faiss_indexer.store.store import Store
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,7 +37,7 @@ class Video:
 
 
 class SyntheticFrames:
-    """Videos of `frames` frames in all, at one a second; the same for the same seed."""
+    """Videos with `frames` frames in all, at one a second; a seed always gives the same ones."""
 
     def __init__(self, frames: int, dimensions: int = 512, seed: int = 0) -> None:
         self._random = np.random.default_rng(seed)
@@ -55,7 +52,7 @@ class SyntheticFrames:
         self._frames = frames
 
     def videos(self) -> Iterator[Video]:
-        """One video after the other."""
+        """The videos, one at a time."""
         left, number = self._frames, 0
         while left:
             drawn = self._random.lognormal(np.log(_MEDIAN_SECONDS), _SPREAD)
@@ -68,7 +65,7 @@ class SyntheticFrames:
         scenes = self._scenes.reshape(-1, len(self._spectrum))
         content = scenes[self._random.integers(len(scenes), size=count)]
         vectors = 0.5 * content + 0.3 * self._content(count) + 0.8 * self._text
-        return _normalised(vectors)
+        return _normalise(vectors)
 
     def _video(self, length: int) -> npt.NDArray[np.float16]:
         topic = self._scenes[self._random.integers(_TOPICS)]
@@ -81,7 +78,7 @@ class SyntheticFrames:
         first = np.searchsorted(shot, np.arange(shot[-1] + 1))
         drift -= drift[first][shot]
         vectors = 1.1 * self._common + scenes[shown][shot] + views[shot] + drift + 0.15 * self._content(length)
-        return _normalised(vectors).astype(np.float16)
+        return _normalise(vectors).astype(np.float16)
 
     def _content(self, count: int) -> Vectors:
         """Directions of about unit length in the falling spectrum."""
@@ -89,15 +86,13 @@ class SyntheticFrames:
         return drawn
 
     def _unit(self, count: int) -> Vectors:
-        return _normalised(self._random.standard_normal((count, len(self._spectrum)), np.float32))
+        return _normalise(self._random.standard_normal((count, len(self._spectrum)), np.float32))
 
 
 def fill(folder: Path, frames: SyntheticFrames, model_id: str = "synthetic@0") -> int:
-    """Write a store of these videos in one transaction, as a model's. Returns: how many videos there are."""
+    """Write a store of these videos, as a model's. Returns: how many videos there are."""
     count = 0
     with Store(folder) as store:
-        path = store.path
-    with closing(sqlite3.connect(path)) as db:
         for video in frames.videos():
             seconds = float(len(video.vectors))
             record = VideoRecord(
@@ -115,31 +110,15 @@ def fill(folder: Path, frames: SyntheticFrames, model_id: str = "synthetic@0") -
                 frames_per_second=1.0,
                 sampling="even",
             )
-            values = vars(record) | {"added_at": float(count)}
-            db.execute(
-                f"INSERT INTO videos ({', '.join(values)}) VALUES ({', '.join(':' + name for name in values)})", values
-            )
-            db.executemany(
-                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, "
-                "blank) VALUES (?, ?, ?, ?, ?, ?, x'', ?)",
-                (_row(video, start, end) for start, end in plan_spans(seconds)),
-            )
+            store.register(record, model_id)
+            for start, end in plan_spans(seconds):
+                pts_seconds = np.arange(int(start), int(end), dtype=np.float64)
+                span = Frames(pts_seconds, video.vectors[int(start) : int(end)])
+                store.put_span(video.video_id, (start, end), span, model_id)
             count += 1
-        db.execute("UPDATE meta SET value = '1' WHERE key = 'revision'")
-        db.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)", [("model_id", model_id), ("model_name", model_name(model_id))]
-        )
-        db.commit()
     return count
 
 
-def _row(video: Video, start: float, end: float) -> tuple[object, ...]:
-    first, last = int(start), int(end)
-    pts_seconds = np.arange(first, last, dtype=np.float64)
-    vectors = video.vectors[first:last]
-    return video.video_id, start, end, last - first, pts_seconds.tobytes(), vectors.tobytes(), bytes(last - first)
-
-
-def _normalised(vectors: Vectors) -> Vectors:
+def _normalise(vectors: Vectors) -> Vectors:
     scaled: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return scaled

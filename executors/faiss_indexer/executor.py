@@ -29,11 +29,13 @@ from executors.faiss_indexer.documents import (
     video_of_timeline,
 )
 from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
-from executors.faiss_indexer.ranking.queries import Found, Part, Vector
+from executors.faiss_indexer.ranking.queries import Part, Vector
 from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
-from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.store.store import Store
 from executors.flow import metrics
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document, check_times
@@ -285,7 +287,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         with metrics.step("index"):
             answer = library.search(_parts(doc, library), options)
-        fill_in(doc, answer, _matches(answer.found))
+        fill_in(doc, answer, _matches(answer.matches))
         _log("search", answer, started)
 
     def _timeline(self, doc: Query, caller: Caller) -> None:
@@ -298,7 +300,7 @@ class FaissIndexer(ChainExecutor):
         made = library.timeline(_parts(doc, library), options, relevance)
         doc.curve_pts_seconds, doc.curve_scores = made.pts_seconds.tolist(), made.scores.tolist()
         doc.shot_start_seconds = made.shot_start_seconds
-        fill_in(doc, made.answer, _matches(made.answer.found))
+        fill_in(doc, made.answer, _matches(made.answer.matches))
         _log("timeline", made.answer, started)
 
     def _claim(self, doc: Video, caller: Caller) -> None:
@@ -334,8 +336,8 @@ class FaissIndexer(ChainExecutor):
         options = replace(options, video_ids=own)
         try:
             with metrics.step("index"):
-                found = library.ranked(parts, options, _relevance(doc)).all()
-            doc.videos_searched, doc.frames_searched = library.searched(options)
+                found = library.rank(parts, options, _relevance(doc)).list_all()
+            doc.videos_searched, doc.frames_searched = library.count_searched(options)
         except InvalidTimeRange as error:  # videos of another shard may reach that far
             doc.outside = str(error)
         else:
@@ -469,7 +471,7 @@ def _relevance(doc: ShardQuery) -> Relevance:
     return Relevance(lambda: mean_frame, doc.shift)
 
 
-def _matches(found: Iterable[Found]) -> DocList[Match]:
+def _matches(found: Iterable[VideoMatch]) -> DocList[Match]:
     return DocList[Match](
         Match(
             video_id=each.video.video_id,
@@ -483,11 +485,11 @@ def _matches(found: Iterable[Found]) -> DocList[Match]:
     )
 
 
-def _log(what: str, answer: SearchAnswer[Found], started: float) -> None:
+def _log(what: str, answer: SearchAnswer[VideoMatch], started: float) -> None:
     logger.info(
         "%s: %d matches in %d videos, %d frames, %d withheld, %.3f s",
         what,
-        len(answer.found),
+        len(answer.matches),
         answer.videos_searched,
         answer.frames_searched,
         answer.withheld,

@@ -104,7 +104,7 @@ def test_lengths_padding_and_number(library):
     short = library.search("a cup of coffee", videos=["photographs.mp4"], maximum_seconds=1.0, per_video=1)
     assert short.matches[0].end_seconds - short.matches[0].start_seconds == pytest.approx(1.0)
     assert library.search("a cat", minimum_seconds=30.0).nothing_matches
-    [other, *_] = moments(library.search("a cup of coffee", strategy="otsu"))
+    [other, *_] = moments(library.search("a cup of coffee", strategy="hysteresis"))
     assert other[0] <= COFFEE[0] < COFFEE[1] <= other[1]
 
 
@@ -189,7 +189,7 @@ BAD = [
     ({"text": "x", "start_seconds": 99.0, "videos": ["bikes.mp4"]}, errors.InvalidTimeRange, "outside"),
     ({"text": "x", "least_score": 2.0}, errors.InvalidRequest, "least_score is 2"),
     ({"text": "x", "offset": -1}, errors.InvalidRequest, "offset is -1"),
-    ({"text": "x", "strategy": "guess"}, errors.InvalidRequest, "no strategy 'guess'"),
+    ({"text": "x", "strategy": "guess"}, errors.InvalidRequest, "no strategy 'guess'. Choose one of: cons"),
     ({"parts": [QueryPart(text="x", weight=0.0)]}, errors.InvalidRequest, "weight of part 1"),
 ]
 
@@ -251,11 +251,12 @@ def test_eval_measures_strategies_side_by_side(library, server, tmp_path):
         {"video": None, "query": "a submarine", "moments": []},
     ]
     truth.write_text("\n".join(json.dumps(row) for row in rows))
-    data = json.loads(run(server, "eval", str(truth), "--strategies", "otsu,peak-walk", "--json").stdout)
+    data = json.loads(run(server, "eval", str(truth), "--strategies", "consensus,hysteresis", "--json").stdout)
     assert data["measures"]["R1@.7"]["mean"] == 1.0
-    assert list(data["strategies"]) == ["otsu", "peak-walk"] and data["strategies"]["otsu"]["R1@.5"]["queries"] == 2
+    assert list(data["strategies"]) == ["consensus", "hysteresis"]
+    assert data["strategies"]["hysteresis"]["R1@.5"]["queries"] == 2
     assert data["measures"]["false alarms"]["queries"] == 1
-    table = run(server, "eval", str(truth), "--strategies", "otsu").stdout
-    assert table.splitlines()[0].split()[:2] == ["Measure", "default"] and "otsu" in table.splitlines()[0]
+    table = run(server, "eval", str(truth), "--strategies", "hysteresis").stdout
+    assert table.splitlines()[0].split()[:2] == ["Measure", "default"] and "hysteresis" in table.splitlines()[0]
     truth.write_text(json.dumps(rows[0]) + "\n\n{broken\n")
     assert "truth.jsonl, line 3: this is not JSON" in run(server, "eval", str(truth), code=2).stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.cases import LABELS, REPORT, TUNE, read_labels
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
 from benchmarks.quality.units import STARTER
 
 
@@ -46,8 +46,8 @@ def test_a_line_that_is_no_label_is_named(tmp_path, line, message):
 
 @pytest.mark.parametrize("family", [QVHIGHLIGHTS, SHORT], ids=lambda family: family.name)
 def test_made_curves_are_reproducible_and_consistent(family):
-    cases = list(synthetic_cases(family, STARTER, 40))
-    again = list(synthetic_cases(family, STARTER, 40))
+    cases = list(draw_cases(family, STARTER, 40))
+    again = list(draw_cases(family, STARTER, 40))
     for case, same in zip(cases, again, strict=True):
         assert case.moments == same.moments
         assert np.array_equal(case.curve.scores, same.curve.scores)
@@ -60,7 +60,7 @@ def test_made_curves_are_reproducible_and_consistent(family):
 
 
 def test_moments_are_as_long_as_stated():
-    lengths = [b - a for case in synthetic_cases(QVHIGHLIGHTS, STARTER, 1000) for a, b in case.moments]
+    lengths = [b - a for case in draw_cases(QVHIGHLIGHTS, STARTER, 1000) for a, b in case.moments]
     assert np.mean(lengths) == pytest.approx(25, abs=1.5)
     assert np.median(lengths) == pytest.approx(16, abs=2)
     assert len(lengths) / 1000 == pytest.approx(1.7, abs=0.1)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
-from benchmarks.quality.cases import REPORT, TUNE, Case, calibrated_curve
-from benchmarks.quality.fitting import fitted_weights
-from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, found_segments, options_for
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, synthetic_cases
+from benchmarks.quality.cases import REPORT, TUNE, Case, calibrate_curve
+from benchmarks.quality.fitting import fit_weights
+from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, choose_options, run_rule
+from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segments
+from benchmarks.quality.strategies.options import StrategyOptions
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
 from benchmarks.quality.tables import Results, show_gains
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.vced_rule import find_by_vced_rule
-from benchmarks.quality.video_facts import LibraryRanks, montage_score
+from benchmarks.quality.video_facts import LibraryRanks, score_montage
 from executors.faiss_indexer.moments.consensus import FEATURES
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
-from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.segments import STRATEGIES, TUNED, find_segments
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:
@@ -68,27 +68,27 @@ def test_vced_has_ten_moments_at_most_and_none_without_frames():
 
 def test_strategies_read_calibrated_scores_and_baselines_plain_ones():
     assert (*STRATEGIES, VCED_RULE) == RULES
-    [case] = synthetic_cases(SHORT, CLIP, 1)
+    [case] = draw_cases(SHORT, CLIP, 1)
     assert case.calibrated.scores.tolist() == pytest.approx(((case.curve.scores - 0.20) / 0.08).tolist())
-    options = options_for(BASELINE_OPTIONS[CLIP.name])
+    options = choose_options(BASELINE_OPTIONS[CLIP.name])
     for name in STRATEGIES:
         read = case.curve if name in BASELINES else case.calibrated
-        assert found_segments(name, options[name], [case]) == [find_segments(read, options[name], case.shots)]
+        assert run_rule(name, options[name], [case]) == [find_segments(read, options[name], case.shots)]
         assert options[name] == BASELINE_OPTIONS[CLIP.name].get(name, TUNED[name])
-    assert found_segments(VCED_RULE, options[VCED_RULE], [case]) == [
+    assert run_rule(VCED_RULE, options[VCED_RULE], [case]) == [
         find_by_vced_rule(case.curve, case.unknown, case.logit_scale)
     ]
 
 
 def test_calibration_is_a_shift_and_a_scale():
-    made = calibrated_curve(ScoreCurve(np.arange(3.0), np.array([0.1, 0.2, 0.4]), 3.0), 0.2, 0.1)
+    made = calibrate_curve(ScoreCurve(np.arange(3.0), np.array([0.1, 0.2, 0.4]), 3.0), 0.2, 0.1)
     assert made.scores.tolist() == pytest.approx([-1.0, 0.0, 2.0])
 
 
 def test_the_montages_edges_count_where_the_moment_was_found():
     cases = [_one_step_case(10.0, 15.0), _one_step_case(20.0, 25.0)]
     found = [[Segment(9.8, 15.5, 1.0, 12.0)], [Segment(0.0, 5.0, 1.0, 2.0)]]
-    assert montage_score(found, cases) == (1, pytest.approx(0.35))
+    assert score_montage(found, cases) == (1, pytest.approx(0.35))
 
 
 def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():
@@ -101,8 +101,8 @@ def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():
 
 
 def test_the_fit_makes_right_windows_plausible():
-    cases = [case for case in synthetic_cases(SHORT, STARTER, 30) if case.split == TUNE]
-    weights = fitted_weights([cases], [1.0])
+    cases = [case for case in draw_cases(SHORT, STARTER, 30) if case.split == TUNE]
+    weights = fit_weights([cases], [1.0])
     assert list(weights) == list(FEATURES)
     assert weights["edge_step"] > 0
     assert weights["variance_between"] > 0
@@ -117,7 +117,7 @@ def _one_step_case(start, end, height=1.0) -> Case:
 @pytest.mark.parametrize("family", [QVHIGHLIGHTS, SHORT], ids=lambda family: family.name)
 def test_clips_scores_lie_where_they_are_said_to_lie(family):
     inside, outside, noise = [], [], []
-    for case in synthetic_cases(family, CLIP, 200):
+    for case in draw_cases(family, CLIP, 200):
         true = np.zeros(len(case.curve.scores), dtype=bool)
         for start, end in case.moments:
             true |= (case.curve.pts_seconds >= start) & (case.curve.pts_seconds < end)
@@ -133,7 +133,7 @@ def test_clips_scores_lie_where_they_are_said_to_lie(family):
 
 
 def test_the_units_change_the_scores_and_not_the_truth():
-    for ours, theirs in zip(synthetic_cases(SHORT, STARTER, 20), synthetic_cases(SHORT, CLIP, 20), strict=True):
+    for ours, theirs in zip(draw_cases(SHORT, STARTER, 20), draw_cases(SHORT, CLIP, 20), strict=True):
         assert (ours.moments, ours.shots, ours.split) == (theirs.moments, theirs.shots, theirs.split)
         assert not np.array_equal(ours.curve.scores, theirs.curve.scores)
 
@@ -143,8 +143,8 @@ def test_gains_are_differences_query_by_query(capsys):
     scores = np.where((pts >= 10) & (pts < 15), 0.3, 0.1)
     curve = ScoreCurve(pts, scores, 40.0)
     case = Case("a", curve, curve, [], ((10.0, 15.0),), REPORT, np.full(40, 0.1), 100.0)
-    plain = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, least_contrast=0.0, level_share=0.5)
-    options = {name: plain.of(name) for name in ("otsu", "gap-merge")} | {VCED_RULE: plain}
+    plain = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, least_contrast=0.0, level_share=0.5)
+    options = {name: replace(plain, strategy=name) for name in ("otsu", "gap-merge")} | {VCED_RULE: plain}
     results = Results.of("one step", ["otsu", "gap-merge", "vced-rule"], options, [case])
     show_gains("otsu", [results])
     [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("one step")]

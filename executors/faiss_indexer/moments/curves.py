@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.shots import Shots, cuts_of
+from executors.faiss_indexer.moments.shots import Floats, Shots, list_cuts
 
-Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 N = TypeVar("N", np.float64, np.int64)
-_LEAST_SIGMA_SECONDS = 1e-3  # less than any video's distance between frames: nothing to even out
+_LEAST_SIGMA_SECONDS = 1e-3  # below the distance between two frames of any video: smoothing changes nothing
+_LEAST_CONTRAST = 1e-6  # below the precision of float16 vectors: such a curve is flat
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class ScoreCurve:
     def __post_init__(self) -> None:
         if self.pts_seconds.ndim != 1 or self.pts_seconds.shape != self.scores.shape:
             shapes = f"pts_seconds {self.pts_seconds.shape} and scores {self.scores.shape}"
-            raise ValueError(f"a score curve wants two arrays [N] of one length, but got {shapes}")
+            raise ValueError(f"A score curve needs two arrays [N] of one length, not {shapes}.")
         finite = np.isfinite(self.scores) & np.isfinite(self.pts_seconds)
         if not finite.all():
             index = int(np.argmin(finite))
             raise ValueError(
-                f"a score curve wants finite values, but sample {index} is {self.scores[index]} at "
-                f"{self.pts_seconds[index]} s"
+                f"A score curve needs finite values, but sample {index} is {self.scores[index]} at "
+                f"{self.pts_seconds[index]} s."
             )
 
     @cached_property
@@ -72,41 +72,43 @@ class Runs:
         return cls(edges[::2], edges[1::2] - 1)
 
 
-def clipped(values: npt.NDArray[N], low: Any, high: Any) -> npt.NDArray[N]:
-    """As `np.clip`, which takes longer to be called than a curve takes to be clipped."""
-    within: npt.NDArray[N] = np.minimum(np.maximum(values, low), high)
-    return within
+def clip(values: npt.NDArray[N], low: Any, high: Any) -> npt.NDArray[N]:
+    """`np.clip` without its overhead, which is longer than the work on one curve."""
+    clipped: npt.NDArray[N] = np.minimum(np.maximum(values, low), high)
+    return clipped
 
 
-def evened_out(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> Floats:
-    """The scores smoothed and mixed with the mean of their shot as the options say, float64 [N]."""
-    cuts = cuts_of(shots)
+def smooth_scores(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> Floats:
+    """The scores smoothed over time and mixed with the mean of their shot, as the options say, float64 [N]."""
+    cuts = list_cuts(shots)
     if not len(cuts) or not len(curve.scores):
-        return smoothed(curve, options.smoothing_seconds)
+        return smooth_over_time(curve, options.smoothing_seconds)
     shot = np.searchsorted(cuts, curve.pts_seconds, side="right")  # the number of each sample's shot
-    smooth = smoothed(curve, options.smoothing_seconds, None if options.smooth_over_cuts else shot)
+    smooth = smooth_over_time(curve, options.smoothing_seconds, None if options.smooth_over_cuts else shot)
     totals, counts = np.bincount(shot, curve.scores), np.bincount(shot)
     mixed: Floats = (1 - options.shot_share) * smooth + options.shot_share * totals[shot] / counts[shot]
     return mixed
 
 
-def smoothed(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[np.intp] | None = None) -> Floats:
+def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[np.intp] | None = None) -> Floats:
     """The scores averaged with Gaussian weights over time, float64 [N]; samples need not be evenly spaced.
 
-    Weights reach three sigmas, and over no change of the number `shot` [N], ascending, where it is given. A sample's
-    weight does not grow where samples are dense: it is the Gaussian alone.
+    Weights reach three sigmas. Samples that lie densely get no extra weight.
+
+    Args:
+        shot: the number of each sample's shot [N], ascending; weights then stay inside a shot.
     """
     if sigma_seconds < _LEAST_SIGMA_SECONDS or len(curve.scores) < 2:
         return curve.scores
     total, weight = curve.scores.copy(), np.ones(len(curve.scores))
     for shift in range(1, len(curve.scores)):
         apart = curve.pts_seconds[shift:] - curve.pts_seconds[:-shift]
-        reached = apart <= 3 * sigma_seconds
+        is_reached = apart <= 3 * sigma_seconds
         if shot is not None:
-            reached &= shot[shift:] == shot[:-shift]
-        if not reached.any():
+            is_reached &= shot[shift:] == shot[:-shift]
+        if not is_reached.any():
             break
-        gauss = np.where(reached, np.exp(-0.5 * (apart / sigma_seconds) ** 2), 0.0)
+        gauss = np.where(is_reached, np.exp(-0.5 * (apart / sigma_seconds) ** 2), 0.0)
         total[shift:] += gauss * curve.scores[:-shift]
         total[:-shift] += gauss * curve.scores[shift:]
         weight[shift:] += gauss
@@ -114,18 +116,27 @@ def smoothed(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[np.intp]
     return total / weight
 
 
-def otsu_threshold(values: Floats) -> float:
+def find_otsu_threshold(values: Floats) -> float:
     """The threshold between two classes of values [N] that leaves the least variance inside the classes.
 
-    Exact (every cut between two sorted values is tried), so it needs no histogram. A value equal to the threshold
-    belongs to the upper class; for values that are all the same it is that value.
+    N. Otsu, "A Threshold Selection Method from Gray-Level Histograms", 1979; exact, as it tries every threshold between
+    two sorted values. A value equal to the threshold belongs to the upper class. Equal values have that value.
     """
     ordered = np.sort(values)
     below = np.arange(1, len(ordered))
     sums = np.cumsum(ordered)[:-1]
     between = below * (len(ordered) - below) * (sums / below - (ordered.sum() - sums) / (len(ordered) - below)) ** 2
-    between[ordered[1:] == ordered[:-1]] = -1.0  # no cut between equal values
+    between[ordered[1:] == ordered[:-1]] = -1.0  # no threshold lies between equal values
     if not len(between) or between.max() <= 0:
         return float(ordered[0])
-    cut = int(between.argmax())
-    return float((ordered[cut] + ordered[cut + 1]) / 2)
+    best = int(between.argmax())
+    return float((ordered[best] + ordered[best + 1]) / 2)
+
+
+def is_flat(values: Floats, least_contrast: float = 0.0) -> bool:
+    """Whether nothing stands out of values [N]: the best is less than `least_contrast` above the background, which is
+    the median of Otsu's lower class."""
+    if len(values) < 2 or np.ptp(values) < _LEAST_CONTRAST:
+        return True
+    background = float(np.median(values[values < find_otsu_threshold(values)]))
+    return float(values.max()) - background < least_contrast

@@ -1,4 +1,4 @@
-"""Shots beside a score curve: where they cut it, and edges that move to the cut they are near."""
+"""The shots of a video beside its score curve: where they cut it, and edges that move to a nearby cut."""
 
 from collections.abc import Sequence
 
@@ -6,52 +6,54 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Span = tuple[float, float]  # `[start_seconds, end_seconds)`
-Shots = Sequence[Span]  # all of a video, in order of time, each beginning where the one before ends; none: not known
+TimeRange = tuple[float, float]  # `[start_seconds, end_seconds)`
+Shots = Sequence[TimeRange]  # all of a video, in order of time, each starting where the one before ends; empty: unknown
 
 
-def cuts_of(shots: Shots) -> Floats:
+def list_cuts(shots: Shots) -> Floats:
     """Where one shot ends and the next begins, ascending, float64 [number of shots - 1]."""
     return np.sort(np.array([start for start, _ in shots], dtype=np.float64))[1:]
 
 
-def snapped(
-    spans: Sequence[Span],
-    peaks: Sequence[float],
-    cuts: Floats,
-    snap_seconds: float,
-    least_seconds: float,
-    duration_seconds: float,
-) -> list[Span]:
-    """Move each edge to the nearest cut, if that is no further away than `snap_seconds`.
-
-    An edge stays where it is if its span would lose its peak, run into a neighbour, or become shorter than
-    `least_seconds` and shorter than it was.
-
-    Args:
-        spans: in order of time, not overlapping, inside the video.
-        peaks: of each span a time in it, which it has to keep.
-        cuts: ascending.
-    """
-    if not len(cuts) or snap_seconds <= 0:
-        return list(spans)
-    made: list[Span] = []
-    following_starts = [start for start, _ in spans[1:]] + [duration_seconds]
-    nearest = nearest_cuts(cuts, np.array(spans)).tolist()
-    for (start, end), near, peak, next_start in zip(spans, nearest, peaks, following_starts, strict=True):
-        earliest = made[-1][1] if made else 0.0
-        start_fits = abs(near[0] - start) <= snap_seconds and earliest <= near[0] <= peak
-        end_fits = abs(near[1] - end) <= snap_seconds and peak < near[1] <= next_start
-        new_start, new_end = near[0] if start_fits else start, near[1] if end_fits else end
-        long_enough = new_end - new_start >= min(least_seconds, end - start)
-        made.append((new_start, new_end) if long_enough else (start, end))
-    return made
-
-
-def nearest_cuts(cuts: Floats, seconds: Floats) -> Floats:
-    """The cut that is nearest to each time, of the shape of `seconds`; infinity where there are no cuts."""
+def find_nearest_cuts(cuts: Floats, seconds: Floats) -> Floats:
+    """The cut nearest to each time, of the shape of `seconds`; infinity where there are no cuts."""
     fenced = np.concatenate(([-np.inf], cuts, [np.inf]))
     after = np.searchsorted(cuts, seconds) + 1
     earlier, later = fenced[after - 1], fenced[after]
     nearest: Floats = np.where(seconds - earlier <= later - seconds, earlier, later)
     return nearest
+
+
+def snap_to_cuts(
+    ranges: Sequence[TimeRange],
+    peaks: Sequence[float],
+    cuts: Floats,
+    snap_seconds: float,
+    minimum_seconds: float,
+    duration_seconds: float,
+) -> list[TimeRange]:
+    """Move each edge to the nearest cut, if that is at most `snap_seconds` away.
+
+    An edge stays where it is if its range would lose its peak, overlap a neighbour, or become shorter than both
+    `minimum_seconds` and its present length.
+
+    Args:
+        ranges: in order of time, not overlapping, inside the video.
+        peaks: for each range a time inside it that it must keep.
+        cuts: ascending.
+    """
+    if not len(cuts) or snap_seconds <= 0:
+        return list(ranges)
+    snapped: list[TimeRange] = []
+    following_starts = [start for start, _ in ranges[1:]] + [duration_seconds]
+    nearest = find_nearest_cuts(cuts, np.array(ranges)).tolist()
+    for (start, end), (cut_at_start, cut_at_end), peak, next_start in zip(
+        ranges, nearest, peaks, following_starts, strict=True
+    ):
+        earliest = snapped[-1][1] if snapped else 0.0
+        start_fits = abs(cut_at_start - start) <= snap_seconds and earliest <= cut_at_start <= peak
+        end_fits = abs(cut_at_end - end) <= snap_seconds and peak < cut_at_end <= next_start
+        new_start, new_end = cut_at_start if start_fits else start, cut_at_end if end_fits else end
+        is_long_enough = new_end - new_start >= min(minimum_seconds, end - start)
+        snapped.append((new_start, new_end) if is_long_enough else (start, end))
+    return snapped

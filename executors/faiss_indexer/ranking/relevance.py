@@ -4,13 +4,13 @@ Relevance is linear in the cosine: 0 is what frames get that have nothing to do 
 frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosines differs from text to text:
 
 - The text encoder sends a `ScoreScale` with each text. It may lie above the text's background, the mean cosine that the
-  library's frames have with it. A library that is all about one thing has a high background for its name, so what the
-  library says is believed only as far as it is near to what neutral phrases get there.
+  library's frames have with it. A library about a single thing has a high background for the name of that thing. So
+  the background counts only as far as it is close to that of neutral phrases.
 - A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 lies `_ALIKE` of the
   way from there to the picture itself.
 
 Scores are relevances on a logistic curve, `1 / (1 + exp(-5 (relevance - MATCHES_BEGIN)))`: in (0, 1), 0.5 where matches
-begin, 0.82 at relevance 1. `fitted_shift` moves that place for one library, see `Library.calibrate`.
+begin, 0.82 at relevance 1. `fitted_shift` moves that point for one library, see `Library.calibrate`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,34 +29,35 @@ CUT_OFF = 0.5  # the score at which matches begin
 _STEEPNESS = 5.0
 # How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
 _MOST_BACKGROUND = 0.25
-# On 18 videos with the starter model frames of other videos that show the same kind of thing lie half-way on the median
-# (5 toys on a table), of other things .03, of 95 in 100 of those below .37; so matches begin at .42.
+# Measured on 18 videos with the starter model: frames of other videos that show the same kind of thing (5 toys on a
+# table) lie half-way on the median. Those of other things lie at .03, 95 in 100 of them below .37. So matches begin at
+# .42.
 _ALIKE = 0.6
-_LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a video that stands still has none
+_LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a still video has none
 
 
 @dataclass(frozen=True)
 class Background:
-    """What the library's frames look like on average, and what is asked of it in general.
+    """What the library's frames look like on average, and what neutral phrases mean.
 
     Attributes:
         mean_frame: the mean of the frames' vectors, float32 [D], not of unit length; zeros for an empty library.
-        mean_phrase: the mean of the vectors of neutral phrases, float32 [D]; None where the model has not said.
+        mean_phrase: the mean of the vectors of neutral phrases, float32 [D]; None where it is not known.
     """
 
     mean_frame: Vector
     mean_phrase: Vector | None = None
 
-    def of(self, vector: Vector) -> float:
+    def average(self, vector: Vector) -> float:
         """The mean cosine of the frames with a vector."""
         return float(self.mean_frame @ vector)
 
-    def of_text(self, text: Vector, most: float) -> float:
-        """The mean cosine with a text, no further than `most` from that of neutral phrases."""
-        own = self.of(text)
+    def average_text(self, text: Vector, most: float) -> float:
+        """The mean cosine with a text, at most `most` away from that of neutral phrases."""
+        own = self.average(text)
         if self.mean_phrase is None:
             return own
-        neutral = self.of(self.mean_phrase)
+        neutral = self.average(self.mean_phrase)
         return float(np.clip(own, neutral - most, neutral + most))
 
 
@@ -64,7 +65,7 @@ class Relevance:
     """How well frames of one library fit the parts of a query.
 
     Args:
-        mean_frame: asked for the mean of the library's vectors whenever it is needed.
+        mean_frame: returns the mean of the library's vectors; called whenever it is needed.
         fitted_shift: how much relevance this library's matches need beyond MATCHES_BEGIN.
     """
 
@@ -74,43 +75,42 @@ class Relevance:
         self._mean_frame = mean_frame
         self.fitted_shift = fitted_shift
 
-    def curve(self, frames: Vector, parts: Sequence[Part], *, to_find: bool = False) -> Floats:
-        """How well frames fit a query: what to look for counts by its weighted mean, what to avoid lowers that by its
-        weight where it is seen at all:
+    def judge(self, frames: Vector, parts: Sequence[Part], *, to_find: bool = False) -> Floats:
+        """How well frames fit a query: the weighted mean of what to look for, less what to avoid where it is seen:
 
             sum(w * relevance for w > 0) / sum(w for w > 0)  -  sum(|w| * max(0, relevance) for w < 0)
 
         Args:
             frames: float32 [N, D], unit rows.
             parts: at least one weight is above 0.
-            to_find: by the vectors to find moments with, where the parts have one.
+            to_find: use the parts' curve vectors, where they have one.
 
         Returns: float64 [N].
         """
-        vector, offset = self.wanted(parts, to_find=to_find)
+        vector, offset = self.combine(parts, to_find=to_find)
         scores = (frames @ vector).astype(np.float64) + offset
         for part in parts:
             if part.weight < 0:
-                avoided, zero = self.wanted([replace(part, weight=1.0)], to_find=to_find)
+                avoided, zero = self.combine([replace(part, weight=1.0)], to_find=to_find)
                 scores += part.weight * np.maximum(0.0, (frames @ avoided).astype(np.float64) + zero)
         return scores
 
-    def wanted(self, parts: Sequence[Part], *, to_find: bool = False) -> tuple[Vector, float]:
+    def combine(self, parts: Sequence[Part], *, to_find: bool = False) -> tuple[Vector, float]:
         """What to look for as one vector, float32 [D], and an offset: `frame @ vector + offset` is the weighted mean of
-        a frame's relevances, and no less than what `curve` makes of it. Parts with negative weights are left out.
+        a frame's relevances. `judge` never gives a frame more. Parts with negative weights are left out.
         """
         looked_for = [part for part in parts if part.weight > 0]
         total = sum(part.weight for part in looked_for)
         vector, offset = np.zeros_like(looked_for[0].vector), -self.fitted_shift
         for part in looked_for:
-            zero, one = self.zero_and_one(part)
-            shown = part.curve_vector if to_find and part.curve_vector is not None else part.vector
+            zero, one = self.find_scale(part)
+            chosen = part.curve_vector if to_find and part.curve_vector is not None else part.vector
             weight = part.weight / total / (one - zero)
-            vector += np.float32(weight) * shown
+            vector += np.float32(weight) * chosen
             offset -= weight * zero
         return vector, offset
 
-    def zero_and_one(self, part: Part) -> tuple[float, float]:
+    def find_scale(self, part: Part) -> tuple[float, float]:
         """The cosines of relevance 0 and 1, before any shift."""
         mean_frame = self._mean_frame()
         if mean_frame.shape != part.vector.shape:  # an empty library
@@ -118,13 +118,13 @@ class Relevance:
         background = Background(mean_frame, part.mean_phrase)
         scale = part.scale
         if scale is None:
-            zero = background.of(part.vector)
+            zero = background.average(part.vector)
             return zero, zero + _ALIKE * max(1.0 - zero, _LEAST_RANGE)
         if not scale.above_background:
             return scale.zero, scale.one
-        above = background.of_text(part.vector, _MOST_BACKGROUND * (scale.one - scale.zero))
+        above = background.average_text(part.vector, _MOST_BACKGROUND * (scale.one - scale.zero))
         return scale.zero + above, scale.one + above
 
     def score(self, relevance: Floats) -> Floats:
-        """Relevances, or means of them, as scores in (0, 1); rises strictly."""
+        """Turn relevances, or their means, into scores in (0, 1); the order stays."""
         return 1 / (1 + np.exp(-_STEEPNESS * (relevance - MATCHES_BEGIN)))

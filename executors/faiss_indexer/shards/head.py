@@ -1,6 +1,6 @@
-"""The head of an indexer with several shards: asked as one indexer is, it asks the shards, and answers as one would.
+"""The head of an indexer with several shards: it answers like one indexer, with the answers of its shards.
 
-It takes the place of Jina's own (executors/flow/quirks/shard_heads.py); what it asks is in sharded.py.
+It replaces Jina's own head (executors/flow/quirks/shard_heads.py); sharded.py says what it asks.
 """
 
 import logging
@@ -30,7 +30,7 @@ D = TypeVar("D", bound=BaseDoc)
 
 
 class ShardFailed(Exception):
-    """What a shard raised, as it travels: a status of Jina."""
+    """An error of a shard, as a status of Jina."""
 
     def __init__(self, status: Any) -> None:
         super().__init__(f"{status.exception.name}: {' '.join(status.exception.args)}")
@@ -38,7 +38,7 @@ class ShardFailed(Exception):
 
 
 class Head(JinaHead):  # type: ignore[misc]  # jina has no types
-    """Answers each endpoint of the indexer; what others answer is passed on."""
+    """Answers the endpoints of the indexer; requests to others are passed on."""
 
     def __init__(self, args: Any, logger: Any, **kwargs: Any) -> None:
         args.grpc_channel_options = RECONNECTING
@@ -63,7 +63,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         }
 
     async def process_data(self, requests: list[Any], context: Any) -> Any:
-        """Answer one request. What fails goes back as Jina's executors say it."""
+        """Answer one request. Errors go back in the form of Jina's executors."""
         [request] = requests
         endpoint = request.header.exec_endpoint
         if endpoint not in self._answers:
@@ -87,15 +87,15 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
                 request.header.status.CopyFrom(error.status)
             else:
                 request.add_exception(error)
-                metrics.count_error(self._name, endpoint, error)  # a shard's own it has counted itself
+                metrics.count_error(self._name, endpoint, error)  # a shard counts its own errors
             context.set_trailing_metadata((("is-error", "true"),))
         return request
 
     async def _ask(self, shard: int, endpoint: str, docs: DocList[D], caller: Caller) -> DocList[D]:
-        """What a shard answers.
+        """Send documents to a shard. Returns: its answer.
 
         Raises:
-            ShardFailed: it raised an error. InternalNetworkError, AioRpcError: it cannot be reached.
+            ShardFailed: the shard raised an error. InternalNetworkError, AioRpcError: it cannot be reached.
         """
         request = DataRequest()
         request.header.exec_endpoint = endpoint
@@ -120,7 +120,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
 
 
 def _of_each(answer: Callable[[Any, Caller], Awaitable[Any]]) -> Callable[[Any, Caller], Awaitable[Any]]:
-    """Answers a list of documents, one after the other."""
+    """Answers a list of documents one by one."""
 
     async def answer_all(docs: DocList[Any], caller: Caller) -> DocList[Any]:
         answers = [await answer(doc, caller) for doc in docs]

@@ -2,8 +2,8 @@
 
 `python -m executors.faiss_indexer.shards.resharding HOME SHARDS` prints what was done as JSON, for `clipseek reshard`.
 
-The new stores are made whole beside the old ones, and take their place by renaming. So it may be broken off at any
-moment and run again: until the end the old ones are there, and after it the new ones are.
+The new stores are completed beside the old ones, then renamed into their place. So it may be interrupted at any time
+and run again: until the end the old stores are there, after it the new ones.
 """
 
 import heapq
@@ -22,12 +22,12 @@ from clipseek.machine.module_call import print_answer
 from executors.faiss_indexer.store.store import TICK_SECONDS, Store
 from executors.machine.durable import sync
 
-_NOT_COPIED = "revision"  # of the meta data: how often this very file was changed
+_NOT_COPIED = "revision"  # of the metadata: how often this file was changed
 
 
 @dataclass(frozen=True)
 class Resharded:
-    """What became of a library."""
+    """How a library was divided."""
 
     library: str
     shards_before: int
@@ -40,7 +40,7 @@ def reshard(home: Path, shards: int) -> list[Resharded]:
     """Divide every library below `home` into so many shards.
 
     Raises:
-        StoreError: a server is using the store, a store cannot be read, or there is not enough room for a second one.
+        StoreError: a server uses the store, a store cannot be read, or the disk has no room for a second one.
     """
     with out_of_use(home, range(shards)):
         made = [_reshard_library(name, library_folder(home, name), shards) for name in libraries_below(home)]
@@ -63,12 +63,12 @@ def _reshard_library(name: str, folder: Path, shards: int) -> Resharded | None:
 
 
 def _make(sources: list[Path], folder: Path, shards: int) -> None:
-    """Copy what is in the sources into new stores, and put these into their place once they are whole."""
+    """Copy the sources into new stores, and rename these into their place once they are complete."""
     for source in sources:
-        Store(source).close()  # brought up to date, its log folded into it
+        Store(source).close()  # updates its format and folds its log into it
     needed = sum((source / "index.db").stat().st_size for source in sources)
     if shutil.disk_usage(folder).free < needed:
-        raise StoreFull(f"The disk of {folder} is too full: {needed / 1e6:.0f} MB are needed for a while.")
+        raise StoreFull(f"The disk of {folder} is too full. Free {needed / 1e6:.0f} MB, which are needed for a while.")
     making = folder / f"shards-{shards}{MAKING}"
     try:
         model = _model(sources)
@@ -76,10 +76,10 @@ def _make(sources: list[Path], folder: Path, shards: int) -> None:
             _fill(making / str(shard), sources, shard, shards, model)
         _check_same(_totals(sources), _totals([making / str(shard) for shard in range(shards)]))
     except (sqlite3.Error, OSError, StoreError) as error:
-        _remove(making)  # else the server could write nothing on a full disk
+        _remove(making)  # a full disk would stop the server
         if isinstance(error, StoreError):
             raise
-        raise StoreError(f"The store {folder} cannot be divided anew ({error}). Nothing was changed.") from error
+        raise StoreError(f"The store {folder} cannot be divided ({error}). Nothing was changed.") from error
     sync(making)
     if shards == 1:
         (making / "0" / "index.db").replace(folder / "index.db")
@@ -90,7 +90,7 @@ def _make(sources: list[Path], folder: Path, shards: int) -> None:
 
 
 def _model(sources: list[Path]) -> dict[str, str]:
-    """What the meta data say of the model that made the frames: a store without frames may name another one.
+    """The metadata of the model that made the frames; a store without frames may name another model.
 
     Raises: StoreError: the frames are of several models.
     """
@@ -102,15 +102,15 @@ def _model(sources: list[Path]) -> dict[str, str]:
             if db.execute("SELECT 1 FROM spans LIMIT 1").fetchone():
                 used[named[-1]["model_id"]] = named[-1]
     if len(used) > 1:
-        raise StoreError(f"The parts hold frames of several models ({', '.join(used)}). Nothing was changed.")
+        raise StoreError(f"The shards hold frames of several models ({', '.join(used)}). Nothing was changed.")
     return next(iter(used.values()), named[0])
 
 
 def _fill(target: Path, sources: list[Path], shard: int, shards: int, model: dict[str, str]) -> None:
-    """Make one of the new stores, with the videos that will live there."""
+    """Write one of the new stores, with the videos that belong to it."""
     Store(target).close()
     with closing(_opened(target)) as db:
-        db.execute("PRAGMA journal_mode = OFF")  # which takes the room again; what is not whole is removed
+        db.execute("PRAGMA journal_mode = OFF")  # it would take the space again; an incomplete store is removed
         db.create_function("is_here", 1, lambda video_id: shard_of(video_id, shards) == shard, deterministic=True)
         videos, spans = _columns(db, "videos"), _columns(db, "spans")
         spans.remove("span_id")
@@ -124,7 +124,7 @@ def _fill(target: Path, sources: list[Path], shard: int, shards: int, model: dic
         for number, source in enumerate(sources):
             db.execute("ATTACH ? AS source", (str(source / "index.db"),))
             db.execute("BEGIN")
-            if number == 0:  # where what was fitted to the whole library is kept
+            if number == 0:  # the first store holds what was fitted to the whole library
                 db.execute(f"INSERT OR REPLACE INTO meta SELECT * FROM source.meta WHERE key <> '{_NOT_COPIED}'")
                 db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", model.items())
             db.execute(f"INSERT INTO spans ({names}) SELECT {names} FROM source.spans WHERE is_here(video_id)")
@@ -142,8 +142,8 @@ def _columns(db: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _videos(source: Path, columns: list[str]) -> list[tuple[Any, ...]]:
-    """When each video of a store was added, its id, and the rest of what is known of it. In the order in which they
-    were, with times that ascend, whatever the clock said.
+    """When each video of a store was added, its id, and its other columns. In the order in which they were added, with
+    times that ascend, whatever the clock said.
     """
     names = ", ".join(["added_at", "video_id", *columns])
     last, rows = 0.0, []
@@ -170,19 +170,19 @@ def _counts(folder: Path) -> tuple[int, int]:
 
 
 def _opened(folder: Path) -> sqlite3.Connection:
-    """A connection to a store that there is; SQLite would make one where none is."""
+    """A connection to an existing store; by default SQLite would create one."""
     return sqlite3.connect(f"{(folder / 'index.db').resolve().as_uri()}?mode=rw", uri=True, isolation_level=None)
 
 
 def _check_same(before: tuple[int, int], after: tuple[int, int]) -> None:
     if before != after:
         raise StoreCorrupt(
-            f"Of {before} videos and frames {after} were copied. Nothing was changed: see `clipseek doctor --check`."
+            f"{after} of {before} videos and frames were copied. Nothing was changed. Run `clipseek doctor --check`."
         )
 
 
 def _check_copied(folder: Path, old: int, new: int) -> None:
-    """Raises: StoreError: two divisions of a library do not hold the same, so neither is a copy of the other."""
+    """Raises: StoreError: two divisions of a library differ, so neither is a copy of the other."""
     stores = {count: folder / "index.db" if count == 1 else divided_folder(folder, count) for count in (old, new)}
     try:
         totals = {count: _totals(shard_folders(folder, count)) for count in stores}
@@ -193,14 +193,14 @@ def _check_copied(folder: Path, old: int, new: int) -> None:
         told = " and ".join(
             f"{stores[count]} ({totals[count][0]} videos, {totals[count][1]} frames)" for count in stores
         )
-        raise StoreError(f"Two stores lie side by side that do not hold the same: {told}. Move one of them away.")
+        raise StoreError(f"Two stores of one library differ: {told}. Move one of them away.")
 
 
 def _retire(folder: Path, shards: int) -> None:
-    """Take the stores of a division out of the way, at once, then remove them."""
+    """Rename the stores of a division, in one step, then remove them."""
     old = folder / "index.db" if shards == 1 else divided_folder(folder, shards)
     if shards == 1:
-        _remove(folder / "index")  # a cache: it must not be taken for that of a store made later
+        _remove(folder / "index")  # a cache: a later store must not read it
     retired = old.with_name(old.name + RETIRED)
     old.replace(retired)
     sync(folder)

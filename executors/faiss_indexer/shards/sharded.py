@@ -1,13 +1,14 @@
-"""Several shards of an index as one: what is asked of it is asked of them, and their answers are put together.
+"""Several shards of an index as one: requests go to the shards, and their answers are merged.
 
-It is known on which shard a video lives, so what is about one video goes there alone. A query goes to all of them in
-steps, after which what is found is the same as without shards: the frames' mean, by which relevance is judged, is that
-of all shards, and each gives all that may have a place.
+Each video lives on one shard, so a request about one video goes there alone. A query goes to all shards in steps. The
+answer is the same as without shards: relevance is judged by the mean frame of all shards, and each shard returns all
+matches that may have a place.
 """
 
 import asyncio
+import os.path
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -26,8 +27,8 @@ from executors.faiss_indexer.documents import (
     search_options,
     video_of_timeline,
 )
-from executors.faiss_indexer.ranking.calibration import calibrated
-from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer, merged_facts
+from executors.faiss_indexer.ranking.calibration import fit_shift
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.relevance import CUT_OFF
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
@@ -36,14 +37,14 @@ D = TypeVar("D", bound=BaseDoc)
 
 
 class Ask(Protocol):
-    """Sends documents to an endpoint of a shard. Raises what the shard raised."""
+    """Sends documents to an endpoint of a shard. Raises the shard's error."""
 
     def __call__(self, shard: int, endpoint: str, docs: DocList[D], caller: Caller) -> Awaitable[DocList[D]]: ...
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """A match with its place among all others."""
+    """A match with its order among all others."""
 
     order: tuple[float, str, float]
     match: Match
@@ -54,7 +55,7 @@ class _Ranked:
 
 
 class ShardedIndex:
-    """Answers what the indexer answers, document by document. The settings say how many shards there are."""
+    """Answers like the indexer, document by document. The number of shards is in the settings."""
 
     def __init__(self, settings: Settings, ask: Ask) -> None:
         self._settings, self._ask = settings, ask
@@ -68,7 +69,7 @@ class ShardedIndex:
         return answer
 
     async def _ask_all(self, endpoint: str, doc: D, caller: Caller) -> list[D]:
-        """What each shard answers, in their order. The first one's error is raised once all have answered."""
+        """The answers of all shards, in order. The first error is raised once all have answered."""
         answers = await asyncio.gather(
             *(self._ask_one(shard, endpoint, doc, caller) for shard in self._shards), return_exceptions=True
         )
@@ -109,7 +110,7 @@ class ShardedIndex:
         check_limit(self._settings, "max_top_k", query.top_k, f"top_k, {query.top_k},")
         ask = await self._prepared(_shard_query(query), caller)
         answer = await self._found(ask, caller)
-        fill_in(query, answer, [each.match for each in answer.found])
+        fill_in(query, answer, [each.match for each in answer.matches])
         return query
 
     async def timeline(self, query: Query, caller: Caller) -> Query:
@@ -127,7 +128,7 @@ class ShardedIndex:
         keep = ShardQuery()
         if not doc.reset:
             found = [await self._best_relevance(phrase, neutral, caller) for phrase in phrases]
-            made = calibrated(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
+            made = fit_shift(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
             for name, value in vars(made).items():
                 setattr(doc, name, value)
             keep.shift, keep.model_id = made.shift, phrases[0].model_id
@@ -136,14 +137,14 @@ class ShardedIndex:
         return doc
 
     async def _best_relevance(self, phrase: QueryPart, neutral: list[float], caller: Caller) -> tuple[float, float]:
-        """Of the best match of a phrase, without any shift (-inf in an empty library), and the shift until now."""
+        """The relevance of a phrase's best match without shift (-inf in an empty library), and the present shift."""
         ask = ShardQuery(parts=[phrase], neutral_embedding=neutral, top_k=1, all_matches=True)
         ask = await self._prepared(ask, caller)
-        found = (await self._found(ask, caller)).found
+        found = (await self._found(ask, caller)).matches
         return (ask.shift - found[0].order[0] if found else -np.inf), ask.shift
 
     async def _prepared(self, ask: ShardQuery, caller: Caller) -> ShardQuery:
-        """The query with what is seen at the moments that it names, and with what makes relevance of cosines."""
+        """Add to a query the embeddings of its moments, and what turns cosines into relevance."""
         ask.moment_start_seconds = [0.0] * len(ask.parts)
         ask.moment_end_seconds = [0.0] * len(ask.parts)
         owners = {place: self._owner(part.video_id) for place, part in enumerate(ask.parts) if part.video_id}
@@ -156,7 +157,7 @@ class ShardedIndex:
         told = await self._ask_all("/shard/frames", ShardQuery(), caller)
         sums = [np.frombuffer(each.frame_sum, np.float64) for each in told if each.frame_count]
         if len({len(each) for each in sums}) > 1:
-            raise ModelMismatch("The shards of the library hold frames of different models. Index them anew.")
+            raise ModelMismatch("The shards of the library hold frames of different models. Index its videos again.")
         frames = sum(each.frame_count for each in told)
         mean_frame = (np.sum(sums, axis=0) / frames).astype(np.float32) if sums else np.zeros(0, np.float32)
         ask.mean_frame, ask.shift = mean_frame.tobytes(), told[0].fitted_shift
@@ -183,11 +184,37 @@ class ShardedIndex:
     async def health(self, doc: Health, caller: Caller) -> Health:
         told = await self._ask_all("/health", Health(check_recall=doc.check_recall), caller)
         components = [each.components[0] for each in told]
-        facts = merged_facts([component.facts for component in components])
+        facts = _merge_facts([component.facts for component in components])
         doc.components.append(Component(name=components[0].name, facts=facts))
         for each in told:
             doc.down |= each.down
         return doc
+
+
+def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The facts of all shards as those of one library: counts are added, the fitted shift is the first shard's, and
+    recall is the mean over all queries that it was measured with.
+    """
+
+    def join_all(name: str) -> str:
+        return ", ".join(sorted({shard[name] for shard in facts if shard[name]}))
+
+    merged = {
+        "store": os.path.commonpath([shard["store"] for shard in facts]),
+        "shards": str(len(facts)),
+        "videos": str(sum(int(shard["videos"]) for shard in facts)),
+        "frames": str(sum(int(shard["frames"]) for shard in facts)),
+        "index": join_all("index"),
+        "model_id": join_all("model_id"),
+        "fitted_shift": facts[0]["fitted_shift"],
+    }
+    if "recall" in facts[0]:
+        queries = [int(shard["recall_queries"]) for shard in facts]
+        for name in ("recall_before", "recall"):
+            shares = [float(shard[name]) * count for shard, count in zip(facts, queries, strict=True)]
+            merged[name] = f"{sum(shares) / max(1, sum(queries)):.4f}"
+        merged["recall_queries"] = str(sum(queries))
+    return merged
 
 
 def _shard_query(query: Query) -> ShardQuery:
@@ -195,6 +222,6 @@ def _shard_query(query: Query) -> ShardQuery:
 
 
 def list_of(kind: type[D]) -> type[DocList[D]]:
-    """The type of a list of documents."""
+    """The type of a list of such documents."""
     made: type[DocList[D]] = DocList.__class_getitem__(kind)
     return made

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 SPAN_SECONDS = 30.0  # about 6 MB of pictures at one frame a second: small on the wire, large beside a seek
-MAX_SPAN_FRAMES = 1 << 16  # frames are numbered by span and place in it, see vector_index.py
+MAX_SPAN_FRAMES = 1 << 16  # a frame's number holds its span and its place in it, see index_cache.py
 
 
 def plan_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> list[tuple[float, float]]:
@@ -14,5 +14,5 @@ def plan_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> l
 
 def missing_spans(duration_seconds: float, stored: Collection[tuple[float, float]]) -> list[tuple[float, float]]:
     """The spans of the plan that are not among the stored ones, in order of time."""
-    have = set(stored)
-    return [span for span in plan_spans(duration_seconds) if span not in have]
+    stored = set(stored)
+    return [span for span in plan_spans(duration_seconds) if span not in stored]

@@ -14,7 +14,8 @@ from clipseek.config.settings import SHARED_METRICS_VARIABLE, Settings
 from clipseek.machine.ports import free_port
 from clipseek.service.metrics_server import metrics_served
 from clipseek.service.supervise import ProcessState
-from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.store import Store
 
 VIDEO = VideoRecord("a" * 64, "video.mp4", 1, 1800.0, 320, 240, 25.0, "h264", "mp4", 0, False, 1.0)
 COUNTING = """

@@ -11,7 +11,7 @@ import pytest
 from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.store.store import VideoRecord
+from executors.faiss_indexer.store.records import VideoRecord
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.shared_media import SharedMediaFiles, open_media_files
 from tests.unit.clipseek.test_store_check import ID, MODEL, VIDEO, faults, frames

@@ -19,7 +19,7 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from clipseek.upkeep.finding import Check
 from executors.faiss_indexer.library import Library
-from executors.faiss_indexer.store.store import Frames, VideoRecord
+from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.video_loader.media.media_files import MediaFiles
 
 MODEL = "tiny@01"
@@ -82,17 +82,17 @@ def test_a_store_in_use_is_read_and_not_repaired(settings):
         ("UPDATE spans SET vectors = ? WHERE start_seconds = 30", np.ones((10, 8), np.float16).tobytes(), "lengths"),
         ("UPDATE spans SET vectors = ? WHERE start_seconds = 30", b"\x00" * 16, "16 of vectors"),
         ("UPDATE spans SET pts_seconds = ? WHERE start_seconds = 30", np.full(10, 35.0).tobytes(), "do not ascend"),
-        ("UPDATE spans SET pts_seconds = ? WHERE start_seconds = 30", np.arange(10.0).tobytes(), "inside it"),
+        ("UPDATE spans SET pts_seconds = ? WHERE start_seconds = 30", np.arange(10.0).tobytes(), "lie outside it"),
         ("UPDATE spans SET start_seconds = ? WHERE start_seconds = 30", 29.0, "overlaps another span"),
         ("UPDATE spans SET end_seconds = ? WHERE start_seconds = 30", 99.0, "outside its video"),
-        ("UPDATE spans SET video_id = ? WHERE start_seconds = 30", "f" * 64, "its video is not known"),
+        ("UPDATE spans SET video_id = ? WHERE start_seconds = 30", "f" * 64, "its video is unknown"),
     ],
 )
 def test_a_span_that_breaks_a_rule_is_found_and_dropped(settings, statement, value, found):
     change(settings, statement, value)
     assert found in faults(check_store(settings))["spans"]
     checks = repair_store(settings)
-    assert "dropped 1 spans" in checks[0].found
+    assert "dropped 1 wrong spans" in checks[0].found
     assert set(faults(checks)) == {"complete"}  # the span is missing, to be indexed again
     with Library(settings.home) as library:
         assert library.store.stored_spans(ID) == {(0.0, 30.0): 30}
@@ -117,7 +117,7 @@ def test_an_index_cache_that_does_not_fit_is_found_and_dropped(settings, damage)
         file.write_bytes(taken.read_bytes())
     assert faults(check_store(settings)) == {"index cache": "frames-2.faiss does not fit the store"}
     checks = repair_store(settings)
-    assert checks[0].found == "dropped frames-2.faiss; it is made anew from the store"
+    assert checks[0].found == "dropped frames-2.faiss; the next start rebuilds it from the store"
     assert faults(checks) == {}
 
 

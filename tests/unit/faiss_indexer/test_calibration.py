@@ -14,7 +14,8 @@ from executors.faiss_indexer.executor import FaissIndexer, _parts
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Calibrated, Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
-from executors.faiss_indexer.store.store import Frames, Store
+from executors.faiss_indexer.store.records import Frames
+from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
@@ -110,7 +111,7 @@ def test_the_mean_frame_is_the_same_from_the_saved_index(tmp_path):
 def test_no_more_than_the_share_of_the_phrases_finds_a_match(library, share, shift, answered):
     made = library.calibrate(phrases(), share)
     assert made == Calibrated(pytest.approx(shift, abs=1e-6), 10, answered_before=6, answered=answered)
-    found = [library.search([phrase], SearchOptions()).found for phrase in phrases()]
+    found = [library.search([phrase], SearchOptions()).matches for phrase in phrases()]
     assert [bool(each) for each in found] == [False] * (10 - answered) + [True] * answered
     again = library.calibrate(phrases(), share)
     assert again == Calibrated(pytest.approx(made.shift), 10, answered, answered)
@@ -130,10 +131,10 @@ def test_a_calibration_is_kept_for_its_model_until_it_is_forgotten(tmp_path):
         assert library.store.fitted_shift(MODEL) == shift and library.store.fitted_shift(OTHER) == 0.0
     with Library(tmp_path) as library:
         assert library.relevance.fitted_shift == shift == pytest.approx(0.225, abs=1e-6)
-        assert not library.search(phrases([0.9]), SearchOptions()).found
+        assert not library.search(phrases([0.9]), SearchOptions()).matches
         library.forget_calibration()
         assert library.relevance.fitted_shift == 0.0
-        assert library.search(phrases([0.9]), SearchOptions()).found
+        assert library.search(phrases([0.9]), SearchOptions()).matches
     with Library(tmp_path) as library:
         assert library.relevance.fitted_shift == 0.0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from executors.faiss_indexer.moments.curves import ScoreCurve, evened_out, otsu_threshold, smoothed
+from executors.faiss_indexer.moments.curves import ScoreCurve, find_otsu_threshold, smooth_over_time, smooth_scores
 from executors.faiss_indexer.moments.options import SegmentOptions
 from tests.unit.faiss_indexer.curves import curve
 
@@ -30,11 +30,11 @@ def test_otsu_equals_the_brute_force():
         return low.var() * len(low) + high.var() * len(high)
 
     best = min(range(1, len(ordered)), key=inner_variance)
-    assert otsu_threshold(values) == pytest.approx((ordered[best - 1] + ordered[best]) / 2)
+    assert find_otsu_threshold(values) == pytest.approx((ordered[best - 1] + ordered[best]) / 2)
 
 
 def test_smoothing_equals_the_weighted_mean_by_hand():
-    made = smoothed(curve([0.0, 1.0, 0.0], pts=[0.0, 1.0, 3.0]), sigma_seconds=1.0)
+    made = smooth_over_time(curve([0.0, 1.0, 0.0], pts=[0.0, 1.0, 3.0]), sigma_seconds=1.0)
     near, far, apart_three = np.exp(-0.5), np.exp(-2.0), np.exp(-4.5)
     assert made[0] == pytest.approx(near / (1 + near + apart_three))
     assert made[1] == pytest.approx(1 / (1 + near + far))
@@ -45,12 +45,12 @@ def test_smoothing_stays_inside_the_shot_and_samples_share_its_mean():
     made = curve([0.0, 0.2, 1.0, 0.2, 0.9, 0.0])
     shots = [(0.0, 2.0), (2.0, 5.0), (5.0, 6.0)]
     one, mean = np.exp(-0.5), 2.1 / 3
-    inside = evened_out(made, shots, SegmentOptions(smoothing_seconds=1.0))
+    inside = smooth_scores(made, shots, SegmentOptions(smoothing_seconds=1.0))
     assert inside[:2].tolist() == pytest.approx([0.2 * one / (1 + one), 0.2 / (1 + one)])
-    mixed = evened_out(made, shots, SegmentOptions(smoothing_seconds=0.0, shot_share=0.5))
+    mixed = smooth_scores(made, shots, SegmentOptions(smoothing_seconds=0.0, shot_share=0.5))
     assert mixed.tolist() == pytest.approx([0.05, 0.15, (1 + mean) / 2, (0.2 + mean) / 2, (0.9 + mean) / 2, 0.0])
-    over = evened_out(made, shots, SegmentOptions(smoothing_seconds=1.0, smooth_over_cuts=True))
-    assert over.tolist() == smoothed(made, 1.0).tolist()
+    over = smooth_scores(made, shots, SegmentOptions(smoothing_seconds=1.0, smooth_over_cuts=True))
+    assert over.tolist() == smooth_over_time(made, 1.0).tolist()
 
 
 def test_a_sample_stands_for_the_time_up_to_half_way_to_its_neighbours():

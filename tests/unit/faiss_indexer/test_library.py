@@ -14,7 +14,8 @@ from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.frame_cache import FrameCache
-from executors.faiss_indexer.store.store import Frames, Store
+from executors.faiss_indexer.store.records import Frames
+from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 DIMENSIONS = 8
@@ -87,7 +88,7 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
 def test_the_curve_is_the_cosine_of_every_frame(library):
     videos = fill(library, count=2)
     name = f"{1:064x}"
-    made = library.curve(library.store.video(name), [like(unit())])
+    made = library.curves.draw(library.store.video(name), [like(unit())], library.relevance).judging
     np.testing.assert_allclose(made.scores, videos[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
     np.testing.assert_array_equal(made.pts_seconds, videos[name].pts_seconds)
 
@@ -102,10 +103,10 @@ def test_blank_frames_are_no_match_unless_all_are(library):
     for marked, peak in ((blank, 21.5), (np.zeros(30, np.bool_), 7.5), (np.ones(30, np.bool_), 7.5)):
         parts = Frames(np.arange(30.0), vectors.astype(np.float16), blank=marked)
         library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
-        [found, *_] = ask(library, unit(), top_k=1, all_matches=True).found
+        [found, *_] = ask(library, unit(), top_k=1, all_matches=True).matches
         assert found.segment.peak_seconds == pytest.approx(peak, abs=4)
     library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16), blank=blank), MODEL)
-    scores = library.curve(library.store.video("a" * 64), [like(unit())]).scores
+    scores = library.curves.draw(library.store.video("a" * 64), [like(unit())], library.relevance).judging.scores
     np.testing.assert_allclose(scores[blank], -1.5, atol=1e-3)
     assert scores[blank].max() < scores[~blank].min()
     np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
@@ -118,9 +119,9 @@ def test_a_still_picture_beside_black_is_a_moment_without_it(library):
     library.put_span("a" * 64, (0.0, 12.0), Frames(np.arange(12.0), vectors, np.array([6.0]), blank), MODEL)
     for lowest in (0.0, 0.7):  # relevances of 1.0 and 0.3: whether it matches or not
         part = Part(unit(), scale=ScoreScale(lowest, lowest + 1.0))
-        scores = library.curve(library.store.video("a" * 64), [part]).scores
+        scores = library.curves.draw(library.store.video("a" * 64), [part], library.relevance).judging.scores
         np.testing.assert_allclose(scores, np.where(blank, min(0.0, 0.5 - lowest), 1.0 - lowest), atol=1e-3)
-        best = library.search([part], SearchOptions(all_matches=True)).found[0].segment
+        best = library.search([part], SearchOptions(all_matches=True)).matches[0].segment
         assert (best.start_seconds, best.end_seconds) == (0.0, 6.0)
 
 
@@ -132,12 +133,12 @@ def test_search_finds_the_planted_moment_first(library):
     planted[40:46] = unit().astype(np.float16)
     library.put_span(name, (30.0, 60.0), Frames(videos[name].pts_seconds[30:60], planted[30:60]), MODEL)
     answer = ask(library, unit(), top_k=3)
-    best = answer.found[0]
+    best = answer.matches[0]
     assert best.video.title == "video 4"
     assert best.segment.start_seconds == pytest.approx(39.5, abs=0.6)
     assert best.segment.end_seconds == pytest.approx(45.5, abs=0.6)
     assert best.segment.score == pytest.approx(1.0, abs=0.05)
-    assert (answer.videos_searched, answer.frames_searched, len(answer.found)) == (6, 540, 3)
+    assert (answer.videos_searched, answer.frames_searched, len(answer.matches)) == (6, 540, 3)
 
 
 def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
@@ -147,7 +148,7 @@ def test_the_edges_of_a_moment_lie_on_the_stored_cuts_near_them(library):
     for cuts in ([9.4, 15.9], [], [2.0, 28.0]):
         parts = Frames(np.arange(30.0), vectors.astype(np.float16), np.array(cuts))
         library.put_span("a" * 64, (0.0, 30.0), parts, MODEL)
-        [found, *_] = ask(library, unit(), top_k=1).found
+        [found, *_] = ask(library, unit(), top_k=1).matches
         start, end = found.segment.start_seconds, found.segment.end_seconds
         if cuts == [9.4, 15.9]:
             assert (start, end) == (9.4, 15.9)
@@ -160,7 +161,7 @@ def test_search_in_some_videos_only(library):
     fill(library)
     only = f"{2:064x}"
     answer = ask(library, unit(), top_k=50, video_ids=(only,), all_matches=True)
-    assert {found.video.video_id for found in answer.found} == {only}
+    assert {found.video.video_id for found in answer.matches} == {only}
     assert answer.videos_searched == 1
 
 
@@ -169,7 +170,7 @@ def test_deleted_and_replaced_frames_are_not_found(library):
     best = by_brute_force(videos, unit())[0]
     library.delete(best)
     answer = ask(library, unit(), top_k=100, all_matches=True)
-    assert {found.video.video_id for found in answer.found} == videos.keys() - {best}
+    assert {found.video.video_id for found in answer.matches} == videos.keys() - {best}
     assert len(library._index) == library.store.frame_count() == 450
 
 
@@ -180,7 +181,7 @@ def test_another_rate_drops_the_frames_from_the_index(library):
 
 
 def test_an_empty_library_answers_with_nothing(library):
-    assert ask(library, unit(), top_k=5).found == []
+    assert ask(library, unit(), top_k=5).matches == []
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 1001])
@@ -320,7 +321,7 @@ DOG, LAKE, SNOW = axis(0), axis(1), axis(2)
 
 
 def first(answer: SearchAnswer) -> tuple[str, float]:
-    best = answer.found[0]
+    best = answer.matches[0]
     return best.video.title, best.segment.peak_seconds
 
 
@@ -332,7 +333,7 @@ def test_several_descriptions_prefer_what_fits_all_and_what_to_avoid_pushes_down
     title, peak = first(library.search([like(DOG), like(LAKE)], SearchOptions()))
     assert title == "dog in lake" and 20 <= peak < 25
     only = SearchOptions(video_ids=("2" * 64, "3" * 64))
-    kept = library.search([like(DOG), like(SNOW, -1.0)], only).found
+    kept = library.search([like(DOG), like(SNOW, -1.0)], only).matches
     assert [f.video.title for f in kept] == ["dog in lake"]
     assert kept[0].score == pytest.approx(scored(0.5**0.5), abs=1e-3)
     weighted = library.search([like(DOG), like(SNOW, 3.0)], SearchOptions())
@@ -344,7 +345,7 @@ def test_a_time_range_holds_for_every_video_whatever_is_nearest(library):
     planted(library, "2", "late", (45, 50, both(DOG, LAKE)))
     answer = ask(library, DOG, start_seconds=30.0, end_seconds=55.0)
     assert first(answer)[0] == "late"
-    assert all(30 <= f.segment.start_seconds < f.segment.end_seconds <= 55 for f in answer.found)
+    assert all(30 <= f.segment.start_seconds < f.segment.end_seconds <= 55 for f in answer.matches)
     assert (answer.videos_searched, answer.frames_searched) == (2, 120)
     assert ask(library, DOG, start_seconds=70.0).videos_searched == 0
     with pytest.raises(InvalidTimeRange, match=r"'early' is 60\.0 s long"):
@@ -356,12 +357,12 @@ def test_weak_matches_are_withheld_counted_and_shown_when_asked_for(library):
     planted(library, "2", "nothing")
     answer = ask(library, DOG, top_k=50)
     everything = ask(library, DOG, top_k=50, all_matches=True)
-    assert [f.video.title for f in answer.found] == ["dog"]
-    assert answer.found[0].score == pytest.approx(scored(1.0), abs=1e-3)
-    assert answer.withheld == len(everything.found) - 1 > 0 and answer.cut_off == 0.5
+    assert [f.video.title for f in answer.matches] == ["dog"]
+    assert answer.matches[0].score == pytest.approx(scored(1.0), abs=1e-3)
+    assert answer.withheld == len(everything.matches) - 1 > 0 and answer.cut_off == 0.5
     assert (everything.withheld, everything.cut_off) == (0, 0.0)
     none = ask(library, SNOW, top_k=50)
-    assert none.found == [] and none.nothing_matches and none.withheld > 0 and not none.more
+    assert none.matches == [] and none.nothing_matches and none.withheld > 0 and not none.more
     assert not ask(library, DOG, offset=40).nothing_matches
     assert ask(library, SNOW, least_score=0.01, top_k=50).cut_off == 0.01
 
@@ -371,10 +372,10 @@ def test_pages_are_slices_of_all_matches_of_the_library(library):
         name = f"{number:064x}"
         library.register(video(name, duration_seconds=30.0), MODEL)
         library.put_span(name, (0.0, 30.0), frames(30, seed=number, dimensions=DIMENSIONS), MODEL)
-    everything = ask(library, unit(), top_k=1000, all_matches=True).found
+    everything = ask(library, unit(), top_k=1000, all_matches=True).matches
     assert len(everything) > 100
     pages = [ask(library, unit(), top_k=5, offset=offset, all_matches=True) for offset in range(0, len(everything), 5)]
-    assert [found for page in pages for found in page.found] == everything
+    assert [found for page in pages for found in page.matches] == everything
     assert all(page.more for page in pages[:-1]) and not pages[-1].more
 
 
@@ -382,11 +383,11 @@ def test_few_videos_are_looked_at_for_the_first_matches_also_of_a_range(library,
     for number in range(40):
         planted(library, f"{number:02d}", f"video {number}", (10, 15, DOG if number % 8 == 5 else LAKE))
     looked: list[str] = []
-    look = library._cache.get
-    monkeypatch.setattr(library._cache, "get", lambda video_id: looked.append(video_id) or look(video_id))
+    look = library.curves._cache.get
+    monkeypatch.setattr(library.curves._cache, "get", lambda video_id: looked.append(video_id) or look(video_id))
     for options in ({}, {"start_seconds": 5.0}):
         looked.clear()
-        assert [f.video.title for f in ask(library, DOG, top_k=2, **options).found] == ["video 5", "video 13"]
+        assert [f.video.title for f in ask(library, DOG, top_k=2, **options).matches] == ["video 5", "video 13"]
         assert len(set(looked)) < 8
 
 
@@ -398,12 +399,12 @@ def test_more_like_a_moment_finds_its_like_but_not_the_moment(library):
     assert part.moment == ("1" * 64, (10.0, 14.0))
     answer = library.search([part], SearchOptions(all_matches=True))
     assert first(answer)[0] == "two" and 20 <= first(answer)[1] < 25
-    own = [f.segment for f in answer.found if f.video.title == "one"]
+    own = [f.segment for f in answer.matches if f.video.title == "one"]
     assert 40 <= own[0].peak_seconds < 45
     assert not any(s.start_seconds < 14 and s.end_seconds > 10 for s in own)
     avoided = library.search([like(DOG), library.moment("1" * 64, 12.0, -0.1)], SearchOptions(video_ids=("1" * 64,)))
     assert 10 <= first(avoided)[1] < 15  # what is to be avoided is lowered, not left out
-    assert avoided.found[0].score == pytest.approx(scored(1.0 - 0.1 / 0.6), abs=1e-3)
+    assert avoided.matches[0].score == pytest.approx(scored(1.0 - 0.1 / 0.6), abs=1e-3)
 
 
 def test_moments_that_cannot_be_had_are_named(library):

@@ -9,18 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from executors.faiss_indexer.moments.lengths import adjust_lengths
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
+from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, find_in_range, judge_by_curve
 from executors.faiss_indexer.ranking.merging import Ranking
-from executors.faiss_indexer.ranking.queries import (
-    MAX_OFFSET,
-    Found,
-    SearchOptions,
-    adjusted,
-    find_in_span,
-    find_others,
-    judged,
-    moment_around,
-)
+from executors.faiss_indexer.ranking.queries import MAX_OFFSET, SearchOptions
+from executors.faiss_indexer.ranking.video_curves import select_frames_around
 from tests.unit.faiss_indexer.test_store import video
 
 
@@ -37,10 +31,13 @@ def spans(found) -> list[tuple[float, float]]:
 
 def test_a_moment_is_the_frames_of_its_shot_within_two_seconds():
     pts = np.arange(0.0, 20.0)
-    assert moment_around(pts, (0.0, 20.0), 10.0) == (slice(8, 12), (8.0, 12.0))
-    assert moment_around(pts, (9.5, 10.5), 10.2) == (slice(10, 11), (9.5, 10.5))
-    assert moment_around(pts, (0.0, 20.0), 0.3) == (slice(0, 3), (0.0, 2.3))
-    assert moment_around(np.array([0.0, 30.0]), (0.0, 60.0), 20.0) == (slice(1, 2), (18.0, 22.0))  # the nearest frame
+    assert select_frames_around(pts, (0.0, 20.0), 10.0) == (slice(8, 12), (8.0, 12.0))
+    assert select_frames_around(pts, (9.5, 10.5), 10.2) == (slice(10, 11), (9.5, 10.5))
+    assert select_frames_around(pts, (0.0, 20.0), 0.3) == (slice(0, 3), (0.0, 2.3))
+    assert select_frames_around(np.array([0.0, 30.0]), (0.0, 60.0), 20.0) == (
+        slice(1, 2),
+        (18.0, 22.0),
+    )  # the nearest frame
 
 
 # Options
@@ -52,16 +49,20 @@ BAD = [
     ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset is 10001"),
     ({"start_seconds": -1.0}, InvalidTimeRange, r"\[-1, 0\)"),
     ({"start_seconds": math.nan}, InvalidTimeRange, "nan"),
-    ({"start_seconds": 5.0, "end_seconds": 5.0}, InvalidTimeRange, r"\[5, 5\).*end after it begins"),
+    ({"start_seconds": 5.0, "end_seconds": 5.0}, InvalidTimeRange, r"\[5, 5\), but must end after it starts"),
     ({"end_seconds": math.inf}, InvalidTimeRange, "inf"),
     ({"least_score": 1.5}, InvalidRequest, "least_score is 1.5"),
     ({"least_score": math.nan}, InvalidRequest, "least_score is nan"),
     ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds is -1"),
     ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds is inf"),
     ({"per_video": -1}, InvalidRequest, "per_video is -1"),
-    ({"minimum_seconds": 3.0, "maximum_seconds": 2.0}, InvalidRequest, "maximum_seconds is 2, minimum_seconds 3"),
+    (
+        {"minimum_seconds": 3.0, "maximum_seconds": 2.0},
+        InvalidRequest,
+        "maximum_seconds is 2, .* minimum_seconds, which is 3",
+    ),
     ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds is 1e-09"),
-    ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. There are: consensus, peaks, "),
+    ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. Choose one of: consensus, hysteresis."),
 ]
 
 
@@ -72,10 +73,10 @@ def test_options_that_cannot_be_are_named(values, error, told):
 
 
 def test_the_range_ends_with_the_video_and_the_cut_off_is_the_users_if_given():
-    assert SearchOptions().span(9.0) == (0.0, 9.0)
-    assert SearchOptions(start_seconds=2.0).span(9.0) == (2.0, 9.0)
-    assert SearchOptions(start_seconds=2.0, end_seconds=5.0).span(4.0) == (2.0, 4.0)
-    assert SearchOptions(start_seconds=9.0).span(9.0) is None
+    assert SearchOptions().range_in(9.0) == (0.0, 9.0)
+    assert SearchOptions(start_seconds=2.0).range_in(9.0) == (2.0, 9.0)
+    assert SearchOptions(start_seconds=2.0, end_seconds=5.0).range_in(4.0) == (2.0, 4.0)
+    assert SearchOptions(start_seconds=9.0).range_in(9.0) is None
     assert SearchOptions().cut_off(0.4) == 0.4
     assert SearchOptions(all_matches=True).cut_off(0.4) == 0.0
     assert SearchOptions(least_score=0.1).cut_off(0.4) == 0.1
@@ -87,8 +88,8 @@ def test_the_range_ends_with_the_video_and_the_cut_off_is_the_users_if_given():
 
 def test_a_range_is_divided_as_if_it_were_the_whole_video():
     scores = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0.9, 0.9, 0.9, 0, 0]
-    whole = find_in_span(curve(scores), [(0.0, 14.0)], (0.0, 14.0), SearchOptions())
-    part = find_in_span(
+    whole = find_in_range(curve(scores), [(0.0, 14.0)], (0.0, 14.0), SearchOptions())
+    part = find_in_range(
         ScoreCurve(np.arange(6.0, 14.0), np.array(scores[6:], dtype=float), 14.0),
         [(0.0, 14.0)],
         (6.0, 14.0),
@@ -101,7 +102,7 @@ def test_a_range_is_divided_as_if_it_were_the_whole_video():
 def test_edges_snap_to_cuts_inside_the_range():
     scores = np.array([0, 0, 1, 1, 1, 0, 0, 0], dtype=float)
     made = ScoreCurve(np.arange(10.0, 18.0), scores, 30.0)
-    [found, *_] = find_in_span(made, [(0.0, 11.9), (11.9, 14.8), (14.8, 30.0)], (10.0, 18.0), SearchOptions())
+    [found, *_] = find_in_range(made, [(0.0, 11.9), (11.9, 14.8), (14.8, 30.0)], (10.0, 18.0), SearchOptions())
     assert spans([found]) == [(pytest.approx(11.9), pytest.approx(14.8))]
 
 
@@ -111,21 +112,27 @@ TWO = [Segment(10.0, 14.0, 0.9, 11.0), Segment(2.0, 8.0, 0.7, 7.5)]
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, [(10.0, 14.0), (2.0, 8.0)]),
-        ({"padding_seconds": 0.5}, [(9.5, 14.5), (1.5, 8.5)]),
-        ({"padding_seconds": 5.0}, [(9.0, 15.0), (0.0, 9.0)]),  # half the gap, and the video's ends
-        ({"maximum_seconds": 3.0}, [(10.0, 13.0), (5.0, 8.0)]),  # 9.5 and 6.0 would be the middle
-        ({"maximum_seconds": 2.0}, [(10.0, 12.0), (6.0, 8.0)]),
+        ({}, [(2.0, 8.0), (10.0, 14.0)]),
+        ({"padding_seconds": 0.5}, [(1.5, 8.5), (9.5, 14.5)]),
+        ({"padding_seconds": 5.0}, [(0.0, 9.0), (9.0, 15.0)]),  # half the gap, and the video's ends
+        ({"maximum_seconds": 3.0}, [(5.0, 8.0), (10.0, 13.0)]),  # 6.0 and 9.5 would be the middle
+        ({"maximum_seconds": 2.0}, [(6.0, 8.0), (10.0, 12.0)]),
         ({"minimum_seconds": 5.0}, [(2.0, 8.0)]),
         ({"minimum_seconds": 7.0}, []),
-        ({"minimum_seconds": 5.0, "padding_seconds": 0.5}, [(9.5, 14.5), (1.5, 8.5)]),
-        ({"per_video": 1}, [(10.0, 14.0)]),
+        ({"minimum_seconds": 5.0, "padding_seconds": 0.5}, [(1.5, 8.5), (9.5, 14.5)]),
     ],
 )
-def test_padding_lengths_and_number(options, expected):
-    made = adjusted(TWO, 15.0, SearchOptions(**options))
-    assert spans(made) == expected
-    assert all(segment.start_seconds <= segment.peak_seconds < segment.end_seconds for segment in made)
+def test_padding_and_lengths(options, expected):
+    adjusted = adjust_lengths(TWO, 15.0, **options)
+    assert spans(adjusted) == expected
+    assert all(segment.start_seconds <= segment.peak_seconds < segment.end_seconds for segment in adjusted)
+
+
+def test_the_best_segments_stay_where_a_number_is_wanted():
+    made = curve([0, 0, 0.9, 0.9, 0.9, 0, 0, 0, 0, 1, 1, 1, 0, 0])
+    every = find_in_range(made, [], (0.0, 14.0), SearchOptions())
+    assert [segment.peak_seconds for segment in every][:2] == [10.0, 3.0]
+    assert find_in_range(made, [], (0.0, 14.0), SearchOptions(per_video=1)) == every[:1]
 
 
 @pytest.mark.parametrize("name", ["", *STRATEGIES])
@@ -145,7 +152,7 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
     options = SearchOptions(strategy=name, padding_seconds=padding, maximum_seconds=maximum)
     part = ScoreCurve(whole.pts_seconds[inside], whole.scores[inside], whole.duration_seconds)
     shots = [(0.0, 7.3), (7.3, 9.1), (9.1, whole.duration_seconds)] if whole.duration_seconds > 9.2 else []
-    found = sorted(find_in_span(part, shots, span, options), key=lambda s: s.start_seconds)
+    found = sorted(find_in_range(part, shots, span, options), key=lambda s: s.start_seconds)
     assert found
     for segment in found:
         assert span[0] <= segment.start_seconds < segment.end_seconds <= span[1]
@@ -156,42 +163,44 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
 
 
 def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others():
-    scores = [0.1] * 10 + [1.2] * 5 + [0.1] * 15 + [0.55] * 5 + [0.1] * 10
+    scores = [0.1] * 10 + [1.6] * 5 + [0.1] * 15 + [0.65] * 5 + [0.1] * 10
     made = curve(scores)
-    alone = find_in_span(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"))
+    alone = find_in_range(made, [], (0.0, 45.0), SearchOptions(strategy="hysteresis"))
     assert len(alone) == 1 and 10 <= alone[0].peak_seconds < 15
-    [other] = find_others(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"), [(11.0, 12.5)])
+    [other] = find_beside_known(made, [], (0.0, 45.0), SearchOptions(strategy="hysteresis"), [(11.0, 12.5)])
     assert 29.0 < other.start_seconds < 30.0 and 34.0 < other.end_seconds < 35.0 and 30 <= other.peak_seconds < 35
-    assert find_others(made, [], (0.0, 45.0), SearchOptions(strategy="otsu"), [(40.0, 41.0)]) == alone
-    [by_default] = find_others(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
+    assert find_beside_known(made, [], (0.0, 45.0), SearchOptions(strategy="hysteresis"), [(40.0, 41.0)]) == alone
+    [by_default] = find_beside_known(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
     assert spans([by_default]) == [(pytest.approx(29.5), pytest.approx(34.5))]
-    assert find_others(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
+    assert find_beside_known(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
 
 
 def test_segments_are_judged_by_the_best_frames_of_another_curve_the_first_by_the_best():
     judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.2, 0.9, 0.4]), 10.0)
-    made = judged([Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging)
+    made = judge_by_curve(
+        [Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging
+    )
     assert made == [
         Segment(2.0, 5.0, 0.9, 2.0),  # found first, so it has the best score, though its own is 0.3
         Segment(5.5, 7.0, 0.4, 6.0),
         Segment(8.0, 9.0, 0.3, 8.5),  # no frame in it: what is seen nearest to it
     ]
-    assert judged([], judging) == []
+    assert judge_by_curve([], judging) == []
 
 
 # Pages
 
 
-def found(name: str, *values: float) -> list[Found]:
+def found(name: str, *values: float) -> list[VideoMatch]:
     segments = [Segment(4.0 * i, 4.0 * i + 2, value, 4.0 * i + 1) for i, value in enumerate(values)]
-    return [Found(video(name.ljust(64, name[0])), segment, segment.score) for segment in segments]
+    return [VideoMatch(video(name.ljust(64, name[0])), segment, segment.score) for segment in segments]
 
 
-def shown(page: list[Found]) -> list[tuple[str, float]]:
+def shown(page: list[VideoMatch]) -> list[tuple[str, float]]:
     return [(match.video.video_id[0], match.segment.score) for match in page]
 
 
-def ranked(looked: list[list[Found]], cut_off: float = 0.0, **options) -> Ranking:
+def ranked(looked: list[list[VideoMatch]], cut_off: float = 0.0, **options) -> Ranking:
     ranking = Ranking(SearchOptions(**options), cut_off)
     for matches in looked:
         ranking.add(matches)
@@ -233,7 +242,7 @@ def test_pages_from_as_few_videos_as_settle_them_are_those_of_the_whole_library(
     library = [found(f"{n:064x}", *(float(v) for v in each)) for n, each in enumerate(values)]
     bounds = [max((match.segment.score for match in each), default=0.0) for each in library]
     everything = sorted((match for each in library for match in each), key=lambda match: match.order)
-    pages: list[list[Found]] = []
+    pages: list[list[VideoMatch]] = []
     for number in range(1000):
         ranking = Ranking(SearchOptions(top_k=top_k, offset=number * top_k, group_by_video=grouped), 0.0)
         for place in sorted(range(len(library)), key=lambda place: -bounds[place]):

@@ -27,16 +27,16 @@ def frames(*cosines: float) -> np.ndarray:
 
 def test_a_text_with_a_scale_of_its_own_is_read_by_it_whatever_the_library_holds():
     part = Part(X, scale=ABSOLUTE)
-    assert relevance().zero_and_one(part) == (0.1, 0.3)
-    made = relevance().curve(frames(0.1, 0.3, 0.24, -0.1, 0.5), [part])
+    assert relevance().find_scale(part) == (0.1, 0.3)
+    made = relevance().judge(frames(0.1, 0.3, 0.24, -0.1, 0.5), [part])
     np.testing.assert_allclose(made, [0.0, 1.0, 0.7, -1.0, 2.0], atol=1e-6)
     assert made.dtype == np.float64
 
 
 def test_a_text_above_the_background_begins_at_the_librarys_mean_cosine_with_it():
     part = Part(X, scale=ABOVE)
-    assert relevance().zero_and_one(part) == pytest.approx((0.3, 0.38))
-    np.testing.assert_allclose(relevance().curve(frames(0.3, 0.38, 0.34), [part]), [0.0, 1.0, 0.5], atol=1e-5)
+    assert relevance().find_scale(part) == pytest.approx((0.3, 0.38))
+    np.testing.assert_allclose(relevance().judge(frames(0.3, 0.38, 0.34), [part]), [0.0, 1.0, 0.5], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -49,25 +49,25 @@ def test_a_text_above_the_background_begins_at_the_librarys_mean_cosine_with_it(
 )
 def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrases(mean_phrase, zero):
     part = Part(X, scale=ABOVE, mean_phrase=np.array(mean_phrase, np.float32))
-    assert relevance().zero_and_one(part) == pytest.approx((zero, zero + 0.08))
+    assert relevance().find_scale(part) == pytest.approx((zero, zero + 0.08))
 
 
 def test_the_background_is_the_mean_of_the_cosines_of_the_frames():
     some = frames(0.9, 0.2, -0.5, 0.6)
-    assert Background(some.mean(axis=0)).of(X) == pytest.approx(np.mean([0.9, 0.2, -0.5, 0.6]))
+    assert Background(some.mean(axis=0)).average(X) == pytest.approx(np.mean([0.9, 0.2, -0.5, 0.6]))
 
 
 def test_a_picture_is_compared_with_pictures():
     part = Part(X)
-    assert relevance().zero_and_one(part) == pytest.approx((0.3, 0.3 + 0.6 * 0.7))
-    np.testing.assert_allclose(relevance().curve(frames(0.3, 0.72, 1.0), [part]), [0.0, 1.0, 1 / 0.6], atol=1e-6)
+    assert relevance().find_scale(part) == pytest.approx((0.3, 0.3 + 0.6 * 0.7))
+    np.testing.assert_allclose(relevance().judge(frames(0.3, 0.72, 1.0), [part]), [0.0, 1.0, 1 / 0.6], atol=1e-6)
 
 
 @pytest.mark.parametrize(("mean_frame", "zero", "one"), [([1.0, 0.0], 1.0, 1.03), ([0.98, 0.1], 0.98, 1.01)])
 def test_in_a_library_that_stands_still_a_picture_is_background(mean_frame, zero, one):
     still = relevance(mean_frame)
-    assert still.zero_and_one(Part(X)) == pytest.approx((zero, one))
-    [seen] = still.curve(X[np.newaxis], [Part(X)])
+    assert still.find_scale(Part(X)) == pytest.approx((zero, one))
+    [seen] = still.judge(X[np.newaxis], [Part(X)])
     assert seen == pytest.approx((1.0 - zero) / 0.03, abs=1e-5)
     assert still.score(np.array([seen]))[0] < CUT_OFF
 
@@ -75,16 +75,16 @@ def test_in_a_library_that_stands_still_a_picture_is_background(mean_frame, zero
 @pytest.mark.parametrize(("scale", "expected"), [(None, (0.0, 0.6)), (ABOVE, (0.0, 0.08)), (ABSOLUTE, (0.1, 0.3))])
 def test_an_empty_library_has_no_background(scale, expected):
     phrase = np.array([0.5, 0.5], np.float32)
-    assert relevance(np.zeros(0)).zero_and_one(Part(X, scale=scale, mean_phrase=phrase)) == expected
+    assert relevance(np.zeros(0)).find_scale(Part(X, scale=scale, mean_phrase=phrase)) == expected
 
 
 def test_moments_are_found_with_the_vector_for_that_and_judged_with_the_other():
     part = Part(X, scale=ABSOLUTE, curve_vector=np.array([0.0, 1.0], np.float32))
     seen = np.array([[0.3, 0.1], [0.1, 0.3]], np.float32)
-    np.testing.assert_allclose(relevance().curve(seen, [part]), [1.0, 0.0], atol=1e-6)
-    np.testing.assert_allclose(relevance().curve(seen, [part], to_find=True), [0.0, 1.0], atol=1e-6)
+    np.testing.assert_allclose(relevance().judge(seen, [part]), [1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(relevance().judge(seen, [part], to_find=True), [0.0, 1.0], atol=1e-6)
     plain = Part(X, scale=ABSOLUTE)
-    np.testing.assert_array_equal(relevance().curve(seen, [plain], to_find=True), relevance().curve(seen, [plain]))
+    np.testing.assert_array_equal(relevance().judge(seen, [plain], to_find=True), relevance().judge(seen, [plain]))
 
 
 def test_parts_mix_by_weighted_mean_and_what_to_avoid_lowers_where_it_is_seen():
@@ -92,7 +92,7 @@ def test_parts_mix_by_weighted_mean_and_what_to_avoid_lowers_where_it_is_seen():
     seen = np.array([[0.1, 0.6, 0.1], [0.6, 0.1, 0.35], [0.6, 0.6, 0.0]], np.float32)  # relevances 0, .5 and 1; -.2
 
     def mixed(*weighted: tuple[Part, float]) -> np.ndarray:
-        return relevance(np.zeros(3)).curve(seen, [replace(part, weight=weight) for part, weight in weighted])
+        return relevance(np.zeros(3)).judge(seen, [replace(part, weight=weight) for part, weight in weighted])
 
     np.testing.assert_allclose(mixed((dog, 5.0)), [0, 1, 1], atol=1e-6)
     np.testing.assert_allclose(mixed((dog, 3.0), (lake, 1.0)), [0.25, 0.75, 1], atol=1e-6)
@@ -107,9 +107,9 @@ def test_no_frame_fits_a_query_better_than_what_to_look_for_says(weights, seed):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     parts = [Part(v, w, scale=ABOVE) for v, w in zip(vectors, [1.0, *weights], strict=False)]
     made = relevance(vectors.mean(axis=0), fitted_shift=0.1)
-    vector, offset = made.wanted(parts)
+    vector, offset = made.combine(parts)
     bounds = vectors @ vector + offset
-    curve = made.curve(vectors, parts)
+    curve = made.judge(vectors, parts)
     assert (curve <= bounds + 1e-4).all()
     if min(weights, default=1.0) > 0:
         np.testing.assert_allclose(curve, bounds, atol=1e-4)
@@ -130,8 +130,8 @@ def test_scores_rise_with_relevance_and_stay_between_0_and_1(values):
 
 def test_a_fitted_shift_moves_where_matches_begin_and_nothing_else():
     part, shifted = Part(X, scale=ABSOLUTE), relevance(fitted_shift=0.1)
-    np.testing.assert_allclose(shifted.curve(frames(0.24, 0.26), [part]), [0.6, 0.7], atol=1e-6)
-    assert shifted.zero_and_one(part) == (0.1, 0.3)
-    assert shifted.score(shifted.curve(frames(0.26), [part]))[0] == pytest.approx(0.5, abs=1e-5)
+    np.testing.assert_allclose(shifted.judge(frames(0.24, 0.26), [part]), [0.6, 0.7], atol=1e-6)
+    assert shifted.find_scale(part) == (0.1, 0.3)
+    assert shifted.score(shifted.judge(frames(0.26), [part]))[0] == pytest.approx(0.5, abs=1e-5)
     shifted.fitted_shift = -0.2
-    np.testing.assert_allclose(shifted.curve(frames(0.24), [part]), [0.9], atol=1e-6)
+    np.testing.assert_allclose(shifted.judge(frames(0.24), [part]), [0.9], atol=1e-6)

@@ -25,7 +25,8 @@ from clipseek.config.shards import divisions, shard_folder, shard_folders, shard
 from clipseek.upkeep.doctor import check_store
 from executors.faiss_indexer.shards import resharding
 from executors.faiss_indexer.shards.resharding import reshard
-from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_sharded import (
     CALLER,
     MODEL,
@@ -147,7 +148,7 @@ def test_a_store_that_is_no_copy_of_the_other_is_not_removed(home):
     reshard(home, 2)
     Store(home).close()  # without a video
     for shards in (1, 2):
-        with pytest.raises(StoreError, match=r"do not hold the same: .* \(0 videos, 0 frames\)"):
+        with pytest.raises(StoreError, match=r"of one library differ: .* \(0 videos, 0 frames\)"):
             reshard(home, shards)
     (home / "index.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreError, match="cannot both be read"):

@@ -1,4 +1,4 @@
-"""`find_segments`: what it promises for every strategy, any curve, any shots and any options."""
+"""What every strategy promises, the product's and the benchmark's, for any curve, any shots and any options."""
 
 import itertools
 from dataclasses import replace
@@ -8,23 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segments
+from benchmarks.quality.strategies.options import StrategyOptions
+from executors.faiss_indexer.moments import segments
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.lengths import adjust_lengths
 from executors.faiss_indexer.moments.options import SCORES, SegmentOptions
-from executors.faiss_indexer.moments.segments import STRATEGIES, TUNED, find_segments
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))
-PLAIN = SegmentOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)
+PLAIN = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)
 
 
 @st.composite
-def any_options(draw: st.DrawFn) -> SegmentOptions:
-    minimum = draw(st.floats(0.0, 5.0))
-    return SegmentOptions(
+def any_options(draw: st.DrawFn) -> StrategyOptions:
+    return StrategyOptions(
         smoothing_seconds=draw(st.sampled_from([0.0, 0.5, 2.0])),
         smooth_over_cuts=draw(st.booleans()),
-        minimum_seconds=minimum,
-        maximum_seconds=draw(st.sampled_from([np.inf, minimum + 0.5, minimum + 20])),
+        minimum_seconds=draw(st.floats(0.0, 5.0)),
         merge_gap_seconds=draw(st.floats(0.0, 10.0)),
         snap_seconds=draw(st.floats(0.0, 5.0)),
         padding_seconds=draw(st.floats(0.0, 5.0)),
@@ -48,7 +49,6 @@ def assert_promises(made: ScoreCurve, found: list[Segment], options: SegmentOpti
         assert 0.0 <= segment.start_seconds <= segment.peak_seconds < segment.end_seconds <= made.duration_seconds
         assert np.isfinite([segment.start_seconds, segment.end_seconds, segment.score]).all()
         assert segment.peak_seconds in made.pts_seconds
-        assert segment.end_seconds - segment.start_seconds <= options.maximum_seconds + 1e-9
     in_time = sorted(edges(found))
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(in_time))
 
@@ -56,8 +56,8 @@ def assert_promises(made: ScoreCurve, found: list[Segment], options: SegmentOpti
 @every_strategy
 @settings(deadline=None)
 @given(data=st.data(), made=curves(), options=any_options())
-def test_inside_the_video_apart_best_first_and_not_too_long_or_many(name, data, made, options):
-    options = options.of(name)
+def test_inside_the_video_apart_best_first_and_not_too_many(name, data, made, options):
+    options = replace(options, strategy=name)
     shots = data.draw(shots_of(made))
     found = find_segments(made, options, shots)
     assert_promises(made, found, options)
@@ -114,7 +114,7 @@ def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, m
 @given(made=curves(), padding=st.floats(0.01, 10.0))
 def test_padding_widens_up_to_the_neighbour_and_the_ends_of_the_video(name, made, padding):
     bare = find_segments(made, TUNED[name])
-    padded = find_segments(made, replace(TUNED[name], padding_seconds=padding))
+    padded = adjust_lengths(bare, made.duration_seconds, padding_seconds=padding)
     assert len(bare) == len(padded)
     for (start, end), (wide_start, wide_end) in zip(sorted(edges(bare)), sorted(edges(padded)), strict=True):
         assert max(0.0, start - padding) <= wide_start <= start
@@ -189,19 +189,28 @@ def test_a_hundred_thousand_samples(name, kind):
     assert_promises(made, find_segments(made, TUNED[name], shots), TUNED[name])
 
 
-def test_the_default_is_consensus_and_other_strategies_go_by_name():
+def test_the_product_has_two_strategies_and_consensus_is_the_default():
     made = curve([0, 0, 0, 1, 1, 1, 0, 0, 0])
-    assert find_segments(made) == find_segments(made, SegmentOptions(strategy="consensus"))
-    assert find_segments(made, TUNED["otsu"]) == STRATEGIES["otsu"](made, [], TUNED["otsu"])
+    assert list(segments.STRATEGIES) == list(segments.TUNED) == ["consensus", "hysteresis"]
+    assert segments.find_segments(made) == find_segments(made, TUNED["consensus"])
+    assert segments.find_segments(made, segments.TUNED["hysteresis"]) == find_segments(made, TUNED["hysteresis"])
     assert {name: options.strategy for name, options in TUNED.items()} == {name: name for name in STRATEGIES}
-    with pytest.raises(ValueError, match="no segment strategy 'best'; there are consensus, "):
-        find_segments(made, SegmentOptions(strategy="best"))
+    with pytest.raises(ValueError, match=r"no segment strategy 'otsu'\. Choose one of: consensus, hysteresis."):
+        segments.find_segments(made, SegmentOptions(strategy="otsu"))
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"smoothing_seconds": -1}, {"low_share": 1.5}, {"maximum_seconds": 0}, {"most_per_video": 0}, {"score": "best"}],
+    [
+        {"smoothing_seconds": -1},
+        {"low_share": 1.5},
+        {"most_per_video": 0},
+        {"score": "best"},
+        {"padding_seconds": -1},
+        {"level_share": 1.5},
+        {"surroundings": 0},
+    ],
 )
 def test_options_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        SegmentOptions(**wrong)
+        StrategyOptions(**wrong)

@@ -168,7 +168,7 @@ QUERIES = {
     "some videos": lambda: query(text(1), video_ids=[video_id(n) for n in (3, 4, 5, 8)], top_k=50),
     "like a moment": lambda: query(moment(7, 6.0), top_k=12),
     "like two, not a third": lambda: query(moment(7, 6.0), moment(10, 1.0), moment(12, 3.0, -0.5), text(2), top_k=12),
-    "a strategy": lambda: query(text(3), strategy="otsu", top_k=11),
+    "a strategy": lambda: query(text(3), strategy="hysteresis", top_k=11),
 }
 
 

@@ -23,8 +23,10 @@ from clipseek.api.errors import (
     VideoNotFound,
 )
 from clipseek.api.model_ids import model_name, settings_for
+from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
+from executors.faiss_indexer.store.schema import SCHEMA_VERSION
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store.store import SCHEMA_VERSION, Frames, Store, VideoRecord, shots_between
+from executors.faiss_indexer.store.store import Store
 
 MODEL = "starter@0123:abcd"
 
@@ -175,10 +177,10 @@ def test_shots_come_from_the_cuts_of_all_spans_in_order_of_time(store):
 
 
 def test_a_cut_at_or_after_the_end_of_the_video_begins_no_shot():
-    assert shots_between(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
+    assert list_shots(np.array([0.0, 2.0, 5.0]), 5.0) == [(0.0, 2.0), (2.0, 5.0)]
 
 
-STORES = Path(__file__).parent / "stores"  # written by the releases of those formats: film.mp4 with frames(4)
+STORES = Path(__file__).parent / "stores"  # each written by a release of that format: film.mp4 with frames(4)
 
 
 def old_store(folder: Path, version: int) -> Path:
@@ -211,6 +213,22 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
     assert sorted(file.name for file in tmp_path.iterdir()) == ["index.db", backup.name]
 
 
+def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
+    """Version 0.2 has the format of version 0.1: there is nothing to migrate, so no copy is made."""
+    path = old_store(tmp_path, 4)
+    before = [rows(path, f"SELECT * FROM {table}") for table in ("videos", "spans", "meta")]
+    with Store(tmp_path) as store:
+        assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
+        assert store.stored_spans("a" * 64) == {(0.0, 30.0): 4}
+        np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
+        np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
+        assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
+        assert store.fitted_shift(MODEL) == 0.125
+    assert [rows(path, f"SELECT * FROM {table}") for table in ("videos", "spans", "meta")] == before
+    assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
+    assert [file.name for file in tmp_path.iterdir()] == ["index.db"]
+
+
 def test_a_restored_backup_is_brought_up_to_date_again(tmp_path):
     old_store(tmp_path, 2)
     with Store(tmp_path) as store:
@@ -223,7 +241,7 @@ def test_a_restored_backup_is_brought_up_to_date_again(tmp_path):
 def test_a_store_that_cannot_be_backed_up_is_left_as_it_is(tmp_path):
     path = old_store(tmp_path, 1)
     (tmp_path / "index.db.format1-backup").mkdir()
-    with pytest.raises(StoreError, match="cannot be backed up before it is brought up to date"):
+    with pytest.raises(StoreError, match="cannot be backed up before its format is updated"):
         Store(tmp_path)
     assert rows(path, "PRAGMA user_version") == [(1,)]
 
@@ -236,7 +254,7 @@ def test_blank_frames_stay_known_as_such(store):
     store.put_span("a" * 64, (30.0, 60.0), plain, MODEL)
     store.put_span("a" * 64, (0.0, 30.0), blank, MODEL)
     np.testing.assert_array_equal(store.frames("a" * 64).blank, [False, True, False, False, False])
-    with pytest.raises(InvalidRequest, match=r"3 times and blank \(2,\)"):
+    with pytest.raises(InvalidRequest, match=r"pts_seconds \(3,\) and blank \(2,\)"):
         Frames(some.pts_seconds, some.vectors, blank=np.array([True, False]))
 
 
@@ -265,7 +283,7 @@ def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):
     path.write_bytes(b"this is no database" * 100)
     for extra in tmp_path.glob("index.db-*"):
         extra.unlink()
-    with pytest.raises(StoreCorrupt, match="it is no database"):
+    with pytest.raises(StoreCorrupt, match="it is not a database"):
         Store(tmp_path)
 
 
@@ -284,11 +302,11 @@ def test_a_damaged_page_is_named_when_it_is_read(store):
 
 
 def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("executors.faiss_indexer.store.store._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("executors.faiss_indexer.store.database._WAIT_SECONDS", 0.05)
     with Store(tmp_path) as store, closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         store.register(video(), MODEL)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreBusy, match="another program holds it"):
+        with pytest.raises(StoreBusy, match="another program uses it"):
             store.delete("a" * 64)
         assert store.video("a" * 64) == video()
         other.execute("ROLLBACK")
@@ -298,7 +316,9 @@ def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp
 
 def test_a_store_that_becomes_read_only_is_still_read(store):
     store.register(video(), MODEL)
-    store._read().execute("PRAGMA query_only = ON")  # as SQLite answers where the disk is remounted read-only
+    store._database.connection().execute(
+        "PRAGMA query_only = ON"
+    )  # as SQLite answers where the disk is remounted read-only
     with pytest.raises(StoreReadOnly, match="it is read-only"):
         store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
     assert store.videos() == [video()]
@@ -336,7 +356,7 @@ def test_videos_keep_the_order_they_were_added_in_when_the_clock_is_set_back(sto
 
 def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):
     store.register(video(), MODEL)
-    connection = store._read()
+    connection = store._database.connection()
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreFull, match="is full"):

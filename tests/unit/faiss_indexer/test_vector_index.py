@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from clipseek.config.settings import LEAST_RECALL
-from executors.faiss_indexer.index import kinds
+from executors.faiss_indexer.index import kinds, recall
+from executors.faiss_indexer.index.shared_lock import SharedLock
 from executors.faiss_indexer.index.vector_index import VectorIndex
-from executors.faiss_indexer.store.shared_lock import SharedLock
+from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
-from executors.faiss_indexer.store.store import Frames, Store
+from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
 DIMENSIONS, EXACT = 16, 600
@@ -42,9 +43,9 @@ class Filled:
         del self.videos[name]
 
     def settle(self) -> None:
-        if self.index._maker is not None:
-            self.index._maker.join(WAIT_SECONDS)
-            assert not self.index._maker.is_alive()
+        if self.index._builder is not None:
+            self.index._builder.join(WAIT_SECONDS)
+            assert not self.index._builder.is_alive()
 
     def check(self) -> None:
         """The index holds what the store holds, and tells every video's best frame if it looks at all cells."""
@@ -82,14 +83,14 @@ def filled(tmp_path):
 def held(monkeypatch):
     """Holds the making of a partitioned index up, once it has begun, until it is set."""
     begun, go_on = threading.Event(), threading.Event()
-    make = kinds.partitioned_index
+    make = kinds.make_partitioned_index
 
     def making(*args):
         begun.set()
         assert go_on.wait(WAIT_SECONDS)
         return make(*args)
 
-    monkeypatch.setattr(kinds, "partitioned_index", making)
+    monkeypatch.setattr(kinds, "make_partitioned_index", making)
     yield begun, go_on
     go_on.set()
 
@@ -97,13 +98,13 @@ def held(monkeypatch):
 def test_beyond_a_size_another_index_takes_over_and_few_frames_are_missed(filled):
     for number in range(6):
         filled.put(number)
-    assert filled.index.kind == "exact" and filled.index._maker is None
+    assert filled.index.kind == "exact" and filled.index._builder is None
     filled.put(6)
     filled.settle()
     assert filled.index.kind.startswith("partitioned: ")
     filled.check()
     found = filled.index.recall()
-    assert found.before == found.share >= LEAST_RECALL and found.queries == kinds.QUERIES
+    assert found.before == found.share >= LEAST_RECALL and found.queries == recall.QUERIES
 
 
 def test_searches_go_on_and_nothing_is_lost_while_another_index_is_made(filled, held):
@@ -177,7 +178,7 @@ def test_a_partitioned_index_is_saved_and_read_with_what_it_had_learnt(filled, t
     filled.delete(4)
     filled.put(9)
     filled.check()
-    before._closing.set()
+    before._is_closing.set()
 
 
 def test_closing_calls_off_the_making(tmp_path, held):
@@ -188,14 +189,14 @@ def test_closing_calls_off_the_making(tmp_path, held):
     assert begun.wait(WAIT_SECONDS)
     with ThreadPoolExecutor() as threads:
         closing = threads.submit(filled.index.close)
-        assert filled.index._closing.wait(WAIT_SECONDS)
+        assert filled.index._is_closing.wait(WAIT_SECONDS)
         go_on.set()
         closing.result(WAIT_SECONDS)
     assert filled.index.kind == "exact"
     filled.store.close()
     with Store(tmp_path) as store:  # and the next start begins it again
         index = VectorIndex(tmp_path / "index", store, EXACT)
-        index._maker.join(WAIT_SECONDS)
+        index._builder.join(WAIT_SECONDS)
         assert index.kind.startswith("partitioned: ")
 
 
@@ -209,7 +210,7 @@ def test_an_index_that_finds_too_little_is_mended_by_measuring_it(filled):
     assert filled.index.recall().before == found.share
 
 
-def test_the_store_that_fails_meanwhile_leaves_the_index_as_it_is(filled, monkeypatch, caplog):
+def test_a_store_that_fails_in_the_meantime_leaves_the_index_as_it_is(filled, monkeypatch, caplog):
     def fail():
         raise OSError("no disk")
 
@@ -220,8 +221,8 @@ def test_the_store_that_fails_meanwhile_leaves_the_index_as_it_is(filled, monkey
     assert "no disk" in caplog.text
     for number in range(7, 9):
         filled.put(number)
-    assert filled.index.kind == "exact" and filled.index._meanwhile is None  # nothing is gathered for ever
-    assert caplog.text.count("could not be made anew") == 1
+    assert filled.index.kind == "exact" and filled.index._changes is None  # nothing is gathered for ever
+    assert caplog.text.count("could not be replaced") == 1
     filled.check()
 
 
@@ -230,14 +231,14 @@ def test_videos_that_go_while_recall_is_measured_do_not_count(filled, monkeypatc
         filled.put(number)
     filled.settle()
     filled.index._index.nprobe = 1
-    compare = kinds.truly_nearest
+    compare = recall.find_truth
 
     def comparing(*args):
         truth = compare(*args)
         filled.delete(2)
         return truth
 
-    monkeypatch.setattr(kinds, "truly_nearest", comparing)
+    monkeypatch.setattr(recall, "find_truth", comparing)
     found = filled.index.recall()
     assert found.before < found.share
     filled.check()
@@ -263,24 +264,24 @@ def test_an_empty_index_has_nothing_to_find(tmp_path):
 
 def test_the_cells_to_look_at_are_as_few_as_find_enough():
     vectors = np.stack([unit(seed) for seed in range(3000)])
-    made = kinds.partitioned_index(vectors, 3000, lambda: False)
+    made = kinds.make_partitioned_index(vectors, 3000, lambda: False)
     ids = np.arange(3000, dtype=np.int64) * MAX_SPAN_FRAMES + 5
     kinds.add(made, vectors.astype(np.float16), ids)
-    queries = kinds.text_like(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
-    truth = kinds.truly_nearest(queries, [(vectors.astype(np.float16), ids)])
+    queries = recall.make_queries(vectors[:200], vectors.mean(axis=0), np.random.default_rng(0))
+    truth = recall.find_truth(queries, [(vectors.astype(np.float16), ids)])
     products = queries @ vectors.astype(np.float16).astype(np.float32).T
     for right, least, each in zip(truth.ids, truth.least, products, strict=True):
         assert set(right) == set(ids[np.argsort(-each)[:10]]) and least == pytest.approx(np.sort(each)[-10], abs=1e-5)
-    kinds.tune(made, queries, truth)
-    enough, cells = kinds.recall(made, queries, truth), made.nprobe
+    recall.tune(made, queries, truth)
+    enough, cells = recall.measure_recall(made, queries, truth), made.nprobe
     made.nprobe = cells - 1
-    assert 1 < cells < made.nlist and kinds.recall(made, queries, truth) < 0.995 <= enough
+    assert 1 < cells < made.nlist and recall.measure_recall(made, queries, truth) < 0.995 <= enough
 
 
 def test_faiss_still_mixes_up_ids_in_a_wrapped_partitioned_index():
     """Why a partitioned index is not wrapped in an IndexIDMap2."""
     vectors = np.stack([unit(seed) for seed in range(400)])
-    bare = kinds.partitioned_index(vectors, 400, lambda: False)
+    bare = kinds.make_partitioned_index(vectors, 400, lambda: False)
     bare.set_direct_map_type(faiss.DirectMap.NoMap)
     wrapped = faiss.IndexIDMap2(bare)
     ids = np.arange(400, dtype=np.int64) + 10_000

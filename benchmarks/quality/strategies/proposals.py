@@ -1,10 +1,9 @@
-"""Strategies that propose many windows, judge each by its contrast to what surrounds it, and keep the best apart ones.
+"""Strategies that propose windows, judge each by its contrast to its surroundings, and keep the best without overlap.
 
 The judge is the inner-outer contrast of Z. Shou et al., "AutoLoc: Weakly-supervised Temporal Action Localization in
 Untrimmed Videos", 2018, times a power of the window's length: with the power 1/2 and the whole video as surroundings it
 is close to the statistic by which A. Olshen et al., "Circular binary segmentation for the analysis of array-based DNA
-copy number data", 2004, find the one interval that differs most. Keeping the best apart ones is non-maximum suppression
-down to no overlap.
+copy number data", 2004, find the one interval that differs most. Overlaps are removed by non-maximum suppression.
 """
 
 from collections.abc import Sequence
@@ -12,17 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from executors.faiss_indexer.moments.curves import Floats, Runs, ScoreCurve, Segment, evened_out
-from executors.faiss_indexer.moments.edges import edges_after, finish
-from executors.faiss_indexer.moments.flatness import is_flat, whole_video
-from executors.faiss_indexer.moments.options import SegmentOptions
-from executors.faiss_indexer.moments.shots import Shots, Span, cuts_of
+from benchmarks.quality.strategies.options import StrategyOptions
+from executors.faiss_indexer.moments.curves import Indices, Runs, ScoreCurve, Segment, is_flat, smooth_scores
+from executors.faiss_indexer.moments.edges import find_edges_after, make_segments, take_whole_video
+from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange, list_cuts
 
 # Window lengths grow by this factor and windows of one length start this share of it apart: any moment has a window
 # that overlaps it with IoU .8 before its edges are refined, and there are about 10 windows for each sample.
 _LENGTH_FACTOR = 1.25
 _STRIDE_SHARE = 0.25
-_REFINING_ROUNDS = 2  # a third changed no edge on the curves of benchmarks/quality/__main__.py
+_REFINING_ROUNDS = 2  # a third changed no edge on the curves of the benchmark
 _FLOOD_LEVELS = np.linspace(0.95, 0.05, 19)
 # Watershed: how much of a merged basin must be under the water line (Xiong et al. 2017 use such a sequence).
 _LEAST_FLOODED = (1.0, 0.8, 0.6)
@@ -37,24 +35,24 @@ class _Judge:
     length_power: float
 
     @classmethod
-    def of(cls, scores: Floats, options: SegmentOptions) -> "_Judge":
+    def of(cls, scores: Floats, options: StrategyOptions) -> "_Judge":
         totals = np.concatenate(([0.0], np.cumsum(scores - scores.mean())))
         return cls(totals, options.surroundings, options.length_power)
 
-    def values(self, first: np.ndarray, after: np.ndarray) -> Floats:
+    def values(self, first: Indices, after: Indices) -> Floats:
         """Windows `[first, after)` of sample indices [M] -> float64 [M]; 0 for one without surroundings."""
-        inner, outer, inside, outside = self._means(first, after)
+        inner, outer, inside, outside = self._measure(first, after)
         beside = np.sqrt(outside / (inside + outside)) if np.isinf(self.surroundings) else 1.0
         values: Floats = np.where(outside > 0, (inner - outer) * inside**self.length_power * beside, 0.0)
         return values
 
-    def middle_levels(self, first: np.ndarray, after: np.ndarray) -> Floats:
+    def middle_levels(self, first: Indices, after: Indices) -> Floats:
         """Half-way between the mean inside and the mean of the surroundings, less the mean of all scores."""
-        inner, outer, _, _ = self._means(first, after)
+        inner, outer, _, _ = self._measure(first, after)
         levels: Floats = (inner + outer) / 2
         return levels
 
-    def _means(self, first: np.ndarray, after: np.ndarray) -> tuple[Floats, Floats, Floats, Floats]:
+    def _measure(self, first: Indices, after: Indices) -> tuple[Floats, Floats, Floats, Floats]:
         count = len(self.totals) - 1
         inside = (after - first).astype(np.float64)
         reach = np.ceil(np.minimum(self.surroundings * inside, count)).astype(np.int64)
@@ -65,21 +63,21 @@ class _Judge:
         return sums / inside, outer_sums / np.maximum(outside, 1.0), inside, outside
 
 
-def find_by_contrast(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
+def find_by_contrast(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
     """The windows with the highest normalised contrast to their surroundings, none overlapping."""
-    smooth = evened_out(curve, shots, options)
+    smooth = smooth_scores(curve, shots, options)
     if is_flat(smooth, options.least_contrast):
-        return whole_video(curve, smooth, shots, options)
+        return take_whole_video(curve, smooth, shots, options)
     judge = _Judge.of(smooth, options)
-    first, after = _windows(len(smooth))
-    chosen = _best_apart(first, after, judge.values(first, after), options)
+    first, after = _list_windows(len(smooth))
+    chosen = _suppress_overlaps(first, after, judge.values(first, after), options)
     if not chosen:
-        return whole_video(curve, smooth, shots, options)
-    refined = _refined(judge, chosen, len(smooth))
-    return finish(curve, smooth, _window_spans(curve, smooth, judge, refined), shots, options)
+        return take_whole_video(curve, smooth, shots, options)
+    refined = _refine(judge, chosen, len(smooth))
+    return make_segments(curve, smooth, _find_window_ranges(curve, smooth, judge, refined), shots, options)
 
 
-def find_by_watershed(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
+def find_by_watershed(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:
     """Basins of shots that flood together as the water line falls, judged by contrast, none overlapping.
 
     Proposals from shots and matching by the mean score are what A. Diwan, P. Peng and R. Mooney, "Zero-shot Video
@@ -87,25 +85,25 @@ def find_by_watershed(curve: ScoreCurve, shots: Shots, options: SegmentOptions) 
     watershed of Y. Xiong et al., "Temporal Action Detection with Structured Segment Networks", 2017. A segment ends
     where a shot does. Where no cuts are known, each sample is a shot of its own.
     """
-    smooth = evened_out(curve, shots, options)
+    smooth = smooth_scores(curve, shots, options)
     if is_flat(smooth, options.least_contrast):
-        return whole_video(curve, smooth, shots, options)
-    edges, edge_seconds = _shot_edges(curve, shots)
+        return take_whole_video(curve, smooth, shots, options)
+    edges, edge_seconds = _find_shot_edges(curve, shots)
     means = np.add.reduceat(smooth, edges[:-1]) / np.diff(edges)
-    first, after = (edges[side] for side in _basins(means))
+    first, after = (edges[side] for side in _flood(means))
     judge = _Judge.of(smooth, options)
-    chosen = _best_apart(first, after, judge.values(first, after), options)
+    chosen = _suppress_overlaps(first, after, judge.values(first, after), options)
     if not chosen:
-        return whole_video(curve, smooth, shots, options)
+        return take_whole_video(curve, smooth, shots, options)
     if len(shots) < 2:
-        return finish(curve, smooth, _window_spans(curve, smooth, judge, sorted(chosen)), shots, options)
+        return make_segments(curve, smooth, _find_window_ranges(curve, smooth, judge, sorted(chosen)), shots, options)
     places = np.searchsorted(edges, np.array(sorted(chosen)))
-    spans = [(start, end) for start, end in edge_seconds[places].tolist()]
-    return finish(curve, smooth, spans, shots, options)
+    ranges = [(start, end) for start, end in edge_seconds[places].tolist()]
+    return make_segments(curve, smooth, ranges, shots, options)
 
 
-def _windows(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows `[first, after)` of every length in a geometric row, all over the samples."""
+def _list_windows(count: int) -> tuple[Indices, Indices]:
+    """Windows `[first, after)` over all samples, with lengths in a geometric series."""
     firsts, afters = [], []
     length = 1
     while length <= count:
@@ -116,8 +114,10 @@ def _windows(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(firsts), np.concatenate(afters)
 
 
-def _best_apart(first: np.ndarray, after: np.ndarray, values: Floats, options: SegmentOptions) -> list[tuple[int, int]]:
-    """Windows by falling value, as long as they are above `least_share` of the best, without those that overlap one."""
+def _suppress_overlaps(
+    first: Indices, after: Indices, values: Floats, options: StrategyOptions
+) -> list[tuple[int, int]]:
+    """Non-maximum suppression: the windows by falling value, down to `least_share` of the best, without overlaps."""
     chosen: list[tuple[int, int]] = []
     least = max(options.least_share * float(values.max(initial=0.0)), 1e-12)
     keep = values >= least
@@ -131,8 +131,8 @@ def _best_apart(first: np.ndarray, after: np.ndarray, values: Floats, options: S
     return chosen
 
 
-def _refined(judge: _Judge, chosen: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
-    """Move the edges of each window, best first, to where its value is highest nearby, without touching the others."""
+def _refine(judge: _Judge, chosen: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """Move the edges of each window, best first, to where its value is highest nearby, without reaching into others."""
     windows = sorted(chosen)
     for window in chosen:
         place = windows.index(window)
@@ -149,22 +149,24 @@ def _refined(judge: _Judge, chosen: Sequence[tuple[int, int]], count: int) -> li
     return windows
 
 
-def _window_spans(curve: ScoreCurve, smooth: Floats, judge: _Judge, windows: Sequence[tuple[int, int]]) -> list[Span]:
-    """Windows of samples, in order of time, as spans: edges where the curve crosses each window's middle level."""
+def _find_window_ranges(
+    curve: ScoreCurve, smooth: Floats, judge: _Judge, windows: Sequence[tuple[int, int]]
+) -> list[TimeRange]:
+    """Windows of samples, in order of time, as ranges: edges where the curve crosses each window's middle level."""
     first, after = np.array(windows).T
     levels = judge.middle_levels(first, after) + smooth.mean()
-    starts = np.where(first == 0, 0.0, edges_after(curve, smooth, first - 1, levels))
-    ends = np.where(after == len(smooth), curve.duration_seconds, edges_after(curve, smooth, after - 1, levels))
+    starts = np.where(first == 0, 0.0, find_edges_after(curve, smooth, first - 1, levels))
+    ends = np.where(after == len(smooth), curve.duration_seconds, find_edges_after(curve, smooth, after - 1, levels))
     starts[1:] = np.maximum(starts[1:], ends[:-1])  # neighbours that touch may put their common edge differently
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _shot_edges(curve: ScoreCurve, shots: Shots) -> tuple[np.ndarray, Floats]:
+def _find_shot_edges(curve: ScoreCurve, shots: Shots) -> tuple[Indices, Floats]:
     """Index of the first sample of each shot that has any, and N at the end; and the edges' times in seconds."""
     count = len(curve.scores)
     if len(shots) < 2:
         return np.arange(count + 1), np.append(curve.pts_seconds, curve.duration_seconds)
-    cuts = cuts_of(shots)
+    cuts = list_cuts(shots)
     index = np.searchsorted(curve.pts_seconds, cuts)
     inner = (index > 0) & (index < count)
     edges, place = np.unique(index[inner], return_index=True)
@@ -172,19 +174,19 @@ def _shot_edges(curve: ScoreCurve, shots: Shots) -> tuple[np.ndarray, Floats]:
     return np.concatenate(([0], edges, [count])), seconds
 
 
-def _basins(means: Floats) -> tuple[np.ndarray, np.ndarray]:
+def _flood(means: Floats) -> tuple[Indices, Indices]:
     """Runs of shots `[first, after)` that flood together, for every water line and least flooded share."""
-    span = float(np.ptp(means))
-    found: set[tuple[int, int]] = set()
-    for level in _FLOOD_LEVELS if span > 0 else ():
-        runs = Runs.of(means >= means.min() + level * span)
+    rise = float(np.ptp(means))
+    windows: set[tuple[int, int]] = set()
+    for level in _FLOOD_LEVELS if rise > 0 else ():
+        runs = Runs.of(means >= means.min() + level * rise)
         for least in _LEAST_FLOODED:
-            found.update(_grouped(runs.first.tolist(), (runs.last + 1).tolist(), least))
-    first, after = np.array(sorted(found), dtype=np.int64).reshape(-1, 2).T
+            windows.update(_group(runs.first.tolist(), (runs.last + 1).tolist(), least))
+    first, after = np.array(sorted(windows), dtype=np.int64).reshape(-1, 2).T
     return first, after
 
 
-def _grouped(firsts: list[int], afters: list[int], least_flooded: float) -> list[tuple[int, int]]:
+def _group(firsts: list[int], afters: list[int], least_flooded: float) -> list[tuple[int, int]]:
     """Join each run with those after it as long as enough of the whole is flooded, in one pass."""
     groups: list[tuple[int, int]] = []
     flooded = 0

@@ -1,4 +1,4 @@
-"""A lock that many may hold to read, and one alone to write."""
+"""A lock that many threads may hold to read, and one to write."""
 
 import threading
 from collections.abc import Iterator
@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 
 class SharedLock:
-    """Readers go in together; a writer waits for them, and those who come after it wait for the writer. Not re-entrant:
-    who reads must not ask again."""
+    """Readers share the lock. A writer waits for them, and later readers wait for the writer.
+
+    Not re-entrant: a thread that reads must not take the lock again.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,7 +19,7 @@ class SharedLock:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Hold the lock beside other readers."""
+        """Hold the lock together with other readers."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing and not self._writers_waiting)
             self._readers += 1
@@ -30,7 +32,7 @@ class SharedLock:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the lock alone."""
+        """Hold the lock exclusively."""
         with self._changed:
             self._writers_waiting += 1
             self._changed.wait_for(lambda: not self._is_writing and not self._readers)

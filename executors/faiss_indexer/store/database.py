@@ -1,0 +1,114 @@
+"""The SQLite file of a store: a connection for each thread, one write at a time, and errors in the store's words."""
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+
+_WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
+_READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
+_BUSY = "another program uses it, or its disk is too slow. Try again"
+_ERRORS = {  # how SQLite's name of an error starts -> what it means for the store
+    "SQLITE_FULL": (StoreFull, "its disk is full. Free some space, then try again"),
+    "SQLITE_READONLY": (StoreReadOnly, _READ_ONLY),
+    "SQLITE_CANTOPEN": (StoreReadOnly, "it does not open. Check that its folder exists and is writable"),
+    "SQLITE_BUSY": (StoreBusy, _BUSY),
+    "SQLITE_LOCKED": (StoreBusy, _BUSY),
+    "SQLITE_CORRUPT": (StoreCorrupt, "it is damaged. Run `clipseek doctor --check` for details"),
+    "SQLITE_NOTADB": (StoreCorrupt, "it is not a database. Restore it from a backup, or move it away"),
+}
+
+
+class Database:
+    """The file at `path`. Any thread may read; writes wait for one another.
+
+    Raises:
+        StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: every method may, where SQLite fails.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connections = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._write_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close every thread's connection; the last one folds the write-ahead log into the file."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._connections.own = connection
+            self._opened.append(connection)
+        return connection
+
+    def rows(self, statement: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query, one at a time."""
+        try:
+            yield from self.connection().execute(statement, values)
+        except sqlite3.Error as error:
+            raise self.translate(error, "cannot be read") from error
+
+    def row(self, statement: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
+        """The first row of a query."""
+        try:
+            row: tuple[Any, ...] | None = self.connection().execute(statement, values).fetchone()
+        except sqlite3.Error as error:
+            raise self.translate(error, "cannot be read") from error
+        return row
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is stored, or nothing."""
+        with self._write_lock:
+            try:
+                with self._transaction() as db:
+                    yield db
+            except (OSError, sqlite3.Error) as error:
+                raise self.translate(error, "stored nothing") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        db = self.connection()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the file as it is, completely or not at all."""
+        draft = target.with_name(target.name + "-part")
+        draft.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(draft)) as copy:
+                self.connection().backup(copy)
+            draft.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            draft.unlink(missing_ok=True)
+            raise self.translate(error, "cannot be backed up before its format is updated") from error
+
+    def translate(self, error: sqlite3.Error | OSError, what: str) -> StoreError:
+        """An error of SQLite or the disk as one of the store; `what` failed."""
+        name = "SQLITE_FULL" if getattr(error, "errno", 0) == errno.ENOSPC else getattr(error, "sqlite_errorname", "")
+        for start, (kind, reason) in _ERRORS.items():
+            if name.startswith(start):
+                return kind(f"The store {self.path} {what}, because {reason}.")
+        return StoreError(f"The store {self.path} {what} ({error}). Check CLIPSEEK_HOME.")
