@@ -71,3 +71,17 @@ def card_grid(items: Sequence[T], draw_card: Callable[[T], None]) -> None:
         for column, item in zip(st.columns(_COLUMNS), items[first : first + _COLUMNS], strict=False):
             with column:
                 draw_card(item)
+
+
+def uploader_texts(key: str, button: str, limit: str) -> None:
+    """Cover the words of the uploaders whose keys start with `key`: Streamlit has them in English only."""
+    texts = {
+        "button [data-testid=stMarkdownContainer]": button,
+        "[data-testid=stFileUploaderDropzoneInstructions]": limit,
+    }
+    rules = (
+        f'[class*="st-key-{key}"] {element} > * {{ display: none; }}'
+        f'[class*="st-key-{key}"] {element}::after {{ content: "{text}"; }}'
+        for element, text in texts.items()
+    )
+    st.html(f"<style>{''.join(rules)}</style>")

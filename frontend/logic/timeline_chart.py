@@ -4,6 +4,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -78,7 +79,7 @@ def tick_times(duration_seconds: float) -> list[int]:
 
 def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     """Build the chart: its layers from back to front."""
-    axes = _Axes(timeline)
+    axes = _shared_axes(timeline)
     layers = [
         *_match_bands(timeline, axes),
         *_shot_lines(timeline, axes),
@@ -89,51 +90,50 @@ def timeline_chart(timeline: Timeline) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(*layers).properties(height=_HEIGHT_PIXELS)
 
 
-class _Axes:
-    """The time and score axes, which all layers share."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self.x = alt.X(
+def _shared_axes(timeline: Timeline) -> dict[str, Any]:
+    return {
+        "x": alt.X(
             "seconds:Q",
             scale=alt.Scale(domain=[0, timeline.duration_seconds], nice=False),
             axis=alt.Axis(labelExpr=_CLOCK, grid=False, values=tick_times(timeline.duration_seconds)),
             title=None,
-        )
-        self.y = alt.Y(
+        ),
+        "y": alt.Y(
             "score:Q",
             scale=alt.Scale(domain=[_BOTTOM_WITH_STRIP if timeline.thumbnails else 0, _TOP], nice=False),
             axis=alt.Axis(values=[0, 0.5, 1], grid=True, gridOpacity=0.35),
             title=None,
-        )
+        ),
+    }
 
 
-def _match_bands(timeline: Timeline, axes: _Axes) -> list[alt.Chart]:
+def _match_bands(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
     rows = [{"seconds": start, "end": end, "score": 0.0, "top": _TOP} for start, end in timeline.matches]
     bands = _chart(rows).mark_rect(opacity=0.2, color=_ACCENT)
-    return [bands.encode(x=axes.x, x2="end:Q", y=axes.y, y2="top:Q")] if rows else []
+    return [bands.encode(**axes, x2="end:Q", y2="top:Q")] if rows else []
 
 
-def _shot_lines(timeline: Timeline, axes: _Axes) -> list[alt.Chart]:
+def _shot_lines(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
     starts = thin_times(timeline.shot_starts, timeline.duration_seconds / _MAX_SHOTS)
     rows = [{"seconds": start, "score": 0.0, "top": _TOP} for start in starts]
     lines = _chart(rows).mark_rule(strokeDash=[2, 3], opacity=0.45, color="#8a8ca0")
-    return [lines.encode(x=axes.x, y=axes.y, y2="top:Q")] if rows else []
+    return [lines.encode(**axes, y2="top:Q")] if rows else []
 
 
-def _curve(timeline: Timeline, axes: _Axes) -> list[alt.Chart]:
+def _curve(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
     """The curve, the area below it, and the line of the cut-off."""
     if not timeline.scores:
         return []
     points = _chart(timeline.points)
     cut_off = _chart([{"score": timeline.cut_off}])
     return [
-        points.mark_area(opacity=0.14, color=_ACCENT).encode(x=axes.x, y=axes.y),
-        points.mark_line(color=_ACCENT, strokeWidth=2).encode(x=axes.x, y=axes.y),
-        cut_off.mark_rule(strokeDash=[6, 4], color="#d97706", opacity=0.8).encode(y=axes.y),
+        points.mark_area(opacity=0.14, color=_ACCENT).encode(**axes),
+        points.mark_line(color=_ACCENT, strokeWidth=2).encode(**axes),
+        cut_off.mark_rule(strokeDash=[6, 4], color="#d97706", opacity=0.8).encode(y=axes["y"]),
     ]
 
 
-def _thumbnail_strip(timeline: Timeline, axes: _Axes) -> list[alt.Chart]:
+def _thumbnail_strip(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
     rows = [
         {
             "seconds": seconds,
@@ -145,10 +145,10 @@ def _thumbnail_strip(timeline: Timeline, axes: _Axes) -> list[alt.Chart]:
     if not rows:
         return []
     width = alt.ExprRef(f"min(width / {len(rows)} - 4, 88)")  # pixels, so that neighbours do not overlap
-    return [_chart(rows).mark_image(width=width, height=52).encode(x=axes.x, y=axes.y, url="url:N")]
+    return [_chart(rows).mark_image(width=width, height=52).encode(**axes, url="url:N")]
 
 
-def _click_points(timeline: Timeline, axes: _Axes) -> alt.Chart:
+def _click_points(timeline: Timeline, axes: dict[str, Any]) -> alt.Chart:
     """Invisible points that show their time and score as a tip, and can be clicked."""
     pick = alt.selection_point(name=PICK, fields=["seconds"], nearest=True, on="click", clear=False)
     tooltip = [
@@ -156,7 +156,7 @@ def _click_points(timeline: Timeline, axes: _Axes) -> alt.Chart:
         alt.Tooltip("score:Q", format=".2f", title=timeline.score_name),
     ]
     points = _chart(timeline.points).mark_point(opacity=0, size=120)
-    chart: alt.Chart = points.encode(x=axes.x, y=axes.y, tooltip=tooltip).add_params(pick)
+    chart: alt.Chart = points.encode(**axes, tooltip=tooltip).add_params(pick)
     return chart
 
 

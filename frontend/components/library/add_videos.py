@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from clipseek.api.errors import ClipSeekError, UnreadableVideo
+from frontend.components.elements import uploader_texts
 from frontend.components.shell.errors import errors_shown, show_error
 from frontend.logic.safe_text import escape_markdown
 from frontend.services import services
@@ -21,7 +22,7 @@ _FOLDER = "add.folder"
 def add_videos(media_roots: tuple[str, ...], t: Texts) -> None:
     """Draw the ways. What is added goes to the queue at once."""
     round_ = st.session_state.setdefault(_ROUND, 0)
-    st.html(_uploader_style(t))
+    uploader_texts("add-files", t("upload.button"), t("upload.limit"))
     files = st.file_uploader(
         t("add.drop"), accept_multiple_files=True, key=f"add.files.{round_}", help=t("add.drop.help")
     )
@@ -71,20 +72,6 @@ def _show_rejected(t: Texts) -> None:
         show_error(error, t)
     if rejected:
         st.button(t("jobs.dismiss"), icon=":material/delete:", key="add.dismiss", on_click=rejected.clear)
-
-
-def _uploader_style(t: Texts) -> str:
-    """A style sheet that covers the uploader's own words, which Streamlit has in English only."""
-    texts = {
-        "button [data-testid=stMarkdownContainer]": "upload.button",
-        "[data-testid=stFileUploaderDropzoneInstructions]": "upload.limit",
-    }
-    rules = (
-        f'[class*="st-key-add-files"] {element} > * {{ display: none; }}'
-        f'[class*="st-key-add-files"] {element}::after {{ content: "{t(key)}"; }}'
-        for element, key in texts.items()
-    )
-    return f"<style>{''.join(rules)}</style>"
 
 
 def _server_folder(media_roots: tuple[str, ...], t: Texts) -> None:

@@ -33,8 +33,10 @@ def video_card(video: Video, t: Texts, *, in_queue: bool) -> None:
         with st.container(key=f"still-{name}"):
             thumbnail(video_thumbnail(video))
         st.html(video_html(video, t, in_queue=in_queue))
+        if video.status != "ready" and not in_queue:
+            _resume_button(video, name, t)
         with st.container(horizontal=True, key=f"tools-video-{name}", gap="small"):
-            _tools(video, name, t, in_queue=in_queue)
+            _tools(video, name, t)
 
 
 def video_html(video: Video, t: Texts, *, in_queue: bool) -> str:
@@ -50,14 +52,14 @@ def video_html(video: Video, t: Texts, *, in_queue: bool) -> str:
     )
 
 
-def _tools(video: Video, name: str, t: Texts, *, in_queue: bool) -> None:
-    interrupted = video.status != "ready" and not in_queue
-    if interrupted and st.button(
-        t("video.resume"), icon=":material/play_arrow:", key=f"video.resume.{name}", type="tertiary"
-    ):
+def _resume_button(video: Video, name: str, t: Texts) -> None:
+    if st.button(t("video.resume"), icon=":material/play_arrow:", key=f"video.resume.{name}", width="stretch"):
         with errors_shown(t):
             services().queue.resume(video.video_id, video.title, video.size_bytes)
             st.rerun()
+
+
+def _tools(video: Video, name: str, t: Texts) -> None:
     if tool_button("search", t("video.search"), f"video.search.{name}"):
         start_search(Ask(videos=(video.video_id,)))
         st.switch_page("views/search.py")

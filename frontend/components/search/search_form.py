@@ -7,6 +7,7 @@ import streamlit as st
 
 from clipseek.api.documents import Video
 from clipseek.api.formats import timestamp
+from frontend.components.elements import uploader_texts
 from frontend.components.shell.language import language_params
 from frontend.logic.safe_text import escape_markdown, shorten
 from frontend.logic.search_address import PARAMS, Ask, lines, whole_ids
@@ -114,6 +115,7 @@ def _first_page(ask: Ask) -> Ask:
 def _image(ask: Ask, t: Texts) -> None:
     """Read an image that is dropped; from then on it belongs to the search."""
     round_ = st.session_state.setdefault(_IMAGE_ROUND, 0)
+    uploader_texts("search-image", t("upload.image_button"), t("upload.image_limit"))
     file = st.file_uploader(t("search.image"), type=_IMAGE_TYPES, key=f"search.image.{round_}", max_upload_size=32)
     if file:
         st.session_state[_IMAGE_ROUND] += 1

@@ -78,6 +78,8 @@ def test_all_languages_say_the_same():
         for key, names in fields.items():
             assert {name for _, name, _, _ in string.Formatter().parse(texts.sentences[key]) if name} == names, key
             assert texts.sentences[key].strip(), key
+            bold_end_in_chinese = re.search(r"[。，：；？！）]\*\*\w", texts.sentences[key])
+            assert not bold_end_in_chinese, f"Markdown shows the stars: put the punctuation of {key} behind them"
 
 
 def test_every_text_that_is_used_exists_and_every_text_is_used():
