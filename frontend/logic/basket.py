@@ -30,7 +30,7 @@ class BasketItem:
 
 @dataclass(frozen=True)
 class Basket:
-    """Chosen clips, each of them once. The methods return a new basket."""
+    """Chosen clips, none of them twice. The methods return a new basket."""
 
     items: tuple[BasketItem, ...] = ()
 

@@ -234,7 +234,7 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
     assert playing(page)["length"] == pytest.approx(8.0, abs=0.05)
 
 
-def test_back_shows_the_former_search_and_a_reload_keeps_the_basket(visit, samples):
+def test_back_shows_the_search_before_and_a_reload_keeps_the_basket(visit, samples):
     page = visit()
     search_for(page, "a temple")
     press(page, "card-basket")

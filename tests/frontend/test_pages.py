@@ -77,7 +77,7 @@ def test_a_link_repeats_the_search_with_its_filters(open_page, client):
     assert client.asked[-1]["without"] == () and "without" not in page.query_params
 
 
-def test_a_filter_by_a_video_that_is_deleted_meanwhile_is_dropped(open_page, client):
+def test_a_filter_by_a_deleted_video_is_dropped(open_page, client):
     page = open_page(q="a dog", video="bbbbbbbbbbbb")
     client.library.pop()
     ask(page, "a cat")
@@ -99,7 +99,7 @@ def test_filters_change_the_search_and_the_address(open_page, client):
     assert page.query_params["least"] == ["0.5"] and page.query_params["without"] == ["snow", "rain"]
 
 
-def test_nothing_matches_is_said_and_the_misses_are_a_click_away(open_page, client):
+def test_weaker_candidates_are_a_click_away_where_nothing_matches(open_page, client):
     client.found, client.withheld = [], [match(score=0.1)]
     page = ask(open_page(), "a submarine")
     assert EN("results.none") in html_of(page)
@@ -148,7 +148,7 @@ def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     assert client.clips[-1] == (CAT, 14.0, 14.1, "copy") and len(page.get("download_button")) == 1
 
 
-def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_page, client, tmp_path):
+def test_an_image_is_part_of_the_address_until_it_is_removed_or_no_longer_stored(open_page, client, tmp_path):
     page = open_page()
     page.file_uploader[0].upload("<b>.png", b"picture", "image/png").run()
     assert client.asked[-1]["image"] == b"picture"
@@ -166,7 +166,7 @@ def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_pag
         assert shown.value == EN("results.image_gone")
 
 
-def test_a_fast_video_of_several_formats_is_said_to_be_cut_exactly(open_page, client):
+def test_the_page_says_where_a_fast_cut_does_not_apply(open_page, client):
     page = ask(open_page(), "a cat")
     button(page, f"card.basket.{CAT_CARD}").click().run()
     button(page, f"card.basket.{DOG_CARD}").click().run()
@@ -220,7 +220,7 @@ def test_two_tabs_act_on_the_clips_they_show(open_page, client):
     button(other, f"basket.remove.{clips[0].key}").click().run()
     button(mine, f"basket.remove.{clips[1].key}").click().run()
     assert basket_of(mine).items == (clips[2],)
-    button(other, f"basket.up.{clips[1].key}").click().run()  # it has gone, but this tab does not know
+    button(other, f"basket.up.{clips[1].key}").click().run()  # the clip is gone, but this tab does not know
     assert basket_of(other).items == (clips[2],) and not other.exception
 
 
@@ -251,7 +251,7 @@ def test_the_library_shows_what_is_there(open_page, client):
     assert "cat.mp4" not in html_of(page) and "&lt;b&gt;dog" in html_of(page)
 
 
-def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_page, client):
+def test_a_large_library_has_pages_and_a_search_goes_to_the_first(open_page, client):
     client.library = [video(f"{number:02d}" * 32, f"video {number:03d}.mp4") for number in range(50)]
     page = open_page("views/library.py")
     assert "1 - 24 / 50" in html_of(page) and "video 049.mp4" in html_of(page)
@@ -284,7 +284,7 @@ def upload(page, *videos):
     return page
 
 
-def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, client, tmp_path):
+def test_uploads_dropped_together_are_queued_once_each(open_page, client, tmp_path):
     page = open_page("views/library.py")
     (tmp_path / "queue" / "2.upload").symlink_to("/dev/full")
     upload(page, ("one.mp4", VIDEO), ("<b>.mp4", b"large" * 10), ("two.mp4", VIDEO + b"2"))
@@ -298,17 +298,17 @@ def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, clien
     assert not page.error and "add.dismiss" not in keys(page)
 
 
-def test_a_ticket_whose_video_has_gone_is_not_taken_for_a_video(open_page, client):
+def test_a_ticket_whose_video_is_gone_is_refused(open_page, client):
     page = upload(open_page("views/library.py"), ("large.mp4", b"t" * TICKET_BYTES), ("one.mp4", VIDEO))
     assert services().queue.wait(10)
     assert client.indexed == [("one.mp4", VIDEO)]
     [shown] = page.error
     assert EN("problem.unreadable") in shown.value
     upload(page, ("two.mp4", VIDEO))
-    assert not page.error  # it was of the files before
+    assert not page.error  # the error belonged to the files before
 
 
-def test_what_the_pages_disk_has_no_room_for_is_said(open_page, client, tmp_path):
+def test_a_full_disk_of_the_page_is_explained(open_page, client, tmp_path):
     half = {"status": "indexing", "missing_start_seconds": [30.0], "missing_end_seconds": [60.0]}
     client.library.append(video("c" * 64, "half.mp4", **half))
     page = open_page("views/library.py")
@@ -403,7 +403,7 @@ def test_the_timeline_plays_from_a_time_that_is_written(open_page, client):
         (StoreFull("no room"), "full"),
     ],
 )
-def test_errors_are_said_in_words_with_the_way_out(open_page, client, file, error, key):
+def test_an_error_says_what_failed_and_what_to_do(open_page, client, file, error, key):
     client.error = error
     page = open_page(file)
     [shown] = page.error
@@ -414,7 +414,7 @@ def test_errors_are_said_in_words_with_the_way_out(open_page, client, file, erro
     assert not page.error
 
 
-def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
+def test_a_full_disk_and_the_starter_model_have_banners(open_page, client):
     client.free_bytes = LOW
     page = open_page()
     assert any("1.0 GB" in each.value for each in page.warning)
@@ -428,7 +428,7 @@ def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
     assert not page.warning and any("multilingual" in each.value for each in page.caption)
 
 
-def test_a_full_disk_of_the_page_is_told_in_the_library(open_page, client, monkeypatch):
+def test_a_full_disk_of_the_page_has_a_banner_in_the_library(open_page, client, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=LOW))
     [shown] = open_page("views/library.py").warning
     assert shown.value == EN("disk.page_low", free="1.0 GB")

@@ -26,7 +26,7 @@ def test_order():
     assert basket.move(C, -1).items == (A, C, B)
     assert basket.move(A, -1).items == (A, B, C) and basket.move(A, 9).items == (B, C, A)
     assert basket.remove(B).items == (A, C)
-    assert basket.remove(B).move(B, 1).items == (A, C)  # taken out in another tab
+    assert basket.remove(B).move(B, 1).items == (A, C)  # removed in another tab
 
 
 def test_keys_tell_clips_apart_that_are_shown_alike():

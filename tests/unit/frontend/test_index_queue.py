@@ -151,7 +151,7 @@ def test_an_upload_that_is_on_disk_is_moved_not_copied(client, queue, tmp_path):
     assert queue.wait(10) and client.contents == [b"video"] and list(tmp_path.iterdir()) == []
 
 
-def test_no_room_for_an_upload_is_said(queue):
+def test_an_upload_that_does_not_fit_is_refused(queue):
     class Full(io.BytesIO):
         def read(self, *_):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -164,7 +164,7 @@ def test_no_room_for_an_upload_is_said(queue):
 @pytest.mark.parametrize("error", [ServerUnreachable("none"), ServerNotReady("starting")])
 def test_videos_wait_for_a_server_that_is_away(client, queue, tmp_path, error):
     client.script = [Progress("index", 1, 4)]
-    queue.add_server_videos("/videos")  # left by a former process
+    queue.add_server_videos("/videos")  # left by an earlier process
     later = Steps()
     later.away = error
     again = IndexQueue(later, QueueFolder(tmp_path), later.clock, retry_seconds=0.01)
