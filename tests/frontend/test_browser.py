@@ -359,9 +359,7 @@ QUEUED_VIDEOS = {"half.mp4": 25, "waiting.mp4": 24}
 
 
 def test_queued_videos_continue_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
-    videos = [
-        make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in QUEUED_VIDEOS.items()
-    ]
+    videos = [make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in QUEUED_VIDEOS.items()]
     queue = tmp_path / "page" / "queue"
     settings = Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1"))
     with Page(settings, server.host) as first:
