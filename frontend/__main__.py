@@ -1,7 +1,7 @@
 """Serves the page for a process that started this one: `python -m frontend --address ADDRESS --port PORT`.
 
-It ends when its standard input does, where that is a pipe, which the other process holds: so it never outlives it. In a
-container there is none.
+Where standard input is a pipe, the other process holds its far end. The page stops when that pipe closes, so it never
+outlives its parent. In a container there is no pipe.
 """
 
 import argparse
@@ -23,47 +23,52 @@ _POLL_SECONDS = 0.05
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m frontend", description="Serve ClipSeek's page.")
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", required=True)
+    parser.add_argument("--address", required=True, help="the address to listen on, such as 127.0.0.1")
+    parser.add_argument("--port", required=True, help="the port to listen on, such as 8501")
     options = parser.parse_args()
     if stat.S_ISFIFO(os.fstat(0).st_mode):
-        threading.Thread(target=_end_with_input, name="end-with-input", daemon=True).start()
+        threading.Thread(target=_stop_when_input_closes, name="stop-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")
+    _serve(options.address, options.port)
+
+
+def _serve(address: str, port: str) -> None:
+    """Run Streamlit in this process until it is stopped."""
     from streamlit.web.cli import main as streamlit
 
     from frontend.uploads import quirks
 
     quirks.install()
-    import clipseek.client  # noqa: F401 (takes seconds: let the first visitor not wait for it)
+    import clipseek.client  # noqa: F401 (takes seconds, so import it before the first visit)
 
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     app = Path(__file__).with_name("app.py")
-    sys.argv = ["streamlit", "run", str(app), f"--server.address={options.address}", f"--server.port={options.port}"]
+    sys.argv = ["streamlit", "run", str(app), f"--server.address={address}", f"--server.port={port}"]
     streamlit()
 
 
-def _warm() -> None:
-    """Do what the first visitor would wait for: import the rest, read how images are read, connect to the server."""
+def _warm_up() -> None:
+    """Do what would delay the first visitor: import the rest, load the image formats, connect to the server."""
     from PIL import Image
     from streamlit import runtime
 
     from clipseek.api.errors import ClipSeekError
 
-    while not runtime.exists():  # without it Streamlit complains of caches
+    while not runtime.exists():  # before that, Streamlit warns about the use of its caches
         time.sleep(_POLL_SECONDS)
     from frontend.components.search import results  # noqa: F401
-    from frontend.shared import services
+    from frontend.services import services
 
     Image.init()
-    with contextlib.suppress(ClipSeekError):  # the page says it in words
+    with contextlib.suppress(ClipSeekError):  # the page itself shows the error
         services().client.videos()
 
 
-def _end_with_input() -> None:
+def _stop_when_input_closes() -> None:
     while sys.stdin.buffer.read(1):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)  # Streamlit ends by itself then, and temporary files go
+    os.kill(os.getpid(), signal.SIGTERM)  # lets Streamlit stop and delete its temporary files
     time.sleep(_STOP_SECONDS)
     os._exit(1)
 

@@ -1,1 +1,5 @@
-"""The pieces that pages are made of. Each owns the session-state keys that begin with its name."""
+"""What the pages draw: each function here draws one thing and owns the session-state keys that begin with its name.
+
+`elements.py` has the small pieces that several rooms use; `shell/` is what every page has.
+`search/`, `player/`, `library/` and `basket/` belong to the pages of those names.
+"""

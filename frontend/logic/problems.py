@@ -1,4 +1,4 @@
-"""What went wrong, in words and with the way out, in the page's language."""
+"""Which of the page's sentences explain an error."""
 
 from clipseek.api.errors import (
     AccessDenied,
@@ -18,7 +18,7 @@ from clipseek.api.errors import (
     VideoNotFound,
 )
 
-# The class of an error -> the key of its texts: `problem.KEY` says what is wrong, `problem.KEY.way` what to do.
+# Error class -> key of its texts: `problem.KEY` says what failed, `problem.KEY.fix` what to do.
 _KEYS: dict[type[ClipSeekError], str] = {
     ServerUnreachable: "unreachable",
     ServerNotReady: "not_ready",
@@ -38,6 +38,6 @@ _KEYS: dict[type[ClipSeekError], str] = {
 KEYS = frozenset(_KEYS.values()) | {"other"}
 
 
-def key_of(error: ClipSeekError) -> str:
-    """The key of the texts for an error: that of its class, or of the nearest class above that has texts."""
+def problem_key(error: ClipSeekError) -> str:
+    """The key for an error: that of its class, or of the nearest base class that has one."""
     return next((_KEYS[kind] for kind in type(error).__mro__ if kind in _KEYS), "other")

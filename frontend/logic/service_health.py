@@ -1,29 +1,23 @@
-"""What the page tells of the service: the model that answers, and the room on its disk."""
+"""The state of the service as the page shows it: its model, its disk, what is down."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipseek.api.documents import Component
 
-# Below this the page warns: an hour of 1080p video has about 2 GB.
+# The page warns below this: one hour of 1080p video takes about 2 GB.
 LOW_DISK_BYTES = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class ServiceState:
-    """The server's account of itself, as far as the page shows it."""
-
     model: str
     device: str
     is_starter: bool
     warnings: tuple[str, ...]
     free_bytes: int
-    media_roots: tuple[str, ...]
-    down: tuple[str, ...]  # executors that do not answer: the service is degraded
-
-    @property
-    def is_disk_low(self) -> bool:
-        return self.free_bytes < LOW_DISK_BYTES
+    media_roots: tuple[str, ...]  # server folders whose videos may be indexed in place
+    down: tuple[str, ...]  # names of the executors that do not answer
 
 
 def service_state(components: Sequence[Component]) -> ServiceState:

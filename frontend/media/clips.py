@@ -1,24 +1,26 @@
-"""Clips on the page's machine: cut when first asked for, kept in a temporary folder while there is room."""
+"""Clips on the page's machine: cut when first needed, kept in a temporary folder while there is room."""
 
 import shutil
 import tempfile
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from clipseek import Client
+from cachetools import LRUCache, cached
 
-_MOST_BYTES = 1_000_000_000
+from clipseek import Client
+from clipseek.client import SavedClip
+
+_MAX_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Cut:
-    """`[start_seconds, end_seconds)` of a video; see `Client.clip` for the modes."""
+class ClipKey:
+    """Which clip: `[start_seconds, end_seconds)` of a video; see `Client.clip` for the modes."""
 
     video_id: str
     start_seconds: float
@@ -26,68 +28,51 @@ class Cut:
     mode: str = "exact"
 
 
-class Clips:
-    """Files of clips. Safe for threads; the folder goes with the object, or when the process ends."""
+class ClipCache:
+    """Clip files, the last used up to `max_bytes`. Safe for threads.
 
-    def __init__(self, client: Client, most_bytes: int = _MOST_BYTES) -> None:
+    The folder is deleted with the object, or when the process ends.
+    """
+
+    def __init__(self, client: Client, max_bytes: int = _MAX_BYTES) -> None:
         self._client = client
-        self._most_bytes = most_bytes
         self._folder = Path(tempfile.mkdtemp(prefix="clipseek-page-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._kept: OrderedDict[Cut, tuple[Path, int]] = OrderedDict()
-        self._coming: dict[Cut, Future[Path]] = {}
-        self._lock = threading.Lock()
+        cache = cached(_ClipFiles(max_bytes), condition=threading.Condition())
+        self._cut: Callable[[ClipKey], SavedClip] = cache(partial(_cut, client, self._folder))
 
-    def path(self, cut: Cut) -> Path:
-        """The clip's file, `.mp4`, or `.mkv` where it was copied out of codecs that do not fit MP4.
+    def path(self, key: ClipKey) -> Path:
+        """The file of a clip: `.mp4`, or `.mkv` for a copy whose codecs do not fit MP4.
 
-        One that is asked for while it is cut is waited for.
+        Two callers that need one clip at the same time get the same file; it is cut once.
 
         Raises: as `Client.clip`.
         """
-        with self._lock:
-            if cut in self._kept:
-                self._kept.move_to_end(cut)
-                return self._kept[cut][0]
-            coming = self._coming.get(cut)
-            mine = self._coming.setdefault(cut, Future())
-        if coming:
-            return coming.result()
-        try:
-            path = self._cut(cut)
-        except BaseException as error:  # whatever it is, nobody waits for ever
-            mine.set_exception(error)
-            raise
-        else:
-            mine.set_result(path)
-            return path
-        finally:
-            with self._lock:
-                del self._coming[cut]
+        return self._cut(key).path
 
-    def _cut(self, cut: Cut) -> Path:
-        name = sha256(repr(cut).encode()).hexdigest()[:24]
-        target = self._folder / f"{name}.mp4"
-        saved = self._client.clip(cut.video_id, cut.start_seconds, cut.end_seconds, target, mode=cut.mode)
-        with self._lock:
-            self._kept[cut] = (saved.path, saved.size_bytes)
-            self._make_room(cut)
-        return saved.path
-
-    def content(self, cut: Cut) -> bytes:
+    def content(self, key: ClipKey) -> bytes:
         """The clip as bytes, for a download."""
-        return self.path(cut).read_bytes()
+        return self.path(key).read_bytes()
 
-    def joined(self, cuts: Sequence[Cut], mode: str) -> bytes:
-        """The clips as one video, in their order, cut in this mode whatever their own. Raises: as `Client.join`."""
+    def join(self, keys: Sequence[ClipKey], mode: str) -> bytes:
+        """The clips in their order as one video, all cut in this mode. Raises: as `Client.join`."""
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-            moments = [(cut.video_id, cut.start_seconds, cut.end_seconds) for cut in cuts]
+            moments = [(key.video_id, key.start_seconds, key.end_seconds) for key in keys]
             return self._client.join(moments, Path(folder) / "video.mp4", mode=mode).path.read_bytes()
 
-    def _make_room(self, newest: Cut) -> None:
-        while sum(size for _, size in self._kept.values()) > self._most_bytes:
-            oldest = next(iter(self._kept))
-            if oldest == newest:
-                return
-            path, _ = self._kept.pop(oldest)
-            path.unlink(missing_ok=True)
+
+def _cut(client: Client, folder: Path, key: ClipKey) -> SavedClip:
+    name = sha256(repr(key).encode()).hexdigest()[:24]
+    return client.clip(key.video_id, key.start_seconds, key.end_seconds, folder / f"{name}.mp4", mode=key.mode)
+
+
+class _ClipFiles(LRUCache[ClipKey, SavedClip]):
+    """Deletes the file of a clip that it drops. One clip larger than the cache is kept alone."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(max_bytes, getsizeof=lambda clip: min(clip.size_bytes, max_bytes))
+
+    def popitem(self) -> tuple[ClipKey, SavedClip]:
+        key, clip = super().popitem()
+        clip.path.unlink(missing_ok=True)
+        return key, clip

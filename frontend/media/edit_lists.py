@@ -1,4 +1,4 @@
-"""A basket as a list of cuts that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
+"""A basket as a list of clips that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
 
 import csv
 import io
@@ -6,24 +6,25 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 
-from frontend.logic.basket import Item
+from frontend.logic.basket import BasketItem
 
 FORMATS = ("csv", "json", "edl", "srt")
 _FIELDS = ("place", "video_id", "title", "start_seconds", "end_seconds", "length_seconds")
-_REEL_LENGTH = 8  # characters that CMX 3600 has for the name of a source
+_REEL_LENGTH = 8  # characters of a source name in CMX 3600
 
 
-def cut_list(items: Sequence[Item], form: str, fps: float = 25.0) -> str:
-    """The cuts in one of `FORMATS`.
+def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> str:
+    """The clips in one of `FORMATS`.
 
     Args:
-        fps: of the EDL's time codes, rounded to whole frames a second (non-drop).
+        fps: frame rate of the EDL's time codes, rounded to whole frames per second (non-drop).
     """
-    writers = {"csv": _csv, "json": _json, "srt": _srt}
-    return _edl(items, fps) if form == "edl" else writers[form](items)
+    if format_ == "edl":
+        return _edl(items, fps)
+    return {"csv": _csv, "json": _json, "srt": _srt}[format_](items)
 
 
-def _rows(items: Sequence[Item]) -> list[dict[str, object]]:
+def _rows(items: Sequence[BasketItem]) -> list[dict[str, object]]:
     return [
         {
             "place": place,
@@ -37,8 +38,8 @@ def _rows(items: Sequence[Item]) -> list[dict[str, object]]:
     ]
 
 
-def _csv(items: Sequence[Item]) -> str:
-    """Spreadsheets run cells that begin with =, +, - or @: titles that do get an apostrophe in front."""
+def _csv(items: Sequence[BasketItem]) -> str:
+    """Spreadsheets run cells that start with =, +, - or @, so such titles get an apostrophe in front."""
     file = io.StringIO()
     writer = csv.DictWriter(file, _FIELDS)
     writer.writeheader()
@@ -48,17 +49,17 @@ def _csv(items: Sequence[Item]) -> str:
     return file.getvalue()
 
 
-def _json(items: Sequence[Item]) -> str:
+def _json(items: Sequence[BasketItem]) -> str:
     return json.dumps(_rows(items), ensure_ascii=False, indent=2) + "\n"
 
 
-def _srt(items: Sequence[Item]) -> str:
+def _srt(items: Sequence[BasketItem]) -> str:
     """The titles as subtitles of the joined video."""
     blocks, at = [], 0.0
     for place, item in enumerate(items, 1):
         end = at + item.length_seconds
-        told = f"{item.title} [{_srt_time(item.start_seconds)[:8]}]"
-        blocks.append(f"{place}\n{_srt_time(at)} --> {_srt_time(end)}\n{told}\n")
+        text = f"{item.title} [{_srt_time(item.start_seconds)[:8]}]"
+        blocks.append(f"{place}\n{_srt_time(at)} --> {_srt_time(end)}\n{text}\n")
         at = end
     return "\n".join(blocks)
 
@@ -70,7 +71,7 @@ def _srt_time(seconds: float) -> str:
     return f"{hours:02d}:{minutes:02d}:{thousandths // 1000:02d},{thousandths % 1000:03d}"
 
 
-def _edl(items: Sequence[Item], fps: float) -> str:
+def _edl(items: Sequence[BasketItem], fps: float) -> str:
     rate = max(round(fps), 1)
     lines, at = ["TITLE: ClipSeek", "FCM: NON-DROP FRAME", ""], 0
     for place, item in enumerate(items, 1):

@@ -1,4 +1,4 @@
-"""The folder in which the page keeps what shall outlive its process: the queue, the baskets, images to search with."""
+"""The folder for what outlives the page's process: the queue, the baskets, images to search with."""
 
 import fcntl
 import tempfile
@@ -11,25 +11,25 @@ from clipseek.config.settings import Settings
 
 @cache
 def page_folder() -> Path:
-    """`CLIPSEEK_HOME/page`, held by this process; a temporary folder where another page holds that one."""
+    """`CLIPSEEK_HOME/page`, locked by this process; a temporary folder if another page has locked it."""
     folder = Settings.from_env().home / "page"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder if _is_held(folder / "lock") else Path(_temporary().name)
+    return folder if _acquire_lock(folder / "lock") else Path(_temporary_folder().name)
 
 
 @cache
-def _lock(path: Path) -> TextIO:
-    return path.open("w")  # stays open, and the lock with it, until the process ends
+def _lock_file(path: Path) -> TextIO:
+    return path.open("w")  # stays open until the process ends, which keeps the lock
 
 
-def _is_held(path: Path) -> bool:
+def _acquire_lock(path: Path) -> bool:
     try:
-        fcntl.flock(_lock(path), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(_lock_file(path), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 @cache
-def _temporary() -> "tempfile.TemporaryDirectory[str]":
+def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix="clipseek-page-")

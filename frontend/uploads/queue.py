@@ -1,11 +1,11 @@
-"""The videos on their way into the library: one after another in a thread of the page's process, whoever looks on."""
+"""The queue of videos to index: one after another, in a thread of the page's process."""
 
 import io
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,41 +19,20 @@ from clipseek.api.errors import (
     ServerUnreachable,
     StoreFull,
 )
-from clipseek.client import OnProgress, Progress
+from clipseek.client import OnProgress
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job, ProgressMeter
 from frontend.uploads.queue_folder import QueueFolder, Task
 
 logger = logging.getLogger(__name__)
 
-WAITING, RUNNING, FAILED, CANCELLED = "waiting", "running", "failed", "cancelled"
-_PAUSE_SECONDS = 5.0  # until a server that was away is asked again
+_RETRY_SECONDS = 5.0  # pause before the server is asked again
 
 
-@dataclass(frozen=True)
-class Job:
-    """A video that is put in, at one moment."""
+class IndexQueue:
+    """Jobs and the thread that does them. They belong to the process, so they survive closed tabs and reloads.
 
-    number: int
-    task: Task
-    state: str = WAITING
-    stage: str = ""  # see `Progress.stage`
-    fraction: float = 0.0  # of the stage
-    left_seconds: float | None = None  # of the stage; None: not to be told yet
-    error: ClipSeekError | None = None  # of a waiting job: why the server was away when it was tried
-
-    @property
-    def title(self) -> str:
-        return self.task.title
-
-    @property
-    def is_active(self) -> bool:
-        return self.state in (WAITING, RUNNING)
-
-
-class Ingests:
-    """A queue of videos and the thread that works it off. It belongs to the process, so it outlives tabs and reloads.
-
-    What is done leaves the list; what failed or was cancelled stays until it is tried again or dismissed. What a former
-    process left in `folder` is taken up again, what was cancelled waits. While the server is away, all of them wait.
+    Finished jobs leave the list. Failed and cancelled ones stay until they are retried or dismissed. Jobs that an
+    earlier process left in `folder` continue, except cancelled ones. While the server cannot be reached, all wait.
     """
 
     def __init__(
@@ -61,12 +40,12 @@ class Ingests:
         client: Client,
         folder: QueueFolder,
         clock: Callable[[], float] = time.monotonic,
-        pause_seconds: float = _PAUSE_SECONDS,
+        retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
         self._client = client
         self._folder = folder
         self._clock = clock
-        self._pause_seconds = pause_seconds
+        self._retry_seconds = retry_seconds
         self._jobs = {
             number: Job(number, task, CANCELLED if task.is_cancelled else WAITING) for number, task in folder.tasks()
         }
@@ -78,12 +57,12 @@ class Ingests:
         with self._changed:
             self._wake()
 
-    # What there is to do
+    # Adding jobs
 
     def add_upload(self, file: BinaryIO | Path, name: str) -> None:
-        """Keep an upload, send it to the server and index it. An open file is copied; a path is the queue's own then.
+        """Send an upload to the server and index it. An open file is copied; a path is moved into the queue's folder.
 
-        Raises: as `QueueFolder.take`.
+        Raises: StoreFull.
         """
         size_bytes = file.stat().st_size if isinstance(file, Path) else file.seek(0, io.SEEK_END)
         if not isinstance(file, Path):
@@ -91,7 +70,7 @@ class Ingests:
         self._add(Task(name, size_bytes, is_upload=True), file)
 
     def add_server_videos(self, folder: str) -> int:
-        """Index the videos below a folder of the server. Returns: how many.
+        """Index the videos in a server folder. Returns: how many there are.
 
         Raises: as `Client.server_videos`; StoreFull.
         """
@@ -101,55 +80,55 @@ class Ingests:
         return len(videos)
 
     def add_samples(self, title: str) -> None:
-        """Index the sample library under `title` as one job. Raises: StoreFull."""
+        """Index the sample library as one job with this title. Raises: StoreFull."""
         self._add(Task(title))
 
     def resume(self, video_id: str, title: str, size_bytes: int) -> None:
-        """Go on with a video of the library whose indexing was interrupted. Raises: StoreFull."""
+        """Continue a video of the library whose indexing was interrupted. Raises: StoreFull."""
         self._add(Task(title, size_bytes, video_id=video_id))
 
-    # What people see and do
+    # Watching and changing them
 
     def jobs(self) -> list[Job]:
-        """All jobs at this moment, in the order they were added."""
+        """All jobs as they are now, in the order they were added."""
         with self._changed:
             return list(self._jobs.values())
 
     @property
     def finished(self) -> int:
-        """How many jobs have been done, ever: when it grows, the library has changed."""
+        """How many jobs have succeeded so far. When it grows, the library has changed."""
         return self._finished
 
     def cancel(self, number: int) -> None:
-        """Stop a job where it is. What the server has of it is kept."""
+        """Stop a job. The server keeps what it has received and indexed."""
         with self._changed:
             job = self._jobs.get(number)
             if job and job.state == WAITING:
-                self._cancelled(job)
+                self._mark_cancelled(job)
                 self._changed.notify_all()
             elif job and job.state == RUNNING:
                 self._stopping.add(number)
 
     def retry(self, number: int) -> None:
-        """Queue a failed or cancelled job again: it goes on from what the server has."""
+        """Queue a failed or cancelled job again. It continues from what the server has."""
         with self._changed:
             job = self._jobs.get(number)
             if job and not job.is_active:
                 task = replace(job.task, is_cancelled=False)
-                self._note(number, task)
+                self._save_change(number, task)
                 self._jobs[number] = Job(number, task)
                 self._wake()
 
     def dismiss(self, number: int) -> None:
-        """Forget a job that is not active, and let go of its file."""
+        """Remove a job that is not active, and its upload."""
         with self._changed:
             job = self._jobs.get(number)
             if job and not job.is_active:
                 del self._jobs[number]
-                self._folder.forget(number)
+                self._folder.delete(number)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait until no job is active; returns whether that came to be."""
+        """Wait until no job is active. Returns: False if some still are when the time is up."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not any(job.is_active for job in self._jobs.values()), timeout_seconds
@@ -162,31 +141,31 @@ class Ingests:
             self._number += 1
             number = self._number
         if upload is not None:
-            self._folder.take(number, upload)
+            self._folder.store_upload(number, upload)
         try:
-            self._folder.keep(number, task)
+            self._folder.save_task(number, task)
         except StoreFull:
-            self._folder.forget(number)
+            self._folder.delete(number)
             raise
         with self._changed:
             self._jobs[number] = Job(number, task)
             self._wake()
 
-    def _cancelled(self, job: Job) -> None:
+    def _mark_cancelled(self, job: Job) -> None:
         task = replace(job.task, is_cancelled=True)
-        self._note(job.number, task)
+        self._save_change(job.number, task)
         self._jobs[job.number] = replace(job, task=task, state=CANCELLED, left_seconds=None, error=None)
 
-    def _note(self, number: int, task: Task) -> None:
-        """Keep a change of a task on disk. A full disk keeps nobody from cancelling: only a restart forgets it then."""
+    def _save_change(self, number: int, task: Task) -> None:
+        """Save a changed task. On a full disk it can be cancelled or retried all the same; a restart forgets that."""
         try:
-            self._folder.keep(number, task)
+            self._folder.save_task(number, task)
         except StoreFull as error:
-            logger.warning("%s After a restart '%s' is what it was before.", error, task.title)
+            logger.warning("%s A restart undoes the last change to '%s'.", error, task.title)
 
     def _wake(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="index-queue", daemon=True)
             self._thread.start()
         self._changed.notify_all()
 
@@ -202,79 +181,66 @@ class Ingests:
             with self._changed:
                 while (job := self._next()) is None:
                     self._changed.wait()
-            error = self._outcome(job)
+            error = self._do(job)
             with self._changed:
                 try:
                     self._finish(job.number, error)
-                except OSError as why:  # the next video goes on
-                    logger.warning("What is kept of '%s' cannot be removed (%s).", job.title, why.strerror)
+                except OSError as disk_error:  # go on with the next video
+                    logger.warning("The queue cannot delete its files of '%s' (%s).", job.title, disk_error.strerror)
                 self._changed.notify_all()
-                if _is_away(error):
-                    self._changed.wait(self._pause_seconds)
+                if _is_server_away(error):
+                    self._changed.wait(self._retry_seconds)
 
     def _finish(self, number: int, error: ClipSeekError | None) -> None:
-        """Note what became of a job."""
+        """Record how a job ended."""
         is_stopped = number in self._stopping
         self._stopping.discard(number)
         job = self._jobs[number]
         if error is None:
             del self._jobs[number]
             self._finished += 1
-            self._folder.forget(number)
-        elif isinstance(error, Cancelled) or (is_stopped and _is_away(error)):
-            self._cancelled(job)
+            self._folder.delete(number)
+        elif isinstance(error, Cancelled) or (is_stopped and _is_server_away(error)):
+            self._mark_cancelled(job)
         else:
-            state = WAITING if _is_away(error) else FAILED
+            state = WAITING if _is_server_away(error) else FAILED
             self._jobs[number] = replace(job, state=state, error=error, left_seconds=None)
 
-    def _outcome(self, job: Job) -> ClipSeekError | None:
-        meter = _Meter(self._clock, lambda stage, fraction, left: self._step(job.number, stage, fraction, left))
+    def _do(self, job: Job) -> ClipSeekError | None:
+        """Do a job. Returns: the error that ended it, or None."""
+        meter = ProgressMeter(
+            self._clock, lambda stage, fraction, left: self._report(job.number, stage, fraction, left)
+        )
         try:
-            self._work(job, meter)
+            self._index(job, meter)
         except ClipSeekError as error:
             return error
         except Exception as error:
-            logger.exception("an ingest failed")
-            return ServerFailed(f"The page failed while it put the video in ({error!r}). Its log has the details.")
+            logger.exception("indexing '%s' failed", job.title)
+            return ServerFailed(f"The page failed while adding '{job.title}' ({error!r}). See the page's log.")
         return None
 
-    def _work(self, job: Job, step: OnProgress) -> None:
+    def _index(self, job: Job, meter: OnProgress) -> None:
         task = job.task
-        if job.error:  # the server was away: ask for it before a large video is read through once more
+        if job.error:  # the server was away: check it before reading a large video again
             self._client.videos()
         if task.is_upload:
-            self._client.index(self._folder.video(job.number), title=task.title, progress=step)
+            self._client.index(self._folder.upload(job.number), title=task.title, progress=meter)
         elif task.server_path:
-            self._client.index(task.server_path, title=task.title, on_server=True, progress=step)
+            self._client.index(task.server_path, title=task.title, on_server=True, progress=meter)
         elif task.video_id:
-            self._client.resume(task.video_id, progress=step)
+            self._client.resume(task.video_id, progress=meter)
         else:
-            self._client.add_samples(step)
+            self._client.add_samples(meter)
 
-    def _step(self, number: int, stage: str, fraction: float, left_seconds: float | None) -> None:
+    def _report(self, number: int, stage: str, fraction: float, left_seconds: float | None) -> None:
         with self._changed:
             if number in self._stopping:
-                raise Cancelled("Stopped by the page's user.")
+                raise Cancelled("Cancelled on the page.")
             job = self._jobs[number]
             self._jobs[number] = replace(job, stage=stage, fraction=fraction, left_seconds=left_seconds)
 
 
-def _is_away(error: ClipSeekError | None) -> bool:
-    """Whether the server is at fault for now, and not the video: one that ends the server each time is."""
+def _is_server_away(error: ClipSeekError | None) -> bool:
+    """Whether the server cannot be reached for now. A lost request is different: the video may crash the server."""
     return isinstance(error, ServerUnreachable | ServerNotReady) and not isinstance(error, RequestLost)
-
-
-class _Meter:
-    """Turns the steps of an ingest into a fraction and the time left, each stage at its own pace."""
-
-    def __init__(self, clock: Callable[[], float], tell: Callable[[str, float, float | None], None]) -> None:
-        self._clock, self._tell = clock, tell
-        self._stage, self._since, self._first = "", 0.0, 0.0
-
-    def __call__(self, step: Progress) -> None:
-        now = self._clock()
-        if step.stage != self._stage or step.done < self._first:  # the sample library begins anew with each video
-            self._stage, self._since, self._first = step.stage, now, step.done
-        gained = step.done - self._first
-        left = (step.total - step.done) * (now - self._since) / gained if gained > 0 else None
-        self._tell(step.stage, step.done / step.total if step.total else 1.0, left)

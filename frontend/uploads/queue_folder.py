@@ -1,8 +1,8 @@
-"""The queue of videos on disk, so that it outlives the page's process.
+"""The queue on disk, so that it outlives the page's process.
 
-NUMBER.json   what there is to do
+NUMBER.json     a task
 NUMBER.upload   the upload that belongs to it
-*.part        an upload that is still on its way from the browser
+*.part          an upload that is still arriving from the browser
 """
 
 import json
@@ -17,7 +17,7 @@ from clipseek.api.errors import StoreFull
 
 @dataclass(frozen=True)
 class Task:
-    """A video to put in: an upload in the folder, a video of the server, a video to go on with, or else the samples."""
+    """What to index: an upload, a file on the server, the rest of a known video, or else the sample library."""
 
     title: str
     size_bytes: int = 0
@@ -28,12 +28,12 @@ class Task:
 
 
 class QueueFolder:
-    """Tasks and uploads below `folder`, which is made if missing and which no other process uses."""
+    """Tasks and uploads in `folder`, which is created if missing. No other process may use it."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        for file in folder.glob("*.film"):  # the name in 0.1
+        for file in folder.glob("*.film"):  # their suffix in version 0.1
             file.rename(file.with_suffix(".upload"))
         known = {f"{number}.upload" for number, _ in self.tasks()}
         for file in [*folder.glob("*.part"), *folder.glob("*.upload")]:
@@ -41,39 +41,44 @@ class QueueFolder:
                 file.unlink()
 
     def tasks(self) -> Iterator[tuple[int, Task]]:
-        """What is kept, by number. An upload without its file is left out."""
+        """The stored tasks with their numbers. A task whose upload is missing is left out."""
         for file in sorted(self._folder.glob("*.json"), key=lambda file: int(file.stem)):
             task = Task(**json.loads(file.read_text(encoding="utf-8")))
-            if not task.is_upload or self.video(int(file.stem)).exists():
+            if not task.is_upload or self.upload(int(file.stem)).exists():
                 yield int(file.stem), task
 
-    def video(self, number: int) -> Path:
-        """Where the upload of a task is."""
+    def upload(self, number: int) -> Path:
+        """The path of a task's upload."""
         return self._folder / f"{number}.upload"
 
-    def take(self, number: int, file: BinaryIO | Path) -> None:
-        """Keep an upload: a file of this folder is renamed, an open one is copied. Raises: StoreFull."""
+    def store_upload(self, number: int, file: BinaryIO | Path) -> None:
+        """Store an upload: a file in this folder is renamed, an open one is copied. Raises: StoreFull."""
         try:
             if isinstance(file, Path):
-                file.replace(self.video(number))
+                file.replace(self.upload(number))
                 return
-            with self.video(number).open("wb") as copy:
+            with self.upload(number).open("wb") as copy:
                 shutil.copyfileobj(file, copy)
         except OSError as error:
-            self.video(number).unlink(missing_ok=True)
-            raise StoreFull(f"The page cannot keep the upload in {self._folder} ({error.strerror}).") from error
+            self.upload(number).unlink(missing_ok=True)
+            raise StoreFull(
+                f"The page cannot store the upload in {self._folder} ({error.strerror}). "
+                "Make room there, then upload it again."
+            ) from error
 
-    def keep(self, number: int, task: Task) -> None:
-        """Keep a task in place of what was kept under its number. Raises: StoreFull."""
+    def save_task(self, number: int, task: Task) -> None:
+        """Store a task; it replaces one with the same number. Raises: StoreFull."""
         draft = self._folder / f"{number}.draft"
         try:
             draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
             draft.replace(self._folder / f"{number}.json")
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise StoreFull(f"The page cannot keep its queue in {self._folder} ({error.strerror}).") from error
+            raise StoreFull(
+                f"The page cannot save its queue in {self._folder} ({error.strerror}). Make room there, then try again."
+            ) from error
 
-    def forget(self, number: int) -> None:
-        """Drop a task and its upload."""
+    def delete(self, number: int) -> None:
+        """Delete a task and its upload."""
         (self._folder / f"{number}.json").unlink(missing_ok=True)
-        self.video(number).unlink(missing_ok=True)
+        self.upload(number).unlink(missing_ok=True)

@@ -1,17 +1,18 @@
-"""Search: one box, the moments that fit."""
+"""Search: one box, and the matches below it."""
 
 import streamlit as st
 
 from clipseek.api.errors import ClipSeekError
-from frontend.components.frame import language
-from frontend.components.frame.trouble import model_banner, page_trouble, state_banner
 from frontend.components.library.first_steps import first_steps
 from frontend.components.search.results import results
-from frontend.components.search.search_form import look_for, search_form
+from frontend.components.search.search_form import search_form, start_search
+from frontend.components.shell.banners import model_banner, state_banner
+from frontend.components.shell.errors import show_page_error
+from frontend.components.shell.language import texts
 from frontend.logic.search_address import Ask
-from frontend.logic.service_health import service_state
-from frontend.shared import health, services
-from frontend.texts import Texts, load
+from frontend.logic.service_health import ServiceState, service_state
+from frontend.services import health, services
+from frontend.texts import Texts, load_texts
 
 EXAMPLES = ("example.1", "example.2", "example.3")
 
@@ -21,7 +22,7 @@ def search_page(t: Texts) -> None:
         videos = services().client.videos()
         state = service_state(health())
     except ClipSeekError as error:
-        page_trouble(error, t)
+        show_page_error(error, t)
         return
     if not videos:
         st.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1></div>')
@@ -33,13 +34,19 @@ def search_page(t: Texts) -> None:
     state_banner(state, t)
     if ask.is_empty:
         hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
-        with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
-            words = load("en") if state.is_starter else t  # it reads English only
-            for key in EXAMPLES:
-                st.button(words(key), key=key, on_click=look_for, args=(Ask(text=words(key)),))
+        _examples(state, t)
     else:
         results(ask, videos, t)
     model_banner(state, t)
 
 
-search_page(language.texts())
+def _examples(state: ServiceState, t: Texts) -> None:
+    """Buttons with a description each, in English for the starter model, which reads nothing else."""
+    descriptions = load_texts("en") if state.is_starter else t
+    with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
+        for key in EXAMPLES:
+            text = descriptions(key)
+            st.button(text, key=key, on_click=start_search, args=(Ask(text=text),))
+
+
+search_page(texts())

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven over the real page. Tests that need it are skipped where it is not installed."""
+"""Drives Debian's Chromium. Tests that need it are skipped where it is not installed."""
 
 import os
 import re
@@ -22,7 +22,7 @@ FLAGS = [
 WAIT_MS = 60_000
 
 needs_browser = pytest.mark.skipif(
-    not CHROMIUM and not os.environ.get("CI"),  # there it is installed, or the tests fail
+    not CHROMIUM and not os.environ.get("CI"),  # in CI it is installed, or the tests fail
     reason="no Chromium is installed (Debian: apt-get install chromium)",
 )
 
@@ -40,7 +40,7 @@ def browser() -> Iterator:
 
 
 def settled(page) -> None:
-    """Wait until the page has been drawn and no script of it runs."""
+    """Wait until the page is drawn and its script has finished."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]', timeout=WAIT_MS)
     page.wait_for_function(
         "!document.querySelector('[data-testid=stSkeleton]') && [...document.images].every(image => image.complete)",
@@ -49,12 +49,12 @@ def settled(page) -> None:
 
 
 def by_key(page, key: str):
-    """The elements whose Streamlit key begins so."""
+    """The elements whose Streamlit key starts like this."""
     return page.locator(f'[class*="st-key-{re.sub(r"[^a-zA-Z0-9_-]", "-", key)}"]')
 
 
 def press(page, key: str, place: int = 0) -> None:
-    """Click a button by its key; Streamlit draws those with a tooltip twice, once for small screens."""
+    """Click a button by its key. Streamlit draws buttons with a tip twice, once for small screens."""
     by_key(page, key).nth(place).locator("button:visible").first.click()
 
 
@@ -67,7 +67,7 @@ def search_for(page, text: str) -> None:
 
 
 def playing(page) -> dict:
-    """Wait until a video plays; what it says of itself."""
+    """Wait until a video plays. Returns: its state."""
     page.wait_for_function(
         "(() => { const video = document.querySelector('video'); return video && video.currentTime > 0.05 })()",
         timeout=WAIT_MS,

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from frontend import shared
+from frontend import services as services_module
 from tests.frontend.fake import FakeClient
 
-FRONTEND = Path(shared.__file__).parent
+FRONTEND = Path(services_module.__file__).parent
 
 
 @pytest.fixture
 def client(monkeypatch, tmp_path):
     fake = FakeClient()
-    monkeypatch.setattr(shared, "Client", lambda: fake)
-    monkeypatch.setattr(shared, "page_folder", lambda: tmp_path)
+    monkeypatch.setattr(services_module, "Client", lambda: fake)
+    monkeypatch.setattr(services_module, "page_folder", lambda: tmp_path)
     st.cache_resource.clear()
     st.cache_data.clear()
     yield fake
@@ -25,7 +25,7 @@ def client(monkeypatch, tmp_path):
 
 @pytest.fixture
 def open_page(client):
-    """Draw a page (a file below frontend/) as a session that comes with these parameters in its address."""
+    """Draw a page (a file in frontend/) for a session with these parameters in its address."""
     from streamlit.testing.v1 import AppTest
 
     def draw(file="app.py", visitor="a" * 32, **params):
@@ -42,7 +42,7 @@ def open_page(client):
 
 @pytest.fixture
 def draw(client):
-    """Draw one component: a function without arguments that imports what it needs."""
+    """Draw one component: a function without parameters that imports what it needs."""
     from streamlit.testing.v1 import AppTest
 
     def run(script):
@@ -56,5 +56,5 @@ def draw(client):
 
 
 def html_of(page):
-    """All HTML that a page shows, in one text."""
-    return "\n".join(each.proto.body for each in page.get("html"))
+    """All HTML that a page shows, as one text."""
+    return "\n".join(element.proto.body for element in page.get("html"))

@@ -1,4 +1,4 @@
-"""A client that answers from memory, with the interface of `clipseek.Client` as far as the page uses it."""
+"""A client that answers from memory, with those methods of `clipseek.Client` that the page uses."""
 
 import io
 from pathlib import Path
@@ -34,7 +34,7 @@ def match(video_id=CAT, title="cat.mp4", start=12.0, end=17.5, score=0.8):
 
 
 class FakeClient:
-    """`asked` holds the arguments of each search; `error` is raised by every request while it is set."""
+    """`asked` holds the arguments of each search. While `error` is set, every request raises it."""
 
     def __init__(self):
         self.library = [video(CAT, "cat.mp4"), video(DOG, "<b>dog</b>.mp4", duration_seconds=30.0)]
@@ -43,7 +43,7 @@ class FakeClient:
         self.error = None
         self.asked = []
         self.clips = []
-        self.copied = ".mp4"  # the suffix of clips that are copied
+        self.copied = ".mp4"  # suffix of copied clips
         self.indexed = []
         self.free_bytes = FINE
         self.model = "starter"

@@ -1,4 +1,4 @@
-"""Remakes the pictures of docs/page.md: `python -m tests.frontend.screenshots docs/images` (make screenshots)."""
+"""Takes the pictures of docs/page.md: `python -m tests.frontend.screenshots docs/images` (`make screenshots`)."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from clipseek.machine.ports import free_port
 from tests.frontend.browser import browser, by_key, playing, press, search_for, settled
 
 WIDTH, HEIGHT = 1120, 720
-COLOURS = 200  # of a picture's palette: keeps each below 200 kB
+COLOURS = 200  # in a picture's palette, which keeps each file below 200 kB
 
 
 def main(folder: Path) -> None:
@@ -45,7 +45,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     search_for(page, "a submarine under the ice")
     _save(page, folder / "nothing.png")
     search_for(page, "a cup of coffee")
-    press(page, "results-misses")
+    press(page, "results-show_weaker")
     by_key(page, "card-play").nth(2).wait_for()
     settled(page)
     press(page, "card-play")
@@ -60,7 +60,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     for text in ("a cup of coffee", "a street with traffic", "a temple"):
         search_for(page, text)
         press(page, "card-basket")
-        page.get_by_role("button", name="Take out of the basket").first.wait_for()
+        page.get_by_role("button", name="Remove from basket").first.wait_for()
         settled(page)
     page.get_by_role("link", name="Basket").click()
     by_key(page, "export").first.wait_for()

@@ -110,15 +110,15 @@ def test_a_fast_clip_is_saved_under_the_name_of_its_format(visit, samples, serve
         assert "matroska" in clip.format.name and clip.streams.video[0].codec_context.name == "vp8"
 
 
-def test_nothing_matches_is_said_with_the_nearest_misses_one_click_away(visit, samples):
+def test_weaker_candidates_are_one_click_away_where_nothing_matches(visit, samples):
     page = visit()
     search_for(page, "a submarine under the ice")
-    page.get_by_role("heading", name="Nothing matches").wait_for()
+    page.get_by_role("heading", name="No match").wait_for()
     assert by_key(page, "card-play").count() == 0
-    press(page, "results-misses")
+    press(page, "results-show_weaker")
     by_key(page, "card-play").first.wait_for()
     settled(page)
-    page.get_by_text("Nothing matches. These are the nearest misses").wait_for()
+    page.get_by_text("No match. These are weaker candidates").wait_for()
     scores = [float(text.removeprefix("< ")) for text in page.locator(".cs-score").all_inner_texts()]
     assert scores and max(scores) < 0.5
 
@@ -127,7 +127,7 @@ def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
     page = visit("/?q=a+submarine+under+the+ice&all=1")
     cards = by_key(page, "card-play").count()
     for _ in range(2):
-        press(page, "card-play")  # the first that does not play yet
+        press(page, "card-play")  # the first card that does not play yet
         playing(page)
         settled(page)
         page.wait_for_function("document.querySelectorAll('video').length === 1")
@@ -142,7 +142,7 @@ def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
 
 
 def stops(page):
-    """Walk the page with Tab once round: (name, whether the focus is seen, key) of every control on the way."""
+    """Press Tab through the whole page. Returns: (name, whether the focus is visible, key) of every control."""
     page.evaluate("document.activeElement.blur()")
     page.evaluate(
         """() => { window.stops = []; document.addEventListener("focusin", ({ target }) => {
@@ -174,7 +174,7 @@ def test_every_control_is_reached_by_tab_has_a_name_and_shows_the_focus(visit, s
     for path, wanted in (
         ("/?q=a+cup+of+coffee", ["language", "search-text", "search-filter_box", "card-play", "card-adjust"]),
         ("/library", ["language", "add-files", "library-find", "library-sort", "video-search", "video-delete"]),
-        ("/timeline?q=a+cup+of+coffee", ["timeline-video", "timeline-text", "timeline-from", "card-play"]),
+        ("/timeline?q=a+cup+of+coffee", ["timeline-video", "timeline-text", "timeline-play_from", "card-play"]),
     ):
         found = stops(visit(path))
         assert [stop for stop in found if not stop[0] or not stop[1]] == []
@@ -197,7 +197,7 @@ def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
     step = by_key(page, "editor-step-0-0-5").locator("button:visible").first
     step.wait_for()
     assert page.evaluate("document.activeElement.closest('[role=dialog]') !== null")
-    step.focus()  # its tip opens, which takes an Escape by itself
+    step.focus()  # its tip opens, which would use up an Escape
     page.get_by_role("tooltip").first.wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
@@ -225,7 +225,7 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
     page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.3 * box["height"])
     playing(page)
     settled(page)
-    written = by_key(page, "timeline-from").locator("input")
+    written = by_key(page, "timeline-play_from").locator("input")
     minutes, seconds = map(float, written.input_value().split(":"))
     assert 0.4 * 24 < 60 * minutes + seconds < 0.8 * 24  # the video of photographs has about 24 s
     written.fill("0:02.5")
@@ -234,7 +234,7 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
     assert playing(page)["length"] == pytest.approx(8.0, abs=0.05)
 
 
-def test_back_shows_the_former_search_and_a_reload_keeps_the_basket(visit, samples):
+def test_back_shows_the_search_before_and_a_reload_keeps_the_basket(visit, samples):
     page = visit()
     search_for(page, "a temple")
     press(page, "card-basket")
@@ -243,9 +243,9 @@ def test_back_shows_the_former_search_and_a_reload_keeps_the_basket(visit, sampl
     page.go_back()
     page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a temple'")
     settled(page)
-    page.get_by_role("button", name="Take out of the basket").wait_for()  # Back reloads: it is there still
+    page.get_by_role("button", name="Remove from basket").wait_for()  # Back reloads, and the clip is still there
     assert page.get_by_role("link", name="Basket (1)").count() == 1
-    assert visit("/basket").get_by_text("Your basket is empty").count() == 1  # somebody else's
+    assert visit("/basket").get_by_text("Your basket is empty").count() == 1  # another visitor's
 
 
 def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit, samples):
@@ -259,22 +259,22 @@ def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit,
     assert by_key(theirs, "search-text").locator("input").input_value() == "a temple"
     assert theirs.get_by_text("筛选").first.inner_text() == "筛选 (1)"
     assert by_key(theirs, "card-play").count() == found
-    search_for(theirs, "a rocket")  # two at once, each with a search of its own
+    search_for(theirs, "a rocket")  # two visitors at once, each with their own search
     assert by_key(mine, "search-text").locator("input").input_value() == "a temple"
 
 
-def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_deleted(visit, tmp_path):
+def test_an_upload_survives_a_reload_is_cancelled_continued_and_deleted(visit, tmp_path):
     video = make(tmp_path / "<b>x<b>; rm -rf 猫 :smile:.mp4", frames=25 * 150, gop=250).path
     page = visit("/library")
     page.locator("input[type=file]").first.set_input_files(video)
-    under_way = by_key(page, "jobs").get_by_text("Indexing ·")
-    under_way.wait_for()
+    indexing = by_key(page, "jobs").get_by_text("Indexing ·")
+    indexing.wait_for()
     page.reload()
     settled(page)
-    under_way.wait_for()
+    indexing.wait_for()
     press(page, "job-cancel")
     page.get_by_text("Cancelled.").wait_for()
-    page.reload()  # nothing is under way now, so that the panel redraws itself only once it is gone on with
+    page.reload()  # no job is active now, so the panel redraws itself only after the job continues
     settled(page)
     press(page, "job-retry")
     by_key(page, "job-").first.wait_for(state="detached")
@@ -283,7 +283,7 @@ def test_an_upload_goes_on_through_a_reload_is_cancelled_gone_on_with_and_delete
     assert title.inner_text() == video.name
     before = by_key(page, "video-rename").count()
     press(page, "video-delete")
-    press(page, "video-delete-do")
+    press(page, "video-delete-confirm")
     title.wait_for(state="detached")
     settled(page)
     assert by_key(page, "video-rename").count() == before - 1
@@ -315,7 +315,7 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
         box = by_key(page, "video-title").locator("input")
         box.fill(f"new {name}")
         box.press("Enter")
-        press(page, "video-rename-do")
+        press(page, "video-rename-save")
         page.get_by_role("dialog").wait_for(state="detached")
         page.get_by_title(f"new {name}", exact=True).first.wait_for()
         settled(page)
@@ -338,7 +338,7 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
         page.get_by_text("1 video", exact=True).wait_for()
         settled(page)
         press(page, "video-delete")
-        press(page, "video-delete-do")
+        press(page, "video-delete-confirm")
         page.get_by_title(f"new {name}", exact=True).first.wait_for(state="detached")
         settled(page)
 
@@ -355,13 +355,11 @@ def test_300_megabytes_are_uploaded(visit, tmp_path):
     page.get_by_text("300 MB").first.wait_for()
 
 
-VIDEOS_ON_THEIR_WAY = {"half.mp4": 25, "waiting.mp4": 24}
+QUEUED_VIDEOS = {"half.mp4": 25, "waiting.mp4": 24}
 
 
-def test_videos_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
-    videos = [
-        make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in VIDEOS_ON_THEIR_WAY.items()
-    ]
+def test_queued_videos_continue_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
+    videos = [make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in QUEUED_VIDEOS.items()]
     queue = tmp_path / "page" / "queue"
     settings = Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1"))
     with Page(settings, server.host) as first:
@@ -378,24 +376,24 @@ def test_videos_on_their_way_are_gone_on_with_when_the_page_starts_again(visit, 
         by_key(page, "job-").first.wait_for(state="detached")
         assert list(queue.iterdir()) == []
     with server.client() as client:
-        for name in VIDEOS_ON_THEIR_WAY:
+        for name in QUEUED_VIDEOS:
             assert client.video(name).status == "ready"
             client.delete(name)
 
 
-def test_a_server_that_is_not_there_is_said_in_words(visit, tmp_path):
+def test_a_missing_server_is_explained(visit, tmp_path):
     nowhere = f"grpc://127.0.0.1:{free_port('127.0.0.1')}"
-    folder = QueueFolder(tmp_path / "page" / "queue")  # as a former process left it
-    folder.take(1, io.BytesIO(b"a video"))
-    folder.keep(1, Task("waits.mp4", 6, is_upload=True))
+    folder = QueueFolder(tmp_path / "page" / "queue")  # as an earlier process left it
+    folder.store_upload(1, io.BytesIO(b"a video"))
+    folder.save_task(1, Task("waits.mp4", 6, is_upload=True))
     with Page(Settings(tmp_path, tmp_path, page_port=free_port("127.0.0.1")), nowhere) as lonely:
         lonely.start()
         page = visit(base=lonely.address)
         page.get_by_text("The ClipSeek server cannot be reached.").wait_for()
-        page.get_by_text("What the server says").click()
+        page.get_by_text("Details", exact=True).click()
         page.get_by_text(nowhere).wait_for()
         page = visit("/library", base=lonely.address)
-        by_key(page, "jobs").get_by_text("Waiting until the server answers").wait_for()
+        by_key(page, "jobs").get_by_text("Waiting for the server").wait_for()
     assert [number for number, _ in folder.tasks()] == [1]
 
 

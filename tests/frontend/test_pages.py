@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
-from frontend.logic.basket import Basket, Item
-from frontend.shared import services
-from frontend.texts import load
-from frontend.uploads.spool import MOST_TICKET_BYTES
+from frontend.logic.basket import Basket, BasketItem
+from frontend.services import services
+from frontend.texts import load_texts
+from frontend.uploads.spool import TICKET_BYTES
 from tests.frontend.conftest import html_of
 from tests.frontend.fake import BROKEN, CAT, DOG, LOW, VIDEO, match, video
 
-EN, ZH = load("en"), load("zh")
-CAT_CLIP = Item(CAT, "cat.mp4", 12.0, 17.5)
+EN, ZH = load_texts("en"), load_texts("zh")
+CAT_CLIP = BasketItem(CAT, "cat.mp4", 12.0, 17.5)
 CAT_CARD, DOG_CARD = "aaaaaaaaaaaa-12.00-17.50", "bbbbbbbbbbbb-3.00-5.00"
 
 
@@ -30,7 +30,7 @@ def button(page, key):
 
 
 def basket_of(page):
-    return services().baskets.of(page.session_state["visitor.number"])
+    return services().baskets.read(page.session_state["visitor.number"])
 
 
 def keys(page):
@@ -73,11 +73,11 @@ def test_a_link_repeats_the_search_with_its_filters(open_page, client):
     )
     assert page.text_input(key="search.text").value == "a dog"
     assert page.multiselect(key="search.videos").value == [DOG]
-    button(page, "search.unwithout.0").click().run()
+    button(page, "search.remove_without.0").click().run()
     assert client.asked[-1]["without"] == () and "without" not in page.query_params
 
 
-def test_a_filter_by_a_video_that_is_deleted_meanwhile_is_dropped(open_page, client):
+def test_a_filter_by_a_deleted_video_is_dropped(open_page, client):
     page = open_page(q="a dog", video="bbbbbbbbbbbb")
     client.library.pop()
     ask(page, "a cat")
@@ -93,22 +93,22 @@ def test_typing_goes_before_an_older_address(open_page, client):
 
 def test_filters_change_the_search_and_the_address(open_page, client):
     page = ask(open_page(), "a cat")
-    page.slider(key="search.least").set_value(0.5).run()
+    page.slider(key="search.min_score").set_value(0.5).run()
     page.text_area(key="search.without").set_value("snow\n\n rain ").run()
     assert client.asked[-1]["least_score"] == 0.5 and client.asked[-1]["without"] == ("snow", "rain")
     assert page.query_params["least"] == ["0.5"] and page.query_params["without"] == ["snow", "rain"]
 
 
-def test_nothing_matches_is_said_and_the_misses_are_a_click_away(open_page, client):
+def test_weaker_candidates_are_a_click_away_where_nothing_matches(open_page, client):
     client.found, client.withheld = [], [match(score=0.1)]
     page = ask(open_page(), "a submarine")
-    assert EN("results.nothing") in html_of(page)
-    assert button(page, "results.misses").label == EN("results.misses.one")
-    button(page, "results.misses").click().run()
+    assert EN("results.none") in html_of(page)
+    assert button(page, "results.show_weaker").label == EN("results.show_weaker.one")
+    button(page, "results.show_weaker").click().run()
     assert client.asked[-1]["all_matches"] and f"card.play.{CAT_CARD}" in keys(page)
     assert page.query_params["all"] == ["1"]
-    assert EN("results.misses_only") in [each.value for each in page.info]
-    assert f"{EN('results.found', count=0)} · {EN('results.missed', count=1)}" in html_of(page)
+    assert EN("results.only_weaker") in [each.value for each in page.info]
+    assert f"{EN('results.matches', count=0)} · {EN('results.weaker', count=1)}" in html_of(page)
     ask(page, "a dog")
     assert not client.asked[-1]["all_matches"]
 
@@ -127,11 +127,11 @@ def test_more_results_and_more_like_one(open_page, client):
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     def script():
         from frontend.components.player.clip_editor import edges_form
-        from frontend.logic.basket import Item
-        from frontend.texts import load
+        from frontend.logic.basket import BasketItem
+        from frontend.texts import load_texts
         from tests.frontend.fake import CAT, video
 
-        edges_form(Item(CAT, "cat.mp4", 12.0, 17.5), video(CAT, "cat.mp4"), load("en"))
+        edges_form(BasketItem(CAT, "cat.mp4", 12.0, 17.5), video(CAT, "cat.mp4"), load_texts("en"))
 
     page = draw(script)
     assert page.slider(key="editor.range").value == (12.0, 17.5)
@@ -142,23 +142,23 @@ def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     page.slider(key="editor.range").set_value((14.0, 14.0)).run()  # both handles at one point
     assert page.slider(key="editor.range").value == (14.0, 14.1)
     button(page, "editor.basket").click().run()
-    assert [(item.start_seconds, item.end_seconds) for item in basket_of(page)] == [(14.0, 14.1)]
+    assert [(item.start_seconds, item.end_seconds) for item in basket_of(page).items] == [(14.0, 14.1)]
     client.copied = ".mkv"
     page.toggle(key="editor.fast").set_value(True).run()
     assert client.clips[-1] == (CAT, 14.0, 14.1, "copy") and len(page.get("download_button")) == 1
 
 
-def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_page, client, tmp_path):
+def test_an_image_is_part_of_the_address_until_it_is_removed_or_no_longer_stored(open_page, client, tmp_path):
     page = open_page()
     page.file_uploader[0].upload("<b>.png", b"picture", "image/png").run()
     assert client.asked[-1]["image"] == b"picture"
     [key] = page.query_params["image"]
     theirs = open_page(image=key)
     assert client.asked[-1]["image"] == b"picture"
-    assert button(theirs, "search.unpicture").label == EN("search.picture", name=r"\<b\>\.png")
+    assert button(theirs, "search.remove_image").label == EN("search.image_chip", name=r"\<b\>\.png")
     ask(theirs, "a cat")
     assert client.asked[-1]["image"] == b"picture" and client.asked[-1]["text"] == "a cat"
-    button(theirs, "search.unpicture").click().run()
+    button(theirs, "search.remove_image").click().run()
     assert client.asked[-1]["image"] is None and "image" not in theirs.query_params
     (tmp_path / "images" / f"{key}.image").unlink()
     for gone in (key, "../../etc/passwd"):
@@ -166,37 +166,37 @@ def test_an_image_is_part_of_the_address_until_it_is_taken_away_or_gone(open_pag
         assert shown.value == EN("results.image_gone")
 
 
-def test_a_fast_video_of_several_formats_is_said_to_be_cut_exactly(open_page, client):
+def test_the_page_says_where_a_fast_cut_does_not_apply(open_page, client):
     page = ask(open_page(), "a cat")
     button(page, f"card.basket.{CAT_CARD}").click().run()
     button(page, f"card.basket.{DOG_CARD}").click().run()
     basket = open_page("views/basket.py")
-    basket.button_group(key="export.as").set_value("mp4").run()
+    basket.button_group(key="export.format").set_value("mp4").run()
     basket.toggle(key="export.fast").set_value(True).run()
     assert not basket.caption
     client.library[1].width = 1920
     basket.run()
-    assert [each.value for each in basket.caption] == [EN("export.fast.not")]
+    assert [each.value for each in basket.caption] == [EN("export.not_fast")]
 
 
 def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):
     def script():
-        from frontend.components.basket.state import basket, put
         from frontend.components.player.clip_editor import edges_form
-        from frontend.logic.basket import Item
-        from frontend.texts import load
+        from frontend.components.shell.visitor_basket import add_to_basket, visitor_basket
+        from frontend.logic.basket import BasketItem
+        from frontend.texts import load_texts
         from tests.frontend.fake import CAT, DOG, video
 
-        item = Item(CAT, "cat.mp4", 12.0, 17.5)
-        if not len(basket()):
-            put(item)
-            put(Item(DOG, "dog.mp4", 1.0, 2.0))
-        edges_form(item, video(CAT, "cat.mp4"), load("en"), in_basket=True)
+        item = BasketItem(CAT, "cat.mp4", 12.0, 17.5)
+        if not len(visitor_basket()):
+            add_to_basket(item)
+            add_to_basket(BasketItem(DOG, "dog.mp4", 1.0, 2.0))
+        edges_form(item, video(CAT, "cat.mp4"), load_texts("en"), in_basket=True)
 
     page = draw(script)
     button(page, "editor.step.1.0.5").click().run()
     button(page, "editor.basket").click().run()
-    assert [(item.title, item.end_seconds) for item in basket_of(page)] == [("cat.mp4", 18.0), ("dog.mp4", 2.0)]
+    assert [(item.title, item.end_seconds) for item in basket_of(page).items] == [("cat.mp4", 18.0), ("dog.mp4", 2.0)]
 
 
 def test_the_basket_is_filled_ordered_and_emptied(open_page, client):
@@ -209,32 +209,32 @@ def test_the_basket_is_filled_ordered_and_emptied(open_page, client):
     assert html_of(basket).index("1. cat.mp4") < html_of(basket).index("2. &lt;b&gt;dog")
     button(basket, f"basket.down.{CAT_CLIP.key}").click().run()
     assert html_of(basket).index("1. &lt;b&gt;dog") < html_of(basket).index("2. cat.mp4")
-    button(basket, f"basket.take.{CAT_CLIP.key}").click().run()
+    button(basket, f"basket.remove.{CAT_CLIP.key}").click().run()
     assert "cat.mp4" not in html_of(basket)
 
 
 def test_two_tabs_act_on_the_clips_they_show(open_page, client):
-    clips = [Item(CAT, "cat.mp4", float(start), start + 2.0) for start in range(3)]
-    services().baskets.keep("a" * 32, Basket(tuple(clips)))
+    clips = [BasketItem(CAT, "cat.mp4", float(start), start + 2.0) for start in range(3)]
+    services().baskets.write("a" * 32, Basket(tuple(clips)))
     mine, other = open_page("views/basket.py"), open_page("views/basket.py")
-    button(other, f"basket.take.{clips[0].key}").click().run()
-    button(mine, f"basket.take.{clips[1].key}").click().run()
+    button(other, f"basket.remove.{clips[0].key}").click().run()
+    button(mine, f"basket.remove.{clips[1].key}").click().run()
     assert basket_of(mine).items == (clips[2],)
-    button(other, f"basket.up.{clips[1].key}").click().run()  # it has gone, but this tab does not know
+    button(other, f"basket.up.{clips[1].key}").click().run()  # the clip is gone, but this tab does not know
     assert basket_of(other).items == (clips[2],) and not other.exception
 
 
 def test_a_clip_whose_video_was_deleted_is_marked_and_left_out(open_page, client):
-    gone = Item("e" * 64, "gone.mp4", 1.0, 2.0)
-    services().baskets.keep("a" * 32, Basket((gone, CAT_CLIP)))
+    gone = BasketItem("e" * 64, "gone.mp4", 1.0, 2.0)
+    services().baskets.write("a" * 32, Basket((gone, CAT_CLIP)))
     page = open_page("views/basket.py")
-    assert [each.value for each in page.caption] == [EN("problem.video_gone"), EN("export.gone.one")]
-    assert [button(page, f"basket.{what}.{gone.key}").disabled for what in ("play", "adjust", "take")] == [1, 1, 0]
+    assert [each.value for each in page.caption] == [EN("problem.video_gone"), EN("export.left_out.one")]
+    assert [button(page, f"basket.{what}.{gone.key}").disabled for what in ("play", "adjust", "remove")] == [1, 1, 0]
     assert not button(page, f"basket.play.{CAT_CLIP.key}").disabled
     assert not page.get("download_button")[0].proto.disabled
     client.library = []
     page.run()
-    assert page.caption[-1].value == EN("export.gone", count=2) and page.get("download_button")[0].proto.disabled
+    assert page.caption[-1].value == EN("export.left_out", count=2) and page.get("download_button")[0].proto.disabled
 
 
 def test_the_library_shows_what_is_there(open_page, client):
@@ -244,14 +244,14 @@ def test_the_library_shows_what_is_there(open_page, client):
     shown = html_of(page)
     assert "01:00.0 · 5.0 MB · 640 × 360" in shown and f"{EN('status.interrupted')} · 50 %" in shown
     button(page, "video.resume.cccccccccccc").click().run()
-    assert services().ingests.wait(10)
+    assert services().queue.wait(10)
     page.run()
     assert EN("status.interrupted") not in html_of(page)
     page.text_input(key="library.find").set_value("DOG").run()
     assert "cat.mp4" not in html_of(page) and "&lt;b&gt;dog" in html_of(page)
 
 
-def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_page, client):
+def test_a_large_library_has_pages_and_a_search_goes_to_the_first(open_page, client):
     client.library = [video(f"{number:02d}" * 32, f"video {number:03d}.mp4") for number in range(50)]
     page = open_page("views/library.py")
     assert "1 - 24 / 50" in html_of(page) and "video 049.mp4" in html_of(page)
@@ -266,16 +266,16 @@ def test_a_large_library_is_shown_in_pages_that_begin_anew_with_a_search(open_pa
 def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     page = open_page("views/library.py")
     page.file_uploader[0].upload("a; rm -rf.mp4", VIDEO, "video/mp4").run()
-    assert services().ingests.wait(10)
+    assert services().queue.wait(10)
     assert client.indexed == [("a; rm -rf.mp4", VIDEO)]
     page.file_uploader[0].upload("notes.mp4", BROKEN, "video/mp4").run()
-    assert services().ingests.wait(10)
+    assert services().queue.wait(10)
     page.run()
     assert "a; rm -rf.mp4" in html_of(page)
     assert any(EN("problem.unreadable") in each.value for each in page.error)
-    [job] = services().ingests.jobs()
+    [job] = services().queue.jobs()
     button(page, f"job.dismiss.{job.number}").click().run()
-    assert not services().ingests.jobs() and not page.error
+    assert not services().queue.jobs() and not page.error
 
 
 def upload(page, *videos):
@@ -284,31 +284,31 @@ def upload(page, *videos):
     return page
 
 
-def test_of_uploads_that_are_given_together_each_is_queued_once(open_page, client, tmp_path):
+def test_uploads_dropped_together_are_queued_once_each(open_page, client, tmp_path):
     page = open_page("views/library.py")
     (tmp_path / "queue" / "2.upload").symlink_to("/dev/full")
     upload(page, ("one.mp4", VIDEO), ("<b>.mp4", b"large" * 10), ("two.mp4", VIDEO + b"2"))
     for _ in range(2):
-        assert services().ingests.wait(10)
+        assert services().queue.wait(10)
         page.run()
     assert client.indexed == [("one.mp4", VIDEO), ("two.mp4", VIDEO + b"2")]
-    assert EN("add.refused", name=r"\<b\>\.mp4") in [each.value for each in page.caption]
+    assert EN("add.rejected", name=r"\<b\>\.mp4") in [each.value for each in page.caption]
     assert any("No space left" in each.value for each in page.text)
     button(page, "add.dismiss").click().run()
     assert not page.error and "add.dismiss" not in keys(page)
 
 
-def test_a_ticket_whose_video_has_gone_is_not_taken_for_a_video(open_page, client):
-    page = upload(open_page("views/library.py"), ("large.mp4", b"t" * MOST_TICKET_BYTES), ("one.mp4", VIDEO))
-    assert services().ingests.wait(10)
+def test_a_ticket_whose_video_is_gone_is_refused(open_page, client):
+    page = upload(open_page("views/library.py"), ("large.mp4", b"t" * TICKET_BYTES), ("one.mp4", VIDEO))
+    assert services().queue.wait(10)
     assert client.indexed == [("one.mp4", VIDEO)]
     [shown] = page.error
     assert EN("problem.unreadable") in shown.value
     upload(page, ("two.mp4", VIDEO))
-    assert not page.error  # it was of the files before
+    assert not page.error  # the error belonged to the files before
 
 
-def test_what_the_pages_disk_has_no_room_for_is_said(open_page, client, tmp_path):
+def test_a_full_disk_of_the_page_is_explained(open_page, client, tmp_path):
     half = {"status": "indexing", "missing_start_seconds": [30.0], "missing_end_seconds": [60.0]}
     client.library.append(video("c" * 64, "half.mp4", **half))
     page = open_page("views/library.py")
@@ -328,9 +328,9 @@ def test_a_server_folder_and_the_samples(open_page, client):
     client.roots = "/videos"
     page = open_page("views/library.py")
     page.text_input(key="add.folder").set_value("/videos").run()
-    button(page, "add.folder.go").click().run()
+    button(page, "add.folder.index").click().run()
     button(page, "add.samples").click().run()
-    assert services().ingests.wait(10)
+    assert services().queue.wait(10)
     assert client.indexed == [("video.mp4", "/videos/video.mp4")]
     assert [each.title for each in client.library[-2:]] == ["video.mp4", "sample.mp4"]
 
@@ -338,14 +338,14 @@ def test_a_server_folder_and_the_samples(open_page, client):
 def test_rename(draw, client):
     def script():
         from frontend.components.library.video_card import rename_form
-        from frontend.texts import load
+        from frontend.texts import load_texts
         from tests.frontend.fake import CAT, video
 
-        rename_form(video(CAT, "cat.mp4"), load("en"))
+        rename_form(video(CAT, "cat.mp4"), load_texts("en"))
 
     page = draw(script)
     page.text_input(key="video.title").set_value("AC/DC").run()
-    button(page, "video.rename.do").click().run()
+    button(page, "video.rename.save").click().run()
     assert client.library[0].title == "AC/DC"
 
 
@@ -357,21 +357,21 @@ def test_delete_asks_first(open_page, draw, client):
 
     def script():
         from frontend.components.library.video_card import delete_question
-        from frontend.texts import load
+        from frontend.texts import load_texts
         from tests.frontend.fake import DOG, video
 
-        delete_question(video(DOG, "dog.mp4"), load("en"))
+        delete_question(video(DOG, "dog.mp4"), load_texts("en"))
 
-    button(draw(script), "video.delete.no").click().run()
+    button(draw(script), "video.delete.cancel").click().run()
     assert len(client.library) == 2
-    button(draw(script), "video.delete.do").click().run()
+    button(draw(script), "video.delete.confirm").click().run()
     assert [each.video_id for each in client.library] == [CAT]
 
 
 def test_an_empty_library_teaches(open_page, client):
     client.library = []
     for page in (open_page(), open_page("views/library.py")):
-        assert EN("empty.step1") in html_of(page) and "first.samples" in keys(page)
+        assert EN("first_steps.1") in html_of(page) and "first.samples" in keys(page)
 
 
 def test_the_timeline_draws_the_curve_and_lists_the_matches(open_page, client):
@@ -385,13 +385,13 @@ def test_the_timeline_draws_the_curve_and_lists_the_matches(open_page, client):
 
 def test_the_timeline_plays_from_a_time_that_is_written(open_page, client):
     page = open_page("views/timeline.py", video="aaaaaaaaaaaa", q="a cat")
-    box = f"timeline.from.{CAT}"
+    box = f"timeline.play_from.{CAT}"
     page.text_input(key=box).set_value("0:42.5").run()
     assert client.clips == [(CAT, 42.5, 50.5, "exact")] and len(page.get("video")) == 1
     page.text_input(key=box).set_value("9:00").run()
     assert client.clips[-1] == (CAT, 59.9, 60.0, "exact")
     page.text_input(key=box).set_value("soon").run()
-    assert EN("timeline.from.not") in [each.value for each in page.caption] and not page.get("video")
+    assert EN("timeline.bad_time") in [each.value for each in page.caption] and not page.get("video")
 
 
 @pytest.mark.parametrize("file", ["app.py", "views/library.py", "views/timeline.py"])
@@ -403,32 +403,32 @@ def test_the_timeline_plays_from_a_time_that_is_written(open_page, client):
         (StoreFull("no room"), "full"),
     ],
 )
-def test_errors_are_said_in_words_with_the_way_out(open_page, client, file, error, key):
+def test_an_error_says_what_failed_and_what_to_do(open_page, client, file, error, key):
     client.error = error
     page = open_page(file)
     [shown] = page.error
-    assert EN(f"problem.{key}") in shown.value and EN(f"problem.{key}.way") in shown.value
+    assert EN(f"problem.{key}") in shown.value and EN(f"problem.{key}.fix") in shown.value
     assert [each.value for each in page.text] == [str(error)]
     client.error = None
-    button(page, "trouble.again").click().run()
+    button(page, "error.retry").click().run()
     assert not page.error
 
 
-def test_a_full_disk_and_the_starter_model_are_told(open_page, client):
+def test_a_full_disk_and_the_starter_model_have_banners(open_page, client):
     client.free_bytes = LOW
     page = open_page()
     assert any("1.0 GB" in each.value for each in page.warning)
-    assert EN("model.starter.lost") in [each.value for each in page.markdown]
+    assert EN("model.starter.limits") in [each.value for each in page.markdown]
     client.model, client.free_bytes = "multilingual", 10 * LOW
     services.clear()
-    from frontend.shared import health
+    from frontend.services import health
 
     health.clear()
     page = open_page()
     assert not page.warning and any("multilingual" in each.value for each in page.caption)
 
 
-def test_a_full_disk_of_the_page_is_told_in_the_library(open_page, client, monkeypatch):
+def test_a_full_disk_of_the_page_has_a_banner_in_the_library(open_page, client, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=LOW))
     [shown] = open_page("views/library.py").warning
     assert shown.value == EN("disk.page_low", free="1.0 GB")
@@ -438,7 +438,7 @@ def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, c
     page = open_page(q="a cat", lang="zh")
     assert page.text_input(key="search.text").placeholder == ZH("search.placeholder")
     assert page.query_params["lang"] == ["zh"]
-    page.button_group(key="language.choice").set_value("en").run()
+    page.button_group(key="language.switch").set_value("en").run()
     assert page.text_input(key="search.text").placeholder == EN("search.placeholder")
     assert page.query_params["lang"] == ["en"] and page.query_params["q"] == ["a cat"]
 
@@ -446,7 +446,7 @@ def test_the_language_is_chosen_in_the_page_and_kept_in_the_address(open_page, c
 def test_two_failures_of_one_kind_are_shown_side_by_side(open_page, client):
     page = open_page("views/library.py")
     for name in ("a.mp4", "b.mp4"):
-        services().ingests.add_upload(io.BytesIO(BROKEN), name)
-    assert services().ingests.wait(10)
+        services().queue.add_upload(io.BytesIO(BROKEN), name)
+    assert services().queue.wait(10)
     page.run()
     assert not page.exception and len(page.error) == 2

@@ -26,7 +26,7 @@ FRAMEWORK = {"jina", "docarray"}
 SPEAK_JINA = {"executor.py", "documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow", "executors/faiss_indexer/shards"}
 # Files of the page that speak streamlit outside of its views and components.
-SPEAK_STREAMLIT = {"frontend/app.py", "frontend/shared.py", "frontend/__main__.py", "frontend/uploads/quirks.py"}
+SPEAK_STREAMLIT = {"frontend/app.py", "frontend/services.py", "frontend/__main__.py", "frontend/uploads/quirks.py"}
 MOST_FILES = 12  # of a room; about eight is the aim
 
 

@@ -1,32 +1,32 @@
-"""The videos on their way in: stage, percent and time left, redrawn each second while there is something to see."""
+"""The videos in the queue: stage, percent and time left, drawn again each second while one of them is active."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
 from clipseek.api.formats import duration
-from frontend.components.frame.trouble import trouble
-from frontend.logic.safe_text import escaped
-from frontend.shared import services
+from frontend.components.elements import title_html
+from frontend.components.shell.errors import show_error
+from frontend.services import services
 from frontend.texts import Texts
-from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, Job
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job
 
-_SEEN = "jobs.seen"  # how many jobs had finished when the page was drawn
+_FINISHED = "jobs.finished"  # how many jobs had finished when the page was drawn
 
 
 def jobs_panel(t: Texts) -> None:
-    """Draw the jobs; when one finishes the whole page is drawn anew, with the video it brought."""
-    st.session_state[_SEEN] = services().ingests.finished
-    jobs = services().ingests.jobs()
+    """Draw the jobs. When one finishes, the whole page is drawn again to show its video."""
+    st.session_state[_FINISHED] = services().queue.finished
+    jobs = services().queue.jobs()
     if jobs:
-        every = 1.0 if any(job.is_active for job in jobs) else None
-        st.fragment(_jobs, run_every=every)(t, is_timed=every is not None)
+        seconds = 1.0 if any(job.is_active for job in jobs) else None
+        st.fragment(_jobs, run_every=seconds)(t, is_timed=seconds is not None)
 
 
 def _jobs(t: Texts, *, is_timed: bool) -> None:
-    ingests = services().ingests
-    jobs = ingests.jobs()
-    if ingests.finished != st.session_state.get(_SEEN):
+    queue = services().queue
+    jobs = queue.jobs()
+    if queue.finished != st.session_state.get(_FINISHED):
         st.toast(t("jobs.done"), icon=":material/check_circle:")
         st.rerun()
     with st.container(key="jobs"):
@@ -34,39 +34,39 @@ def _jobs(t: Texts, *, is_timed: bool) -> None:
         for job in jobs:
             _job(job, t)
         if any(job.is_active for job in jobs):
-            st.caption(t("jobs.leave"))
-            if not is_timed:  # a click has just set a job going, and only the whole page can begin to redraw the panel
+            st.caption(t("jobs.tab_hint"))
+            if not is_timed:  # a click has just started a job, and only a run of the whole page can set the timer
                 st.rerun()
 
 
 def _job(job: Job, t: Texts) -> None:
-    ingests = services().ingests
+    queue = services().queue
     with st.container(border=True, key=f"job-{job.number}"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"job-row-{job.number}"):
-            st.html(job_words(job, t), width="stretch")
+            st.html(job_html(job, t), width="stretch")
             if job.is_active:
-                _button(job, "cancel", "close", t("jobs.cancel"), ingests.cancel)
+                _button(job, "cancel", "close", t("jobs.cancel"), queue.cancel)
             else:
-                _button(job, "retry", "refresh", t(f"jobs.{job.state}.retry"), ingests.retry)
-                _button(job, "dismiss", "delete", t("jobs.dismiss"), ingests.dismiss)
+                _button(job, "retry", "refresh", t(f"jobs.{job.state}.retry"), queue.retry)
+                _button(job, "dismiss", "delete", t("jobs.dismiss"), queue.dismiss)
         if job.state == FAILED and job.error:
-            trouble(job.error, t)
+            show_error(job.error, t)
 
 
-def _button(job: Job, name: str, icon: str, label: str, act: Callable[[int], None]) -> None:
-    st.button(label, icon=f":material/{icon}:", key=f"job.{name}.{job.number}", on_click=act, args=(job.number,))
+def _button(job: Job, name: str, icon: str, label: str, change: Callable[[int], None]) -> None:
+    key = f"job.{name}.{job.number}"
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=change, args=(job.number,))
 
 
-def job_words(job: Job, t: Texts) -> str:
-    """A job in HTML: its title, where it is, and a bar."""
+def job_html(job: Job, t: Texts) -> str:
+    """The words of a job: its title, its state, and a bar."""
     if job.state == RUNNING:
         stage = t(f"stage.{job.stage}") if job.stage else t("stage.begin")
         left = f" · {t('jobs.left', time=duration(job.left_seconds))}" if job.left_seconds is not None else ""
         state = f"{stage} · {100 * job.fraction:.0f} %{left}"
     else:
-        state = t("jobs.away") if job.state == WAITING and job.error else t(f"jobs.{job.state}")
+        state = t("jobs.waiting_for_server" if job.state == WAITING and job.error else f"jobs.{job.state}")
     bar = f'<div class="cs-bar cs-long"><i style="width:{100 * job.fraction:.1f}%"></i></div>'
     return (
-        f'<div class="cs-title" title="{escaped(job.title)}">{escaped(job.title)}</div>'
-        f'<div class="cs-soft">{state}</div>{bar if job.state in (RUNNING, CANCELLED) else ""}'
+        f'{title_html(job.title)}<div class="cs-soft">{state}</div>{bar if job.state in (RUNNING, CANCELLED) else ""}'
     )

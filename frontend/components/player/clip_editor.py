@@ -1,4 +1,4 @@
-"""The edges of a moment, moved: by handles or in steps, with the picture at each edge and the clip playing above."""
+"""The dialog that moves the edges of a clip: by handles or in steps, with the frame at each edge beside the player."""
 
 from dataclasses import replace
 
@@ -7,60 +7,65 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import duration, timestamp
-from frontend.components.basket.state import basket, keep
-from frontend.components.frame.trouble import trouble
+from frontend.components.elements import muted, title_html
 from frontend.components.player.clip_player import clip_player
-from frontend.logic.basket import Item
-from frontend.logic.safe_text import clip_file_name, escaped
-from frontend.logic.trim import STEPS, apart, moved, room, shown_last
-from frontend.media.clips import Cut
-from frontend.media.thumbnails import Still
-from frontend.shared import services
+from frontend.components.shell.errors import show_error
+from frontend.components.shell.visitor_basket import save_basket, visitor_basket
+from frontend.logic.basket import BasketItem
+from frontend.logic.clip_edges import STEP_SECONDS, edge_limits, last_frame_seconds, move_edge, separate_edges
+from frontend.logic.safe_text import clip_file_name, escape_html
+from frontend.media.clips import ClipKey
+from frontend.media.thumbnails import ThumbnailKey
+from frontend.services import services
 from frontend.texts import Texts
 
 _RANGE = "editor.range"
-_ASKED = "editor.asked"  # the clip whose edges the range holds
+_ITEM = "editor.item"  # the clip whose edges the range holds
 _MIME = {".mp4": "video/mp4", ".mkv": "video/x-matroska"}
 
 
-def clip_editor(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -> None:
-    """A dialog over the page for a clip of a video; one of the basket is replaced there, another one is added."""
-    st.session_state.pop(_ASKED, None)
-
+def clip_editor(item: BasketItem, video: Video, t: Texts, *, in_basket: bool = False) -> None:
+    """Open the dialog. A clip that is in the basket is replaced there, any other is added."""
+    st.session_state.pop(_ITEM, None)
     st.dialog(t("editor.title"), width="large")(edges_form)(item, video, t, in_basket=in_basket)
 
 
-def edges_form(item: Item, video: Video, t: Texts, *, in_basket: bool = False) -> None:
-    """The clip with its edges, and what to do with it."""
-    first, last = room(item.start_seconds, item.end_seconds, video.duration_seconds)
-    if st.session_state.get(_ASKED) != item:
-        st.session_state[_ASKED] = item
-        st.session_state[_RANGE] = (round(item.start_seconds, 2), round(min(item.end_seconds, last), 2))
-    start, end = apart(st.session_state[_RANGE], (first, last))
-    if (start, end) != st.session_state[_RANGE]:
-        st.session_state[_RANGE] = (start, end)
-    st.html(f'<div class="cs-title cs-wide" title="{escaped(item.title)}">{escaped(item.title)}</div>')
+def edges_form(item: BasketItem, video: Video, t: Texts, *, in_basket: bool = False) -> None:
+    """The clip between its edges, and the buttons that save it."""
+    limits = edge_limits(item.start_seconds, item.end_seconds, video.duration_seconds)
+    start, end = _current_edges(item, limits)
+    st.html(title_html(item.title, is_wide=True))
     with st.container(key="editor-edges"):
         left, middle, right = st.columns([1, 2, 1], vertical_alignment="bottom")
     with left:
-        _edge(item.video_id, t("editor.start"), start, start, 0, (first, last), t)
+        _edge(0, t("editor.start"), start, ThumbnailKey(item.video_id, round(start, 3), 320), limits, t)
     with middle, st.container(key="editor-player"):
-        clip_player(Cut(item.video_id, start, end), t, loop=True)
+        clip_player(ClipKey(item.video_id, start, end), t, loop=True)
     with right:
-        _edge(item.video_id, t("editor.end"), end, shown_last(end, video.fps), 1, (first, last), t)
-    st.slider(t("editor.range"), first, last, key=_RANGE, step=0.01, format="%.2f s")
-    _keep_buttons(item, replace(item, start_seconds=start, end_seconds=end), t, in_basket=in_basket)
+        last_frame = round(max(last_frame_seconds(end, video.fps), 0.0), 3)
+        _edge(1, t("editor.end"), end, ThumbnailKey(item.video_id, last_frame, 320), limits, t)
+    st.slider(t("editor.range"), *limits, key=_RANGE, step=0.01, format="%.2f s")
+    _save_buttons(item, replace(item, start_seconds=start, end_seconds=end), t, in_basket=in_basket)
 
 
-def _edge(
-    video_id: str, name: str, at_seconds: float, seen_seconds: float, edge: int, limits: tuple[float, float], t: Texts
-) -> None:
-    picture = services().pictures.get(Still(video_id, round(max(seen_seconds, 0.0), 3), 320))
-    if picture:
-        st.image(picture, width="stretch")
-    st.html(f'<div class="cs-edge">{escaped(name)} <b>{timestamp(at_seconds)}</b></div>')
+def _current_edges(item: BasketItem, limits: tuple[float, float]) -> tuple[float, float]:
+    """The edges in the slider: at first those of the clip, later never closer together than the shortest clip."""
+    if st.session_state.get(_ITEM) != item:
+        st.session_state[_ITEM] = item
+        st.session_state[_RANGE] = (round(item.start_seconds, 2), round(min(item.end_seconds, limits[1]), 2))
+    edges = separate_edges(st.session_state[_RANGE], limits)
+    if edges != st.session_state[_RANGE]:
+        st.session_state[_RANGE] = edges
+    return edges
+
+
+def _edge(edge: int, name: str, at_seconds: float, frame: ThumbnailKey, limits: tuple[float, float], t: Texts) -> None:
+    jpeg = services().thumbnails.get(frame)
+    if jpeg:
+        st.image(jpeg, width="stretch")
+    st.html(f'<div class="cs-edge">{escape_html(name)} <b>{timestamp(at_seconds)}</b></div>')
     with st.container(horizontal=True, key=f"editor-steps-{edge}", gap="small"):
-        for step in STEPS:
+        for step in STEP_SECONDS:
             st.button(
                 f"{step:+g}",
                 key=f"editor.step.{edge}.{step}",
@@ -71,39 +76,40 @@ def _edge(
 
 
 def _nudge(edge: int, step: float, limits: tuple[float, float]) -> None:
-    st.session_state[_RANGE] = moved(st.session_state[_RANGE], edge, step, limits)
+    st.session_state[_RANGE] = move_edge(st.session_state[_RANGE], edge, step, limits)
 
 
-def _keep_buttons(item: Item, changed: Item, t: Texts, *, in_basket: bool) -> None:
+def _save_buttons(item: BasketItem, changed: BasketItem, t: Texts, *, in_basket: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         fast = st.toggle(t("clip.fast"), key="editor.fast", help=t("clip.fast.help"))
-        cut = Cut(item.video_id, changed.start_seconds, changed.end_seconds, "copy" if fast else "exact")
-        download_clip(cut, item.title, t, key="editor.download")  # a tip would take the Escape meant for the dialog
-        what, icon = ("editor.keep", "check") if in_basket else ("basket.add", "add_shopping_cart")
-        if st.button(t(what), icon=f":material/{icon}:", key="editor.basket", type="primary"):
-            keep(basket().replaced(item, changed) if in_basket else basket().with_item(changed))
+        clip = ClipKey(item.video_id, changed.start_seconds, changed.end_seconds, "copy" if fast else "exact")
+        download_clip(clip, item.title, t, key="editor.download")  # no tip: it would swallow the dialog's Escape
+        label, icon = ("editor.save", "check") if in_basket else ("basket.add", "add_shopping_cart")
+        if st.button(t(label), icon=f":material/{icon}:", key="editor.basket", type="primary"):
+            basket = visitor_basket()
+            save_basket(basket.replace(item, changed) if in_basket else basket.add(changed))
             st.rerun()
-        st.html(f'<span class="cs-soft">{duration(changed.length_seconds)}</span>', width="content")
+        muted(duration(changed.length_seconds), stretch=False)
 
 
-def download_clip(cut: Cut, title: str, t: Texts, *, key: str, tip: str | None = None) -> None:
-    """A button that cuts the clip when it is pressed, and saves it.
+def download_clip(clip: ClipKey, title: str, t: Texts, *, key: str, tip: str | None = None) -> None:
+    """A button that cuts the clip when pressed, and saves it.
 
-    A fast cut is made beforehand, which is quick: only then it is known what its file is called.
+    A fast cut is made before the button is drawn, which is quick: only the cut file shows its suffix.
     """
     clips = services().clips
     suffix = ".mp4"
-    if cut.mode == "copy":
+    if clip.mode == "copy":
         try:
             with st.spinner(t("clip.cutting")):
-                suffix = clips.path(cut).suffix
+                suffix = clips.path(clip).suffix
         except ClipSeekError as error:
-            trouble(error, t)
+            show_error(error, t)
             return
     st.download_button(
         t("clip.download"),
-        data=lambda: clips.content(cut),
-        file_name=clip_file_name(title, cut.start_seconds, cut.end_seconds, suffix),
+        data=lambda: clips.content(clip),
+        file_name=clip_file_name(title, clip.start_seconds, clip.end_seconds, suffix),
         mime=_MIME[suffix],
         icon=":material/download:",
         key=key,

@@ -1,20 +1,20 @@
-"""A moment, played: exactly its `[start, end)`, cut out by the server, so that no video is loaded for it."""
+"""Plays a clip. The server cuts exactly `[start, end)`, so the browser never loads the whole video."""
 
 import streamlit as st
 
 from clipseek.api.errors import ClipSeekError
-from frontend.components.frame.trouble import trouble
-from frontend.media.clips import Cut
-from frontend.shared import services
+from frontend.components.shell.errors import show_error
+from frontend.media.clips import ClipKey
+from frontend.services import services
 from frontend.texts import Texts
 
 
-def clip_player(cut: Cut, t: Texts, *, loop: bool = False, autoplay: bool = True) -> None:
-    """The clip in place, playing; a message where it cannot be cut."""
+def clip_player(key: ClipKey, t: Texts, *, loop: bool = False) -> None:
+    """Play the clip, or show why it cannot be cut."""
     try:
         with st.spinner(t("clip.cutting")):
-            path = services().clips.path(cut)
+            path = services().clips.path(key)
     except ClipSeekError as error:
-        trouble(error, t)
+        show_error(error, t)
         return
-    st.video(str(path), autoplay=autoplay, loop=loop)
+    st.video(str(path), autoplay=True, loop=loop)

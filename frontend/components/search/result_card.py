@@ -1,65 +1,58 @@
-"""A match as a card: its picture, which plays when it is clicked, where it is, how well it fits, what to do with it."""
+"""A match as a card: a thumbnail that plays when clicked, its times and score, and what to do with it."""
 
 import streamlit as st
 
 from clipseek.api.documents import Match, Video
 from clipseek.api.formats import timestamp
-from frontend.components.basket.state import basket, put, take
+from frontend.components.elements import thumbnail, title_html, tool_button
 from frontend.components.player.clip_editor import clip_editor, download_clip
 from frontend.components.player.clip_player import clip_player
 from frontend.components.player.video_timeline import open_timeline
-from frontend.logic.basket import Item
-from frontend.logic.safe_text import escaped
-from frontend.media.clips import Cut
-from frontend.media.thumbnails import Still
-from frontend.shared import services
+from frontend.components.search.search_form import search_similar
+from frontend.components.shell.visitor_basket import add_to_basket, remove_from_basket, visitor_basket
+from frontend.logic.basket import BasketItem
+from frontend.media.clips import ClipKey
+from frontend.media.thumbnails import ThumbnailKey
 from frontend.texts import Texts
 
-_PLAYING = "card.playing"  # name of the card whose clip is open
-_ANOTHER_OPEN = "card.another_open"  # whether one was when that card was clicked
-MATCH_SCORE = 0.5  # from here on a moment counts as a match: docs/relevance.md
-LOOP = "card.loop"  # whether clips begin again at their end
+MATCH_SCORE = 0.5  # a candidate counts as a match from this score on: docs/relevance.md
+LOOP = "card.loop"  # whether clips start again at their end
+_PLAYING = "card.playing"  # name of the card whose clip plays
+_CLOSE_OTHER = "card.close_other"  # whether another card played when this one was clicked
 
 
-def still_of(match: Match) -> Still:
-    """The picture that stands for a match: where it fits best."""
-    return Still(match.video_id, round(match.peak_seconds, 3))
+def match_thumbnail(match: Match) -> ThumbnailKey:
+    """The frame that shows a match: the one with the best score."""
+    return ThumbnailKey(match.video_id, round(match.peak_seconds, 3))
 
 
-def name_of(match: Match) -> str:
-    """What tells this match from all others."""
+def match_name(match: Match) -> str:
+    """A name that only this match has, for the keys of its card."""
     return f"{match.video_id[:12]}-{match.start_seconds:.2f}-{match.end_seconds:.2f}"
 
 
 @st.fragment
-def result_card(match: Match, video: Video, t: Texts, on_similar: str) -> None:
-    """Draw a match. `on_similar` is the session-state key that takes (video id, seconds) for "more like this"."""
-    if st.session_state.pop(_ANOTHER_OPEN, False):
-        st.rerun()  # only this card is drawn anew by a click on it, and the other one shall close
-    name = name_of(match)
+def result_card(match: Match, video: Video, t: Texts) -> None:
+    """Draw a match of this video."""
+    if st.session_state.pop(_CLOSE_OTHER, False):
+        st.rerun()  # a click redraws only its own card, and the other one must close
+    name = match_name(match)
     with st.container(border=True, key=f"card-{name}"):
         if st.session_state.get(_PLAYING) == name:
-            clip_player(Cut(match.video_id, match.start_seconds, match.end_seconds), t, loop=_loops())
+            clip = ClipKey(match.video_id, match.start_seconds, match.end_seconds)
+            clip_player(clip, t, loop=bool(st.session_state.get(LOOP, False)))
         else:
-            _picture(match, name, t)
-        st.html(card_words(match.title, match.start_seconds, match.end_seconds, match.score))
-        _buttons(match, video, name, t, on_similar)
+            _thumbnail(match, name, t)
+        st.html(card_html(match.title, match.start_seconds, match.end_seconds, match.score))
+        _tools(match, video, name, t)
 
 
-def _loops() -> bool:
-    return bool(st.session_state.get(LOOP, False))
-
-
-def _picture(match: Match, name: str, t: Texts) -> None:
+def _thumbnail(match: Match, name: str, t: Texts) -> None:
     with st.container(key=f"thumb-{name}"):
-        picture = services().pictures.get(still_of(match))
-        if picture:
-            st.image(picture, width="stretch")
-        else:
-            st.html('<div class="cs-nothing"></div>')
+        thumbnail(match_thumbnail(match))
         times = f"{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}"
         st.button(
-            t("card.play", moment=times),
+            t("card.play", times=times),
             key=f"card.play.{name}",
             icon=":material/play_arrow:",
             width="stretch",
@@ -69,44 +62,39 @@ def _picture(match: Match, name: str, t: Texts) -> None:
 
 
 def _play(name: str) -> None:
-    st.session_state[_ANOTHER_OPEN] = st.session_state.get(_PLAYING) is not None
+    st.session_state[_CLOSE_OTHER] = st.session_state.get(_PLAYING) is not None
     st.session_state[_PLAYING] = name
 
 
-def card_words(title: str, start_seconds: float, end_seconds: float, score: float) -> str:
-    """The words of a card in HTML: title, moment, and a bar as long as the score."""
+def card_html(title: str, start_seconds: float, end_seconds: float, score: float) -> str:
+    """The words of a card: title, times, and a bar as long as the score."""
     percent = round(100 * min(max(score, 0.0), 1.0))
-    missed = "" if score >= MATCH_SCORE else " cs-missed"
-    shown = f"{score:.2f}" if score >= 0.005 else "&lt; 0.01"
+    weak = "" if score >= MATCH_SCORE else " cs-weak"
+    number = f"{score:.2f}" if score >= 0.005 else "&lt; 0.01"
     return (
-        f'<div class="cs-title" title="{escaped(title)}">{escaped(title)}</div>'
-        f'<div class="cs-meta"><span>{timestamp(start_seconds)} - {timestamp(end_seconds)}</span>'
-        f'<span class="cs-score{missed}"><span class="cs-bar"><i style="width:{percent}%"></i></span>{shown}</span>'
+        f'{title_html(title)}<div class="cs-meta">'
+        f"<span>{timestamp(start_seconds)} - {timestamp(end_seconds)}</span>"
+        f'<span class="cs-score{weak}"><span class="cs-bar"><i style="width:{percent}%"></i></span>{number}</span>'
         "</div>"
     )
 
 
-def _buttons(match: Match, video: Video, name: str, t: Texts, on_similar: str) -> None:
-    item = Item(match.video_id, match.title, match.start_seconds, match.end_seconds)
+def _tools(match: Match, video: Video, name: str, t: Texts) -> None:
+    item = BasketItem(match.video_id, match.title, match.start_seconds, match.end_seconds)
     with st.container(horizontal=True, key=f"tools-{name}", gap="small"):
-        if _tool("tune", t("card.adjust"), f"card.adjust.{name}"):
+        if tool_button("tune", t("card.adjust"), f"card.adjust.{name}"):
             clip_editor(item, video, t)
-        cut = Cut(match.video_id, match.start_seconds, match.end_seconds)
-        download_clip(cut, match.title, t, key=f"card.download.{name}", tip=t("clip.download"))
-        icon, what, act = (
-            ("remove_shopping_cart", "basket.remove", take)
-            if item in basket().items
-            else ("add_shopping_cart", "basket.add", put)
+        clip = ClipKey(match.video_id, match.start_seconds, match.end_seconds)
+        download_clip(clip, match.title, t, key=f"card.download.{name}", tip=t("clip.download"))
+        icon, label, change = (
+            ("remove_shopping_cart", "basket.remove", remove_from_basket)
+            if item in visitor_basket().items
+            else ("add_shopping_cart", "basket.add", add_to_basket)
         )
-        if _tool(icon, t(what), f"card.basket.{name}"):  # one button, so that it keeps the focus
-            act(item)
+        if tool_button(icon, t(label), f"card.basket.{name}"):  # the same button for both, so it keeps the focus
+            change(item)
             st.rerun()
-        if _tool("image_search", t("card.similar"), f"card.similar.{name}"):
-            st.session_state[on_similar] = (match.video_id, round(match.peak_seconds, 3))
-            st.switch_page("views/search.py")
-        if _tool("show_chart", t("card.timeline"), f"card.timeline.{name}"):
+        if tool_button("image_search", t("card.similar"), f"card.similar.{name}"):
+            search_similar(match.video_id, match.peak_seconds)
+        if tool_button("show_chart", t("card.timeline"), f"card.timeline.{name}"):
             open_timeline(match.video_id)
-
-
-def _tool(icon: str, what: str, key: str) -> bool:
-    return st.button(what, icon=f":material/{icon}:", key=key, help=what, type="tertiary")

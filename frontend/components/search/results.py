@@ -1,4 +1,4 @@
-"""The answer to a search: cards in rows, how to get more of them, and an honest word where there are none."""
+"""The answer to a search: the matches as cards, and buttons for more of them or for weaker candidates."""
 
 import time
 from collections.abc import Sequence
@@ -8,54 +8,46 @@ import streamlit as st
 
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import ClipSeekError
-from frontend.components.frame.trouble import trouble
-from frontend.components.search.result_card import LOOP, MATCH_SCORE, name_of, result_card, still_of
-from frontend.components.search.search_form import SIMILAR, look_for
-from frontend.logic.safe_text import plain
+from frontend.components.elements import card_grid, empty_state, muted
+from frontend.components.search.result_card import LOOP, MATCH_SCORE, match_name, match_thumbnail, result_card
+from frontend.components.search.search_form import start_search
+from frontend.components.shell.errors import show_error
+from frontend.logic.safe_text import escape_markdown
 from frontend.logic.search_address import Ask
 from frontend.media.query_images import QueryImage
-from frontend.shared import services
+from frontend.services import services
 from frontend.texts import Texts
-
-_COLUMNS = 3
 
 
 def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
-    """Ask the server and draw what it answers."""
-    picture = services().query_images.get(ask.image)
-    if ask.image and not picture:
+    """Search, and draw the answer."""
+    image = services().query_images.get(ask.image)
+    if ask.image and not image:
         st.warning(t("results.image_gone"), icon=":material/hide_image:")
         return
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
-        answer = find(ask, picture)
+        answer = find(ask, image)
     except ClipSeekError as error:
-        trouble(error, t)
+        show_error(error, t)
         return
-    seconds = time.monotonic() - begun
-    services().pictures.prefetch(still_of(match) for match in answer.matches)
+    seconds = time.monotonic() - started
+    services().thumbnails.prefetch(match_thumbnail(match) for match in answer.matches)
     for warning in answer.warnings:
-        st.caption(f":material/info: {plain(warning)}")
-    if not answer.matches:
-        _nothing(ask, answer, t)
-        return
-    _head(ask, answer, seconds, t)
-    _cards(answer.matches, {video.video_id: video for video in videos}, t)
-    if not answer.more:
-        _misses(ask, answer, t)
+        st.caption(f":material/info: {escape_markdown(warning)}")
+    if answer.matches:
+        _head(ask, answer, seconds, t)
+        _cards(answer.matches, videos, t)
     else:
-        with st.container(horizontal_alignment="center", key="more"):
-            st.button(
-                t("results.more"),
-                icon=":material/expand_more:",
-                key="results.more",
-                on_click=look_for,
-                args=(ask.with_more(),),
-            )
+        _no_match(answer, t)
+    if answer.more:
+        _more_button(ask, t)
+    elif answer.withheld and not ask.all_matches:
+        _weaker_button(ask, answer, t)
 
 
 def find(ask: Ask, picture: QueryImage | None) -> Query:
-    """Search for what is asked. Raises: as `Client.search`."""
+    """Ask the server. Raises: as `Client.search`."""
     return services().client.search(
         ask.text.strip(),
         also=ask.also,
@@ -72,51 +64,55 @@ def find(ask: Ask, picture: QueryImage | None) -> Query:
 
 
 def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
-    missed = sum(match.score < MATCH_SCORE for match in answer.matches) if ask.all_matches else 0
-    found = len(answer.matches) - missed
-    count = t("results.found.one") if found == 1 else t("results.found", count=found)
-    count += f" · {t('results.missed', count=missed)}" if missed else ""
+    """How many matches there are, how much was searched and how long it took."""
+    weaker = sum(match.score < MATCH_SCORE for match in answer.matches) if ask.all_matches else 0
+    count = len(answer.matches) - weaker
+    facts = [
+        t.plural("results.matches", count),
+        *([t("results.weaker", count=weaker)] if weaker else []),
+        t.plural("results.searched", answer.videos_searched),
+        f"{seconds:.2f}&nbsp;s",
+    ]
     with st.container(horizontal=True, vertical_alignment="center", key="results-head"):
-        st.html(
-            f'<span class="cs-soft">{count} · {_looked(answer.videos_searched, t)} · {seconds:.2f}&nbsp;s</span>',
-            width="stretch",
-        )
+        muted(" · ".join(facts))
         st.toggle(t("card.loop"), key=LOOP)
     if ask.all_matches:
-        st.info(t("results.misses_shown" if found else "results.misses_only"), icon=":material/info:")
+        st.info(t("results.weaker_included" if count else "results.only_weaker"), icon=":material/info:")
 
 
-def _looked(videos: int, t: Texts) -> str:
-    return t("results.looked.one") if videos == 1 else t("results.looked", videos=videos)
+def _cards(matches: Sequence[Match], videos: Sequence[Video], t: Texts) -> None:
+    by_id = {video.video_id: video for video in videos}
+    unique = {match_name(match): match for match in matches}
+    card_grid(
+        list(unique.values()),
+        lambda match: result_card(match, by_id.get(match.video_id, Video(video_id=match.video_id)), t),
+    )
 
 
-def _nothing(ask: Ask, answer: Query, t: Texts) -> None:
+def _no_match(answer: Query, t: Texts) -> None:
     with st.container(key="nothing", horizontal_alignment="center"):
-        what = t("results.nothing") if answer.videos_searched else t("results.nowhere")
-        st.html(f'<div class="cs-empty"><h3>{what}</h3><p>{t("results.nothing.why")}</p></div>')
-    _misses(ask, answer, t)
+        empty_state(t("results.none" if answer.videos_searched else "results.no_videos"), t("results.none.hint"))
 
 
-def _misses(ask: Ask, answer: Query, t: Texts) -> None:
-    """The way to what was withheld, if anything was."""
-    if not answer.withheld or ask.all_matches:
-        return
-    label = t("results.misses.one") if answer.withheld == 1 else t("results.misses", count=answer.withheld)
-    with st.container(horizontal_alignment="center", key="misses"):
+def _more_button(ask: Ask, t: Texts) -> None:
+    with st.container(horizontal_alignment="center", key="more"):
         st.button(
-            label,
-            icon=":material/visibility:",
-            key="results.misses",
-            type="tertiary" if answer.matches else "secondary",
-            on_click=look_for,
-            args=(replace(ask, all_matches=True),),
+            t("results.more"),
+            icon=":material/expand_more:",
+            key="results.more",
+            on_click=start_search,
+            args=(ask.with_more(),),
         )
 
 
-def _cards(matches: Sequence[Match], videos: dict[str, Video], t: Texts) -> None:
-    unique = list({name_of(match): match for match in matches}.values())
-    for first in range(0, len(unique), _COLUMNS):
-        columns = st.columns(_COLUMNS)
-        for column, match in zip(columns, unique[first : first + _COLUMNS], strict=False):
-            with column:
-                result_card(match, videos.get(match.video_id, Video(video_id=match.video_id)), t, SIMILAR)
+def _weaker_button(ask: Ask, answer: Query, t: Texts) -> None:
+    """The button that shows the candidates whose score was too low."""
+    with st.container(horizontal_alignment="center", key="weaker"):
+        st.button(
+            t.plural("results.show_weaker", answer.withheld),
+            icon=":material/visibility:",
+            key="results.show_weaker",
+            type="tertiary" if answer.matches else "secondary",
+            on_click=start_search,
+            args=(replace(ask, all_matches=True),),
+        )

@@ -1,4 +1,4 @@
-"""The basket's order, and the lists of cuts that other programs read."""
+"""The basket's order, and the edit lists that other programs read."""
 
 import csv
 import io
@@ -10,22 +10,23 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.documents import Video
-from frontend.logic.basket import Basket, Baskets, Item
-from frontend.media.archive import at_hand, zip_of
-from frontend.media.edit_lists import cut_list
+from frontend.logic.basket import Basket, BasketItem
+from frontend.media.archive import exportable_items, zip_clips
+from frontend.media.basket_folder import BasketFolder
+from frontend.media.edit_lists import edit_list
 
-A = Item("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
-B = Item("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
-C = Item("c" * 64, "c.mp4", 0.2, 0.6)
+A = BasketItem("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
+B = BasketItem("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
+C = BasketItem("c" * 64, "c.mp4", 0.2, 0.6)
 
 
 def test_order():
-    basket = Basket().with_item(A).with_item(B).with_item(C).with_item(A)
+    basket = Basket().add(A).add(B).add(C).add(A)
     assert basket.items == (A, B, C) and basket.length_seconds == pytest.approx(3.9)
-    assert basket.moved(C, -1).items == (A, C, B)
-    assert basket.moved(A, -1).items == (A, B, C) and basket.moved(A, 9).items == (B, C, A)
-    assert basket.without(B).items == (A, C)
-    assert basket.without(B).moved(B, 1).items == (A, C)  # taken out in another tab
+    assert basket.move(C, -1).items == (A, C, B)
+    assert basket.move(A, -1).items == (A, B, C) and basket.move(A, 9).items == (B, C, A)
+    assert basket.remove(B).items == (A, C)
+    assert basket.remove(B).move(B, 1).items == (A, C)  # removed in another tab
 
 
 def test_keys_tell_clips_apart_that_are_shown_alike():
@@ -34,17 +35,17 @@ def test_keys_tell_clips_apart_that_are_shown_alike():
 
 
 def test_padding_stays_inside_the_video():
-    assert C.padded(1.0, 1.2) == Item("c" * 64, "c.mp4", 0.0, 1.2)
-    assert A.padded(0.5, 60.0) == Item("a" * 64, A.title, 0.5, 4.0)
+    assert C.pad(1.0, 1.2) == BasketItem("c" * 64, "c.mp4", 0.0, 1.2)
+    assert A.pad(0.5, 60.0) == BasketItem("a" * 64, A.title, 0.5, 4.0)
 
 
-def test_clips_whose_videos_have_gone_are_not_exported():
+def test_clips_of_deleted_videos_are_not_exported():
     videos = {C.video_id: Video(duration_seconds=1.2), B.video_id: Video(duration_seconds=4000.0)}
-    assert at_hand(Basket((A, B, C)), videos, 1.0) == [B.padded(1.0, 4000.0), C.padded(1.0, 1.2)]
+    assert exportable_items((A, B, C), videos, 1.0) == [B.pad(1.0, 4000.0), C.pad(1.0, 1.2)]
 
 
 def test_csv_runs_nothing_in_a_spreadsheet():
-    rows = list(csv.DictReader(io.StringIO(cut_list([A, B], "csv"))))
+    rows = list(csv.DictReader(io.StringIO(edit_list([A, B], "csv"))))
     assert rows[0]["title"] == "'" + A.title and rows[1]["title"] == B.title
     assert (rows[1]["start_seconds"], rows[1]["end_seconds"], rows[1]["length_seconds"]) == (
         "3661.04",
@@ -54,7 +55,7 @@ def test_csv_runs_nothing_in_a_spreadsheet():
 
 
 def test_json():
-    first = json.loads(cut_list([A, B], "json"))[0]
+    first = json.loads(edit_list([A, B], "json"))[0]
     assert first == {
         "place": 1,
         "video_id": "a" * 64,
@@ -66,14 +67,14 @@ def test_json():
 
 
 def test_edl_time_codes_follow_one_another():
-    lines = cut_list([A, B], "edl", fps=24.97).splitlines()
+    lines = edit_list([A, B], "edl", fps=24.97).splitlines()
     assert lines[3] == "001  AAAAAAAA V     C        00:00:01:00 00:00:03:12 00:00:00:00 00:00:02:12"
     assert lines[4] == f"* FROM CLIP NAME: {A.title}"
     assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:12 00:00:03:12"
 
 
 def test_srt_times_are_those_of_the_joined_video():
-    assert cut_list([A, B], "srt") == (
+    assert edit_list([A, B], "srt") == (
         f"1\n00:00:00,000 --> 00:00:02,500\n{A.title} [00:00:01]\n\n"
         "2\n00:00:02,500 --> 00:00:03,500\n猫; x.mp4 [01:01:01]\n"
     )
@@ -81,30 +82,30 @@ def test_srt_times_are_those_of_the_joined_video():
 
 def test_a_zip_holds_the_clips_in_order(tmp_path):
     class Clips:
-        def path(self, cut):
-            path = tmp_path / f"{cut.video_id[0]}.{'mkv' if cut.video_id[0] == 'b' else 'mp4'}"
-            path.write_bytes(f"{cut.start_seconds} {cut.mode}".encode())
+        def path(self, key):
+            path = tmp_path / f"{key.video_id[0]}.{'mkv' if key.video_id[0] == 'b' else 'mp4'}"
+            path.write_bytes(f"{key.start_seconds} {key.mode}".encode())
             return path
 
-    with zipfile.ZipFile(io.BytesIO(zip_of([B, C], Clips(), "copy"))) as packed:
+    with zipfile.ZipFile(io.BytesIO(zip_clips([B, C], Clips(), "copy"))) as packed:
         assert packed.namelist() == ["01 猫; x 3661.0-3662.0.mkv", "02 c 0.2-0.6.mp4"]
         assert packed.read("02 c 0.2-0.6.mp4") == b"0.2 copy"
 
 
 def test_a_clip_is_replaced_in_its_place():
-    basket = Basket().with_item(A).with_item(B)
-    assert basket.replaced(A, C).items == (C, B)
-    assert basket.replaced(A, A).items == (A, B) and basket.replaced(A, B).items == (B,)
+    basket = Basket().add(A).add(B)
+    assert basket.replace(A, C).items == (C, B)
+    assert basket.replace(A, A).items == (A, B) and basket.replace(A, B).items == (B,)
 
 
-def test_baskets_outlive_the_process_and_those_left_alone_for_longest_go_first(tmp_path):
-    mine = Basket().with_item(B).with_item(A)
+def test_baskets_outlive_the_process_and_the_oldest_are_deleted_first(tmp_path):
+    mine = Basket().add(B).add(A)
     for day, visitor in enumerate(("first", "second", "first", "third")):
-        Baskets(tmp_path, most=2, most_days=1e6).keep(visitor, mine)
+        BasketFolder(tmp_path, max_files=2, max_days=1e6).write(visitor, mine)
         os.utime(tmp_path / f"{visitor}.json", (day, day))
-    baskets = Baskets(tmp_path)
-    assert [baskets.of(visitor) for visitor in ("first", "second", "third")] == [mine, Basket(), mine]
-    baskets.keep("new", mine)  # the others are older than a month
+    baskets = BasketFolder(tmp_path)
+    assert [baskets.read(visitor) for visitor in ("first", "second", "third")] == [mine, Basket(), mine]
+    baskets.write("new", mine)  # the others are older than a month
     assert [file.name for file in tmp_path.iterdir()] == ["new.json"]
-    baskets.keep("new", Basket())
+    baskets.write("new", Basket())
     assert list(tmp_path.iterdir()) == []

@@ -14,29 +14,35 @@ from clipseek.api.documents import Component, Thumbnail, Video
 from clipseek.api.errors import ClipSeekError, MediaMissing
 from clipseek.client import SavedClip
 from executors.faiss_indexer.ranking.relevance import CUT_OFF
-from frontend.components.search.result_card import MATCH_SCORE, card_words
-from frontend.logic.problems import KEYS, key_of
-from frontend.logic.service_health import service_state
-from frontend.logic.timeline_chart import PICK, Timeline, picture_times, timeline_chart
-from frontend.logic.trim import apart, moved, room, shown_last
-from frontend.logic.video_list import arranged, done_fraction
-from frontend.media.clips import Clips, Cut
-from frontend.media.thumbnails import Pictures, Still
-from frontend.texts import LANGUAGES, chosen, load
+from frontend.components.search.result_card import MATCH_SCORE, card_html
+from frontend.logic.clip_edges import edge_limits, last_frame_seconds, move_edge, separate_edges
+from frontend.logic.problems import KEYS, problem_key
+from frontend.logic.service_health import LOW_DISK_BYTES, service_state
+from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
+from frontend.logic.video_list import indexed_fraction, list_videos
+from frontend.media.clips import ClipCache, ClipKey
+from frontend.media.thumbnails import ThumbnailCache, ThumbnailKey
+from frontend.texts import LANGUAGES, choose_language, load_texts
 
 FRONTEND = Path(frontend.__file__).parent
 
 
 def test_edges_stop_at_the_video_and_at_one_another():
-    assert room(4.0, 6.0, 12.0) == (0.0, 12.0) and room(100.0, 105.0, 500.0) == (90.0, 115.0)
-    assert moved((4.0, 6.0), 0, -0.5, (0.0, 12.0)) == (3.5, 6.0)
-    assert moved((0.2, 6.0), 0, -0.5, (0.0, 12.0)) == (0.0, 6.0)
-    assert moved((5.8, 6.0), 0, 0.5, (0.0, 12.0)) == (5.9, 6.0)
-    assert moved((4.0, 11.9), 1, 0.5, (0.0, 12.0)) == (4.0, 12.0)
-    assert moved((4.0, 4.2), 1, -0.5, (0.0, 12.0)) == (4.0, 4.1)
-    assert apart((4.0, 4.1), (0.0, 12.0)) == (4.0, 4.1) and apart((4.0, 4.0), (0.0, 12.0)) == (4.0, 4.1)
-    assert apart((12.0, 12.0), (0.0, 12.0)) == (11.9, 12.0) and apart((0.0, 0.0), (0.0, 0.04)) == (0.0, 0.04)
-    assert shown_last(6.0, 25.0) == pytest.approx(5.98) and shown_last(6.0, 0.0) == pytest.approx(5.98)
+    assert edge_limits(4.0, 6.0, 12.0) == (0.0, 12.0) and edge_limits(100.0, 105.0, 500.0) == (90.0, 115.0)
+    assert move_edge((4.0, 6.0), 0, -0.5, (0.0, 12.0)) == (3.5, 6.0)
+    assert move_edge((0.2, 6.0), 0, -0.5, (0.0, 12.0)) == (0.0, 6.0)
+    assert move_edge((5.8, 6.0), 0, 0.5, (0.0, 12.0)) == (5.9, 6.0)
+    assert move_edge((4.0, 11.9), 1, 0.5, (0.0, 12.0)) == (4.0, 12.0)
+    assert move_edge((4.0, 4.2), 1, -0.5, (0.0, 12.0)) == (4.0, 4.1)
+    assert separate_edges((4.0, 4.1), (0.0, 12.0)) == (4.0, 4.1) and separate_edges((4.0, 4.0), (0.0, 12.0)) == (
+        4.0,
+        4.1,
+    )
+    assert separate_edges((12.0, 12.0), (0.0, 12.0)) == (11.9, 12.0) and separate_edges((0.0, 0.0), (0.0, 0.04)) == (
+        0.0,
+        0.04,
+    )
+    assert last_frame_seconds(6.0, 25.0) == pytest.approx(5.98) and last_frame_seconds(6.0, 0.0) == pytest.approx(5.98)
 
 
 def test_the_library_is_searched_and_sorted():
@@ -47,7 +53,7 @@ def test_the_library_is_searched_and_sorted():
     ]
 
     def titles(text, sort):
-        return [video.title for video in arranged(videos, text, sort)]
+        return [video.title for video in list_videos(videos, text, sort)]
 
     assert titles("", "newest") == ["big cat.mp4", "a cat.mp4", "Big Dog.mp4"]
     assert titles("BIG", "title") == ["big cat.mp4", "Big Dog.mp4"]
@@ -57,44 +63,54 @@ def test_the_library_is_searched_and_sorted():
 
 def test_how_much_of_a_video_is_done():
     video = Video(duration_seconds=60.0, missing_start_seconds=[0.0, 45.0], missing_end_seconds=[30.0, 60.0])
-    assert done_fraction(video) == 0.25 and done_fraction(Video()) == 0.0
+    assert indexed_fraction(video) == 0.25 and indexed_fraction(Video()) == 0.0
 
 
 def test_all_languages_say_the_same():
-    english = load("en")
+    english = load_texts("en")
     fields = {
         key: {name for _, name, _, _ in string.Formatter().parse(text) if name}
         for key, text in english.sentences.items()
     }
     for language in LANGUAGES:
-        texts = load(language)
+        texts = load_texts(language)
         assert set(texts.sentences) == set(fields)
         for key, names in fields.items():
             assert {name for _, name, _, _ in string.Formatter().parse(texts.sentences[key]) if name} == names, key
             assert texts.sentences[key].strip(), key
+            bold_end_in_chinese = re.search(r"[。，：；？！）]\*\*\w", texts.sentences[key])
+            assert not bold_end_in_chinese, f"Markdown shows the stars: put the punctuation of {key} behind them"
 
 
-def test_every_text_that_is_asked_for_exists_and_each_is_asked_for():
+def test_every_text_that_is_used_exists_and_every_text_is_used():
     sources = "\n".join(path.read_text(encoding="utf-8") for path in FRONTEND.rglob("*.py"))
-    asked = set(re.findall(r"""["']([a-z_]+(?:\.[a-z0-9_]+)*)["']""", sources))
-    made = [re.sub(r"\{[^}]*\}", "*", text) for text in re.findall(r"""\bt\(f["']([^"']+)["']""", sources)]
-    patterns = [re.escape(text).replace(r"\*", ".*") for text in made]
-    for key in load("en").sentences:
-        assert key in asked or any(re.fullmatch(pattern, key) for pattern in patterns), f"nothing asks for {key}"
+    keys = load_texts("en").sentences
+    strings = set(re.findall(r"""["']([a-z_]+(?:\.[a-z0-9_]+)*)["']""", sources))
+    templates = re.findall(r"""\b(?:t\(|else )f["']([^"']+)["']""", sources)
+    patterns = [re.escape(re.sub(r"\{[^}]*\}", "*", text)).replace(r"\*", ".*") for text in templates]
+    for key in keys:
+        is_used = key in strings or key.removesuffix(".one") in strings
+        assert is_used or any(re.fullmatch(pattern, key) for pattern in patterns), f"nothing uses {key}"
     for key in re.findall(r'\bt\("([^"]+)"', sources):
-        assert key in load("en").sentences, key
+        assert key in keys, key
+    for key in re.findall(r'\bt\.plural\("([^"]+)"', sources):
+        assert {key, f"{key}.one"} <= set(keys), key
     for key in KEYS:
-        assert {f"problem.{key}", f"problem.{key}.way"} <= set(load("en").sentences)
+        assert {f"problem.{key}", f"problem.{key}.fix"} <= set(keys)
 
 
 def test_the_language_is_the_one_asked_for_or_the_browsers():
-    assert chosen("zh", "en-US") == "zh" and chosen("xx", "zh-CN") == "zh" and chosen(None, "fr-FR") == "en"
-    assert chosen(None, None) == "en"
+    assert (
+        choose_language("zh", "en-US") == "zh"
+        and choose_language("xx", "zh-CN") == "zh"
+        and choose_language(None, "fr-FR") == "en"
+    )
+    assert choose_language(None, None) == "en"
 
 
 def test_every_error_has_words():
-    assert key_of(errors.NoVideoStream("x")) == "unreadable" and key_of(errors.StoreFull("x")) == "full"
-    assert key_of(errors.StoreVersion("x")) == "other" and key_of(ClipSeekError("x")) == "other"
+    assert problem_key(errors.NoVideoStream("x")) == "unreadable" and problem_key(errors.StoreFull("x")) == "full"
+    assert problem_key(errors.StoreVersion("x")) == "other" and problem_key(ClipSeekError("x")) == "other"
 
 
 def test_what_the_page_tells_of_the_service():
@@ -104,9 +120,9 @@ def test_what_the_page_tells_of_the_service():
             Component(name="image_encoder", facts={"model": "starter", "device": "cpu"}, warnings=["w", "v"]),
         ]
     )
-    assert state.is_starter and state.is_disk_low and state.media_roots == ("/a", "/b")
+    assert state.is_starter and state.free_bytes < LOW_DISK_BYTES and state.media_roots == ("/a", "/b")
     assert state.warnings == ("w", "v")
-    assert not service_state([]).is_disk_low
+    assert service_state([]).free_bytes == LOW_DISK_BYTES
     degraded = service_state([Component(name="indexer", ok=False, warnings=["down since 12:00"]), Component(name="x")])
     assert (degraded.down, degraded.warnings) == (("indexer",), ())
 
@@ -132,33 +148,33 @@ class Counting:
         return SavedClip(output, 0.0, 2.0, 4)
 
 
-def test_pictures_are_asked_for_once_and_the_oldest_go():
+def test_thumbnails_are_fetched_once_and_the_least_recently_used_are_dropped():
     client = Counting()
-    pictures = Pictures(client, most_bytes=25)
-    a, b, c = (Still("v", float(at)) for at in range(3))
-    assert pictures.all([a, b, a]) == [b"x" * 10] * 3 and len(client.asked) == 2
-    pictures.get(c)
-    pictures.get(b)
-    assert [at for _, at, _ in client.asked[2:]] == [2.0, 1.0]  # a was asked for after b, so b went
-    assert pictures.get(Still("gone", 1.0)) is None
+    thumbnails = ThumbnailCache(client, max_bytes=25)
+    a, b, c = (ThumbnailKey("v", float(at)) for at in range(3))
+    assert thumbnails.get_all([a, b, a]) == [b"x" * 10] * 3 and len(client.asked) == 2
+    for key in (a, c, b):
+        thumbnails.get(key)
+    assert [at for _, at, _ in client.asked[2:]] == [2.0, 1.0]  # a was used after b, so b was dropped for c
+    assert thumbnails.get(ThumbnailKey("gone", 1.0)) is None
 
 
-def test_clips_are_cut_once_and_the_oldest_go():
+def test_clips_are_cut_once_and_the_least_recently_used_are_deleted():
     client = Counting()
-    clips = Clips(client, most_bytes=25)
-    a, b, c = (Cut("v", float(at), at + 1.0) for at in range(3))
+    clips = ClipCache(client, max_bytes=25)
+    a, b, c = (ClipKey("v", float(at), at + 1.0) for at in range(3))
     first = clips.path(a)
     assert clips.path(a) == first and clips.content(b) == b"x" * 10 and len(client.asked) == 2
     clips.path(c)
     assert not first.exists() and clips.path(c).exists()
-    assert clips.joined([b, c], "exact") == b"video" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
+    assert clips.join([b, c], "exact") == b"video" and client.asked[-1] == [("v", 1.0, 2.0), ("v", 2.0, 3.0)]
     folder = first.parent
     del clips
     assert not folder.exists()
 
 
 class Slow(Counting):
-    """A client whose first cut takes until the test lets it go; `error` is raised then."""
+    """A client whose first clip takes until the test lets it go on; then `error` is raised."""
 
     def __init__(self, error=None):
         super().__init__()
@@ -174,8 +190,8 @@ class Slow(Counting):
 
 @pytest.mark.parametrize("error", [None, MediaMissing("gone")])
 def test_a_clip_that_is_asked_for_twice_at_once_is_cut_once(error):
-    client, cut = Slow(error), Cut("v", 1.0, 2.0)
-    clips, second = Clips(client), threading.Event()
+    client, cut = Slow(error), ClipKey("v", 1.0, 2.0)
+    clips, second = ClipCache(client), threading.Event()
 
     def path():
         second.set()
@@ -196,10 +212,10 @@ def test_a_clip_that_is_asked_for_twice_at_once_is_cut_once(error):
     assert clips.content(cut) == b"x" * 10 and len(client.asked) == 1  # a failure is not kept
 
 
-def test_a_card_tells_matches_from_misses_as_the_indexer_does():
+def test_a_card_tells_matches_from_weaker_candidates_as_the_indexer_does():
     assert MATCH_SCORE == CUT_OFF
-    assert "cs-missed" not in card_words("a.mp4", 0.0, 1.0, CUT_OFF)
-    assert "cs-missed" in card_words("a.mp4", 0.0, 1.0, 0.49) and "&lt; 0.01" in card_words("a.mp4", 0.0, 1.0, 0.004)
+    assert "cs-weak" not in card_html("a.mp4", 0.0, 1.0, CUT_OFF)
+    assert "cs-weak" in card_html("a.mp4", 0.0, 1.0, 0.49) and "&lt; 0.01" in card_html("a.mp4", 0.0, 1.0, 0.004)
 
 
 def test_the_chart_holds_curve_shots_matches_and_pictures():
@@ -209,8 +225,8 @@ def test_the_chart_holds_curve_shots_matches_and_pictures():
         scores=[0.1, 0.5],
         cut_off=0.3,
         shot_starts=[0.0, 30.0],
-        bands=[(1.0, 4.0)],
-        pictures=[(3.0, b"jpeg")],
+        matches=[(1.0, 4.0)],
+        thumbnails=[(3.0, b"jpeg")],
     )
     chart = timeline_chart(timeline).to_dict()
     marks = [layer["mark"]["type"] for layer in chart["layer"]]
@@ -219,7 +235,7 @@ def test_the_chart_holds_curve_shots_matches_and_pictures():
     rows = [row for rows in chart["datasets"].values() for row in rows]
     assert {"seconds": 1.0, "end": 4.0, "score": 0.0, "top": 1.02} in rows
     assert {"seconds": 1.0, "score": 0.5, "time": "00:01.0"} in rows
-    assert picture_times(60.0, 3) == [10.0, 30.0, 50.0]
+    assert strip_times(60.0, 3) == [10.0, 30.0, 50.0]
 
 
 def test_without_a_curve_every_place_can_be_clicked():

@@ -1,10 +1,10 @@
-"""Large uploads: taken apart as they arrive, and handed over for a ticket, once."""
+"""Large uploads: written to a file as they arrive, and handed over once, for a ticket."""
 
 import io
 
 import pytest
 
-from frontend.uploads.spool import OnePart, Spool
+from frontend.uploads.spool import Spool, UploadBody
 
 HEAD = b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n'
 END = b"\r\n--xyz--\r\n"
@@ -14,24 +14,24 @@ VIDEO = b"\r\n\r\n--xyz video \r\n--xy" * 50
 @pytest.mark.parametrize("piece_bytes", [1, 7, 64, 100_000])
 def test_the_file_is_what_lies_between_the_boundaries(piece_bytes):
     body, file = HEAD + VIDEO + END, io.BytesIO()
-    part = OnePart(b"xyz", file)
+    upload = UploadBody(b"xyz", file)
     for start in range(0, len(body), piece_bytes):
-        part.feed(body[start : start + piece_bytes])
-    part.finish()
+        upload.feed(body[start : start + piece_bytes])
+    upload.finish()
     assert file.getvalue() == VIDEO
-    assert part.head == HEAD and part.end == END
+    assert upload.head == HEAD and upload.end == END
 
 
-def test_a_body_that_is_not_whole_is_refused():
-    part = OnePart(b"xyz", io.BytesIO())
-    part.feed(HEAD + VIDEO)
-    with pytest.raises(ValueError, match="without its end"):
-        part.finish()
+def test_an_incomplete_upload_is_refused():
+    upload = UploadBody(b"xyz", io.BytesIO())
+    upload.feed(HEAD + VIDEO)
+    with pytest.raises(ValueError, match="is incomplete"):
+        upload.finish()
     with pytest.raises(ValueError, match="do not end"):
-        OnePart(b"xyz", io.BytesIO()).feed(b"x" * 70_000)
+        UploadBody(b"xyz", io.BytesIO()).feed(b"x" * 70_000)
 
 
-def test_a_ticket_is_good_once_and_not_for_ever(tmp_path):
+def test_a_ticket_works_once_and_expires(tmp_path):
     now = [0.0]
     spool = Spool(lambda: now[0])
     video, late = tmp_path / "video.part", tmp_path / "late.part"

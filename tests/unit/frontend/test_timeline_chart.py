@@ -1,16 +1,16 @@
-"""What the chart of a timeline draws of a video, however long it is."""
+"""The chart of a timeline draws a video of any length with few points."""
 
-from frontend.logic.timeline_chart import Timeline, peaks, spread, tick_times
+from frontend.logic.timeline_chart import Timeline, thin_curve, thin_times, tick_times
 
 
-def test_of_neighbours_the_highest_is_kept():
+def test_the_highest_of_neighbouring_points_is_kept():
     curve = [(0.0, 0.1), (1.0, 0.9), (2.0, 0.2), (3.0, 0.3), (4.0, 0.0)]
-    assert peaks(curve, 3) == [(1.0, 0.9), (3.0, 0.3), (4.0, 0.0)]
-    assert peaks(curve, 5) == curve and peaks([], 5) == []
+    assert thin_curve(curve, 3) == [(1.0, 0.9), (3.0, 0.3), (4.0, 0.0)]
+    assert thin_curve(curve, 5) == curve and thin_curve([], 5) == []
 
 
-def test_cuts_that_would_touch_are_left_out():
-    assert spread([0.0, 0.5, 1.0, 1.4, 3.0], 1.0) == [0.0, 1.0, 3.0]
+def test_lines_that_would_touch_are_left_out():
+    assert thin_times([0.0, 0.5, 1.0, 1.4, 3.0], 1.0) == [0.0, 1.0, 3.0]
 
 
 def test_the_axis_has_round_times():

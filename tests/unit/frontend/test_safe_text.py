@@ -1,14 +1,14 @@
-"""Names that others gave are shown as text and make safe file names."""
+"""Titles from outside are shown as text and make safe file names."""
 
 import pytest
 
-from frontend.logic.safe_text import clip_file_name, escaped, plain, shortened
+from frontend.logic.safe_text import clip_file_name, escape_html, escape_markdown, shorten
 
 
 def test_html_and_markdown_are_text():
-    assert escaped("""<b>"x"</b> & 'y'""") == "&lt;b&gt;&quot;x&quot;&lt;/b&gt; &amp; &#x27;y&#x27;"
-    assert plain("**b** [x](y) $m$ 猫.mp4") == r"\*\*b\*\* \[x\]\(y\) \$m\$ 猫\.mp4"
-    assert plain(":smile:") == "\\:\u2060smile\\:" and plain("12:30") == "12\\:\u206030"
+    assert escape_html("""<b>"x"</b> & 'y'""") == "&lt;b&gt;&quot;x&quot;&lt;/b&gt; &amp; &#x27;y&#x27;"
+    assert escape_markdown("**b** [x](y) $m$ 猫.mp4") == r"\*\*b\*\* \[x\]\(y\) \$m\$ 猫\.mp4"
+    assert escape_markdown(":smile:") == "\\:\u2060smile\\:" and escape_markdown("12:30") == "12\\:\u206030"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,6 @@ def test_file_names_of_clips(title, name):
 
 
 def test_long_titles_lose_their_middle():
-    assert shortened("abcdefghij", 10) == "abcdefghij"
-    assert shortened("abcdefghij", 5) == "ab…ij"
-    assert len(shortened("x" * 300, 60)) == 60
+    assert shorten("abcdefghij", 10) == "abcdefghij"
+    assert shorten("abcdefghij", 5) == "ab…ij"
+    assert len(shorten("x" * 300, 60)) == 60

@@ -1,4 +1,4 @@
-"""The queue of videos: one after another, seen from anywhere, stopped and gone on with."""
+"""The queue: one video after another, cancelled and continued."""
 
 import errno
 import io
@@ -11,7 +11,8 @@ from clipseek import Client
 from clipseek.api.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
 from clipseek.client import Progress
 from clipseek.machine.ports import free_port
-from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, Ingests
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING
+from frontend.uploads.queue import IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 
 
@@ -56,8 +57,8 @@ def client():
 
 
 @pytest.fixture
-def ingests(client, tmp_path):
-    return Ingests(client, QueueFolder(tmp_path), client.clock)
+def queue(client, tmp_path):
+    return IndexQueue(client, QueueFolder(tmp_path), client.clock)
 
 
 def step(client):
@@ -65,75 +66,75 @@ def step(client):
     assert client.seen.acquire(timeout=10)
 
 
-def test_stage_percent_and_time_left(client, ingests):
+def test_stage_percent_and_time_left(client, queue):
     client.script = [
         Progress("upload", 0, 100),
         Progress("upload", 25, 100),
         Progress("index", 5, 10),
         Progress("index", 10, 10),
     ]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
     step(client)
-    [job] = ingests.jobs()
+    [job] = queue.jobs()
     assert (job.state, job.stage, job.fraction, job.left_seconds) == (RUNNING, "upload", 0.0, None)
     step(client)
-    [job] = ingests.jobs()
+    [job] = queue.jobs()
     assert (job.stage, job.fraction, job.left_seconds) == ("upload", 0.25, 3.0)
     step(client)
-    [job] = ingests.jobs()
+    [job] = queue.jobs()
     assert (job.stage, job.fraction, job.left_seconds) == ("index", 0.5, None)
     step(client)
-    assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 1
+    assert queue.wait(10) and queue.jobs() == [] and queue.finished == 1
 
 
-def test_a_running_job_is_cancelled_and_gone_on_with(client, ingests):
+def test_a_running_job_is_cancelled_and_continued(client, queue):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
-    ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"y"), "next.mp4")
     step(client)
-    ingests.cancel(1)
-    ingests.cancel(2)
+    queue.cancel(1)
+    queue.cancel(2)
     client.go.release()
-    assert ingests.wait(10)
-    assert [(job.title, job.state, job.fraction) for job in ingests.jobs()] == [
+    assert queue.wait(10)
+    assert [(job.title, job.state, job.fraction) for job in queue.jobs()] == [
         ("video.mp4", CANCELLED, 0.25),
         ("next.mp4", CANCELLED, 0.0),
     ]
     client.script = []
-    ingests.retry(1)
-    assert ingests.wait(10)
-    assert [job.title for job in ingests.jobs()] == ["next.mp4"]
+    queue.retry(1)
+    assert queue.wait(10)
+    assert [job.title for job in queue.jobs()] == ["next.mp4"]
     assert client.titles == ["video.mp4", "video.mp4"]
-    ingests.dismiss(2)
-    assert ingests.jobs() == []
+    queue.dismiss(2)
+    assert queue.jobs() == []
 
 
-def test_a_failure_is_kept_and_the_next_one_goes_on(client, ingests):
+def test_a_failure_is_kept_and_the_next_one_goes_on(client, queue):
     error = StoreFull("no room")
     client.script = [error]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
     client.go.release()
-    assert ingests.wait(10)
-    [job] = ingests.jobs()
+    assert queue.wait(10)
+    [job] = queue.jobs()
     assert (job.state, job.error) == (FAILED, error)
     client.script = []
-    assert ingests.add_server_videos("/videos") == 2
-    assert ingests.wait(10)
-    assert client.titles == ["video.mp4", "a", "b"] and ingests.finished == 2
+    assert queue.add_server_videos("/videos") == 2
+    assert queue.wait(10)
+    assert client.titles == ["video.mp4", "a", "b"] and queue.finished == 2
 
 
-def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path):
+def test_jobs_of_an_earlier_process_continue(client, queue, tmp_path):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"half"), "half.mp4")
+    queue.add_upload(io.BytesIO(b"half"), "half.mp4")
     step(client)
-    ingests.add_server_videos("/videos")
-    ingests.add_upload(io.BytesIO(b"cancelled"), "cancelled.mp4")
-    ingests.cancel(4)
+    queue.add_server_videos("/videos")
+    queue.add_upload(io.BytesIO(b"cancelled"), "cancelled.mp4")
+    queue.cancel(4)
     (tmp_path / "from a browser.part").write_bytes(b"rest")
     (tmp_path / "9.upload").write_bytes(b"nobody's")
 
     later = Steps()
-    again = Ingests(later, QueueFolder(tmp_path), later.clock)
+    again = IndexQueue(later, QueueFolder(tmp_path), later.clock)
     assert again.wait(10)
     assert later.titles == ["half.mp4", "a", "b"] and later.contents == [b"half", "/videos/a", "/videos/b"]
     assert [(job.number, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
@@ -143,30 +144,30 @@ def test_what_a_former_process_left_is_taken_up_again(client, ingests, tmp_path)
     assert later.contents[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
 
 
-def test_an_upload_that_is_on_disk_is_moved_not_copied(client, ingests, tmp_path):
+def test_an_upload_that_is_on_disk_is_moved_not_copied(client, queue, tmp_path):
     arrived = tmp_path / "x.part"
     arrived.write_bytes(b"video")
-    ingests.add_upload(arrived, "video.mp4")
-    assert ingests.wait(10) and client.contents == [b"video"] and list(tmp_path.iterdir()) == []
+    queue.add_upload(arrived, "video.mp4")
+    assert queue.wait(10) and client.contents == [b"video"] and list(tmp_path.iterdir()) == []
 
 
-def test_no_room_for_an_upload_is_said(ingests):
+def test_an_upload_that_does_not_fit_is_refused(queue):
     class Full(io.BytesIO):
         def read(self, *_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(StoreFull, match="No space left"):
-        ingests.add_upload(Full(b"x"), "video.mp4")
-    assert ingests.jobs() == []
+        queue.add_upload(Full(b"x"), "video.mp4")
+    assert queue.jobs() == []
 
 
 @pytest.mark.parametrize("error", [ServerUnreachable("none"), ServerNotReady("starting")])
-def test_videos_wait_for_a_server_that_is_away(client, ingests, tmp_path, error):
+def test_videos_wait_for_a_server_that_is_away(client, queue, tmp_path, error):
     client.script = [Progress("index", 1, 4)]
-    ingests.add_server_videos("/videos")  # left by a former process
+    queue.add_server_videos("/videos")  # left by an earlier process
     later = Steps()
     later.away = error
-    again = Ingests(later, QueueFolder(tmp_path), later.clock, pause_seconds=0.01)
+    again = IndexQueue(later, QueueFolder(tmp_path), later.clock, retry_seconds=0.01)
     for _ in range(3):
         assert later.refused.acquire(timeout=10)
     assert FAILED not in [job.state for job in again.jobs()]
@@ -176,61 +177,61 @@ def test_videos_wait_for_a_server_that_is_away(client, ingests, tmp_path, error)
 
 def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
     with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as nobody:
-        ingests = Ingests(nobody, QueueFolder(tmp_path), pause_seconds=600)
+        queue = IndexQueue(nobody, QueueFolder(tmp_path), retry_seconds=600)
         for name in ("a.mp4", "b.mp4"):
-            ingests.add_upload(io.BytesIO(b"video"), name)
-        with ingests._changed:
-            assert ingests._changed.wait_for(lambda: ingests._jobs[1].error, 10)
-        assert [(job.state, type(job.error)) for job in ingests.jobs()] == [
+            queue.add_upload(io.BytesIO(b"video"), name)
+        with queue._changed:
+            assert queue._changed.wait_for(lambda: queue._jobs[1].error, 10)
+        assert [(job.state, type(job.error)) for job in queue.jobs()] == [
             (WAITING, ServerUnreachable),
             (WAITING, type(None)),
         ]
-        ingests.cancel(1)
-        ingests.cancel(2)
-        assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [CANCELLED, CANCELLED]
+        queue.cancel(1)
+        queue.cancel(2)
+        assert queue.wait(10) and [job.state for job in queue.jobs()] == [CANCELLED, CANCELLED]
 
 
-def test_a_video_that_ends_the_server_each_time_has_failed(client, ingests):
+def test_a_video_that_ends_the_server_each_time_has_failed(client, queue):
     client.script = [RequestLost("it ended")]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
     client.go.release()
-    assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [FAILED]
+    assert queue.wait(10) and [job.state for job in queue.jobs()] == [FAILED]
 
 
 def fill_disk_for(tmp_path, number):
-    """Let the next note of this task find a full disk."""
+    """Make the next save of this task find a full disk."""
     (tmp_path / f"{number}.draft").symlink_to("/dev/full")
 
 
-def test_a_full_disk_keeps_nobody_from_cancelling_and_the_next_video_goes_on(client, ingests, tmp_path, caplog):
+def test_a_job_can_be_cancelled_and_retried_on_a_full_disk(client, queue, tmp_path, caplog):
     client.script = [Progress("index", 1, 4), Progress("index", 2, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
     step(client)
     fill_disk_for(tmp_path, 1)
-    ingests.cancel(1)
+    queue.cancel(1)
     client.go.release()
-    assert ingests.wait(10) and [job.state for job in ingests.jobs()] == [CANCELLED]
+    assert queue.wait(10) and [job.state for job in queue.jobs()] == [CANCELLED]
     assert "No space left on device" in caplog.text
     client.script = []
     fill_disk_for(tmp_path, 1)
-    ingests.retry(1)
-    assert ingests.wait(10) and ingests.jobs() == [] and list(tmp_path.iterdir()) == []
+    queue.retry(1)
+    assert queue.wait(10) and queue.jobs() == [] and list(tmp_path.iterdir()) == []
 
 
-def test_an_upload_that_the_queue_cannot_note_is_let_go_of(client, ingests, tmp_path):
+def test_an_upload_whose_task_cannot_be_saved_is_deleted(client, queue, tmp_path):
     fill_disk_for(tmp_path, 1)
     with pytest.raises(StoreFull, match="No space left"):
-        ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
-    assert ingests.jobs() == [] and list(tmp_path.iterdir()) == []
+        queue.add_upload(io.BytesIO(b"x"), "video.mp4")
+    assert queue.jobs() == [] and list(tmp_path.iterdir()) == []
 
 
-def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_videos(client, ingests, tmp_path, caplog):
+def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_videos(client, queue, tmp_path, caplog):
     client.script = [Progress("index", 1, 4)]
-    ingests.add_upload(io.BytesIO(b"x"), "video.mp4")
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
     (tmp_path / "1.json").unlink()
     (tmp_path / "1.json").mkdir()  # which no `unlink` removes
-    ingests.add_upload(io.BytesIO(b"y"), "next.mp4")
+    queue.add_upload(io.BytesIO(b"y"), "next.mp4")
     step(client)
     step(client)
-    assert ingests.wait(10) and ingests.jobs() == [] and ingests.finished == 2
-    assert "What is kept of 'video.mp4' cannot be removed" in caplog.text
+    assert queue.wait(10) and queue.jobs() == [] and queue.finished == 2
+    assert "The queue cannot delete its files of 'video.mp4'" in caplog.text

@@ -1,4 +1,4 @@
-"""Who visits, and the script in their browser: it keeps their number and does what Streamlit does not."""
+"""Who visits, and the script in their browser: it stores their number and does what Streamlit cannot."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _COOKIE_SECONDS = 30 * 24 * 3600
 
 
 def visitor() -> str:
-    """The number of this browser, the same in all its tabs and after a reload: from its cookie, else a new one."""
+    """The number of this browser, 32 hex digits, the same in all its tabs: from its cookie, else a new one."""
     if _NUMBER not in st.session_state:
         cookie = st.context.cookies.get(_COOKIE, "")
         st.session_state[_NUMBER] = cookie if re.fullmatch("[0-9a-f]{32}", cookie) else uuid.uuid4().hex
@@ -23,10 +23,10 @@ def visitor() -> str:
 
 
 def visitor_script(language: str) -> None:
-    """Put `page.js` into the page, which is spoken in this language."""
-    given = {"visitor": visitor(), "cookie": _COOKIE, "cookieSeconds": _COOKIE_SECONDS, "language": language}
+    """Put `page.js` into a page in this language."""
+    values = {"visitor": visitor(), "cookie": _COOKIE, "cookieSeconds": _COOKIE_SECONDS, "language": language}
     with st.container(key="visitor"):
-        st.html(f"<script>window.clipseek = {json.dumps(given)};{_script()}</script>", unsafe_allow_javascript=True)
+        st.html(f"<script>window.clipseek = {json.dumps(values)};{_script()}</script>", unsafe_allow_javascript=True)
 
 
 @cache

@@ -1,0 +1,50 @@
+"""What all sessions of the page share: one client, the queue of videos and the caches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from clipseek import Client
+from clipseek.api.documents import Component
+from frontend.media.basket_folder import BasketFolder
+from frontend.media.clips import ClipCache
+from frontend.media.page_folder import page_folder
+from frontend.media.query_images import QueryImageFolder
+from frontend.media.thumbnails import ThumbnailCache
+from frontend.uploads.queue import IndexQueue
+from frontend.uploads.queue_folder import QueueFolder
+
+_HEALTH_SECONDS = 15  # how long an answer about the server's state is reused
+
+
+@dataclass(frozen=True)
+class Services:
+    client: Client
+    queue: IndexQueue
+    clips: ClipCache
+    thumbnails: ThumbnailCache
+    query_images: QueryImageFolder
+    baskets: BasketFolder
+    folder: Path  # holds what outlives the process
+
+
+@st.cache_resource(show_spinner=False)
+def services() -> Services:
+    """The services of this process, created when the first session needs them."""
+    client, folder = Client(), page_folder()
+    return Services(
+        client=client,
+        queue=IndexQueue(client, QueueFolder(folder / "queue")),
+        clips=ClipCache(client),
+        thumbnails=ThumbnailCache(client),
+        query_images=QueryImageFolder(folder / "images"),
+        baskets=BasketFolder(folder / "baskets"),
+        folder=folder,
+    )
+
+
+@st.cache_data(show_spinner=False, ttl=_HEALTH_SECONDS)
+def health() -> list[Component]:
+    """The state of each executor, at most 15 s old. Raises: as `Client.health`."""
+    return services().client.health()
