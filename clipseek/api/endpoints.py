@@ -1,7 +1,7 @@
 """The endpoints of the service, one row each, and the names of the executors, as in flow.yml.
 
-Routes, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the table. A new endpoint needs a
-row here, its document, a handler in each executor that answers it, and a method of `clipseek.Client`.
+Routes, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the table. A new endpoint needs
+a row here, its document, a handler in each executor that answers it, and a method of `clipseek.Client`.
 """
 
 from collections.abc import Mapping
@@ -54,6 +54,8 @@ _ROWS = (
     Endpoint("/videos", Video, (INDEXER,), "List all videos, or describe one."),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
     # Not repeated, because it must show the state as it is.
-    Endpoint("/health", Health, EXECUTORS, "The state of the service, one component of each executor.", repeatable=False),
+    Endpoint(
+        "/health", Health, EXECUTORS, "The state of the service, one component of each executor.", repeatable=False
+    ),
 )
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({row.path: row for row in _ROWS})

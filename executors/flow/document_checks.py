@@ -3,6 +3,8 @@
 A caller may fill in any field, also those that one executor leaves for the next.
 """
 
+from itertools import pairwise
+
 from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import Query, Video, VideoSpan
 from clipseek.api.errors import InvalidTimeRange
@@ -53,5 +55,5 @@ def check_frame_times(span: VideoSpan) -> None:
         raise InvalidTimeRange(f"The span {name} must end after it starts.")
     times = span.pts_seconds
     outside = [time for time in times if not span.start_seconds <= time < span.end_seconds]
-    if outside or any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if outside or any(later <= earlier for earlier, later in pairwise(times)):
         raise InvalidTimeRange(f"The times of the frames of the span {name} must rise and lie inside it.")
