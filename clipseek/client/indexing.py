@@ -55,7 +55,7 @@ def upload(
         run(_send_chunks(transport, video, offer, missing.missing_offsets, progress))
         if not run(transport.post_one("/upload", offer)).complete:
             raise ServerFailed(
-                f"The upload of '{video.name}' is not complete on the server. Repeat it: only the missing chunks are sent."
+                f"The upload of '{video.name}' is not complete on the server. Repeat it: only missing chunks are sent."
             )
     return video_id
 

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 D = TypeVar("D", bound=BaseDoc)
 
-Answer = str | list[Any]  # what the log line says of a document that is filled in, or the documents that replace it
+Answer = str | list[Any]  # details for the log line, or the documents of the answer
 Method = Callable[[Any, Any, Caller], Answer]
 
 
@@ -47,12 +47,12 @@ class Host(Protocol):
 def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method], Any]:
     """Declare a method as the one that answers a document of an endpoint.
 
-    The method takes the document, whose annotation says of which class, and the caller. It fills the document in and returns what the log
-    line says about it ("" logs nothing), or it returns the documents of the answer. It runs in a thread.
+    The method takes the document, annotated with its class, and the caller. It fills in the document and returns the
+    details for the log line ("" logs nothing), or it returns the documents of the answer. It runs in a thread.
 
     Args:
-        queue: of the executor, in which the document waits for its turn; "" runs it at once.
-        step: the name under which the metrics time it; "" where it is no step.
+        queue: the queue of the executor in which the document waits; "" runs it at once.
+        step: the name of the step in the metrics; "" where it is none.
     """
 
     def declare(method: Method) -> Any:

@@ -176,7 +176,7 @@ def state_of(client: Client, folder: Path) -> dict[str, object]:
 
 
 def test_no_endpoint_reaches_into_another_library(world):
-    """Alice gets the same answers about bob's video as about a video that does not exist, and his library stays as it is.
+    """Alice gets the same answers about bob's video as about none, and his library stays as it is.
 
     At every endpoint of the whole Flow, and of each of its executors.
     """

@@ -51,8 +51,8 @@ class Rates:
         account = self._callers.setdefault(caller, _Account(_Bucket(self._per_second * BURST_SECONDS, self._clock())))
         if account.under_way >= self._max_under_way:
             raise TooManyRequests(
-                f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an answer "
-                f"before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
+                f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an "
+                f"answer before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
             )
         self._take(account.bucket, caller)
         lane = account.lanes[endpoint]

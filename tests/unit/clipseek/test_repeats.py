@@ -4,9 +4,6 @@ import asyncio
 
 import grpc
 import pytest
-from jina.excepts import InternalNetworkError
-from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
-from jina.types.request.data import DataRequest
 
 from clipseek.api.documents import Health, Query
 from clipseek.api.errors import (
@@ -17,8 +14,7 @@ from clipseek.api.errors import (
     ServerTimeout,
     ServerUnreachable,
 )
-from clipseek.client.transport import Transport, _translated
-from executors.flow.quirks.lost_connections import raise_own_errors
+from clipseek.client.transport import Transport
 
 
 class Scripted(Transport):
@@ -107,20 +103,3 @@ def test_a_gateway_that_does_not_answer_is_named_by_its_failure(error, kind, mes
     translated = Transport("127.0.0.1", 1, retry_seconds=0.0)._broken(error, "/upload")
     assert type(translated) is kind
     assert str(translated).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("details", "kind"),
-    [("recvmsg:Connection reset by peer", RequestLost), ("failed to connect to all addresses", ServerNotReady)],
-)
-def test_the_gateway_names_the_executor_that_is_down_as_data(details, kind):
-    """From Jina's error inside the gateway, through the answer, to the client."""
-    error = InternalNetworkError(broken(grpc.StatusCode.UNAVAILABLE, details), details=details)
-    raise_own_errors()
-    with pytest.raises(kind) as raised:
-        TopologyGraph._ReqReplyNode("indexer")._handle_internalnetworkerror(error)
-    answer = DataRequest()
-    answer.add_exception(raised.value)
-    translated = _translated(answer.header.status)
-    assert (type(translated), translated.executor) == (kind, "indexer")
-    assert str(translated) == str(raised.value) and str(translated).startswith("The indexer of the server ")
