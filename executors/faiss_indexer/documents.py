@@ -1,7 +1,7 @@
 """The indexer's documents: from the wire to what the library computes with, and back."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from clipseek.api.base_document import DocList
 from clipseek.api.bounds import SecondsList, Signed, Vector
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
-from clipseek.api.errors import InvalidRequest
+from clipseek.api.errors import InvalidRequest, ModelMismatch
 from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.ranking.merging import SearchAnswer
@@ -18,6 +18,9 @@ from executors.faiss_indexer.ranking.queries import Vector as Array
 from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.faiss_indexer.store.store import Frames, Store, VideoRecord
+
+if TYPE_CHECKING:  # the head of several shards imports this module, and needs no Faiss
+    from executors.faiss_indexer.library import Library
 
 _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
@@ -51,6 +54,42 @@ def video_of_timeline(options: SearchOptions) -> str:
     if len(options.video_ids) != 1:
         raise InvalidRequest(f"A timeline needs exactly one video, but the query names {len(options.video_ids)}.")
     return options.video_ids[0]
+
+
+def parts_of(doc: Query, library: "Library") -> list[Part]:
+    """The parts of a query as vectors: those that the encoders made, and those that the store has already."""
+    mean_phrase = mean_phrase_of(doc)
+    parts = [embedded_part(doc, 1.0, mean_phrase)] if doc.text.strip() else []
+    for place, part in enumerate(doc.parts):
+        if part.video_id and isinstance(doc, ShardQuery):
+            moment = doc.moment_start_seconds[place], doc.moment_end_seconds[place]
+            parts.append(Part(unit_vector(part.embedding), part.weight, moment=(part.video_id, moment)))
+        elif part.video_id:
+            parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
+        else:
+            parts.append(embedded_part(part, part.weight, mean_phrase))
+    check_vectors(parts, library)
+    return parts
+
+
+def check_vectors(parts: list[Part], library: "Library") -> None:
+    """Raises: InvalidRequest, ModelMismatch: the vectors differ in length, among themselves or from the store's."""
+    vectors = [
+        vector for part in parts for vector in (part.vector, part.mean_phrase, part.curve_vector) if vector is not None
+    ]
+    for vector in vectors:
+        check_dimensions(len(vector), library)
+        if len(vector) != len(vectors[0]):
+            raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions.")
+
+
+def check_dimensions(dimensions: int, library: "Library") -> None:
+    """Raises: ModelMismatch: the store holds vectors of another length."""
+    if library.dimensions not in (0, dimensions):
+        raise ModelMismatch(
+            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
+            "made them. Send to the whole Flow, and index again what an earlier model has indexed."
+        )
 
 
 def embedded_part(doc: TextMeaning, weight: float, mean_phrase: Array | None) -> Part:

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
-from clipseek.api.errors import InvalidRequest, InvalidTimeRange, ModelMismatch, StoreError
+from clipseek.api.errors import InvalidTimeRange, StoreError
 from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.config.libraries import MAIN, libraries_below, library_folder
 from clipseek.config.limits import check_limit
@@ -18,20 +18,22 @@ from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.documents import (
     ShardQuery,
     check_calibration,
+    check_dimensions,
+    check_vectors,
     embedded_part,
     fill_in,
     fill_in_video,
     frames_of,
     matches_of,
     mean_phrase_of,
+    parts_of,
     relevance_of,
     search_options,
-    unit_vector,
     video_of_timeline,
 )
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.merging import SearchAnswer
-from executors.faiss_indexer.ranking.queries import Found, Part
+from executors.faiss_indexer.ranking.queries import Found
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.faiss_indexer.store.store import Store, VideoRecord
 from executors.flow.callers import Caller
@@ -105,7 +107,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         frames = frames_of(doc)
         if len(frames.vectors):
-            _check_dimensions(frames.vectors.shape[1], library)
+            check_dimensions(frames.vectors.shape[1], library)
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
@@ -142,7 +144,7 @@ class FaissIndexer(ChainExecutor):
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         library = self.library(caller.library)
         options = search_options(doc)
-        answer = library.search(_parts(doc, library), options)
+        answer = library.search(parts_of(doc, library), options)
         fill_in(doc, answer, matches_of(answer.found))
         return _counts(answer)
 
@@ -155,7 +157,7 @@ class FaissIndexer(ChainExecutor):
         video_of_timeline(options)
         library = self.library(caller.library)
         relevance = relevance_of(doc) if isinstance(doc, ShardQuery) else None
-        timeline = library.timeline(_parts(doc, library), options, relevance)
+        timeline = library.timeline(parts_of(doc, library), options, relevance)
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
         fill_in(doc, timeline.answer, matches_of(timeline.answer.found))
@@ -167,7 +169,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         mean_phrase = mean_phrase_of(doc)
         phrases = [embedded_part(phrase, 1.0, mean_phrase) for phrase in doc.phrases]
-        _check_vectors(phrases, library)
+        check_vectors(phrases, library)
         doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
         if doc.reset:
             library.forget_calibration()
@@ -211,7 +213,7 @@ class FaissIndexer(ChainExecutor):
     def shard_search(self, doc: ShardQuery, caller: Caller) -> str:
         """As `/search`, of this shard's videos: all matches that may have a place on the page or before it."""
         library = self.library(caller.library)
-        options, parts = search_options(doc), _parts(doc, library)
+        options, parts = search_options(doc), parts_of(doc, library)
         # The head has the query: vectors take long to travel.
         doc.parts, doc.embedding, doc.curve_embedding, doc.neutral_embedding = DocList[QueryPart](), [], [], []
         own = tuple(filter(self._is_own, options.video_ids))
@@ -290,38 +292,6 @@ class FaissIndexer(ChainExecutor):
 
 def _is_complete(video_id: str, store: Store) -> bool:
     return not missing_spans(store.video(video_id).duration_seconds, store.stored_spans(video_id))
-
-
-def _parts(doc: Query, library: Library) -> list[Part]:
-    """The parts of a query as vectors: those that the encoders made, and those that the store has already."""
-    mean_phrase = mean_phrase_of(doc)
-    parts = [embedded_part(doc, 1.0, mean_phrase)] if doc.text.strip() else []
-    for place, part in enumerate(doc.parts):
-        if part.video_id and isinstance(doc, ShardQuery):
-            moment = doc.moment_start_seconds[place], doc.moment_end_seconds[place]
-            parts.append(Part(unit_vector(part.embedding), part.weight, moment=(part.video_id, moment)))
-        elif part.video_id:
-            parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
-        else:
-            parts.append(embedded_part(part, part.weight, mean_phrase))
-    _check_vectors(parts, library)
-    return parts
-
-
-def _check_vectors(parts: list[Part], library: Library) -> None:
-    vectors = [v for p in parts for v in (p.vector, p.mean_phrase, p.curve_vector) if v is not None]
-    for vector in vectors:
-        _check_dimensions(len(vector), library)
-        if len(vector) != len(vectors[0]):
-            raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions.")
-
-
-def _check_dimensions(dimensions: int, library: Library) -> None:
-    if library.dimensions not in (0, dimensions):
-        raise ModelMismatch(
-            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
-            "made them. Send to the whole Flow, and index again what an earlier model has indexed."
-        )
 
 
 def _counts(answer: SearchAnswer[Found]) -> str:
