@@ -174,13 +174,13 @@ class Transport:
             ClipSeekError: what the server raised, under its own class.
             ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         timeout_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         await self._connect()
         lost: Counter[str] = Counter()  # how often, by the process that crashed
         pause, failed_at = _FIRST_PAUSE_SECONDS, 0.0
         while True:
-            left = begun + timeout_seconds - time.monotonic()
+            left = started + timeout_seconds - time.monotonic()
             try:
                 answers = await self._post_once(endpoint, doc, executor, max(left, 0.0))
             except (ServerNotReady, ServerUnreachable) as error:
