@@ -1,4 +1,4 @@
-"""ClipSeek: search inside videos. `Client` is the way in for scripts."""
+"""ClipSeek: search inside videos. Scripts start with `Client`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ __all__ = ["Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client when it is asked for: it brings jina along, which takes seconds."""
+    """Import the client on first use only: it imports jina, which takes seconds."""
     if name == "Client":
         from clipseek.client import Client
 

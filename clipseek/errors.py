@@ -1,3 +1,3 @@
-"""Every error ClipSeek raises, under the name that scripts import them by; see `clipseek.api.errors`."""
+"""Every error that ClipSeek raises, for scripts to import; see `clipseek.api.errors`."""
 
 from clipseek.api.errors import *  # noqa: F403

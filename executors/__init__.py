@@ -2,4 +2,4 @@
 
 from executors.machine.processors import keep_to_quota
 
-keep_to_quota()  # here, because all processes of the Flow come by before they load torch or Faiss
+keep_to_quota()  # here, because every process of the Flow imports this before torch or Faiss

@@ -1,256 +1,284 @@
-"""Every error ClipSeek raises on purpose, in one tree.
+"""Every error that ClipSeek raises on purpose, in one tree.
 
     ClipSeekError
-    ├── InvalidRequest            the caller asked for something that cannot be
+    ├── InvalidRequest
     │   ├── EmptyQuery
     │   ├── InvalidTopK
-    │   ├── InvalidTimeRange      end before start, or outside the video
+    │   ├── InvalidTimeRange
     │   ├── InvalidSetting
-    │   ├── InvalidGroundTruth    a file of queries and true moments that cannot be read
-    │   ├── OutputRefused         a file that is not to be written to
-    │   ├── UnreadableImage       an image to search with that is none, or too large
-    │   ├── AmbiguousVideo        a title or id prefix that fits several videos
-    │   └── LimitExceeded         more than the operator lets a request have; the message names limit and setting
+    │   ├── InvalidGroundTruth
+    │   ├── OutputRefused
+    │   ├── UnreadableImage
+    │   ├── AmbiguousVideo
+    │   └── LimitExceeded
     ├── NotFound
     │   ├── FileMissing
-    │   ├── NoVideosFound         a folder without videos
+    │   ├── NoVideosFound
     │   ├── VideoNotFound
-    │   ├── MomentNotIndexed      the video is known, this part of it is not indexed (yet)
-    │   └── MediaMissing          the video is known, its file is not (any more)
-    ├── UnreadableVideo           FFmpeg cannot make pictures of it
+    │   ├── MomentNotIndexed
+    │   └── MediaMissing
+    ├── UnreadableVideo
     │   ├── EmptyFile
     │   ├── NoVideoStream
     │   └── NoFrames
-    ├── DecoderCrashed            the process that decoded a video ended; the video and the part of it are named
-    ├── DeadlineExceeded          decoding took longer than it may
-    ├── UploadCorrupted           the bytes that arrived are not those that were announced
-    ├── PathNotAllowed            a server path outside the folders the operator allowed
+    ├── DecoderCrashed
+    ├── DeadlineExceeded
+    ├── UploadCorrupted
+    ├── PathNotAllowed
     ├── ModelError
     │   ├── UnknownModel
-    │   ├── ModelUnavailable      its weights cannot be had
-    │   └── ModelMismatch         the store was filled by another model
+    │   ├── ModelUnavailable
+    │   └── ModelMismatch
     ├── StoreError
     │   ├── StoreFull
-    │   ├── StoreReadOnly         its folder or its disk cannot be written
-    │   ├── MediaUnreachable      the videos' folder or object store (CLIPSEEK_MEDIA) cannot be used
-    │   ├── StoreBusy             another program holds it, or its disk is too slow
-    │   ├── StoreCorrupt          the file is damaged
-    │   └── StoreVersion          written by another version of ClipSeek
+    │   ├── StoreReadOnly
+    │   ├── MediaUnreachable
+    │   ├── StoreBusy
+    │   ├── StoreCorrupt
+    │   └── StoreVersion
     ├── ServerError
     │   ├── ServerUnreachable
-    │   ├── ServerNotReady        could not start, or one of its processes is being started again
-    │   │   └── RequestLost       it died while it worked on the request
-    │   └── ServerFailed          an unforeseen error in the server
-    │       └── ServerTimeout     no answer within the time that the client gave it
-    ├── AccessDenied              no token, an unknown one, or one that may not do this
-    ├── TooManyRequests           more at once, or in a second, than one caller may send
-    ├── ClientOnly                asked of an install that has no server in it
-    ├── SamplesUnavailable        the packages that ship the sample videos are not installed
-    └── Cancelled                 the caller stopped it: raised by its own progress function
+    │   ├── ServerNotReady
+    │   │   └── RequestLost
+    │   └── ServerFailed
+    │       └── ServerTimeout
+    ├── AccessDenied
+    ├── TooManyRequests
+    ├── ClientOnly
+    ├── SamplesUnavailable
+    └── Cancelled
 
-A message says what failed, with the value, and what to do next. Errors cross the wire by class name and message:
-`error_from_name` makes them whole again on the client's side.
+A message says what failed, with the value, and what to do next. Some errors carry data as attributes. An error crosses
+the wire by class name, message and data; `error_from_name` rebuilds it on the client's side.
 """
+
+import json
 
 
 class ClipSeekError(Exception):
-    """Base of all. `exit_code` is what the command line ends with."""
+    """Base of all. `exit_code` is the exit code of the command line.
+
+    Args:
+        message: what failed, with the value, and what to do next.
+        data: attributes of the error as JSON: the form in which they cross the wire, and processes.
+        attributes: the same by name; the class declares them.
+    """
 
     exit_code = 1
 
+    def __init__(self, message: str = "", data: str = "", /, **attributes: object) -> None:
+        attributes |= json.loads(data) if data else {}
+        # Jina sends `args`, pickle rebuilds from them: so the data must be in there, too.
+        super().__init__(message, *([json.dumps(attributes)] if attributes else []))
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class InvalidRequest(ClipSeekError):
+    """The request contains something impossible."""
+
     exit_code = 2
 
 
 class EmptyQuery(InvalidRequest):
-    pass
+    """The query does not say what to look for."""
 
 
 class InvalidTopK(InvalidRequest):
-    pass
+    """The number of matches asked for is out of range."""
 
 
 class InvalidTimeRange(InvalidRequest):
-    pass
+    """A time is out of range: the end before the start, or beyond the video."""
 
 
 class InvalidSetting(InvalidRequest):
-    pass
+    """A setting or an option has a value that ClipSeek cannot use."""
 
 
 class InvalidGroundTruth(InvalidRequest):
-    pass
+    """A file of queries and true moments cannot be read."""
 
 
 class OutputRefused(InvalidRequest):
-    pass
+    """The output file cannot be written."""
 
 
 class UnreadableImage(InvalidRequest):
-    pass
+    """An image to search with is not an image, or is too large."""
 
 
 class AmbiguousVideo(InvalidRequest):
-    pass
+    """A title or the start of an id fits several videos."""
 
 
 class LimitExceeded(InvalidRequest):
-    pass
+    """The request exceeds a limit that the operator set."""
+
+    setting: str = ""  # the environment variable that sets the limit
+    limit: float = 0.0
+    value: float = 0.0  # in the unit of the limit
 
 
 class NotFound(ClipSeekError):
-    pass
+    """Something named in the request does not exist."""
 
 
 class FileMissing(NotFound):
-    pass
+    """There is no such file, or it cannot be opened."""
 
 
 class NoVideosFound(NotFound):
-    pass
+    """A folder contains no videos."""
 
 
 class VideoNotFound(NotFound):
-    pass
+    """The library has no such video."""
 
 
 class MomentNotIndexed(NotFound):
-    pass
+    """The video is known, but this time of it is not indexed yet."""
 
 
 class MediaMissing(NotFound):
-    pass
+    """The video is known, but its file is gone."""
 
 
 class UnreadableVideo(ClipSeekError):
-    pass
+    """FFmpeg cannot decode the video."""
 
 
 class EmptyFile(UnreadableVideo):
-    pass
+    """The file has 0 bytes."""
 
 
 class NoVideoStream(UnreadableVideo):
-    pass
+    """The file has no video stream."""
 
 
 class NoFrames(UnreadableVideo):
-    pass
+    """The video stream has no frame that can be decoded."""
 
 
 class DecoderCrashed(ClipSeekError):
-    pass
+    """The process that decoded a video crashed; the message names the video and the time."""
 
 
 class DeadlineExceeded(ClipSeekError):
-    pass
+    """Decoding took longer than the limit."""
 
 
 class UploadCorrupted(ClipSeekError):
-    pass
+    """The uploaded bytes do not match the announced hash."""
 
 
 class PathNotAllowed(ClipSeekError):
-    pass
+    """A path on the server lies outside the folders that the operator allowed."""
 
 
 class ModelError(ClipSeekError):
-    pass
+    """The model does not work."""
 
 
 class UnknownModel(ModelError):
+    """There is no model of this name."""
+
     exit_code = 2
 
 
 class ModelUnavailable(ModelError):
-    pass
+    """The model's weights cannot be loaded or downloaded."""
 
 
 class ModelMismatch(ModelError):
-    pass
+    """Another model made the embeddings in the store."""
 
 
 class StoreError(ClipSeekError):
-    pass
+    """The store does not work."""
 
 
 class StoreFull(StoreError):
-    pass
+    """The disk is full."""
 
 
 class StoreReadOnly(StoreError):
-    pass
+    """The store's folder or its disk is read-only."""
 
 
 class MediaUnreachable(StoreError):
-    pass
+    """The folder or object store of the videos (CLIPSEEK_MEDIA) cannot be used."""
 
 
 class StoreBusy(StoreError):
-    pass
+    """Another program has locked the store, or its disk is too slow."""
 
 
 class StoreCorrupt(StoreError):
-    pass
+    """The store's database is damaged."""
 
 
 class StoreVersion(StoreError):
-    pass
+    """Another version of ClipSeek wrote the store."""
 
 
 class ServerError(ClipSeekError):
-    pass
+    """The server did not answer properly."""
 
 
 class ServerUnreachable(ServerError):
-    pass
+    """No server answers at the address."""
 
 
 class ServerNotReady(ServerError):
-    pass
+    """The server could not start, or is restarting one of its processes."""
+
+    executor: str = ""  # the process that is down, where it is known: an executor's name, or "gateway"
 
 
 class RequestLost(ServerNotReady):
-    pass
+    """A process of the server crashed while it worked on the request."""
 
 
 class ServerFailed(ServerError):
-    pass
+    """The server has a bug, or answered nonsense."""
 
 
 class ServerTimeout(ServerFailed):
-    pass
+    """The server did not answer within the client's time limit."""
 
 
 class AccessDenied(ClipSeekError):
-    pass
+    """The token is missing, unknown, or does not allow this."""
 
 
 class TooManyRequests(ClipSeekError):
-    pass
+    """One caller sent more requests per second, or at a time, than the operator allows."""
 
 
 class ClientOnly(ClipSeekError):
-    pass
+    """The command needs the server, and only the client is installed."""
 
 
 class SamplesUnavailable(ClipSeekError):
-    pass
+    """The packages that contain the sample videos are not installed."""
 
 
 class Cancelled(ClipSeekError):
-    pass
+    """The caller's own progress function stopped the work by raising this."""
 
 
 def _tree(root: type[ClipSeekError]) -> dict[str, type[ClipSeekError]]:
-    found = {root.__name__: root}
+    tree = {root.__name__: root}
     for child in root.__subclasses__():
-        found |= _tree(child)
-    return found
+        tree |= _tree(child)
+    return tree
 
 
-def error_from_name(name: str, message: str) -> ClipSeekError | None:
-    """The error that travelled as a class name and a message, or None where the name is none of ours."""
+def error_from_name(name: str, message: str, data: str = "") -> ClipSeekError | None:
+    """The error that crossed the wire as class name, message and data; None where the class is not ours."""
     error = _tree(ClipSeekError).get(name)
-    return error(message) if error else None
+    return error(message, data) if error else None

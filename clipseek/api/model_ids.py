@@ -1,15 +1,15 @@
-"""What a model's identity, `NAME@WEIGHTS:RECIPE` or `NAME@WEIGHTS:RECIPE+int8-HASH`, says of how to run it."""
+"""Reads a model's identity, `NAME@WEIGHTS:RECIPE` or `NAME@WEIGHTS:RECIPE+int8-HASH`."""
 
 INT8_MARK = "+int8-"
 
 
 def model_name(model_id: str) -> str:
-    """What CLIPSEEK_MODEL has to say to get the model again."""
+    """The value of CLIPSEEK_MODEL that selects this model."""
     return model_id.rsplit("@", 1)[0]
 
 
 def settings_for(model_id: str, instead_of: str = "") -> str:
-    """The settings that run a model on a server that runs the other one."""
+    """The settings that run this model on a server that now runs the model `instead_of`."""
     is_int8, was_int8 = INT8_MARK in model_id, INT8_MARK in instead_of
     engine = "" if is_int8 == was_int8 else f" and CLIPSEEK_ENGINE={'int8' if is_int8 else 'auto'}"
     return f"CLIPSEEK_MODEL={model_name(model_id)}{engine}"

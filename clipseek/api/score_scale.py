@@ -1,18 +1,18 @@
-"""Which cosines mean what: how a text encoder tells an indexer to read the cosines of one text."""
+"""The scale by which an indexer turns the cosines of one text into relevance; the text encoder provides it."""
 
 from dataclasses import dataclass
 
-MATCHES_BEGIN = 0.7  # the relevance from which on a frame counts as a match; see docs/relevance.md
+MATCHES_BEGIN = 0.7  # a frame with this relevance or more counts as a match; see docs/relevance.md
 
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Where the relevance of frames to one text lies on their cosines: 0 at `zero`, 1 at `one`, linear everywhere.
+    """Relevance as a linear function of the cosine of a frame and a text: 0 at `zero`, 1 at `one`.
 
-    0 is what frames get that have nothing to do with the text, 1 what a right frame gets.
+    Relevance is 0 for frames that have nothing to do with the text, 1 for a right frame.
 
     Attributes:
-        above_background: both are above the cosine that the library's frames have with the text on average.
+        above_background: `zero` and `one` count from the mean cosine of the text with the library's frames.
     """
 
     zero: float = 0.0

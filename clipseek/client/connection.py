@@ -10,12 +10,12 @@ import clipseek.api.base_document  # noqa: F401 (before jina, which imports doca
 from clipseek.api.errors import InvalidSetting
 from clipseek.config.tls import certificate_name
 
-# Read on import. What gRPC logs of closed connections, the errors say better.
+# Read on import. gRPC logs closed connections; our errors explain them better.
 os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # jina imports pkg_resources, which warns of its own end
+    warnings.simplefilter("ignore")  # jina imports pkg_resources, which is deprecated
     import grpc
     from jina.proto.jina_pb2 import StatusProto
     from jina.proto.jina_pb2_grpc import JinaSingleDataRequestRPCStub
@@ -23,17 +23,17 @@ with warnings.catch_warnings():
 
 __all__ = ["Broken", "Connection", "DataRequest", "StatusProto"]
 
-Broken = grpc.aio.AioRpcError  # a request was not answered; `details()` says why
-_CONNECT_SECONDS = 10.0  # a busy server on the other side of the world greets sooner
+Broken = grpc.aio.AioRpcError  # a request was not answered; see its `code()` and `details()`
+_CONNECT_SECONDS = 10.0  # a busy server on the other side of the world answers sooner
 _OPTIONS = {
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": -1,
-    "grpc.use_local_subchannel_pool": 1,  # each client a connection of its own
-    # A server that is back is found at once, and not after gRPC's own pause of up to two minutes.
+    "grpc.use_local_subchannel_pool": 1,  # one connection for each client
+    # Find a restarted server at once, and not after gRPC's own pause of up to two minutes.
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.min_reconnect_backoff_ms": 10_000,  # what one attempt may take
+    "grpc.min_reconnect_backoff_ms": 10_000,  # the time limit of one attempt
     "grpc.max_reconnect_backoff_ms": 500,
-    # What lies between may forget a connection that is silent: while a request waits, it is tried; afterwards, closed.
+    # Routers drop silent connections: ping while a request waits, and close the connection when none does.
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.client_idle_timeout_ms": 180_000,
@@ -41,12 +41,13 @@ _OPTIONS = {
 
 
 class Connection:
-    """To the gateway at `host`:`port`; for one event loop. It is made with the first request, and again when it broke.
+    """A connection to the gateway at `host`:`port`, for one event loop. The first request opens it, and after a break
+    the next one does.
 
     Args:
         tls: whether the server speaks TLS.
-        tls_ca: PEM file of the authority to trust, instead of those that gRPC knows.
-        own_certificate: PEM file of the certificate of a server on this machine, trusted whatever name is in it.
+        tls_ca: PEM file of the authority to trust, instead of those that gRPC trusts.
+        own_certificate: PEM file with the certificate of a server on this machine, trusted for any name.
 
     Raises:
         InvalidSetting: the certificates cannot be read.
@@ -61,7 +62,7 @@ class Connection:
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
-        """Find out, once and soon, whether a gRPC server is there at all.
+        """Connect, once, to find out soon whether a gRPC server is there at all.
 
         Raises:
             OSError: none answers.
@@ -69,10 +70,12 @@ class Connection:
         async with self._opening:
             if self._channel is None:
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    self._channel = await self._opened()
+                    self._channel = await self._open_channel()
 
-    async def _opened(self) -> Any:
-        _, writer = await asyncio.open_connection(self._host, self._port)  # a port where nobody listens says so at once
+    async def _open_channel(self) -> Any:
+        _, writer = await asyncio.open_connection(
+            self._host, self._port
+        )  # fails at once on a port where nobody listens
         writer.close()
         options: dict[str, int | str] = dict(_OPTIONS)
         if self._own_certificate:
@@ -92,7 +95,7 @@ class Connection:
         return channel
 
     async def send(self, request: DataRequest, metadata: tuple[tuple[str, str], ...]) -> DataRequest:
-        """Send one request and wait for its answer. A caller that is cancelled calls the request back.
+        """Send one request and wait for its answer. Cancelling the caller cancels the request on the server.
 
         Raises:
             Broken: it was not answered.
@@ -102,7 +105,7 @@ class Connection:
         return answer
 
     async def close(self) -> None:
-        """End the connection, and what is under way with it. The next request makes it anew."""
+        """Close the connection, and drop the requests under way. The next request opens a new one."""
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()

@@ -1,4 +1,4 @@
-"""What each executor of a running Flow says of itself, also where the chain is broken."""
+"""Asks each executor of a running Flow for its state, also where the chain is broken."""
 
 import asyncio
 
@@ -10,9 +10,10 @@ from clipseek.client.transport import Transport
 
 
 async def ask_health(transport: Transport, timeout_seconds: float) -> list[Component]:
-    """Ask the whole chain, and if that does not do, each executor by its name.
+    """Ask the whole chain, and if that fails, each executor by its name.
 
-    Returns: one of each executor, in the order of the chain; not `ok` where it does not answer, with the reason.
+    Returns: one component for each executor, in the order of the chain; not `ok` where it does not answer, with the
+        reason as its warning.
 
     Raises:
         ServerUnreachable: not even the gateway answers.
@@ -22,21 +23,21 @@ async def ask_health(transport: Transport, timeout_seconds: float) -> list[Compo
         if [component.name for component in answer.components] == list(EXECUTORS) and not answer.down:
             return list(answer.components)
     except (ServerNotReady, ServerFailed, StoreError):
-        pass  # who does not answer, and why, is found out below
-    found = await asyncio.gather(*(_health_of(transport, name, timeout_seconds) for name in EXECUTORS))
-    down = {name: why for health in found for name, why in health.down.items()}
-    components = [component for health in found for component in health.components]
+        pass  # below it turns out which executor does not answer, and why
+    answers = await asyncio.gather(*(_ask_executor(transport, name, timeout_seconds) for name in EXECUTORS))
+    down = {name: reason for health in answers for name, reason in health.down.items()}
+    components = [component for health in answers for component in health.components]
     for component in components:
         if not component.ok:
             component.warnings = [down.get(component.name, warning) for warning in component.warnings]
-        parts = [name for name in down if name.startswith(f"{component.name}-")]  # its shards and replicas
-        if parts:
-            component.ok, component.warnings = False, [f"{name}: {down[name]}" for name in parts]
+        processes = [name for name in down if name.startswith(f"{component.name}-")]  # its shards and replicas
+        if processes:
+            component.ok, component.warnings = False, [f"{name}: {down[name]}" for name in processes]
     return components
 
 
-async def _health_of(transport: Transport, name: str, timeout_seconds: float) -> Health:
-    """What an executor says of itself, or in its stead why it does not."""
+async def _ask_executor(transport: Transport, name: str, timeout_seconds: float) -> Health:
+    """The state of one executor; where it does not answer, a component that says why."""
     try:
         answer = await transport.post_one("/health", Health(), executor=name, timeout_seconds=timeout_seconds)
     except (ServerNotReady, ServerFailed, StoreError) as error:

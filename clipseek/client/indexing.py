@@ -1,4 +1,4 @@
-"""A video's way to the server: uploaded in chunks, then indexed in spans, each of which may be repeated by itself."""
+"""Uploads a video in chunks, then indexes it in spans. Each chunk and each span may be repeated by itself."""
 
 import asyncio
 import time
@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipseek.api.documents import CHUNK_BYTES, Upload, Video, VideoSpan
-from clipseek.api.endpoints import INDEXER, LOADER
 from clipseek.api.errors import ClipSeekError, ServerFailed
 from clipseek.api.query_parts import sendable
 from clipseek.client.transport import Transport, run
 from clipseek.client.upload_source import UploadSource, sha256
 
 _UPLOADS_UNDER_WAY = 4
-_SPANS_UNDER_WAY = 4  # one in each of three stages, and one on its way, so that none waits
+_SPANS_UNDER_WAY = 4  # one in each of three stages, and one on its way, so that no stage waits
 _SPAN_TRIES = 3
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an ingest is: `done` of `total` in the unit of the stage."""
+    """How far the work has come: `done` of `total` in the unit of the stage."""
 
     stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries; in a backup "copy", bytes
     done: float
@@ -29,11 +28,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class Indexed:
-    """What `Client.index` did."""
+    """The result of `Client.index`."""
 
     video: Video
-    frames_added: int  # 0: the video was in the store already
-    frames_encoded: int  # of these; the others stand still and share an embedding
+    frames_added: int  # 0: the video was already in the store
+    frames_encoded: int  # of these; the others stand still, and share an embedding
     elapsed_seconds: float
 
 
@@ -41,22 +40,22 @@ OnProgress = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def upload(
     transport: Transport, video: UploadSource, title: str | None, content_sha256: str, progress: OnProgress
 ) -> str:
-    """Send what the server lacks of a video, which is read first for its hash, if need be. Returns: the video's id."""
+    """Send the chunks of a video that the server lacks. Returns: the video's id, which is its hash."""
     size = video.size_bytes
     video_id = content_sha256 or sha256(video, lambda done: progress(Progress("hash", done, size)))
     offer = Upload(video_id=video_id, title=sendable(title or video.name), size_bytes=size)
-    missing = run(transport.post_one("/upload", offer, executor=LOADER))
+    missing = run(transport.post_one("/upload", offer))
     if not missing.complete:
         run(_send_chunks(transport, video, offer, missing.missing_offsets, progress))
-        if not run(transport.post_one("/upload", offer, executor=LOADER)).complete:
+        if not run(transport.post_one("/upload", offer)).complete:
             raise ServerFailed(
-                f"The upload of '{video.name}' is not complete on the server. Repeat it: only the rest is sent."
+                f"The upload of '{video.name}' is not complete on the server. Repeat it: only missing chunks are sent."
             )
     return video_id
 
@@ -70,7 +69,7 @@ async def _send_chunks(
         nonlocal done
         data = await asyncio.to_thread(video.read, offset)
         chunk = offer.model_copy(update={"offset": offset, "data": data})
-        await transport.post_one("/upload", chunk, executor=LOADER)
+        await transport.post_one("/upload", chunk)
         done += len(data)
         progress(Progress("upload", done, offer.size_bytes))
 
@@ -78,41 +77,41 @@ async def _send_chunks(
 
 
 def index(transport: Transport, ask: Video, progress: OnProgress, started: float) -> Indexed:
-    """Index what is missing of a video whose video is on the server. `started`: when all of it began, monotonic."""
+    """Index the missing spans of a video whose file is on the server. `started`: of the whole work, monotonic."""
     video = run(transport.post_one("/probe", ask))
     if not video.status:
         raise ServerFailed(f"The server at {transport.address} did not register the video. Its log has the details.")
     encoded = run(_index_spans(transport, video, progress))
-    stored = run(transport.post_one("/videos", Video(video_id=ask.video_id), executor=INDEXER))
+    stored = run(transport.post_one("/videos", Video(video_id=ask.video_id)))
     if stored.status != "ready":
         raise ServerFailed(
             f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
-            f"Index it again: only these are done."
+            f"Index it again: only the missing spans are done."
         )
     return Indexed(stored, stored.frames - video.frames, encoded, time.monotonic() - started)
 
 
 async def _index_spans(transport: Transport, video: Video, progress: OnProgress) -> int:
-    """Send what is missing through the Flow. Returns: how many frames were encoded for it."""
+    """Send the missing spans through the Flow. Returns: how many frames were encoded."""
     spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
     done = video.duration_seconds - sum(end - start for start, end in spans)
     progress(Progress("index", done, video.duration_seconds))
 
     encoded = 0
 
-    async def one(start: float, end: float) -> None:
+    async def index_one(start: float, end: float) -> None:
         nonlocal done, encoded
-        of_span = await _index_span(transport, video, start, end)
-        encoded += of_span
+        span_encoded = await _index_span(transport, video, start, end)
+        encoded += span_encoded
         done += end - start
         progress(Progress("index", done, video.duration_seconds))
 
-    await at_most(_SPANS_UNDER_WAY, (one(start, end) for start, end in spans))
+    await at_most(_SPANS_UNDER_WAY, (index_one(start, end) for start, end in spans))
     return encoded
 
 
 async def _index_span(transport: Transport, video: Video, start: float, end: float) -> int:
-    """Send one span through the Flow; a failure that may pass is tried again, a refusal is not.
+    """Send one span through the Flow. A failure is tried again, a refusal is not.
 
     Returns: how many of its frames were encoded.
     """
@@ -139,12 +138,12 @@ async def _index_span(transport: Transport, video: Video, start: float, end: flo
 
 
 async def at_most(count: int, works: Iterable[Any]) -> None:
-    """Await all coroutines, `count` at a time, in order. The first error stops the rest."""
+    """Await all coroutines, `count` at a time, in order. The first error cancels the rest."""
     waiting = iter(works)
 
     async def work() -> None:
-        for each in waiting:
-            await each
+        for coroutine in waiting:
+            await coroutine
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,9 +1,8 @@
-"""The way to a Flow's gateway and back: one background event loop, Jina's errors translated into ours."""
+"""The way to a Flow's gateway and back: one background event loop, repeats after a crash, errors of Jina translated."""
 
 import asyncio
 import logging
 import os
-import re
 import threading
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import (
     ClipSeekError,
     InvalidRequest,
@@ -24,6 +24,7 @@ from clipseek.api.errors import (
     ServerUnreachable,
     error_from_name,
 )
+from clipseek.api.quirks import never_connected
 from clipseek.client.connection import Broken, Connection, DataRequest, StatusProto
 from clipseek.config.settings import VARIABLES
 
@@ -31,49 +32,32 @@ logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
 T = TypeVar("T")
 
-# What may be done twice with the result of once, and so is asked again when a process of the server died meanwhile.
-_IDEMPOTENT = frozenset(
-    {
-        "/upload",
-        "/server_videos",
-        "/videos",
-        "/samples",
-        "/probe",
-        "/index",
-        "/search",
-        "/timeline",
-        "/calibrate",
-        "/clip",
-        "/join",
-        "/thumbnail",
-        "/delete",
-    }
-)
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
-_MOST_LOST = 3  # to one process: a request that takes it down each time is not to take the service down
+_MAX_LOST = 3  # to one process: a request that crashes it each time must not crash the whole service
 
 
 class _Background:
-    """The event loop of all transports of this process, in a thread of its own: one, so that any thread may use any
-    client, whose connection belongs to one loop.
+    """The one event loop of all transports of this process, in a thread of its own.
+
+    A connection belongs to one loop, so with one loop any thread may use any client.
     """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._making = threading.Lock()
-        self.is_lost = False  # this process was forked: thread and connections stayed in the other one
+        self._lock = threading.Lock()
+        self.is_lost = False  # this process was forked: thread and connections stayed in the parent
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Started when it is asked for first."""
-        with self._making:
+        """The loop, started on first use."""
+        with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="clipseek-client", daemon=True).start()
             return self._loop
 
     def note_fork(self) -> None:
-        """To be called in the new process."""
-        self.is_lost, self._making = self._loop is not None, threading.Lock()
+        """Call this in the new process."""
+        self.is_lost, self._lock = self._loop is not None, threading.Lock()
 
 
 _background = _Background()
@@ -84,13 +68,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there.
 
     Raises:
-        InvalidRequest: this process was forked from one that had done so.
+        InvalidRequest: this process was forked from one that had used a client.
     """
     if _background.is_lost:
         work.close()
         raise InvalidRequest(
-            "This process was forked from one that had used a ClipSeek client, and gRPC does not survive that. Start "
-            "processes with multiprocessing's 'spawn', or use no client before they are started."
+            "This process was forked from one that had used a ClipSeek client, and gRPC does not survive a fork. Start "
+            "processes with multiprocessing's 'spawn', or fork before you use a client."
         )
     future = asyncio.run_coroutine_threadsafe(work, _background.loop())
     try:
@@ -101,13 +85,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Transport:
-    """Sends documents to the Flow at `host`:`port`. Any number may be under way at once.
+    """Sends documents to the Flow at `host`:`port`. Any number of requests may be under way at once.
 
-    While a process of the server is being started again, requests are repeated for `retry_seconds` at most.
+    While the server restarts one of its processes, requests are repeated for `retry_seconds` at most.
 
     Args:
-        timeout_seconds: how long a request may take that does not say so itself.
-        token, library: who is asking, and for which library; empty, whoever is let in, and the token's first.
+        timeout_seconds: the time limit of a request that sets none itself.
+        token, library: the caller and the library; empty: no token, and the token's first library.
         tls, tls_ca, own_certificate: as of `Connection`.
     """
 
@@ -131,43 +115,49 @@ class Transport:
         self._connection = Connection(host, port, tls=tls, tls_ca=tls_ca, own_certificate=own_certificate)
 
     async def close(self) -> None:
-        """End the connection. A later request makes it anew."""
+        """Close the connection. A later request opens a new one."""
         await self._connection.close()
 
     async def _connect(self) -> None:
         """Raises: ServerUnreachable."""
         try:
             await self._connection.open()
-        except OSError as error:  # a timeout is one, too
+        except OSError as error:  # a timeout is an OSError, too
             raise self._unreachable() from error
 
     def _unreachable(self) -> ServerUnreachable:
-        trust = " Or its certificate is not one to trust: set CLIPSEEK_TLS_CA to its authority's." if self._tls else ""
+        trust = " If its certificate is not trusted, set CLIPSEEK_TLS_CA to that of its authority." if self._tls else ""
         return ServerUnreachable(
             f"No ClipSeek server answers at {self.address}. Start one with `clipseek serve`, or name another with "
             f"--host or CLIPSEEK_HOST.{trust}"
         )
 
-    def _broken_off(self, told: str) -> ServerError:
-        """The error for a request that was not answered, out of what gRPC and the gateway tell of it."""
-        executor = re.search(r"deployment (\w+) at", told)
-        if "failed to connect" not in told:
-            who = executor[1] if executor else "gateway"
-            return RequestLost(
-                f"The {who} of the server at {self.address} ended while it worked on the request. The server starts it "
-                f"again. If it happens each time, the server's messages tell more."
+    def _broken(self, error: Any, endpoint: str) -> ClipSeekError:
+        """The error for a request that the gateway did not answer."""
+        code = error.code().name
+        if code == "RESOURCE_EXHAUSTED":
+            return LimitExceeded(
+                f"The request {endpoint} is larger than the server at {self.address} allows "
+                f"({VARIABLES['max_request_mb'][0]}).",
+                setting=VARIABLES["max_request_mb"][0],
             )
-        if executor:
-            return ServerNotReady(
-                f"The {executor[1]} of the server at {self.address} is down; the server starts it again. `clipseek "
-                f"doctor` tells more."
+        if code == "UNIMPLEMENTED":
+            return InvalidSetting(
+                f"The program at {self.address} is not a ClipSeek server, but perhaps `clipseek compat`. Name the "
+                f"server with --host or CLIPSEEK_HOST."
             )
-        return self._unreachable()
+        if never_connected(error.details()):
+            return self._unreachable()
+        return RequestLost(
+            f"The gateway of the server at {self.address} crashed while it worked on the request. The server restarts "
+            f"it. If this happens each time, see the server's log.",
+            executor="gateway",
+        )
 
     async def post_one(
         self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
     ) -> D:
-        """As `post`, where one document is the answer."""
+        """As `post`, where the answer is one document."""
         answers = await self.post(endpoint, doc, executor=executor, timeout_seconds=timeout_seconds)
         if len(answers) != 1:
             raise ServerFailed(
@@ -178,29 +168,30 @@ class Transport:
     async def post(
         self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
     ) -> DocList[D]:
-        """Send one document, to one executor if named, and return what the Flow answers.
+        """Send one document and return what the Flow answers, or one `executor` of it, by name or pattern.
 
         Raises:
             ClipSeekError: what the server raised, under its own class.
             ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         timeout_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         await self._connect()
-        lost: Counter[str] = Counter()  # how often, by what ended
+        lost: Counter[str] = Counter()  # how often, by the process that crashed
         pause, failed_at = _FIRST_PAUSE_SECONDS, 0.0
         while True:
-            left = begun + timeout_seconds - time.monotonic()
+            left = started + timeout_seconds - time.monotonic()
             try:
                 answers = await self._post_once(endpoint, doc, executor, max(left, 0.0))
             except (ServerNotReady, ServerUnreachable) as error:
                 now = time.monotonic()
                 failed_at = failed_at or now
-                lost[str(error)] += isinstance(error, RequestLost)
+                if isinstance(error, RequestLost):
+                    lost[error.executor] += 1
                 in_time = pause <= left and now + pause - failed_at <= self._retry_seconds
-                if endpoint not in _IDEMPOTENT or lost[str(error)] >= _MOST_LOST or not in_time:
+                if not _is_repeatable(endpoint) or max(lost.values(), default=0) >= _MAX_LOST or not in_time:
                     raise
-                self._say_waiting(endpoint, error)
+                self._log_waiting(endpoint, error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             except TimeoutError as error:
@@ -209,24 +200,26 @@ class Transport:
                 ) from error
             else:
                 if failed_at:
-                    self._say_answered(endpoint)
+                    self._log_answered(endpoint)
                 return answers
 
-    def _say_waiting(self, endpoint: str, error: ServerError) -> None:
-        """Log, once for all requests that wait, that the server is asked again."""
+    def _log_waiting(self, endpoint: str, error: ServerError) -> None:
+        """Log, once for all requests that wait, that the client repeats them."""
         if not self._waiting_since:
             self._waiting_since = time.monotonic()
-            logger.warning("%s Asking again for up to %.0f s (%s).", error, self._retry_seconds, endpoint)
+            logger.warning("%s Trying again for up to %.0f s (%s).", error, self._retry_seconds, endpoint)
 
-    def _say_answered(self, endpoint: str) -> None:
+    def _log_answered(self, endpoint: str) -> None:
         if self._waiting_since:
-            logger.warning("It answers again after %.1f s (%s).", time.monotonic() - self._waiting_since, endpoint)
+            waited_seconds = time.monotonic() - self._waiting_since
+            logger.warning("The server answers again after %.1f s (%s).", waited_seconds, endpoint)
             self._waiting_since = 0.0
 
     async def _post_once(self, endpoint: str, doc: D, executor: str | None, timeout_seconds: float) -> DocList[D]:
         kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
         request = DataRequest()
         request.header.exec_endpoint = endpoint
+        executor = executor or (ENDPOINTS[endpoint].only_executor if endpoint in ENDPOINTS else None)
         if executor:
             request.header.target_executor = f"^{executor}$"
         request.data.docs = kind([doc])
@@ -234,17 +227,7 @@ class Transport:
             async with asyncio.timeout(timeout_seconds):
                 answer = await self._connection.send(request, self._metadata)
         except Broken as error:
-            if "larger than max" in (error.details() or ""):
-                raise LimitExceeded(
-                    f"The request {endpoint} is larger than the server at {self.address} takes "
-                    f"({VARIABLES['max_request_mb'][0]})."
-                ) from error
-            if error.code().name == "UNIMPLEMENTED":
-                raise InvalidSetting(
-                    f"What answers at {self.address} is no ClipSeek server, but perhaps `clipseek compat`. Name the "
-                    f"server with --host or CLIPSEEK_HOST."
-                ) from error
-            raise self._broken_off(error.details() or str(error.code())) from error
+            raise self._broken(error, endpoint) from error
         if answer.header.status.code >= StatusProto.ERROR:
             raise _translated(answer.header.status)
         answer.document_array_cls = kind
@@ -252,24 +235,30 @@ class Transport:
         return answers
 
 
+def _is_repeatable(endpoint: str) -> bool:
+    return endpoint in ENDPOINTS and ENDPOINTS[endpoint].repeatable
+
+
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
-    """What the gateway knows a caller by. Raises: InvalidSetting: a token cannot look like this."""
+    """The metadata by which the gateway knows a caller. Raises: InvalidSetting: this cannot be a token."""
     if not token.isascii() or not token.isprintable():
-        raise InvalidSetting("CLIPSEEK_TOKEN is no token: it has characters that none has. Copy it once more.")
-    said = (("authorization", f"Bearer {token}" if token else ""), ("clipseek-library", library))
-    return tuple((key, value) for key, value in said if value)
+        raise InvalidSetting("CLIPSEEK_TOKEN contains characters that no token has. Copy the token again.")
+    entries = (("authorization", f"Bearer {token}" if token else ""), ("clipseek-library", library))
+    return tuple((key, value) for key, value in entries if value)
 
 
 def _translated(status: Any) -> ClipSeekError:
-    """The error that an answer's status tells of."""
-    known = error_from_name(status.exception.name, status.exception.args[0] if status.exception.args else "")
-    if known:
-        return known
-    if status.exception.name == "ValidationError":  # pydantic's, of a document that is none of clipseek.schema
+    """The error of an answer's status."""
+    exception = status.exception
+    error = error_from_name(exception.name, *list(exception.args[:2]) or [""])
+    if error:
+        return error
+    if exception.name == "ValidationError":  # pydantic's: the document is not one of clipseek.schema
         return InvalidRequest(
-            "The request holds a document with other fields, or values of another type, than it takes."
+            "The request holds a document with other fields, or with values of another type, than the endpoint takes."
         )
-    where = status.exception.executor or "the gateway"
-    logger.debug("server traceback: %s", "".join(status.exception.stacks))
-    what = " ".join([status.exception.name, *status.exception.args]).strip()
-    return ServerFailed(f"The server failed in {where}: {what}. Its log has the details.")
+    logger.debug("server traceback: %s", "".join(exception.stacks))
+    cause = " ".join([exception.name, *exception.args]).strip()
+    return ServerFailed(
+        f"The server failed in {exception.executor or 'the gateway'}: {cause}. Its log has the details."
+    )

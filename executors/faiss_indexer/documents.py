@@ -1,63 +1,191 @@
-"""The indexer's documents: how a query is read and answered, and what a library's shards and their head say."""
+"""The indexer's documents: from the wire to what the library computes with, and back."""
 
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Match, Query
-from clipseek.api.errors import InvalidRequest
+from clipseek.api.bounds import SecondsList, Signed, Vector
+from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
+from clipseek.api.errors import InvalidRequest, ModelMismatch
+from clipseek.api.fields import copy_fields, shared_fields
+from clipseek.api.score_scale import ScoreScale
+from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
-from executors.faiss_indexer.ranking.queries import SearchOptions
+from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.ranking.queries import Vector as Array
+from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.spans import missing_spans
+from executors.faiss_indexer.store.store import Store
+
+if TYPE_CHECKING:  # the head of several shards imports this module, and needs no Faiss
+    from executors.faiss_indexer.library import Library
+
+_LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
 
 class ShardQuery(Query):
-    """A query on its way between the head and the shards. Each step fills in some of the first fields below, or is told
-    some of the others.
-    """
+    """A query on its way between the head and the shards. Each step fills in some of the fields below."""
 
-    # said by a shard
+    # filled by a shard
     frame_sum: bytes = b""  # float64 [D], over all frames
     frame_count: int = 0
-    fitted_shift: float = 0.0
-    values: list[float] = []  # of each match, its score in the unit of the curve
-    outside: str = ""  # why there is none, though the query names videos of the shard
-    # said by the head
-    moment_start_seconds: list[float] = []  # of each part that is a moment, as its shard has found it; else 0
-    moment_end_seconds: list[float] = []
+    fitted_shift: Signed = 0.0
+    values: Vector = []  # of each match, its score in the unit of the curve
+    outside: str = ""  # why there is no match, though the query names videos of the shard
+    # filled by the head
+    moment_start_seconds: SecondsList = []  # of each part that is a moment, found by its shard; else 0
+    moment_end_seconds: SecondsList = []
     mean_frame: bytes = b""  # float32 [D], of the whole library
-    shift: float = 0.0  # that was fitted to the whole library
+    shift: Signed = 0.0  # fitted to the whole library
+
+
+# Queries
 
 
 def search_options(query: Query) -> SearchOptions:
-    """What a query asks for. Raises: InvalidTopK, InvalidTimeRange, InvalidRequest."""
-    names = [field.name for field in fields(SearchOptions) if field.name != "video_ids"]
-    return SearchOptions(
-        video_ids=tuple(dict.fromkeys(query.video_ids)), **{name: getattr(query, name) for name in names}
-    )
+    """The options of a query. Raises: InvalidTopK, InvalidTimeRange, InvalidRequest."""
+    return SearchOptions(**shared_fields(query, SearchOptions) | {"video_ids": tuple(dict.fromkeys(query.video_ids))})
 
 
 def video_of_timeline(options: SearchOptions) -> str:
-    """The one video that a timeline is of. Raises: InvalidRequest."""
+    """The one video of a timeline. Raises: InvalidRequest."""
     if len(options.video_ids) != 1:
-        raise InvalidRequest(f"A timeline is that of one video, but {len(options.video_ids)} are named.")
+        raise InvalidRequest(f"A timeline needs exactly one video, but the query names {len(options.video_ids)}.")
     return options.video_ids[0]
 
 
-def check_calibration(doc: Calibration) -> None:
-    """Raises: InvalidRequest: there is nothing to calibrate by."""
-    if not doc.reset and not 0 < doc.answered_share < 1:
-        raise InvalidRequest(f"answered_share is {doc.answered_share:g}, but must be above 0 and below 1")
-    if not doc.reset and not doc.phrases:
-        raise InvalidRequest("There are no phrases to calibrate by. Send calibrations to the whole Flow.")
+def parts_of(doc: Query, library: "Library") -> list[Part]:
+    """The parts of a query as vectors: those that the encoders made, and those that the store has already."""
+    mean_phrase = mean_phrase_of(doc)
+    parts = [embedded_part(doc, 1.0, mean_phrase)] if doc.text.strip() else []
+    for place, part in enumerate(doc.parts):
+        if part.video_id and isinstance(doc, ShardQuery):
+            moment = doc.moment_start_seconds[place], doc.moment_end_seconds[place]
+            parts.append(Part(unit_vector(part.embedding), part.weight, moment=(part.video_id, moment)))
+        elif part.video_id:
+            parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
+        else:
+            parts.append(embedded_part(part, part.weight, mean_phrase))
+    check_vectors(parts, library)
+    return parts
+
+
+def check_vectors(parts: list[Part], library: "Library") -> None:
+    """Raises: InvalidRequest, ModelMismatch: the vectors differ in length, among themselves or from the store's."""
+    vectors = [
+        vector for part in parts for vector in (part.vector, part.mean_phrase, part.curve_vector) if vector is not None
+    ]
+    for vector in vectors:
+        check_dimensions(len(vector), library)
+        if len(vector) != len(vectors[0]):
+            raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions.")
+
+
+def check_dimensions(dimensions: int, library: "Library") -> None:
+    """Raises: ModelMismatch: the store holds vectors of another length."""
+    if library.dimensions not in (0, dimensions):
+        raise ModelMismatch(
+            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
+            "made them. Send to the whole Flow, and index again what an earlier model has indexed."
+        )
+
+
+def embedded_part(doc: TextMeaning, weight: float, mean_phrase: Array | None) -> Part:
+    """A text or an image of a query, embedded by the encoders. Raises: InvalidRequest."""
+    if not doc.embedding:
+        raise InvalidRequest(
+            "A text or an image of the query came to the indexer without its embedding. Send queries to the whole "
+            "Flow, not to one executor."
+        )
+    is_text = doc.zero_cosine < doc.one_cosine
+    scale = ScoreScale(doc.zero_cosine, doc.one_cosine, doc.above_background) if is_text else None
+    curve_vector = unit_vector(doc.curve_embedding) if doc.curve_embedding else None
+    return Part(unit_vector(doc.embedding), weight, doc.model_id, None, scale, mean_phrase, curve_vector)
+
+
+def mean_phrase_of(doc: Query | Calibration) -> Array | None:
+    """float32 [D], the mean of what neutral phrases mean to the model, or None."""
+    return np.array(doc.neutral_embedding, dtype=np.float32) if doc.neutral_embedding else None
+
+
+def unit_vector(values: list[float]) -> Array:
+    """float32 [D]. Raises: InvalidRequest: it is not of unit length."""
+    vector = np.array(values, dtype=np.float32)
+    if not abs(np.linalg.norm(vector) - 1) < _LENGTH_TOLERANCE:
+        raise InvalidRequest("An embedding of the query is not of unit length.")
+    return vector
+
+
+def relevance_of(doc: ShardQuery) -> Relevance:
+    """The relevance scale of the whole library, as the head sends it."""
+    mean_frame = np.frombuffer(doc.mean_frame, np.float32)
+    return Relevance(lambda: mean_frame, doc.shift)
+
+
+def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
+    """Segments as documents."""
+    return DocList[Match](
+        Match(**shared_fields(match.video, Match) | shared_fields(match.segment, Match) | {"score": match.score})
+        for match in found
+    )
 
 
 def fill_in(query: Query, answer: SearchAnswer[Any], matches: Iterable[Match]) -> None:
-    """Put an answer into a query, and take out what the encoders left there."""
+    """Put an answer into a query, and remove the embeddings that the encoders left there."""
     query.embedding, query.curve_embedding, query.neutral_embedding = [], [], []
     for part in query.parts:
         part.embedding, part.curve_embedding = [], []
+    copy_fields(answer, query)
     query.matches = DocList[Match](matches)
     query.answered = True
-    for name in ("nothing_matches", "cut_off", "withheld", "more", "videos_searched", "frames_searched"):
-        setattr(query, name, getattr(answer, name))
+
+
+def check_calibration(doc: Calibration) -> None:
+    """Raises: InvalidRequest: the calibration has no phrases."""
+    if not doc.reset and not doc.phrases:
+        raise InvalidRequest("There are no phrases to calibrate with. Send calibrations to the whole Flow.")
+
+
+# Videos
+
+
+def fill_in_video(doc: Video, record: VideoRecord, store: Store) -> None:
+    """Put everything that a store knows of a video into its document."""
+    copy_fields(record, doc)
+    spans = store.stored_spans(record.video_id)
+    missing = missing_spans(record.duration_seconds, spans)
+    doc.added_at = store.added_at(record.video_id)
+    doc.frames = sum(spans.values())
+    doc.missing_start_seconds = [start for start, _ in missing]
+    doc.missing_end_seconds = [end for _, end in missing]
+    doc.status = "indexing" if missing else "ready"
+    doc.model_id = doc.model_id or store.model_id
+
+
+def frames_of(doc: VideoSpan) -> Frames:
+    """The frames of a span with their embeddings. Raises: InvalidRequest."""
+    return Frames(
+        np.array(doc.pts_seconds, dtype=np.float64),
+        _embeddings(doc),
+        np.array(doc.cut_seconds, dtype=np.float64),
+        np.array(doc.blank, dtype=np.bool_),
+    )
+
+
+def _embeddings(doc: VideoSpan) -> npt.NDArray[np.float16]:
+    """float16 [frames, dimensions], unit rows."""
+    frames, size_bytes = len(doc.pts_seconds), len(doc.embeddings)
+    dimensions, rest = divmod(size_bytes, 2 * frames) if frames else (0, size_bytes)
+    if rest or bool(dimensions) != bool(frames):
+        raise InvalidRequest(
+            f"The embeddings of {frames} frames have {size_bytes} bytes: they need two for each dimension."
+        )
+    vectors = np.frombuffer(doc.embeddings, np.float16).reshape(frames, dimensions)
+    lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)
+    if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
+        raise InvalidRequest("Some embeddings of the frames are not of unit length.")
+    return vectors

@@ -1,0 +1,5 @@
+"""Everything that is Jina. The base executor is in `executor.py`, the handlers of requests in `endpoint.py`.
+
+`gateway/` admits requests and routes them; `callers.py` and `document_checks.py` check them in each executor.
+`quirks/` works around faults of Jina.
+"""

@@ -1,8 +1,8 @@
-"""Who a request is from: said by the gateway, signed, and believed by executors only with that signature.
+"""The caller of a request, signed by the gateway and verified by each executor.
 
-The executors' ports are open to every program of their machine. What the gateway found out about a caller travels in
-each request's `parameters`, signed with a secret that only the processes of one Flow share, for one endpoint, for a
-while, and to be used once by each executor.
+The executors' ports are open to every program of their machine. So the gateway puts the caller into each request's
+`parameters`, signed with a secret that only the processes of one Flow share. A signature is valid for one endpoint, for
+a limited time, and once in each executor.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ LIFETIME_SECONDS = 900.0  # longer than a request waits in the chain: clients gi
 
 @dataclass(frozen=True)
 class Caller:
-    """A caller, the library that this request is about, and whether videos in folders of the server may be used."""
+    """A caller, the library of this request, and whether the caller may use videos in folders of the server."""
 
     name: str
     library: str = MAIN
@@ -33,14 +33,14 @@ class Caller:
 
 def signed(caller: Caller, endpoint: str, secret: str, now: float) -> dict[str, str]:
     """The parameters of a request to an endpoint."""
-    said = json.dumps(
+    text = json.dumps(
         {**asdict(caller), "endpoint": endpoint, "until": now + LIFETIME_SECONDS, "nonce": secrets.token_hex(8)}
     )
-    return {_CALLER: said, _SIGNATURE: _signature(said, secret)}
+    return {_CALLER: text, _SIGNATURE: _signature(text, secret)}
 
 
 class Verifier:
-    """Believes callers that the gateway signed. Safe for threads."""
+    """Accepts callers that the gateway signed. Safe for threads."""
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
         self._secret, self._clock = secret, clock
@@ -48,36 +48,36 @@ class Verifier:
         self._lock = threading.Lock()
 
     def caller(self, parameters: Mapping[str, Any], endpoint: str) -> Caller:
-        """The caller of a request. Raises: AccessDenied: it is not from the gateway, or was used here before."""
-        said, signature = str(parameters.get(_CALLER, "")), str(parameters.get(_SIGNATURE, ""))
+        """The caller of a request. Raises: AccessDenied: it did not come from the gateway, or was used here before."""
+        text, signature = str(parameters.get(_CALLER, "")), str(parameters.get(_SIGNATURE, ""))
         now = self._clock()
-        right = _signature(said, self._secret)
-        if not self._secret or not hmac.compare_digest(right.encode(), signature.encode()):
+        expected = _signature(text, self._secret)
+        if not self._secret or not hmac.compare_digest(expected.encode(), signature.encode()):
             raise _not_from_the_gateway()
-        facts = json.loads(said)
+        facts = json.loads(text)
         if facts.pop("endpoint") != endpoint or not self._is_new(facts.pop("nonce"), facts.pop("until"), now):
             raise _not_from_the_gateway()
         return Caller(**facts)
 
     def _is_new(self, nonce: str, until: float, now: float) -> bool:
         with self._lock:
-            for old in [each for each, end in self._oldest() if end < now]:
-                del self._seen[old]
+            for expired in [seen for seen, end in self._oldest() if end < now]:
+                del self._seen[expired]
             if until < now or nonce in self._seen:
                 return False
             self._seen[nonce] = until
             return True
 
     def _oldest(self) -> list[tuple[str, float]]:
-        """Two at a time are enough to forget as fast as one is added."""
+        """The two oldest: to drop two for each one added is fast enough."""
         return [entry for entry, _ in zip(self._seen.items(), range(2), strict=False)]
 
 
-def _signature(said: str, secret: str) -> str:
-    return hmac.new(secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+def _signature(text: str, secret: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _not_from_the_gateway() -> AccessDenied:
     return AccessDenied(
-        "This request did not come through the gateway. Send it there: an executor's own port answers nobody else."
+        "This request did not come through the gateway. Send it there: an executor's own port answers only the gateway."
     )

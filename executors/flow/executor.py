@@ -1,107 +1,41 @@
-"""What every executor of the Flow shares: the pass-through endpoints, and an end when its parent ends.
+"""`ChainExecutor`: what every executor of the Flow shares.
 
 Jina refuses to start a chain unless each endpoint that one executor exposes is exposed by the next one, with the same
-document. So the documents of all endpoints that run through the chain are declared here once; an executor overrides
-those it answers.
+document. So the base executor passes on every endpoint of the table, and an executor overrides those that it answers.
 """
 
-import asyncio
-import contextvars
-import functools
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-from jina import Executor, requests
-from jina.serve.instrumentation import InstrumentationMixin
-from jina.serve.runtimes.servers.grpc import GRPCServer
+from jina import Executor
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import (
-    Calibration,
-    Clip,
-    Component,
-    Health,
-    Query,
-    Reel,
-    Thumbnail,
-    Upload,
-    Video,
-    VideoSpan,
-)
-from clipseek.api.errors import ClipSeekError, StoreError
+from clipseek.api.documents import Component, Health
+from clipseek.api.endpoints import ENDPOINTS, INDEXER
+from clipseek.api.errors import StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
+from executors.flow.endpoint import endpoint, in_threads, pass_on
 from executors.flow.lifetime import end_with_parent, processes_down, report_start_failure
-from executors.flow.own_port import OfferedOnly
+from executors.flow.quirks.own_port import guard_own_port
 
-logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def endpoint(path: str) -> Callable[[F], F]:
-    """Declare a coroutine method as the handler of an endpoint. It is called with the documents and, as `caller`, with
-    whom the gateway says that they are from; without that they are refused.
-
-    What a handler raises is logged: a refusal in one line, anything unforeseen with its traceback. Jina's own log would
-    show a traceback for both.
-    """
-
-    def declare(handler: F) -> F:
-        @functools.wraps(handler)
-        async def call(
-            executor: "ChainExecutor",
-            docs: Any,
-            parameters: Mapping[str, Any] = MappingProxyType({}),
-            caller: Caller | None = None,
-            **_: Any,
-        ) -> Any:
-            with logs.request(path), metrics.under_way(executor.executor_name, path):
-                try:
-                    caller = caller or executor.callers.caller(parameters, path)
-                    return await handler(executor, docs, caller=caller)
-                except ClipSeekError as error:
-                    logger.info("%s refused: %s: %s", path, type(error).__name__, error, extra=logs.about(error))
-                    raise
-                except Exception as error:
-                    logger.exception("%s failed", path, extra=logs.about(error))
-                    raise
-
-        declared: F = requests(on=path)(call)
-        return declared
-
-    return declare
-
-
-def guard_own_port() -> None:
-    """Put `OfferedOnly` before the server of this process, which Jina builds itself: it asks for its interceptors once
-    the executor is made."""
-
-    def interceptors(server: GRPCServer) -> list[Any]:
-        return [OfferedOnly(), *(InstrumentationMixin.aio_tracing_server_interceptors(server) or [])]
-
-    GRPCServer.aio_tracing_server_interceptors = interceptors
+WORKER = "worker"  # a queue with one thread, for work that must be done one at a time
 
 
 class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
-    """An executor that passes every document on. Handlers are coroutines: Jina locks plain functions against another.
-
-    The work itself runs in threads: `in_worker` for what must be done one at a time, `asyncio.to_thread` for the rest.
-    """
+    """An executor that passes every document on."""
 
     def __init__(self, settings: Settings | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = settings or Settings.from_env()
         self.callers = Verifier(self.settings.flow_secret)
         logs.start(self.settings.log_level, self.settings.log_format, self.executor_name)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=type(self).__name__)
+        self.queues: dict[str, ThreadPoolExecutor] = {}
         guard_own_port()
         end_with_parent()
         try:
@@ -115,70 +49,29 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         except Exception as error:
             report_start_failure(error)
             raise
+        self.queues = {name: ThreadPoolExecutor(size, name) for name, size in self.queue_sizes().items()}
         metrics.serve_own(self.settings, self.store_folders)
 
     def load(self) -> None:
-        """Make ready what the handlers need. What is raised here ends the start, and `clipseek serve` shows it."""
+        """Prepare what the handlers need. An error here stops the start, and `clipseek serve` shows it."""
 
-    async def in_worker(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function` in this executor's one worker thread, after what was handed to it before."""
-        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+    def queue_sizes(self) -> Mapping[str, int]:
+        """The queues of the executor, and how many documents of each are worked on at a time."""
+        return {WORKER: 1}
 
-    @endpoint("/probe")
-    async def probe(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
-        return docs
-
-    @endpoint("/index")
-    async def index(self, docs: DocList[VideoSpan], *, caller: Caller) -> DocList[VideoSpan]:
-        return docs
-
-    @endpoint("/search")
-    async def search(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
-        return docs
-
-    @endpoint("/timeline")
-    async def timeline(self, docs: DocList[Query], *, caller: Caller) -> DocList[Query]:
-        return docs
-
-    @endpoint("/calibrate")
-    async def calibrate(self, docs: DocList[Calibration], *, caller: Caller) -> DocList[Calibration]:
-        return docs
-
-    @endpoint("/delete")
-    async def delete(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
-        return docs
-
-    @endpoint("/upload")
-    async def upload(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
-        return docs
-
-    @endpoint("/server_videos")
-    async def server_videos(self, docs: DocList[Upload], *, caller: Caller) -> DocList[Upload]:
-        return docs
-
-    @endpoint("/samples")
-    async def samples(self, docs: DocList[Video], *, caller: Caller) -> DocList[Video]:
-        return docs
-
-    @endpoint("/clip")
-    async def clip(self, docs: DocList[Clip], *, caller: Caller) -> DocList[Clip]:
-        return docs
-
-    @endpoint("/join")
-    async def join(self, docs: DocList[Reel], *, caller: Caller) -> DocList[Reel]:
-        return docs
-
-    @endpoint("/thumbnail")
-    async def thumbnail(self, docs: DocList[Thumbnail], *, caller: Caller) -> DocList[Thumbnail]:
-        return docs
+    async def in_queue(self, queue: str, function: Callable[..., T], *args: Any) -> T:
+        """Run a function in a thread of a queue, or at once where `queue` is ""."""
+        return await in_threads(self.queues[queue] if queue else None, function, *args)
 
     @endpoint("/health")
-    async def health(self, docs: DocList[Health], *, caller: Caller) -> DocList[Health]:
-        for doc in docs:
-            doc.components.append(await asyncio.to_thread(self.component, caller))
-            doc.down |= await asyncio.to_thread(processes_down)
-        return docs
+    def health(self, doc: Health, caller: Caller) -> str:
+        """Add this executor's component."""
+        component = self.component(caller)
+        if doc.check_recall:
+            component.facts |= self.recall(caller)
+        doc.components.append(component)
+        doc.down |= processes_down()
+        return ""
 
     @property
     def executor_name(self) -> str:
@@ -190,9 +83,20 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         return []
 
     def component(self, _caller: Caller, /) -> Component:
-        """This executor's line in the answer of `/health`, with what is in the caller's library."""
+        """The state of this executor, and of the caller's library in it."""
         return Component(name=self.executor_name)
 
+    def recall(self, _caller: Caller, /) -> dict[str, str]:
+        """Further facts: how much of what it should find the index finds. Only an indexer has one."""
+        return {}
+
     def close(self) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        for queue in self.queues.values():
+            queue.shutdown(wait=True, cancel_futures=True)
         super().close()
+
+
+for _row in ENDPOINTS.values():
+    # No executor follows the indexer, so what it answers alone need not be passed on.
+    if _row.executors != (INDEXER,) and _row.path not in ChainExecutor.requests_by_class[ChainExecutor.__name__]:
+        pass_on(_row).__set_name__(ChainExecutor, _row.path.strip("/"))  # as if it stood in the class

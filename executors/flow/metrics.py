@@ -1,8 +1,8 @@
-"""What is counted and timed, for Prometheus. docs/monitoring.md says what each metric tells.
+"""The metrics for Prometheus; docs/monitoring.md explains each of them.
 
-Every process of the Flow counts for itself. `clipseek serve` gathers the counts of all (clipseek/service/metrics_server.py);
-where processes run by themselves, one to a pod, each serves its own. Labels are names out of this code, never what a
-caller sent.
+Every process of the Flow counts for itself. `clipseek serve` collects the counts of all
+(clipseek/service/metrics_server.py); where each process runs in a pod of its own, each serves its own counts. Labels
+are names from this code, never text that a caller sent.
 """
 
 import logging
@@ -14,41 +14,40 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 
+from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import SHARED_METRICS_VARIABLE, Settings
 from clipseek.service.stored_metrics import StoredMetrics
 
 logger = logging.getLogger(__name__)
 
-OTHER = "other"  # stands for names that are not ours: unforeseen errors, endpoints that there are not
+OTHER = "other"  # the label of names that are not ours: bugs, and endpoints that do not exist
 GATEWAY = "gateway"
-ENDPOINTS = frozenset(
-    f"/{name}"
-    for name in (
-        "calibrate", "clip", "delete", "health", "index", "join", "probe", "samples", "server_videos", "search", "thumbnail",
-        "timeline", "upload", "videos",
-    )
-)  # fmt: skip
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 REQUEST_SECONDS = Histogram(
-    "clipseek_request_seconds", "From a request's arrival at the gateway to its answer.", ["endpoint"], buckets=_FAST
+    "clipseek_request_seconds",
+    "Time from a request's arrival at the gateway to its answer.",
+    ["endpoint"],
+    buckets=_FAST,
 )
 STEP_SECONDS = Histogram(
-    "clipseek_step_seconds", "Work of one step on one span or query, without its wait.", ["step"], buckets=_FAST
+    "clipseek_step_seconds", "Work of one step on one span or query, without waiting.", ["step"], buckets=_FAST
 )
 UNDER_WAY = Gauge(
     "clipseek_requests_under_way",
-    "Requests that an executor, or the gateway, has and has not answered.",
+    "Requests that an executor, or the gateway, has not answered yet.",
     ["executor", "endpoint"],
     multiprocess_mode="livesum",
 )
 AT_WORK = Gauge(
-    "clipseek_steps_at_work", "Spans and queries that a step works on now.", ["step"], multiprocess_mode="livesum"
+    "clipseek_steps_at_work", "Spans and queries that a step is working on.", ["step"], multiprocess_mode="livesum"
 )
 ERRORS = Counter("clipseek_errors", "Requests that were refused or failed.", ["executor", "endpoint", "error"])
-CACHE_LOOKUPS = Counter("clipseek_cache_lookups", "Times something was looked for in a cache.", ["cache"])
-CACHE_MISSES = Counter("clipseek_cache_misses", "Times it was not there and was made, or fetched.", ["cache"])
+CACHE_LOOKUPS = Counter("clipseek_cache_lookups", "Lookups in a cache.", ["cache"])
+CACHE_MISSES = Counter(
+    "clipseek_cache_misses", "Lookups that found nothing, so that it was made or fetched.", ["cache"]
+)
 
 
 @contextmanager
@@ -76,29 +75,29 @@ def count_error(executor: str, endpoint: str, error: BaseException) -> None:
 
 
 class Arrival:
-    """A request that has come to the gateway."""
+    """A request that has arrived at the gateway."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint if endpoint in ENDPOINTS else OTHER
-        self._came_at = time.monotonic()
+        self._arrived_at = time.monotonic()
         UNDER_WAY.labels(GATEWAY, self._endpoint).inc()
 
     def refused(self, error: BaseException) -> None:
-        """It is not let in."""
+        """Count a request that is not admitted."""
         UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
         count_error(GATEWAY, self._endpoint, error)
 
     def answered(self) -> None:
-        """It has been answered, or given up."""
+        """Count a request that was answered, or that its caller gave up."""
         UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
-        REQUEST_SECONDS.labels(self._endpoint).observe(time.monotonic() - self._came_at)
+        REQUEST_SECONDS.labels(self._endpoint).observe(time.monotonic() - self._arrived_at)
 
 
 def serve_own(settings: Settings, store_folders: Callable[[], list[Path]] = list) -> None:
-    """Serve the metrics of this process, unless none are wanted or `clipseek serve` gathers those of all processes.
+    """Serve the metrics of this process, unless they are off or `clipseek serve` collects those of all processes.
 
     Args:
-        store_folders: the stores that this process keeps; by default none.
+        store_folders: finds the stores that this process keeps; by default none.
     """
     if not settings.metrics_port or SHARED_METRICS_VARIABLE in os.environ:
         return
@@ -107,8 +106,8 @@ def serve_own(settings: Settings, store_folders: Callable[[], list[Path]] = list
         start_http_server(settings.metrics_port, settings.metrics_bind)
     except OSError as error:
         logger.warning(
-            "No metrics of this process: port %d on %s cannot be used (%s). Of several processes on one machine only "
-            "one can; `clipseek serve` gathers those of all.",
+            "This process serves no metrics: port %d on %s cannot be used (%s). Only one process of a machine can use "
+            "it; `clipseek serve` collects the metrics of all.",
             settings.metrics_port,
             settings.metrics_bind,
             error.strerror,

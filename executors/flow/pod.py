@@ -1,7 +1,8 @@
-"""One process of the Flow by itself, as a pod of Kubernetes runs it: `python -m executors.flow.pod executor ARGUMENTS`, or
-`gateway ARGUMENTS`. The arguments are those of Jina's commands of these names; docker/kubernetes has them.
+"""Runs one process of the Flow by itself, as a pod of Kubernetes does.
 
-Jina's own command would start its own head before shards, and end with exit code 0 where an executor cannot start.
+`python -m executors.flow.pod executor ARGUMENTS` or `gateway ARGUMENTS`, with the arguments of Jina's commands of these
+names; docker/kubernetes has them. Jina's own command would start its own head in front of shards, and would
+exit with 0 where an executor cannot start.
 """
 
 import sys
@@ -17,7 +18,7 @@ from executors.flow.quirks.shard_heads import bring_own_heads
 
 
 def main() -> None:
-    """Run until SIGTERM. What keeps the process from its start is told in one line, with exit code 1."""
+    """Run until SIGTERM. If the process cannot start, print why in one line and exit with 1."""
     bring_own_heads()
     args = get_main_parser().parse_args()
     try:

@@ -1,0 +1,1 @@
+"""The machine below the executors: `processors.py` counts processors, `durable.py` syncs files to the disk."""

@@ -34,6 +34,7 @@ from clipseek.api.documents import (
     Video,
     VideoSpan,
 )
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import AccessDenied, ClipSeekError, VideoNotFound
 from clipseek.client import Client, transport
 from clipseek.config.access import AccessFile
@@ -41,7 +42,6 @@ from executors.flow.callers import LIFETIME_SECONDS, Caller, signed
 from tests.flow.conftest import Server
 
 SECRET = "5f" * 32
-EXECUTORS = ("video_loader", "image_encoder", "text_encoder", "indexer")
 NOWHERE = "0" * 64  # the id of no video
 
 
@@ -89,7 +89,7 @@ def vector() -> list[float]:
     return (np.ones(24) / np.sqrt(24)).tolist()
 
 
-# What to ask every endpoint about a video: an endpoint that is missing here fails the test below.
+# Requests to every endpoint about a video; an endpoint of the table that is missing here fails the test below.
 ABOUT = {
     "/upload": lambda video: [
         Upload(video_id=video, title="x.mp4", size_bytes=5000),
@@ -176,13 +176,15 @@ def state_of(client: Client, folder: Path) -> dict[str, object]:
 
 
 def test_no_endpoint_reaches_into_another_library(world):
-    """What alice is told of bob's video is what she is told of a video that is nowhere; and bob's library stays as it is.
-    As the endpoints of the whole Flow, and of each of its executors."""
+    """Alice gets the same answers about bob's video as about none, and his library stays as it is.
+
+    At every endpoint of the whole Flow, and of each of its executors.
+    """
     alice, bob = world.client("alice"), world.client("bob")
     folder = world.home / "libraries" / "b" / "media"
     before = state_of(bob, folder)
     names = endpoints(world)
-    assert set(ABOUT) <= set(names)
+    assert set(ABOUT) == set(ENDPOINTS) <= set(names)
     for endpoint in names:
         asks = ABOUT[endpoint]
         for executor in (None, *EXECUTORS):

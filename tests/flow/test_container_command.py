@@ -61,7 +61,7 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
         assert secret.stat().st_mode & 0o777 == 0o600 and len(secret.read_text()) == 64
         done = health(environment)
         assert (done.returncode, done.stdout.split().count("ok")) == (0, 4), done.stdout + done.stderr
-        assert "wants a token" in run(server, "health", code=1).stderr
+        assert "requires a token" in run(server, "health", code=1).stderr
         encoder, supervisor = server.processes()[2], psutil.Process(started.pid)
         supervisor.suspend()  # else it would restart the encoder
         encoder.kill()

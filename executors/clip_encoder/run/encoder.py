@@ -1,4 +1,4 @@
-"""What the two encoder executors share: the model found, one half of it loaded, and what they say of it."""
+"""`Encoder`: one half of the model, loaded, and its facts for `/health`; both encoder executors have one."""
 
 import logging
 import os
@@ -19,13 +19,13 @@ T = TypeVar("T", bound=ImageTower | TextTower)
 
 
 class Encoder(Generic[T]):
-    """One half of the model that the settings ask for.
+    """One half of the model that the settings select.
 
     Args:
-        settings: what to load, where to compute.
+        settings: the model, and the device to compute on.
         half: "image" or "text", for the log.
-        build_tower: makes the tower out of the model and the device.
-        registry: where models come from; the default is the user's cache and hub.
+        build_tower: builds this half from the model and the device.
+        registry: the source of models; by default the user's cache and the hub.
 
     Raises:
         ClipSeekError: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
@@ -39,23 +39,23 @@ class Encoder(Generic[T]):
         registry: Registry | None = None,
     ) -> None:
         registry = registry or Registry(settings.cache)
-        told_by_server = START_ERRORS_VARIABLE in os.environ
+        server_reports = START_ERRORS_VARIABLE in os.environ
         try:
             self.device = choose_device(settings.device, settings.engine)
             self.spec = registry.resolve(settings.model, read_store_model(settings.home), settings.engine)
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)
         except ClipSeekError as error:
-            if not told_by_server:
-                logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; the cause is in it)
+            if not server_reports:
+                logger.error("The %s encoder cannot start: %s", half, error)  # noqa: TRY400 (one line; it contains the cause)
             raise
         logger.info("%s encoder ready: %s (%s)", half, self.model_id, self.spec.reason)
-        for warning in self.spec.warnings if half == "image" and not told_by_server else ():
+        for warning in self.spec.warnings if half == "image" and not server_reports else ():
             logger.warning(warning)
 
     @property
     def facts(self) -> dict[str, str]:
-        """What the executor says of itself in `/health`."""
+        """The facts of this executor in `/health`."""
         return {
             "model": self.spec.name,
             "model_id": self.model_id,

@@ -21,8 +21,8 @@ from clipseek.machine import logs
 from executors.faiss_indexer.shards.sharded import ShardedIndex, list_of
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier, signed
-from executors.flow.executor import guard_own_port
 from executors.flow.lifetime import RECONNECTING, end_with_parent
+from executors.flow.quirks.own_port import guard_own_port
 from executors.flow.quirks.shard_heads import JinaHead
 
 logger = logging.getLogger(__name__)

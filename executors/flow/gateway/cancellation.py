@@ -1,7 +1,7 @@
-"""A request that its caller gave up is given up by the whole chain: the gateway calls its own requests back.
+"""Cancels a request in the whole chain when its caller hangs up.
 
-Jina's gateway goes on with what it has begun, whoever waits for it or not. Here it notes the tasks of each request, and
-cancels them when gRPC cancels the request. An executor that is called back drops what it has not begun yet.
+Jina's gateway finishes what it has begun, whether anyone waits for it or not. Here the gateway notes the tasks of each
+request, and cancels them when gRPC cancels the request. An executor then drops the work that it has not begun yet.
 """
 
 import asyncio
@@ -11,34 +11,34 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_own_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("own_tasks", default=None)
+_request_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("request_tasks", default=None)
 
 
 def note_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop note each task that it begins with the request that it is for."""
+    """Have the loop note each new task with the request that it belongs to."""
 
-    def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+    def create(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
         task = asyncio.Task(work, loop=loop, **options)
-        own = _own_tasks.get()
-        if own is not None:
-            own.add(task)
-            task.add_done_callback(own.discard)
+        tasks = _request_tasks.get()
+        if tasks is not None:
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         return task
 
-    loop.set_task_factory(begin)
+    loop.set_task_factory(create)
 
 
-def called_back(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIterator[T]]:
-    """A gateway's way to answer requests, which takes its tasks back when the caller hangs up."""
+def cancelled_with_caller(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., AsyncIterator[T]]:
+    """Wrap a gateway's way to answer requests: it cancels its tasks when the caller hangs up."""
 
     async def answer(*args: Any, **options: Any) -> AsyncIterator[T]:
-        own: set[asyncio.Task[Any]] = set()
-        _own_tasks.set(own)  # for this request alone: gRPC answers each in a task of its own
+        tasks: set[asyncio.Task[Any]] = set()
+        _request_tasks.set(tasks)  # for this request alone: gRPC answers each in a task of its own
         try:
-            async for each in stream(*args, **options):
-                yield each
+            async for response in stream(*args, **options):
+                yield response
         except (asyncio.CancelledError, GeneratorExit):
-            for task in own:
+            for task in tasks:
                 task.cancel()
             raise
 
@@ -52,7 +52,7 @@ def one_by_one(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., Awaitab
         async def requests() -> AsyncIterator[Any]:
             yield request
 
-        [answered] = [each async for each in stream(requests(), context)]
-        return answered
+        [response] = [response async for response in stream(requests(), context)]
+        return response
 
     return answer

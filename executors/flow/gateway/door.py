@@ -1,8 +1,8 @@
-"""The gateway's door: every call of the gRPC server is from a known caller, within its limits, or is refused.
+"""The gateway's door: each call of the gRPC server comes from a known caller, within its limits, or is refused.
 
-Open to all is the standard health service alone, by which the Flow and orchestrators see that the server is up. A
-caller is who holds the token in the metadata `authorization: Bearer TOKEN`; `clipseek-library: NAME` chooses among the
-token's libraries.
+Only the standard health service is open to all: by it the Flow and orchestrators see that the server is up. A caller is
+known by its token in the metadata `authorization: Bearer TOKEN`; `clipseek-library: NAME` chooses among the token's
+libraries.
 """
 
 import hmac
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 HEALTH = "/grpc.health.v1.Health/"
 CALL = "/jina.JinaRPC/Call"
 SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
-# What a caller may ask besides: whether the Flow is up, what it offers, of which version it is.
-ASIDE = (
+# What a known caller may call besides: is the Flow up, which endpoints and which version has it.
+INFO_METHODS = (
     "/jina.JinaGatewayDryRunRPC/dry_run",
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
     "/jina.JinaInfoRPC/_status",
@@ -37,25 +37,25 @@ Metadata = Iterable[tuple[str, str | bytes]]
 
 
 class Doorkeeper:
-    """Knows callers by the metadata of their calls.
+    """Identifies callers by the metadata of their calls.
 
     Args:
         access: the tokens.
-        secret: the Flow's own, which the service itself uses as its token.
-        may_be_open: whether a service without tokens serves anyone who reaches it.
+        secret: the Flow's own, which the service uses as its token.
+        may_be_open: whether a service without tokens serves everyone.
     """
 
     def __init__(self, access: AccessFile, secret: str, *, may_be_open: bool) -> None:
         self._access, self._secret, self._may_be_open = access, secret, may_be_open
 
     def caller(self, metadata: Metadata) -> Caller:
-        """Who is calling, and for which library. Raises: AccessDenied, StoreError."""
-        said = {key: value for key, value in metadata if isinstance(value, str)}
-        scheme, _, token = said.get("authorization", "").partition(" ")
+        """The caller, and the library that the call is for. Raises: AccessDenied, StoreError."""
+        texts = {key: value for key, value in metadata if isinstance(value, str)}
+        scheme, _, token = texts.get("authorization", "").partition(" ")
         grant = self._grant(token.strip() if scheme.lower() == "bearer" else "")
-        library = said.get("clipseek-library") or grant.libraries[0]
+        library = texts.get("clipseek-library") or grant.libraries[0]
         if library not in grant.libraries:
-            raise AccessDenied(f"The library '{library[:80]}' is not open to you. Name one that is, or none.")
+            raise AccessDenied(f"Your token does not open the library '{library[:80]}'. Name another one, or none.")
         return Caller(grant.name, library, grant.server_folders)
 
     def _grant(self, token: str) -> Grant:
@@ -65,21 +65,21 @@ class Doorkeeper:
             return Grant(ANYONE, "", (MAIN,), server_folders=True, created_at="")
         grant = self._access.grant_of(token) if token else None
         if grant is None:
-            what = "does not know this token" if token else "wants a token"
+            problem = "does not know this token" if token else "requires a token"
             raise AccessDenied(
-                f"The server {what}. Its operator makes one with `clipseek token add NAME`; put it into CLIPSEEK_TOKEN."
+                f"The server {problem}. Its operator makes one with `clipseek token add NAME`; set CLIPSEEK_TOKEN."
             )
         return grant
 
 
 class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Lets calls in, with their caller signed into the request, and takes what is not the caller's out of the answer.
+    """Admits calls, signs their caller into the request, and strips internal data from the answer.
 
     Args:
-        door: who is calling.
-        rates: how much a caller may ask for.
+        door: identifies the caller.
+        rates: limits each caller.
         secret: the Flow's own, to sign with.
-        refusal: makes of an error the answer that Jina's clients raise it from.
+        refusal: turns an error into the answer from which Jina's clients raise it.
     """
 
     def __init__(self, door: Doorkeeper, rates: Rates, secret: str, refusal: Callable[[Exception], Any]) -> None:
@@ -98,7 +98,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return grpc.unary_unary_rpc_method_handler(
                 self._single(handler.unary_unary), handler.request_deserializer, handler.response_serializer
             )
-        if method not in ASIDE:
+        if method not in INFO_METHODS:
             return _aborting(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
         try:
             self._door.caller(handler_call_details.invocation_metadata)
@@ -117,7 +117,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                     try:
                         leave = await self._admit(request, context)
                     except ClipSeekError as error:
-                        refused.append(error)  # the call ends with what it was about before
+                        refused.append(error)  # the call ends after the requests before this one
                         return
                     under_way.append((request.header.exec_endpoint, leave))
                     yield request
@@ -132,9 +132,9 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             finally:
                 for _, leave in under_way:
                     leave()
-            for each in refused:
-                logger.info("refused: %s: %s", type(each).__name__, each)
-                yield self._refusal(each)
+            for refusal in refused:
+                logger.info("refused: %s: %s", type(refusal).__name__, refusal)
+                yield self._refusal(refusal)
 
         return guarded
 
@@ -142,18 +142,18 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         async def guarded(request: Any, context: Any) -> Any:
             try:
                 leave = await self._admit(request, context)
+                try:
+                    return _plain(await behaviour(request, context))
+                finally:
+                    leave()
             except ClipSeekError as error:
                 logger.info("refused: %s: %s", type(error).__name__, error)
                 return self._refusal(error)
-            try:
-                return _plain(await behaviour(request, context))
-            finally:
-                leave()
 
         return guarded
 
     async def _admit(self, request: Any, context: Any) -> Callable[[], None]:
-        """Sign the caller into a request when its turn has come. Returns: what to call when it is done."""
+        """Wait for the request's turn and sign the caller into it. Returns: a function to call when it is answered."""
         endpoint = request.header.exec_endpoint
         arrival = Arrival(endpoint)
         try:
@@ -172,23 +172,23 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
 
 def _leave(under_way: list[tuple[str, Callable[[], None]]], endpoint: str) -> None:
-    for place, (of, leave) in enumerate(under_way):
-        if of == endpoint:
+    for place, (entered, leave) in enumerate(under_way):
+        if entered == endpoint:
             del under_way[place]
             leave()
             return
 
 
 def _plain(answer: Any) -> Any:
-    """Without the signature, which is for executors only, and without paths and lines of the server's code."""
+    """The answer without the signature, which is for executors only, and without tracebacks of the server."""
     answer.parameters = {}
     del answer.header.status.exception.stacks[:]
     return answer
 
 
-def _aborting(code: grpc.StatusCode, why: str) -> Any:
+def _aborting(code: grpc.StatusCode, reason: str) -> Any:
     async def abort(_requests: Any, context: Any) -> AsyncIterator[Any]:
-        await context.abort(code, why)
-        yield  # an answer never comes; this makes it the generator that gRPC wants
+        await context.abort(code, reason)
+        yield  # never reached; it makes this the generator that gRPC expects
 
     return grpc.stream_stream_rpc_method_handler(abort)

@@ -1,4 +1,4 @@
-"""The Flow's gateway: Jina's own for gRPC, behind a door, and ended when the process that started it ends."""
+"""The Flow's gateway: Jina's own for gRPC, behind a door. It ends when the process that started it ends."""
 
 import asyncio
 from typing import Any
@@ -11,18 +11,20 @@ from clipseek.config.access import AccessFile, check_network, is_loopback
 from clipseek.config.settings import Settings
 from clipseek.config.tls import check_tls
 from clipseek.machine import logs
-from executors.flow.gateway.cancellation import called_back, note_tasks, one_by_one
+from executors.flow.gateway.cancellation import cancelled_with_caller, note_tasks, one_by_one
 from executors.flow.gateway.door import DoorInterceptor, Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.routes import routed
 from executors.flow.lifetime import RECONNECTING, end_with_parent, report_start_failure
 from executors.flow.metrics import GATEWAY, serve_own
+from executors.flow.quirks.lost_connections import raise_own_errors
 from executors.flow.quirks.shard_heads import bring_own_heads
-from executors.flow.quirks.tracing import try_once
+from executors.flow.quirks.tracing import export_traces_once
 
 # Here, because each process that Jina starts for a Flow imports the Flow's gateway first.
 bring_own_heads()
-try_once()
+export_traces_once()
+raise_own_errors()
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
@@ -43,8 +45,8 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
 
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())
-        handler = self._request_handler  # gRPC knows its ways to answer by these names
-        handler.Call = called_back(routed(handler.Call))
+        handler = self._request_handler  # gRPC calls the methods of these names
+        handler.Call = cancelled_with_caller(routed(handler.Call))
         handler.process_single_data = one_by_one(handler.Call)
         await super().setup_server()
 
@@ -53,7 +55,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         return Settings.from_env()
 
     def aio_tracing_server_interceptors(self) -> list[Any]:
-        """Jina's interceptors of the server, the door before them."""
+        """The door, then Jina's own interceptors."""
         settings = self._settings
         logs.start(settings.log_level, settings.log_format, GATEWAY)
         serve_own(settings)

@@ -1,8 +1,7 @@
-"""How much one caller may ask for: so many requests a second, so many at a time, and not before the others' turn.
+"""Limits each caller: requests per second, requests at a time, and a fair turn among the others.
 
-Each caller has a lane for each endpoint. A lane lets a few requests through to the executors at a time, the others
-wait in it, so whoever floods one endpoint stands in a queue of his own: behind his few requests in each executor stand
-those of the others.
+Each caller has a lane for each endpoint. A lane lets a few requests through to the executors at a time; the others wait
+in it. So a caller who floods one endpoint waits in a queue of their own, and delays the others by a few requests only.
 """
 
 import asyncio
@@ -26,8 +25,8 @@ class _Bucket:
 
 
 @dataclass
-class _Books:
-    """What is known of one caller."""
+class _Account:
+    """The state of one caller."""
 
     bucket: _Bucket
     under_way: int = 0
@@ -40,44 +39,44 @@ class Rates:
     """The limits of every caller. For one event loop."""
 
     def __init__(self, per_second: float, under_way: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second, self._most, self._clock = per_second, under_way, clock
-        self._callers: dict[str, _Books] = {}
+        self._per_second, self._max_under_way, self._clock = per_second, under_way, clock
+        self._callers: dict[str, _Account] = {}
 
     async def enter(self, caller: str, endpoint: str) -> Callable[[], None]:
-        """Wait for the caller's turn at an endpoint. Returns: what to call when the request is done.
+        """Wait for the caller's turn at an endpoint. Returns: a function to call when the request is answered.
 
         Raises:
             TooManyRequests: the caller has too many requests under way, or sends them too fast.
         """
-        books = self._callers.setdefault(caller, _Books(_Bucket(self._per_second * BURST_SECONDS, self._clock())))
-        if books.under_way >= self._most:
+        account = self._callers.setdefault(caller, _Account(_Bucket(self._per_second * BURST_SECONDS, self._clock())))
+        if account.under_way >= self._max_under_way:
             raise TooManyRequests(
-                f"'{caller}' has {books.under_way} requests under way, the most there may be at a time. Wait for an "
+                f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an "
                 f"answer before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
             )
-        self._take(books.bucket, caller)
-        lane = books.lanes[endpoint]
-        books.under_way += 1
+        self._take(account.bucket, caller)
+        lane = account.lanes[endpoint]
+        account.under_way += 1
         try:
             await lane.acquire()
         except BaseException:
-            books.under_way -= 1
+            account.under_way -= 1
             raise
 
         def leave() -> None:
             lane.release()
-            books.under_way -= 1
+            account.under_way -= 1
 
         return leave
 
     def _take(self, bucket: _Bucket, caller: str) -> None:
         now = self._clock()
-        most = self._per_second * BURST_SECONDS
-        bucket.tokens = min(most, bucket.tokens + (now - bucket.filled_at) * self._per_second)
+        full = self._per_second * BURST_SECONDS
+        bucket.tokens = min(full, bucket.tokens + (now - bucket.filled_at) * self._per_second)
         bucket.filled_at = now
         if bucket.tokens < 1:
             raise TooManyRequests(
-                f"'{caller}' sends more than {self._per_second:g} requests a second, the most there may be. Slow down "
-                f"and repeat it; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
+                f"'{caller}' sends more than {self._per_second:g} requests a second, the most allowed. Slow down and "
+                f"repeat the request; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
             )
         bucket.tokens -= 1

@@ -1,44 +1,32 @@
-"""Which executors a request is for.
+"""Sends each request to the executors that answer its endpoint.
 
-Jina sends each request through the whole chain, where those that have nothing to do with it pass it on. A search would
-take half as long again, and wait for a loader that is down.
+Jina sends a request through the whole chain, where the other executors pass it on. A search would take half as long
+again, and would wait for a loader that is down.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from clipseek.api.endpoints import IMAGE_ENCODER, INDEXER, LOADER, TEXT_ENCODER
+from clipseek.api.endpoints import ENDPOINTS
 
-ROUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "/probe": (LOADER, IMAGE_ENCODER, INDEXER),
-        "/index": (LOADER, IMAGE_ENCODER, INDEXER),
-        "/search": (IMAGE_ENCODER, TEXT_ENCODER, INDEXER),
-        "/timeline": (IMAGE_ENCODER, TEXT_ENCODER, INDEXER),
-        "/calibrate": (TEXT_ENCODER, INDEXER),
-        "/delete": (LOADER, INDEXER),
-    }
+# Jina takes the executors of a request as a regular expression.
+ROUTES: Mapping[str, str] = MappingProxyType(
+    {path: f"^({'|'.join(row.executors)})$" for path, row in ENDPOINTS.items()}
 )
 
 
 def routed(stream: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    """A gateway's way to answer requests, which names the executors of those that name none."""
+    """Wrap a gateway's way to answer requests: it names the executors of each request that names none."""
 
     async def answer(requests: AsyncIterator[Any], *args: Any, **options: Any) -> AsyncIterator[Any]:
-        async def named() -> AsyncIterator[Any]:
+        async def with_executors() -> AsyncIterator[Any]:
             async for request in requests:
-                route = ROUTES.get(request.header.exec_endpoint)
-                if route and not request.header.target_executor:
-                    request.header.target_executor = any_of(route)
+                if not request.header.target_executor:
+                    request.header.target_executor = ROUTES.get(request.header.exec_endpoint, "")
                 yield request
 
-        async for each in stream(named(), *args, **options):
-            yield each
+        async for response in stream(with_executors(), *args, **options):
+            yield response
 
     return answer
-
-
-def any_of(executors: tuple[str, ...]) -> str:
-    """The pattern by which Jina knows several executors."""
-    return f"^({'|'.join(executors)})$"

@@ -1,5 +1,6 @@
-"""The process that Jina starts before shards: its own head sends a request to one shard or to all, and strings their
-answers together. A deployment can bring another one.
+"""Jina 3.34: a deployment with shards cannot bring its own head, the process in front of the shards.
+
+Jina's own head sends a request to one shard or to all, and concatenates their answers. Ours merges them.
 """
 
 import importlib
@@ -13,7 +14,7 @@ JinaHead = request_handling.HeaderRequestHandler
 def bring_own_heads() -> None:
     """Have Jina start `Head` of the last of a deployment's `py_modules` in flow.yml.
 
-    To be called in the head's process, before Jina looks up its own.
+    Call it in the head's process, before Jina looks up its own head.
     """
     request_handling.HeaderRequestHandler = _own_head
 

@@ -1,4 +1,6 @@
-"""Jina's traces, made harmless: a collector that is away holds nothing up."""
+"""OpenTelemetry's OTLP exporter, as Jina 3.34 uses it: while its collector is down it tries for a minute, and sleeps in
+between, even when the process is about to end.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,11 +8,10 @@ from collections.abc import Iterator
 from clipseek.config.settings import Settings
 
 
-def try_once() -> None:
-    """Have the exporter of traces, where they are wanted, try each batch once and for a second.
+def export_traces_once() -> None:
+    """Have the exporter of traces, if there is one, try each batch once, for a second.
 
-    By itself it tries for a minute and sleeps in between, also when the process is to end. To be called before Jina
-    makes the exporter.
+    Call it before Jina creates the exporter.
     """
     if not Settings.from_env().otlp:
         return
@@ -21,5 +22,5 @@ def try_once() -> None:
 
 
 def _pauses(max_value: float) -> Iterator[float]:
-    """Before each try; the exporter gives up when the longest is due."""
+    """The pauses before each try; at the longest one the exporter gives up."""
     yield from (0.0, max_value)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -136,10 +137,14 @@ def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tm
                 client.search("a cat", top_k=top_k)
 
 
-def test_errors_travel_by_name_and_message():
+def test_errors_travel_by_name_message_and_data():
     error = errors.error_from_name("VideoNotFound", "There is no video 'x'.")
     assert isinstance(error, errors.VideoNotFound) and str(error) == "There is no video 'x'."
     assert errors.error_from_name("KeyError", "x") is None
+    sent = errors.LimitExceeded("Too long.", setting="CLIPSEEK_MAX_VIDEO_HOURS", limit=24.0, value=30.5)
+    for error in (errors.error_from_name("LimitExceeded", *sent.args), pickle.loads(pickle.dumps(sent))):
+        assert isinstance(error, errors.LimitExceeded) and str(error) == "Too long."
+        assert (error.setting, error.limit, error.value) == ("CLIPSEEK_MAX_VIDEO_HOURS", 24.0, 30.5)
     assert errors.InvalidTopK.exit_code == 2 and errors.VideoNotFound.exit_code == 1
 
 

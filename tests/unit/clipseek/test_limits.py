@@ -19,7 +19,7 @@ from clipseek.api.documents import (
 )
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
 from clipseek.config.settings import LIMITS, VARIABLES, Settings
-from executors.flow.document_checks import check_document, check_times
+from executors.flow.document_checks import check_document, check_frame_times
 
 DOCUMENTS = (Upload, Video, VideoSpan, Query, QueryPart, Calibration, Clip, Reel, Thumbnail, Health, Component)
 WHOLE, REAL, LISTS = (int, list[int]), (float, list[float]), (list[int], list[float])
@@ -39,8 +39,8 @@ def settings(tmp_path):
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
-def test_what_every_document_is_made_with_is_fine(kind, settings):
-    check_document(kind(), settings)
+def test_the_defaults_of_every_document_are_within_its_bounds(kind):
+    kind().check_bounds()
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), IMPOSSIBLE)
@@ -71,6 +71,11 @@ def test_limits_are_told_with_their_setting(doc, variable, settings):
     "doc",
     [
         Query(text="x" * 100_001),
+        Query(parts=[QueryPart(text="x", zero_cosine=0.1, one_cosine=0.1 + 1e-9)]),
+        Query(text="x", embedding=[1.0, math.nan, 2.0]),
+        Calibration(answered_share=1.0),
+        Reel(video_ids=["a"], start_seconds=[0.0]),
+        Health(components=[Component(facts={"x" * 100_001: ""})]),
         Upload(title="x" * 100_001),
         Query(zero_cosine=0.1, one_cosine=0.1 + 1e-9),
         Query(zero_cosine=-3.0),
@@ -86,9 +91,16 @@ def test_values_that_do_not_fit_are_refused(doc, settings):
 
 @pytest.mark.parametrize(("start", "end", "times"), [(1, 1, []), (2, 1, []), (0, 1, [0.5, 0.5]), (0, 1, [1.0])])
 def test_times_of_frames_rise_inside_their_span(start, end, times):
-    check_times(VideoSpan(end_seconds=1.0, pts_seconds=[0.0, 0.5]))
+    check_frame_times(VideoSpan(end_seconds=1.0, pts_seconds=[0.0, 0.5]))
     with pytest.raises(InvalidTimeRange):
-        check_times(VideoSpan(start_seconds=start, end_seconds=end, pts_seconds=times))
+        check_frame_times(VideoSpan(start_seconds=start, end_seconds=end, pts_seconds=times))
+
+
+def test_a_value_out_of_bounds_is_named_with_its_bounds(settings):
+    with pytest.raises(InvalidTimeRange, match="at_seconds is -1, but must be a number from 0 to 1e\\+09"):
+        check_document(Query(parts=[QueryPart(at_seconds=-1.0)]), settings)
+    with pytest.raises(InvalidRequest, match="weight is nan, but must be a number from -1e\\+06 to 1e\\+06"):
+        check_document(Query(parts=[QueryPart(weight=math.nan)]), settings)
 
 
 def test_whole_numbers_beyond_32_bit_arrive_as_they_were_sent():

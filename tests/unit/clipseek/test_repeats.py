@@ -1,11 +1,19 @@
-"""What a client asks again while a process of the server is started again, and what it does not."""
+"""What a client repeats while the server restarts one of its processes, and what it does not."""
 
 import asyncio
 
+import grpc
 import pytest
 
 from clipseek.api.documents import Health, Query
-from clipseek.api.errors import RequestLost, ServerNotReady, ServerTimeout, ServerUnreachable
+from clipseek.api.errors import (
+    InvalidSetting,
+    LimitExceeded,
+    RequestLost,
+    ServerNotReady,
+    ServerTimeout,
+    ServerUnreachable,
+)
 from clipseek.client.transport import Transport
 
 
@@ -36,19 +44,19 @@ def test_a_request_is_asked_again_until_it_is_answered_and_that_is_said_once(cap
     assert transport.asked == 3
     assert [message.partition(". ")[0] for message in caplog.messages] == [
         "The indexer is down",
-        "It answers again after 0.8 s (/search).",
+        "The server answers again after 0.8 s (/search).",
     ]
 
 
 def test_a_request_that_takes_a_process_down_each_time_is_left(caplog):
-    transport = Scripted(RequestLost("The indexer ended."))
+    transport = Scripted(RequestLost("The indexer crashed.", executor="indexer"))
     with pytest.raises(RequestLost):
         transport.ask()
     assert transport.asked == 3
 
 
 def test_a_request_that_several_processes_ended_under_goes_on(caplog):
-    lost = [RequestLost(f"The {name} ended.") for name in ("gateway", "indexer", "video_loader")]
+    lost = [RequestLost(f"The {name} crashed.", executor=name) for name in ("gateway", "indexer", "video_loader")]
     assert Scripted(*lost, "the answer").ask() == "the answer"
 
 
@@ -74,18 +82,24 @@ def test_a_request_past_its_deadline_is_not_asked_again():
     assert transport.asked == 1
 
 
+def broken(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
+
+
 @pytest.mark.parametrize(
-    ("told", "kind", "named"),
+    ("error", "kind", "message"),
     [
-        ("recvmsg:Connection reset by peer |Gateway: Communication error with deployment indexer at address(es) {''}",
-         RequestLost, "The indexer of"),
-        ("failed to connect to all addresses |Gateway: Communication error with deployment indexer at address(es) {''}",
-         ServerNotReady, "The indexer of"),
-        ("recvmsg:Connection reset by peer", RequestLost, "The gateway of"),
-        ("failed to connect to all addresses; last error: Connection refused", ServerUnreachable, "No ClipSeek server"),
+        (broken(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer"), RequestLost, "The gateway of"),
+        (
+            broken(grpc.StatusCode.UNAVAILABLE, "failed to connect to all addresses; last error: Connection refused"),
+            ServerUnreachable,
+            "No ClipSeek server",
+        ),
+        (broken(grpc.StatusCode.RESOURCE_EXHAUSTED, ""), LimitExceeded, "The request /upload is larger than"),
+        (broken(grpc.StatusCode.UNIMPLEMENTED, "Method not found!"), InvalidSetting, "The program at"),
     ],
-)  # fmt: skip
-def test_who_is_down_is_read_out_of_what_grpc_and_the_gateway_tell(told, kind, named):
-    error = Transport("127.0.0.1", 1, retry_seconds=0.0)._broken_off(told)
-    assert type(error) is kind
-    assert str(error).startswith(named)
+)
+def test_a_gateway_that_does_not_answer_is_named_by_its_failure(error, kind, message):
+    translated = Transport("127.0.0.1", 1, retry_seconds=0.0)._broken(error, "/upload")
+    assert type(translated) is kind
+    assert str(translated).startswith(message)

@@ -60,5 +60,5 @@ def test_a_list_from_a_program_that_does_not_pack_is_taken_as_well():
 )
 def test_packed_numbers_in_disorder_are_refused(lengths):
     message = Query(packed=bytes(16), packed_lengths=lengths).to_protobuf()
-    with pytest.raises(InvalidRequest, match="numbers of a Query arrived in disorder"):
+    with pytest.raises(InvalidRequest, match="packed numbers of a Query are damaged"):
         Query.from_protobuf(message)

@@ -10,7 +10,8 @@ from clipseek.api.documents import Calibration, Health, Query, QueryPart
 from clipseek.api.errors import InvalidRequest, ModelMismatch
 from clipseek.api.score_scale import ScoreScale
 from clipseek.config.settings import Settings
-from executors.faiss_indexer.executor import FaissIndexer, _parts
+from executors.faiss_indexer.documents import parts_of
+from executors.faiss_indexer.executor import FaissIndexer
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Calibrated, Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
@@ -203,10 +204,10 @@ def test_texts_have_a_scale_and_images_have_none(indexer):
     query = Query(
         text="a cat", **text, neutral_embedding=[0.1, 0.2], parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])
     )
-    cat, image = _parts(query, indexer.library("main"))
+    cat, image = parts_of(query, indexer.library("main"))
     assert cat.scale == ScoreScale(0.1, 0.3) and image.scale is None
     np.testing.assert_allclose(cat.curve_vector, [0.8, 0.6])
     np.testing.assert_allclose(cat.mean_phrase, [0.1, 0.2])
     assert image.curve_vector is None
-    [bare] = _parts(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])), indexer.library("main"))
+    [bare] = parts_of(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])), indexer.library("main"))
     assert (bare.scale, bare.mean_phrase) == (None, None)

@@ -3,17 +3,18 @@
 import pytest
 from prometheus_client import REGISTRY
 
+from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import VideoNotFound
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.flow import metrics
 
 
-def test_every_endpoint_of_the_service_has_its_name(tmp_path):
+def test_the_last_executor_exposes_every_endpoint_of_the_table(tmp_path):
     indexer = FaissIndexer(Settings(tmp_path, tmp_path), runtime_args={"name": "indexer"})
     offered = {path for path in indexer.requests if path.startswith("/")}
     indexer.close()
-    assert offered == metrics.ENDPOINTS
+    assert offered == set(ENDPOINTS)
 
 
 def count(executor: str, endpoint: str, error: str) -> float:

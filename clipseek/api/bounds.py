@@ -1,0 +1,86 @@
+"""The bounds of a document's fields, declared on the fields themselves as `Annotated[float, Range(...)]`.
+
+They are checked where a request arrives, not where a document is made: in between, documents hold intermediate values.
+A number without a `Range` of its own lies in `[0, MAX_NUMBER]`; texts and lists have one maximum length each.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange
+
+MAX_NUMBER = 2**53  # whole numbers travel as floats
+MAX_SECONDS = 1e9  # thirty years: longer than any video, and a float still holds its milliseconds
+MAX_CHARACTERS = 100_000  # titles are cut to MAX_TITLE_LENGTH where they are stored
+MAX_ENTRIES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range `[minimum, maximum]` of a number, or of each number of a list."""
+
+    minimum: float = 0.0
+    maximum: float = MAX_NUMBER
+    error: type[InvalidRequest] = InvalidRequest
+
+    def check(self, name: str, numbers: list[float]) -> None:
+        """Raise `error` if one of the numbers is out of range, or not finite."""
+        # Three passes in C are ten times faster than one in Python; NaN escapes min and max, but not sum.
+        if self.minimum <= min(numbers) and max(numbers) <= self.maximum and not math.isnan(sum(numbers)):
+            return
+        wrong = next(number for number in numbers if not self.minimum <= number <= self.maximum)
+        raise self.error(f"{name} is {wrong:g}, but must be a number from {self.minimum:g} to {self.maximum:g}.")
+
+
+DEFAULT_RANGE = Range()
+_TIME = Range(maximum=MAX_SECONDS, error=InvalidTimeRange)
+_SIGNED = Range(-MAX_NUMBER)
+
+Seconds = Annotated[float, _TIME]
+SecondsList = Annotated[list[float], _TIME]
+Signed = Annotated[float, _SIGNED]
+Vector = Annotated[list[float], _SIGNED]
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A document inside another one."""
+
+    def check_bounds(self) -> None:
+        """Check each field against its bounds."""
+
+
+def check_value(name: str, value: object, bounds: Range = DEFAULT_RANGE) -> None:
+    """Check the value of a field.
+
+    Raises:
+        InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
+    """
+    if isinstance(value, bool | bytes):
+        return
+    if isinstance(value, int | float):
+        bounds.check(name, [value])
+    elif isinstance(value, str):
+        _check_size(name, len(value), "characters", MAX_CHARACTERS)
+    elif isinstance(value, list):
+        _check_entries(name, value, bounds)
+    elif isinstance(value, Bounded):
+        value.check_bounds()
+    elif isinstance(value, Iterable):  # documents, or the keys of a dictionary
+        _check_entries(name, list(value), bounds)
+
+
+def _check_entries(name: str, entries: list[Any], bounds: Range) -> None:
+    _check_size(name, len(entries), "entries", MAX_ENTRIES)
+    if entries and isinstance(entries[0], int | float):
+        bounds.check(name, entries)
+        return
+    for entry in entries:
+        check_value(name, entry, bounds)
+
+
+def _check_size(name: str, size: int, unit: str, maximum: int) -> None:
+    if size > maximum:
+        raise InvalidRequest(f"{name} has {size} {unit}, but may have at most {maximum}.")

@@ -1,0 +1,131 @@
+"""`@endpoint` makes a handler of requests out of a method that answers one document.
+
+It does what every handler needs: it verifies the caller, checks the document, runs the method in a thread, times it,
+counts it, and logs one line for each request.
+"""
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+from jina import requests
+
+from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.endpoints import Endpoint
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.settings import Settings
+from clipseek.machine import logs
+from executors.flow import metrics
+from executors.flow.callers import Caller, Verifier
+from executors.flow.document_checks import check_document
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+D = TypeVar("D", bound=BaseDoc)
+
+Answer = str | list[Any]  # details for the log line, or the documents of the answer
+Method = Callable[[Any, Any, Caller], Answer]
+
+
+class Host(Protocol):
+    """The executor, as far as its endpoints need it."""
+
+    settings: Settings
+    callers: Verifier
+
+    @property
+    def executor_name(self) -> str: ...
+
+    async def in_queue(self, queue: str, function: Callable[..., T], *args: Any) -> T: ...
+
+
+def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method], Any]:
+    """Declare a method as the one that answers a document of an endpoint.
+
+    The method takes the document, annotated with its class, and the caller. It fills in the document and returns the
+    details for the log line ("" logs nothing), or it returns the documents of the answer. It runs in a thread.
+
+    Args:
+        queue: the queue of the executor in which the document waits; "" runs it at once.
+        step: the name of the step in the metrics; "" where it is none.
+    """
+
+    def declare(method: Method) -> Any:
+        document = next(iter(get_type_hints(method).values()))
+
+        def answer_one(executor: Host, doc: BaseDoc, caller: Caller) -> list[Any]:
+            started = time.monotonic()
+            check_document(doc, executor.settings)
+            with metrics.step(step) if step else nullcontext():
+                answer = method(executor, doc, caller)
+            documents = [doc] if isinstance(answer, str) else answer
+            line = answer if isinstance(answer, str) else f"{len(answer)} documents"
+            if line:
+                logger.info("%s: %s, %.3f s", path, line, time.monotonic() - started)
+            return documents
+
+        async def answer_all(executor: Host, docs: DocList[Any], caller: Caller) -> DocList[Any]:
+            answers = list_of(document)()
+            for doc in docs or [document()]:  # a request without a document asks as an empty one does
+                answers.extend(await executor.in_queue(queue, answer_one, executor, doc, caller))
+            return answers
+
+        return _handler(path, document, answer_all)
+
+    return declare
+
+
+def pass_on(row: Endpoint) -> Any:
+    """A handler that passes on what other executors answer."""
+
+    async def answer(_executor: Host, docs: DocList[Any], _caller: Caller) -> DocList[Any]:
+        return docs
+
+    return _handler(row.path, row.document, answer)
+
+
+def list_of(document: type[D]) -> type[DocList[D]]:
+    """The type of a list of documents."""
+    kind: type[DocList[D]] = DocList.__class_getitem__(document)
+    return kind
+
+
+def _handler(
+    path: str, document: type[BaseDoc], answer: Callable[[Any, DocList[Any], Caller], Awaitable[DocList[Any]]]
+) -> Any:
+    """A handler of Jina's that verifies the caller first and logs every error.
+
+    A refusal is logged in one line, a bug with its traceback. Jina's own log would show a traceback for both.
+    """
+
+    async def handle(
+        executor: Host,
+        docs: Any,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
+        caller: Caller | None = None,
+        **_: Any,
+    ) -> Any:
+        with logs.request(path), metrics.under_way(executor.executor_name, path):
+            try:
+                return await answer(executor, docs, caller or executor.callers.caller(parameters, path))
+            except ClipSeekError as error:
+                logger.info("%s refused: %s: %s", path, type(error).__name__, error, extra=logs.about(error))
+                raise
+            except Exception as error:
+                logger.exception("%s failed", path, extra=logs.about(error))
+                raise
+
+    handle.__name__ = path.rpartition("/")[2]
+    handle.__annotations__ = {"docs": list_of(document), "return": list_of(document)}  # Jina reads the documents here
+    return requests(on=path)(handle)
+
+
+async def in_threads(pool: Any, function: Callable[..., T], *args: Any) -> T:
+    """Run a function in a pool of threads; what it logs belongs to the same request. None: in any thread, at once."""
+    run = contextvars.copy_context().run
+    return await asyncio.get_running_loop().run_in_executor(pool, run, function, *args)

@@ -1,0 +1,116 @@
+"""Each workaround for another library is still needed: a test fails once the library no longer has the fault.
+
+Then remove the workaround, and its test.
+"""
+
+import asyncio
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+from jina.excepts import InternalNetworkError
+from jina.serve.executors import run
+from jina.serve.helper import get_default_grpc_options
+from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
+from jina.serve.runtimes.servers.grpc import GRPCServer
+from jina.serve.stream import RequestStreamer
+
+from clipseek.api.quirks import never_connected
+from clipseek.machine.ports import free_port
+from executors.flow.quirks import tracing
+from executors.flow.quirks.lost_connections import _jina_handler
+from executors.flow.quirks.own_port import ALLOWED_METHODS
+
+
+def test_the_versions_that_the_quirks_name_are_installed():
+    versions = {name: importlib.metadata.version(name) for name in ("jina", "docarray", "grpcio")}
+    assert {name: version.rpartition(".")[0] for name, version in versions.items()} == {
+        "jina": "3.34",
+        "docarray": "0.41",
+        "grpcio": "1.68",
+    }
+
+
+@pytest.mark.parametrize(("first", "loaded"), [("import docarray", True), ("import clipseek.api.base_document", False)])
+def test_docarray_by_itself_imports_torch(first, loaded):
+    program = f"import sys; {first}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(loaded), done.stderr
+
+
+def test_docarray_does_not_know_the_newer_pydantic():
+    program = "import docarray"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], check=False, capture_output=True, text=True)
+    assert "PydanticDeprecated" in done.stderr
+
+
+def test_grpc_tells_a_refused_connection_from_a_broken_one_only_by_its_text():
+    async def failure_at(port: int) -> grpc.aio.AioRpcError:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await channel.unary_unary("/any/call")(b"", timeout=30)
+            return raised.value
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # the settings of HTTP/2: now the call is sent
+        await reader.read(100)
+        while b"/any/call" not in await reader.read(4096):
+            pass
+        writer.close()
+
+    async def both() -> list[grpc.aio.AioRpcError]:
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        async with server:
+            broken = await failure_at(server.sockets[0].getsockname()[1])
+        return [await failure_at(free_port("127.0.0.1")), broken]
+
+    refused, broken = asyncio.run(both())
+    assert refused.code() == broken.code() == grpc.StatusCode.UNAVAILABLE
+    assert never_connected(refused.details()) and not never_connected(broken.details())
+
+
+def test_jina_names_the_executor_that_is_down_in_a_text_only():
+    error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "reset")
+    with pytest.raises(InternalNetworkError) as raised:
+        _jina_handler(TopologyGraph._ReqReplyNode("indexer"), InternalNetworkError(error, details="reset"))
+    assert "deployment indexer at" in raised.value.details()
+    assert "indexer" not in [value for value in vars(raised.value).values() if value != raised.value.details()]
+    assert not raised.value.trailing_metadata()
+
+
+def test_a_deployment_cannot_name_a_head_of_its_own():
+    source = inspect.getsource(run)
+    assert "import HeaderRequestHandler" in source and "req_handler_cls = HeaderRequestHandler" in source
+
+
+def test_an_executors_port_still_offers_what_nobody_should_call():
+    offered = inspect.getsource(GRPCServer.setup_server)
+    assert "add_JinaExecutorRestoreServicer_to_server" in offered
+    assert not any("Restore" in method for method in ALLOWED_METHODS)
+
+
+def test_the_exporter_of_traces_tries_for_a_minute():
+    from opentelemetry.exporter.otlp.proto.grpc import exporter
+
+    assert "_expo(max_value=max_value)" in inspect.getsource(exporter.OTLPExporterMixin._export)
+    if exporter._expo is not tracing._pauses:
+        pauses = exporter._expo(max_value=64)
+        assert sum(next(pauses) for _ in range(6)) > 30
+
+
+def test_jina_misspells_its_options_for_pings():
+    names = {name for name, _ in get_default_grpc_options()}
+    assert "grpc.http1.max_pings_without_data" in names  # it should be http2
+    assert not {name for name in names if name.startswith("grpc.http2.")}
+    flow = yaml.safe_load((Path(__file__).parents[3] / "flow.yml").read_text(encoding="utf-8"))
+    for server in (flow["with"], flow["gateway"]):
+        assert server["grpc_server_options"] == {"grpc.http2.max_ping_strikes": 0}
+
+
+def test_jina_does_not_cancel_what_its_caller_gave_up():
+    assert ".cancel()" not in inspect.getsource(RequestStreamer)

@@ -1,0 +1,50 @@
+"""The table of endpoints against the executors: who answers a request, with which document, and who passes it on."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
+from executors.flow.executor import ChainExecutor
+from executors.flow.gateway.routes import ROUTES
+
+ROOT = Path(__file__).parents[3] / "executors"
+FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
+
+
+def handlers(folder: str) -> dict[str, str]:
+    """The endpoints that an executor answers itself, and the name of the document of each."""
+    answered = {}
+    for node in ast.walk(ast.parse((ROOT / folder / "executor.py").read_text(encoding="utf-8"))):
+        for decorator in getattr(node, "decorator_list", []):
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "endpoint":
+                answered[decorator.args[0].value] = node.args.args[1].annotation.id
+    return answered
+
+
+@pytest.mark.parametrize(("executor", "folder"), list(zip(EXECUTORS, FOLDERS, strict=True)))
+def test_an_executor_answers_the_endpoints_that_the_table_says_with_its_documents(executor, folder):
+    table = {path: row.document.__name__ for path, row in ENDPOINTS.items() if executor in row.executors}
+    table.pop("/health")  # answered by the base executor
+    assert {path: name for path, name in handlers(folder).items() if not path.startswith("/shard/")} == table
+
+
+def test_a_request_goes_to_those_who_answer_it():
+    for path, row in ENDPOINTS.items():
+        assert [name for name in EXECUTORS if re.match(ROUTES[path], name)] == list(row.executors)
+
+
+def test_every_executor_exposes_what_an_earlier_one_does_with_the_same_document():
+    exposed = ChainExecutor.requests_by_class["ChainExecutor"]
+    assert set(exposed) - {"_jina_dry_run_"} == set(ENDPOINTS) - {"/videos"}
+    for path, row in ENDPOINTS.items():
+        if path in exposed:
+            assert exposed[path].request_schema.doc_type is exposed[path].response_schema.doc_type is row.document
+
+
+def test_only_what_one_executor_answers_is_sent_there_directly():
+    direct = {path: row.only_executor for path, row in ENDPOINTS.items() if row.only_executor}
+    loader = ("/upload", "/server_videos", "/samples", "/clip", "/join", "/thumbnail")
+    assert direct == dict.fromkeys(loader, "video_loader") | {"/videos": "indexer"}
