@@ -13,6 +13,7 @@ import av
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
 from clipseek.api.fields import copy_fields, shared_fields
+from clipseek.api.formats import size
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
@@ -86,7 +87,7 @@ class VideoLoader(ChainExecutor):
         _check_server_folders(caller)
         return [
             Upload(server_path=str(video), title=plain_title(video.name), size_bytes=video.stat().st_size)
-            for video in self.store(caller.library).videos(doc.server_path)
+            for video in self.store(caller.library).folders.list_videos(doc.server_path)
         ]
 
     @endpoint("/samples", queue=CLIP)
