@@ -1,4 +1,8 @@
-"""The references in docs/reference, made from the code: `python -m docs.generate` writes them, a test compares them."""
+"""Documentation made from the code: `python -m docs.generate` writes it, a test compares it.
+
+docs/reference is made as a whole. Any document may hold a table of settings between `<!-- settings: GROUP -->` and
+`<!-- end -->`. In a Chinese document only variables and defaults are made; the cells with words stay as they are.
+"""
 
 import inspect
 import re
@@ -13,11 +17,27 @@ from clipseek.api import documents, errors
 from clipseek.api.base_document import BaseDoc
 from clipseek.cli.main import main
 from clipseek.client import client
+from clipseek.config.declaration import Setting, rows_of
+from clipseek.config.settings import GROUPS
 
-FOLDER = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
+FOLDER = DOCS / "reference"
+CHINESE = (DOCS.parent / "README.zh-CN.md", *(DOCS / "zh").glob("*.md"))
 _HELP_WIDTH = 100  # columns, whatever the terminal has
 _SECTION = re.compile(r"(Args|Returns|Raises):(?: (.*))?")
 _ARGUMENT = re.compile(r" {4}((?:\w+, )*\w+): (.*)")  # what goes on with one is indented further
+_TABLE = re.compile(r"(<!-- settings: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+_HEADINGS = {
+    "common": ("Common", "Options of `clipseek serve` override the environment."),
+    "clients": ("Clients", "For `clipseek.Client`, the command line and the page."),
+    "limits": (
+        "Limits",
+        "A request over a limit gets `LimitExceeded`; see [limits.md](../limits.md). `inf` is no limit.",
+    ),
+    "processes": ("Many processes", "See [scale.md](../scale.md)."),
+    "security": ("Security", "See [security.md](../security.md)."),
+    "monitoring": ("Monitoring", "See [monitoring.md](../monitoring.md)."),
+}
 _MADE = "<!-- Made by `make docs` from the code; do not edit. -->"
 
 
@@ -25,8 +45,72 @@ def pages() -> dict[Path, str]:
     """Every page with its text."""
     return {
         FOLDER / name: re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
-        for name, lines in (("cli.md", command_line()), ("client.md", python_client()))
+        for name, lines in (("cli.md", command_line()), ("client.md", python_client()), ("settings.md", settings()))
     }
+
+
+def documents_with_tables() -> dict[Path, str]:
+    """Every document that holds a table of settings, with its text as it should be."""
+    texts = {path: path.read_text(encoding="utf-8") for path in [*DOCS.parent.glob("*.md"), *DOCS.rglob("*.md")]}
+    return {path: fill_tables(text, path in CHINESE) for path, text in texts.items() if _TABLE.search(text)}
+
+
+def fill_tables(text: str, is_translation: bool = False) -> str:
+    """A document's text with all tables of settings remade."""
+
+    def fill(table: re.Match[str]) -> str:
+        lines = _table(table[2])
+        if is_translation:
+            lines = _translated(lines, table[3].splitlines())
+        return table[1] + "\n".join(lines) + "\n" + table[4]
+
+    return _TABLE.sub(fill, text)
+
+
+def _table(group: str) -> list[str]:
+    """The lines of the table of a group of settings."""
+    is_limits = group == "limits"
+    heads = ["variable", "default", "what it limits", "checked"] if is_limits else ["variable", "default", "what it is"]
+    lines = [_line(heads), "|---" * len(heads) + "|"]
+    for row in rows_of(GROUPS[group]).values():
+        meaning = f"{row.sentence}. {row.details}" if row.details else row.sentence
+        lines.append(_line([f"`{row.variable}`", _default(row), meaning, *([row.checked] if is_limits else [])]))
+    return lines
+
+
+def _default(row: Setting) -> str:
+    return f"`{row.default}`" if row.shown_default == row.default else row.shown_default
+
+
+def _translated(lines: list[str], old_lines: list[str]) -> list[str]:
+    """A table whose cells with words are those of the old one, where that has them."""
+    old = {_cells(line)[0]: _cells(line) for line in old_lines[2:]}
+    rows = []
+    for line in lines[2:]:
+        variable, default, *words = _cells(line)
+        old_default, *old_words = old.get(variable, ["", default, *words])[1:]
+        rows.append([variable, default if default.startswith("`") else old_default, *old_words])
+    return [*(old_lines[:2] or lines[:2]), *map(_line, rows)]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def settings() -> Iterator[str]:
+    """The page of all settings, by groups, and of their earlier names."""
+    yield from ("# Settings", "", _MADE, "")
+    yield "All settings are environment variables. One that is empty or not set has its default."
+    for group, (heading, sentence) in _HEADINGS.items():
+        yield from ("", f"## {heading}", "", sentence, "", *_table(group))
+    yield from ("", "## Renamed settings", "", "The earlier names still work. `clipseek serve` warns of them.", "")
+    yield from ("| earlier name | name |", "|---|---|")
+    for group in _HEADINGS:
+        yield from (f"| `{row.was}` | `{row.variable}` |" for row in rows_of(GROUPS[group]).values() if row.was)
 
 
 def command_line() -> Iterator[str]:
@@ -105,6 +189,6 @@ def _prose(thing: Any) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in (pages() | documents_with_tables()).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

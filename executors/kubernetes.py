@@ -20,7 +20,7 @@ import yaml
 
 from clipseek import __version__
 from clipseek.api.errors import ClipSeekError
-from clipseek.config.settings import VARIABLES, Settings
+from clipseek.config.settings import SETTINGS, Settings
 from clipseek.service.run import PROCESS_ENVIRONMENT, flow_file
 
 Manifest = dict[str, Any]
@@ -152,9 +152,9 @@ def _settings(settings: Settings) -> Manifest:
     """What all pods share of the environment: settings that differ from their defaults, and what Jina is told."""
     chosen, defaults = settings.to_env(), Settings.from_env({}).to_env()
     shared = {
-        variable: chosen[variable]
-        for name, (variable, _, _) in VARIABLES.items()
-        if name not in _OF_A_POD and chosen[variable] != defaults[variable]
+        row.variable: chosen[row.variable]
+        for name, row in SETTINGS.items()
+        if name not in _OF_A_POD and chosen[row.variable] != defaults[row.variable]
     }
     # Encoders see no store and decide by themselves, so `auto` could mean another model in each.
     model = settings.model if settings.model != "auto" else "starter"

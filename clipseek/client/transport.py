@@ -25,7 +25,7 @@ from clipseek.api.errors import (
     error_from_name,
 )
 from clipseek.client.connection import Broken, Connection, DataRequest, StatusProto
-from clipseek.config.settings import VARIABLES
+from clipseek.config.settings import variable_of
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
@@ -237,7 +237,7 @@ class Transport:
             if "larger than max" in (error.details() or ""):
                 raise LimitExceeded(
                     f"The request {endpoint} is larger than the server at {self.address} takes "
-                    f"({VARIABLES['max_request_mb'][0]})."
+                    f"({variable_of('max_request_mb')})."
                 ) from error
             if error.code().name == "UNIMPLEMENTED":
                 raise InvalidSetting(

@@ -13,7 +13,7 @@ from typing import Self
 
 from clipseek.api.errors import ServerNotReady
 from clipseek.cli.terminal import say
-from clipseek.config.settings import VARIABLES, Settings
+from clipseek.config.settings import Settings, variable_of
 from clipseek.machine.module_call import PYTHON
 from clipseek.machine.ports import free_port, is_port_free
 
@@ -108,7 +108,7 @@ class Page:
 def _environment(settings: Settings) -> dict[str, str]:
     """This process's own and the settings, without the secret by which executors believe the gateway."""
     whole = {**os.environ, **settings.to_env()}
-    return {name: value for name, value in whole.items() if name != VARIABLES["flow_secret"][0]}
+    return {name: value for name, value in whole.items() if name != variable_of("flow_secret")}
 
 
 def show_page(page: Page) -> None:

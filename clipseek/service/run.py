@@ -27,7 +27,7 @@ from clipseek.api.model_ids import settings_for
 from clipseek.cli.terminal import say
 from clipseek.client import Client
 from clipseek.config.access import check_network, with_flow_secret
-from clipseek.config.settings import SHARED_METRICS_VARIABLE, START_ERRORS_VARIABLE, VARIABLES, Settings, local_host
+from clipseek.config.settings import SHARED_METRICS_VARIABLE, START_ERRORS_VARIABLE, Settings, variable_of
 from clipseek.config.tls import check_tls
 from clipseek.machine.ports import free_port, is_port_free
 from clipseek.service.metrics_server import metrics_served
@@ -81,11 +81,11 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             f"tells). Stop that one, or choose another port: clipseek serve --port {free_port(settings.bind)}"
         )
     if settings.metrics_port and not is_port_free(
-        settings.metrics_bind, settings.metrics_port, VARIABLES["metrics_bind"][0]
+        settings.metrics_bind, settings.metrics_port, variable_of("metrics_bind")
     ):
         raise ServerNotReady(
             f"Port {settings.metrics_port} on {settings.metrics_bind}, for metrics, is taken. Choose another with "
-            f"{VARIABLES['metrics_port'][0]}, e.g. {free_port(settings.metrics_bind)}."
+            f"{variable_of('metrics_port')}, e.g. {free_port(settings.metrics_bind)}."
         )
     _export(settings)
     stop = _stop_event()
@@ -241,7 +241,7 @@ def _exit(code: int) -> NoReturn:
 
 def _checked_health(settings: Settings) -> list[Component]:
     """What the executors say of themselves, once it is sure that they fit together."""
-    with Client(local_host(settings), timeout_seconds=60, token=settings.flow_secret, library="") as client:
+    with Client(settings.local_host, timeout_seconds=60, token=settings.flow_secret, library="") as client:
         components = client.health()
     silent = [warning for component in components if not component.ok for warning in component.warnings]
     if silent:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.api.errors import ServerNotReady
-from clipseek.config.settings import DOWN_SUFFIX, local_address
+from clipseek.config.addresses import local_address
+from clipseek.config.settings import DOWN_SUFFIX
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 HEALTHY_SECONDS = 60.0  # without a death, after which the pause is the first one again

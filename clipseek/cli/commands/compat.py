@@ -9,7 +9,8 @@ import click
 
 from clipseek.api.errors import InvalidSetting, ServerNotReady, ServerUnreachable
 from clipseek.cli.terminal import say
-from clipseek.config.settings import DEFAULT_PORT, Settings, parse_host
+from clipseek.config.addresses import DEFAULT_PORT, parse_host
+from clipseek.config.settings import Settings
 from clipseek.machine.state_files import state_file
 
 if TYPE_CHECKING:

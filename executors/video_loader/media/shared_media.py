@@ -20,7 +20,7 @@ from pathlib import Path
 
 from clipseek.api.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
 from clipseek.config.libraries import MAIN, libraries_below, media_folder
-from clipseek.config.settings import VARIABLES, Settings
+from clipseek.config.settings import Settings, variable_of
 from executors.flow import metrics
 from executors.video_loader.media.local_copies import LocalCopies, held
 from executors.video_loader.media.media_store import MediaRecord, MediaStore
@@ -233,5 +233,5 @@ def check_reach(settings: Settings) -> None:
         ObjectStore(settings.media_url, MAIN).check()
     elif settings.media and not Path(settings.media).is_dir():
         raise MediaUnreachable(
-            f"{VARIABLES['media'][0]} is {settings.media}, but there is no such folder. Mount its disk, or make it"
+            f"{variable_of('media')} is {settings.media}, but there is no such folder. Mount its disk, or make it"
         )

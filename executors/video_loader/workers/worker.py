@@ -27,7 +27,7 @@ from typing import Any, ParamSpec, TypeVar
 import av
 
 from clipseek.api.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded, UnreadableVideo
-from clipseek.config.settings import VARIABLES
+from clipseek.config.settings import variable_of
 from clipseek.machine import logs
 from executors.flow.lifetime import end_with_parent
 
@@ -143,7 +143,7 @@ class _Worker:
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
             raise DeadlineExceeded(
                 f"{_sentence(what)} was given up after {wait_seconds:.0f} s, and its decoder ended. Try again "
-                f"when the server has less to do, or raise {VARIABLES['decode_timeout_seconds'][0]}"
+                f"when the server has less to do, or raise {variable_of('decode_timeout_seconds')}"
             )
         answer: tuple[bool, Any] = self._pipe.recv()
         return answer
@@ -199,7 +199,7 @@ def _done(what: str, job: Callable[[], Any], memory_bytes: float) -> tuple[bool,
 
 
 def _too_much_memory(what: str, memory_bytes: float) -> LimitExceeded:
-    variable = VARIABLES["max_worker_gb"][0]
+    variable = variable_of("max_worker_gb")
     if math.isinf(memory_bytes):
         return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} sets no limit)")
     return LimitExceeded(

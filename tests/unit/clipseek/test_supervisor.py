@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clipseek.config.settings import DOWN_SUFFIX, local_address
+from clipseek.config.addresses import local_address
+from clipseek.config.settings import DOWN_SUFFIX
 from clipseek.service.supervise import Restarts, Supervisor
 
 
