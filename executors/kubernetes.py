@@ -21,7 +21,8 @@ import yaml
 from clipseek import __version__
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import SETTINGS, Settings
-from clipseek.service.run import PROCESS_ENVIRONMENT, flow_file
+from clipseek.service.flow import flow_file
+from clipseek.service.run import PROCESS_ENVIRONMENT
 
 Manifest = dict[str, Any]
 

@@ -455,7 +455,7 @@ def serve(with_page: bool, **options: Any) -> None:
     from clipseek.service.run import serve as run_server
 
     settings = _settings(options)
-    logs.start(settings.log_level, settings.log_format, "server", anew=True)
+    logs.start(settings.log_level, settings.log_format, "server", replace=True)
     say("Starting ...", style="dim")
     with Page(settings, settings.local_host) as page:
 
@@ -490,7 +490,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
     from clipseek.cli.commands.demo import run_demo
 
     settings = _settings(options)
-    logs.start(settings.log_level, settings.log_format, "server", anew=True)
+    logs.start(settings.log_level, settings.log_format, "server", replace=True)
     if options["home"] is None:
         settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
     run_demo(settings, clips, stop=stop, when_ready=show_ready)

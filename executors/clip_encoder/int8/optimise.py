@@ -34,7 +34,7 @@ from torch import nn
 
 from clipseek.api.errors import ModelError, ModelUnavailable
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import print_answer
+from clipseek.machine.module_call import print_result
 from executors.clip_encoder.model.identity import INT8_NAME, int8_folder, model_id
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec
@@ -212,7 +212,7 @@ def _why_refused(least: float, bar: float, kept: float) -> str:
 
 
 def main() -> None:
-    print_answer(_answered)
+    print_result(_answered)
 
 
 def _answered() -> dict[str, Any]:

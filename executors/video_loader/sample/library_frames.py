@@ -15,7 +15,7 @@ import numpy as np
 from clipseek.api.errors import MediaMissing, NoFrames
 from clipseek.config.libraries import MAIN, media_folder
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import print_answer
+from clipseek.machine.module_call import print_result
 from executors.video_loader.decode.picture import Picture, PictureShape
 from executors.video_loader.decode.probe import probe
 from executors.video_loader.media.media_store import MediaStore
@@ -68,7 +68,7 @@ def _pictures(video: Path, count: int, shape: PictureShape) -> Iterator[Picture]
 
 
 def main() -> None:
-    print_answer(_answered)
+    print_result(_answered)
 
 
 def _answered() -> dict[str, int]:

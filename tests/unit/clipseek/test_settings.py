@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from clipseek.api.errors import InvalidSetting
+from clipseek.cli.main import main
 from clipseek.config.addresses import parse_host
 from clipseek.config.settings import SETTINGS, Settings, rename_warnings
 
@@ -153,3 +155,10 @@ def test_server_addresses(text, host, port):
 def test_what_is_no_server_address(text):
     with pytest.raises(InvalidSetting):
         parse_host(text)
+
+
+def test_serve_warns_once_of_a_setting_under_its_earlier_name(tmp_path):
+    environ = {"CLIPSEEK_HOME": str(tmp_path), "CLIPSEEK_MAX_FILM_GB": "3"}
+    done = CliRunner().invoke(main, ["serve", "--bind", "198.51.100.1"], env=environ)
+    assert done.exit_code == 2
+    assert done.stderr.count("clipseek: CLIPSEEK_MAX_FILM_GB is now called CLIPSEEK_MAX_VIDEO_GB.") == 1
