@@ -16,7 +16,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from clipseek.upkeep.finding import ERROR, OK, WARNING, Check, verdict, write_checks
+from clipseek.upkeep.finding import ERROR, OK, WARNING, print_findings, verdict
+from clipseek.upkeep.finding import Finding as Check
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, plan_spans
 from executors.faiss_indexer.store.store import SCHEMA_VERSION
 
@@ -218,7 +219,7 @@ def _fits(file: Path, db: sqlite3.Connection) -> bool:
 def main() -> None:
     folder = Path(sys.argv[1])
     work = repair_store if "--repair" in sys.argv[2:] else check_store
-    write_checks(work(folder))
+    print_findings(work(folder))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.libraries import media_folder
 from clipseek.config.settings import Settings
-from clipseek.upkeep.finding import ERROR, Check, write_checks
+from clipseek.upkeep.finding import ERROR, print_findings
+from clipseek.upkeep.finding import Finding as Check
 from executors.video_loader.media.checks.media_check import check_media, repair_media
 from executors.video_loader.media.checks.shared_check import check_shared, repair_shared
 from executors.video_loader.media.shared_media import check_reach, open_shared_store
@@ -35,7 +36,7 @@ def checks(settings: Settings, library: str, titles: Mapping[str, str], *, repai
 
 def main() -> None:
     repair = "--repair" in sys.argv[2:]
-    write_checks(checks(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
+    print_findings(checks(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipseek.upkeep.finding import OK, WARNING, Check, verdict
+from clipseek.upkeep.finding import OK, WARNING, verdict
+from clipseek.upkeep.finding import Finding as Check
 from executors.video_loader.media.media_store import MediaRecord, keep_record, sha256
 
 _LEFTOVER_SECONDS = 24 * 3600.0  # an upload that nobody went on with for a day, and other remains of that age

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clipseek.api.errors import StoreCorrupt
-from clipseek.upkeep.finding import OK, WARNING, Check, verdict
+from clipseek.upkeep.finding import OK, WARNING, verdict
+from clipseek.upkeep.finding import Finding as Check
 from executors.video_loader.media.checks.media_check import (
     REPAIR,
     damaged_videos,
