@@ -31,8 +31,8 @@ from clipseek.client.health import ask_health
 from clipseek.client.indexing import Indexed, OnProgress, Progress
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
-from clipseek.config.libraries import check_library
 from clipseek.config.addresses import is_tls, parse_host
+from clipseek.config.libraries import check_library
 from clipseek.config.settings import Settings
 
 __all__ = ["EXECUTORS", "Client", "Indexed", "OnProgress", "Progress", "SavedClip", "choose_video"]

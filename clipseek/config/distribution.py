@@ -23,6 +23,15 @@ def check_whole_install(command: str) -> None:
         )
 
 
+def check_vced_install() -> None:
+    """Raises: ClientOnly: the room `clipseek.vced` was left out of this install."""
+    if importlib.util.find_spec("clipseek.vced") is None:
+        raise ClientOnly(
+            "`clipseek compat` needs the package clipseek.vced, which is not installed here. Install all of ClipSeek "
+            "(in a clone: pip install .)."
+        )
+
+
 def is_installed_twice() -> bool:
     """Whether both distributions are installed: removing one would then remove files of the other."""
     return all(map(_is_installed, DISTRIBUTIONS))

@@ -100,4 +100,5 @@ def test_a_process_that_fails_is_an_error_of_ours_whatever_it_answered(source, e
 
 def test_an_answer_may_be_anything(tmp_path):
     (tmp_path / "answering_module.py").write_text("""print('{"error": "none"}')""")
-    assert call_module("answering_module", failure=StoreError, environ={"PYTHONPATH": str(tmp_path)}) == {"error": "none"}
+    environ = {"PYTHONPATH": str(tmp_path)}
+    assert call_module("answering_module", failure=StoreError, environ=environ) == {"error": "none"}
