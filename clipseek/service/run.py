@@ -77,12 +77,16 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
         try:
             components = _check_health(settings)
             with serve_metrics(settings, folder / "counts", supervisor.states):
-                is_serving = when_ready(components)
-                while is_serving and not stop.wait(POLL_SECONDS):
-                    with block_interrupts():
-                        supervisor.check_processes()
+                if when_ready(components):
+                    _supervise(supervisor, stop)
         finally:
             supervisor.kill_silent_processes()
+
+
+def _supervise(supervisor: Supervisor, stop: threading.Event) -> None:
+    while not stop.wait(POLL_SECONDS):
+        with block_interrupts():
+            supervisor.check_processes()
 
 
 def _check_ports(settings: Settings) -> None:
