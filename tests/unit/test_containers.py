@@ -54,7 +54,7 @@ def test_settings_make_other_manifests(tmp_path):
     }
     assert found["StatefulSet", "video-loader"]["spec"]["replicas"] == 2
     assert found["PersistentVolumeClaim", "videos"]["spec"]["accessModes"] == ["ReadWriteMany"]
-    assert found["ConfigMap", "settings"]["data"]["CLIPSEEK_MAX_VIDEO_GB"] == "5.0"
+    assert found["ConfigMap", "settings"]["data"]["CLIPSEEK_MAX_VIDEO_GB"] == "5"
 
 
 @pytest.mark.parametrize(
