@@ -25,7 +25,7 @@ FOLDER = DOCS / "reference"
 CHINESE = (DOCS.parent / "README.zh-CN.md", *(DOCS / "zh").glob("*.md"))
 _HELP_WIDTH = 100  # columns, whatever the terminal has
 _SECTION = re.compile(r"(Args|Returns|Raises):(?: (.*))?")
-_ARGUMENT = re.compile(r" {4}((?:\w+, )*\w+): (.*)")  # what goes on with one is indented further
+_ARGUMENT = re.compile(r" {4}((?:\w+, )*\w+): (.*)")  # its continuation lines are indented further
 _TABLE = re.compile(r"(<!-- settings: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 _HEADINGS = {
     "common": ("Common", "Options of `clipseek serve` override the environment."),
@@ -42,7 +42,7 @@ _MADE = "<!-- Made by `make docs` from the code; do not edit. -->"
 
 
 def pages() -> dict[Path, str]:
-    """Every page with its text."""
+    """Every page of docs/reference with its text."""
     return {
         FOLDER / name: re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
         for name, lines in (("cli.md", command_line()), ("client.md", python_client()), ("settings.md", settings()))
@@ -114,10 +114,10 @@ def settings() -> Iterator[str]:
 
 
 def command_line() -> Iterator[str]:
-    """The page of what each command's `--help` says."""
+    """The page with the `--help` of each command."""
     yield from ("# The command line", "", _MADE, "")
-    yield "What `clipseek COMMAND --help` says, for every command; to begin, see [quickstart.md](../quickstart.md)."
-    yield "Data goes to stdout, talk and progress bars to stderr; the exit code is 0, 1 (failed) or 2 (asked wrongly)."
+    yield "What `clipseek COMMAND --help` says, for every command. To begin, see [quickstart.md](../quickstart.md)."
+    yield "Data goes to stdout, messages and progress bars to stderr. The exit code is 0, 1 (failed) or 2 (usage)."
     yield from _command(main, None, "clipseek")
 
 
@@ -126,14 +126,14 @@ def _command(command: click.Command, parent: click.Context | None, name: str) ->
     context = click.Context(command, parent=parent, info_name=name, **settings)
     yield from ("", f"## {context.command_path}", "", "```text", command.get_help(context), "```")
     if isinstance(command, click.Group):
-        for each in command.list_commands(context):
-            found = command.get_command(context, each)
-            assert found is not None
-            yield from _command(found, context, each)
+        for subcommand_name in command.list_commands(context):
+            subcommand = command.get_command(context, subcommand_name)
+            assert subcommand is not None
+            yield from _command(subcommand, context, subcommand_name)
 
 
 def python_client() -> Iterator[str]:
-    """The page of `clipseek.Client`, what it answers, the documents on the wire, and the errors."""
+    """The page of `clipseek.Client`, its answers, the documents on the wire, and the errors."""
     yield from ("# The Python client", "", _MADE, "")
     yield "`from clipseek import Client`; a first script is in [quickstart.md](../quickstart.md). Times are float"
     yield "seconds, ranges half-open `[start, end)`, scores in [0, 1]."
@@ -158,7 +158,7 @@ def python_client() -> Iterator[str]:
 
 
 def _signature(function: Any) -> Iterator[str]:
-    """How a method is called, as it stands in the source."""
+    """The signature of a method, as in the source."""
     source = inspect.getsource(getattr(function, "fget", function))  # `fget`: of a property
     yield from ("```python", textwrap.dedent(source.partition(":\n")[0]), "```", "")
 
@@ -168,7 +168,7 @@ def _source(kind: type) -> Iterator[str]:
 
 
 def _prose(thing: Any) -> Iterator[str]:
-    """A docstring in Google's form as Markdown: what each section lists becomes a list."""
+    """A docstring in Google's form as Markdown: the entries of a section become a list."""
     for paragraph in re.split(r"\n\s*\n", inspect.getdoc(thing) or ""):
         lines = paragraph.splitlines()
         section = _SECTION.fullmatch(lines[0])

@@ -54,7 +54,7 @@ class Watcher:
             sampling=sampling,
             clock=clock,
         )
-        self._problems: dict[Path, str] = {}  # of folders, as told
+        self._problems: dict[Path, str] = {}  # of folders, as reported
         self.address = client.address
         self.moving = 0  # changed files that had not settled at the last look
         self.watched = 0  # videos that were there then
@@ -111,8 +111,10 @@ class Watcher:
         settled = Changes(
             self._timer.settled((root, "videos"), changes.videos), self._timer.settled((root, "lost"), changes.lost)
         )
-        told = {path for path in changes.lost if known[path].is_missing and not self._delete}
-        self.moving += len(changes.videos) - len(settled.videos) + len(changes.lost.keys() - settled.lost.keys() - told)
+        reported = {path for path in changes.lost if known[path].is_missing and not self._delete}
+        self.moving += (
+            len(changes.videos) - len(settled.videos) + len(changes.lost.keys() - settled.lost.keys() - reported)
+        )
         moves = find_moves(settled)
         for path, old_path in moves.items():
             video = replace(known[old_path], state=settled.videos[path], is_missing=False)
