@@ -39,7 +39,7 @@ from clipseek.cli.output import (
 from clipseek.cli.query_options import Time, query_options
 from clipseek.cli.terminal import progress_bar, say, show_table
 from clipseek.config.distribution import check_whole_install
-from clipseek.config.settings import VARIABLES, Settings, local_host
+from clipseek.config.settings import SETTINGS, Settings, variable_of
 from clipseek.evaluation.ground_truth import FORMATS, read_ground_truth
 from clipseek.machine import logs
 from clipseek.watch.video_files import videos_below
@@ -423,8 +423,8 @@ def _server_options(command: F) -> F:
         ("--port", "port", click.IntRange(1, 65535)),
         ("--bind", "bind", str),
     ):
-        variable, default, what = VARIABLES[name]
-        text = f"{what[0].upper()}{what[1:]}. [${variable}{f'; default: {default}' if default else ''}]"
+        row = SETTINGS[name]
+        text = f"{row.sentence}. [${row.variable}; default: {row.shown_default}]"
         command = click.option(option, name, type=kind, help=text)(command)
     return click.option(
         "--allow-anyone-on-the-network",
@@ -436,7 +436,7 @@ def _server_options(command: F) -> F:
 
 def _settings(options: dict[str, Any]) -> Settings:
     """The environment's settings with the options given on the command line in their place."""
-    given = {VARIABLES[name][0]: str(value) for name, value in options.items() if value is not None}
+    given = {variable_of(name): str(value) for name, value in options.items() if value is not None}
     return Settings.from_env({**os.environ, **given})
 
 
@@ -455,9 +455,9 @@ def serve(with_page: bool, **options: Any) -> None:
     from clipseek.service.run import serve as run_server
 
     settings = _settings(options)
-    logs.start(settings.log_level, settings.log_format, "server", anew=True)
+    logs.start(settings.log_level, settings.log_format, "server", replace=True)
     say("Starting ...", style="dim")
-    with Page(settings, local_host(settings)) as page:
+    with Page(settings, settings.local_host) as page:
 
         def ready(components: "list[Component]") -> bool:
             if with_page:
@@ -490,7 +490,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
     from clipseek.cli.commands.demo import run_demo
 
     settings = _settings(options)
-    logs.start(settings.log_level, settings.log_format, "server", anew=True)
+    logs.start(settings.log_level, settings.log_format, "server", replace=True)
     if options["home"] is None:
         settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
     run_demo(settings, clips, stop=stop, when_ready=show_ready)

@@ -1,6 +1,5 @@
 """What the commands show: tables on stdout, talk and progress bars on stderr, times and sizes as people write them."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -11,25 +10,15 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from clipseek.machine import logs
+from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
     from clipseek.client.indexing import Progress as Step
 
-_talk = logging.getLogger(__name__)
-_talk.setLevel(logging.INFO)  # what a person would be told is logged from whatever level on
-_LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
+__all__ = ("progress_bar", "say", "show_table")
 _WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
 _FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
 _STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching", "copy": "copying to"}
-
-
-def say(message: str, style: str = "") -> None:
-    """A line of talk on stderr, taken as plain text: titles and paths may hold anything. Logged where that is JSON."""
-    if logs.is_json():
-        _talk.log(_LEVELS.get(style, logging.INFO), message.strip())
-        return
-    Console(stderr=True, soft_wrap=True).print(Text(message, style=style))
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

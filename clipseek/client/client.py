@@ -31,8 +31,9 @@ from clipseek.client.health import ask_health
 from clipseek.client.indexing import Indexed, OnProgress, Progress
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
+from clipseek.config.addresses import is_tls, parse_host
 from clipseek.config.libraries import check_library
-from clipseek.config.settings import Settings, is_tls, local_host, parse_host
+from clipseek.config.settings import Settings
 
 __all__ = ["EXECUTORS", "Client", "Indexed", "OnProgress", "Progress", "SavedClip", "choose_video"]
 
@@ -75,7 +76,7 @@ class Client:
             library=check_library(library) if library else "",
             tls=is_tls(host),
             tls_ca=settings.tls_ca,
-            own_certificate=settings.tls_cert if host == local_host(settings) else "",
+            own_certificate=settings.tls_cert if host == settings.local_host else "",
         )
         self._timeout_seconds = timeout_seconds
 

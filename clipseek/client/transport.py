@@ -26,7 +26,7 @@ from clipseek.api.errors import (
 )
 from clipseek.api.quirks import never_connected
 from clipseek.client.connection import Broken, Connection, DataRequest, StatusProto
-from clipseek.config.settings import VARIABLES
+from clipseek.config.settings import variable_of
 
 logger = logging.getLogger(__name__)
 D = TypeVar("D", bound=BaseDoc)
@@ -138,8 +138,8 @@ class Transport:
         if code == "RESOURCE_EXHAUSTED":
             return LimitExceeded(
                 f"The request {endpoint} is larger than the server at {self.address} allows "
-                f"({VARIABLES['max_request_mb'][0]}).",
-                setting=VARIABLES["max_request_mb"][0],
+                f"({variable_of('max_request_mb')}).",
+                setting=variable_of("max_request_mb"),
             )
         if code == "UNIMPLEMENTED":
             return InvalidSetting(

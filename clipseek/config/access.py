@@ -1,7 +1,7 @@
-"""Who may come in: the tokens of a server, kept as hashes in CLIPSEEK_HOME/access.json.
+"""Who may use a server: its tokens, stored as hashes in CLIPSEEK_HOME/access.json.
 
-Until the first token is made there is no such file, and the service is open; it then listens to its own machine only.
-From then on every request needs a token, also when the last one was revoked: only who removes the file opens it again.
+Before the first token there is no such file. The service is then open, and listens on its own machine only. With the
+first token every request needs one, even after all are revoked: only removing the file opens the service again.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from clipseek.api.errors import InvalidRequest, InvalidSetting, NotFound, StoreE
 from clipseek.config.libraries import MAIN, check_library
 from clipseek.config.settings import Settings
 
-ANYONE, SERVER = "anyone", "server"  # callers without a token of their own: of an open service, and the service itself
+ANYONE, SERVER = "anyone", "server"  # callers without a token: of an open service, and the service itself
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What the holder of a token may do. The first library is the one used where none is named."""
+    """What the holder of a token may do. Requests that name no library use the first one."""
 
     name: str
     sha256: str
@@ -38,7 +38,7 @@ class Grant:
 
 
 class AccessFile:
-    """The grants of a server. Changes by another process are seen at the next question."""
+    """The grants of a server. Changes by other processes are read at the next call."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / "access.json"
@@ -47,7 +47,7 @@ class AccessFile:
 
     @property
     def is_open(self) -> bool:
-        """Whether no token was ever made."""
+        """Whether there has never been a token."""
         return not self.path.exists()
 
     def grants(self) -> tuple[Grant, ...]:
@@ -56,32 +56,33 @@ class AccessFile:
             state = self.path.stat()
             read_at = (state.st_ino, state.st_mtime_ns, state.st_size)
             if read_at != self._read_at:
-                self._grants = _parsed(self.path.read_text(encoding="utf-8"))
+                self._grants = _parse(self.path.read_text(encoding="utf-8"))
                 self._read_at = read_at
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f"{self.path} cannot be read, so nobody is let in. Restore it, or remove it and make new tokens."
+                f"{self.path} cannot be read, so all requests are refused. Restore it, or remove it and make new "
+                f"tokens."
             ) from error
         return self._grants
 
     def grant_of(self, token: str) -> Grant | None:
-        """What a token grants; every stored hash is compared, in constant time."""
+        """The grant of a token, or None. Compares every stored hash, in constant time."""
         digest = _digest(token)
-        found = [grant for grant in self.grants() if hmac.compare_digest(grant.sha256, digest)]
-        return found[0] if found else None
+        matches = [grant for grant in self.grants() if hmac.compare_digest(grant.sha256, digest)]
+        return matches[0] if matches else None
 
     def add(self, name: str, libraries: tuple[str, ...] = (MAIN,), *, server_folders: bool = False) -> str:
-        """Make a token, which is returned and kept nowhere.
+        """Make a token. Returns: the token, which is stored nowhere.
 
         Raises:
-            InvalidRequest: the name is taken or no name, or that of a library is none.
+            InvalidRequest: the name is taken or invalid, or the name of a library is.
         """
         if not _NAME.fullmatch(name) or name in (ANYONE, SERVER):
             raise InvalidRequest(
-                f"'{name[:80]}' cannot be a token's name: 1 to 40 of the characters a-z, A-Z, 0-9, '.', '_' and '-', "
-                f"and neither '{ANYONE}' nor '{SERVER}'"
+                f"'{name[:80]}' is not a valid name for a token: use 1 to 40 of the characters a-z, A-Z, 0-9, '.', '_' "
+                f"and '-', but neither '{ANYONE}' nor '{SERVER}'"
             )
         for library in libraries:
             check_library(library)
@@ -90,19 +91,17 @@ class AccessFile:
         with self._lock():
             grants = self.grants()
             if any(grant.name == name for grant in grants):
-                raise InvalidRequest(
-                    f"There is a token named '{name}' already. Revoke that one, or choose another name"
-                )
+                raise InvalidRequest(f"A token named '{name}' exists already. Revoke it, or choose another name")
             self._write((*grants, Grant(name, _digest(token), libraries, server_folders, now)))
         return token
 
     def revoke(self, name: str) -> int:
-        """Take a token back. Returns: how many are left. Raises: NotFound."""
+        """Revoke a token. Returns: how many are left. Raises: NotFound."""
         with self._lock():
             grants = self.grants()
             left = tuple(grant for grant in grants if grant.name != name)
             if left == grants:
-                raise NotFound(f"There is no token named '{name}'. `clipseek token list` shows those there are")
+                raise NotFound(f"There is no token named '{name}'. `clipseek token list` shows all tokens")
             self._write(left)
         return len(left)
 
@@ -122,36 +121,35 @@ class AccessFile:
 
 
 def check_network(settings: Settings, bind: str) -> None:
-    """See that a service without tokens listens to this machine only.
+    """Make sure that a service without tokens listens on this machine only.
 
     Raises:
-        InvalidSetting: anyone in the network could use it, and nobody said that this is meant.
+        InvalidSetting: anyone on the network could use it, and the operator did not allow that.
     """
     if is_loopback(bind) or settings.allow_anyone or not AccessFile(settings.home).is_open:
         return
     raise InvalidSetting(
-        f"At '{bind}' anyone in the network could use this service: it has no tokens yet. Make one with `clipseek "
-        f"token add NAME`, listen on 127.0.0.1 only, or say --allow-anyone-on-the-network (CLIPSEEK_ALLOW_ANYONE=yes)."
+        f"At '{bind}' anyone on the network could use this service: it has no tokens yet. Make one with `clipseek "
+        f"token add NAME`, listen on 127.0.0.1 only, or use --allow-anyone-on-the-network (CLIPSEEK_ALLOW_ANYONE=yes)."
     )
 
 
 def with_flow_secret(settings: Settings) -> Settings:
-    """The settings with a secret for gateway and executors to share: a new one unless one was given."""
+    """The settings with a secret that gateway and executors share: a new one, unless it is set."""
     return replace(settings, flow_secret=settings.flow_secret or secrets.token_hex(_TOKEN_BYTES))
 
 
 def is_loopback(bind: str) -> bool:
-    """Whether only programs of this machine reach an address."""
+    """Whether only programs on this machine can reach an address."""
     try:
         return ipaddress.ip_address(bind.strip("[]")).is_loopback
     except ValueError:
         return bind == "localhost"
 
 
-def _parsed(text: str) -> tuple[Grant, ...]:
+def _parse(text: str) -> tuple[Grant, ...]:
     return tuple(
-        Grant(**{**each, "libraries": tuple(map(check_library, each["libraries"]))})
-        for each in json.loads(text)["tokens"]
+        Grant(**{**row, "libraries": tuple(map(check_library, row["libraries"]))}) for row in json.loads(text)["tokens"]
     )
 
 

@@ -1,30 +1,39 @@
-"""Which of the two distributions is installed: `clipseek`, all of it, or `clipseek-client`, without the server."""
+"""Which of the two distributions is installed: `clipseek`, which is all, or `clipseek-client`, without the server."""
 
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 
 from clipseek.api.errors import ClientOnly
 
-DISTRIBUTIONS = ("clipseek", "clipseek-client")  # the files of the second are all in the first
+DISTRIBUTIONS = ("clipseek", "clipseek-client")  # the first has all files of the second
 
 
 def is_whole_install() -> bool:
-    """Whether the server can run from this install."""
+    """Whether the server is installed, too."""
     return importlib.util.find_spec("executors") is not None
 
 
 def check_whole_install(command: str) -> None:
-    """Raises: ClientOnly: the command needs the server's packages, and they are not here."""
+    """Raises: ClientOnly: the command needs the server's packages, which are not installed."""
     if not is_whole_install():
         raise ClientOnly(
-            f"`clipseek {command}` needs the server, and this install is the client alone. Use it on the server's "
-            f"machine, or make this one a server: pip uninstall clipseek-client, then install ClipSeek itself (in a "
+            f"`clipseek {command}` needs the server, but only the client is installed here. Run it on the server's "
+            f"machine, or install the server here: pip uninstall clipseek-client, then install ClipSeek itself (in a "
             f"clone: pip install .)."
         )
 
 
+def check_vced_install() -> None:
+    """Raises: ClientOnly: the room `clipseek.vced` was left out of this install."""
+    if importlib.util.find_spec("clipseek.vced") is None:
+        raise ClientOnly(
+            "`clipseek compat` needs the package clipseek.vced, which is not installed here. Install all of ClipSeek "
+            "(in a clone: pip install .)."
+        )
+
+
 def is_installed_twice() -> bool:
-    """Whether both distributions are installed: to remove one then takes the files of the other."""
+    """Whether both distributions are installed: removing one would then remove files of the other."""
     return all(map(_is_installed, DISTRIBUTIONS))
 
 

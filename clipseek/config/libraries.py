@@ -1,4 +1,4 @@
-"""Libraries: videos that are kept apart from all others, each in a folder of its own below CLIPSEEK_HOME."""
+"""Libraries: videos kept apart from all others, each library in a folder of its own below CLIPSEEK_HOME."""
 
 import re
 from collections.abc import Iterator
@@ -14,27 +14,29 @@ VIDEO_MARK = ".film"
 
 
 def check_library(name: str) -> str:
-    """The name of a library, fit to be a folder's. Raises: InvalidRequest."""
+    """Check that a text can be the name of a library, and return it. Raises: InvalidRequest."""
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"'{name[:80]}' is no name of a library: 1 to 40 of the characters a-z, 0-9 and -")
+        raise InvalidRequest(
+            f"'{name[:80]}' is not a valid name for a library: use 1 to 40 of the characters a-z, 0-9 and -"
+        )
     return name
 
 
 def library_folder(home: Path, name: str) -> Path:
-    """Where a library is kept. Raises: InvalidRequest."""
+    """The folder of a library. Raises: InvalidRequest."""
     return home if check_library(name) == MAIN else home / "libraries" / name
 
 
 def media_folder(settings: Settings, name: str) -> Path:
-    """Where the videos of a library are, or with CLIPSEEK_MEDIA at a URL, those that are being uploaded here."""
+    """The folder of a library's videos. If CLIPSEEK_MEDIA is a URL, only unfinished uploads are there."""
     if settings.media and not settings.media_url:
         return Path(settings.media) / check_library(name)
     return library_folder(settings.home, name) / "media"
 
 
 def libraries_below(home: Path) -> Iterator[str]:
-    """The names of the libraries that there are."""
+    """The names of all libraries."""
     yield MAIN
     folder = home / "libraries"
     if folder.is_dir():
-        yield from (each.name for each in sorted(folder.iterdir()) if _NAME.fullmatch(each.name))
+        yield from (path.name for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name))

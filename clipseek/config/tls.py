@@ -1,4 +1,4 @@
-"""What a client on the server's own machine needs of TLS: the name that is in the server's certificate."""
+"""TLS: checks of the server's certificate, and its name for clients on the server's own machine."""
 
 import socket
 import ssl
@@ -11,29 +11,29 @@ _SECONDS = 10.0
 
 
 def check_tls(settings: Settings) -> None:
-    """See that the server's certificate and key can be used. Raises: InvalidSetting."""
+    """Check that the server can use its certificate and key. Raises: InvalidSetting."""
     if bool(settings.tls_cert) != bool(settings.tls_key):
-        raise InvalidSetting("CLIPSEEK_TLS_CERT and CLIPSEEK_TLS_KEY go together: set both for TLS, or none.")
+        raise InvalidSetting("CLIPSEEK_TLS_CERT and CLIPSEEK_TLS_KEY go together: set both to use TLS, or neither.")
     if settings.tls_cert:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
-        except OSError as error:  # an SSLError is one, too
+        except OSError as error:  # an SSLError is an OSError
             raise InvalidSetting(
                 f"The certificate {settings.tls_cert} and the key {settings.tls_key} cannot be used ({error}). Both "
-                f"are PEM files, and the key is that of the first certificate, without a password."
+                f"must be PEM files. The key must belong to the first certificate and have no password."
             ) from error
 
 
 def certificate_name(host: str, port: int, certificate: Path) -> str:
-    """The name in the certificate of the server at an address, if it is the certificate of that file.
+    """The name in the certificate of the server at an address, if it is the certificate in that file.
 
-    A server's own machine reaches it at 127.0.0.1, which its certificate seldom names.
+    Clients on the server's machine connect to 127.0.0.1, which its certificate seldom names.
 
     Raises:
-        OSError: nobody answers, or with another certificate.
+        OSError: no server answers, or one with another certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # the name is what is asked for; the certificate itself must be the file's
+    context.check_hostname = False  # the name is not known yet; the certificate must be the one in the file
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(certificate)
     context.set_alpn_protocols(["h2"])

@@ -1,4 +1,4 @@
-"""How well a service answers queries whose truth is known: asked one by one, measured by `metrics.py`."""
+"""How well a service answers queries with known answers: asks them one by one, and measures with `measures.py`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from clipseek.api.errors import AmbiguousVideo, VideoNotFound
 from clipseek.evaluation.ground_truth import TrueQuery
 from clipseek.evaluation.measures import Answer, Interval, Moment, bootstrap, evaluate
 
-DEFAULT = ""  # the service's own strategy
+DEFAULT = ""  # the strategy of the service itself
 OnProgress = Callable[[int, int], None]
 
 
@@ -18,7 +18,7 @@ def _silent(_done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class KnownVideo:
-    """A video of the library. One that is not ready has parts that no search can find yet."""
+    """A video of the library. One that is not ready has spans that no search can find yet."""
 
     video_id: str
     duration_seconds: float
@@ -26,24 +26,24 @@ class KnownVideo:
 
 
 class Service(Protocol):
-    """What is measured."""
+    """A service to measure."""
 
     def video(self, name: str) -> KnownVideo:
-        """The video of this title or id. Raises VideoNotFound, AmbiguousVideo."""
+        """The video with this title or id. Raises: VideoNotFound, AmbiguousVideo."""
         ...
 
     def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> Sequence[Moment]:
-        """The moments that fit a description, best first, in one video or in the whole library.
+        """The matches for a description, best first, in one video or in the whole library.
 
         Args:
-            strategy: how score curves are divided into moments; empty for the service's own way.
+            strategy: how score curves are divided into segments; "" for the service's own strategy.
         """
         ...
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A query that was not asked, and why."""
+    """A query that was not asked, and the reason."""
 
     query: TrueQuery
     why: str
@@ -59,13 +59,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """The result of an evaluation.
 
     Attributes:
-        measures: for each strategy, by the names of `metrics.MEASURES`, and FALSE_ALARMS; only those that a query was
-            about.
-        asked: how many queries were.
-        left_out: the queries that were not.
+        measures: for each strategy, by the names in `measures.MEASURES` and FALSE_ALARMS; those without a query are
+            left out.
+        asked: number of queries that were asked.
+        left_out: the other queries.
     """
 
     measures: Mapping[str, Mapping[str, Measured]]
@@ -80,14 +80,14 @@ def evaluate_service(
     progress: OnProgress = _silent,
     strategies: Sequence[str] = (DEFAULT,),
 ) -> Evaluation:
-    """Ask a service all queries, each in its own video (without one: in the whole library), and measure the answers.
+    """Ask a service all queries, each in its video (or the whole library, if it names none), and measure the answers.
 
-    Moments are cut to the length of the video: data sets round it up.
+    True moments end at the end of the video at the latest: data sets round lengths up.
 
     Args:
-        top_k: how many moments are asked for: mAP looks at all, the other measures at the first.
-        progress: called with how many queries are done, and how many there are.
-        strategies: each query is asked once for each of them.
+        top_k: how many matches to ask for. mAP looks at all, the other measures at the first.
+        progress: called with the number of queries done, and of all queries.
+        strategies: each query is asked once per strategy.
 
     Raises:
         ClipSeekError: what a search raises.
@@ -96,23 +96,24 @@ def evaluate_service(
     left_out: list[LeftOut] = []
     for done, query in enumerate(queries):
         progress(done, len(queries))
-        video, true, why = _truth(service, query)
+        video, moments, why = _truth(service, query)
         if why:
             left_out.append(LeftOut(query, why))
             continue
-        for strategy, given in answers.items():
-            given.append(Answer(service.search(query.query, video, top_k, strategy), true))
+        for strategy, of_strategy in answers.items():
+            of_strategy.append(Answer(service.search(query.query, video, top_k, strategy), moments))
     progress(len(queries), len(queries))
-    measures = {strategy: _measured(given) for strategy, given in answers.items()}
+    measures = {strategy: _measure(of_strategy) for strategy, of_strategy in answers.items()}
     return Evaluation(measures, len(queries) - len(left_out), tuple(left_out))
 
 
-def _measured(answers: Sequence[Answer]) -> dict[str, Measured]:
-    return {name: Measured(len(each), bootstrap(each)) for name, each in evaluate(answers).items() if len(each)}
+def _measure(answers: Sequence[Answer]) -> dict[str, Measured]:
+    values = evaluate(answers)
+    return {name: Measured(len(values[name]), bootstrap(values[name])) for name in values if len(values[name])}
 
 
 def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment, ...], str]:
-    """The id of the query's video, its moments inside the video, and why it cannot be asked, if so."""
+    """The id of the query's video, its moments inside the video, and why it cannot be asked ("" if it can)."""
     if query.video is None:
         return None, query.moments, ""
     try:
@@ -122,9 +123,9 @@ def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment
     except AmbiguousVideo as error:
         return None, (), str(error)
     if not video.ready:
-        return None, (), f"the video '{query.video}' is not completely indexed: index it again"
-    inside = tuple((start, min(end, video.duration_seconds)) for start, end in query.moments)
-    if any(start >= end for start, end in inside):
+        return None, (), f"the video '{query.video}' is not fully indexed: index it again"
+    moments = tuple((start, min(end, video.duration_seconds)) for start, end in query.moments)
+    if any(start >= end for start, end in moments):
         length = f"{video.duration_seconds:.1f} s"
         return None, (), f"a moment begins after the end of the video '{query.video}', which is {length} long"
-    return video.video_id, inside, ""
+    return video.video_id, moments, ""

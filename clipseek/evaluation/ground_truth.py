@@ -1,18 +1,18 @@
-"""Files of queries and the moments that are true of them: ClipSeek's own format, and those of three data sets.
+"""Files of queries and their true moments: ClipSeek's own format, and those of three data sets.
 
-`clipseek`: JSON lines, one query a line:
+`clipseek`: JSON lines, one query per line:
 
     {"video": "holiday.mp4", "query": "a dog jumps into a lake", "moments": [[12.0, 17.5], [40.2, 44.0]]}
     {"video": "holiday.mp4", "query": "a camel", "moments": []}
     {"video": null, "query": "a submarine under the ice", "moments": []}
 
-`video` is the title or id of a video of the library, or null for the whole library; `query` a description; `moments`
-every `[start, end)` for which it is true, in seconds, apart from one another. No moments: nothing should match. Where
-`video` is null there can be none. Other fields are left alone.
+`video` is the title or id of a video in the library, or null for the whole library. `query` is a description.
+`moments` are all `[start, end)` for which it is true, in seconds, without overlaps. No moments: nothing should match.
+If `video` is null there must be none. Other fields are ignored.
 
 `qvhighlights`: JSON lines with qid, query, vid, duration and relevant_windows, as J. Lei et al. 2021 publish them.
-`didemo`: a JSON list with description, video and times, as L. A. Hendricks et al. 2017 publish it. A time is the first
-and the last of a moment's segments of 5 seconds, one for each annotator; true is the one that agrees best with all, by
+`didemo`: a JSON list with description, video and times, as L. A. Hendricks et al. 2017 publish it. Each annotator gives
+one time: the first and the last 5-second piece of the moment. The true moment is the one that agrees best with all, by
 mean IoU.
 `charades-sta`: lines `VIDEO start end##sentence`, as J. Gao et al. 2017 publish them.
 """
@@ -29,14 +29,14 @@ from types import MappingProxyType
 from clipseek.api.errors import FileMissing, InvalidGroundTruth
 from clipseek.evaluation.measures import Moment, iou
 
-_DIDEMO_SEGMENT_SECONDS = 5.0
+_DIDEMO_PIECE_SECONDS = 5.0
 _CHARADES_LINE = re.compile(r"(?P<video>\S+)\s+(?P<start>\S+)\s+(?P<end>\S+?)\s*##(?P<query>.*)")
-_SHOWN_CHARACTERS = 60  # of a line that is not understood
+_SHOWN_CHARACTERS = 60  # of a line in an error message
 
 
 @dataclass(frozen=True)
 class TrueQuery:
-    """A query and what is true of it. `video` is None for the whole library; no moments: nothing should match."""
+    """A query and its true moments. `video` is None for the whole library. No moments: nothing should match."""
 
     line: int  # of the file, from 1
     video: str | None
@@ -45,7 +45,7 @@ class TrueQuery:
 
 
 class _WrongError(Exception):
-    """What is wrong with one entry, without the place: `_read` adds that."""
+    """What is wrong with one entry; `read_ground_truth` adds the place."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ def read_ground_truth(path: Path, form: str | None = None) -> list[TrueQuery]:
     """Read a file of queries.
 
     Args:
-        form: one of FORMATS; None recognises it by the content.
+        form: one of FORMATS; None recognises it from the content.
 
     Returns: the queries in the order of the file, at least one.
 
     Raises:
-        FileMissing: there is no such file.
-        InvalidGroundTruth: it is not of the format; the message names file, line and what is wrong.
+        FileMissing: the file does not exist.
+        InvalidGroundTruth: the format is wrong; the message names file, line and fault.
     """
     text = _text(path)
-    form = form or recognised(path, text)
+    form = form or recognise_format(path, text)
     queries = []
     for entry in (_json_list if form == "didemo" else _lines)(path, text):
         try:
@@ -80,11 +80,11 @@ def read_ground_truth(path: Path, form: str | None = None) -> list[TrueQuery]:
     return queries
 
 
-def recognised(path: Path, text: str) -> str:
-    """The format of a file's text, by its first line.
+def recognise_format(path: Path, text: str) -> str:
+    """The format of a file, from its first line.
 
     Raises:
-        InvalidGroundTruth: it looks like none.
+        InvalidGroundTruth: it has no known format.
     """
     start = text.lstrip()
     first = start.split("\n", 1)[0]
@@ -95,11 +95,11 @@ def recognised(path: Path, text: str) -> str:
     if "##" in first:
         return "charades-sta"
     if not first:
-        raise InvalidGroundTruth(f"{path} is empty: it must hold at least one query.")
+        raise InvalidGroundTruth(f"{path} is empty. It must hold at least one query.")
     line = text[: len(text) - len(start)].count("\n") + 1
     raise InvalidGroundTruth(
-        f"{path}, line {line}: {_shown(first)} is in none of the formats {', '.join(FORMATS)}. "
-        '`clipseek` wants lines such as {"video": "a.mp4", "query": "a dog", "moments": [[1.0, 2.5]]}.'
+        f"{path}, line {line}: {_shown(first)} has none of the formats {', '.join(FORMATS)}. "
+        'A line of `clipseek` is, for example, {"video": "a.mp4", "query": "a dog", "moments": [[1.0, 2.5]]}.'
     )
 
 
@@ -108,9 +108,9 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise InvalidGroundTruth(f"{path}, line {line}: this is not UTF-8 text ({error.reason}).") from error
+        raise InvalidGroundTruth(f"{path}, line {line}: not UTF-8 text ({error.reason}).") from error
     except OSError as error:
-        raise FileMissing(f"There is no file '{path}' that can be read ({error.strerror}).") from error
+        raise FileMissing(f"The file '{path}' cannot be read ({error.strerror}).") from error
 
 
 def _lines(_: Path, text: str) -> Iterator[_Entry]:
@@ -126,10 +126,10 @@ def _json_list(path: Path, text: str) -> Iterator[_Entry]:
     separator = "["
     while True:
         line = text.count("\n", 0, at) + 1
-        found = text[at : at + 1]
-        if number and found == "]":
+        character = text[at : at + 1]
+        if number and character == "]":
             return
-        if found != separator:
+        if character != separator:
             wanted = "a list, '['" if not number else f"'{separator}' or ']' after entry {number}"
             raise InvalidGroundTruth(f"{path}, line {line}: {wanted} is missing.")
         at = _after(spaces, text, at + 1)
@@ -151,14 +151,14 @@ def _after(spaces: re.Pattern[str], text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _own(entry: _Entry) -> TrueQuery:
+def _clipseek(entry: _Entry) -> TrueQuery:
     row = _object(entry.content)
     video = _field(row, "video")
     if not (video is None or (isinstance(video, str) and video.strip())):
         raise _WrongError(f"'video' must be a title, an id or null, but is {_shown(video)}")
     moments = _moments(row, "moments")
     if moments and video is None:
-        raise _WrongError("'video' is null, which is for queries that match nothing: name the video of the moments")
+        raise _WrongError("'video' is null, which means that nothing should match: name the video of the moments")
     for before, after in pairwise(moments):
         if after[0] < before[1]:
             raise _WrongError(f"the moments {list(before)} and {list(after)} overlap: join them")
@@ -168,7 +168,7 @@ def _own(entry: _Entry) -> TrueQuery:
 def _qvhighlights(entry: _Entry) -> TrueQuery:
     row = _object(entry.content)
     if "relevant_windows" not in row:
-        raise _WrongError("there is no 'relevant_windows': the test split is published without its truth, take val")
+        raise _WrongError("there is no 'relevant_windows': the test split is published without it, use val")
     moments = _moments(row, "relevant_windows")
     return TrueQuery(entry.line, _name(row, "vid"), _query(row, "query"), moments)
 
@@ -177,8 +177,8 @@ def _didemo(entry: _Entry) -> TrueQuery:
     row = _object(entry.content)
     times = _field(row, "times")
     if not isinstance(times, list) or not times:
-        raise _WrongError(f"'times' must be a list of pairs of segments, but is {_shown(times)}")
-    moments = [_segments(time) for time in times]
+        raise _WrongError(f"'times' must be a list of pairs of pieces, but is {_shown(times)}")
+    moments = [_didemo_moment(time) for time in times]
     agreed = max(moments, key=lambda moment: sum(iou(moment, other) for other in moments))
     return TrueQuery(entry.line, _name(row, "video"), _query(row, "description"), (agreed,))
 
@@ -205,9 +205,9 @@ def _object(content: str) -> dict[str, object]:
     except json.JSONDecodeError as error:
         raise _WrongError(f"this is not JSON: {error.msg} at column {error.colno}") from error
     except RecursionError as error:
-        raise _WrongError("this is not JSON that can be read: it is nested too deeply") from error
+        raise _WrongError("this JSON cannot be read: it is nested too deeply") from error
     if not isinstance(row, dict):
-        raise _WrongError(f"there must be an object with fields, but there is {_shown(row)}")
+        raise _WrongError(f"this must be an object with fields, but is {_shown(row)}")
     return row
 
 
@@ -245,11 +245,11 @@ def _moment(value: object) -> Moment:
     return start, end
 
 
-def _segments(value: object) -> Moment:
+def _didemo_moment(value: object) -> Moment:
     first, last = _pair(value)
     if not (0 <= first <= last < math.inf and first == int(first) and last == int(last)):
-        raise _WrongError(f"a time must be the first and the last segment, whole numbers, but is {_shown(value)}")
-    return first * _DIDEMO_SEGMENT_SECONDS, (last + 1) * _DIDEMO_SEGMENT_SECONDS
+        raise _WrongError(f"a time must be two whole numbers, the first and the last piece, but is {_shown(value)}")
+    return first * _DIDEMO_PIECE_SECONDS, (last + 1) * _DIDEMO_PIECE_SECONDS
 
 
 def _pair(value: object) -> Moment:
@@ -268,6 +268,6 @@ def _shown(value: object) -> str:
 
 
 FORMATS: Mapping[str, Callable[[_Entry], TrueQuery]] = MappingProxyType(
-    {"clipseek": _own, "qvhighlights": _qvhighlights, "didemo": _didemo, "charades-sta": _charades}
+    {"clipseek": _clipseek, "qvhighlights": _qvhighlights, "didemo": _didemo, "charades-sta": _charades}
 )
-"""How an entry of a file is read, by the name of the format."""
+"""What reads an entry of a file, by the name of the format."""

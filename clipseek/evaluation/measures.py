@@ -1,8 +1,8 @@
-"""How good found moments are: the measures of moment retrieval, as QVHighlights defines them, and no-match alarms.
+"""How good matches are: the measures of moment retrieval, as QVHighlights defines them, and false alarms.
 
 A moment is `(start_seconds, end_seconds)`, half-open. Predictions come best first. IoU is the length that two moments
-share by the length of their union. Source: J. Lei et al., "QVHighlights: Detecting Moments and Highlights in Videos
-via Natural Language Queries", 2021; the interpolated average precision is that of the Pascal VOC challenge 2010.
+share, divided by the length of their union. Source: J. Lei et al., "QVHighlights: Detecting Moments and Highlights in
+Videos via Natural Language Queries", 2021; the interpolated average precision is that of the Pascal VOC challenge 2010.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 Moment = tuple[float, float]
 Floats = NDArray[np.float64]
 MAP_IOUS = tuple(np.round(np.arange(0.5, 0.951, 0.05), 2).tolist())  # .5, .55, ... .95
-_BOOTSTRAP_SEED = 0  # the same results print the same interval
+_BOOTSTRAP_SEED = 0  # the same results give the same interval
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for one query, best first, and what is true. No true moments: nothing should be found."""
+    """The predicted moments of one query, best first, and the true ones. No true moments: nothing should match."""
 
     predicted: Sequence[Moment]
     true: Sequence[Moment]
@@ -43,34 +43,34 @@ def iou(one: Moment, other: Moment) -> float:
 
 
 def first_iou(answer: Answer) -> float:
-    """IoU of the best prediction with the true moment that it fits best; 0 without a prediction."""
+    """The best IoU of the first prediction with a true moment; 0 without a prediction."""
     if not answer.predicted:
         return 0.0
     return max((iou(answer.predicted[0], true) for true in answer.true), default=0.0)
 
 
 def recall_at_1(answer: Answer, least_iou: float) -> float:
-    """1 if the best prediction has at least this IoU with a true moment, else 0."""
+    """1 if the first prediction has at least this IoU with a true moment, else 0."""
     return float(first_iou(answer) >= least_iou)
 
 
 def average_precision(answer: Answer, least_iou: float) -> float:
     """Area under the interpolated curve of precision over recall of one query.
 
-    Predictions are taken best first; each takes the true moment that it fits best among those not taken yet, and is
-    right if their IoU is at least `least_iou`.
+    Best first, each prediction is paired with the free true moment of the highest IoU, and is correct if that is at
+    least `least_iou`.
     """
-    taken: set[int] = set()
-    right = np.zeros(len(answer.predicted))
+    paired: set[int] = set()
+    correct = np.zeros(len(answer.predicted))
     for place, predicted in enumerate(answer.predicted):
-        fits = [(iou(predicted, true), -index) for index, true in enumerate(answer.true) if index not in taken]
+        fits = [(iou(predicted, true), -index) for index, true in enumerate(answer.true) if index not in paired]
         best, negative_index = max(fits, default=(0.0, 0))
         if fits and best >= least_iou:
-            taken.add(-negative_index)
-            right[place] = 1.0
-    precision = right.cumsum() / np.arange(1, len(right) + 1)
+            paired.add(-negative_index)
+            correct[place] = 1.0
+    precision = correct.cumsum() / np.arange(1, len(correct) + 1)
     best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((best_from_here * right).sum() / len(answer.true)) if answer.true else 0.0
+    return float((best_from_here * correct).sum() / len(answer.true)) if answer.true else 0.0
 
 
 def mean_average_precision(answer: Answer) -> float:
@@ -79,7 +79,7 @@ def mean_average_precision(answer: Answer) -> float:
 
 
 def false_alarm(answer: Answer) -> float:
-    """1 if anything was found for a query that nothing is true of."""
+    """1 if there are predictions for a query without true moments."""
     return float(bool(answer.predicted) and not answer.true)
 
 
@@ -93,13 +93,13 @@ MEASURES: Mapping[str, Callable[[Answer], float]] = MappingProxyType(
         "mIoU": first_iou,
     }
 )
-"""What is measured of a query that is true somewhere, by name, each in [0, 1], higher is better."""
+"""Measures of queries with true moments, by name. Each is in [0, 1], higher is better."""
 
 FALSE_ALARMS = "false alarms"
 
 
 def evaluate(answers: Sequence[Answer]) -> dict[str, Floats]:
-    """Each measure's value for each query that it is about: MEASURES for those with true moments, else FALSE_ALARMS."""
+    """Each measure's value for each of its queries: MEASURES for those with true moments, else FALSE_ALARMS."""
     with_truth = [answer for answer in answers if answer.true]
     without = [answer for answer in answers if not answer.true]
     values = {name: np.array([measure(a) for a in with_truth]) for name, measure in MEASURES.items()}
@@ -107,7 +107,7 @@ def evaluate(answers: Sequence[Answer]) -> dict[str, Floats]:
 
 
 def bootstrap(values: Floats, share: float = 0.95, resamples: int = 2000) -> Interval:
-    """The mean of values [N] and the interval that holds this share of the means of resampled values.
+    """The mean of values [N], and the interval that holds this share of the means of resampled values.
 
     Percentile bootstrap (B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979), reproducible.
 
@@ -115,7 +115,7 @@ def bootstrap(values: Floats, share: float = 0.95, resamples: int = 2000) -> Int
         ValueError: there are no values.
     """
     if not len(values):
-        raise ValueError("the mean of no values is not defined: there must be at least one query")
+        raise ValueError("no values have no mean: at least one query is needed")
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
     means = np.array([values[generator.integers(0, len(values), len(values))].mean() for _ in range(resamples)])
     low, high = np.quantile(means, [(1 - share) / 2, (1 + share) / 2])

@@ -1,4 +1,4 @@
-"""The audit log: who changed what and when, one JSON line a change, in CLIPSEEK_HOME/audit.log."""
+"""The audit log: who changed what and when, one line of JSON per change, in CLIPSEEK_HOME/audit.log."""
 
 import json
 import os
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-MAX_BYTES = 10_000_000  # some 40,000 changes; then the log becomes audit.log.1, and the one before that is dropped
+MAX_BYTES = 10_000_000  # about 40,000 changes; then the log becomes audit.log.1, which replaces an older one
 
 
 class AuditLog:
-    """Appends to a log that several processes share. A line is whole, or is not there."""
+    """Appends to a log that several processes share. Each line is written whole or not at all."""
 
     def __init__(self, home: Path, max_bytes: int = MAX_BYTES) -> None:
         self.path = home / "audit.log"
@@ -19,7 +19,13 @@ class AuditLog:
         self._lock = FileLock(home / "audit.lock", mode=0o600)
 
     def write(self, what: str, *, caller: str, library: str = "", video_id: str = "", title: str = "") -> None:
-        """Add a line. `what` was done, by whom, in which library, to which video; "" where it was to none."""
+        """Add a line.
+
+        Args:
+            what: what was done.
+            caller: name of the token, or "operator NAME".
+            library, video_id, title: where and to which video; "" if to none.
+        """
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "caller": caller,

@@ -1,6 +1,6 @@
-"""Logging, set up in one place for every process: lines for people, or for CLIPSEEK_LOG_FORMAT=json one object each.
+"""Logging, set up in one place for every process: lines of text, or JSON objects with CLIPSEEK_LOG_FORMAT=json.
 
-A line that is logged while a request is answered says to which endpoint, and how many seconds after its arrival in that
+A JSON line that is logged during a request names the endpoint, and the seconds since the request arrived in this
 process.
 """
 
@@ -14,14 +14,15 @@ from datetime import UTC, datetime
 
 JSON = "json"
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_TRACES_LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"  # warns with every try while its collector is away
+_TRACES_LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"  # warns at every attempt while its collector is away
 _QUIET_SECONDS = 600.0
 _request: ContextVar[tuple[str, float] | None] = ContextVar("request", default=None)  # endpoint, monotonic time
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time (UTC), level, logger, message, process, and where they are known endpoint,
-    seconds, error (its name) and traceback.
+    """One JSON object per line: time (UTC), level, logger, message and process.
+
+    If known, also endpoint, seconds, error (its class) and traceback.
     """
 
     def __init__(self, process: str) -> None:
@@ -29,8 +30,8 @@ class JsonFormatter(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        said: dict[str, str | float] = {
+        """The line for a record."""
+        fields: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -38,16 +39,16 @@ class JsonFormatter(logging.Formatter):
             "process": self._process,
         }
         if request := _request.get():
-            said |= {"endpoint": request[0], "seconds": round(time.monotonic() - request[1], 4)}
+            fields |= {"endpoint": request[0], "seconds": round(time.monotonic() - request[1], 4)}
         if error := getattr(record, "error", None):
-            said["error"] = error
+            fields["error"] = error
         if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False)
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
 
 
 class _Seldom(logging.Filter):
-    """Lets a record through once none has gone through for ten minutes."""
+    """Passes at most one record in ten minutes."""
 
     _quiet_until = 0.0
 
@@ -58,17 +59,17 @@ class _Seldom(logging.Filter):
         return is_due
 
 
-def start(level: str, form: str, process: str, *, anew: bool = False) -> None:
-    """Log to stderr from now on, from `level` on.
+def start(level: str, form: str, process: str, *, replace: bool = False) -> None:
+    """Log to stderr from now on, records of `level` and above.
 
     Args:
         form: "text" or "json".
-        process: the name of this one, e.g. "video_loader".
-        anew: in the place of what was set up before, and not only where nothing was.
+        process: the name of this process, e.g. "video_loader".
+        replace: also if logging is set up already; it is then set up again.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter(process) if form == JSON else logging.Formatter(_TEXT))
-    logging.basicConfig(level=level, handlers=[handler], force=anew)
+    logging.basicConfig(level=level, handlers=[handler], force=replace)
     logging.getLogger(_TRACES_LOGGER).addFilter(_Seldom())
 
 
@@ -79,7 +80,7 @@ def is_json() -> bool:
 
 @contextmanager
 def request(endpoint: str) -> Iterator[None]:
-    """What is logged in here is about a request to this endpoint, which arrives now."""
+    """Mark records logged inside as part of a request to this endpoint, which arrives now."""
     token = _request.set((endpoint, time.monotonic()))
     try:
         yield
@@ -88,5 +89,5 @@ def request(endpoint: str) -> Iterator[None]:
 
 
 def about(error: Exception) -> Mapping[str, str]:
-    """The `extra` of a line that tells of an error."""
+    """The `extra` of a record about an error."""
     return {"error": type(error).__name__}

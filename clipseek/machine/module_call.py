@@ -1,6 +1,6 @@
-"""Work of an executor's package that a command has done in a process of its own, without importing what that needs.
+"""Calls a module of the executors in a process of its own, so that the command need not import what the module needs.
 
-Both ends: the command asks with `answer_of`, the module answers with `print_answer`, in JSON.
+The command calls `call_module`; the module answers with `print_result`, in JSON.
 """
 
 import json
@@ -12,52 +12,52 @@ from typing import Any
 
 from clipseek.api.errors import ClipSeekError, error_from_name
 
-# `-m` and `-c` by themselves look for imports first in the folder where the command is given: a `random.py` that lies
-# there, perhaps beside videos from elsewhere, would be run.
+# `-m` and `-c` alone look for imports first in the current folder: a `random.py` there, perhaps beside videos from
+# elsewhere, would be run.
 PYTHON = (sys.executable, "-P")
 
 
-def answer_of(
+def call_module(
     module: str,
     *arguments: str,
     failure: Callable[[str], ClipSeekError],
     environ: Mapping[str, str] | None = None,
-    given: str = "",
+    stdin: str = "",
 ) -> Any:
-    """Run a module with these arguments, and this on its standard input; what it answered.
+    """Run a module with arguments and standard input. Returns: its result.
 
     Args:
-        failure: makes an error of the last line that was said, where no answer came, or the process failed after it.
+        failure: makes an error of the last line on stderr, if there is no result or the process failed after it.
         environ: added to this process's environment.
 
     Raises:
         ClipSeekError: the one that the module raised, or `failure`.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [*PYTHON, "-m", module, *arguments],
         env={**os.environ, **(environ or {})},
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
     )
-    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    last_line = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
     try:
-        answer = json.loads(done.stdout)
+        result = json.loads(process.stdout)
     except ValueError as error:
-        raise failure(last) from error
-    if not done.returncode:
-        return answer
-    if isinstance(answer, dict) and "error" in answer:
-        raise error_from_name(answer["error"], answer["message"]) or failure(answer["message"])
-    raise failure(last)
+        raise failure(last_line) from error
+    if not process.returncode:
+        return result
+    if isinstance(result, dict) and "error" in result:
+        raise error_from_name(result["error"], result["message"]) or failure(result["message"])
+    raise failure(last_line)
 
 
-def print_answer(work: Callable[[], Any]) -> None:
-    """Print what `work` returns; if it raises an error of ours, that, and end with 1."""
+def print_result(work: Callable[[], Any]) -> None:
+    """Print what `work` returns. If it raises a ClipSeekError, print that and exit with 1."""
     try:
-        answer = work()
+        result = work()
     except ClipSeekError as error:
         json.dump({"error": type(error).__name__, "message": str(error)}, sys.stdout)
         sys.exit(1)
-    json.dump(answer, sys.stdout)
+    json.dump(result, sys.stdout)

@@ -1,4 +1,4 @@
-"""`/metrics` of the whole service, on one address: what its processes counted, and what is seen of them from here."""
+"""`/metrics` of the whole service at one address: what its processes counted, and what this process sees of them."""
 
 import contextlib
 import re
@@ -19,12 +19,12 @@ from clipseek.service.stored_metrics import StoredMetrics
 from clipseek.service.supervise import ProcessState
 
 _SERVER = "server"  # the process that runs the others, this one
-_HELPERS = "-helpers"  # follows the name of the process that started them: the loader's decoders
+_HELPERS = "-helpers"  # appended to the name of the process that started them, such as the loader for its decoders
 _LIVE = re.compile(r"gauge_live[a-z]+_(\d+)\.db")
 
 
 class ProcessMetrics(Collector):
-    """Whether each process is up, how often it was started again, its memory and its processor time."""
+    """Whether each process is up, how often it was restarted, its memory and its processor time."""
 
     def __init__(self, states: Callable[[], Iterable[ProcessState]]) -> None:
         self._states = states
@@ -32,9 +32,9 @@ class ProcessMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Look at the processes."""
         up = GaugeMetricFamily("clipseek_process_up", "Whether the process answers.", labels=["process"])
-        restarts = CounterMetricFamily("clipseek_restarts", "Times it was started again.", labels=["process"])
+        restarts = CounterMetricFamily("clipseek_restarts", "Times it was restarted.", labels=["process"])
         memory = GaugeMetricFamily("clipseek_process_resident_bytes", "Its memory.", labels=["process"])
-        time = CounterMetricFamily("clipseek_process_cpu_seconds", "Processor time that it took.", labels=["process"])
+        time = CounterMetricFamily("clipseek_process_cpu_seconds", "Processor time it used.", labels=["process"])
         for state in self._states():
             up.add_metric([state.name], float(state.is_up))
             restarts.add_metric([state.name], state.restarts)
@@ -48,7 +48,7 @@ class ProcessMetrics(Collector):
 
 
 class CountedMetrics(Collector):
-    """What the processes counted in their files in a folder; of those that ended, without what was under way there."""
+    """What the processes counted, from their files in a folder. Gauges of processes that ended are left out."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,22 +59,27 @@ class CountedMetrics(Collector):
         for file in self._folder.iterdir():
             if (live := _LIVE.fullmatch(file.name)) and not psutil.pid_exists(int(live[1])):
                 file.unlink(missing_ok=True)
-        counted: Iterable[Metric] = self._all.collect()
-        return counted
+        metrics: Iterable[Metric] = self._all.collect()
+        return metrics
 
 
 @contextlib.contextmanager
-def metrics_served(settings: Settings, counts: Path, states: Callable[[], Iterable[ProcessState]]) -> Iterator[None]:
-    """Serve `/metrics` meanwhile, where a port for it is set.
+def serve_metrics(settings: Settings, counts: Path, states: Callable[[], Iterable[ProcessState]]) -> Iterator[None]:
+    """Serve `/metrics` inside the context, if a port for it is set.
 
     Args:
-        counts: folder where the processes keep their counts.
+        counts: folder in which the processes count.
+        states: returns the state of each process.
     """
     if not settings.metrics_port:
         yield
         return
     registry = CollectorRegistry()
-    for collector in (CountedMetrics(counts), ProcessMetrics(states), StoredMetrics(lambda: _stores(settings.home))):
+    for collector in (
+        CountedMetrics(counts),
+        ProcessMetrics(states),
+        StoredMetrics(lambda: _store_folders(settings.home)),
+    ):
         registry.register(collector)
     server, _ = start_http_server(settings.metrics_port, settings.metrics_bind, registry)
     try:
@@ -95,5 +100,5 @@ def _add_use(memory: GaugeMetricFamily, time: CounterMetricFamily, name: str, pr
     time.add_metric([name], used_seconds)
 
 
-def _stores(home: Path) -> list[Path]:
-    return [store for name in libraries_below(home) for store in store_folders(library_folder(home, name))]
+def _store_folders(home: Path) -> list[Path]:
+    return [folder for name in libraries_below(home) for folder in store_folders(library_folder(home, name))]

@@ -1,4 +1,4 @@
-"""The page beside the service: a process of its own that lives no longer than this one."""
+"""The page beside the service: a process of its own that ends with this one."""
 
 import http.client
 import importlib.util
@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from clipseek.api.errors import ServerNotReady
-from clipseek.cli.terminal import say
-from clipseek.config.settings import VARIABLES, Settings
+from clipseek.config.settings import Settings, variable_of
 from clipseek.machine.module_call import PYTHON
 from clipseek.machine.ports import free_port, is_port_free
+from clipseek.machine.talk import say
 
-PAGE_BIND = "127.0.0.1"  # the page has no password, so it is for this machine
+PAGE_BIND = "127.0.0.1"  # the page asks for no password, so it serves this machine only
 _START_SECONDS = 120.0  # importing Streamlit takes seconds, on a busy machine many
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.2
@@ -26,7 +26,8 @@ _POLL_SECONDS = 0.2
 class Page:
     """The page's process, serving `address`, started by `start` and ended by `close` or with this process.
 
-    It holds the other end of its standard input: that ends with this process, however it ends, and the page with it.
+    The page reads the other end of a pipe as its standard input. That ends with this process, however it ends, and the
+    page exits.
     """
 
     def __init__(self, settings: Settings, host: str) -> None:
@@ -62,15 +63,15 @@ class Page:
             env={**_environment(self._settings), "CLIPSEEK_HOST": self._host},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the page
+            start_new_session=True,  # Ctrl-C goes to this process only, which then ends the page
         )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.close()
                 raise ServerNotReady(
-                    f"The page did not start at {self.address} (exit code {self._process.returncode}). What it said "
-                    f"is above; another port may help: CLIPSEEK_PAGE_PORT."
+                    f"The page did not start at {self.address} (exit code {self._process.returncode}). Its messages "
+                    f"are above. Another port may help: CLIPSEEK_PAGE_PORT."
                 )
             time.sleep(_POLL_SECONDS)
         threading.Thread(target=self._report_end, args=(self._process,), name="watch-page", daemon=True).start()
@@ -82,7 +83,7 @@ class Page:
             return
         self._closing = True
         if process.stdin:
-            process.stdin.close()  # upon which it ends itself; a signal besides would come amid that, and leave a trace
+            process.stdin.close()  # then it exits; a signal would interrupt that and print a traceback
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -102,17 +103,20 @@ class Page:
     def _report_end(self, process: "subprocess.Popen[bytes]") -> None:
         code = process.wait()
         if not self._closing:
-            say(f"clipseek: the page ended (exit code {code}); the service goes on. Restart it to have both.", "red")
+            say(
+                f"clipseek: The page stopped (exit code {code}), the service still runs. Restart it for the page.",
+                "red",
+            )
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """This process's own and the settings, without the secret by which executors believe the gateway."""
-    whole = {**os.environ, **settings.to_env()}
-    return {name: value for name, value in whole.items() if name != VARIABLES["flow_secret"][0]}
+    """This process's environment and the settings, without the secret that executors trust."""
+    environ = {**os.environ, **settings.to_env()}
+    return {name: value for name, value in environ.items() if name != variable_of("flow_secret")}
 
 
 def show_page(page: Page) -> None:
-    """Tell where the page is, and open it in a browser where somebody sits before one."""
+    """Print the page's address, and open it in a browser if this is someone's desktop."""
     say(f"The page: {page.address}", style="bold green")
     has_screen = sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
     if has_screen and sys.stderr.isatty():

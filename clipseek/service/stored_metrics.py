@@ -1,49 +1,68 @@
-"""What the stores hold, for Prometheus: read from their databases whenever the metrics are asked for."""
+"""What the stores hold, for Prometheus: read again whenever one of them has changed since the last scrape."""
 
-import sqlite3
+import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-_BUSY_SECONDS = 1.0
+from clipseek.api.errors import ClipSeekError, StoreError
+from clipseek.machine.module_call import call_module
+
+FileStates = tuple[tuple[str, int, int], ...]
 
 
 class StoredMetrics(Collector):
     """Videos, hours and frames of several stores together.
 
     Args:
-        folders: of the stores, each with an `index.db`. None: nothing is told.
+        folders: returns the folders of the stores, each with an `index.db`. None: no metrics.
     """
 
     def __init__(self, folders: Callable[[], list[Path]]) -> None:
         self._folders = folders
+        self._states: FileStates = ()
+        self._totals: list[dict[str, Any]] = []
+
+    def describe(self) -> list[Metric]:
+        """Nothing: a registry would otherwise read the stores to learn the names."""
+        return []
 
     def collect(self) -> Iterator[Metric]:
-        """Read the stores. One that cannot be read is left out, and counted."""
+        """Read the stores. Those that cannot be read are left out, and counted."""
         folders = self._folders()
         if not folders:
             return
-        videos, seconds, frames, unreadable = 0, 0.0, 0, 0
-        for folder in folders:
-            try:
-                of_videos, of_seconds, of_frames = _read(folder)
-            except sqlite3.Error:
-                unreadable += 1
-                continue
-            videos, seconds, frames = videos + of_videos, seconds + of_seconds, frames + of_frames
+        states = _file_states(folders)  # before the stores are read: a later change is seen next time
+        if states != self._states or any(store["problem"] for store in self._totals):
+            self._totals, self._states = _read_totals(folders), states
+        readable = [store for store in self._totals if not store["problem"]]
+        unreadable = len(self._totals) - len(readable)
+        videos, seconds, frames = (sum(store[name] for store in readable) for name in ("videos", "seconds", "frames"))
         yield GaugeMetricFamily("clipseek_stored_videos", "Videos in all libraries.", videos)
         yield GaugeMetricFamily("clipseek_stored_hours", "Their length in hours.", seconds / 3600)
         yield GaugeMetricFamily("clipseek_stored_frames", "Their frames that are in the index.", frames)
-        yield GaugeMetricFamily("clipseek_unreadable_stores", "Stores that could not be read just now.", unreadable)
+        yield GaugeMetricFamily("clipseek_unreadable_stores", "Stores that could not be read.", unreadable)
 
 
-def _read(folder: Path) -> tuple[int, float, int]:
-    """Videos, seconds and frames of a store. Raises: sqlite3.Error."""
-    uri = f"{(folder / 'index.db').as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as db:
-        videos, seconds = db.execute("SELECT COUNT(*), COALESCE(SUM(duration_seconds), 0) FROM videos").fetchone()
-        [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
-    return videos, seconds, frames
+def _read_totals(folders: list[Path]) -> list[dict[str, Any]]:
+    """What each store holds, or why it cannot be read."""
+    try:
+        totals: list[dict[str, Any]] = call_module(
+            "executors.faiss_indexer.store.report", "totals", *map(str, folders), failure=StoreError
+        )
+    except ClipSeekError as error:
+        return [{"problem": str(error)}] * len(folders)
+    return totals
+
+
+def _file_states(folders: list[Path]) -> FileStates:
+    """Size and time of each database and of its log; every write changes one of them."""
+    states = []
+    for file in (folder / name for folder in folders for name in ("index.db", "index.db-wal")):
+        with contextlib.suppress(FileNotFoundError):
+            stat = file.stat()
+            states.append((str(file), stat.st_size, stat.st_mtime_ns))
+    return tuple(states)

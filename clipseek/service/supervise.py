@@ -1,4 +1,4 @@
-"""Keeps the processes of a running Flow alive: one that dies is started again, on its own port, the others go on."""
+"""Keeps the processes of a running Flow alive: one that dies restarts on its port while the others keep running."""
 
 import multiprocessing
 import socket
@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.api.errors import ServerNotReady
-from clipseek.config.settings import DOWN_SUFFIX, local_address
+from clipseek.config.addresses import local_address
+from clipseek.config.settings import DOWN_SUFFIX
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
-HEALTHY_SECONDS = 60.0  # without a death, after which the pause is the first one again
+HEALTHY_SECONDS = 60.0  # without a death; then the next pause is the first one again
 PERIOD_SECONDS = 600.0  # in which deaths are counted
-_GREETING_SECONDS = 0.2
+_CONNECT_SECONDS = 0.2
 
 
 @dataclass
 class Restarts:
-    """How long to wait before a process that died is started again, and when to leave it.
+    """How long to wait before restarting a process that died, and when to give up.
 
-    The pause doubles with each death, up to half a minute, and is the first one again after a minute without one.
+    The pause doubles with each death, up to half a minute. After a minute without a death it is the first one again.
     """
 
     most: int
@@ -31,7 +32,7 @@ class Restarts:
     pause_seconds: float = FIRST_PAUSE_SECONDS
 
     def pause_after_death(self, now: float) -> float | None:
-        """Seconds to wait; None once there were more than `most` deaths in ten minutes. `now` is a monotonic time."""
+        """Seconds to wait; None after more than `most` deaths in ten minutes. `now` is a monotonic time."""
         if self.deaths and now - self.deaths[-1] > HEALTHY_SECONDS:
             self.pause_seconds = FIRST_PAUSE_SECONDS
         self.deaths.append(now)
@@ -45,7 +46,7 @@ class Restarts:
 
 @dataclass(frozen=True)
 class ProcessState:
-    """A process of the Flow, as its supervisor knows it."""
+    """What the supervisor knows of a process of the Flow."""
 
     name: str
     pid: int | None
@@ -55,36 +56,36 @@ class ProcessState:
 
 @dataclass
 class _Watched:
-    """A process of the Flow: Jina's pod, the deployment that it belongs to, and what has become of it."""
+    """A process of the Flow: Jina's pod, its deployment, and how it is doing."""
 
     name: str
     pod: Any
     deployment: Any
     restarts: Restarts
-    restarted: int = 0  # times
-    start_at: float | None = None  # when to start it again; None while it runs
+    restart_count: int = 0
+    start_at: float | None = None  # when to restart it; None while it runs
     started_at: float = 0.0
     down_since: float | None = None  # from its death until it answers again
-    down_since_text: str = ""  # the same by the clock on the wall
+    down_since_text: str = ""  # the same as wall-clock time, for people
 
     @property
     def process(self) -> multiprocessing.process.BaseProcess:
         process: multiprocessing.process.BaseProcess = self.pod.worker
         return process
 
-    def end(self) -> None:
-        """Have it end, if it has not, and let Jina, which closes all it ever began, not wait for a word from it."""
+    def kill(self) -> None:
+        """Kill it, if it still runs, and mark it as shut down: Jina waits at its end for all that it ever started."""
         self.process.kill()
         self.pod.is_shutdown.set()
 
 
 class Supervisor:
-    """Looks after the processes of a started Flow. All times are of the monotonic clock.
+    """Looks after the processes of a started Flow. All times are monotonic.
 
     Args:
         flow: Jina's, started.
-        notes: folder where executors leave why they cannot start, and are told which of them are down.
-        most_restarts: deaths of one process in ten minutes that are put up with.
+        notes: folder in which executors write why they cannot start, and read which of them are down.
+        most_restarts: crashes allowed per process in ten minutes.
         ready_seconds: how long a process may take to start.
         say: takes a sentence for the operator.
     """
@@ -99,81 +100,85 @@ class Supervisor:
         say: Callable[[str], None],
     ) -> None:
         self._notes, self._ready_seconds, self._say = notes, ready_seconds, say
-        self._watched = [_Watched(*each, Restarts(most_restarts)) for each in _pods(flow)]
+        self._watched = [_Watched(*pod, Restarts(most_restarts)) for pod in _pods(flow)]
 
-    def look(self) -> None:
-        """Look at every process once, and start again what is to be started.
+    def check_processes(self) -> None:
+        """Check every process once, and restart those whose pause is over.
 
         Raises:
             ServerNotReady: one dies too often.
         """
         now = time.monotonic()
-        for each in self._watched:
-            if each.start_at is not None:
-                if now >= each.start_at:
-                    self._start(each)
-            elif not each.process.is_alive():
-                self._take_note(each, now)
-            elif each.down_since is not None:
-                self._look_at_start(each, now)
+        for watched in self._watched:
+            if watched.start_at is not None:
+                if now >= watched.start_at:
+                    self._restart(watched)
+            elif not watched.process.is_alive():
+                self._note_death(watched, now)
+            elif watched.down_since is not None:
+                self._check_restart(watched, now)
 
     def states(self) -> list[ProcessState]:
-        """What is known of every process."""
+        """The state of every process."""
         return [
-            ProcessState(each.name, each.process.pid, each.down_since is None, each.restarted) for each in self._watched
+            ProcessState(watched.name, watched.process.pid, watched.down_since is None, watched.restart_count)
+            for watched in self._watched
         ]
 
-    def leave_the_dead(self) -> None:
-        """End what does not answer: Jina's own stop would wait for it."""
-        for each in self._watched:
-            if each.down_since is not None or not each.process.is_alive():
-                each.end()
+    def kill_silent_processes(self) -> None:
+        """Kill what does not answer: Jina's own stop would wait for it."""
+        for watched in self._watched:
+            if watched.down_since is not None or not watched.process.is_alive():
+                watched.kill()
 
-    def _take_note(self, each: _Watched, now: float) -> None:
-        why = self._cause(each.process)
-        pause = each.restarts.pause_after_death(now)
+    def _note_death(self, watched: _Watched, now: float) -> None:
+        cause = self._cause(watched.process)
+        pause = watched.restarts.pause_after_death(now)
         if pause is None:
             raise ServerNotReady(
-                f"{each.name} died {len(each.restarts.deaths)} times in {PERIOD_SECONDS / 60:.0f} minutes, so the "
-                f"server stops. The last time: {why} Nothing that was acknowledged is lost: once the cause is gone, "
-                f"start the server again and repeat what was interrupted."
+                f"{watched.name} died {len(watched.restarts.deaths)} times in {PERIOD_SECONDS / 60:.0f} minutes, so "
+                f"the server stops. The last time: {cause} No acknowledged data is lost: fix the cause, start the "
+                f"server again, and repeat what was interrupted."
             )
-        self._say(f"{each.name} died: {why} It is started again in {pause:g} s.")
-        if each.down_since is None:
-            each.down_since, each.down_since_text = now, f"down since {datetime.now(UTC):%H:%M:%S} UTC"
-        (self._notes / f"{each.name}{DOWN_SUFFIX}").write_text(f"{each.down_since_text}: {why}", encoding="utf-8")
-        each.start_at = now + pause
+        self._say(f"{watched.name} died: {cause} It restarts in {pause:g} s.")
+        if watched.down_since is None:
+            watched.down_since, watched.down_since_text = now, f"down since {datetime.now(UTC):%H:%M:%S} UTC"
+        self._down_note(watched).write_text(f"{watched.down_since_text}: {cause}", encoding="utf-8")
+        watched.start_at = now + pause
 
-    def _start(self, each: _Watched) -> None:
+    def _restart(self, watched: _Watched) -> None:
         from jina.orchestrate.pods.factory import PodFactory
 
-        each.end()
-        each.restarted += 1
-        each.pod = PodFactory.build_pod(each.pod.args)
-        each.deployment.enter_context(each.pod)  # the process runs; whether it answers, `look` finds out
-        each.start_at = None
-        each.started_at = time.monotonic()
+        watched.kill()
+        watched.restart_count += 1
+        watched.pod = PodFactory.build_pod(watched.pod.args)
+        watched.deployment.enter_context(watched.pod)  # starts the process; `check_processes` sees when it answers
+        watched.start_at = None
+        watched.started_at = time.monotonic()
 
-    def _look_at_start(self, each: _Watched, now: float) -> None:
-        if _answers(each.pod.args):
-            self._say(f"{each.name} is back after {now - (each.down_since or now):.1f} s.")
-            each.down_since = None
-            (self._notes / f"{each.name}{DOWN_SUFFIX}").unlink()
-        elif now - each.started_at > self._ready_seconds:
-            each.process.kill()
+    def _check_restart(self, watched: _Watched, now: float) -> None:
+        if _answers(watched.pod.args):
+            self._say(f"{watched.name} is back after {now - (watched.down_since or now):.1f} s.")
+            watched.down_since = None
+            self._down_note(watched).unlink()
+        elif now - watched.started_at > self._ready_seconds:
+            watched.process.kill()
+
+    def _down_note(self, watched: _Watched) -> Path:
+        return self._notes / f"{watched.name}{DOWN_SUFFIX}"
 
     def _cause(self, process: multiprocessing.process.BaseProcess) -> str:
-        told = self._notes / f"{process.pid}.txt"
-        if told.exists():
-            return told.read_text(encoding="utf-8").partition("\n")[2]
+        note = self._notes / f"{process.pid}.txt"
+        if note.exists():
+            return note.read_text(encoding="utf-8").partition("\n")[2]
         return f"exit code {process.exitcode}."
 
 
 def _answers(arguments: Any) -> bool:
-    """Whether a pod with these arguments listens, at its own address: executors have another than the gateway."""
+    """Whether a pod with these arguments listens. Executors have another address than the gateway."""
     host = arguments.host if isinstance(arguments.host, str) else arguments.host[0]
     try:
-        with socket.create_connection((local_address(host), arguments.port[0]), _GREETING_SECONDS):
+        with socket.create_connection((local_address(host), arguments.port[0]), _CONNECT_SECONDS):
             return True
     except OSError:
         return False

@@ -1,0 +1,4 @@
+"""What an operator does to a store besides serving it.
+
+doctor.py: `clipseek doctor`. finding.py: one row of what it finds. backup.py: `clipseek backup`.
+"""

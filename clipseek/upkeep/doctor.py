@@ -1,73 +1,75 @@
-"""`clipseek doctor`: what is there, whether it fits together, and what to do about what does not."""
+"""`clipseek doctor`: what is installed and stored, whether it fits together, and what to do if it does not."""
 
 import json
-import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from clipseek import __version__
-from clipseek.api.errors import ClipSeekError, ServerUnreachable
+from clipseek.api.documents import Component
+from clipseek.api.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.api.formats import counted, size
 from clipseek.config.distribution import is_installed_twice, is_whole_install
 from clipseek.config.libraries import libraries_below, library_folder, media_folder
 from clipseek.config.settings import LEAST_RECALL, Settings
 from clipseek.config.shards import divisions, out_of_use, store_folders
-from clipseek.machine.module_call import PYTHON
-from clipseek.upkeep.finding import Check, read_checks
+from clipseek.machine.module_call import PYTHON, call_module
+from clipseek.machine.ports import is_port_free
+from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding
 
 _PACKAGES = ("jina", "docarray")
 _SERVER_PACKAGES = ("torch", "torchvision", "open_clip_torch", "faiss-cpu", "av", "opencv-python-headless")
 _LEAST_FREE_BYTES = 2_000_000_000
 _RECALL_SECONDS = 600.0
+_REPORT = "executors.faiss_indexer.store.report"
+_FROM_BACKUP = "Restore it from a backup, or move it away and index again."
 
 
-def examine(settings: Settings, host: str | None) -> list[Check]:
-    """Look at everything that a service on this machine, or a client of another, needs."""
+def examine(settings: Settings, host: str | None) -> list[Finding]:
+    """Check all that a service on this machine needs, or a client of a service elsewhere."""
     if not is_whole_install():
-        return [*_installation(_PACKAGES), *_server(settings, host)]
+        return [*_check_installation(_PACKAGES), *_check_server(settings, host)]
     return [
-        *_installation((*_PACKAGES, *_SERVER_PACKAGES)),
-        _torch(),
-        *_store(settings),
-        *_server(settings, host),
+        *_check_installation((*_PACKAGES, *_SERVER_PACKAGES)),
+        _check_torch(),
+        *_check_home(settings),
+        *_check_server(settings, host),
     ]
 
 
-def check_store(settings: Settings) -> list[Check]:
+def check_store(settings: Settings) -> list[Finding]:
     """Read all of the store: the database, every span, every video, the index cache. Changes nothing.
 
-    With a server at work, what it changes meanwhile may be reported as it was or as it is.
+    If a server works meanwhile, its changes may be reported as they were before or after.
     """
-    libraries = _libraries(settings)
+    libraries = _stored_libraries(settings)
     if not libraries:
-        return [Check("store", "error", f"{settings.home}: there is no store", "Set CLIPSEEK_HOME to the server's.")]
-    return [check for library in libraries for check in _read_through(settings, library)]
+        return [Finding("store", ERROR, f"{settings.home}: there is no store", "Set CLIPSEEK_HOME to the server's.")]
+    return [finding for library in libraries for finding in _read_library(settings, library)]
 
 
-def repair_store(settings: Settings) -> list[Check]:
-    """Mend what can be mended without losing anything that is right. Returns: what was done, then `check_store`.
+def repair_store(settings: Settings) -> list[Finding]:
+    """Repair what can be repaired without losing correct data. Returns: what was done, then `check_store`.
 
     Raises:
         StoreError: a server is using the store.
     """
-    if not _libraries(settings):
+    libraries = _stored_libraries(settings)
+    if not libraries:
         return check_store(settings)
     with out_of_use(settings.home, [0]):
-        done = [check for library in _libraries(settings) for check in _read_through(settings, library, "--repair")]
-    return [*done, *check_store(settings)]
+        repairs = [finding for library in libraries for finding in _read_library(settings, library, "--repair")]
+    return [*repairs, *check_store(settings)]
 
 
-def check_recall(host: str | None) -> Check:
-    """Have the server compare what its index finds with all frames.
+def check_recall(host: str | None) -> Finding:
+    """Let the server compare what its index finds with all frames.
 
     Raises:
-        ServerUnreachable, ServerError: what the client raises.
+        ServerUnreachable, ServerError: as the client.
     """
     from clipseek.client import Client
 
@@ -76,16 +78,15 @@ def check_recall(host: str | None) -> Check:
     before, share = float(facts["recall_before"]), float(facts["recall"])
     found = f"{share:.4f} of the 10 nearest frames, {facts['recall_queries']} queries ({facts['index']})"
     if share < LEAST_RECALL:
-        return Check(
-            "recall", "warning", found, "CLIPSEEK_EXACT_FRAMES=inf has every frame compared, at the cost of time."
+        return Finding(
+            "recall", WARNING, found, "CLIPSEEK_EXACT_FRAMES=inf compares every frame. Searches then take longer."
         )
-    return Check(
-        "recall", "ok", found if before == share else f"{found}; it was {before:.4f}, so more is looked at now"
-    )
+    change = "" if before == share else f"; before it was {before:.4f}, so the index now looks at more"
+    return Finding("recall", OK, found + change)
 
 
-def _libraries(settings: Settings) -> list[str]:
-    """The libraries that have a store: databases, videos, or both."""
+def _stored_libraries(settings: Settings) -> list[str]:
+    """The libraries that have databases, videos, or both."""
     return [
         name
         for name in libraries_below(settings.home)
@@ -93,104 +94,99 @@ def _libraries(settings: Settings) -> list[str]:
     ]
 
 
-def _read_through(settings: Settings, library: str, *options: str) -> Iterator[Check]:
-    """The executors' own checks of what they keep of a library."""
+def _read_library(settings: Settings, library: str, *options: str) -> Iterator[Finding]:
+    """What the executors' own checks find in a library."""
     folder = library_folder(settings.home, library)
     stores = store_folders(folder) or [folder]
     for store in stores:
         if not options:
-            yield Check("store", "ok", str(store))
-        yield from _told_by("executors.faiss_indexer.store.check", settings, str(store), *options)
+            yield Finding("store", OK, str(store))
+        yield from _call_check("executors.faiss_indexer.store.check", settings, str(store), *options)
     if len(divisions(folder)) > 1:
-        yield Check("shards", "error", f"`clipseek reshard` was broken off in {folder}", "Run it again.")
-    titles = {video_id: title for store in stores for video_id, title in _titles(store).items()}
-    yield from _told_by(
-        "executors.video_loader.media.checks.library_check", settings, library, *options, told=json.dumps(titles)
+        yield Finding("shards", ERROR, f"`clipseek reshard` was interrupted in {folder}", "Run it again.")
+    titles = json.dumps(_read_titles(stores))
+    yield from _call_check(
+        "executors.video_loader.media.checks.library_check", settings, library, *options, stdin=titles
     )
 
 
-def _told_by(module: str, settings: Settings, what: str, *options: str, told: str = "") -> list[Check]:
-    done = subprocess.run(
-        [*PYTHON, "-m", module, what, *options],
-        env=os.environ | settings.to_env(),
-        input=told,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        fix = "Something there breaks the program that reads it: restore it from a backup, or move it away."
-        return [Check("store", "error", f"{what}: the check ended with exit code {done.returncode}: {last}", fix)]
-    return read_checks(done.stdout)
-
-
-def _titles(folder: Path) -> dict[str, str]:
-    """The titles of the store's videos by their ids; none where it cannot be read, which is a finding of its own."""
+def _call_check(module: str, settings: Settings, what: str, *options: str, stdin: str = "") -> list[Finding]:
     try:
-        with closing(sqlite3.connect(f"{(folder / 'index.db').as_uri()}?mode=ro", uri=True)) as db:
-            return dict(db.execute("SELECT video_id, title FROM videos"))
-    except sqlite3.Error:
+        rows = call_module(module, what, *options, failure=StoreError, environ=settings.to_env(), stdin=stdin)
+    except ClipSeekError as error:
+        fix = "Something there crashes the program that reads it: restore it from a backup, or move it away."
+        return [Finding("store", ERROR, f"{what}: the check failed: {error}", fix)]
+    return [Finding(**row) for row in rows]
+
+
+def _read_titles(stores: Sequence[Path]) -> dict[str, str]:
+    """The titles of all videos by their ids; none if a store crashes its reader, which is a finding of its own."""
+    try:
+        titles = call_module(_REPORT, "titles", *map(str, stores), failure=StoreError)
+    except ClipSeekError:
         return {}
+    return {video_id: title for store in titles for video_id, title in store.items()}
 
 
-def _installation(packages: Sequence[str]) -> Iterator[Check]:
+def _check_installation(packages: Sequence[str]) -> Iterator[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
-    right = sys.version_info[:2] == (3, 11)
-    yield Check("Python", "ok" if right else "error", python, "" if right else "ClipSeek needs Python 3.11.")
-    found = __version__ if is_whole_install() else f"{__version__}, the client alone"
-    twice = "The same files belong to both: pip uninstall both, then install one." if is_installed_twice() else ""
-    yield Check("ClipSeek", "warning" if twice else "ok", found, twice)
+    fits = sys.version_info[:2] == (3, 11)
+    yield Finding("Python", OK if fits else ERROR, python, "" if fits else "ClipSeek needs Python 3.11.")
+    found = __version__ if is_whole_install() else f"{__version__}, client only"
+    if is_installed_twice():
+        both = "clipseek and clipseek-client own the same files: pip uninstall both, then install one."
+        yield Finding("ClipSeek", WARNING, found, both)
+    else:
+        yield Finding("ClipSeek", OK, found)
     for package in packages:
         try:
-            yield Check(package, "ok", version(package))
+            yield Finding(package, OK, version(package))
         except PackageNotFoundError:
-            yield Check(package, "error", "not installed", "Install everything: make install, or pip install .")
+            yield Finding(package, ERROR, "not installed", "Install everything: make install, or pip install .")
 
 
-def _torch() -> Check:
-    tried = subprocess.run(
+def _check_torch() -> Finding:
+    process = subprocess.run(
         [*PYTHON, "-W", "ignore", "-c", "import torch, torchvision; print(torch.cuda.is_available())"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if tried.returncode:
-        last = (tried.stderr.strip().splitlines() or ["no message"])[-1]
-        return Check("torch with torchvision", "error", last, "They must be builds of one release: make install")
-    return Check("CUDA", "ok", "a GPU is used" if tried.stdout.strip() == "True" else "no GPU: the CPU is used")
+    if process.returncode:
+        last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        return Finding("torch with torchvision", ERROR, last_line, "They must be builds of one release: make install")
+    has_gpu = process.stdout.strip() == "True"
+    return Finding("CUDA", OK, "a GPU is used" if has_gpu else "no GPU: the CPU is used")
 
 
-def _store(settings: Settings) -> Iterator[Check]:
+def _check_home(settings: Settings) -> Iterator[Finding]:
     stores = store_folders(settings.home)
     if not stores:
-        yield Check("store", "ok", f"{settings.home}: empty, made at the first start")
-    yield from (_database(store / "index.db") for store in stores)
+        yield Finding("store", OK, f"{settings.home}: empty, made at the first start")
+    else:
+        yield from _check_databases(stores)
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
-    little = free < _LEAST_FREE_BYTES
-    fix = "Free some space, or set CLIPSEEK_HOME to a folder on another disk." if little else ""
-    yield Check("free disk", "warning" if little else "ok", f"{size(free)} at {folder}", fix)
+    is_little = free < _LEAST_FREE_BYTES
+    fix = "Free some space, or set CLIPSEEK_HOME to a folder on another disk." if is_little else ""
+    yield Finding("free disk", WARNING if is_little else OK, f"{size(free)} at {folder}", fix)
 
 
-def _database(path: Path) -> Check:
+def _check_databases(stores: Sequence[Path]) -> Iterator[Finding]:
     try:
-        with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as db:
-            healthy = db.execute("PRAGMA quick_check").fetchone()[0]
-            videos, frames = db.execute(
-                "SELECT (SELECT COUNT(*) FROM videos), (SELECT COALESCE(SUM(frames), 0) FROM spans)"
-            ).fetchone()
-            model = dict(db.execute("SELECT key, value FROM meta")).get("model_id", "none yet")
-    except sqlite3.Error as error:
-        return Check("store", "error", f"{path}: {error}", "Restore it from a backup, or move it away and index again.")
-    if healthy != "ok":
-        return Check(
-            "store", "error", f"{path}: {healthy}", "Restore it from a backup, or move it away and index again."
-        )
-    return Check("store", "ok", f"{path}: {counted(videos, 'video')}, {counted(frames, 'frame')} of model {model}")
+        reports = call_module(_REPORT, "check", *map(str, stores), failure=StoreError)
+    except ClipSeekError as error:
+        yield Finding("store", ERROR, str(error), _FROM_BACKUP)
+        return
+    for file, totals in zip([store / "index.db" for store in stores], reports, strict=True):
+        if totals["problem"]:
+            yield Finding("store", ERROR, f"{file}: {totals['problem']}", _FROM_BACKUP)
+        else:
+            videos, frames = counted(totals["videos"], "video"), counted(totals["frames"], "frame")
+            yield Finding("store", OK, f"{file}: {videos}, {frames} of model {totals['model_id'] or 'none yet'}")
 
 
-def _server(settings: Settings, host: str | None) -> Iterator[Check]:
+def _check_server(settings: Settings, host: str | None) -> Iterator[Finding]:
     from clipseek.client import Client
 
     try:
@@ -199,35 +195,35 @@ def _server(settings: Settings, host: str | None) -> Iterator[Check]:
             address = client.address
     except ServerUnreachable as error:
         fix = "Start one with `clipseek serve`." if is_whole_install() else "Name one with --host or CLIPSEEK_HOST."
-        yield Check("server", "warning", str(error).split(". ", maxsplit=1)[0], fix)
+        yield Finding("server", WARNING, str(error).split(". ", maxsplit=1)[0], fix)
         if is_whole_install() and not (host or settings.host):
-            yield _port(settings)
+            yield _check_port(settings)
         return
     except ClipSeekError as error:
-        yield Check("server", "error", str(error), "Restart it, and look at what it prints.")
+        yield Finding("server", ERROR, str(error), "Restart it, and read what it prints.")
         return
     down = ", ".join(component.name for component in components if not component.ok)
     if down:
-        yield Check(
-            "server", "warning", f"{address} is degraded: {down} does not answer", "It is started again by itself."
-        )
+        yield Finding("server", WARNING, f"{address} is degraded: {down} does not answer", "The server restarts it.")
     else:
-        yield Check("server", "ok", f"{address} is ready")
-    told: set[str] = set()
+        yield Finding("server", OK, f"{address} is ready")
+    yield from _check_components(components)
+
+
+def _check_components(components: Sequence[Component]) -> Iterator[Finding]:
+    shown: set[str] = set()
     for component in components:
         facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
-        new = [each for each in component.warnings if each not in told]  # both encoders warn of their model
-        told.update(new)
-        if component.ok:
-            yield Check(component.name, "warning" if new else "ok", facts, "\n".join(new))
-        else:
-            yield Check(component.name, "error", facts, "\n".join(component.warnings))
+        if not component.ok:
+            yield Finding(component.name, ERROR, facts, "\n".join(component.warnings))
+            continue
+        warnings = [warning for warning in component.warnings if warning not in shown]  # both encoders have one model
+        shown.update(warnings)
+        yield Finding(component.name, WARNING if warnings else OK, facts, "\n".join(warnings))
 
 
-def _port(settings: Settings) -> Check:
-    from clipseek.machine.ports import is_port_free
-
+def _check_port(settings: Settings) -> Finding:
     if is_port_free(settings.bind, settings.port):
-        return Check("port", "ok", f"{settings.port} on {settings.bind} is free")
-    fix = "Choose another with CLIPSEEK_PORT, or stop the program that holds it."
-    return Check("port", "error", f"{settings.port} on {settings.bind} is held by another program", fix)
+        return Finding("port", OK, f"{settings.port} on {settings.bind} is free")
+    fix = "Choose another with CLIPSEEK_PORT, or stop the program that uses it."
+    return Finding("port", ERROR, f"{settings.port} on {settings.bind} is used by another program", fix)

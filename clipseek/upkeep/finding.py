@@ -10,8 +10,8 @@ _MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
-class Check:
-    """One finding: state is "ok", "warning" or "error"; `fix` says what to do where it is not ok."""
+class Finding:
+    """One row. `state` is "ok", "warning" or "error"; `fix` says what to do if it is not ok."""
 
     what: str
     state: str
@@ -19,18 +19,14 @@ class Check:
     fix: str = ""
 
 
-def verdict(what: str, wrong: Sequence[str], fine: str, fix: str, *, state: str = ERROR) -> Check:
-    """One row for many things looked at: `fine` if nothing is wrong, else how many are, with the first of them."""
-    if not wrong:
-        return Check(what, OK, fine)
-    more = f"\nand {len(wrong) - _MOST_NAMED} more" if len(wrong) > _MOST_NAMED else ""
-    return Check(what, state, "\n".join(wrong[:_MOST_NAMED]) + more, fix)
+def verdict(what: str, faults: Sequence[str], sound: str, fix: str, *, state: str = ERROR) -> Finding:
+    """One row about many things: `sound` if there are no faults, else the first faults and how many more."""
+    if not faults:
+        return Finding(what, OK, sound)
+    more = f"\nand {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+    return Finding(what, state, "\n".join(faults[:_MOST_NAMED]) + more, fix)
 
 
-def write_checks(checks: Iterable[Check]) -> None:
-    """Print findings on stdout, for the process that reads them with `read_checks`."""
-    json.dump([asdict(check) for check in checks], sys.stdout)
-
-
-def read_checks(text: str) -> list[Check]:
-    return [Check(**row) for row in json.loads(text)]
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Print findings on stdout, for a caller that uses `module_call`."""
+    json.dump([asdict(finding) for finding in findings], sys.stdout)

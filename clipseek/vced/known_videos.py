@@ -1,4 +1,4 @@
-"""Which video each video became that VCED's programs named, so that answers name it as they do."""
+"""Which video each path of VCED's programs became, so that answers use their paths."""
 
 import json
 import threading
@@ -8,10 +8,9 @@ from clipseek.api.errors import StoreError
 
 
 class KnownVideos:
-    """Paths as they were sent, and the ids of their videos: kept in `file`, written anew as a whole.
+    """Paths as they were sent, and the ids of their videos. Each change rewrites `file`.
 
-    The ids that documents were sent under are remembered, too, as long as the process lives: a page makes new ones for
-    each search.
+    The ids of documents are remembered as long as the process runs: VCED's page makes new ones for each search.
     """
 
     _MOST_IDS = 10_000
@@ -23,9 +22,7 @@ class KnownVideos:
         try:
             self._videos: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{file} cannot be read ({error}). Remove it; videos that are sent again are known again."
-            ) from error
+            raise StoreError(f"{file} cannot be read ({error}). Remove it, and send the videos again.") from error
 
     def add(self, uri: str, document_id: str, video_id: str) -> None:
         """Remember a video. Raises: StoreError."""
@@ -45,7 +42,7 @@ class KnownVideos:
                 raise StoreError(f"{self._file} cannot be written ({error}).") from error
 
     def uri(self, video_id: str) -> str:
-        """The path that a video was sent from last; "" if it never was."""
+        """The last path that a video was sent from; "" if none."""
         return next((uri for uri, video in reversed(self._videos.items()) if video == video_id), "")
 
     def videos_at(self, uris: list[str]) -> list[str]:
@@ -53,6 +50,6 @@ class KnownVideos:
         return [self._videos[uri] for uri in uris if uri in self._videos]
 
     def videos_of(self, sender: str) -> list[str]:
-        """The videos of documents whose ids begin so."""
+        """The videos of documents whose ids begin with `sender`."""
         with self._lock:
             return list(dict.fromkeys(video for name, video in self._ids.items() if name.startswith(sender)))

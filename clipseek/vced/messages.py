@@ -1,8 +1,7 @@
-"""What VCED's programs send and get: the messages of Jina 3.4 with docarray 0.19, as far as they are used.
+"""The messages of VCED's programs: those of Jina 3.4 with docarray 0.19, as far as they are used.
 
-ClipSeek's own docarray has other messages under the same names, so these are described here, in a pool of their own.
-The numbers of the fields are a fact of the wire, read from the descriptors that those packages ship; messages keep what
-is not described.
+ClipSeek's docarray has other messages with the same names, so these are described here, in a pool of their own. The
+field numbers come from the descriptors in those packages. Messages keep fields that are not described.
 """
 
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
 
-SERVICE, METHOD = "jina.JinaRPC", "Call"  # a stream of requests, and one of answers
+SERVICE, METHOD = "jina.JinaRPC", "Call"  # takes a stream of requests, returns a stream of answers
 _PACKAGE = "vced"
 _STRUCT = "google.protobuf.Struct"
 
@@ -30,8 +29,8 @@ _MESSAGES: Mapping[str, tuple[tuple[str, int, str | list[str]], ...]] = {
 }
 
 
-def _described() -> Any:
-    """The class of `Request`."""
+def _request_class() -> Any:
+    """Make the class of `Request`."""
     field_type = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
         name="vced.proto", package=_PACKAGE, syntax="proto3", dependency=["google/protobuf/struct.proto"]
@@ -39,14 +38,14 @@ def _described() -> Any:
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
         for field, number, kind in fields:
-            of = kind[0] if isinstance(kind, list) else kind
-            described = message.field.add(name=field, number=number)
-            described.label = field_type.LABEL_REPEATED if isinstance(kind, list) else field_type.LABEL_OPTIONAL
-            if of == "string":
-                described.type = field_type.TYPE_STRING
+            name_of_type = kind[0] if isinstance(kind, list) else kind
+            descriptor = message.field.add(name=field, number=number)
+            descriptor.label = field_type.LABEL_REPEATED if isinstance(kind, list) else field_type.LABEL_OPTIONAL
+            if name_of_type == "string":
+                descriptor.type = field_type.TYPE_STRING
             else:
-                described.type = field_type.TYPE_MESSAGE
-                described.type_name = f".{of}" if "." in of else f".{_PACKAGE}.{of}"
+                descriptor.type = field_type.TYPE_MESSAGE
+                descriptor.type_name = f".{name_of_type}" if "." in name_of_type else f".{_PACKAGE}.{name_of_type}"
     pool = descriptor_pool.DescriptorPool()
     struct = descriptor_pb2.FileDescriptorProto()
     struct_pb2.DESCRIPTOR.CopyToProto(struct)
@@ -55,4 +54,4 @@ def _described() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Request"))
 
 
-Request = _described()
+Request = _request_class()

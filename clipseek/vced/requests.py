@@ -1,9 +1,9 @@
-"""VCED's requests, `/index` and `/search` as its page and scripts send them, answered by a client of ClipSeek."""
+"""Answers VCED's requests, `/index` and `/search` as its page and scripts send them, with a client of ClipSeek."""
 
 import logging
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
-from clipseek.api.documents import Query
+from clipseek.api.documents import Match, Query
 from clipseek.api.errors import Cancelled, FileMissing, InvalidRequest, PathNotAllowed
 from clipseek.api.limits import MAX_TOP_K
 from clipseek.client import Client, Progress
@@ -20,19 +20,18 @@ from clipseek.vced.known_videos import KnownVideos
 
 logger = logging.getLogger(__name__)
 
-_MATCHES = 10  # where maxCount is not given
+_DEFAULT_MATCHES = 10  # without maxCount
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Those of VCED's `/search`.
+    """The parameters of VCED's `/search`.
 
     Attributes:
-        most: how many matches at most (`maxCount`).
-        drop: how much lower than at its best a moment may score and still belong to a match (`thod`), or None for
-            ClipSeek's own edges.
-        uris: search in these videos only (`doc_ids`), or None.
-        sender: of the documents to search in (`uid`), or "".
+        most: the most matches to answer with (`maxCount`).
+        drop: how far below its best score a match may fall inside (`thod`), or None for ClipSeek's own edges.
+        uris: search only in these videos (`doc_ids`), or None.
+        sender: search only in documents of this sender (`uid`), or "".
     """
 
     most: int
@@ -42,8 +41,8 @@ class Parameters:
 
     @classmethod
     def of(cls, sent: dict[str, Any]) -> "Parameters":
-        """Read what was sent. Raises: InvalidRequest."""
-        most, drop, uris = sent.get("maxCount", _MATCHES), sent.get("thod"), sent.get("doc_ids")
+        """Read the parameters of a request. Raises: InvalidRequest."""
+        most, drop, uris = sent.get("maxCount", _DEFAULT_MATCHES), sent.get("thod"), sent.get("doc_ids")
         if not _is_number(most) or not 1 <= float(most) <= MAX_TOP_K:
             raise InvalidRequest(f"maxCount is {most!r}, but must be a number from 1 to {MAX_TOP_K}.")
         if drop is not None and (not _is_number(drop) or not float(drop) >= 0):
@@ -58,19 +57,19 @@ class Vced:
     """Answers VCED's requests.
 
     Args:
-        client: of the server that answers in truth.
-        folders: videos below these folders of this machine may be named, others not.
-        videos: what was named so far.
+        client: of the ClipSeek server.
+        folders: videos below these folders of this machine may be indexed, no others.
+        videos: the videos indexed so far.
     """
 
     def __init__(self, client: Client, folders: Sequence[Path], videos: KnownVideos) -> None:
         self._client, self._folders, self._videos = client, [folder.resolve() for folder in folders], videos
 
     def answer(self, message: bytes, is_awaited: Callable[[], bool] = lambda: True) -> bytes:
-        """Answer a serialized `messages.Request` with another one.
+        """Answer a serialized `messages.Request` with another.
 
         Args:
-            is_awaited: asked now and then while a video is indexed, which stops when nobody waits any more.
+            is_awaited: called while a video is indexed; indexing stops when it returns False.
 
         Raises:
             ClipSeekError.
@@ -78,7 +77,7 @@ class Vced:
         try:
             request = messages.Request.FromString(message)
         except DecodeError as error:
-            raise _not_vced("this is none") from error
+            raise _unsupported("this is not one of them") from error
         endpoint, docs = request.header.exec_endpoint, request.data.docs.docs
         if endpoint == "/index":
             for doc in docs:
@@ -88,74 +87,76 @@ class Vced:
             for doc in docs:
                 self._search(doc, parameters)
         else:
-            raise _not_vced(f"'{endpoint}' is none")
+            raise _unsupported(f"this one is for '{endpoint}'")
         logger.info("%s: %d documents", endpoint, len(docs))
-        answered: bytes = request.SerializeToString()
-        return answered
+        answer: bytes = request.SerializeToString()
+        return answer
 
     def _index(self, doc: Any, is_awaited: Callable[[], bool]) -> None:
         if not doc.uri:
-            raise _not_vced("a document for /index has no uri")
+            raise _unsupported("a document for /index has no uri")
         path = Path(doc.uri).resolve()
         if not any(path.is_relative_to(folder) for folder in self._folders):
             allowed = ", ".join(map(str, self._folders))
-            raise PathNotAllowed(
-                f"'{doc.uri}' is not below a folder that `clipseek compat` was started for: {allowed}."
-            )
+            raise PathNotAllowed(f"'{doc.uri}' is not in a folder that `clipseek compat` was started with: {allowed}.")
         if not path.is_file():
             raise FileMissing(f"There is no file '{doc.uri}'.")
 
         def step(_progress: Progress) -> None:
             if not is_awaited():
-                raise Cancelled("The program that wanted the video has ended. Sent again, it goes on where it stopped.")
+                raise Cancelled(
+                    "The program that sent the video has ended. Send it again to continue where it stopped."
+                )
 
-        done = self._client.index(path, progress=step)
-        self._videos.add(doc.uri, doc.id, done.video.video_id)
+        result = self._client.index(path, progress=step)
+        self._videos.add(doc.uri, doc.id, result.video.video_id)
 
     def _search(self, doc: Any, parameters: Parameters) -> None:
         if not doc.text:
-            raise _not_vced("a document for /search has no text")
+            raise _unsupported("a document for /search has no text")
         del doc.matches[:]
-        videos = self._chosen(parameters)
+        videos = self._videos_to_search(parameters)
         if videos == []:
             return
-        # VCED always answers its best, however little they fit.
+        # VCED always answers with its best matches, however badly they fit.
         answer = self._client.search(doc.text, top_k=parameters.most, videos=videos or (), all_matches=True)
-        curves: dict[str, tuple[Query, float]] = {}
-        for rank, match in enumerate(answer.matches):
-            start, end = match.start_seconds, match.end_seconds
-            if parameters.drop is not None:
-                if match.video_id not in curves:
-                    curves[match.video_id] = (
-                        self._client.timeline(match.video_id, doc.text),
-                        self._client.video(match.video_id).duration_seconds,
-                    )
-                start, end = edges_by_drop(*curves[match.video_id], match.peak_seconds, parameters.drop)
-            made = doc.matches.add(id=f"{match.video_id[:16]}-{rank}")
-            made.tags.update(
-                {
-                    "leftIndex": math.floor(start),
-                    "rightIndex": math.ceil(end),
-                    "maxImageScore": match.score,
-                    "maxIndex": math.floor(match.peak_seconds),
-                    "uri": self._videos.uri(match.video_id) or match.title,
-                    "videoId": match.video_id,
-                    "startSeconds": start,
-                    "endSeconds": end,
-                }
-            )
+        edges = self._edges(doc.text, answer.matches, parameters.drop)
+        for rank, (match, (start, end)) in enumerate(zip(answer.matches, edges, strict=True)):
+            tags = {
+                "leftIndex": math.floor(start),
+                "rightIndex": math.ceil(end),
+                "maxImageScore": match.score,
+                "maxIndex": math.floor(match.peak_seconds),
+                "uri": self._videos.uri(match.video_id) or match.title,
+                "videoId": match.video_id,
+                "startSeconds": start,
+                "endSeconds": end,
+            }
+            doc.matches.add(id=f"{match.video_id[:16]}-{rank}").tags.update(tags)
 
-    def _chosen(self, parameters: Parameters) -> list[str] | None:
-        """Which to search in; None: all."""
+    def _edges(self, text: str, matches: Sequence[Match], drop: float | None) -> Iterator[tuple[float, float]]:
+        """The edges of each match: its own, or by VCED's `drop`. The score curve of a video is asked for once."""
+        curves: dict[str, tuple[Query, float]] = {}
+        for match in matches:
+            if drop is None:
+                yield match.start_seconds, match.end_seconds
+                continue
+            if match.video_id not in curves:
+                duration_seconds = self._client.video(match.video_id).duration_seconds
+                curves[match.video_id] = self._client.timeline(match.video_id, text), duration_seconds
+            yield edges_by_drop(*curves[match.video_id], match.peak_seconds, drop)
+
+    def _videos_to_search(self, parameters: Parameters) -> list[str] | None:
+        """The ids of the videos to search in; None: all."""
         if parameters.uris is not None:
             return self._videos.videos_at(parameters.uris)
         return (self._videos.videos_of(parameters.sender) if parameters.sender else []) or None
 
 
 def edges_by_drop(curve: Query, duration_seconds: float, peak_seconds: float, drop: float) -> tuple[float, float]:
-    """The edges of a match as VCED draws them: from its best frame as far as each frame scores at most `drop` less.
+    """The edges of a match by VCED's rule: around its best frame, as far as all frames score at most `drop` less.
 
-    Returns: `[start, end)` in seconds. A frame lasts until the next one, the last until the video's end.
+    Returns: `[start, end)` in seconds. A frame lasts until the next one, the last one until the video's end.
     """
     times, scores = curve.curve_pts_seconds, curve.curve_scores
     first = last = max(bisect_right(times, peak_seconds) - 1, 0)
@@ -167,12 +168,12 @@ def edges_by_drop(curve: Query, duration_seconds: float, peak_seconds: float, dr
     return times[first], [*times, duration_seconds][last + 1]
 
 
-def _not_vced(why: str) -> InvalidRequest:
-    return InvalidRequest(f"`clipseek compat` answers the requests /index and /search of VCED's programs, but {why}.")
+def _unsupported(why: str) -> InvalidRequest:
+    return InvalidRequest(f"`clipseek compat` answers only the requests /index and /search of VCED's programs: {why}.")
 
 
 def _is_number(value: object) -> bool:
     try:
-        return math.isfinite(float(value))  # type: ignore[arg-type]  # what is no number is told by the error
+        return math.isfinite(float(value))  # type: ignore[arg-type]  # the error tells
     except (TypeError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""What videos there are below a folder at one moment, and by what a file is known to be unchanged without reading it."""
+"""Which videos are below a folder now, and what shows that a file is unchanged without reading it."""
 
 import os
 import stat
@@ -10,19 +10,19 @@ from clipseek.watch.video_files import VIDEO_SUFFIXES
 
 @dataclass(frozen=True)
 class FileState:
-    """A file at one moment. Two are equal if nothing was written between them."""
+    """A file at one moment. Two states are equal if nothing was written in between."""
 
     size_bytes: int
     mtime_ns: int
     inode: int
-    # The file system of its folder (not its own, which differs from it on overlays): a number that a mount may change.
+    # The file system of its folder; the file's own differs on overlays. A new mount may change this number.
     device: int = field(compare=False)
 
     @classmethod
     def of(cls, path: Path) -> "FileState":
         """The state of a file now. Raises: OSError."""
-        found = path.stat()
-        return cls(found.st_size, found.st_mtime_ns, found.st_ino, path.parent.stat().st_dev)
+        stat = path.stat()
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, path.parent.stat().st_dev)
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class FolderScan:
     """The videos below a folder.
 
     Attributes:
-        videos: by their paths, relative to the folder.
-        devices: the file system of each folder that was read, "" the folder itself.
-        unread: what could not be read, with the reason: there may be videos in it.
+        videos: by their relative paths.
+        devices: the file system of each folder that was read; "" is the folder itself.
+        unread: paths that could not be read, with the reason. They may hold videos.
     """
 
     videos: dict[str, FileState]
@@ -40,10 +40,10 @@ class FolderScan:
     unread: dict[str, str]
 
     def has_lost(self, path: str, device: int) -> bool:
-        """Whether a video that was at `path`, on this file system, is there no more.
+        """Whether a video that was at `path`, on this file system, is certainly gone.
 
-        It is not sure where something could not be read, where no video is left at all, and where its folder, or what
-        is left of the way to it, lies on another file system than it did: a share that is not mounted looks so.
+        That is uncertain if something could not be read, if no video is left, and if its folder, or the nearest
+        folder above it that still exists, is on another file system than before: an unmounted share looks like that.
         """
         if path in self.videos or self.unread or not self.videos:
             return False
@@ -54,35 +54,38 @@ class FolderScan:
 
 
 def scan_folder(root: Path) -> FolderScan:
-    """Look for videos as `clipseek index FOLDER` does, but leave out what is hidden (`.name`): what copying programs,
-    desktops and snapshots keep. Links to files are followed, links to folders are not, so there are no loops."""
+    """Find videos as `clipseek index FOLDER` does, but leave out hidden files and folders (`.name`).
+
+    Copying programs, desktops and snapshots use those. Links to files are followed. Links to folders are not, so there
+    are no loops.
+    """
     scan = FolderScan({}, {}, {})
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
+    folders = [""]
+    while folders:
+        folder = folders.pop()
         try:
             scan.devices[folder] = (root / folder).stat().st_dev
             with os.scandir(root / folder) as entries:
                 for entry in entries:
-                    path = os.path.join(folder, entry.name)  # noqa: PTH118 (bytes that are no UTF-8 stay as they are)
+                    path = os.path.join(folder, entry.name)  # noqa: PTH118 (bytes that are not UTF-8 stay as they are)
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(path)
+                        folders.append(path)
                     elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:  # noqa: PTH122
-                        _note_video(scan, folder, path, entry)
+                        _add_video(scan, folder, path, entry)
         except OSError as error:
             scan.unread[folder] = error.strerror or str(error)
     return scan
 
 
-def _note_video(scan: FolderScan, folder: str, path: str, entry: "os.DirEntry[str]") -> None:
+def _add_video(scan: FolderScan, folder: str, path: str, entry: "os.DirEntry[str]") -> None:
     try:
-        found = entry.stat()
-    except FileNotFoundError:  # it went meanwhile, or is a link to nothing
+        info = entry.stat()
+    except FileNotFoundError:  # it was removed in between, or is a broken link
         return
     except OSError as error:
         scan.unread[path] = error.strerror or str(error)
         return
-    if stat.S_ISREG(found.st_mode):
-        scan.videos[path] = FileState(found.st_size, found.st_mtime_ns, found.st_ino, scan.devices[folder])
+    if stat.S_ISREG(info.st_mode):
+        scan.videos[path] = FileState(info.st_size, info.st_mtime_ns, info.st_ino, scan.devices[folder])

@@ -169,5 +169,5 @@ def test_without_tokens_the_gateway_says_so_and_ends(make_cluster):
     process = cluster.start("gateway")
     _, told = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "cannot start. At '0.0.0.0' anyone in the network could use this service" in told
+    assert "cannot start. At '0.0.0.0' anyone on the network could use this service" in told
     assert "Traceback" not in told

@@ -38,7 +38,7 @@ def test_indexing_goes_on_when_any_process_dies_without_the_users_doing(server, 
     assert not victims
     assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
     for name in ("gateway", "indexer", "video_loader", "image_encoder"):
-        server.wait_for(f"{name} died: exit code -9. It is started again in 0.5 s.")
+        server.wait_for(f"{name} died: exit code -9. It restarts in 0.5 s.")
         server.wait_for(f"{name} is back after")
     assert any("Trying again for up to 120 s (/" in message for message in caplog.messages)
     assert any("The server answers again after" in message for message in caplog.messages)

@@ -65,7 +65,7 @@ def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(lau
     model = write_folder(tmp_path / "other model", seed=1)
     other = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))
     assert other.process.wait(timeout=120) == 1
-    other.wait_for(f"Set CLIPSEEK_MODEL={tiny_model} to go on with what is stored")
+    other.wait_for(f"Set CLIPSEEK_MODEL={tiny_model} to keep using the store")
 
 
 def test_frames_of_another_model_are_refused_by_the_store(server):

@@ -79,6 +79,13 @@ def test_no_room_is_missing_and_none_lies_above_itself():
     assert order[0] == "api"
 
 
+def test_the_tables_of_the_store_are_known_in_its_room_only():
+    """`backup` copies databases whole, `watch` has one of its own: no other room opens one."""
+    opening = {named(path) for path in sources("clipseek") if "sqlite3" in roots(path)}
+    assert opening == {"clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
+    assert " FROM " not in (ROOT / "clipseek/upkeep/backup.py").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", sources("executors"), ids=named)
 def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
     names = imports(path)

@@ -1,13 +1,15 @@
 """The documents are consistent: links work, references match the code, translations match their originals."""
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 import pytest
 
 from clipseek.cli.main import main
-from clipseek.config.settings import LIMITS, VARIABLES
+from clipseek.config.declaration import rows_of
+from clipseek.config.settings import SETTINGS, Common
 from docs import generate
 from tests.markdown import CHINESE, README, REFERENCE, ROOT, Document, documents, name_of, translations
 
@@ -66,12 +68,40 @@ def test_the_references_are_those_of_the_code():
     assert set(generate.pages()) == set(REFERENCE.iterdir())
 
 
-def test_the_readme_has_every_setting_with_its_default():
-    rows = {row[0]: row[1].strip("`") for row in settings_rows(Document.read(README))}
-    others = {variable: default for name, (variable, default, _) in VARIABLES.items() if name not in LIMITS}
-    assert set(rows) == {*others, "CLIPSEEK_MAX_..."}
-    for variable, default in others.items():
-        assert rows[variable] == default or not default, f"{variable} is {default!r} by default"
+def test_the_tables_of_settings_are_those_of_the_code():
+    for path, text in generate.documents_with_tables().items():
+        assert path.read_text(encoding="utf-8") == text, f"{name_of(path)} is old: make docs"
+
+
+def test_the_reference_has_every_setting_with_its_default():
+    assert defaults_in(REFERENCE / "settings.md") == {row.variable: row.shown_default for row in SETTINGS.values()}
+
+
+def test_the_readme_has_the_common_settings_with_their_defaults():
+    common = {row.variable: row.shown_default for row in rows_of(Common).values()}
+    assert common.items() <= defaults_in(README).items()
+
+
+def test_a_marked_table_follows_the_code_and_a_translation_keeps_its_words():
+    table = "| 变量 | 默认值 | 含义 |\n|---|---|---|\n| `CLIPSEEK_HOST` | 本机 | 地址 |\n"
+    old = f"A\n<!-- settings: clients -->\n{table}<!-- end -->\nB"
+    lines = generate.fill_tables(old).splitlines()
+    assert [lines[0], lines[1], lines[-2], lines[-1]] == [*old.splitlines()[:2], *old.splitlines()[-2:]]
+    assert [line.split("`")[1] for line in lines[4:-2]] == [
+        "CLIPSEEK_HOST",
+        "CLIPSEEK_TOKEN",
+        "CLIPSEEK_LIBRARY",
+        "CLIPSEEK_TLS_CA",
+    ]
+    assert lines[4].startswith("| `CLIPSEEK_HOST` | this machine | The server's address")
+    translated = generate.fill_tables(old, is_translation=True).splitlines()
+    assert translated[2:5] == ["| 变量 | 默认值 | 含义 |", "|---|---|---|", "| `CLIPSEEK_HOST` | 本机 | 地址 |"]
+    assert translated[5:] == lines[5:]
+
+
+def defaults_in(path: Path) -> dict[str, str]:
+    """The settings in the tables of a document, and their defaults."""
+    return {row[0]: row[1].strip("`") for row in settings_rows(Document.read(path)) if len(row) > 2}
 
 
 def settings_rows(document: Document) -> list[list[str]]:

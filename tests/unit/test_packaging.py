@@ -93,7 +93,7 @@ def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
     done = run_light(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith(f"clipseek: `clipseek {arguments[0]}")
-    assert "this install is the client alone" in done.stderr
+    assert "only the client is installed here" in done.stderr
 
 
 def test_two_installs_in_one_place_are_found(monkeypatch, tmp_path):

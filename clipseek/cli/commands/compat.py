@@ -9,7 +9,9 @@ import click
 
 from clipseek.api.errors import InvalidSetting, ServerNotReady, ServerUnreachable
 from clipseek.cli.terminal import say
-from clipseek.config.settings import DEFAULT_PORT, Settings, parse_host
+from clipseek.config.addresses import DEFAULT_PORT, parse_host
+from clipseek.config.distribution import check_vced_install
+from clipseek.config.settings import Settings
 from clipseek.machine.state_files import state_file
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
       clipseek serve --port 45680
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
+    check_vced_install()
     from clipseek.client import Client
     from clipseek.machine.ports import is_port_free
     from clipseek.vced.known_videos import KnownVideos

@@ -10,7 +10,7 @@ from clipseek.api.errors import ServerFailed, ServerNotReady
 from clipseek.api.formats import timestamp
 from clipseek.cli.terminal import progress_bar, say, show_table
 from clipseek.client import Client
-from clipseek.config.settings import Settings, local_host
+from clipseek.config.settings import Settings
 from clipseek.machine.ports import free_port, is_port_free
 from clipseek.service.page import Page, show_page
 from clipseek.service.run import serve
@@ -51,7 +51,7 @@ def run_demo(
         say(f"Port {taken} is taken, so the demo listens on {settings.port}.")
     say("Starting ... (the first time, the starter model is built: about half a minute)", style="dim")
 
-    host = local_host(settings)
+    host = settings.local_host
     with Page(settings, host) as page:
 
         def ready(components: list[Component]) -> bool:

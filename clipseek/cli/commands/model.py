@@ -15,7 +15,7 @@ from clipseek.cli.output import print_json
 from clipseek.cli.terminal import say, show_table
 from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import answer_of
+from clipseek.machine.module_call import call_module
 from clipseek.watch.video_files import videos_below
 
 BAR = 0.99
@@ -84,7 +84,7 @@ def _answer(module: str, settings: Settings, *arguments: str, given: str = "") -
     def failure(why: str) -> ModelError:
         return ModelError(f"The model could not be optimised: {why}. Nothing was changed.")
 
-    return answer_of(module, *arguments, failure=failure, environ=settings.to_env(), given=given)
+    return call_module(module, *arguments, failure=failure, environ=settings.to_env(), stdin=given)
 
 
 def _show(made: dict[str, Any], bar: float) -> None:

@@ -7,7 +7,7 @@ from clipseek.cli.output import print_json
 from clipseek.cli.terminal import say, show_table
 from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import answer_of
+from clipseek.machine.module_call import call_module
 
 
 @click.command()
@@ -26,7 +26,7 @@ def reshard(shards: int, as_json: bool) -> None:
     def failure(why: str) -> StoreError:
         return StoreError(f"The store {home} could not be divided anew: {why}. Nothing is lost; repeat it.")
 
-    told = answer_of("executors.faiss_indexer.shards.resharding", str(home), str(shards), failure=failure)
+    told = call_module("executors.faiss_indexer.shards.resharding", str(home), str(shards), failure=failure)
     if as_json:
         print_json(told)
         return

@@ -23,7 +23,7 @@ import numpy as np
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.settings import Settings
 from clipseek.config.store_model import read_store_model
-from clipseek.machine.module_call import print_answer
+from clipseek.machine.module_call import print_result
 from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
 from executors.clip_encoder.int8.quantise import quantise
 from executors.clip_encoder.model.identity import model_id
@@ -168,7 +168,7 @@ def _measure_speeds(towers: list[ImageTower], pictures: Pictures) -> list[float]
 
 
 def main() -> None:
-    print_answer(_answer)
+    print_result(_answer)
 
 
 def _answer() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 from clipseek.api.errors import StoreCorrupt, StoreError, StoreFull
 from clipseek.config.libraries import libraries_below, library_folder
 from clipseek.config.shards import MAKING, RETIRED, divided_folder, divisions, out_of_use, shard_folders, shard_of
-from clipseek.machine.module_call import print_answer
+from clipseek.machine.module_call import print_result
 from executors.faiss_indexer.store.store import TICK_SECONDS, Store
 from executors.machine.durable import sync
 
@@ -215,7 +215,7 @@ def _remove(path: Path) -> None:
 
 
 def main() -> None:
-    print_answer(lambda: [asdict(each) for each in reshard(Path(sys.argv[1]), int(sys.argv[2]))])
+    print_result(lambda: [asdict(each) for each in reshard(Path(sys.argv[1]), int(sys.argv[2]))])
 
 
 if __name__ == "__main__":

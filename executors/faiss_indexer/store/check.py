@@ -16,7 +16,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from clipseek.upkeep.finding import ERROR, OK, WARNING, Check, verdict, write_checks
+from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
 from executors.faiss_indexer.store.index_cache import cache_file, list_stale_files, number_frames
 from executors.faiss_indexer.store.schema import SCHEMA_VERSION
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, plan_spans
@@ -42,18 +42,18 @@ class _Span:
     blank: bytes
 
 
-def check_store(folder: Path) -> Iterator[Check]:
-    """Check the SQLite file and the index cache in `folder`. Only reads, and may run beside a server."""
+def check_store(folder: Path) -> Iterator[Finding]:
+    """Finding the SQLite file and the index cache in `folder`. Only reads, and may run beside a server."""
     try:
         with closing(_open(folder, "ro")) as db:
             db.execute("BEGIN")  # one state of the store, whatever a server writes in the meantime
             yield from _check_database(db)
             yield from _check_index_cache(folder / "index", db)
     except sqlite3.Error as error:
-        yield Check("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+        yield Finding("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
-def repair_store(folder: Path) -> Iterator[Check]:
+def repair_store(folder: Path) -> Iterator[Finding]:
     """Repair what can be repaired, while no server uses the store. Yields what was done.
 
     Deletes spans that break the rules, so that their videos can be indexed again, and an index cache that does not fit.
@@ -63,33 +63,33 @@ def repair_store(folder: Path) -> Iterator[Check]:
         with closing(_open(folder, "rw")) as db:
             if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
                 db.execute("REINDEX")
-                yield Check("repair", OK, "rebuilt the database's own indices")
+                yield Finding("repair", OK, "rebuilt the database's own indices")
             wrong = _find_wrong_spans(db)
             db.execute("BEGIN IMMEDIATE")
             db.executemany("DELETE FROM spans WHERE span_id = ?", [(span_id,) for span_id in wrong])
             if wrong:
                 db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
-                yield Check("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
+                yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
             db.execute("COMMIT")
             revision = _read_revision(db)
             for file in [*_list_misfits(folder / "index", db), *list_stale_files(folder / "index", revision)]:
                 file.unlink()
-                yield Check("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
+                yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
     except sqlite3.Error as error:
-        yield Check("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+        yield Finding("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
 def _open(folder: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{(folder / 'index.db').as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30)
 
 
-def _check_database(db: sqlite3.Connection) -> Iterator[Check]:
+def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
     broken = [row[0] for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
     yield verdict("database", broken, "sound", f"{_REPAIR}. If that does not help: {_FROM_BACKUP}")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
         other = f"format {version}, but this ClipSeek uses format {SCHEMA_VERSION}"
-        yield Check(
+        yield Finding(
             "format", WARNING, other, "Start the server to update an older store. For a newer one update ClipSeek."
         )
         return
@@ -176,7 +176,7 @@ def _list_incomplete(db: sqlite3.Connection) -> Iterator[str]:
             yield f"'{title}' ({video_id[:12]}): {len(missing)} of {len(plan_spans(duration_seconds))} spans missing"
 
 
-def _check_index_cache(folder: Path, db: sqlite3.Connection) -> Iterator[Check]:
+def _check_index_cache(folder: Path, db: sqlite3.Connection) -> Iterator[Finding]:
     misfits = [f"{file.name} does not fit the store" for file in _list_misfits(folder, db)]
     saved = [file.name for file in folder.glob("frames-*.faiss")]
     state = ", ".join(saved) or "none; the next start builds it"
@@ -216,7 +216,7 @@ def _fits(file: Path, db: sqlite3.Connection) -> bool:
 def main() -> None:
     folder = Path(sys.argv[1])
     run = repair_store if "--repair" in sys.argv[2:] else check_store
-    write_checks(run(folder))
+    print_findings(run(folder))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from av.codec.hwaccel import HWAccel, HWConfig, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
 
 from clipseek.api.errors import InvalidSetting
-from clipseek.config.settings import AUTO, SOFTWARE, VARIABLES
+from clipseek.config.settings import AUTO, SOFTWARE, variable_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def choose_decoder(setting: str) -> str:
     """
     if setting == SOFTWARE:
         return SOFTWARE
-    variable, kinds = VARIABLES["decoder"][0], list_hardware()
+    variable, kinds = variable_of("decoder"), list_hardware()
     if setting not in (AUTO, *kinds):
         raise InvalidSetting(
             f"{variable} is '{setting}', but must be {SOFTWARE}, {AUTO}, or hardware that FFmpeg offers here: "

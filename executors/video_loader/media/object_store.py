@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 import fsspec
 
 from clipseek.api.errors import ClipSeekError, InvalidSetting, MediaMissing, MediaUnreachable, StoreFull
-from clipseek.config.settings import VARIABLES
+from clipseek.config.settings import variable_of
 from executors.machine.disk import DISK_FULL, report_full_disk
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0  # clients of object stores retry shorter failures by themselves
 _BLOCK_BYTES = 8 * 1024 * 1024
-_VARIABLE = VARIABLES["media"][0]
+_VARIABLE = variable_of("media")
 
 
 class ObjectStore:

@@ -22,7 +22,7 @@ from cachetools import TTLCache
 
 from clipseek.api.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
 from clipseek.config.libraries import MAIN, VIDEO_MARK, libraries_below, media_folder
-from clipseek.config.settings import VARIABLES, Settings
+from clipseek.config.settings import Settings, variable_of
 from executors.flow import metrics
 from executors.video_loader.media.file_record import FileRecord
 from executors.video_loader.media.local_copies import LocalCopies, hold
@@ -244,5 +244,5 @@ def check_media_reachable(settings: Settings) -> None:
         ObjectStore(settings.media_url, MAIN).check()
     elif settings.media and not Path(settings.media).is_dir():
         raise MediaUnreachable(
-            f"{VARIABLES['media'][0]} is {settings.media}, but this folder does not exist. Mount its disk, or create it"
+            f"{variable_of('media')} is {settings.media}, but this folder does not exist. Mount its disk, or create it"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from clipseek.api.errors import MediaMissing, NoFrames
 from clipseek.config.libraries import MAIN, media_folder
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import print_answer
+from clipseek.machine.module_call import print_result
 from executors.video_loader.decode.picture import Picture, PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.media.media_files import MediaFiles
@@ -68,7 +68,7 @@ def _take_pictures(video: Path, count: int, shape: PictureShape) -> Iterator[Pic
 
 
 def main() -> None:
-    print_answer(_write_frames)
+    print_result(_write_frames)
 
 
 def _write_frames() -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from clipseek.api.errors import LimitExceeded
-from clipseek.config.settings import SOFTWARE, VARIABLES, Settings
+from clipseek.config.settings import SOFTWARE, Settings, variable_of
 from executors.machine.processors import processor_count
 from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
@@ -211,6 +211,6 @@ def _read_span(reader: VideoReader, title: str, options: SpanOptions) -> Sampled
         if len(pts_seconds) > options.max_frames or len(pictures) > MOST_PICTURE_BYTES:
             raise LimitExceeded(
                 f"[{start:g}, {end:g}) s of '{title}' has more than {len(pts_seconds) - 1} frames, the limit of one "
-                f"span ({VARIABLES['max_span_frames'][0]}). Index it with fewer frames per second"
+                f"span ({variable_of('max_span_frames')}). Index it with fewer frames per second"
             )
     return SampledSpan(bytes(pictures), pts_seconds, blank, cut_seconds)

@@ -26,7 +26,7 @@ from typing import Any, ParamSpec, TypeVar
 import av
 
 from clipseek.api.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded, UnreadableVideo
-from clipseek.config.settings import VARIABLES
+from clipseek.config.settings import variable_of
 from clipseek.machine import logs
 from executors.flow.lifetime import end_with_parent
 
@@ -142,7 +142,7 @@ class _Worker:
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
             raise DeadlineExceeded(
                 f"{_sentence(what)} took more than {wait_seconds:.0f} s, and its decoder was stopped. Try again when "
-                f"the server is less busy, or raise {VARIABLES['decode_timeout_seconds'][0]}"
+                f"the server is less busy, or raise {variable_of('decode_timeout_seconds')}"
             )
         answer: tuple[bool, Any] = self._pipe.recv()
         return answer
@@ -198,7 +198,7 @@ def _run_task(what: str, task: Callable[[], Any], memory_bytes: float) -> tuple[
 
 
 def _make_memory_error(what: str, memory_bytes: float) -> LimitExceeded:
-    variable = VARIABLES["max_worker_gb"][0]
+    variable = variable_of("max_worker_gb")
     if math.isinf(memory_bytes):
         return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} is unlimited)")
     return LimitExceeded(

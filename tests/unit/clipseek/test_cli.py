@@ -77,7 +77,7 @@ def test_videos_below_a_folder(tmp_path):
     assert [video.name for video in videos_below(tmp_path)] == ["a.mkv", "b.MP4", "c.webm"]
     assert [video.name for video in videos_below(tmp_path / "notes.txt")] == ["notes.txt"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoVideosFound, match="no videos below the folder"):
+    with pytest.raises(NoVideosFound, match="no videos in or below the folder"):
         list(videos_below(tmp_path / "empty"))
 
 

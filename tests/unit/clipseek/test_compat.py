@@ -1,5 +1,8 @@
 """VCED's requests: its messages as they were recorded, its parameters, its edges, the videos that it named."""
 
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -62,6 +65,24 @@ def test_videos_are_known_by_their_paths_also_after_a_restart(tmp_path):
     (tmp_path / "text.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
         KnownVideos(tmp_path / "text.json")
+
+
+WITHOUT_VCED = """
+import sys
+sys.modules["clipseek.vced"] = None  # this is how Python marks a module that is not there
+from clipseek.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "output"),
+    [(["--help"], 0, "Search inside videos"), (["compat", "."], 1, "needs the package clipseek.vced")],
+)
+def test_without_the_room_only_its_command_fails_and_says_why(arguments, code, output):
+    done = subprocess.run([sys.executable, "-c", WITHOUT_VCED, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert output in done.stdout + done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_command_does_not_ask_itself(tmp_path):

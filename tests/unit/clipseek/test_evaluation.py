@@ -92,7 +92,7 @@ def test_queries_that_cannot_be_asked_are_named_with_the_reason():
     assert [(each.query.line, each.why) for each in made.left_out] == [
         (1, "the video 'gone' is not in the library"),
         (2, "'twice' means 2 videos"),
-        (3, "the video 'half' is not completely indexed: index it again"),
+        (3, "the video 'half' is not fully indexed: index it again"),
         (4, "a moment begins after the end of the video 'a', which is 20.0 s long"),
     ]
     assert (made.asked, made.measures, service.asked) == (0, {"": {}}, [])

@@ -83,7 +83,7 @@ def test_a_byte_order_mark_and_a_list_over_several_lines(tmp_path):
     ("line", "told"),
     [
         ("{", "line 2: this is not JSON: Expecting property name"),
-        ("[1]", r"line 2: there must be an object with fields, but there is \[1\]"),
+        ("[1]", r"line 2: this must be an object with fields, but is \[1\]"),
         ('{"query": "b", "moments": []}', "line 2: there is no 'video'"),
         ('{"video": 3, "query": "b", "moments": []}', "line 2: 'video' must be a title, an id or null, but is 3"),
         ('{"video": " ", "query": "b", "moments": []}', "line 2: 'video' must be a title"),
@@ -114,13 +114,13 @@ def test_a_malformed_line_is_named_with_its_number_and_what_is_wrong(tmp_path, l
 @pytest.mark.parametrize(
     ("form", "text", "told"),
     [
-        ("qvhighlights", '{"qid": 1, "query": "a", "vid": "b"}', "line 1: there is no 'relevant_windows'.*take val"),
+        ("qvhighlights", '{"qid": 1, "query": "a", "vid": "b"}', "line 1: there is no 'relevant_windows'.*use val"),
         ("qvhighlights", '{"query": "a", "vid": 1, "relevant_windows": []}', "line 1: 'vid' must be the name of a"),
         ("didemo", '[{"description": "a", "video": "b", "times": []}]', "line 1, entry 1: 'times' must be a list"),
         ("didemo", '[{"description": "a",\n "video": "b", "times": [[2, 1]]}]', "line 1, entry 1: a time must be"),
         ("didemo", '[{"description": "a", "video": "b", "times": [[0.5, 1]]}]', "whole numbers"),
         ("didemo", '[\n{"description": "a"', "line 2, entry 1: this is not JSON"),
-        ("didemo", "[1", "line 1, entry 1: there must be an object"),
+        ("didemo", "[1", "line 1, entry 1: this must be an object"),
         ("didemo", '[{"description": "a", "video": "b", "times": [[0, 0]]}\n', r"line 2: ',' or '\]' after entry 1"),
         ("didemo", '{"video": "b"}', r"line 1: a list, '\[' is missing"),
         ("didemo", "[]", "holds no queries"),
@@ -130,8 +130,8 @@ def test_a_malformed_line_is_named_with_its_number_and_what_is_wrong(tmp_path, l
         ("charades-sta", "A 1 2##", "line 1: there is no sentence"),
         (None, "", "is empty"),
         (None, "\n \n", "is empty"),
-        (None, "\nvideo,query,start,end", "line 2: 'video,query,start,end' is in none of the formats clipseek, qvhigh"),
-        (None, b"{}\n\xff", "line 2: this is not UTF-8"),
+        (None, "\nvideo,query,start,end", "line 2: 'video,query,start,end' has none of the formats clipseek, qvhigh"),
+        (None, b"{}\n\xff", "line 2: not UTF-8"),
     ],
 )
 def test_files_that_are_wrong(tmp_path, form, text, told):
@@ -140,7 +140,7 @@ def test_files_that_are_wrong(tmp_path, form, text, told):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileMissing, match=r"no file '.*none.jsonl'"):
+    with pytest.raises(FileMissing, match=r"file '.*none.jsonl' cannot be read"):
         read_ground_truth(tmp_path / "none.jsonl")
 
 

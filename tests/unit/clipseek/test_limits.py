@@ -18,7 +18,9 @@ from clipseek.api.documents import (
     VideoSpan,
 )
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
-from clipseek.config.settings import LIMITS, VARIABLES, Settings
+from clipseek.config.declaration import rows_of
+from clipseek.config.limits import Limits
+from clipseek.config.settings import Settings
 from executors.flow.document_checks import check_document, check_frame_times
 
 DOCUMENTS = (Upload, Video, VideoSpan, Query, QueryPart, Calibration, Clip, Reel, Thumbnail, Health, Component)
@@ -117,10 +119,9 @@ def test_a_limit_of_requests_that_grpc_cannot_be_told_is_none(megabytes, told, t
     assert Settings(tmp_path, tmp_path, max_request_mb=megabytes).max_request_bytes == told
 
 
-@pytest.mark.parametrize("name", LIMITS)
-def test_every_limit_is_set_by_its_variable(name):
-    variable, default, _ = VARIABLES[name]
-    assert getattr(Settings.from_env({}), name) == float(default)
-    assert getattr(Settings.from_env({variable: "7"}), name) == 7
-    assert getattr(Settings.from_env({variable: "inf"}), name) == math.inf
+@pytest.mark.parametrize(("name", "row"), rows_of(Limits).items())
+def test_every_limit_is_set_by_its_variable(name, row):
+    assert getattr(Settings.from_env({}), name) == float(row.default)
+    assert getattr(Settings.from_env({row.variable: "7"}), name) == 7
+    assert getattr(Settings.from_env({row.variable: "inf"}), name) == math.inf
     assert Settings.from_env({}) == Settings(Settings.from_env({}).home, Settings.from_env({}).cache)

@@ -26,7 +26,7 @@ def lines(capsys) -> list[dict]:
 
 
 def test_a_line_is_an_object(root, capsys):
-    logs.start("INFO", "json", "video_loader", anew=True)
+    logs.start("INFO", "json", "video_loader", replace=True)
     logging.getLogger("executors.somewhere").info("clip of '%s'\nin two lines", "雪")
     logging.getLogger("executors.somewhere").debug("below the level")
     [line] = lines(capsys)
@@ -40,7 +40,7 @@ def test_a_line_is_an_object(root, capsys):
 
 
 def test_a_line_within_a_request_says_which_and_for_how_long(root, capsys):
-    logs.start("INFO", "json", "indexer", anew=True)
+    logs.start("INFO", "json", "indexer", replace=True)
     with logs.request("/search"):
         logging.getLogger("x").info("refused", extra=logs.about(VideoNotFound("no")))
     logging.getLogger("x").info("later")
@@ -51,7 +51,7 @@ def test_a_line_within_a_request_says_which_and_for_how_long(root, capsys):
 
 
 def test_a_traceback_is_a_field(root, capsys):
-    logs.start("INFO", "json", "indexer", anew=True)
+    logs.start("INFO", "json", "indexer", replace=True)
     try:
         {}["deep down"]
     except KeyError:
@@ -72,14 +72,14 @@ def test_what_the_server_tells_its_operator_is_json_too(root, capsys, monkeypatc
 
 
 def test_text_stays_text(root, capsys):
-    logs.start("WARNING", "text", "indexer", anew=True)
+    logs.start("WARNING", "text", "indexer", replace=True)
     logging.getLogger("x").warning("mind the gap")
     assert capsys.readouterr().err.endswith("WARNING x: mind the gap\n")
     assert not logs.is_json()
 
 
 def test_an_absent_collector_of_traces_is_told_once(root, capsys):
-    logs.start("WARNING", "json", "indexer", anew=True)
+    logs.start("WARNING", "json", "indexer", replace=True)
     for _ in range(5):
         logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").warning("retrying")
     assert [line["message"] for line in lines(capsys)] == ["retrying"]

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clipseek.config.settings import SHARED_METRICS_VARIABLE, Settings
 from clipseek.machine.ports import free_port
-from clipseek.service.metrics_server import metrics_served
+from clipseek.service.metrics_server import serve_metrics
 from clipseek.service.supervise import ProcessState
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.store import Store
@@ -68,7 +68,7 @@ def test_counts_of_several_processes_are_one_and_outlive_them(settings, counts):
     ]
     errors = ("clipseek_errors_total", "/search", "VideoNotFound", "indexer")
     under_way = ("clipseek_requests_under_way", "/search", "indexer")
-    with metrics_served(settings, counts, no_processes):
+    with serve_metrics(settings, counts, no_processes):
         for process in processes:
             assert process.stdout.readline() == b"counted\n"
         found = samples(settings)
@@ -96,17 +96,24 @@ def test_what_is_stored_is_told_of_all_libraries(settings, counts):
             store.register(VIDEO, "model")
             vectors = np.eye(3, 4, dtype=np.float16)
             store.put_span(VIDEO.video_id, (0.0, 30.0), Frames(np.arange(3.0), vectors), "model")
-    with metrics_served(settings, counts, no_processes):
+    with serve_metrics(settings, counts, no_processes):
         found = samples(settings)
-    assert found["clipseek_stored_videos",] == 2
-    assert found["clipseek_stored_hours",] == 1.0
-    assert found["clipseek_stored_frames",] == 6
-    assert found["clipseek_unreadable_stores",] == 0
+        assert stored(found) == (2, 1.0, 6, 0)
+        with Store(settings.home) as store:
+            store.put_span(VIDEO.video_id, (30.0, 60.0), Frames(np.arange(30.0, 33.0), vectors), "model")
+            assert stored(samples(settings)) == (2, 1.0, 9, 0)
+        (settings.home / "index.db").write_text("this is no database")
+        assert stored(samples(settings)) == (1, 0.5, 3, 1)
+
+
+def stored(found: dict[tuple[str, ...], float]) -> tuple[float, ...]:
+    names = ("stored_videos", "stored_hours", "stored_frames", "unreadable_stores")
+    return tuple(found[f"clipseek_{name}",] for name in names)
 
 
 def test_processes_are_told_with_their_restarts_and_memory(settings, counts):
     states = [ProcessState("indexer", os.getpid(), True, 2), ProcessState("gateway", 2**22, False, 1)]
-    with metrics_served(settings, counts, lambda: states):
+    with serve_metrics(settings, counts, lambda: states):
         found = samples(settings)
     assert (found["clipseek_process_up", "indexer"], found["clipseek_process_up", "gateway"]) == (1, 0)
     assert (found["clipseek_restarts_total", "indexer"], found["clipseek_restarts_total", "gateway"]) == (2, 1)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from clipseek.api.errors import StoreError
 from clipseek.cli.main import main
 from clipseek.config.settings import Settings
-from clipseek.machine.module_call import answer_of
+from clipseek.machine.module_call import call_module
 from clipseek.machine.ports import free_port
 from clipseek.service.page import Page
 
@@ -94,10 +94,11 @@ def test_a_process_that_fails_is_an_error_of_ours_whatever_it_answered(source, e
     (tmp_path / "failing_module.py").write_text(source)
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with pytest.raises(StoreError) as raised:
-        answer_of("failing_module", failure=StoreError, environ={"PYTHONPATH": path})
+        call_module("failing_module", failure=StoreError, environ={"PYTHONPATH": path})
     assert str(raised.value) == error
 
 
 def test_an_answer_may_be_anything(tmp_path):
     (tmp_path / "answering_module.py").write_text("""print('{"error": "none"}')""")
-    assert answer_of("answering_module", failure=StoreError, environ={"PYTHONPATH": str(tmp_path)}) == {"error": "none"}
+    environ = {"PYTHONPATH": str(tmp_path)}
+    assert call_module("answering_module", failure=StoreError, environ=environ) == {"error": "none"}

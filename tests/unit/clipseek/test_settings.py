@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from clipseek.api.errors import InvalidSetting
-from clipseek.config.settings import Settings, parse_host
+from clipseek.cli.main import main
+from clipseek.config.addresses import parse_host
+from clipseek.config.settings import SETTINGS, Settings, rename_warnings
 
 
 def test_the_defaults_listen_on_this_machine_only():
@@ -66,6 +69,17 @@ def test_videos_may_be_in_a_folder_or_at_a_url(monkeypatch, tmp_path):
         assert Settings.from_env(settings.to_env()) == settings
 
 
+def test_settings_for_which_a_default_stands_may_be_empty():
+    assert Settings.from_env({row.variable: "" for row in SETTINGS.values()}) == Settings.from_env({})
+
+
+def test_secrets_are_not_shown():
+    settings = Settings.from_env(
+        {"CLIPSEEK_TOKEN": "hidden", "CLIPSEEK_FLOW_SECRET": "hidden", "CLIPSEEK_MEDIA": "s3://user:hidden@x/y"}
+    )
+    assert "hidden" not in repr(settings)
+
+
 def test_relative_folders_become_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert Settings.from_env({"CLIPSEEK_HOME": "store"}).home == Path(tmp_path) / "store"
@@ -92,6 +106,37 @@ def test_values_that_do_not_fit_are_named(variable, value, told):
         Settings.from_env({variable: value})
 
 
+RENAMED = [(row.was, row.variable, name) for name, row in SETTINGS.items() if row.was]
+
+
+def test_the_settings_of_version_01_that_have_another_name_are_known():
+    assert {(was, variable) for was, variable, _ in RENAMED} == {
+        ("CLIPSEEK_MAX_FILM_GB", "CLIPSEEK_MAX_VIDEO_GB"),
+        ("CLIPSEEK_MAX_FILM_HOURS", "CLIPSEEK_MAX_VIDEO_HOURS"),
+    }
+
+
+@pytest.mark.parametrize(("was", "variable", "name"), RENAMED)
+def test_an_earlier_name_still_works_and_is_warned_of(was, variable, name):
+    assert getattr(Settings.from_env({was: "3"}), name) == 3
+    [warning] = rename_warnings({was: "3"})
+    assert warning == f"{was} is now called {variable}. The old name still works; please use the new one."
+    with pytest.raises(InvalidSetting, match=f"{was} is 'many'"):
+        Settings.from_env({was: "many"})
+
+
+@pytest.mark.parametrize(("was", "variable", "name"), RENAMED)
+def test_of_both_names_the_new_one_wins(was, variable, name):
+    environ = {was: "3", variable: "5"}
+    assert getattr(Settings.from_env(environ), name) == 5
+    [warning] = rename_warnings(environ)
+    assert warning == f"{was} is ignored, because its new name {variable} is set, too. Remove the old one."
+
+
+def test_nothing_is_warned_of_where_no_earlier_name_is_set():
+    assert rename_warnings(Settings.from_env({}).to_env()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "host", "port"),
     [
@@ -110,3 +155,10 @@ def test_server_addresses(text, host, port):
 def test_what_is_no_server_address(text):
     with pytest.raises(InvalidSetting):
         parse_host(text)
+
+
+def test_serve_warns_once_of_a_setting_under_its_earlier_name(tmp_path):
+    environ = {"CLIPSEEK_HOME": str(tmp_path), "CLIPSEEK_MAX_FILM_GB": "3"}
+    done = CliRunner().invoke(main, ["serve", "--bind", "198.51.100.1"], env=environ)
+    assert done.exit_code == 2
+    assert done.stderr.count("clipseek: CLIPSEEK_MAX_FILM_GB is now called CLIPSEEK_MAX_VIDEO_GB.") == 1

@@ -17,7 +17,7 @@ from clipseek.api.errors import StoreError
 from clipseek.cli.main import main
 from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
-from clipseek.upkeep.finding import Check
+from clipseek.upkeep.finding import Finding
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.video_loader.media.media_files import MediaFiles
@@ -50,7 +50,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", cache=tmp_path / "cache")
 
 
-def faults(checks: list[Check]) -> dict[str, str]:
+def faults(checks: list[Finding]) -> dict[str, str]:
     return {check.what: check.found for check in checks if check.state != "ok"}
 
 

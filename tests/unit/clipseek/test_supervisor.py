@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from clipseek.config.settings import DOWN_SUFFIX, local_address
+from clipseek.config.addresses import local_address
+from clipseek.config.settings import DOWN_SUFFIX
 from clipseek.service.supervise import Restarts, Supervisor
 
 
@@ -62,7 +63,7 @@ def test_a_process_is_back_once_it_listens_on_its_own_address(process, tmp_path,
     said = []
     with socket.create_server((listens_on, 0)) as listener:
         supervisor = supervisor_of_restarted(process, host, listener.getsockname()[1], tmp_path, said)
-        supervisor.look()
+        supervisor.check_processes()
     assert process.is_alive()
     [state] = supervisor.states()
     assert state.is_up and said[0].startswith("gateway is back after 1.")
@@ -73,7 +74,7 @@ def test_a_process_that_does_not_listen_in_time_is_ended(process, tmp_path):
     said = []
     with socket.create_server(("127.0.0.1", 0)) as elsewhere:
         supervisor = supervisor_of_restarted(process, "127.0.0.2", elsewhere.getsockname()[1], tmp_path, said)
-        supervisor.look()
+        supervisor.check_processes()
     process.join()
     assert process.exitcode == -9
     assert not supervisor.states()[0].is_up and said == []

@@ -8,9 +8,9 @@ import pytest
 from clipseek.api.errors import StoreBusy, StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine.state_files import state_file
+from clipseek.watch.changes import Changes, SettleTimer, find_changes, find_moves
 from clipseek.watch.folder_scan import FileState, scan_folder
 from clipseek.watch.state import WatchedVideo, WatchState
-from clipseek.watch.watcher import Differences, StandingStill, differences, moves
 
 STATE = FileState(1, 2, 3, 4)
 
@@ -64,33 +64,33 @@ def test_among_thousands_the_few_that_differ_are_found(tmp_path):
             (tmp_path / str(folder) / f"{number}.mp4").touch()
     before = scan_folder(tmp_path)
     videos = known(before)
-    assert len(videos) == 3000 and differences(videos, scan_folder(tmp_path)) == Differences({}, {})
+    assert len(videos) == 3000 and find_changes(videos, scan_folder(tmp_path)) == Changes({}, {})
     (tmp_path / "new.mp4").touch()
     (tmp_path / "3" / "7.mp4").write_bytes(b"x")
     os.utime(tmp_path / "4" / "7.mp4", ns=(0, 0))
     (tmp_path / "5" / "7.mp4").rename(tmp_path / "6" / "renamed.mp4")
     (tmp_path / "8" / "7.mp4").unlink()
-    found = differences(videos, scan_folder(tmp_path))
+    found = find_changes(videos, scan_folder(tmp_path))
     assert set(found.videos) == {"new.mp4", "3/7.mp4", "4/7.mp4", "6/renamed.mp4"}
     assert set(found.lost) == {"5/7.mp4", "8/7.mp4"}
-    assert moves(found) == {"6/renamed.mp4": "5/7.mp4"}
+    assert find_moves(found) == {"6/renamed.mp4": "5/7.mp4"}
 
 
 def test_what_is_broken_is_left_alone_and_what_was_begun_is_not(tmp_path):
     (tmp_path / "a.mp4").touch()
     scan = scan_folder(tmp_path)
-    assert not differences(known(scan, error="no video", coming_id="b"), scan).videos
-    assert set(differences(known(scan, coming_id="b"), scan).videos) == {"a.mp4"}
+    assert not find_changes(known(scan, error="no video", coming_id="b"), scan).videos
+    assert set(find_changes(known(scan, coming_id="b"), scan).videos) == {"a.mp4"}
 
 
 def test_one_video_in_the_place_of_two_is_one_move(tmp_path):
     lost = {"a.mp4": STATE}
-    assert len(moves(Differences({"b.mp4": STATE, "c.mp4": STATE}, lost))) == 1
+    assert len(find_moves(Changes({"b.mp4": STATE, "c.mp4": STATE}, lost))) == 1
 
 
 def test_a_file_that_is_being_written_does_not_stand_still():
     now = 0.0
-    still = StandingStill(10.0, lambda: now)
+    still = SettleTimer(10.0, lambda: now)
     grown = FileState(2, 2, 3, 4)
     for now, things, expected in (  # noqa: B007 (the clock reads it)
         (0.0, {"copied": STATE, "done": STATE}, set()),
@@ -99,35 +99,35 @@ def test_a_file_that_is_being_written_does_not_stand_still():
         (18.9, {"copied": grown}, set()),
         (19.0, {"copied": grown, "done": STATE}, {"copied"}),  # `done` was away in between
     ):
-        assert set(still.of("folder", things)) == expected
-    assert StandingStill(0.0, lambda: now).of("folder", {"a": STATE}) == {"a": STATE}
+        assert set(still.settled("folder", things)) == expected
+    assert SettleTimer(0.0, lambda: now).settled("folder", {"a": STATE}) == {"a": STATE}
 
 
 def test_what_is_remembered_outlives_the_process(tmp_path):
     root, raw = tmp_path / "videos", os.fsdecode(b"caf\xe9.mp4")
     video = WatchedVideo(FileState(2**40, 2**62, 2**64 - 1, 2**63), "id", "coming", "why", is_missing=True)
     with WatchState(tmp_path / "new folder" / "state.db") as state:
-        state.keep(root, {raw: video, "b.mp4": WatchedVideo(STATE, "id")}, brings="id")
-        state.keep(root, {"c.mp4": video}, was="b.mp4")
+        state.save(root, {raw: video, "b.mp4": WatchedVideo(STATE, "id")}, adds="id")
+        state.save(root, {"c.mp4": video}, old_path="b.mp4")
     with WatchState(tmp_path / "new folder" / "state.db") as state:
         assert state.videos(root) == {raw: video, "c.mp4": video}
         assert state.videos(root)[raw].state.device == 2**63  # which equality leaves out
-        assert state.videos(tmp_path) == {} and state.brought() == {"id"}
+        assert state.videos(tmp_path) == {} and state.added_ids() == {"id"}
         assert sorted(state.files_of("id")) == [root / "c.mp4", root / raw]
 
 
 def test_a_video_is_left_over_once_no_file_is_it_or_becomes_it(tmp_path):
     with WatchState(tmp_path / "state.db") as state:
-        state.keep(tmp_path, {"a.mp4": WatchedVideo(STATE, coming_id="v")}, brings="v")
-        assert state.left_over() == []
-        state.keep(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "v")})
+        state.save(tmp_path, {"a.mp4": WatchedVideo(STATE, coming_id="v")}, adds="v")
+        assert state.orphans() == []
+        state.save(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "v")})
         state.forget(tmp_path, "a.mp4")
-        assert state.left_over() == []
-        state.keep(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "w")})  # w was in the library before
-        assert state.left_over() == ["v"]
+        assert state.orphans() == []
+        state.save(tmp_path / "other", {"b.mp4": WatchedVideo(STATE, "w")})  # w was in the library before
+        assert state.orphans() == ["v"]
         state.forget(tmp_path / "other", "b.mp4")
-        state.disown("v")
-        assert state.left_over() == []
+        state.forget_added("v")
+        assert state.orphans() == []
 
 
 def test_a_state_is_for_one_process_and_must_be_one(tmp_path):

@@ -137,7 +137,7 @@ def test_broken_off_at_any_step_it_is_told_and_ended_later(home, step, monkeypat
             reshard(home, shards)
             die()  # nothing to remove at first
         if len(divisions(home)) > 1:
-            with pytest.raises(StoreError, match=rf"was broken off .*clipseek reshard {shards}"):
+            with pytest.raises(StoreError, match=rf"was interrupted .*clipseek reshard {shards}"):
                 Service(home, shards)
         reshard(home, shards)
         assert told(home, shards) == before

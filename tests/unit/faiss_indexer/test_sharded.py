@@ -345,7 +345,7 @@ def test_another_count_than_the_stores_own_is_refused(tmp_path, before, now):
     service = Service(tmp_path, before)
     fill(service, 2)
     service.close()
-    with pytest.raises(StoreError, match=rf"was made for CLIPSEEK_SHARDS={before}, .*clipseek reshard {now}"):
+    with pytest.raises(StoreError, match=rf"was made with CLIPSEEK_SHARDS={before}, .*clipseek reshard {now}"):
         Service(tmp_path, now)
     again = Service(tmp_path, before)
     assert len(again.videos()) == 2

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.libraries import media_folder
 from clipseek.config.settings import Settings
-from clipseek.upkeep.finding import ERROR, Check, write_checks
+from clipseek.upkeep.finding import ERROR, Finding, print_findings
 from executors.video_loader.media.checks.media_check import check_media, repair_media
 from executors.video_loader.media.checks.shared_check import check_shared, repair_shared
 from executors.video_loader.media.shared_media import check_media_reachable, open_shared_media
@@ -19,7 +19,7 @@ from executors.video_loader.media.shared_media import check_media_reachable, ope
 _CHUNK_BYTES = 1  # any value: nothing is uploaded here
 
 
-def check_library(settings: Settings, library: str, titles: Mapping[str, str], *, repair: bool) -> Iterator[Check]:
+def check_library(settings: Settings, library: str, titles: Mapping[str, str], *, repair: bool) -> Iterator[Finding]:
     """The findings, or with `repair` what was done."""
     try:
         check_media_reachable(settings)
@@ -29,12 +29,12 @@ def check_library(settings: Settings, library: str, titles: Mapping[str, str], *
         else:
             yield from (repair_media if repair else check_media)(media_folder(settings, library), titles)
     except ClipSeekError as error:
-        yield Check("videos", ERROR, str(error), "Fix this first: the videos were not checked.")
+        yield Finding("videos", ERROR, str(error), "Fix this first: the videos were not checked.")
 
 
 def main() -> None:
     repair = "--repair" in sys.argv[2:]
-    write_checks(check_library(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
+    print_findings(check_library(Settings.from_env(), sys.argv[1], json.load(sys.stdin), repair=repair))
 
 
 if __name__ == "__main__":

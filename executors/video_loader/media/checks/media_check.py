@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clipseek.api.errors import MediaMissing
 from clipseek.config.libraries import VIDEO_MARK
-from clipseek.upkeep.finding import OK, WARNING, Check, verdict
+from clipseek.upkeep.finding import OK, WARNING, Finding, verdict
 from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
 from executors.video_loader.media.server_folders import check_link
 
@@ -39,7 +39,7 @@ class _Files:
         return record is not None and bool(record.linked_path)
 
 
-def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
+def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Finding]:
     """Read every video below `root` and check it. Changes nothing, and may run beside a server.
 
     Args:
@@ -63,7 +63,7 @@ def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
     yield check_leftovers(root)
 
 
-def check_linked_videos(records: Iterable[FileRecord]) -> Check:
+def check_linked_videos(records: Iterable[FileRecord]) -> Finding:
     """Whether the videos that are used where they lie are unchanged."""
     wrong = [why for record in records if (why := _find_link_fault(record))]
     return verdict(
@@ -71,7 +71,7 @@ def check_linked_videos(records: Iterable[FileRecord]) -> Check:
     )
 
 
-def compare_with_store(video_ids: Set[str], titles: Mapping[str, str]) -> Iterator[Check]:
+def compare_with_store(video_ids: Set[str], titles: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the files' video ids are those of the store's videos."""
     yield verdict(
         "videos without a file",
@@ -88,7 +88,7 @@ def compare_with_store(video_ids: Set[str], titles: Mapping[str, str]) -> Iterat
     )
 
 
-def check_leftovers(root: Path) -> Check:
+def check_leftovers(root: Path) -> Finding:
     """Whether there are remains that nobody needs."""
     files = _list_files(root)
     uploads = [own.part for own in files.values() if own.part]
@@ -101,17 +101,17 @@ def check_leftovers(root: Path) -> Check:
     )
 
 
-def repair_media(root: Path, titles: Mapping[str, str]) -> Iterator[Check]:
+def repair_media(root: Path, titles: Mapping[str, str]) -> Iterator[Finding]:
     """Restore lost records and delete leftovers, while no server runs. Yields what was done."""
     files = _list_files(root)
     for video_id, own in files.items():
         if own.video and _find_record_fault(video_id, own):
             title = titles.get(video_id, f"{video_id[:12]}{own.video.suffix}")
             write_record(root, FileRecord(video_id, title, own.video.stat().st_size, file_name=own.video.name))
-            yield Check("repair", OK, f"wrote the record of '{title}' ({video_id[:12]}) again")
+            yield Finding("repair", OK, f"wrote the record of '{title}' ({video_id[:12]}) again")
     for file in _find_leftovers(files):
         file.unlink()
-        yield Check("repair", OK, f"deleted {file.name}")
+        yield Finding("repair", OK, f"deleted {file.name}")
 
 
 def find_damaged_videos(root: Path) -> Iterator[str]:

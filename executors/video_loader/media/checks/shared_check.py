@@ -6,7 +6,7 @@ from pathlib import Path
 from clipseek.api.errors import StoreCorrupt
 from clipseek.api.formats import size
 from clipseek.config.libraries import VIDEO_MARK
-from clipseek.upkeep.finding import OK, WARNING, Check, verdict
+from clipseek.upkeep.finding import OK, WARNING, Finding, verdict
 from executors.video_loader.media.checks.media_check import (
     REPAIR,
     check_leftovers,
@@ -19,8 +19,8 @@ from executors.video_loader.media.file_record import FileRecord, compute_sha256
 from executors.video_loader.media.shared_media import SharedMediaFiles
 
 
-def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Check]:
-    """Check the names and sizes in the object store, and the content of the copies here; changes nothing.
+def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Finding]:
+    """Finding the names and sizes in the object store, and the content of the copies here; changes nothing.
 
     Args:
         titles: of the store's videos, by their ids.
@@ -54,7 +54,7 @@ def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator
     yield check_leftovers(media.root)
 
 
-def repair_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Check]:
+def repair_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Finding]:
     """Move local videos into the object store, delete damaged copies and leftovers. Yields what was done.
 
     No server may run meanwhile. Raises: MediaUnreachable, StoreFull.
@@ -64,14 +64,14 @@ def repair_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterato
     for record in list(media.local_records()):
         if record.linked_path or not any(why.startswith(record.file_name) for why in damaged):
             media.move_to_objects(record)
-            yield Check("repair", OK, f"moved '{record.title}' ({record.video_id[:12]}) to {media.objects.shown_url}")
+            yield Finding("repair", OK, f"moved '{record.title}' ({record.video_id[:12]}) to {media.objects.shown_url}")
     for copy in _list_copies(media):
         if _is_damaged(media, copy):
             copy.unlink()
-            yield Check("repair", OK, f"deleted the copy {copy.name}; it is fetched again when needed")
+            yield Finding("repair", OK, f"deleted the copy {copy.name}; it is fetched again when needed")
 
 
-def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> Iterator[Check]:
+def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> Iterator[Finding]:
     """The videos in the local folder, from before the object store was used."""
     videos = sorted(media.root.glob(f"*{VIDEO_MARK}*"))
     linked = [record for record in media.local_records() if record.linked_path]

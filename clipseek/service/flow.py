@@ -1,0 +1,131 @@
+"""Jina's Flow as a context: it starts or fails with a cause, and it stops in time."""
+
+import contextlib
+import io
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from importlib import resources
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NoReturn
+
+from clipseek.config.settings import START_ERRORS_VARIABLE
+from clipseek.machine.talk import say
+
+POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 20.0  # of a start, until a line tells what it waits for
+_STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process exits whatever they do
+_STOP_SECONDS_EACH = 4.0  # of many processes, which Jina closes one after the other
+
+
+def flow_file() -> Path:
+    """The `flow.yml` to run: the one beside the package in a clone, else the one installed with it."""
+    beside = Path(__file__).resolve().parents[2] / "flow.yml"
+    return beside if beside.exists() else Path(str(resources.files("clipseek") / "flow.yml"))
+
+
+@contextlib.contextmanager
+def running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
+    """Start Jina's Flow, and close it at the end. If it cannot start, print why and exit with code 1.
+
+    Args:
+        start_errors: folder in which executors write why they cannot start.
+        stop: set to end the process during the start.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from jina import Flow
+
+        flow = Flow.load_config(str(flow_file()))
+    started = threading.Event()
+    with contextlib.redirect_stdout(io.StringIO()), block_interrupts():
+        watch = threading.Thread(
+            target=_watch_start, args=(start_errors, started, stop), name="watch-start", daemon=True
+        )
+        watch.start()
+        try:
+            flow.start()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the start has failed)
+            _fail_start(_cause(start_errors) or repr(error))
+    started.set()
+    try:
+        yield flow
+    finally:
+        seconds = max(_STOP_SECONDS, _STOP_SECONDS_EACH * len(multiprocessing.active_children()))
+        threading.Thread(target=_exit_after, args=(seconds,), name="exit-after", daemon=True).start()
+        flow.close()
+
+
+@contextlib.contextmanager
+def block_interrupts() -> Iterator[None]:
+    """Block SIGINT in this thread, and so in the processes it starts.
+
+    Ctrl-C reaches all processes of a terminal, but this process alone stops the others: `_watch_start` sees that the
+    signal is pending.
+    """
+    resource_tracker.ensure_running()  # starting it unblocks SIGINT, so it must run before
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _watch_start(start_errors: Path, started: threading.Event, stop: threading.Event) -> None:
+    """Until the Flow has started: exit if asked to stop, or if an executor fails. Jina would wait for it forever."""
+    children: dict[str, BaseProcess] = {}
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    while not started.wait(POLL_SECONDS):
+        if time.monotonic() > patient_until:
+            say("Models are loading. The first time takes longer: they are built or downloaded.", style="dim")
+            patient_until = math.inf
+        if stop.is_set() or signal.SIGINT in signal.sigpending():
+            _exit_with_children("Stopped.", exit_code=0)
+        if cause := _cause(start_errors):
+            _fail_start(cause)
+        children |= {process.name: process for process in multiprocessing.active_children()}
+        dead = [process for process in children.values() if process.exitcode is not None]
+        if dead and not started.wait(POLL_SECONDS):  # it may still be writing the cause
+            codes = ", ".join(f"{process.name} (exit code {process.exitcode})" for process in dead)
+            unknown = f"An executor stopped at once: {codes}. Start the server again; JINA_LOG_LEVEL=ERROR shows more."
+            _fail_start(_cause(start_errors) or unknown)
+
+
+def _cause(start_errors: Path) -> str | None:
+    """Why the first executor cannot start; None if none has written that."""
+    for file in sorted(start_errors.glob("*.txt")):
+        _, _, message = file.read_text(encoding="utf-8").partition("\n")
+        return message
+    return None
+
+
+def _fail_start(cause: str) -> NoReturn:
+    _exit_with_children(f"clipseek: The server cannot start. {cause}", exit_code=1, style="red")
+
+
+def _exit_with_children(message: str, exit_code: int, style: str = "") -> NoReturn:
+    """Exit at once, and end the children, too: some do not watch this process yet."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    say(message, style)
+    _exit(exit_code)
+
+
+def _exit_after(seconds: float) -> None:
+    time.sleep(seconds)
+    say("clipseek: An executor did not stop in time. It is killed.")
+    _exit(1)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit now, but remove the folder of this run first: nothing else would."""
+    shutil.rmtree(os.environ.get(START_ERRORS_VARIABLE, ""), ignore_errors=True)
+    os._exit(code)
