@@ -53,22 +53,22 @@ class QueryOptions(TypedDict, total=False):
     also: Annotated[
         Sequence[str],
         Option(
-            "Must be seen as well: the better a moment fits all, the higher its score.",
+            "Also look for this. The better a moment fits everything, the higher its score.",
             ("--also",),
             "TEXT",
             True,
             "also",
         ),
     ]
-    without: Annotated[Sequence[str], Option("Must not be seen.", ("--not",), "TEXT", True, "without")]
+    without: Annotated[Sequence[str], Option("Avoid moments that show this.", ("--not",), "TEXT", True, "without")]
     image: Annotated[
         "Image | Sequence[Image] | None",
-        Option("Must look like this image.", ("--image",), "FILE", True, "image"),
+        Option("Look for what resembles this image.", ("--image",), "FILE", True, "image"),
     ]
     like: Annotated[
         "Frame | Sequence[Frame] | None",
         Option(
-            "Must look like this frame of a video. Matches around the frame itself are left out.",
+            "Look for what resembles this frame of a video. Matches around the frame itself are left out.",
             ("--like",),
             "VIDEO@TIME",
             True,
@@ -99,7 +99,9 @@ class QueryOptions(TypedDict, total=False):
         ),
     ]
     padding_seconds: Annotated[float, Option("Add this at both ends of each match.", ("--padding",), "SECONDS")]
-    per_video: Annotated[int, Option("Most matches of one video. [default: the server's]", ("--per-video",), "COUNT")]
+    per_video: Annotated[
+        int, Option("How many matches of one video at most. [default: the server's]", ("--per-video",), "COUNT")
+    ]
     strategy: Annotated[
         str,
         Option("How to divide score curves into matches; docs/quality.md lists the names.", ("--strategy",), "NAME"),

@@ -134,7 +134,7 @@ def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tm
         for top_k in (0, 10**20):
             with pytest.raises(errors.InvalidTopK, match=str(top_k)):
                 client.search("a cat", top_k=top_k)
-        with pytest.raises(TypeError, match="no search option 'min_score'. The options are: also, without"):
+        with pytest.raises(TypeError, match=r"no search option 'min_score'\. The options are: also, without"):
             client.search("a cat", min_score=0.5)
         with pytest.raises(TypeError, match="no search option 'videos'"):
             client.timeline("a.mp4", "a cat", videos=["b.mp4"])
