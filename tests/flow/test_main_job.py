@@ -127,15 +127,15 @@ def copy(video: Path) -> Path:
 
 
 def test_times_as_search_prints_them_cut_the_match_to_a_tenth(server, library, tmp_path):
-    found = json.loads(run(server, "search", "a street", "-i", "bikes.mp4", "--all", "-k", "9", "--json").stdout)
-    lines = run(server, "search", "a street", "-i", "bikes.mp4", "--all", "-k", "9").stdout.splitlines()[1:]
-    assert len(found) == len(lines) > 1
-    for match, line in zip(found, lines, strict=True):
+    matches = library.search("a street", top_k=3, all_matches=True).matches
+    lines = run(server, "search", "a street", "-k", "3", "--all").stdout.splitlines()[1:]
+    assert len(matches) == len(lines) == 3
+    for match, line in zip(matches, lines, strict=True):
         start, end = line.split()[2:4]
-        clip = run(server, "clip", "bikes.mp4", start, end, "-o", str(tmp_path / f"{start}.mp4"), "--json")
-        cut = json.loads(clip.stdout)
-        for name in ("start_seconds", "end_seconds"):
-            assert cut[name] == pytest.approx(match[name], abs=0.05 + 1e-9), line
+        output = str(tmp_path / f"{line.split()[0]}.mp4")
+        cut = json.loads(run(server, "clip", match.title, start, end, "-o", output, "--json").stdout)
+        assert cut["start_seconds"] == pytest.approx(match.start_seconds, abs=0.05 + 1e-9), line
+        assert cut["end_seconds"] == pytest.approx(match.end_seconds, abs=0.05 + 1e-9), line
 
 
 def test_the_command_line_does_the_whole_job(server, library, tmp_path):

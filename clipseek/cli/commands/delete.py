@@ -29,7 +29,7 @@ def delete(client: "Client", name: str, yes: bool) -> None:
     video = client.video(name)
     if not yes:
         if not is_interactive():
-            raise click.UsageError(f"Nobody is here to confirm. To delete '{video.title}', add --yes.")
+            raise click.UsageError(f"There is no terminal to ask on. To delete '{video.title}', add --yes.")
         length = f"{clock(video.duration_seconds)}, {counted(video.frames, 'frame')}"
         question = f"Delete '{video.title}' ({length}) from the library? This cannot be undone."
         click.confirm(question, abort=True, err=True)

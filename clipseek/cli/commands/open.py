@@ -54,7 +54,7 @@ def open_match(client: "Client", words: tuple[str, ...], match: int, video: str 
     path = _cut(client, name, start_seconds, end_seconds)
     if only_print:
         click.echo(path)
-    elif click.launch(str(path)):
+    elif click.launch(str(path), wait=sys.platform == "linux"):  # xdg-open ends at once, and says if it failed
         say(f"clipseek: No program opened the clip. It is in {path}", style="red")
         sys.exit(1)
     else:

@@ -76,7 +76,8 @@ def list_tokens(as_json: bool) -> None:
     if access.is_open:
         say("There are no tokens: anyone who reaches the server may do everything.")
     rows = [(g.name, ", ".join(g.libraries), "yes" if g.server_folders else "no", g.created_at) for g in grants]
-    show_table(("Name", "Libraries", "Server folders", "Made"), rows)
+    if rows:
+        show_table(("Name", "Libraries", "Server folders", "Made"), rows)
 
 
 @token.command()

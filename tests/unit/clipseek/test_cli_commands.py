@@ -132,7 +132,7 @@ def test_rename_says_both_titles(library):
 
 def test_open_plays_a_match_of_a_description(library, monkeypatch, tmp_path):
     launched = []
-    monkeypatch.setattr(click, "launch", lambda path: launched.append(path) or 0)
+    monkeypatch.setattr(click, "launch", lambda path, wait: launched.append(path) or 0)
     assert run("open", "a dog").exit_code == 0
     assert library == [
         ("search", "a dog", {"top_k": 1, "offset": 0, "videos": []}),
@@ -148,7 +148,7 @@ def test_open_plays_a_match_of_a_description(library, monkeypatch, tmp_path):
 
 
 def test_open_prints_the_path_of_a_range_and_forgets_old_clips(library, monkeypatch, tmp_path):
-    monkeypatch.setattr(click, "launch", lambda path: pytest.fail("nothing is to be opened"))
+    monkeypatch.setattr(click, "launch", lambda path, wait: pytest.fail("nothing is to be opened"))
     old = tmp_path / "cache/opened/ffff/old.mp4"
     old.parent.mkdir(parents=True)
     old.touch()
@@ -159,7 +159,7 @@ def test_open_prints_the_path_of_a_range_and_forgets_old_clips(library, monkeypa
 
 
 def test_open_without_a_player_names_the_clip(library, monkeypatch):
-    monkeypatch.setattr(click, "launch", lambda path: 1)
+    monkeypatch.setattr(click, "launch", lambda path, wait: 1)
     failed = run("open", "1a2b", "1", "2")
     assert failed.exit_code == 1 and "No program opened the clip. It is in " in failed.stderr
 
