@@ -1,4 +1,8 @@
-"""ClipSeek: search inside videos. Scripts start with `Client`."""
+"""ClipSeek: search inside videos. `from clipseek import Client` is the way in for scripts.
+
+Rooms: api/ (documents, errors, options), client/, cli/, config/, machine/, service/, watch/, evaluation/, upkeep/, vced/.
+Scripts import documents from clipseek.schema and errors from clipseek.errors.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +14,7 @@ __all__ = ["Client", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client on first use only: it imports jina, which takes seconds."""
+    """Import the client on first use: it imports jina, which takes seconds."""
     if name == "Client":
         from clipseek.client import Client
 

@@ -1,26 +1,45 @@
-"""Times, sizes and counts, written as people read them."""
+"""Times, sizes and counts as people write and read them."""
+
+
+def parse_time(text: str) -> float:
+    """The seconds of a time, as `timestamp` writes it or as a number: 75.2, 01:15.2, 1:00:03.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    seconds = 0.0
+    for number in text.split(":"):
+        seconds = seconds * 60 + float(number)
+    return seconds
 
 
 def timestamp(seconds: float) -> str:
-    """`mm:ss.s`, with hours in front where there are any."""
+    """A time as `mm:ss.s`, rounded to tenths, with hours in front if there are any: `parse_time` reads it back."""
     tenths = round(seconds * 10)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours}:" if hours else "") + f"{minutes:02d}:{tenths / 10:04.1f}"
 
 
+def clock(seconds: float) -> str:
+    """A length as a clock shows it, in whole seconds: `3:12`, `1:00:03`."""
+    minutes, whole_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole_seconds:02d}" if hours else f"{minutes}:{whole_seconds:02d}"
+
+
 def duration(seconds: float) -> str:
-    """A length in seconds, or in minutes where it is long."""
+    """A length in seconds, or from a minute on in minutes: `3.1 s`, `1.5 min`."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
 def counted(count: int | str, noun: str) -> str:
-    """`1 video`, `2 videos`, and `? videos` where it is not known."""
+    """A count with its noun: `1 video`, `2 videos`, or `? videos` for an unknown count."""
     return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that keeps the number short."""
+    """A number of bytes, in the unit that keeps it short: `12 B`, `1.5 kB`, `23 MB`."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""The parts of a query as people write them: texts, image files, moments of videos, each with a weight if wished."""
+"""The parts of a query as people write them: texts, images and frames of videos, each with a weight if wished."""
 
 import math
 import re
@@ -7,24 +7,20 @@ from pathlib import Path
 
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import EmptyQuery, FileMissing, InvalidRequest, UnreadableImage
+from clipseek.api.formats import parse_time
 from clipseek.api.limits import MAX_IMAGE_BYTES
-
-Image = str | Path | bytes
-"""An image file, or its content."""
-
-Moment = str | tuple[str, float]
-"""What is seen at a time of a video: `VIDEO@TIME`, or the video (as `Client.video` takes it) and the seconds."""
+from clipseek.api.search_options import Frame, Image, check_numbers
 
 
-def images_of(value: Image | Sequence[Image] | None) -> list[Image]:
+def list_images(value: Image | Sequence[Image] | None) -> list[Image]:
     """One image, several or none, as a list."""
     if value is None:
         return []
     return [value] if isinstance(value, str | Path | bytes) else list(value)
 
 
-def moments_of(value: Moment | Sequence[Moment] | None) -> list[tuple[str, float]]:
-    """One moment, several or none, as a list of (video, seconds); a pair of a text and a number is one moment.
+def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]]:
+    """One frame, several or none, as a list of (video, seconds); a pair of a text and a number is one frame.
 
     Raises:
         InvalidRequest: a text is not `VIDEO@TIME`.
@@ -32,17 +28,17 @@ def moments_of(value: Moment | Sequence[Moment] | None) -> list[tuple[str, float
     if value is None:
         return []
     if isinstance(value, str):
-        return [_moment(value)]
+        return [_parse_frame(value)]
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int | float):
         return [(value[0], float(value[1]))]
-    return [made for each in value for made in moments_of(each)]
+    return [frame for item in value for frame in list_frames(item)]
 
 
 def image_part(image: Image, weight: float = 1.0) -> QueryPart:
-    """An image to search with.
+    """A part of a query that looks for an image.
 
     Raises:
-        FileMissing, UnreadableImage: there is no such file, or it is empty or too large.
+        FileMissing, UnreadableImage: the file does not exist, is empty or is too large.
     """
     if isinstance(image, bytes):
         name, data = "the image", image
@@ -52,79 +48,70 @@ def image_part(image: Image, weight: float = 1.0) -> QueryPart:
             with Path(image).open("rb") as file:
                 data = file.read(MAX_IMAGE_BYTES + 1)
         except OSError as error:
-            raise FileMissing(f"There is no image '{image}' that can be read ({error.strerror}).") from error
+            raise FileMissing(f"The image '{image}' cannot be read ({error.strerror}). Check the path.") from error
     if not data:
-        raise UnreadableImage(f"'{name}' is empty (0 bytes): there is no image in it.")
+        raise UnreadableImage(f"'{name}' is empty (0 bytes). Choose another image.")
     if len(data) > MAX_IMAGE_BYTES:
         raise UnreadableImage(
-            f"'{name}' is larger than {MAX_IMAGE_BYTES >> 20} MiB, the most an image to search with may be. "
+            f"'{name}' is larger than {MAX_IMAGE_BYTES >> 20} MiB, the limit for an image to search with. "
             "Save it smaller: the model looks at a few hundred pixels."
         )
     return QueryPart(image=data, title=sendable(name), weight=weight)
 
 
 def sendable(text: str) -> str:
-    """Text that can travel: names of files and arguments may hold bytes that are no UTF-8."""
+    """The text in valid UTF-8, as messages need it: file names and arguments may hold other bytes, which become `?`."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def weighted(text: str) -> tuple[str, float]:
-    """Split `TEXT^WEIGHT`; without a weight it is 1."""
-    found = re.fullmatch(r"(.*)\^([+-]?[0-9]+(?:\.[0-9]+)?)", text, re.DOTALL)
-    return (found[1].rstrip(), float(found[2])) if found else (text, 1.0)
-
-
-def seconds_of(text: str) -> float:
-    """Seconds, or a time as the tables print it: 75.2, 01:15.2, 1:00:03.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    seconds = 0.0
-    for part in text.split(":"):
-        seconds = seconds * 60 + float(part)
-    return seconds
+def split_weight(text: str) -> tuple[str, float]:
+    """Split `TEXT^WEIGHT`; the weight is 1 if none is given."""
+    match = re.fullmatch(r"(.*)\^([+-]?[0-9]+(?:\.[0-9]+)?)", text, re.DOTALL)
+    return (match[1].rstrip(), float(match[2])) if match else (text, 1.0)
 
 
 def check_query(query: Query) -> None:
-    """Check that a query says what to look for, in parts that can be understood.
+    """Check what a query asks: the client before it sends it, an executor when it arrives.
 
     Raises:
-        EmptyQuery: it says nothing, or only what to avoid.
-        InvalidRequest: a part says two things or none, has no weight.
+        EmptyQuery: nothing to look for, or only what to avoid.
+        InvalidTopK, InvalidTimeRange, InvalidRequest: a number is out of range; a part is of two kinds at once or has
+            no weight.
     """
+    check_numbers(query)
     for number, part in enumerate(query.parts, 1):
-        kinds = [bool(part.text), bool(part.image), bool(part.video_id)]
-        if sum(kinds) > 1:
-            raise InvalidRequest(f"Part {number} of the query is to be a text, an image or a moment, but is several.")
-        if not (part.text.strip() or part.image or part.video_id or part.embedding):
-            raise EmptyQuery(f"Part {number} of the query is empty. Give it a text, an image or a moment of a video.")
-        if not math.isfinite(part.weight) or not part.weight:
-            raise InvalidRequest(
-                f"The weight of part {number} of the query is {part.weight:g}: above 0 looks for it, below 0 avoids it."
-            )
+        _check_part(number, part)
     if query.text.strip() or any(part.weight > 0 for part in query.parts):
         return
     if query.parts:
         raise EmptyQuery(
-            "The query only says what to avoid. Say also what should be seen, e.g. 'a street' without 'cars'."
+            "The query only says what to avoid. Say also what to look for, e.g. 'a street' without 'cars'."
         )
-    raise EmptyQuery(
-        "The query is empty. Say what should be seen, e.g. 'a red car', or give an image or a moment of a video."
-    )
+    raise EmptyQuery("The query is empty. Describe what to look for, e.g. 'a red car', or give an image or a frame.")
 
 
-def _moment(text: str) -> tuple[str, float]:
-    video, at, time = text.rpartition("@")
-    try:
-        return _named(video, at), seconds_of(time)
-    except ValueError:
+def _check_part(number: int, part: QueryPart) -> None:
+    if sum(map(bool, (part.text, part.image, part.video_id))) > 1:
         raise InvalidRequest(
-            f"'{text}' is not a moment of a video. Write VIDEO@TIME, e.g. holiday.mp4@75.2 or holiday.mp4@01:15.2"
-        ) from None
+            f"Part {number} of the query is of several kinds. Make each part a text, an image or a frame."
+        )
+    if not (part.text.strip() or part.image or part.video_id or part.embedding):
+        raise EmptyQuery(f"Part {number} of the query is empty. Give it a text, an image or a frame.")
+    if not math.isfinite(part.weight) or not part.weight:
+        raise InvalidRequest(
+            f"The weight of part {number} of the query is {part.weight:g}. Use a number above 0 to look for the part, "
+            "or below 0 to avoid it."
+        )
 
 
-def _named(video: str, at: str) -> str:
-    if not video or not at:
-        raise ValueError
-    return video
+def _parse_frame(text: str) -> tuple[str, float]:
+    video, _, time = text.rpartition("@")
+    try:
+        seconds = parse_time(time)
+    except ValueError:
+        seconds = math.nan
+    if not video or not math.isfinite(seconds):
+        raise InvalidRequest(
+            f"'{text}' is not a frame of a video. Write VIDEO@TIME, e.g. holiday.mp4@75.2 or holiday.mp4@01:15.2"
+        )
+    return video, seconds

@@ -11,12 +11,12 @@ from clipseek.api.formats import timestamp
 Floats = NDArray[np.float64]
 _ROWS = 4
 _LEAST_COLUMNS = 20
-_LEAST_TICK_COLUMNS = 14  # from one time under the axis to the next: a time and some air
+_LEAST_TICK_COLUMNS = 14  # from one time under the axis to the next: a time and a gap
 
 
 @dataclass(frozen=True)
 class Characters:
-    """What a curve is drawn with. `levels` fill a cell from empty to full."""
+    """The characters of a curve; `levels` fill a cell from empty to full."""
 
     levels: str
     cut_off: str
@@ -30,7 +30,7 @@ ASCII = Characters(" .:|#", "-", "=", "-", "+")
 
 
 def characters_for(encoding: str | None) -> Characters:
-    """BLOCKS where the encoding of the output has them, else ASCII."""
+    """BLOCKS if the encoding of the output has them, else ASCII."""
     try:
         "".join(vars(BLOCKS).values()).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -50,46 +50,46 @@ class Mark:
 def draw(
     pts_seconds: Sequence[float],
     scores: Sequence[float],
-    span: tuple[float, float],
+    time_range: tuple[float, float],
     cut_off: float,
     marks: Sequence[Mark],
     width: int,
     characters: Characters = BLOCKS,
 ) -> list[str]:
-    """The lines of a curve over `span`, at most `width` characters wide.
+    """The lines of a curve over the range `[start, end)` in seconds, at most `width` characters wide.
 
-    The highest line is that of the best score, which is written beside it; a broken line shows where the cut-off lies,
-    unless that is 0 or above all scores. Below are the matches, the first nine numbered at their peaks, and the times.
+    The highest line is that of the best score, which is written beside it. A broken line shows the cut-off, unless that
+    is 0 or above all scores. Below are the matches, the first nine numbered at their peaks, and the times.
     """
     top = max(scores, default=0.0)
     label = f"{top:.2f} "
     columns = max(_LEAST_COLUMNS, width - len(label))
-    heights = column_scores(pts_seconds, scores, span, columns)
+    heights = column_scores(pts_seconds, scores, time_range, columns)
     rows = _curve_rows(heights, top, cut_off, characters)
     margin = " " * len(label)
     lines = [label + rows[0], *(margin + row for row in rows[1:])]
     if marks:
-        lines.append(margin + _match_row(marks, span, columns, characters))
-    lines += [margin + line for line in _axis_rows(span, columns, characters)]
+        lines.append(margin + _match_row(marks, time_range, columns, characters))
+    lines += [margin + line for line in _axis_rows(time_range, columns, characters)]
     return [line.rstrip() for line in lines]
 
 
 def column_scores(
-    pts_seconds: Sequence[float], scores: Sequence[float], span: tuple[float, float], columns: int
+    pts_seconds: Sequence[float], scores: Sequence[float], time_range: tuple[float, float], columns: int
 ) -> Floats:
-    """The best score within each of the columns that `span` is divided into, float64 [columns].
+    """The best score in each of the columns that the range is divided into, float64 [columns].
 
-    A column between two frames shows the one before it: that is what is on screen. NaN where there is none.
+    A column between two frames shows the one before it, which is on screen then. NaN before the first frame.
     """
-    start, end = span
+    start, end = time_range
     best = np.full(columns, -np.inf)
     pts = np.asarray(pts_seconds, dtype=np.float64)
-    places = np.clip(((pts - start) / (end - start) * columns).astype(int), 0, columns - 1)
-    np.maximum.at(best, places, np.asarray(scores, dtype=np.float64))
+    column_of = np.clip(((pts - start) / (end - start) * columns).astype(int), 0, columns - 1)
+    np.maximum.at(best, column_of, np.asarray(scores, dtype=np.float64))
     seen = np.isfinite(best)
     last = np.maximum.accumulate(np.where(seen, np.arange(columns), -1))
-    made: Floats = np.where(last >= 0, best[np.maximum(last, 0)], np.nan)
-    return made
+    shown: Floats = np.where(last >= 0, best[np.maximum(last, 0)], np.nan)
+    return shown
 
 
 def _curve_rows(heights: Floats, top: float, cut_off: float, characters: Characters) -> list[str]:
@@ -104,21 +104,21 @@ def _curve_rows(heights: Floats, top: float, cut_off: float, characters: Charact
     return rows
 
 
-def _match_row(marks: Sequence[Mark], span: tuple[float, float], columns: int, characters: Characters) -> str:
+def _match_row(marks: Sequence[Mark], time_range: tuple[float, float], columns: int, characters: Characters) -> str:
     cells = [" "] * columns
     for mark in marks:
-        first = _column(mark.start_seconds, span, columns)
-        after = round((mark.end_seconds - span[0]) / (span[1] - span[0]) * columns)
+        first = _column(mark.start_seconds, time_range, columns)
+        after = round((mark.end_seconds - time_range[0]) / (time_range[1] - time_range[0]) * columns)
         for column in range(first, min(columns, max(first + 1, after))):
             cells[column] = characters.match
     for number, mark in reversed(list(enumerate(marks[:9], 1))):
-        cells[_column(mark.peak_seconds, span, columns)] = str(number)
+        cells[_column(mark.peak_seconds, time_range, columns)] = str(number)
     return "".join(cells)
 
 
-def _axis_rows(span: tuple[float, float], columns: int, characters: Characters) -> tuple[str, str]:
-    """The line under the curve and the times under that: its two ends, and what fits between them."""
-    start, end = span
+def _axis_rows(time_range: tuple[float, float], columns: int, characters: Characters) -> tuple[str, str]:
+    """The line under the curve, and the times under it: those of the two ends, and as many between as fit."""
+    start, end = time_range
     count = max(1, columns // _LEAST_TICK_COLUMNS)
     last = timestamp(end)
     line, times = [characters.axis] * columns, ""
@@ -131,5 +131,5 @@ def _axis_rows(span: tuple[float, float], columns: int, characters: Characters) 
     return "".join(line), times.ljust(columns - len(last)) + last
 
 
-def _column(seconds: float, span: tuple[float, float], columns: int) -> int:
-    return min(columns - 1, max(0, int((seconds - span[0]) / (span[1] - span[0]) * columns)))
+def _column(seconds: float, time_range: tuple[float, float], columns: int) -> int:
+    return min(columns - 1, max(0, int((seconds - time_range[0]) / (time_range[1] - time_range[0]) * columns)))

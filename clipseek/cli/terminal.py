@@ -1,28 +1,37 @@
-"""What the commands show: tables on stdout, talk and progress bars on stderr, times and sizes as people write them."""
+"""How commands print: data on stdout, messages and progress bars on stderr. `rich` is imported on first use."""
 
+import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
-
-from clipseek.machine.talk import say
+import click
 
 if TYPE_CHECKING:
     from clipseek.client.indexing import Progress as Step
 
-__all__ = ("progress_bar", "say", "show_table")
 _WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
-_FILE_WIDTH = 160  # of a table that goes to a file or a pipe, where there is no edge to fold at
+_FILE_WIDTH = 160  # columns of a table in a file or a pipe, which has no edge to fold at
 _STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching", "copy": "copying to"}
+
+
+def is_interactive() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def print_json(value: Any) -> None:
+    """Print a value on stdout as JSON."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; a head that begins with `>` aligns its column to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
         name = head.removeprefix(">")
@@ -38,7 +47,11 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[["Step"], None]]:
-    """A bar on stderr that follows the steps of one video: stage, percent and time left. Drawn on terminals only."""
+    """A bar on stderr for the steps of one video: stage, percent and time left. It is drawn on terminals only."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),

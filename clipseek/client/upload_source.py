@@ -1,4 +1,4 @@
-"""A video to upload, read in pieces: a file of this machine, or an open binary file (what a web page was given)."""
+"""A video to upload, read in pieces: a file of this machine, or an open binary file such as a page receives."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from clipseek.api.errors import EmptyFile, FileMissing, UnreadableVideo
 
 
 class UploadSource(Protocol):
-    """What an upload reads. `read` may be called from several threads at once."""
+    """The video that an upload reads. `read` may be called from several threads at once."""
 
     name: str
     size_bytes: int
@@ -22,16 +22,16 @@ class UploadSource(Protocol):
 
 
 def upload_source(video: str | Path | BinaryIO) -> UploadSource:
-    """What `video` is read from.
+    """The source that `video` is read from.
 
     Raises:
-        FileMissing, EmptyFile, UnreadableVideo: there is no such file, nothing in it, or it is a folder.
+        FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
     """
     return _PathSource(Path(video)) if isinstance(video, str | Path) else _OpenSource(video)
 
 
 def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
-    """The hash of the whole video in lower-case hex; `progress` is told how many bytes have been read.
+    """The hash of the whole video in lower-case hex; `progress` gets the count of bytes read so far.
 
     Raises:
         FileMissing: it cannot be read.
@@ -44,7 +44,9 @@ def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
             done += len(chunk)
             progress(done)
     except OSError as error:
-        raise FileMissing(f"'{source.name}' cannot be read ({error.strerror}).") from error
+        raise FileMissing(
+            f"'{source.name}' cannot be read ({error.strerror}). Check the file and its permissions."
+        ) from error
     return digest.hexdigest()
 
 
@@ -61,7 +63,7 @@ class _PathSource:
 
 
 class _OpenSource:
-    """Reads where the file's content is, so that it is never held a second time."""
+    """Reads the open file in place, so that its content is not held in memory twice."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.name = Path(str(getattr(file, "name", ""))).name or "untitled"
@@ -69,7 +71,7 @@ class _OpenSource:
         self._lock = threading.Lock()
         self.size_bytes = file.seek(0, io.SEEK_END)
         if not self.size_bytes:
-            raise EmptyFile(f"'{self.name}' is empty (0 bytes), so there is no video in it.")
+            raise EmptyFile(f"'{self.name}' is empty (0 bytes). Choose another file.")
 
     def read(self, offset: int) -> bytes:
         with self._lock:
@@ -80,12 +82,13 @@ class _OpenSource:
 def _size_of_file(path: Path) -> int:
     if path.is_dir():
         raise UnreadableVideo(
-            f"'{path}' is a folder, not a video. `clipseek index` takes folders, `Client.index` one video."
+            f"'{path}' is a folder, not a video. Use `clipseek index` for a folder, or call `Client.index` for each "
+            "video in it."
         )
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise FileMissing(f"There is no file '{path}' that can be read ({error.strerror}).") from error
+        raise FileMissing(f"The file '{path}' cannot be read ({error.strerror}). Check the path.") from error
     if not size:
-        raise EmptyFile(f"'{path}' is empty (0 bytes), so there is no video in it.")
+        raise EmptyFile(f"'{path}' is empty (0 bytes). Choose another file.")
     return size

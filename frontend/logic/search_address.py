@@ -1,17 +1,26 @@
-"""What is asked on the search page, and how it is written into the page's address so that a link asks the same."""
+"""A search of the page, and how it is written into the page's address so that a link repeats the search."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.search_options import SearchOptions, options_of
 
 PAGE_SIZE = 9  # three rows of three
-_ID_LENGTH = 12  # of a video's id in the address: as the command line shows it
+_ID_LENGTH = 12  # characters of a video's id in the address, as the command line shows it
+_TEXT, _SHOWN = "q", "shown"  # in the address: the description, and how many matches are shown
+# The options of a search that the page offers, and their parameters in the address.
+_ADDRESSES = {name: option.address for name, option in options_of(SearchOptions).items() if option.address}
+PARAMS = frozenset({_TEXT, _SHOWN, *_ADDRESSES.values()})
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A search: descriptions, an image, what to avoid, where, and how much of the answer to show."""
+    """A search: descriptions, an image, what to avoid, where to look, and how many matches to show.
+
+    All but `text` and `shown` are options of a search, under the names that `SearchOptions` gives them.
+    """
 
     text: str = ""
     also: tuple[str, ...] = ()
@@ -27,7 +36,7 @@ class Ask:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is looked for."""
+        """Whether the search looks for nothing."""
         return not (self.text.strip() or self.also or self.image or self.like)
 
     @property
@@ -36,56 +45,39 @@ class Ask:
         return sum(map(bool, (self.videos, self.least_score, self.minimum_seconds, self.maximum_seconds)))
 
     def with_more(self) -> "Ask":
+        """The same search with one page more of its matches."""
         return replace(self, shown=min(self.shown + PAGE_SIZE, MAX_TOP_K))
+
+    def options(self, image: bytes | None) -> SearchOptions:
+        """The options for `Client.search`, with the content of the image."""
+        options: Any = {name: getattr(self, name) for name in _ADDRESSES} | {"image": image}
+        return options  # type: ignore[no-any-return]
 
     def to_params(self) -> dict[str, str | list[str]]:
         """The query part of the page's address; defaults are left out."""
         params: dict[str, str | list[str]] = {
-            "q": self.text.strip(),
-            "also": list(self.also),
-            "without": list(self.without),
-            "image": self.image,
-            "like": f"{self.like[0][:_ID_LENGTH]}@{self.like[1]:.3f}" if self.like else "",
-            "video": [video[:_ID_LENGTH] for video in self.videos],
-            "least": _number(self.least_score),
-            "shortest": _number(self.minimum_seconds),
-            "longest": _number(self.maximum_seconds),
-            "all": "1" if self.all_matches else "",
-            "shown": str(self.shown) if self.shown != PAGE_SIZE else "",
+            _TEXT: self.text.strip(),
+            **{address: _write(name, getattr(self, name)) for name, address in _ADDRESSES.items()},
+            _SHOWN: str(self.shown) if self.shown != PAGE_SIZE else "",
         }
         return {name: value for name, value in params.items() if value}
 
     @classmethod
     def from_params(cls, params: Mapping[str, Sequence[str]]) -> "Ask":
-        """Read an address back; what makes no sense in it is left out."""
-
-        def one(name: str) -> str:
-            values = params.get(name, [])
-            return values[-1] if values else ""
-
+        """Read an address back; values that make no sense are left out."""
+        shown = int(_positive(_last(params.get(_SHOWN, ()))))
         return cls(
-            text=one("q"),
-            also=_texts(params.get("also", [])),
-            without=_texts(params.get("without", [])),
-            image=one("image"),
-            like=_moment(one("like")),
-            videos=_texts(params.get("video", [])),
-            least_score=min(_positive(one("least")), 1.0),
-            minimum_seconds=_positive(one("shortest")),
-            maximum_seconds=_positive(one("longest")),
-            all_matches=one("all") == "1",
-            shown=min(max(int(_positive(one("shown"))), PAGE_SIZE), MAX_TOP_K),
+            text=_last(params.get(_TEXT, ())),
+            shown=min(max(shown, PAGE_SIZE), MAX_TOP_K),
+            **{name: _READERS[name](params.get(address, ())) for name, address in _ADDRESSES.items()},
         )
 
 
-PARAMS = frozenset({"q", "also", "without", "image", "like", "video", "least", "shortest", "longest", "all", "shown"})
-
-
 def whole_ids(short: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-    """The known ids that begin with one of the short ones, in their order; what fits none is left out."""
+    """The known ids that begin with one of the short ones, in their order; a short one that fits none is left out."""
     ids = list(known)
-    found = (next((video_id for video_id in ids if start and video_id.startswith(start)), None) for start in short)
-    return tuple(video_id for video_id in found if video_id)
+    whole = (next((video_id for video_id in ids if start and video_id.startswith(start)), None) for start in short)
+    return tuple(video_id for video_id in whole if video_id)
 
 
 def lines(text: str) -> tuple[str, ...]:
@@ -93,12 +85,25 @@ def lines(text: str) -> tuple[str, ...]:
     return _texts(text.splitlines())
 
 
+def _write(name: str, value: Any) -> str | list[str]:
+    """The value of an option as the address holds it; empty for the default."""
+    if name == "videos":
+        return [video_id[:_ID_LENGTH] for video_id in value]
+    if name == "like":
+        return f"{value[0][:_ID_LENGTH]}@{value[1]:.3f}" if value else ""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, bool):
+        return "1" if value else ""
+    return str(value) if isinstance(value, str) else f"{value:g}" if value else ""
+
+
+def _last(values: Sequence[str]) -> str:
+    return values[-1] if values else ""
+
+
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(value.strip() for value in values if value.strip())
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if value else ""
 
 
 def _positive(text: str) -> float:
@@ -109,10 +114,23 @@ def _positive(text: str) -> float:
     return value if 0 < value < 1e9 else 0.0
 
 
-def _moment(text: str) -> tuple[str, float] | None:
+def _frame(text: str) -> tuple[str, float] | None:
     video_id, _, time = text.partition("@")
     try:
         seconds = float(time)
     except ValueError:
         return None
     return (video_id, seconds) if video_id and 0 <= seconds < 1e9 else None
+
+
+_READERS: dict[str, Callable[[Sequence[str]], Any]] = {
+    "also": _texts,
+    "without": _texts,
+    "image": _last,
+    "like": lambda values: _frame(_last(values)),
+    "videos": _texts,
+    "least_score": lambda values: min(_positive(_last(values)), 1.0),
+    "minimum_seconds": lambda values: _positive(_last(values)),
+    "maximum_seconds": lambda values: _positive(_last(values)),
+    "all_matches": lambda values: _last(values) == "1",
+}

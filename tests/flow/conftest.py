@@ -150,13 +150,14 @@ def library(server: Server) -> Iterator[Client]:
         yield client
 
 
-def run(server: Server, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """The command line as a user calls it."""
+def run(server: Server, *arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command line as a user calls it, without a terminal."""
     done = subprocess.run(
         [sys.executable, "-m", "clipseek", *arguments],
         check=False,
-        env={**os.environ, "CLIPSEEK_HOST": server.host, "COLUMNS": "200"},
+        env={**os.environ, "CLIPSEEK_HOST": server.host, "COLUMNS": "200", **environ},
         cwd=ROOT,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import av
 import cv2
@@ -118,6 +119,25 @@ def test_a_bare_jina_client_gets_the_same_answer(library, server):
     ]
 
 
+def copy(video: Path) -> Path:
+    """The same file under another name."""
+    path = video.with_name("copy.mkv")
+    path.write_bytes(video.read_bytes())
+    return path
+
+
+def test_times_as_search_prints_them_cut_the_match_to_a_tenth(server, library, tmp_path):
+    matches = library.search("a street", top_k=3, all_matches=True).matches
+    lines = run(server, "search", "a street", "-k", "3", "--all").stdout.splitlines()[1:]
+    assert len(matches) == len(lines) == 3
+    for match, line in zip(matches, lines, strict=True):
+        start, end = line.split()[2:4]
+        output = str(tmp_path / f"{line.split()[0]}.mp4")
+        cut = json.loads(run(server, "clip", match.title, start, end, "-o", output, "--json").stdout)
+        assert cut["start_seconds"] == pytest.approx(match.start_seconds, abs=0.05 + 1e-9), line
+        assert cut["end_seconds"] == pytest.approx(match.end_seconds, abs=0.05 + 1e-9), line
+
+
 def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     video = videos.make(tmp_path / "own <b>video; x.mkv", frames=60, fps=30, codec="vp9").path
     [indexed] = json.loads(run(server, "index", str(video), "--json").stdout)
@@ -136,7 +156,14 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     clip = tmp_path / "clip.mp4"
     run(server, "clip", indexed["video_id"][:8], "0.5", "1.5", "-o", str(clip))
     assert len(videos.read(clip)) == 30
-    assert video.name in run(server, "delete", indexed["video_id"][:8]).stderr
+    assert "exists already" in run(server, "clip", indexed["video_id"][:8], "0", "1", "-o", str(clip), code=2).stderr
+    again = run(server, "index", str(copy(video)))
+    assert f"copy.mkv has the same content as '{video.name}' ({indexed['video_id'][:12]})" in again.stderr
+    assert f"Renamed '{video.name}' to 'mine; 2'" in run(server, "rename", indexed["video_id"][:8], "mine; 2").stderr
+    opened = Path(run(server, "open", "mine; 2", "0.5", "1.5", "--print", CLIPSEEK_CACHE=str(tmp_path)).stdout.strip())
+    assert opened.parent.parent == tmp_path / "opened" and len(videos.read(opened)) == 30
+    assert "To delete 'mine; 2', add --yes." in run(server, "delete", indexed["video_id"][:8], code=2).stderr
+    assert "Deleted 'mine; 2'" in run(server, "delete", indexed["video_id"][:8], "--yes").stderr
     assert video.name not in run(server, "videos").stdout
     assert "bikes.mp4" in run(server, "search", "a street", "--video", "bikes.mp4").stdout
     examined = run(server, "doctor").stdout
@@ -286,7 +313,7 @@ def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):
 def test_exit_codes_of_bad_requests(server, library, tmp_path):
     target = str(tmp_path / "clip.mp4")
     assert "is empty" in run(server, "search", "", code=2).stderr
-    assert "top_k is 0" in run(server, "search", "a cat", "--top-k", "0", code=2).stderr
+    assert "--top-k must be from 1 to 1000, not 0." in run(server, "search", "a cat", "--top-k", "0", code=2).stderr
     assert "'nope'" in run(server, "clip", "nope", "0", "1", "-o", target, code=1).stderr
-    assert "no file" in run(server, "index", str(tmp_path / "none.mp4"), code=1).stderr
+    assert "none.mp4' cannot be read" in run(server, "index", str(tmp_path / "none.mp4"), code=1).stderr
     assert run(server, "clip", "bikes.mp4", "3", "2", "-o", target, code=2).stdout == ""

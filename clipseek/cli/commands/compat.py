@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from clipseek.api.errors import InvalidSetting, ServerNotReady, ServerUnreachable
-from clipseek.cli.terminal import say
+from clipseek.cli.options import host_option
 from clipseek.config.addresses import DEFAULT_PORT, parse_host
 from clipseek.config.distribution import check_vced_install
 from clipseek.config.settings import Settings
 from clipseek.machine.state_files import state_file
+from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
     from clipseek.client import Client
+    from clipseek.vced.server import CompatServer
+
+_BIND = "127.0.0.1"
 
 
 @click.command()
@@ -29,48 +33,60 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to listen on: VCED's."
 )
-@click.option(
-    "--host",
-    metavar="ADDRESS",
-    help="Server that answers in truth, grpc://HOST:PORT. [default: $CLIPSEEK_HOST, else this machine's own server]",
-)
+@host_option
 def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
-    """Answer VCED's page and scripts, unchanged, until Ctrl-C (SIGINT) or SIGTERM.
+    """Serve VCED's page and scripts, unchanged.
 
-    It listens to this machine only, on VCED's port, takes the requests that they send, /index and /search, and asks a
-    ClipSeek server on another port for the answers. They name videos by their paths on this machine: those below
-    FOLDER are uploaded, others are refused. See docs/from-vced.md.
+    The command runs until Ctrl-C (SIGINT) or SIGTERM, and listens on VCED's port, for this machine only. It accepts
+    VCED's requests /index and /search, and forwards them to a ClipSeek server on another port. Requests name videos by
+    their paths on this machine: videos below FOLDER are uploaded, others are refused. See docs/from-vced.md.
 
     \b
       clipseek serve --port 45680
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
-    check_vced_install()
     from clipseek.client import Client
-    from clipseek.machine.ports import is_port_free
-    from clipseek.vced.known_videos import KnownVideos
-    from clipseek.vced.requests import Vced
-    from clipseek.vced.server import BIND, CompatServer
 
-    settings = Settings.from_env()
     with Client(host) as client:
-        if parse_host(client.address) in {(name, port) for name in (BIND, "localhost", "0.0.0.0")}:
-            raise InvalidSetting(
-                f"The server is to be at {client.address}, where this is to listen. Start it on another port (clipseek "
-                f"serve --port {port + 1}), and name that with --host grpc://{BIND}:{port + 1}."
-            )
-        if not is_port_free(BIND, port):
-            raise ServerNotReady(f"Port {port} on {BIND} is taken. Stop what listens there, or choose another: --port.")
-        videos = KnownVideos(state_file(settings, client.address, "vced.json"))
+        _check_ports(client, port)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        with CompatServer(Vced(client, folders, videos), port):
-            say(f"VCED's programs are answered on grpc://{BIND}:{port}. Ctrl-C stops it.", style="bold green")
+        with _server(client, folders, port):
+            say(f"VCED's programs can connect to grpc://{_BIND}:{port}. Ctrl-C stops it.", style="bold green")
             say(f"  server  {client.address}{_state(client)}")
-            say(f"  videos   below {', '.join(str(folder.resolve()) for folder in folders)}")
+            say(f"  videos  below {', '.join(str(folder.resolve()) for folder in folders)}")
             stop.wait()
     say("Stopped.")
+
+
+def _check_ports(client: "Client", port: int) -> None:
+    """Check that the port is free.
+
+    Raises:
+        InvalidSetting: the ClipSeek server has it. ServerNotReady: another program has it.
+    """
+    from clipseek.machine.ports import is_port_free
+
+    if parse_host(client.address) in {(name, port) for name in (_BIND, "localhost", "0.0.0.0")}:
+        raise InvalidSetting(
+            f"Port {port} is both the port to listen on and the server's ({client.address}). Start the server on "
+            f"another port (clipseek serve --port {port + 1}), and add --host grpc://{_BIND}:{port + 1}."
+        )
+    if not is_port_free(_BIND, port):
+        raise ServerNotReady(
+            f"Port {port} on {_BIND} is taken. Stop the program that listens there, or choose another: --port."
+        )
+
+
+def _server(client: "Client", folders: tuple[Path, ...], port: int) -> "CompatServer":
+    check_vced_install()
+    from clipseek.vced.known_videos import KnownVideos
+    from clipseek.vced.requests import Vced
+    from clipseek.vced.server import CompatServer
+
+    videos = KnownVideos(state_file(Settings.from_env(), client.address, "vced.json"))
+    return CompatServer(Vced(client, folders, videos), port)
 
 
 def _state(client: "Client") -> str:

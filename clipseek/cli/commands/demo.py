@@ -1,31 +1,40 @@
-"""The demonstration: a sample library, three searches whose right answers are known, and the clips they lead to."""
+"""`clipseek demo`: a sample library, three searches whose right answers are known, and the clips they lead to."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from clipseek.api.documents import Component, Match
+import click
+
 from clipseek.api.errors import ServerFailed, ServerNotReady
-from clipseek.api.formats import timestamp
-from clipseek.cli.terminal import progress_bar, say, show_table
-from clipseek.client import Client
+from clipseek.api.formats import counted, timestamp
+from clipseek.cli.commands.serve import show_ready
+from clipseek.cli.options import server_options, server_settings
+from clipseek.cli.terminal import progress_bar, show_table
+from clipseek.config.addresses import DEFAULT_PORT
+from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
-from clipseek.machine.ports import free_port, is_port_free
-from clipseek.service.page import Page, show_page
-from clipseek.service.run import serve
+from clipseek.machine import logs
+from clipseek.machine.talk import say
+
+if TYPE_CHECKING:
+    from clipseek.api.documents import Component, Match
+    from clipseek.client import Client
+    from clipseek.service.page import Page
 
 
 @dataclass(frozen=True)
 class KnownAnswer:
-    """A description, and the moment `[start, end)` of the sample video in which it is seen."""
+    """A description, and the moment `[start, end)` of the sample video that shows it."""
 
     text: str
     title: str
     start_seconds: float
     end_seconds: float
 
-    def found_by(self, match: Match) -> bool:
+    def found_by(self, match: "Match") -> bool:
         """Whether the middle of a match lies inside the true moment."""
         middle = (match.start_seconds + match.end_seconds) / 2
         return match.title == self.title and self.start_seconds <= middle < self.end_seconds
@@ -36,38 +45,77 @@ KNOWN_ANSWERS = (
     KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
     KnownAnswer("a green meadow with trees", "bigbuckbunny.mp4", 0.0, 5.28),
 )
+_Results = Sequence[tuple[KnownAnswer, "Match | None"]]
 
 
-def run_demo(
-    settings: Settings, clips: Path, *, stop: bool, when_ready: Callable[[Settings, list[Component]], None]
-) -> None:
-    """Serve, show the demonstration, then go on serving until Ctrl-C unless `stop`.
+@click.command()
+@click.option("--exit", "stop", is_flag=True, help="Stop after the searches instead of serving on.")
+@click.option(
+    "--clips",
+    default="demo-clips",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the clips.",
+)
+@server_options
+def demo(stop: bool, clips: Path, **options: Any) -> None:
+    """Show what ClipSeek does, with a small sample library.
+
+    The demo indexes the samples, searches them three times, cuts out the best matches, and then serves on. It keeps a
+    store of its own, apart from your library.
+
+    \b
+      clipseek demo
+      clipseek demo --exit --clips /tmp/demo-clips
+    """
+    check_whole_install("demo")
+    settings = server_settings(options)
+    logs.start(settings.log_level, settings.log_format, "server", replace=True)
+    if options["home"] is None:
+        settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
+    run_demo(_with_free_port(settings), clips, stop=stop)
+
+
+def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
+    """Serve, show the demo, then serve on until Ctrl-C unless `stop`.
 
     Raises:
         ServerFailed: a search did not find its known answer.
     """
-    if not is_port_free(settings.bind, settings.port):
-        taken, settings = settings.port, replace(settings, port=free_port(settings.bind))
-        say(f"Port {taken} is taken, so the demo listens on {settings.port}.")
-    say("Starting ... (the first time, the starter model is built: about half a minute)", style="dim")
+    from clipseek.client import Client
+    from clipseek.service.page import Page
+    from clipseek.service.run import serve
 
+    say("Starting ... (the first time, this builds the starter model: about half a minute)", style="dim")
     host = settings.local_host
     with Page(settings, host) as page:
 
-        def ready(components: list[Component]) -> bool:
-            when_ready(settings, components)
+        def when_ready(components: "list[Component]") -> bool:
+            show_ready(settings, components)
             with Client(host) as client:
                 show(client, clips)
             if not stop:
-                _show_ways_on(settings, host, page)
+                _show_next_steps(settings, host, page)
             return not stop
 
-        serve(settings, ready)
+        serve(settings, when_ready)
 
 
-def _show_ways_on(settings: Settings, host: str, page: Page) -> None:
-    prefix = "" if settings.port == Settings(settings.home, settings.cache).port else f"CLIPSEEK_HOST={host} "
-    say("\nThe service goes on. In another terminal:", style="bold")
+def _with_free_port(settings: Settings) -> Settings:
+    from clipseek.machine.ports import free_port, is_port_free
+
+    if is_port_free(settings.bind, settings.port):
+        return settings
+    free = replace(settings, port=free_port(settings.bind))
+    say(f"Port {settings.port} is taken, so the demo listens on {free.port}.")
+    return free
+
+
+def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
+    from clipseek.service.page import show_page
+
+    prefix = "" if settings.port == DEFAULT_PORT else f"CLIPSEEK_HOST={host} "
+    say("\nThe service keeps running. In another terminal:", style="bold")
     say(f'  {prefix}{_command()} search "a cat"')
     say(f"  {prefix}{_command()} index YOUR_VIDEO.mp4")
     try:
@@ -78,41 +126,66 @@ def _show_ways_on(settings: Settings, host: str, page: Page) -> None:
     say("Ctrl-C stops it.", style="dim")
 
 
-def show(client: Client, clips: Path) -> None:
-    """Index the sample library, run the searches, print their best matches and cut them out into a folder."""
+def show(client: "Client", clips: Path) -> None:
+    """Index the sample library, run the searches, print their best matches and cut them into a folder.
+
+    Raises:
+        ServerFailed: a search did not find its known answer.
+    """
     say("\n1. A sample library of videos and photographs", style="bold")
-    with progress_bar("the sample library") as progress:
-        videos = client.add_samples(progress)
-    for video in videos:
-        what = f"{video.video.frames} frames" + ("" if video.frames_added else ", indexed before")
-        say(f"  {video.video.title:18} {timestamp(video.video.duration_seconds)}  {what}")
-
+    video_ids = _index_samples(client)
     say("\n2. Three searches", style="bold")
-    names = [video.video.video_id for video in videos]
-    found = [(known, client.search(known.text, top_k=1, videos=names).matches) for known in KNOWN_ANSWERS]
-    rows = []
-    for known, matches in found:
-        for match in matches[:1]:
-            moment = f"{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}"
-            truth = f"{timestamp(known.start_seconds)} - {timestamp(known.end_seconds)}"
-            rows.append(
-                (known.text, match.title, moment, f"{match.score:.3f}", truth, "yes" if known.found_by(match) else "NO")
-            )
-    show_table(("Description", "Video", "Moment", ">Score", "Truth", "Right"), rows)
-
+    results = [(known, _best_match(client, known, video_ids)) for known in KNOWN_ANSWERS]
+    _show_results(results)
     say("\n3. Their clips", style="bold")
-    clips.mkdir(parents=True, exist_ok=True)
-    for known, matches in found:
-        for match in matches[:1]:
-            path = clips / f"{known.text.replace(' ', '-')}.mp4"
-            saved = client.clip(match.video_id, match.start_seconds, match.end_seconds, path)
-            say(f"  {saved.path}")
-    wrong = [known.text for known, matches in found if not (matches and known.found_by(matches[0]))]
+    _cut_clips(client, results, clips)
+    wrong = [known.text for known, match in results if not (match and known.found_by(match))]
     if wrong:
         raise ServerFailed(f"The demo did not find the known answer of: {', '.join(wrong)}.")
 
 
+def _index_samples(client: "Client") -> list[str]:
+    with progress_bar("the sample library") as progress:
+        samples = client.add_samples(progress)
+    for sample in samples:
+        note = "" if sample.frames_added else ", indexed before"
+        frames = counted(sample.video.frames, "frame")
+        say(f"  {sample.video.title:18} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
+    return [sample.video.video_id for sample in samples]
+
+
+def _best_match(client: "Client", known: KnownAnswer, video_ids: list[str]) -> "Match | None":
+    return next(iter(client.search(known.text, top_k=1, videos=video_ids).matches), None)
+
+
+def _show_results(results: _Results) -> None:
+    show_table(
+        ("Description", "Video", "Start", "End", ">Score", "Truth", "Right"),
+        [
+            (
+                known.text,
+                match.title,
+                timestamp(match.start_seconds),
+                timestamp(match.end_seconds),
+                f"{match.score:.3f}",
+                f"{timestamp(known.start_seconds)} - {timestamp(known.end_seconds)}",
+                "yes" if known.found_by(match) else "NO",
+            )
+            for known, match in results
+            if match
+        ],
+    )
+
+
+def _cut_clips(client: "Client", results: _Results, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for known, match in results:
+        if match:
+            path = folder / f"{known.text.replace(' ', '-')}.mp4"
+            say(f"  {client.clip(match.video_id, match.start_seconds, match.end_seconds, path).path}")
+
+
 def _command() -> str:
-    """How the reader of the demo's output can call this command: by the path of the environment it runs in."""
+    """How to call this command from where the demo was started: by the path of its environment if none is active."""
     local = Path(".venv/bin/clipseek")
     return str(local) if local.exists() and not os.environ.get("VIRTUAL_ENV") else "clipseek"

@@ -4,12 +4,11 @@ import getpass
 
 import click
 
-from clipseek.cli.output import print_json
-from clipseek.cli.terminal import say, show_table
-from clipseek.config.access import AccessFile
+from clipseek.cli.options import json_option
+from clipseek.cli.terminal import print_json, show_table
 from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
-from clipseek.machine.audit_log import AuditLog
+from clipseek.machine.talk import say
 
 
 def _operator() -> str:
@@ -18,9 +17,9 @@ def _operator() -> str:
 
 @click.group()
 def token() -> None:
-    """Say who may use the server of this machine (CLIPSEEK_HOME), and what for.
+    """Manage who may use the server of this machine.
 
-    With the first token every request needs one. Clients, the command line and the page read theirs from
+    From the first token on, every request needs one. Clients, the command line and the page read theirs from
     CLIPSEEK_TOKEN. A running server needs no restart.
     """
 
@@ -34,26 +33,41 @@ def token() -> None:
     metavar="NAME",
     default=(MAIN,),
     show_default=True,
-    help="A library that it opens; may be repeated, the first is used where none is named. It is made when first used.",
+    help="A library that the token opens. May be repeated; the first is the default. A new library is made on first "
+    "use.",
 )
 @click.option(
     "--server-folders",
     is_flag=True,
-    help="It may also index videos where they lie on the server, below CLIPSEEK_MEDIA_ROOTS.",
+    help="Also allow indexing videos in place on the server, below CLIPSEEK_MEDIA_ROOTS.",
 )
 def add(name: str, libraries: tuple[str, ...], server_folders: bool) -> None:
-    """Make a token for NAME and print it: now and never again."""
+    """Make a token for NAME and print it. It is shown only once.
+
+    \b
+      clipseek token add alice
+      clipseek token add bob --library talks --library main
+    """
+    from clipseek.config.access import AccessFile
+    from clipseek.machine.audit_log import AuditLog
+
     home = Settings.from_env().home
-    made = AccessFile(home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
+    secret = AccessFile(home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
     AuditLog(home).write(f"token made for {name}", caller=_operator(), library=" ".join(libraries))
-    click.echo(made)
-    say("This is shown once. Give it to its holder, who puts it into CLIPSEEK_TOKEN.", style="dim")
+    click.echo(secret)
+    say(f"This is shown only once. Give it to {name}, to be set as CLIPSEEK_TOKEN.", style="dim")
 
 
 @token.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of a table.")
-def list_(as_json: bool) -> None:
-    """List the tokens: whose they are and what they open, not the tokens themselves."""
+@json_option
+def list_tokens(as_json: bool) -> None:
+    """List whose tokens there are and what they open, not the tokens themselves.
+
+    \b
+      clipseek token list
+    """
+    from clipseek.config.access import AccessFile
+
     access = AccessFile(Settings.from_env().home)
     grants = access.grants()
     if as_json:
@@ -61,19 +75,27 @@ def list_(as_json: bool) -> None:
         print_json([{name: getattr(grant, name) for name in names} for grant in grants])
         return
     if access.is_open:
-        say("There are no tokens: whoever reaches the server may do everything.")
+        say("There are no tokens: anyone who reaches the server may do everything.")
     rows = [(g.name, ", ".join(g.libraries), "yes" if g.server_folders else "no", g.created_at) for g in grants]
-    show_table(("Name", "Libraries", "Server folders", "Made"), rows)
+    if rows:
+        show_table(("Name", "Libraries", "Server folders", "Made"), rows)
 
 
 @token.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Take the token of NAME back: its next request is refused."""
+    """Revoke the token of NAME: its next request is refused.
+
+    \b
+      clipseek token revoke alice
+    """
+    from clipseek.config.access import AccessFile
+    from clipseek.machine.audit_log import AuditLog
+
     home = Settings.from_env().home
     access = AccessFile(home)
-    left = access.revoke(name)
+    remaining = access.revoke(name)
     AuditLog(home).write(f"token revoked of {name}", caller=_operator())
     say(f"Revoked the token of {name}.")
-    if not left:
-        say(f"None is left, so nobody is let in. To open the service to this machine again, remove {access.path}.")
+    if not remaining:
+        say(f"It was the last token, so the server refuses everyone. To open it to this machine, remove {access.path}.")

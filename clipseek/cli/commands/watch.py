@@ -8,15 +8,15 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from clipseek.api.limits import MAX_RATE, MIN_RATE, SAMPLINGS
-from clipseek.cli.terminal import progress_bar, say
+from clipseek.cli.options import fps_option, host_option, sampling_option
+from clipseek.cli.terminal import progress_bar
 from clipseek.config.settings import Settings
 from clipseek.machine.state_files import state_file
-from clipseek.watch.state import WatchState
+from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
     from clipseek.watch.watcher import Event, Watcher
@@ -26,8 +26,92 @@ _STYLES = {"failed": "red", "later": "yellow", "folder": "yellow", "away": "yell
 _FAILURES = ("failed", "later", "folder")
 
 
-class _Teller:
-    """Says each event on stderr, prints it as a line of JSON on stdout if asked, and counts."""
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    help="Seconds between two looks at the folders. A look lists their files and reads no video.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0.0),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a file's size and time must stay the same before it is indexed, as it may still be copied.",
+)
+@click.option("--once", is_flag=True, help="Look once, do the work and stop: for cron. It takes --settle seconds.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Delete the video of a file that is gone: only if `clipseek watch` added it and no other watched file is the "
+    "same video, and never while its folder is empty or not mounted. Without this option the video stays.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="At the start, try again the videos that failed, and those that somebody deleted from the library.",
+)
+@fps_option
+@sampling_option
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that remembers what was done. [default: below CLIPSEEK_HOME/clients, one for each server and library]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print each event on stdout as a line of JSON, for scripts.")
+@host_option
+def watch(
+    folders: tuple[Path, ...],
+    interval: float,
+    once: bool,
+    again: bool,
+    settle: float,
+    state: Path | None,
+    as_json: bool,
+    host: str | None,
+    **options: Any,
+) -> None:
+    """Keep the library up to date with folders.
+
+    New videos below the folders are indexed, changed ones replaced. The command looks at the folders every few seconds,
+    so it works on network mounts, too. It runs until Ctrl-C
+    (SIGINT) or SIGTERM; an unfinished video continues at the next start. A renamed file is not indexed again. While
+    the server is away, the command waits. See docs/watching.md.
+
+    \b
+      clipseek watch ~/Videos
+      clipseek watch /mnt/camera --once --delete
+    """
+    from clipseek.client import Client
+    from clipseek.watch.state import WatchState
+    from clipseek.watch.watcher import Watcher
+
+    settings = Settings.from_env()
+    signal.signal(signal.SIGTERM, _interrupt)
+    reporter = _Reporter(as_json)
+    try:
+        with Client(host) as client, WatchState(state or state_file(settings, client.address, "watch.db")) as memory:
+            watcher = Watcher(
+                client, _roots(folders), memory, tell=reporter, show=progress_bar, settle_seconds=settle, **options
+            )
+            if once:
+                sys.exit(0 if _look_once(watcher, reporter, settle, again) else 1)
+            _look_on(watcher, reporter, interval, again)
+    except KeyboardInterrupt:
+        say("Stopped. An unfinished video continues at the next start.")
+
+
+def _roots(folders: tuple[Path, ...]) -> list[Path]:
+    """The folders that lie in no other one, so that each video is seen once."""
+    absolute = dict.fromkeys(folder.expanduser().absolute() for folder in folders)
+    return [folder for folder in absolute if not any(other in folder.parents for other in absolute)]
+
+
+class _Reporter:
+    """Prints each event on stderr, and as a line of JSON on stdout if wished, and counts."""
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
@@ -37,149 +121,53 @@ class _Teller:
         self.counts[event.kind] += 1
         say(f"{event.kind:>7}  {event.path}: {event.message}", style=_STYLES.get(event.kind, ""))
         if self._as_json:
-            click.echo(json.dumps(asdict(event)))  # in ASCII: names that are no UTF-8 keep their bytes, as \udcXX
+            click.echo(json.dumps(asdict(event)))  # in ASCII: names that are not UTF-8 keep their bytes, as \udcXX
 
     def sum_up(self, watched: int) -> None:
-        """A line on what happened since the last one, if anything did."""
+        """Print what happened since the last time, if anything did."""
         if self.counts:
-            happened = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
-            say(f"{happened}; {watched} watched.", style="dim")
+            events = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
+            say(f"{events}; {watched} watched.", style="dim")
             self.counts.clear()
 
 
-@click.command()
-@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
-@click.option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    default=10.0,
-    show_default=True,
-    help="Seconds from one look at the folders to the next. A look reads their lists of files, not the videos.",
-)
-@click.option(
-    "--settle",
-    type=click.FloatRange(min=0.0),
-    default=10.0,
-    show_default=True,
-    help="Seconds for which a file's size and time must stand still before it is taken: until then it is being copied.",
-)
-@click.option(
-    "--once", is_flag=True, help="Look, do what there is to do, and end: for cron. It takes --settle seconds."
-)
-@click.option(
-    "--delete",
-    is_flag=True,
-    help="When a file is gone, delete its video, too: only one that `clipseek watch` brought and no other watched file "
-    "is, and never while its folder is empty or not mounted. Without this option it stays.",
-)
-@click.option(
-    "--again",
-    is_flag=True,
-    help="At the start, take up again the videos that failed as they are, and those whose videos others have deleted.",
-)
-@click.option(
-    "--fps",
-    type=click.FloatRange(MIN_RATE, MAX_RATE),
-    help="As of `clipseek index`, for videos that are taken from now on.",
-)
-@click.option("--sampling", type=click.Choice(SAMPLINGS), help="As of `clipseek index`.")
-@click.option(
-    "--state",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File that remembers what was done. [default: below CLIPSEEK_HOME/clients, one for each server and library]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print each event on stdout as a line of JSON, for scripts.")
-@click.option(
-    "--host",
-    metavar="ADDRESS",
-    help="Server to talk to, grpc://HOST:PORT. [default: $CLIPSEEK_HOST, else this machine's own server]",
-)
-def watch(
-    folders: tuple[Path, ...],
-    interval: float,
-    settle: float,
-    once: bool,
-    delete: bool,
-    again: bool,
-    fps: float | None,
-    sampling: str | None,
-    state: Path | None,
-    as_json: bool,
-    host: str | None,
-) -> None:
-    """Keep the library up to date with folders: what appears below them is indexed, what changes is exchanged.
-
-    It looks at them again and again, so it works on network mounts, too, and goes on until Ctrl-C (SIGINT) or SIGTERM.
-    A video it was at then goes on where it stopped at the next start. A file that is renamed is not indexed anew. While
-    the server is away it waits. See docs/watching.md.
-    """
-    from clipseek.client import Client
-    from clipseek.watch.watcher import Watcher
-
-    settings = Settings.from_env()
-    signal.signal(signal.SIGTERM, _interrupt)
-    tell = _Teller(as_json)
-    try:
-        with Client(host) as client:
-            file = state or state_file(settings, client.address, "watch.db")
-            with WatchState(file) as kept:
-                named = dict.fromkeys(folder.expanduser().absolute() for folder in folders)
-                roots = [root for root in named if not any(other in root.parents for other in named)]  # each video once
-                watcher = Watcher(
-                    client,
-                    roots,
-                    kept,
-                    tell=tell,
-                    show=progress_bar,
-                    delete=delete,
-                    settle_seconds=settle,
-                    frames_per_second=fps,
-                    sampling=sampling,
-                )
-                if once:
-                    sys.exit(0 if _look_once(watcher, tell, settle, again) else 1)
-                _look_on(watcher, tell, interval, again)
-    except KeyboardInterrupt:
-        say("Stopped. A video that was not done goes on where it stopped at the next start.")
-
-
-def _look_once(watcher: "Watcher", tell: _Teller, settle: float, again: bool) -> bool:
-    """Look twice, so that it shows what stands still. Returns: whether nothing failed."""
+def _look_once(watcher: "Watcher", reporter: _Reporter, settle: float, again: bool) -> bool:
+    """Look twice, to see which files are still being written. Returns: whether nothing failed."""
     watcher.begin(again=again)
     watcher.look()
     if watcher.moving:
         time.sleep(settle)
         watcher.look()
     if watcher.moving:
-        say(f"{watcher.moving} files have changed just now: the next run takes them.", style="dim")
-    is_well = not any(tell.counts[kind] for kind in _FAILURES)
-    tell.sum_up(watcher.watched)
+        say(f"{watcher.moving} files have just changed: the next run indexes them.", style="dim")
+    is_well = not any(reporter.counts[kind] for kind in _FAILURES)
+    reporter.sum_up(watcher.watched)
     return is_well
 
 
-def _look_on(watcher: "Watcher", tell: _Teller, interval: float, again: bool) -> NoReturn:
+def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bool) -> NoReturn:
     """Look again and again; while the server is away, with growing pauses."""
     from clipseek.watch.watcher import AWAY, Event
 
-    has_begun, pause, away = False, interval, ""
+    has_begun, pause, last_error = False, interval, ""
     while True:
         try:
             if not has_begun:
                 watcher.begin(again=again)
                 has_begun = True
             watcher.look()
-            if away:
+            if last_error:
                 say("The server answers again.")
-            pause, away = interval, ""
+            pause, last_error = interval, ""
         except AWAY as error:
-            if str(error) != away:
-                away = str(error)
-                tell(Event("away", watcher.address, f"{away} Asking again until it answers."))
+            if str(error) != last_error:
+                last_error = str(error)
+                reporter(Event("away", watcher.address, f"{last_error} Trying again until it answers."))
             pause = min(2 * pause, max(interval, _LONGEST_PAUSE_SECONDS))
-        tell.sum_up(watcher.watched)
+        reporter.sum_up(watcher.watched)
         time.sleep(pause)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End on SIGTERM as on Ctrl-C."""
+    """Stop on SIGTERM as on Ctrl-C."""
     raise KeyboardInterrupt

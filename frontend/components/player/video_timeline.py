@@ -4,8 +4,7 @@ import streamlit as st
 
 from clipseek.api.documents import Query, Video
 from clipseek.api.errors import ClipSeekError
-from clipseek.api.formats import timestamp
-from clipseek.api.query_parts import seconds_of
+from clipseek.api.formats import parse_time, timestamp
 from frontend.components.elements import muted
 from frontend.components.player.clip_player import clip_player
 from frontend.components.shell.errors import show_error
@@ -86,7 +85,7 @@ def _play_from(video: Video, key: str, t: Texts) -> None:
         if not written.strip():
             return
         try:
-            start = seconds_of(written)
+            start = parse_time(written)
         except ValueError:
             st.caption(t("timeline.bad_time"))
             return

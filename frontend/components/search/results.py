@@ -47,20 +47,9 @@ def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
 
 
 def find(ask: Ask, picture: QueryImage | None) -> Query:
-    """Ask the server. Raises: as `Client.search`."""
-    return services().client.search(
-        ask.text.strip(),
-        also=ask.also,
-        without=ask.without,
-        image=picture.content if picture else None,
-        like=ask.like,
-        top_k=ask.shown,
-        videos=ask.videos,
-        least_score=ask.least_score,
-        all_matches=ask.all_matches,
-        minimum_seconds=ask.minimum_seconds,
-        maximum_seconds=ask.maximum_seconds,
-    )
+    """Search for what is asked. Raises: as `Client.search`."""
+    image = picture.content if picture else None
+    return services().client.search(ask.text.strip(), top_k=ask.shown, **ask.options(image))
 
 
 def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:

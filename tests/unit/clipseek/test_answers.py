@@ -4,7 +4,7 @@ import pytest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Match, Query
-from clipseek.cli.output import answer_data, no_match_sentence, show_matches
+from clipseek.cli.answers import answer_data, no_match_sentence, show_matches
 
 MATCHES = [("a" * 64, "a.mp4", 1.0), ("a" * 64, "a.mp4", 5.0), ("b" * 64, "b.mp4", 2.0)]
 
@@ -20,21 +20,21 @@ def answer(**values) -> Query:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Put videos in: clipseek index FILE"),
+        ({"videos_searched": 0, "nothing_matches": True}, "The library is empty. Add videos: clipseek index FILE"),
         (
             {"videos_searched": 0, "nothing_matches": True, "start_seconds": 90.0},
-            "Nothing matches: there is no video that goes on after 01:30.0.",
+            "No match. No video is longer than 01:30.0: lower --from.",
         ),
-        ({"nothing_matches": True}, "Nothing matches."),
+        ({"nothing_matches": True}, "No match."),
         (
             {"nothing_matches": True, "withheld": 3, "cut_off": 0.41234},
-            "Nothing matches. 3 moments fit less than that, with scores below 0.412: --all shows them.",
+            "No match. 3 weaker candidates, below 0.412: add --all.",
         ),
         (
             {"nothing_matches": True, "withheld": 1, "cut_off": 0.9, "least_score": 0.9},
-            "Nothing matches. One moment fits less than that, with scores below 0.900: a lower --min-score shows it.",
+            "No match. 1 weaker candidate, below 0.900: lower --min-score (now 0.9).",
         ),
-        ({"offset": 50}, "There are no matches on this page: those there are come before it."),
+        ({"offset": 50}, "This page is past the last match. Lower --page."),
     ],
 )
 def test_nothing_matches_is_said_with_what_may_be_done(values, said):
@@ -45,14 +45,14 @@ def test_matches_are_numbered_through_the_pages(capsys):
     show_matches(answer(offset=10))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[0] for line in lines[1:]] == ["11", "12", "13"]
-    assert lines[2] == ["12", "a.mp4", "00:05.0", "-", "00:06.5", "1.5", "s", "0.500", "a" * 12]
+    assert lines[2] == ["12", "a.mp4", "00:05.0", "00:06.5", "1.5", "s", "0.500", "a" * 12]
 
 
 def test_grouped_each_video_is_named_and_counted_once(capsys):
     show_matches(answer(offset=10, group_by_video=True))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[1][:2] == ["11", "a.mp4"] and lines[3][:2] == ["12", "b.mp4"]
-    assert lines[2] == ["00:05.0", "-", "00:06.5", "1.5", "s", "0.500"]
+    assert lines[2] == ["00:05.0", "00:06.5", "1.5", "s", "0.500"]
 
 
 def test_the_whole_answer_for_scripts():

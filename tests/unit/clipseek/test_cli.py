@@ -1,30 +1,50 @@
 """The command line without a server: help, exit codes, files that are found, numbers as people write them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from clipseek.api.errors import NoVideosFound
-from clipseek.api.formats import counted, duration, size, timestamp
+from clipseek.api.formats import clock, counted, duration, parse_time, size, timestamp
+from clipseek.cli.commands.eval import FORMATS
 from clipseek.cli.main import main
-from clipseek.cli.query_options import Time
+from clipseek.cli.options import Time
+from clipseek.evaluation import ground_truth
 from clipseek.machine.ports import free_port
 from clipseek.watch.video_files import videos_below
-
-COMMANDS = ("serve", "demo", "index", "search", "timeline", "clip", "videos", "delete", "calibrate", "doctor", "eval")
 
 
 def run(*arguments: str):
     return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", main.commands)
 def test_every_command_explains_itself(command):
     result = run(command, "--help")
     assert result.exit_code == 0
     assert "Usage: main " + command in result.output.replace("clipseek", "main")
-    assert command in run("--help").output
+    assert f"\n  {command}  " in run("--help").output.replace(command.ljust(12), f"{command}  ")
+    if command not in ("token", "model"):  # groups: their commands have examples
+        assert f"\n    clipseek {command}" in result.output
+
+
+def test_the_help_of_all_commands_fits_on_a_line_each():
+    assert "..." not in run("--help").output.partition("Search:\n")[2]
+
+
+def test_help_imports_nothing_that_takes_long():
+    program = (
+        "import sys, clipseek.cli.main; print({'jina', 'docarray', 'numpy', 'rich', 'filelock'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_formats_of_eval_are_those_that_can_be_read():
+    assert ("auto", *ground_truth.FORMATS) == FORMATS
 
 
 @pytest.mark.parametrize(
@@ -34,13 +54,32 @@ def test_every_command_explains_itself(command):
         (("search", "a cat"), 1, "No ClipSeek server answers"),
         (("search",), 2, "The query is empty"),
         (("search", "--not", "rain"), 2, "only says what to avoid"),
-        (("search", "a cat", "--like", "holiday.mp4"), 2, "'holiday.mp4' is not a moment of a video"),
-        (("search", "--image", "/nowhere/cat.jpg"), 1, "no image '/nowhere/cat.jpg'"),
+        (("search", "a cat", "--like", "holiday.mp4"), 2, "'holiday.mp4' is not a frame of a video"),
+        (("search", "--image", "/nowhere/cat.jpg"), 1, "The image '/nowhere/cat.jpg' cannot be read"),
         (("search", "a cat", "--from", "soon"), 2, "'soon' is not a time"),
         (("calibrate",), 1, "No ClipSeek server answers"),
         (("calibrate", "--answered", "1"), 2, "is not in the range 0<x<1"),
-        (("timeline",), 2, "Missing argument 'VIDEO_ID'"),
+        (("timeline",), 2, "Missing argument 'VIDEO'"),
         (("clip", "x", "one", "2", "-o", "x.mp4"), 2, "'one' is not a time"),
+        (("clip", "x", "3", "2"), 2, "END (00:02.0) must be later than START (00:03.0)."),
+        (("clip", "x", "-1", "2"), 2, "START must be 0 or later, not -1."),
+        (("search", "red", "car"), 2, 'Put the description in quotes: clipseek search "red car"'),
+        (("timeline", "x", "red", "car"), 2, 'Put the description in quotes: clipseek timeline "red car"'),
+        (("search", "a cat", "--min-score", "5"), 2, "clipseek: --min-score must be from 0 to 1, not 5."),
+        (
+            ("search", "a cat", "--from", "20", "--to", "00:10"),
+            2,
+            "clipseek: --to must be later than --from: 10 s is not later than 20 s.",
+        ),
+        (("search", "a cat", "-k", "0"), 2, "clipseek: --top-k must be from 1 to 1000, not 0."),
+        (("search", "a cat", "-k", "1000", "--page", "12"), 2, "--page 12 would skip 11000 matches"),
+        (
+            ("search", "a cat", "--min-length", "3", "--max-length", "1"),
+            2,
+            "clipseek: --max-length must not be below --min-length: 1 s is below 3 s.",
+        ),
+        (("open", "red", "car"), 2, "Give a description in quotes, or VIDEO START END"),
+        (("open", "big", "red", "car"), 2, "'red' is not a time."),
         (("serve", "--port", "0"), 2, "0 is not in the range"),
         (("search", "a cat", "--host", "http://x"), 2, "is not a server address"),
     ],
@@ -102,6 +141,8 @@ def test_a_store_that_is_not_there_does_not_count_as_whole(monkeypatch, tmp_path
 
 
 def test_times_lengths_and_sizes_as_people_write_them():
+    assert [clock(s) for s in (0, 59.6, 192, 3603.4)] == ["0:00", "1:00", "3:12", "1:00:03"]
+    assert all(abs(parse_time(timestamp(s)) - s) <= 0.05 + 1e-9 for s in (0.04, 9.96, 75.25, 3599.96, 7261.449))
     assert [timestamp(s) for s in (0, 9.96, 75.25, 3599.96)] == ["00:00.0", "00:10.0", "01:15.2", "1:00:00.0"]
     assert (duration(3.14), duration(90)) == ("3.1 s", "1.5 min")
     assert [counted(n, "video") for n in (0, 1, "1", "?")] == ["0 videos", "1 video", "1 video", "? videos"]

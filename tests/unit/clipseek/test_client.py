@@ -57,7 +57,7 @@ def test_no_server_says_how_to_start_one():
 def test_files_are_refused_before_anything_is_sent(tmp_path):
     (tmp_path / "empty.mp4").touch()
     with Client(f"grpc://127.0.0.1:{free_port('127.0.0.1')}") as client:
-        with pytest.raises(errors.FileMissing, match=r"no file '.*none.mp4'"):
+        with pytest.raises(errors.FileMissing, match=r"file '.*none.mp4' cannot be read"):
             client.index(tmp_path / "none.mp4")
         with pytest.raises(errors.EmptyFile, match="0 bytes"):
             client.index(tmp_path / "empty.mp4")
@@ -116,7 +116,7 @@ def test_a_clip_is_written_whole_by_many_at_once(tmp_path):
 )
 def test_pieces_that_do_not_fit_are_not_taken_for_a_clip(tmp_path, other):
     (tmp_path / "a.mp4").write_bytes(b"before")
-    with pytest.raises(errors.ServerFailed, match="Ask again"):
+    with pytest.raises(errors.ServerFailed, match="Repeat the request"):
         save_clip(pieces(b"moving pictures")(0), tmp_path / "a.mp4", other)
 
     def lost(offset: int) -> Clip:
@@ -135,6 +135,10 @@ def test_numbers_and_names_that_cannot_be_are_refused_before_anything_is_sent(tm
         for top_k in (0, 10**20):
             with pytest.raises(errors.InvalidTopK, match=str(top_k)):
                 client.search("a cat", top_k=top_k)
+        with pytest.raises(TypeError, match=r"no search option 'min_score'\. The options are: also, without"):
+            client.search("a cat", min_score=0.5)
+        with pytest.raises(TypeError, match="no search option 'videos'"):
+            client.timeline("a.mp4", "a cat", videos=["b.mp4"])
 
 
 def test_errors_travel_by_name_message_and_data():

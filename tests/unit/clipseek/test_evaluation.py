@@ -113,7 +113,7 @@ def test_a_data_sets_name_means_the_title_with_any_suffix():
     assert choose_by_stem(videos, "n_210.0_360.5.mp4").video_id == "2"
     with pytest.raises(VideoNotFound, match=r"'n_210\.0'"):
         choose_by_stem(videos, "n_210.0")
-    with pytest.raises(AmbiguousVideo, match=r"'b' means 2 videos: 3 \(b.mp4\), 4 \(b.mkv\)"):
+    with pytest.raises(AmbiguousVideo, match=r"'b' fits 2 videos: 3 \(b.mp4\), 4 \(b.mkv\)"):
         choose_by_stem(videos, "b")
 
 

@@ -1,0 +1,116 @@
+"""`clipseek clip`: cut a piece of a video into a file."""
+
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipseek.api.formats import size, timestamp
+from clipseek.cli.options import Time, json_option, with_client
+from clipseek.cli.terminal import is_interactive, print_json
+from clipseek.machine.talk import say
+
+if TYPE_CHECKING:
+    from clipseek.client import Client, SavedClip
+
+_COPIED_SUFFIX = ".mkv"  # of a copy whose streams do not fit into MP4
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # so that -1 is read as a time, and refused as one
+@click.argument("name", metavar="VIDEO")
+@click.argument("start_seconds", metavar="START", type=Time())
+@click.argument("end_seconds", metavar="END", type=Time())
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write. [default: title and times, in the current folder]",
+)
+@click.option("--force", "-f", is_flag=True, help="Overwrite the file if it exists.")
+@click.option(
+    "--copy",
+    is_flag=True,
+    help="Copy instead of re-encoding, if the format allows it: fast, but starts at the keyframe at or before START.",
+)
+@json_option
+@with_client
+def clip(
+    client: "Client",
+    name: str,
+    start_seconds: float,
+    end_seconds: float,
+    output: Path | None,
+    force: bool,
+    copy: bool,
+    as_json: bool,
+) -> None:
+    """Cut START to END of a video into a file.
+
+    The file plays everywhere. VIDEO is the video's title, its id or the start of its id. START and END are seconds
+    (75.2), or times as `clipseek search` prints them (01:15.2), so that a match can be copied from its table; the cut
+    is exact to the frame.
+
+    \b
+      clipseek clip holiday.mp4 01:15.2 01:18.0
+      clipseek clip holiday.mp4 75.2 78 -o dog.mp4
+    """
+    check_range(start_seconds, end_seconds)
+    suffixes = (".mp4", _COPIED_SUFFIX) if copy else (".mp4",)
+    if output is None:
+        from clipseek.client.download import clip_file_name
+
+        title = client.video(name).title
+        output = _free_path(Path(clip_file_name(title, start_seconds, end_seconds)), suffixes)
+    elif not force:
+        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if copy and output.suffix else [output])
+    saved = client.clip(name, start_seconds, end_seconds, output, mode="copy" if copy else "exact")
+    _report(saved, output, as_json)
+
+
+def check_range(start_seconds: float, end_seconds: float) -> None:
+    """Raises: UsageError: START is below 0, or END is not later than START."""
+    if start_seconds < 0:
+        raise click.UsageError(f"START must be 0 or later, not {start_seconds:g}.")
+    if end_seconds <= start_seconds:
+        raise click.UsageError(f"END ({timestamp(end_seconds)}) must be later than START ({timestamp(start_seconds)}).")
+
+
+def _free_path(path: Path, suffixes: Iterable[str]) -> Path:
+    """The path, or the next one numbered ` (2)`, ` (3)`, ... that is free with all of the suffixes."""
+    for number in count(1):
+        candidate = path.with_stem(f"{path.stem} ({number})") if number > 1 else path
+        if not any(candidate.with_suffix(suffix).exists() for suffix in suffixes):
+            return candidate
+    raise AssertionError("the loop returns")
+
+
+def _check_overwriting(paths: Iterable[Path]) -> None:
+    """Ask before a file is overwritten.
+
+    Raises:
+        Abort: the answer is no. UsageError: there is nobody to ask.
+    """
+    for path in paths:
+        if not path.is_file():
+            continue
+        if not is_interactive():
+            raise click.UsageError(f"'{path}' exists already. Add --force to overwrite it, or choose another name.")
+        click.confirm(f"'{path}' exists already. Overwrite it?", abort=True, err=True)
+
+
+def _report(saved: "SavedClip", output: Path, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "path": str(saved.path),
+                "start_seconds": saved.start_seconds,
+                "end_seconds": saved.end_seconds,
+                "size_bytes": saved.size_bytes,
+            }
+        )
+        return
+    times = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
+    reason = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into a '{output.suffix}' file."
+    say(f"Wrote {saved.path} ({times}, {size(saved.size_bytes)}).{reason}")

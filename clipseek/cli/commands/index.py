@@ -1,0 +1,115 @@
+"""`clipseek index`: add videos to the library."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipseek.api.errors import ClipSeekError, ServerError, ServerUnreachable
+from clipseek.api.formats import counted, duration, timestamp
+from clipseek.cli.options import fps_option, json_option, sampling_option, with_client
+from clipseek.cli.terminal import print_json, progress_bar
+from clipseek.machine.talk import say
+from clipseek.watch.video_files import videos_below
+
+if TYPE_CHECKING:
+    from clipseek.client import Client, Indexed
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--title", help="Title of the video, in place of its file name. Only with one video.")
+@fps_option
+@sampling_option
+@click.option(
+    "--on-server",
+    is_flag=True,
+    help="PATH is a file on the server, below a folder its operator allowed. Nothing is copied.",
+)
+@json_option
+@with_client
+def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: bool, **options: Any) -> None:
+    """Add videos to the library.
+
+    PATH is a video, or a folder with all the videos below it. A video that is in the library already is neither sent
+    nor analysed again. An interrupted one continues where it stopped.
+
+    \b
+      clipseek index holiday.mp4 ~/Videos
+      clipseek index match.mp4 --title "Cup final" --sampling adaptive
+      clipseek index /srv/videos/archive.mkv --on-server
+    """
+    report = _Report()
+    files = _files(paths, options["on_server"], report)
+    if title and len(files) > 1:
+        raise click.UsageError(f"--title works with one video, but PATH holds {len(files)}.")
+    for file in files:
+        try:
+            with progress_bar(Path(file).name) as progress:
+                indexed = client.index(file, title=title, progress=progress, **options)
+        except ClipSeekError as error:
+            report.add_failure(file, error)
+            if isinstance(error, ServerUnreachable):
+                break  # the other files would fail in the same way
+        else:
+            report.rows.append(indexed_data(indexed))
+            if not as_json:
+                say(indexed_sentence(indexed, title or Path(file).name))
+    if as_json:
+        print_json(report.rows)
+    if report.errors:
+        sys.exit(report.errors[0].exit_code if len(report.rows) == 1 else 1)
+
+
+class _Report:
+    """What became of each file."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.errors: list[ClipSeekError] = []
+
+    def add_failure(self, path: str, error: ClipSeekError) -> None:
+        """Print why a file failed, and remember it."""
+        hint = " Repeat the command: it continues where it stopped." if isinstance(error, ServerError) else ""
+        say(f"clipseek: {path}: {error}{hint}", style="red")
+        self.rows.append({"title": Path(path).name, "status": "failed", "error": str(error)})
+        self.errors.append(error)
+
+
+def _files(paths: tuple[str, ...], on_server: bool, report: _Report) -> list[str]:
+    """The files at the paths and below them; a path of the server is taken as it is."""
+    files: list[str] = []
+    for path in paths:
+        try:
+            files += [path] if on_server else [str(video) for video in videos_below(Path(path))]
+        except ClipSeekError as error:
+            report.add_failure(path, error)
+    return files
+
+
+def indexed_data(indexed: "Indexed") -> dict[str, Any]:
+    """What was indexed, for scripts."""
+    return {
+        "video_id": indexed.video.video_id,
+        "title": indexed.video.title,
+        "status": indexed.video.status,
+        "frames": indexed.video.frames,
+        "frames_added": indexed.frames_added,
+        "frames_encoded": indexed.frames_encoded,
+        "seconds_of_video": round(indexed.video.duration_seconds, 3),
+        "elapsed_seconds": round(indexed.elapsed_seconds, 3),
+    }
+
+
+def indexed_sentence(indexed: "Indexed", name: str) -> str:
+    """What became of the file with this name."""
+    video, short_id = indexed.video, indexed.video.video_id[:12]
+    if not indexed.frames_added:
+        if name != video.title:
+            return f"{name} has the same content as '{video.title}' ({short_id}): nothing to do."
+        return f"{name} ({short_id}) is already indexed, {counted(video.frames, 'frame')}: nothing to do."
+    speed = video.duration_seconds / max(indexed.elapsed_seconds, 1e-9)
+    took = f"{timestamp(video.duration_seconds)} of video in {duration(indexed.elapsed_seconds)}"
+    also = "" if name == video.title else f" is '{video.title}'"
+    return f"{name}{also} ({short_id}): {counted(indexed.frames_added, 'frame')}, {took} ({speed:.1f} x real time)."

@@ -1,0 +1,48 @@
+"""`clipseek search`: find moments in the whole library."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipseek.api.search_options import MAX_OFFSET, SearchOptions
+from clipseek.cli.answers import answer_data, match_data, say_notes, show_matches
+from clipseek.cli.options import json_option, query_options, with_client
+from clipseek.cli.terminal import print_json
+from clipseek.machine.talk import say
+
+if TYPE_CHECKING:
+    from clipseek.client import Client
+
+
+@click.command()
+@query_options(SearchOptions)
+@click.option("--top-k", "-k", default=5, show_default=True, help="How many matches at most, 1 to 1000.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page of matches to show.")
+@json_option
+@click.option("--json-answer", is_flag=True, help="As --json, with the cut-off, warnings and counts: the whole answer.")
+@with_client
+def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_json: bool, json_answer: bool) -> None:
+    """Find the moments that fit the description TEXT, best first.
+
+    Put TEXT in quotes. It may be left out if --image or --like says what to look for. Append ^WEIGHT to TEXT or to a
+    value of --also, --not, --image or --like to weigh it (default 1). Cut a match out with `clipseek clip`, which takes
+    the times as they are printed; `--json` has them in full.
+
+    \b
+      clipseek search "a dog" --also "a lake^0.5" --not "snow"
+      clipseek search --image dog.jpg --video holiday.mp4 --from 10:00 --to 20:00
+      clipseek search --like holiday.mp4@01:15.2
+    """
+    offset = (page - 1) * top_k
+    if offset > MAX_OFFSET:
+        raise click.UsageError(f"--page {page} would skip {offset} matches; at most {MAX_OFFSET} can be skipped.")
+    answer = client.search(top_k=top_k, offset=offset, **query)
+    say_notes(answer)
+    if json_answer:
+        print_json(answer_data(answer))
+    elif as_json:
+        print_json([match_data(match) for match in answer.matches])
+    elif answer.matches:
+        show_matches(answer)
+        if answer.more:
+            say(f"More matches: --page {page + 1}", style="dim")

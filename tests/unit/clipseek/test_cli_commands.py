@@ -1,0 +1,215 @@
+"""Commands on a library that is made up: what they ask, write, print and refuse."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Match, Query, Video
+from clipseek.api.errors import InvalidRequest, VideoNotFound
+from clipseek.cli.commands import clip as clip_command
+from clipseek.cli.commands import delete as delete_command
+from clipseek.cli.main import main
+from clipseek.client import Client, Indexed, SavedClip
+
+HOLIDAY = Video(
+    video_id="1a2b" + "0" * 60, title="holiday: 'lake'.mp4", duration_seconds=192.4, frames=192, status="ready"
+)
+
+
+@pytest.fixture
+def library(monkeypatch, tmp_path):
+    """One video, in the working folder `tmp_path`; `calls` has what the commands did."""
+    calls = []
+
+    def video(_, name):
+        if name not in (HOLIDAY.title, HOLIDAY.video_id, HOLIDAY.video_id[:4]):
+            raise VideoNotFound(f"There is no video '{name}'.")
+        return HOLIDAY
+
+    def clip(_, name, start, end, output, *, mode="exact"):
+        target = Path(output).with_suffix(".mkv") if mode == "copy" else Path(output)
+        target.write_bytes(b"clip")
+        calls.append(("clip", start, end, mode))
+        return SavedClip(target, start, end, 4)
+
+    def search(_, text="", **options):
+        calls.append(("search", text, options))
+        if text == "nothing":
+            return Query(answered=True, nothing_matches=True, videos_searched=1, withheld=2, cut_off=0.5)
+        matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][options["offset"] :]
+        return Query(answered=True, videos_searched=1, matches=DocList[Match](matches))
+
+    def index(_, path, *, title, progress, **options):
+        calls.append(("index", path, title, options))
+        return Indexed(HOLIDAY, 0 if "known" in path or title else 192, 100, 20.0)
+
+    monkeypatch.setattr(Client, "video", video)
+    monkeypatch.setattr(Client, "clip", clip)
+    monkeypatch.setattr(Client, "search", search)
+    monkeypatch.setattr(Client, "index", index)
+    monkeypatch.setattr(Client, "delete", lambda _, name: calls.append(("delete", name)))
+    monkeypatch.setattr(Client, "rename", lambda _, name, title: Video(video_id=name, title=title.strip()))
+    monkeypatch.setenv("CLIPSEEK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+def run(*arguments: str, answer: str | None = None):
+    return CliRunner().invoke(main, arguments, input=answer, env={"COLUMNS": "160"})
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Somebody is there to answer questions."""
+    for command in (clip_command, delete_command):
+        monkeypatch.setattr(command, "is_interactive", lambda: True)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_clip_without_a_name_gets_a_safe_and_free_one(library, tmp_path):
+    for _ in range(3):
+        result = run("clip", "1a2b", "01:15.2", "78")
+        assert result.exit_code == 0 and result.stdout == ""
+    names = [f"holiday_ 'lake' 75.2-78.0{number}.mp4" for number in ("", " (2)", " (3)")]
+    assert files(tmp_path) == sorted(names)
+    assert f"Wrote {names[2]} (01:15.2 - 01:18.0, 4 B)." in result.stderr
+    assert library[-1] == ("clip", 75.2, 78.0, "exact")
+    copied = run("clip", "1a2b", "01:15.2", "78", "--copy", "--json")
+    assert json.loads(copied.stdout)["path"] == "holiday_ 'lake' 75.2-78.0 (4).mkv"
+
+
+def test_a_clip_never_overwrites_silently(library, tmp_path):
+    (tmp_path / "dog.mp4").write_bytes(b"mine")
+    refused = run("clip", "1a2b", "1", "2", "-o", "dog.mp4")
+    assert refused.exit_code == 2 and "'dog.mp4' exists already. Add --force" in refused.stderr
+    (tmp_path / "dog.mkv").write_bytes(b"mine")
+    assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4", "--copy").exit_code == 2
+    assert library == [] and (tmp_path / "dog.mp4").read_bytes() == b"mine"
+    assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4", "--force").exit_code == 0
+    assert (tmp_path / "dog.mp4").read_bytes() == b"clip"
+
+
+def test_on_a_terminal_a_clip_asks_before_it_overwrites(library, terminal, tmp_path):
+    (tmp_path / "dog.mp4").write_bytes(b"mine")
+    declined = run("clip", "1a2b", "1", "2", "-o", "dog.mp4", answer="n\n")
+    assert declined.exit_code == 1 and (tmp_path / "dog.mp4").read_bytes() == b"mine"
+    assert "'dog.mp4' exists already. Overwrite it? [y/N]" in declined.stderr
+    assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4", answer="y\n").exit_code == 0
+    assert (tmp_path / "dog.mp4").read_bytes() == b"clip"
+
+
+def test_delete_refuses_without_a_terminal_unless_it_is_told_yes(library):
+    refused = run("delete", "1a2b")
+    assert refused.exit_code == 2 and "To delete 'holiday: 'lake'.mp4', add --yes." in refused.stderr
+    assert library == []
+    done = run("delete", "1a2b", "--yes")
+    assert done.exit_code == 0 and "Deleted 'holiday: 'lake'.mp4' (1a2b00000000)." in done.stderr
+    assert library == [("delete", HOLIDAY.video_id)]
+
+
+def test_delete_asks_on_a_terminal(library, terminal):
+    question = "Delete 'holiday: 'lake'.mp4' (3:12, 192 frames) from the library? This cannot be undone. [y/N]"
+    declined = run("delete", "1a2b", answer="\n")
+    assert declined.exit_code == 1 and question in declined.stderr and declined.stdout == "" and library == []
+    assert run("delete", "1a2b", answer="y\n").exit_code == 0
+    assert library == [("delete", HOLIDAY.video_id)]
+
+
+def test_rename_says_both_titles(library):
+    done = run("rename", "1a2b", " Summer ")
+    assert done.exit_code == 0 and "Renamed 'holiday: 'lake'.mp4' to 'Summer' (1a2b00000000)." in done.stderr
+    assert run("rename", "nope", "Summer").exit_code == 1
+
+
+def test_open_plays_a_match_of_a_description(library, monkeypatch, tmp_path):
+    launched = []
+    monkeypatch.setattr(click, "launch", lambda path, wait: launched.append(path) or 0)
+    assert run("open", "a dog").exit_code == 0
+    assert library == [
+        ("search", "a dog", {"top_k": 1, "offset": 0, "videos": []}),
+        ("clip", 75.24, 78.0, "exact"),
+    ]
+    assert launched == [str(tmp_path / "cache/opened/1a2b00000000/holiday_ 'lake' 75.2-78.0.mp4")]
+    beyond = run("open", "a dog", "--match", "2", "--video", "1a2b")
+    assert beyond.exit_code == 1 and "There are fewer than 2 matches. Lower --match." in beyond.stderr
+    assert library[-1] == ("search", "a dog", {"top_k": 1, "offset": 1, "videos": ["1a2b"]})
+    nothing = run("open", "nothing")
+    assert nothing.exit_code == 1 and "No match. 2 weaker candidates" in nothing.stderr
+    assert len(launched) == 1
+
+
+def test_open_prints_the_path_of_a_range_and_forgets_old_clips(library, monkeypatch, tmp_path):
+    monkeypatch.setattr(click, "launch", lambda path, wait: pytest.fail("nothing is to be opened"))
+    old = tmp_path / "cache/opened/ffff/old.mp4"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    os.utime(old, (time.time() - 90_000,) * 2)
+    done = run("open", "1a2b", "00:01", "2.5", "--print")
+    assert done.stdout == f"{tmp_path}/cache/opened/1a2b00000000/holiday_ 'lake' 1.0-2.5.mp4\n"
+    assert library == [("clip", 1.0, 2.5, "exact")] and not old.parent.exists()
+
+
+def test_open_without_a_player_names_the_clip(library, monkeypatch):
+    monkeypatch.setattr(click, "launch", lambda path, wait: 1)
+    failed = run("open", "1a2b", "1", "2")
+    assert failed.exit_code == 1 and "No program opened the clip. It is in " in failed.stderr
+
+
+def test_index_says_which_video_a_known_file_is(library, tmp_path):
+    for name in ("known copy.mp4", "new.mp4", HOLIDAY.title):
+        (tmp_path / name).write_bytes(b"video")
+    said = run("index", "known copy.mp4", "new.mp4", "--fps", "2").stderr.splitlines()
+    assert said == [
+        "known copy.mp4 has the same content as 'holiday: 'lake'.mp4' (1a2b00000000): nothing to do.",
+        "new.mp4 is 'holiday: 'lake'.mp4' (1a2b00000000): 192 frames, 03:12.4 of video in 20.0 s (9.6 x real time).",
+    ]
+    assert library[0][3] == {"frames_per_second": 2.0, "sampling": None, "on_server": False}
+    known = run("index", HOLIDAY.title, "--title", HOLIDAY.title)
+    assert "holiday: 'lake'.mp4 (1a2b00000000) is already indexed, 192 frames: nothing to do." in known.stderr
+
+
+def test_search_asks_what_its_options_say(library, tmp_path):
+    done = run("search", "a dog^2", "--not", "snow", "--from", "01:00", "--all", "--group", "-i", "1a2b", "-k", "1")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0].split() == ["#", "Video", "Start", "End", "Length", "Score", "ID"]
+    assert done.stdout.splitlines()[1].split()[1:3] == ["01:15.2", "01:18.0"]  # as `clip` takes them
+    [(_, text, options)] = library
+    assert text == "" and [(part.text, part.weight) for part in options.pop("parts")] == [
+        ("a dog", 2.0),
+        ("snow", -1.0),
+    ]
+    assert {name: value for name, value in options.items() if value} == {
+        "top_k": 1,
+        "start_seconds": 60.0,
+        "all_matches": True,
+        "group_by_video": True,
+        "videos": ("1a2b",),
+    }
+
+
+def test_what_the_server_refuses_is_said_in_the_options_that_were_typed(library, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise InvalidRequest("padding_seconds is too large, see least_score and no_such_name")
+
+    monkeypatch.setattr(Client, "search", refuse)
+    failed = run("search", "a dog", "--padding", "9")
+    assert failed.exit_code == 2
+    assert "clipseek: --padding is too large, see --min-score and no_such_name" in failed.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell):
+    printed = run("completion", shell)
+    assert printed.exit_code == 0 and f"_CLIPSEEK_COMPLETE={shell}_complete" in printed.stdout
+    words = {"COMP_WORDS": "clipseek search --min", "COMP_CWORD": "--min" if shell == "fish" else "2"}
+    completed = CliRunner().invoke(main, env=words | {"_CLIPSEEK_COMPLETE": f"{shell}_complete"}, prog_name="clipseek")
+    assert "--min-score" in completed.stdout and "--min-length" in completed.stdout
