@@ -32,7 +32,7 @@ class Option:
 
     Attributes:
         help: what it does, in one sentence.
-        flags: of the command line; none for an option of the Python client alone.
+        flags: of the command line, separated by spaces; "" for an option of the Python client alone.
         metavar: what `--help` calls its value.
         repeatable: whether the flag may be given several times.
         address: its parameter in the page's address; "" where the page does not offer it.
@@ -40,7 +40,7 @@ class Option:
     """
 
     help: str
-    flags: tuple[str, ...] = ()
+    flags: str = ""
     metavar: str = ""
     repeatable: bool = False
     address: str = ""
@@ -54,57 +54,59 @@ class QueryOptions(TypedDict, total=False):
         Sequence[str],
         Option(
             "Also look for this. The better a moment fits everything, the higher its score.",
-            ("--also",),
+            "--also",
             "TEXT",
-            True,
-            "also",
+            repeatable=True,
+            address="also",
         ),
     ]
-    without: Annotated[Sequence[str], Option("Avoid moments that show this.", ("--not",), "TEXT", True, "without")]
+    without: Annotated[
+        Sequence[str],
+        Option("Avoid moments that show this.", "--not", "TEXT", repeatable=True, address="without"),
+    ]
     image: Annotated[
         "Image | Sequence[Image] | None",
-        Option("Look for what resembles this image.", ("--image",), "FILE", True, "image"),
+        Option("Look for what resembles this image.", "--image", "FILE", repeatable=True, address="image"),
     ]
     like: Annotated[
         "Frame | Sequence[Frame] | None",
         Option(
             "Look for what resembles this frame of a video. Matches around the frame itself are left out.",
-            ("--like",),
+            "--like",
             "VIDEO@TIME",
-            True,
-            "like",
+            repeatable=True,
+            address="like",
         ),
     ]
     parts: Annotated["Sequence[QueryPart]", Option("Any of the above, with weights of their own.")]
-    start_seconds: Annotated[float, Option("Look at each video from this time on.", ("--from",), "TIME")]
-    end_seconds: Annotated[float, Option("Look at each video up to this time. [default: its end]", ("--to",), "TIME")]
-    all_matches: Annotated[bool, Option("Show weak matches, too: those below the cut-off.", ("--all",), address="all")]
+    start_seconds: Annotated[float, Option("Look at each video from this time on.", "--from", "TIME")]
+    end_seconds: Annotated[float, Option("Look at each video up to this time. [default: its end]", "--to", "TIME")]
+    all_matches: Annotated[bool, Option("Show weak matches, too: those below the cut-off.", "--all", address="all")]
     least_score: Annotated[
         float,
         Option(
             "Lowest score of a match, from 0 to 1, in place of the library's cut-off. [default: the cut-off]",
-            ("--min-score",),
+            "--min-score",
             "SCORE",
             address="least",
             most=1.0,
         ),
     ]
     minimum_seconds: Annotated[
-        float, Option("Leave out matches shorter than this.", ("--min-length",), "SECONDS", address="shortest")
+        float, Option("Leave out matches shorter than this.", "--min-length", "SECONDS", address="shortest")
     ]
     maximum_seconds: Annotated[
         float,
         Option(
-            "Shorten longer matches to this, around their best frame.", ("--max-length",), "SECONDS", address="longest"
+            "Shorten longer matches to this, around their best frame.", "--max-length", "SECONDS", address="longest"
         ),
     ]
-    padding_seconds: Annotated[float, Option("Add this at both ends of each match.", ("--padding",), "SECONDS")]
+    padding_seconds: Annotated[float, Option("Add this at both ends of each match.", "--padding", "SECONDS")]
     per_video: Annotated[
-        int, Option("How many matches of one video at most. [default: the server's]", ("--per-video",), "COUNT")
+        int, Option("How many matches of one video at most. [default: the server's]", "--per-video", "COUNT")
     ]
     strategy: Annotated[
-        str,
-        Option("How to divide score curves into matches; docs/quality.md lists the names.", ("--strategy",), "NAME"),
+        str, Option("How to divide score curves into matches; docs/quality.md lists the names.", "--strategy", "NAME")
     ]
 
 
@@ -115,14 +117,14 @@ class SearchOptions(QueryOptions, total=False):
         Sequence[str],
         Option(
             "Look only in this video: its title, its id or the start of its id.",
-            ("--video", "-i"),
+            "--video -i",
             "VIDEO",
-            True,
-            "video",
+            repeatable=True,
+            address="video",
         ),
     ]
     group_by_video: Annotated[
-        bool, Option("Group the matches by video; the counts of --top-k and --page are then of videos.", ("--group",))
+        bool, Option("Group the matches by video. Counts and pages are then of videos.", "--group")
     ]
 
 
@@ -136,9 +138,9 @@ def value_type(name: str) -> Any:
     return SearchOptions.__annotations__[name].__origin__
 
 
-# Those that become parts of the query, or ids; all others are fields of a `Query` under their own names.
-PART_OPTIONS = frozenset({"also", "without", "image", "like", "parts"})
-QUERY_FIELDS = tuple(name for name in options_of(SearchOptions) if name not in PART_OPTIONS and name != "videos")
+# The options that become parts of the query, or ids; all others are fields of a `Query` under their own names.
+_PART_OPTIONS = frozenset({"also", "without", "image", "like", "parts"})
+QUERY_FIELDS = tuple(name for name in options_of(SearchOptions) if name not in _PART_OPTIONS and name != "videos")
 
 
 def check_names(names: Iterable[str], kind: type[QueryOptions]) -> None:

@@ -78,12 +78,14 @@ def query_options(kind: type[QueryOptions]) -> Callable[[F], F]:
         def call(text: tuple[str, ...], **options: Any) -> Any:
             check_quotes(text)
             values = {name: options.pop(name) for name in rows}
-            pieces = {name: values.pop(name) for name in ("also", "without", "image", "like")}
-            return command(query=values | {"parts": weighted_parts(text, **pieces)}, **options)
+            typed = {name: values.pop(name) for name in ("also", "without", "image", "like")}
+            return command(query=values | {"parts": weighted_parts(text, **typed)}, **options)
 
         wrapped: Any = call
         for name, option in reversed(rows.items()):
-            wrapped = click.option(*option.flags, name, help=_help(option), **_click_type(name, option))(wrapped)
+            wrapped = click.option(*option.flags.split(), name, help=_help(option), **_click_type(name, option))(
+                wrapped
+            )
         decorated: F = click.argument("text", nargs=-1, metavar="[TEXT]")(wrapped)
         return decorated
 
@@ -95,7 +97,7 @@ def _help(option: Option) -> str:
 
 
 def _click_type(name: str, option: Option) -> dict[str, Any]:
-    """What click must know of an option. No value was given: it has its default, which is not sent."""
+    """What click needs to know of an option; its default, 0 or nothing, leaves the choice to the server."""
     kind = value_type(name)
     if kind is bool:
         return {"is_flag": True}
@@ -114,7 +116,7 @@ def check_quotes(text: Sequence[str]) -> None:
 def weighted_parts(
     text: Sequence[str], also: Sequence[str], without: Sequence[str], image: Sequence[str], like: Sequence[str]
 ) -> "list[QueryPart]":
-    """The parts of a query as typed, each with `^WEIGHT` behind it if wished.
+    """The parts of a query as typed, each with an optional `^WEIGHT`.
 
     Raises:
         InvalidRequest, FileMissing, UnreadableImage.
