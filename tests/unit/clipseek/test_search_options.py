@@ -21,7 +21,7 @@ def test_the_options_that_are_sent_are_fields_of_a_query_with_the_same_type_and_
 
 def test_flags_and_parameters_of_the_address_are_unique():
     rows = options_of(SearchOptions).values()
-    flags = [flag for option in rows for flag in option.flags]
+    flags = [flag for option in rows for flag in option.flags.split()]
     addresses = [option.address for option in rows if option.address]
     assert len(set(flags)) == len(flags) and len(set(addresses)) == len(addresses)
     assert all(option.help.endswith((".", "]")) for option in rows)
