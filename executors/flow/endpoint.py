@@ -64,7 +64,7 @@ def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method]
             with metrics.step(step) if step else nullcontext():
                 answer = method(executor, doc, caller)
             documents = [doc] if isinstance(answer, str) else answer
-            line = answer if isinstance(answer, str) else f"{len(answer)} documents"
+            line = answer if isinstance(answer, str) else f"documents: {len(answer)}"
             if line:
                 logger.info("%s: %s, %.3f s", path, line, time.monotonic() - started)
             return documents

@@ -62,7 +62,7 @@ class ClipImageEncoder(ChainExecutor):
             picture = read_image(part.image, part.title or "the image")
             [vector] = self.queues[WORKER].submit(self.encoder.tower.encode, picture).result()
             part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
-        return f"{len(images)} images embedded" if images else ""
+        return f"images embedded: {len(images)}" if images else ""
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

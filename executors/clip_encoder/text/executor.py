@@ -64,7 +64,7 @@ class ClipTextEncoder(ChainExecutor):
             self._fill_in(part, encoded.vectors[0])
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, self.encoder.spec)]
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
-        return f"{len(texts)} texts embedded" if texts else ""
+        return f"texts embedded: {len(texts)}" if texts else ""
 
     def _encode_one(self, text: str) -> EncodedTexts:
         metrics.CACHE_MISSES.labels("texts").inc()
