@@ -1,10 +1,10 @@
-"""Made score curves over moments with realistic lengths: as many as needed, the truth known exactly.
+"""Made score curves over moments of realistic lengths: any number of them, with the exact truth.
 
-Moments. `qvhighlights` follows what J. Lei et al. 2021 state of QVHighlights: videos of 150 s in clips of 2 s, 1.8
+Moments. `qvhighlights` follows what J. Lei et al. 2021 state about QVHighlights: videos of 150 s in clips of 2 s, 1.8
 moments a query of 24.6 s on average, most shorter than that, on clip boundaries. Here: 1 to 5 moments with
-probabilities .58, .22, .10, .06, .04, lengths log-normal with median 21 s and sigma 1 before those that find no room
+probabilities .58, .22, .10, .06, .04, lengths log-normal with median 21 s and sigma 1 before those without room
 are drawn again, which leaves 1.7 moments of 25 s (median 16 s) on average, rounded to clips, placed at random with 4
-s or more between them. `short` is what videos at one frame a second look like: 20 to 120 s long, 1 to 3 moments,
+s or more between them. `short` resembles videos at one frame a second: 20 to 120 s long, 1 to 3 moments,
 median 6 s and sigma 0.8, at most 40 s, at any time.
 
 Curves. The video is cut into shots with exponential lengths, mean 6 s; 70 % of the moments' edges are cuts. A frame's
@@ -27,13 +27,13 @@ from clipseek.evaluation.measures import Moment
 from executors.faiss_indexer.moments.curves import ScoreCurve
 
 Floats = NDArray[np.float64]
-_FINE_SECONDS = 0.1  # of the grid on which presence is laid out before it is sampled
+_FINE_SECONDS = 0.1  # of the grid that presence is drawn on before it is sampled
 _LEAST_GAP_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Family:
-    """How one kind of video is drawn; seconds."""
+    """How one kind of video is drawn; times in seconds."""
 
     name: str
     durations: tuple[float, float]
@@ -70,7 +70,7 @@ def _case(family: Family, units: Units, name: str, split: str, generator: np.ran
     base = units.base * generator.lognormal(0, units.base_spread)
     scores = base + contrast * (samples + _drift(pts, duration, generator) + _noise(len(pts), units, generator))
     curve, unknown = ScoreCurve(pts, scores, duration), np.full(len(pts), units.unknown)
-    calibrated = calibrate_curve(curve, units.base, units.contrast)  # the typical ones: this case's own are not known
+    calibrated = calibrate_curve(curve, units.base, units.contrast)  # the typical ones: those of this case are unknown
     return Case(name, curve, calibrated, shots, tuple(moments), split, unknown, units.logit_scale)
 
 
@@ -88,7 +88,7 @@ def _sampled(presence: Floats, family: Family) -> tuple[Floats, Floats]:
 def _moments(family: Family, duration: float, generator: np.random.Generator) -> list[Moment]:
     count = 1 + int(generator.choice(len(family.count_shares), p=family.count_shares))
     moments: list[Moment] = []
-    for _ in range(20 * count):  # where there is no room another place and length is drawn
+    for _ in range(20 * count):  # without room another place and length is drawn
         length = family.median_length * generator.lognormal(0, family.length_sigma)
         length = float(np.clip(np.round(length / family.grid) * family.grid, max(1.0, family.grid), family.longest))
         length = min(length, duration)
