@@ -1,4 +1,4 @@
-"""The checks of a document on arrival at an executor, whoever sent it: its own bounds, then the operator's limits.
+"""The checks of a document on arrival at an executor, from any sender: its own bounds, then the operator's limits.
 
 A caller may fill in any field, also those that one executor leaves for the next.
 """
