@@ -1,7 +1,7 @@
 """Many callers at once: `python -m benchmarks.torture.load --minutes 10 --clients 50`.
 
 Each caller has a token of its own and searches, looks at pictures, cuts clips, lists, uploads and indexes, and deletes,
-one request after the other, on videos of its own and on videos that all of them share. Prints what was answered, refused
+one request after the other, on videos of its own and on shared ones. Prints what was answered, refused
 by name and failed, and how long it took; what the service's processes held, in memory, open files and files on disk,
 in the middle and at the end; and how evenly the callers were served. `--requests N` ends after N requests instead.
 

@@ -27,7 +27,7 @@ class Range:
 
     def check(self, name: str, numbers: list[float]) -> None:
         """Raise `error` if one of the numbers is out of range, or not finite."""
-        # Three passes in C are ten times faster than one in Python; NaN escapes min and max, but not sum.
+        # Three passes in C take half the time of one in Python (a span of 4000 frames). NaN escapes all but sum.
         if self.minimum <= min(numbers) and max(numbers) <= self.maximum and not math.isnan(sum(numbers)):
             return
         wrong = next(number for number in numbers if not self.minimum <= number <= self.maximum)

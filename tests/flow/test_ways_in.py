@@ -328,7 +328,7 @@ def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client,
             (lambda: program.search("a", maxCount="many"), "INVALID_ARGUMENT", "maxCount is 'many'"),
             (lambda: program.search("a", thod=-1), "INVALID_ARGUMENT", "thod"),
             (lambda: program.search("a", doc_ids=7), "INVALID_ARGUMENT", "doc_ids"),
-            (lambda: program.post("/clear"), "INVALID_ARGUMENT", "'/clear' is none"),
+            (lambda: program.post("/clear"), "INVALID_ARGUMENT", "this one is for '/clear'"),
         ):
             with pytest.raises(grpc.RpcError, match=why) as refused:
                 ask()

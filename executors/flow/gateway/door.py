@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 HEALTH = "/grpc.health.v1.Health/"
 CALL = "/jina.JinaRPC/Call"
 SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
-# What a known caller may call besides: is the Flow up, which endpoints and which version has it.
+# Calls that inform a known caller: is the Flow up, which endpoints it has, which version it is.
 INFO_METHODS = (
     "/jina.JinaGatewayDryRunRPC/dry_run",
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
