@@ -46,6 +46,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
     check_vced_install()
+    check_vced_install()
     from clipseek.client import Client
 
     with Client(host) as client:
