@@ -87,6 +87,42 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
     assert " FROM " not in (ROOT / "clipseek/upkeep/backup.py").read_text(encoding="utf-8")
 
 
+# Rooms of the wings and of the page, each from the bottom up: a room imports those before it, never those behind.
+FLOORS = {
+    "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
+    "executors/clip_encoder": ("model", "relevance", "run", "starter", "int8", "image", "text"),
+    "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
+    "frontend": ("texts", "logic", "media", "uploads", "services.py", "components", "views"),
+    "frontend/components": ("elements.py", "shell", "player", "search", "library", "basket"),
+}
+# A model that is built by its own room is asked for by name: the import waits until it is wanted.
+BY_NAME = {"executors/clip_encoder/model/makers.py"}
+
+
+@pytest.mark.parametrize("wing", FLOORS)
+def test_the_rooms_of_a_wing_import_those_below_them(wing):
+    floors = {f"{wing}/{room}".removesuffix(".py").replace("/", "."): floor for floor, room in enumerate(FLOORS[wing])}
+
+    def floor_of(module: str) -> int:
+        return next((floor for room, floor in floors.items() if f"{module}.".startswith(f"{room}.")), -1)
+
+    for path in sources(wing):
+        own = floor_of(named(path).removesuffix(".py").replace("/", "."))
+        if own >= 0 and named(path) not in BY_NAME:
+            assert not {name for name in imports(path) if floor_of(name) > own}, named(path)
+
+
+@pytest.mark.parametrize("wing", [wing for wing in FLOORS if wing.startswith("executors")])
+def test_every_room_of_a_wing_has_its_floor(wing):
+    assert {init.parent.name for init in (ROOT / wing).glob("*/__init__.py")} == set(FLOORS[wing])
+
+
+def test_sql_on_the_store_is_written_in_its_room_except_for_resharding():
+    writers = {named(path) for path in sources("executors") if "sqlite3" in roots(path)}
+    outside = {name for name in writers if not name.startswith("executors/faiss_indexer/store/")}
+    assert outside == {"executors/faiss_indexer/shards/resharding.py"}
+
+
 @pytest.mark.parametrize("path", sources("executors"), ids=named)
 def test_executors_do_not_import_one_another_and_their_cores_no_framework(path):
     names = imports(path)

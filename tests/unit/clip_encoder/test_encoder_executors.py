@@ -189,7 +189,7 @@ def test_warnings_of_several_texts_say_which_they_are_about(text):
         (Query(parts=[QueryPart(text="rain", weight=-1.0)]), EmptyQuery, "only says what to avoid"),
         (Query(text="a cat", parts=[QueryPart()]), EmptyQuery, "Part 1 of the query is empty"),
         (Query(text="a cat", parts=[QueryPart(text=" ")]), EmptyQuery, "Part 1 of the query is empty"),
-        (Query(parts=[QueryPart(text="x", video_id="v")]), InvalidRequest, "a text, an image or a moment"),
+        (Query(parts=[QueryPart(text="x", video_id="v")]), InvalidRequest, "a text, an image or a frame"),
         (Query(parts=[QueryPart(text="x", weight=0.0)]), InvalidRequest, "weight of part 1 of the query is 0"),
         (Query(parts=[QueryPart(text="x", weight=float("nan"))]), InvalidRequest, "is nan"),
         (Query(parts=[QueryPart(text="x")] * 33), InvalidRequest, "count of parts, 33, is above .* is 32"),
