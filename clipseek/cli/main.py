@@ -80,7 +80,6 @@ def in_words_of(command: click.Command | None, message: str) -> str:
 
 
 def _as_typed(option: click.Parameter) -> str:
-    """What stands for an option in `--help`: its longest flag, or the name of an argument."""
     return (
         (option.metavar or option.opts[0].upper()) if isinstance(option, click.Argument) else max(option.opts, key=len)
     )

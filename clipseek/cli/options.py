@@ -118,8 +118,7 @@ def weighted_parts(
 ) -> "list[QueryPart]":
     """The parts of a query as typed, each with an optional `^WEIGHT`.
 
-    Raises:
-        InvalidRequest, FileMissing, UnreadableImage.
+    Raises: InvalidRequest, FileMissing, UnreadableImage.
     """
     from clipseek.api.documents import QueryPart
     from clipseek.api.query_parts import image_part, list_frames, sendable, split_weight

@@ -60,5 +60,4 @@ def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocL
 
 
 def _with_id(part: QueryPart, video_id: Callable[[str], str]) -> QueryPart:
-    """The part with the id of its video in place of a name."""
     return part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part

@@ -67,8 +67,7 @@ os.register_at_fork(after_in_child=_background.note_fork)
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there.
 
-    Raises:
-        InvalidRequest: this process was forked from one that had used a client.
+    Raises: InvalidRequest: this process was forked from one that had used a client.
     """
     if _background.is_lost:
         work.close()
@@ -119,7 +118,6 @@ class Transport:
         await self._connection.close()
 
     async def _connect(self) -> None:
-        """Raises: ServerUnreachable."""
         try:
             await self._connection.open()
         except OSError as error:  # a timeout is an OSError, too
@@ -133,7 +131,6 @@ class Transport:
         )
 
     def _broken(self, error: Any, endpoint: str) -> ClipSeekError:
-        """The error for a request that the gateway did not answer."""
         code = error.code().name
         if code == "RESOURCE_EXHAUSTED":
             return LimitExceeded(
@@ -170,9 +167,8 @@ class Transport:
     ) -> DocList[D]:
         """Send one document and return what the Flow answers, or one `executor` of it, by name or pattern.
 
-        Raises:
-            ClipSeekError: what the server raised, under its own class.
-            ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
+        Raises: ClipSeekError: what the server raised, under its own class. ServerUnreachable, ServerNotReady,
+            RequestLost, ServerFailed, ServerTimeout.
         """
         started = time.monotonic()
         timeout_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
@@ -204,7 +200,6 @@ class Transport:
                 return answers
 
     def _log_waiting(self, endpoint: str, error: ServerError) -> None:
-        """Log, once for all requests that wait, that the client repeats them."""
         if not self._waiting_since:
             self._waiting_since = time.monotonic()
             logger.warning("%s Trying again for up to %.0f s (%s).", error, self._retry_seconds, endpoint)
@@ -248,7 +243,6 @@ def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
 
 
 def _translated(status: Any) -> ClipSeekError:
-    """The error of an answer's status."""
     exception = status.exception
     error = error_from_name(exception.name, *list(exception.args[:2]) or [""])
     if error:

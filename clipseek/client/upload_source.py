@@ -24,8 +24,7 @@ class UploadSource(Protocol):
 def upload_source(video: str | Path | BinaryIO) -> UploadSource:
     """The source that `video` is read from.
 
-    Raises:
-        FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
+    Raises: FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
     """
     return _PathSource(Path(video)) if isinstance(video, str | Path) else _OpenSource(video)
 
@@ -33,8 +32,7 @@ def upload_source(video: str | Path | BinaryIO) -> UploadSource:
 def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
     """The hash of the whole video in lower-case hex; `progress` gets the count of bytes read so far.
 
-    Raises:
-        FileMissing: it cannot be read.
+    Raises: FileMissing: it cannot be read.
     """
     digest = hashlib.sha256()
     done = 0

@@ -18,8 +18,7 @@ def is_whole_id(name: str) -> bool:
 def choose_video(videos: Iterable[Video], name: str) -> Video:
     """The one video with this id, this title, or this unique start of its id; a title goes before a start of an id.
 
-    Raises:
-        VideoNotFound, AmbiguousVideo.
+    Raises: VideoNotFound, AmbiguousVideo.
     """
     library = list(videos)
     tests: tuple[Callable[[Video], bool], ...] = (

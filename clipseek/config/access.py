@@ -76,8 +76,7 @@ class AccessFile:
     def add(self, name: str, libraries: tuple[str, ...] = (MAIN,), *, server_folders: bool = False) -> str:
         """Make a token. Returns: the token, which is stored nowhere.
 
-        Raises:
-            InvalidRequest: the name is taken or invalid, or the name of a library is.
+        Raises: InvalidRequest: the name is taken or invalid, or the name of a library is.
         """
         if not _NAME.fullmatch(name) or name in (ANYONE, SERVER):
             raise InvalidRequest(
@@ -123,8 +122,7 @@ class AccessFile:
 def check_network(settings: Settings, bind: str) -> None:
     """Make sure that a service without tokens listens on this machine only.
 
-    Raises:
-        InvalidSetting: anyone on the network could use it, and the operator did not allow that.
+    Raises: InvalidSetting: anyone on the network could use it, and the operator did not allow that.
     """
     if is_loopback(bind) or settings.allow_anyone or not AccessFile(settings.home).is_open:
         return

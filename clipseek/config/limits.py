@@ -100,8 +100,7 @@ def check_limit(limits: Limits, name: str, value: float, what: str) -> None:
     Args:
         what: what has this value, as the beginning of a sentence: "The video's length, 30.5 hours,".
 
-    Raises:
-        LimitExceeded: the value is above the limit, or not a number.
+    Raises: LimitExceeded: the value is above the limit, or not a number.
     """
     hold_against(name, getattr(limits, name), value, what)
 

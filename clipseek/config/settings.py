@@ -138,8 +138,7 @@ class Settings(Monitoring, Security, Processes, Limits, Clients, Common):  # fie
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment. A variable that is unset or empty leaves the default.
 
-        Raises:
-            InvalidSetting: a value does not fit; the message names the variable, the value and what is allowed.
+        Raises: InvalidSetting: a value does not fit; the message names the variable, the value and what is allowed.
         """
         environ = os.environ if environ is None else environ
         variables = {name: row.variable_in(environ) for name, row in SETTINGS.items()}

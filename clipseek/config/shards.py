@@ -65,8 +65,7 @@ def locks_of(home: Path, shards: Iterable[int]) -> list[Path]:
 def out_of_use(home: Path, shards: Iterable[int] = ()) -> Iterator[None]:
     """Keep servers away from the store in `home`: hold all existing locks, and those of these shards.
 
-    Raises:
-        StoreError: a server is using it.
+    Raises: StoreError: a server is using it.
     """
     with ExitStack() as locks:
         for file in sorted({*home.glob("server*.lock"), *locks_of(home, shards)}):
@@ -89,8 +88,7 @@ def check_whole(folder: Path, shards: int | str = "N") -> None:
 def check_division(home: Path, shards: int) -> None:
     """Check that every library below `home` has this many shards, or no store yet.
 
-    Raises:
-        StoreError: a library has another count; the message says what to do.
+    Raises: StoreError: a library has another count; the message says what to do.
     """
     for name in libraries_below(home):
         folder = library_folder(home, name)

@@ -89,8 +89,7 @@ def evaluate_service(
         progress: called with the number of queries done, and of all queries.
         strategies: each query is asked once per strategy.
 
-    Raises:
-        ClipSeekError: what a search raises.
+    Raises: ClipSeekError: what a search raises.
     """
     answers: dict[str, list[Answer]] = {strategy: [] for strategy in strategies}
     left_out: list[LeftOut] = []

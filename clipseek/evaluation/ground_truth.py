@@ -120,7 +120,6 @@ def _lines(_: Path, text: str) -> Iterator[_Entry]:
 
 
 def _json_list(path: Path, text: str) -> Iterator[_Entry]:
-    """The elements of a JSON list, each with the line it begins on."""
     decoder, spaces = json.JSONDecoder(), re.compile(r"\s*")
     at, number = _after(spaces, text, 0), 0
     separator = "["

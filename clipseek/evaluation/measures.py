@@ -111,8 +111,7 @@ def bootstrap(values: Floats, share: float = 0.95, resamples: int = 2000) -> Int
 
     Percentile bootstrap (B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979), reproducible.
 
-    Raises:
-        ValueError: there are no values.
+    Raises: ValueError: there are no values.
     """
     if not len(values):
         raise ValueError("no values have no mean: at least one query is needed")

@@ -48,8 +48,6 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Seldom(logging.Filter):
-    """Passes at most one record in ten minutes."""
-
     _quiet_until = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:

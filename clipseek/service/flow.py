@@ -100,7 +100,6 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
 
 
 def _cause(start_errors: Path) -> str | None:
-    """Why the first executor cannot start; None if none has written that."""
     for file in sorted(start_errors.glob("*.txt")):
         _, _, message = file.read_text(encoding="utf-8").partition("\n")
         return message

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import webbrowser
-from types import TracebackType
 from typing import Self
 
 from clipseek.api.errors import ServerNotReady
@@ -42,16 +41,13 @@ class Page:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
         """Start the page and wait until it answers.
 
-        Raises:
-            ServerNotReady: Streamlit is not installed, or the page ended at once.
+        Raises: ServerNotReady: Streamlit is not installed, or the page ended at once.
         """
         if importlib.util.find_spec("streamlit") is None:
             raise ServerNotReady(

@@ -117,7 +117,6 @@ def _export(settings: Settings) -> None:
 
 
 def _stop_event() -> threading.Event:
-    """An event that SIGINT and SIGTERM set."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -156,7 +155,6 @@ def _check_health(settings: Settings) -> list[Component]:
 
 
 def _mismatch(models: dict[str, str]) -> str:
-    """What to do about executors with different models, given by the executors' names."""
     stored = models.get("indexer", "")
     loaded = next((model for model in models.values() if model != stored), "")
     choice = settings_for(stored, loaded) if stored else "CLIPSEEK_MODEL=NAME"

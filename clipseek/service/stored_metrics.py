@@ -48,7 +48,6 @@ class StoredMetrics(Collector):
 
 
 def _read_totals(folders: list[Path]) -> list[dict[str, Any]]:
-    """What each store holds, or why it cannot be read."""
     try:
         totals: list[dict[str, Any]] = call_module(
             "executors.faiss_indexer.store.report", "totals", *map(str, folders), failure=StoreError

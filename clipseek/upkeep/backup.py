@@ -79,7 +79,6 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
 
 @contextmanager
 def _drafts(target: Path) -> Iterator[Path]:
-    """An empty folder for unfinished files, removed at the end."""
     folder = target / _UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -90,7 +89,6 @@ def _drafts(target: Path) -> Iterator[Path]:
 
 
 def _copy_access(home: Path, target: Path, drafts: Path) -> None:
-    """Copy the tokens and both files of the audit log."""
     log = AuditLog(home).path
     with FileLock(home / "audit.lock", mode=0o600):  # so that no line is written between the two files
         for file in (home / "access.json", log, log.with_suffix(".log.1")):
@@ -99,8 +97,6 @@ def _copy_access(home: Path, target: Path, drafts: Path) -> None:
 
 
 class _Library:
-    """A library of the store, and its copy."""
-
     def __init__(self, name: str, settings: Settings, target: Path, drafts: Path) -> None:
         self._name, self._settings, self._drafts = name, settings, drafts
         self._folder, self._target = library_folder(settings.home.resolve(), name), library_folder(target, name)

@@ -71,8 +71,7 @@ class Vced:
         Args:
             is_awaited: called while a video is indexed; indexing stops when it returns False.
 
-        Raises:
-            ClipSeekError.
+        Raises: ClipSeekError.
         """
         try:
             request = messages.Request.FromString(message)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
@@ -62,9 +61,7 @@ class WatchedVideo:
 class WatchState:
     """The state in `file`, which is created if missing. One process at a time may use it.
 
-    Raises:
-        StoreBusy: another process uses it.
-        StoreError: it cannot be used; every method may raise it.
+    Raises: StoreBusy: another process uses it. StoreError: it cannot be used; every method may raise it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -87,9 +84,7 @@ class WatchState:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._database.close()
         self._lock.release()
 

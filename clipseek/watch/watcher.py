@@ -46,13 +46,7 @@ class Watcher:
         self._client, self._roots, self._state, self._tell, self._delete = client, roots, state, tell, delete
         self._timer = SettleTimer(settle_seconds, clock)
         self._intake = Intake(
-            client,
-            state,
-            tell=tell,
-            show=show,
-            frames_per_second=frames_per_second,
-            sampling=sampling,
-            clock=clock,
+            client, state, tell=tell, show=show, frames_per_second=frames_per_second, sampling=sampling, clock=clock
         )
         self._problems: dict[Path, str] = {}  # of folders, as reported
         self.address = client.address
@@ -82,8 +76,7 @@ class Watcher:
     def look(self) -> None:
         """Look through the folders once, and index, move or delete what changed.
 
-        Raises:
-            AWAY, AccessDenied, ModelError, InvalidSetting: the rest cannot be done now. What is done is saved.
+        Raises: AWAY, AccessDenied, ModelError, InvalidSetting: the rest cannot be done now. What is done is saved.
         """
         self.moving = self.watched = 0
         for root in self._roots:
@@ -127,7 +120,6 @@ class Watcher:
             self._lose(root, path, known[path])
 
     def _report_problem(self, root: Path, scan: FolderScan, known: Mapping[str, WatchedVideo]) -> None:
-        """Tell once what cannot be read of a folder."""
         problem = ""
         if scan.unread:
             path, reason = min(scan.unread.items())
@@ -151,7 +143,6 @@ class Watcher:
             self._state.save(root, same)
 
     def _lose(self, root: Path, path: str, video: WatchedVideo) -> None:
-        """Forget a file that is gone, or tell that its video stays."""
         video_id = video.video_id or video.coming_id
         is_elsewhere = any(other != root / path for other in self._state.files_of(video_id))
         if not video_id or is_elsewhere or self._delete:

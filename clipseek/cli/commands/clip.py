@@ -87,11 +87,7 @@ def _free_path(path: Path, suffixes: Iterable[str]) -> Path:
 
 
 def _check_overwriting(paths: Iterable[Path]) -> None:
-    """Ask before a file is overwritten.
-
-    Raises:
-        Abort: the answer is no. UsageError: there is nobody to ask.
-    """
+    """Ask before a file is overwritten. Raises: Abort: the answer is no. UsageError: there is nobody to ask."""
     for path in paths:
         if not path.is_file():
             continue

@@ -63,8 +63,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
 def _check_ports(client: "Client", port: int) -> None:
     """Check that the port is free.
 
-    Raises:
-        InvalidSetting: the ClipSeek server has it. ServerNotReady: another program has it.
+    Raises: InvalidSetting: the ClipSeek server has it. ServerNotReady: another program has it.
     """
     from clipseek.machine.ports import is_port_free
 

@@ -79,8 +79,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
     """Serve, show the demo, then serve on until Ctrl-C unless `stop`.
 
-    Raises:
-        ServerFailed: a search did not find its known answer.
+    Raises: ServerFailed: a search did not find its known answer.
     """
     from clipseek.client import Client
     from clipseek.service.page import Page
@@ -129,8 +128,7 @@ def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
 def show(client: "Client", clips: Path) -> None:
     """Index the sample library, run the searches, print their best matches and cut them into a folder.
 
-    Raises:
-        ServerFailed: a search did not find its known answer.
+    Raises: ServerFailed: a search did not find its known answer.
     """
     say("\n1. A sample library of videos and photographs", style="bold")
     video_ids = _index_samples(client)

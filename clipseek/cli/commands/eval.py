@@ -123,8 +123,7 @@ class ClientService:
 def choose_by_stem(videos: "Iterable[Video]", name: str) -> "Video":
     """The one video whose title is `name` when both are stripped of suffixes such as `.mp4`.
 
-    Raises:
-        VideoNotFound, AmbiguousVideo.
+    Raises: VideoNotFound, AmbiguousVideo.
     """
     from clipseek.client.video_names import no_video, several_videos
 
@@ -143,20 +142,14 @@ def _stem(title: str) -> str:
 
 
 def run_eval(
-    client: "Client",
-    queries: "Sequence[TrueQuery]",
-    top_k: int,
-    progress: "OnProgress",
-    strategies: Sequence[str] = (),
+    client: "Client", queries: "Sequence[TrueQuery]", top_k: int, progress: "OnProgress", strategies: Sequence[str] = ()
 ) -> "Evaluation":
     """Measure the server that the client talks to, and print on stderr what its searches warned of.
 
     Args:
         strategies: measured in addition to the server's own.
 
-    Raises:
-        InvalidRequest: there is no such strategy.
-        VideoNotFound: no query is about a video of the library.
+    Raises: InvalidRequest: there is no such strategy. VideoNotFound: no query is about a video of the library.
         ClipSeekError: raised by a search.
     """
     from clipseek.evaluation.evaluate import DEFAULT, evaluate_service
@@ -206,7 +199,6 @@ def show_evaluation(evaluation: "Evaluation") -> None:
 
 
 def _cells(measured: "Measured") -> tuple[str, str]:
-    """A mean and its interval, in percent."""
     interval = measured.interval
     return f"{100 * interval.mean:.1f}", f"{100 * interval.low:.1f} - {100 * interval.high:.1f}"
 

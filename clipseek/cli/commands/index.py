@@ -63,8 +63,6 @@ def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: 
 
 
 class _Report:
-    """What became of each file."""
-
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.errors: list[ClipSeekError] = []

@@ -69,7 +69,6 @@ def _parse_time(word: str) -> float:
 
 
 def _find_match(client: "Client", text: str, number: int, video: str | None) -> tuple[str, float, float]:
-    """The video id, start and end of a match; says why and ends with 1 if there is none."""
     answer = client.search(text, top_k=1, offset=number - 1, videos=[video] if video else [])
     if answer.matches:
         best = answer.matches[0]

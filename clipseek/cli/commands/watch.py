@@ -111,8 +111,6 @@ def _roots(folders: tuple[Path, ...]) -> list[Path]:
 
 
 class _Reporter:
-    """Prints each event on stderr, and as a line of JSON on stdout if wished, and counts."""
-
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self.counts: Counter[str] = Counter()
@@ -146,7 +144,6 @@ def _look_once(watcher: "Watcher", reporter: _Reporter, settle: float, again: bo
 
 
 def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bool) -> NoReturn:
-    """Look again and again; while the server is away, with growing pauses."""
     from clipseek.watch.watcher import AWAY, Event
 
     has_begun, pause, last_error = False, interval, ""
@@ -169,5 +166,4 @@ def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bo
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Stop on SIGTERM as on Ctrl-C."""
     raise KeyboardInterrupt
