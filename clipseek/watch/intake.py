@@ -25,9 +25,30 @@ from clipseek.api.errors import (
 from clipseek.api.query_parts import sendable
 from clipseek.client import Client, Indexed, OnProgress, Progress
 from clipseek.client.upload_source import sha256, upload_source
-from clipseek.watch.events import Event, Tell
 from clipseek.watch.folder_scan import FileState
 from clipseek.watch.state import WatchedVideo, WatchState
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: "added", "known" (the library had it), "changed", "moved", "missing" (the file; its video stays),
+            "deleted" (the video), "dropped" (someone else deleted its video), "failed" (until the file changes),
+            "later" (it is tried again), "folder" (it cannot be read) or "away" (the server).
+        path: the file or folder; the title of a deleted video; the address of the server.
+        message: the rest of the sentence that begins with the path.
+    """
+
+    kind: str
+    path: str
+    message: str
+    video_id: str = ""
+
+
+Tell = Callable[[Event], None]
+
 
 # The video is at fault, until its file changes.
 _VIDEO_FAULTS = (UnreadableVideo, DecoderCrashed, DeadlineExceeded, InvalidRequest)

@@ -11,8 +11,8 @@ from clipseek.api.errors import InvalidSetting, ServerNotReady, ServerUnreachabl
 from clipseek.cli.options import host_option
 from clipseek.config.addresses import DEFAULT_PORT, parse_host
 from clipseek.config.distribution import check_vced_install
+from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.machine.state_files import state_file
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
       clipseek serve --port 45680
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
+    check_vced_install()
     from clipseek.client import Client
 
     with Client(host) as client:
@@ -79,9 +80,7 @@ def _check_ports(client: "Client", port: int) -> None:
 
 
 def _server(client: "Client", folders: tuple[Path, ...], port: int) -> "CompatServer":
-    check_vced_install()
-    from clipseek.vced.known_videos import KnownVideos
-    from clipseek.vced.requests import Vced
+    from clipseek.vced.requests import KnownVideos, Vced
     from clipseek.vced.server import CompatServer
 
     videos = KnownVideos(state_file(Settings.from_env(), client.address, "vced.json"))

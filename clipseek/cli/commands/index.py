@@ -11,7 +11,7 @@ from clipseek.api.formats import counted, duration, timestamp
 from clipseek.cli.options import fps_option, json_option, sampling_option, with_client
 from clipseek.cli.terminal import print_json, progress_bar
 from clipseek.machine.talk import say
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 
 if TYPE_CHECKING:
     from clipseek.client import Client, Indexed

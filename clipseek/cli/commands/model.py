@@ -18,7 +18,7 @@ from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 
 _LEAST_COSINE = 0.99
 _FRAMES = 300

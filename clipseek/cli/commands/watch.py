@@ -14,12 +14,13 @@ import click
 
 from clipseek.cli.options import fps_option, host_option, sampling_option
 from clipseek.cli.terminal import progress_bar
+from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.machine.state_files import state_file
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.watch.watcher import Event, Watcher
+    from clipseek.watch.intake import Event
+    from clipseek.watch.watcher import Watcher
 
 _LONGEST_PAUSE_SECONDS = 300.0  # between questions to a server that is away
 _STYLES = {"failed": "red", "later": "yellow", "folder": "yellow", "away": "yellow"}
@@ -144,7 +145,7 @@ def _look_once(watcher: "Watcher", reporter: _Reporter, settle: float, again: bo
 
 
 def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bool) -> NoReturn:
-    from clipseek.watch.watcher import AWAY, Event
+    from clipseek.watch.intake import AWAY, Event
 
     has_begun, pause, last_error = False, interval, ""
     while True:
