@@ -83,17 +83,12 @@ def query_options(kind: type[QueryOptions]) -> Callable[[F], F]:
 
         wrapped: Any = call
         for name, option in reversed(rows.items()):
-            wrapped = click.option(*option.flags.split(), name, help=_help(option), **_click_type(name, option))(
-                wrapped
-            )
+            text = f"{option.help} May be repeated." if option.repeatable else option.help
+            wrapped = click.option(*option.flags.split(), name, help=text, **_click_type(name, option))(wrapped)
         decorated: F = click.argument("text", nargs=-1, metavar="[TEXT]")(wrapped)
         return decorated
 
     return decorate
-
-
-def _help(option: Option) -> str:
-    return f"{option.help} May be repeated." if option.repeatable else option.help
 
 
 def _click_type(name: str, option: Option) -> dict[str, Any]:

@@ -54,10 +54,9 @@ def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocL
                 QueryPart(video_id=video_id(name), at_seconds=seconds)
                 for name, seconds in list_frames(options.get("like"))
             ),
-            *(_with_id(part, video_id) for part in options.get("parts", ())),
+            *(
+                part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
+                for part in options.get("parts", ())
+            ),
         ]
     )
-
-
-def _with_id(part: QueryPart, video_id: Callable[[str], str]) -> QueryPart:
-    return part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part

@@ -185,7 +185,8 @@ class Transport:
                 if isinstance(error, RequestLost):
                     lost[error.executor] += 1
                 in_time = pause <= left and now + pause - failed_at <= self._retry_seconds
-                if not _is_repeatable(endpoint) or max(lost.values(), default=0) >= _MAX_LOST or not in_time:
+                is_repeatable = endpoint in ENDPOINTS and ENDPOINTS[endpoint].repeatable
+                if not is_repeatable or max(lost.values(), default=0) >= _MAX_LOST or not in_time:
                     raise
                 self._log_waiting(endpoint, error)
                 await asyncio.sleep(pause)
@@ -228,10 +229,6 @@ class Transport:
         answer.document_array_cls = kind
         answers: DocList[D] = answer.docs
         return answers
-
-
-def _is_repeatable(endpoint: str) -> bool:
-    return endpoint in ENDPOINTS and ENDPOINTS[endpoint].repeatable
 
 
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:

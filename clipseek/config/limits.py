@@ -2,16 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from clipseek.api.errors import LimitExceeded
 from clipseek.api.limits import MAX_TOP_K
 from clipseek.config import parsing
 from clipseek.config.declaration import rows_of, setting
 
-
-def _limit(variable: str, default: float, meaning: str, *, checked: str, details: str = "", was: str = "") -> Any:
-    return setting(variable, default, meaning, parse=parsing.limit, checked=checked, details=details, was=was)
+_limit = partial(setting, parse=parsing.limit)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,6 @@ DEFAULT = ""  # the strategy of the service itself
 OnProgress = Callable[[int, int], None]
 
 
-def _silent(_done: int, _total: int) -> None:
-    pass
-
-
 class Service(Protocol):
     """A service to measure."""
 
@@ -41,25 +37,19 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation.
+    """The result of an evaluation."""
 
-    Attributes:
-        measures: for each strategy, by the names in `measures.MEASURES` and FALSE_ALARMS, in [0, 1]; those without a
-            query are left out.
-        asked: number of queries that were asked.
-        left_out: the other queries.
-    """
-
+    # For each strategy, by the names in MEASURES and FALSE_ALARMS, in [0, 1]; those without a query are left out.
     measures: Mapping[str, Mapping[str, Interval]]
-    asked: int
-    left_out: tuple[LeftOut, ...]
+    asked: int  # number of queries that were asked
+    left_out: tuple[LeftOut, ...]  # the other queries
 
 
 def evaluate_service(
     service: Service,
     queries: Sequence[TrueQuery],
     top_k: int,
-    progress: OnProgress = _silent,
+    progress: OnProgress = lambda _done, _total: None,
     strategies: Sequence[str] = (DEFAULT,),
 ) -> Evaluation:
     """Ask a service all queries, each in its video (or the whole library, if it names none), and measure the answers.

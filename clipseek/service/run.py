@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 
 from clipseek.api.documents import Component
 from clipseek.api.errors import ModelMismatch, ServerNotReady
@@ -78,15 +77,11 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             components = _check_health(settings)
             with serve_metrics(settings, folder / "counts", supervisor.states):
                 if when_ready(components):
-                    _supervise(supervisor, stop)
+                    while not stop.wait(POLL_SECONDS):
+                        with block_interrupts():
+                            supervisor.check_processes()
         finally:
             supervisor.kill_silent_processes()
-
-
-def _supervise(supervisor: Supervisor, stop: threading.Event) -> None:
-    while not stop.wait(POLL_SECONDS):
-        with block_interrupts():
-            supervisor.check_processes()
 
 
 def _check_ports(settings: Settings) -> None:
@@ -118,12 +113,8 @@ def _export(settings: Settings) -> None:
 
 def _stop_event() -> threading.Event:
     stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+        signal.signal(number, lambda *_: stop.set())
     return stop
 
 

@@ -67,9 +67,11 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
             _copy_access(home, target, drafts)
             for library in libraries:
                 library.find_videos()
-            _check_space(target, sum(library.missing_bytes for library in libraries))
-            for progress in _copy_videos(libraries):
-                on_progress(progress)
+            done, total = 0, sum(library.missing_bytes for library in libraries)
+            _check_space(target, total)
+            for count in (count for library in libraries for count in library.copy_videos()):
+                done += count
+                on_progress(Progress("copy", done, total))
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
@@ -164,14 +166,6 @@ class _Library:
             with suppress(FileNotFoundError):
                 _copy(file, self._target / "media" / file.name, self._drafts)
             yield count
-
-
-def _copy_videos(libraries: list[_Library]) -> Iterator[Progress]:
-    done, total = 0, sum(library.missing_bytes for library in libraries)
-    for library in libraries:
-        for count in library.copy_videos():
-            done += count
-            yield Progress("copy", done, total)
 
 
 def _copy_database(source: Path, target: Path) -> None:

@@ -75,19 +75,12 @@ _DEFAULT_MATCHES = 10  # without maxCount
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of VCED's `/search`.
+    """The parameters of VCED's `/search`."""
 
-    Attributes:
-        most: the most matches to answer with (`maxCount`).
-        drop: how far below its best score a match may fall inside (`thod`), or None for ClipSeek's own edges.
-        uris: search only in these videos (`doc_ids`), or None.
-        sender: search only in documents of this sender (`uid`), or "".
-    """
-
-    most: int
-    drop: float | None
-    uris: list[str] | None
-    sender: str
+    most: int  # matches to answer with (`maxCount`)
+    drop: float | None  # how far below its best score a match may fall inside (`thod`); None: ClipSeek's own edges
+    uris: list[str] | None  # search only in these videos (`doc_ids`)
+    sender: str  # search only in documents of this sender (`uid`); "": of all
 
     @classmethod
     def of(cls, sent: dict[str, Any]) -> "Parameters":

@@ -48,17 +48,11 @@ class FileState:
 
 @dataclass(frozen=True)
 class FolderScan:
-    """The videos below a folder.
+    """The videos below a folder."""
 
-    Attributes:
-        videos: by their relative paths.
-        devices: the file system of each folder that was read; "" is the folder itself.
-        unread: paths that could not be read, with the reason. They may hold videos.
-    """
-
-    videos: dict[str, FileState]
-    devices: dict[str, int]
-    unread: dict[str, str]
+    videos: dict[str, FileState]  # by their relative paths
+    devices: dict[str, int]  # the file system of each folder that was read; "" is the folder itself
+    unread: dict[str, str]  # paths that could not be read, with the reason. They may hold videos
 
     def has_lost(self, path: str, device: int) -> bool:
         """Whether a video that was at `path`, on this file system, is certainly gone.

@@ -33,17 +33,14 @@ from clipseek.watch.state import WatchedVideo, WatchState
 class Event:
     """Something that happened.
 
-    Attributes:
-        kind: "added", "known" (the library had it), "changed", "moved", "missing" (the file; its video stays),
-            "deleted" (the video), "dropped" (someone else deleted its video), "failed" (until the file changes),
-            "later" (it is tried again), "folder" (it cannot be read) or "away" (the server).
-        path: the file or folder; the title of a deleted video; the address of the server.
-        message: the rest of the sentence that begins with the path.
+    Its kind is "added", "known" (the library had it), "changed", "moved", "missing" (the file; its video stays),
+    "deleted" (the video), "dropped" (someone else deleted its video), "failed" (until the file changes), "later" (it is
+    tried again), "folder" (it cannot be read) or "away" (the server).
     """
 
     kind: str
-    path: str
-    message: str
+    path: str  # the file or folder; the title of a deleted video; the address of the server
+    message: str  # the rest of the sentence that begins with the path
     video_id: str = ""
 
 

@@ -36,21 +36,13 @@ _FORGET = "DELETE FROM videos WHERE root = ? AND path = ?"
 
 @dataclass(frozen=True)
 class WatchedVideo:
-    """A watched file.
+    """A watched file."""
 
-    Attributes:
-        state: as it was at the last look.
-        video_id: the video that it became; "" if none.
-        coming_id: the video that is being indexed from it; "" if none.
-        error: why it cannot be indexed as it is.
-        is_missing: it is gone, and that was told.
-    """
-
-    state: FileState
-    video_id: str = ""
-    coming_id: str = ""
-    error: str = ""
-    is_missing: bool = False
+    state: FileState  # as it was at the last look
+    video_id: str = ""  # the video that it became; "" if none
+    coming_id: str = ""  # the video that is being indexed from it; "" if none
+    error: str = ""  # why it cannot be indexed as it is
+    is_missing: bool = False  # it is gone, and that was reported
 
     @property
     def is_settled(self) -> bool:

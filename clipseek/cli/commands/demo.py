@@ -133,7 +133,8 @@ def show(client: "Client", clips: Path) -> None:
     say("\n1. A sample library of videos and photographs", style="bold")
     video_ids = _index_samples(client)
     say("\n2. Three searches", style="bold")
-    results = [(known, _best_match(client, known, video_ids)) for known in KNOWN_ANSWERS]
+    answers = [client.search(known.text, top_k=1, videos=video_ids) for known in KNOWN_ANSWERS]
+    results = [(known, next(iter(answer.matches), None)) for known, answer in zip(KNOWN_ANSWERS, answers, strict=True)]
     _show_results(results)
     say("\n3. Their clips", style="bold")
     _cut_clips(client, results, clips)
@@ -150,10 +151,6 @@ def _index_samples(client: "Client") -> list[str]:
         frames = counted(sample.video.frames, "frame")
         say(f"  {sample.video.title:18} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
     return [sample.video.video_id for sample in samples]
-
-
-def _best_match(client: "Client", known: KnownAnswer, video_ids: list[str]) -> "Match | None":
-    return next(iter(client.search(known.text, top_k=1, videos=video_ids).matches), None)
 
 
 def _show_results(results: _Results) -> None:

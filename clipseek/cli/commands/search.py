@@ -78,7 +78,7 @@ def show_timeline(video: "Video", answer: "Query") -> None:
     """Draw the score curve of a video as wide as the terminal, with its matches below."""
     from rich.console import Console
 
-    from clipseek.cli.sparkline import Mark, characters_for, draw
+    from clipseek.cli.sparkline import characters_for, draw
 
     end = min(answer.end_seconds or video.duration_seconds, video.duration_seconds)
     lines = draw(
@@ -86,7 +86,7 @@ def show_timeline(video: "Video", answer: "Query") -> None:
         answer.curve_scores,
         (answer.start_seconds, end),
         answer.cut_off,
-        [Mark(match.start_seconds, match.end_seconds, match.peak_seconds) for match in answer.matches],
+        answer.matches,
         Console().width,
         characters_for(sys.stdout.encoding),
     )

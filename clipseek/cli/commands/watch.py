@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -91,7 +90,7 @@ def watch(
     from clipseek.watch.watcher import Watcher
 
     settings = Settings.from_env()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     reporter = _Reporter(as_json)
     try:
         with Client(host) as client, WatchState(state or state_file(settings, client.address, "watch.db")) as memory:
@@ -164,7 +163,3 @@ def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bo
             pause = min(2 * pause, max(interval, _LONGEST_PAUSE_SECONDS))
         reporter.sum_up(watcher.watched)
         time.sleep(pause)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
