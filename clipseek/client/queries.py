@@ -20,9 +20,7 @@ def build_query(
 ) -> Query:
     """A query of a text and the options of a search, checked.
 
-    Args:
-        video_id: finds the id of a video by its name.
-        kind: what the options are of, `SearchOptions` or `QueryOptions`.
+    `video_id` finds the id of a video by its name; the options are of `kind`.
 
     Raises:
         TypeError: there is no such option.

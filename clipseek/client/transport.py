@@ -48,7 +48,6 @@ class _Background:
         self.is_lost = False  # this process was forked: thread and connections stayed in the parent
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started on first use."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -114,7 +113,6 @@ class Transport:
         self._connection = Connection(host, port, tls=tls, tls_ca=tls_ca, own_certificate=own_certificate)
 
     async def close(self) -> None:
-        """Close the connection. A later request opens a new one."""
         await self._connection.close()
 
     async def _connect(self) -> None:

@@ -18,10 +18,7 @@ def is_whole_id(name: str) -> bool:
 def choose_video(videos: Iterable[Video], name: str, *other_tests: Callable[[Video], bool]) -> Video:
     """The one video with this id, this title, or this unique start of its id; a title goes before a start of an id.
 
-    Args:
-        other_tests: tried in order on all videos if these three find none.
-
-    Raises: VideoNotFound, AmbiguousVideo.
+    If these find none, `other_tests` are tried in order. Raises: VideoNotFound, AmbiguousVideo.
     """
     library = list(videos)
     tests: tuple[Callable[[Video], bool], ...] = (

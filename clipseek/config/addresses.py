@@ -25,7 +25,6 @@ def parse_host(host: str) -> tuple[str, int]:
 
 
 def is_tls(host: str) -> bool:
-    """Whether the server at an address speaks TLS."""
     return host.strip().startswith("grpcs://")
 
 

@@ -25,7 +25,6 @@ class Setting:
 
     @property
     def shown_default(self) -> str:
-        """The default as people read it."""
         return self.default_words or self.default or "none"
 
     @property

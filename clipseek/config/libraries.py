@@ -36,7 +36,6 @@ def media_folder(settings: Settings, name: str) -> Path:
 
 
 def libraries_below(home: Path) -> Iterator[str]:
-    """The names of all libraries."""
     yield MAIN
     folder = home / "libraries"
     if folder.is_dir():

@@ -95,9 +95,7 @@ class Limits:
 def check_limit(limits: Limits, name: str, value: float, what: str) -> None:
     """Compare a value with the limit `limits.<name>`, both in the limit's unit.
 
-    Args:
-        what: what has this value, as the beginning of a sentence: "The video's length, 30.5 hours,".
-
+    `what` has this value, as the beginning of a sentence: "The video's length, 30.5 hours,".
     Raises: LimitExceeded: the value is above the limit, or not a number.
     """
     hold_against(name, getattr(limits, name), value, what)

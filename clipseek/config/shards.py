@@ -37,7 +37,6 @@ def shard_folder(folder: Path, shard: int, shards: int) -> Path:
 
 
 def shard_folders(folder: Path, shards: int) -> list[Path]:
-    """The folders of all shards, in order."""
     return [shard_folder(folder, shard, shards) for shard in range(shards)]
 
 
@@ -53,7 +52,6 @@ def divisions(folder: Path) -> list[int]:
 
 
 def store_folders(folder: Path) -> list[Path]:
-    """The folders of all stores of a library."""
     return [store for shards in divisions(folder) for store in shard_folders(folder, shards)]
 
 

@@ -14,31 +14,24 @@ OnProgress = Callable[[int, int], None]
 
 
 class Service(Protocol):
-    """A service to measure."""
-
     def video(self, name: str) -> Video:
         """The video with this title or id. Raises: VideoNotFound, AmbiguousVideo."""
 
     def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> Sequence[Moment]:
         """The matches for a description, best first, in one video or in the whole library.
 
-        Args:
-            strategy: how score curves are divided into segments; "" for the service's own strategy.
+        `strategy` divides score curves into segments; "" is the service's own strategy.
         """
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A query that was not asked, and the reason."""
-
     query: TrueQuery
     why: str
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation."""
-
     # For each strategy, by the names in MEASURES and FALSE_ALARMS, in [0, 1]; those without a query are left out.
     measures: Mapping[str, Mapping[str, Interval]]
     asked: int  # number of queries that were asked

@@ -50,10 +50,7 @@ def free_port(bind: str) -> int:
 
 
 def is_port_free(bind: str, port: int, setting: str = "CLIPSEEK_BIND (--bind)") -> bool:
-    """Whether a server could listen there now.
-
-    Args:
-        setting: the setting that the address comes from, for the message.
+    """Whether a server could listen there now. The message names the setting that the address comes from.
 
     Raises: InvalidSetting: this machine does not have the address `bind`, or this user may not listen on the port.
     """

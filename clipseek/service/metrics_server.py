@@ -63,12 +63,7 @@ class CountedMetrics(Collector):
 
 @contextlib.contextmanager
 def serve_metrics(settings: Settings, counts: Path, states: Callable[[], Iterable[ProcessState]]) -> Iterator[None]:
-    """Serve `/metrics` inside the context, if a port for it is set.
-
-    Args:
-        counts: folder in which the processes count.
-        states: returns the state of each process.
-    """
+    """Serve `/metrics` inside the context, if a port for it is set. The processes count in the folder `counts`."""
     if not settings.metrics_port:
         yield
         return

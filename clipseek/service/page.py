@@ -73,7 +73,6 @@ class Page:
         threading.Thread(target=self._report_end, args=(self._process,), name="watch-page", daemon=True).start()
 
     def close(self) -> None:
-        """End the page, if it runs."""
         process = self._process
         if process is None:
             return

@@ -110,7 +110,6 @@ class Supervisor:
                 self._check_restart(watched, now)
 
     def states(self) -> list[ProcessState]:
-        """The state of every process."""
         return [
             ProcessState(watched.name, watched.process.pid, watched.down_since is None, watched.restart_count)
             for watched in self._watched

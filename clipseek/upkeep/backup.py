@@ -109,11 +109,9 @@ class _Library:
 
     @property
     def missing_bytes(self) -> int:
-        """Bytes of the videos that the copy does not have."""
         return sum(count for _, count in self._missing)
 
     def result(self) -> BackedUp:
-        """What the copy has, once all is copied."""
         return BackedUp(self._name, self._databases, self._videos, len(self._missing), self.missing_bytes)
 
     def copy_databases(self) -> None:
@@ -146,7 +144,6 @@ class _Library:
                 shutil.rmtree(divided_folder(self._target, count))
 
     def find_videos(self) -> None:
-        """Find the videos of this library, and which of them the copy lacks."""
         folder = media_folder(self._settings, self._name)
         if (self._settings.media and not self._settings.media_url) or not folder.is_dir():
             return
@@ -190,7 +187,6 @@ def _replace_database(draft: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path, drafts: Path) -> None:
-    """Copy a file whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = drafts / "file"
     shutil.copy2(source, draft)

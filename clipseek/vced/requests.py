@@ -97,22 +97,13 @@ class Parameters:
 
 
 class Vced:
-    """Answers VCED's requests.
-
-    Args:
-        client: of the ClipSeek server.
-        folders: videos below these folders of this machine may be indexed, no others.
-        videos: the videos indexed so far.
-    """
+    """Answers VCED's requests. Videos below `folders` of this machine may be indexed, no others."""
 
     def __init__(self, client: Client, folders: Sequence[Path], videos: KnownVideos) -> None:
         self._client, self._folders, self._videos = client, [folder.resolve() for folder in folders], videos
 
     def answer(self, message: bytes, is_awaited: Callable[[], bool] = lambda: True) -> bytes:
-        """Answer a serialized `messages.Request` with another.
-
-        Args:
-            is_awaited: called while a video is indexed; indexing stops when it returns False.
+        """Answer a serialized `messages.Request` with another. Indexing stops when `is_awaited` returns False.
 
         Raises: ClipSeekError.
         """

@@ -48,8 +48,6 @@ class FileState:
 
 @dataclass(frozen=True)
 class FolderScan:
-    """The videos below a folder."""
-
     videos: dict[str, FileState]  # by their relative paths
     devices: dict[str, int]  # the file system of each folder that was read; "" is the folder itself
     unread: dict[str, str]  # paths that could not be read, with the reason. They may hold videos

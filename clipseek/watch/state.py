@@ -36,8 +36,6 @@ _FORGET = "DELETE FROM videos WHERE root = ? AND path = ?"
 
 @dataclass(frozen=True)
 class WatchedVideo:
-    """A watched file."""
-
     state: FileState  # as it was at the last look
     video_id: str = ""  # the video that it became; "" if none
     coming_id: str = ""  # the video that is being indexed from it; "" if none
@@ -99,9 +97,7 @@ class WatchState:
     def save(self, root: Path, videos: Mapping[str, WatchedVideo], *, old_path: str = "", adds: str = "") -> None:
         """Save files of a watched folder.
 
-        Args:
-            old_path: a file that is forgotten, because it was renamed to one of these.
-            adds: id of a video that this watcher adds to the library.
+        `old_path` is forgotten, because it was renamed to one of these. `adds` is a video that comes into the library.
         """
         with self._translated_errors(), self._database:
             if old_path:
@@ -114,7 +110,6 @@ class WatchState:
             )
 
     def forget(self, root: Path, path: str) -> None:
-        """Forget a file."""
         with self._translated_errors(), self._database:
             self._database.execute(_FORGET, (os.fsencode(root), os.fsencode(path)))
 

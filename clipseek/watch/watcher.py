@@ -38,11 +38,7 @@ def find_moves(changes: Changes) -> dict[str, str]:
 
 
 class SettleTimer:
-    """Tells which files have not changed for some time.
-
-    Args:
-        seconds: that time. A video that is being copied changes more often.
-    """
+    """Tells which files have not changed for some seconds. A video that is being copied changes more often."""
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds, self._clock = seconds, clock
@@ -99,10 +95,7 @@ class Watcher:
     def begin(self, *, again: bool = False) -> None:
         """Compare with the library. Videos that failed, or that others deleted, are left out until the file changes.
 
-        Args:
-            again: index those videos again instead.
-
-        Raises: as `Client.videos`.
+        With `again` they are indexed again. Raises: as `Client.videos`.
         """
         library = {video.video_id for video in self._client.videos()}
         for video_id in self._state.added_ids() - library:

@@ -174,7 +174,6 @@ def _find_match(client: "Client", text: str, number: int, video: str | None) -> 
 
 
 def _cut(client: "Client", name: str, start_seconds: float, end_seconds: float) -> Path:
-    """Cut the clip into the cache folder, from which old ones are removed."""
     from clipseek.client.download import clip_file_name
 
     video = client.video(name)

@@ -129,13 +129,9 @@ def _stem(title: str) -> str:
 def run_eval(
     client: "Client", queries: "Sequence[TrueQuery]", top_k: int, progress: "OnProgress", strategies: Sequence[str] = ()
 ) -> "Evaluation":
-    """Measure the server that the client talks to, and print on stderr what its searches warned of.
+    """Measure the server, by its own strategy and these, and print on stderr what its searches warned of.
 
-    Args:
-        strategies: measured in addition to the server's own.
-
-    Raises: InvalidRequest: there is no such strategy. VideoNotFound: no query is about a video of the library.
-        ClipSeekError: raised by a search.
+    Raises: VideoNotFound: no query is about a video of the library. ClipSeekError: raised by a search.
     """
     from clipseek.evaluation.evaluate import DEFAULT, evaluate_service
 
@@ -188,7 +184,6 @@ def _cells(interval: "Interval") -> tuple[str, str]:
 
 
 def show_left_out(evaluation: "Evaluation") -> None:
-    """Print on stderr which queries were left out, and why."""
     if not evaluation.left_out:
         return
     total = evaluation.asked + len(evaluation.left_out)

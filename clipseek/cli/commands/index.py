@@ -68,7 +68,6 @@ class _Report:
         self.errors: list[ClipSeekError] = []
 
     def add_failure(self, path: str, error: ClipSeekError) -> None:
-        """Print why a file failed, and remember it."""
         hint = " Repeat the command: it continues where it stopped." if isinstance(error, ServerError) else ""
         say(f"clipseek: {path}: {error}{hint}", style="red")
         self.rows.append({"title": Path(path).name, "status": "failed", "error": str(error)})
@@ -87,7 +86,6 @@ def _files(paths: tuple[str, ...], on_server: bool, report: _Report) -> list[str
 
 
 def indexed_data(indexed: "Indexed") -> dict[str, Any]:
-    """What was indexed, for scripts."""
     return {
         "video_id": indexed.video.video_id,
         "title": indexed.video.title,
@@ -101,7 +99,6 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
 
 
 def indexed_sentence(indexed: "Indexed", name: str) -> str:
-    """What became of the file with this name."""
     video, short_id = indexed.video, indexed.video.video_id[:12]
     if not indexed.frames_added:
         if name != video.title:

@@ -99,7 +99,6 @@ def show_timeline(video: "Video", answer: "Query") -> None:
 
 
 def timeline_data(video: "Video", answer: "Query") -> dict[str, Any]:
-    """A timeline for scripts."""
     return {
         "video_id": video.video_id,
         "title": video.title,
