@@ -76,7 +76,9 @@ def query_options(kind: type[QueryOptions]) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @wraps(command)
         def call(text: tuple[str, ...], **options: Any) -> Any:
-            check_quotes(text)
+            if len(text) > 1:  # the shell has split it
+                name = click.get_current_context().info_name
+                raise click.UsageError(f'Put the description in quotes: clipseek {name} "{" ".join(text)}"')
             values = {name: options.pop(name) for name in rows}
             typed = {name: values.pop(name) for name in ("also", "without", "image", "like")}
             return command(query=values | {"parts": weighted_parts(text, **typed)}, **options)
@@ -99,13 +101,6 @@ def _click_type(name: str, option: Option) -> dict[str, Any]:
     if option.repeatable:
         return {"multiple": True, "metavar": option.metavar}
     return {"type": Time() if option.metavar == "TIME" else kind, "default": kind(), "metavar": option.metavar}
-
-
-def check_quotes(text: Sequence[str]) -> None:
-    """Raises: UsageError: a description was typed as several words, so the shell has split it."""
-    if len(text) > 1:
-        command = click.get_current_context().info_name
-        raise click.UsageError(f'Put the description in quotes: clipseek {command} "{" ".join(text)}"')
 
 
 def weighted_parts(

@@ -95,8 +95,7 @@ class Connection:
         Raises: Broken: it was not answered.
         """
         call = JinaSingleDataRequestRPCStub(self._channel).process_single_data(request, metadata=metadata)
-        answer: DataRequest = await call
-        return answer
+        return await call
 
     async def close(self) -> None:
         """Close the connection, and drop the requests under way. The next request opens a new one."""

@@ -56,7 +56,10 @@ class AccessFile:
             state = self.path.stat()
             read_at = (state.st_ino, state.st_mtime_ns, state.st_size)
             if read_at != self._read_at:
-                self._grants = _parse(self.path.read_text(encoding="utf-8"))
+                rows = json.loads(self.path.read_text(encoding="utf-8"))["tokens"]
+                self._grants = tuple(
+                    Grant(**{**row, "libraries": tuple(map(check_library, row["libraries"]))}) for row in rows
+                )
                 self._read_at = read_at
         except FileNotFoundError:
             return ()
@@ -143,12 +146,6 @@ def is_loopback(bind: str) -> bool:
         return ipaddress.ip_address(bind.strip("[]")).is_loopback
     except ValueError:
         return bind == "localhost"
-
-
-def _parse(text: str) -> tuple[Grant, ...]:
-    return tuple(
-        Grant(**{**row, "libraries": tuple(map(check_library, row["libraries"]))}) for row in json.loads(text)["tokens"]
-    )
 
 
 def _digest(token: str) -> str:

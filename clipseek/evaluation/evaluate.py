@@ -67,12 +67,11 @@ def evaluate_service(
         for strategy, of_strategy in answers.items():
             of_strategy.append(Answer(service.search(query.query, video, top_k, strategy), moments))
     progress(len(queries), len(queries))
-    measures = {strategy: _measure(of_strategy) for strategy, of_strategy in answers.items()}
+    measures = {
+        strategy: {name: bootstrap(values) for name, values in evaluate(of_strategy).items() if len(values)}
+        for strategy, of_strategy in answers.items()
+    }
     return Evaluation(measures, len(queries) - len(left_out), tuple(left_out))
-
-
-def _measure(answers: Sequence[Answer]) -> dict[str, Interval]:
-    return {name: bootstrap(values) for name, values in evaluate(answers).items() if len(values)}
 
 
 def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment, ...], str]:

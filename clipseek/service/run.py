@@ -140,17 +140,13 @@ def _check_health(settings: Settings) -> list[Component]:
     if silent:
         raise ServerNotReady(f"The server started, but not all of it answers: {' '.join(silent)}")
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
-    if len(set(models.values())) > 1:
-        raise ModelMismatch(_mismatch(models))
-    return components
-
-
-def _mismatch(models: dict[str, str]) -> str:
+    if len(set(models.values())) <= 1:
+        return components
     stored = models.get("indexer", "")
     loaded = next((model for model in models.values() if model != stored), "")
     choice = settings_for(stored, loaded) if stored else "CLIPSEEK_MODEL=NAME"
     listed = "; ".join(f"{name}: {model}" for name, model in models.items())
-    return (
+    raise ModelMismatch(
         f"The executors and the store have different models ({listed}). Set {choice} to keep using the store, or set "
         f"CLIPSEEK_HOME to another folder to index with the other model."
     )

@@ -15,7 +15,7 @@ FileStates = tuple[tuple[str, int, int], ...]
 
 
 class StoredMetrics(Collector):
-    """Videos, hours and frames of several stores together: of `folders()`, each with an `index.db`. None: no metrics."""
+    """Videos, hours and frames of the stores in all `folders()`, each with an `index.db`. None: no metrics."""
 
     def __init__(self, folders: Callable[[], list[Path]]) -> None:
         self._folders = folders

@@ -35,7 +35,6 @@ class KnownAnswer:
     end_seconds: float
 
     def found_by(self, match: "Match") -> bool:
-        """Whether the middle of a match lies inside the true moment."""
         middle = (match.start_seconds + match.end_seconds) / 2
         return match.title == self.title and self.start_seconds <= middle < self.end_seconds
 
