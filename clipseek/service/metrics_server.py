@@ -57,8 +57,7 @@ class CountedMetrics(Collector):
         for file in self._folder.iterdir():
             if (live := _LIVE.fullmatch(file.name)) and not psutil.pid_exists(int(live[1])):
                 file.unlink(missing_ok=True)
-        metrics: Iterable[Metric] = self._all.collect()
-        return metrics
+        yield from self._all.collect()
 
 
 @contextlib.contextmanager

@@ -33,8 +33,7 @@ class Page:
         port = settings.page_port
         self.port = port if is_port_free(PAGE_BIND, port) else free_port(PAGE_BIND)
         self.address = f"http://{PAGE_BIND}:{self.port}"
-        self._settings = settings
-        self._host = host
+        self._settings, self._host = settings, host
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = False
 

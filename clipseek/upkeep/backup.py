@@ -102,8 +102,7 @@ class _Library:
     def __init__(self, name: str, settings: Settings, target: Path, drafts: Path) -> None:
         self._name, self._settings, self._drafts = name, settings, drafts
         self._folder, self._target = library_folder(settings.home.resolve(), name), library_folder(target, name)
-        self._databases = 0
-        self._videos = 0
+        self._databases = self._videos = 0
         self._records: list[Path] = []
         self._missing: list[tuple[Path, int]] = []  # with their sizes in bytes
 

@@ -122,8 +122,7 @@ class Vced:
         else:
             raise _unsupported(f"this one is for '{endpoint}'")
         logger.info("%s: %d documents", endpoint, len(docs))
-        answer: bytes = request.SerializeToString()
-        return answer
+        return bytes(request.SerializeToString())
 
     def _index(self, doc: Any, is_awaited: Callable[[], bool]) -> None:
         if not doc.uri:

@@ -18,7 +18,7 @@ from clipseek.config.settings import Settings
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.client import Client, SavedClip
+    from clipseek.client import Client
 
 _COPIED_SUFFIX = ".mkv"  # of a copy whose streams do not fit into MP4
 
@@ -71,7 +71,12 @@ def clip(
     elif not force:
         _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if copy and output.suffix else [output])
     saved = client.clip(name, start_seconds, end_seconds, output, mode="copy" if copy else "exact")
-    _report(saved, output, as_json)
+    if as_json:
+        print_json(vars(saved) | {"path": str(saved.path)})
+        return
+    times = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
+    reason = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into a '{output.suffix}' file."
+    say(f"Wrote {saved.path} ({times}, {size(saved.size_bytes)}).{reason}")
 
 
 def check_range(start_seconds: float, end_seconds: float) -> None:
@@ -99,15 +104,6 @@ def _check_overwriting(paths: Iterable[Path]) -> None:
         if not is_interactive():
             raise click.UsageError(f"'{path}' exists already. Add --force to overwrite it, or choose another name.")
         click.confirm(f"'{path}' exists already. Overwrite it?", abort=True, err=True)
-
-
-def _report(saved: "SavedClip", output: Path, as_json: bool) -> None:
-    if as_json:
-        print_json(vars(saved) | {"path": str(saved.path)})
-        return
-    times = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
-    reason = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into a '{output.suffix}' file."
-    say(f"Wrote {saved.path} ({times}, {size(saved.size_bytes)}).{reason}")
 
 
 _KEPT_SECONDS = 24 * 3600.0  # a clip that was opened stays for a day: a player may still show it

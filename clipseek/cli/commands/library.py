@@ -1,6 +1,5 @@
 """`clipseek videos`, `rename`, `delete` and `calibrate`: what the library holds, and where its cut-off lies."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,6 @@ from clipseek.cli.terminal import is_interactive, print_json, show_table
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.api.documents import Video
     from clipseek.client import Client
 
 _FIELDS = """
@@ -41,28 +39,14 @@ def videos(client: "Client", shots: str | None, as_json: bool) -> None:
     library = client.videos()
     if as_json:
         print_json([{name: getattr(video, name) for name in _FIELDS.split()} for video in library])
-    else:
-        _show_videos(library)
-
-
-def _show_videos(library: "Sequence[Video]") -> None:
-    if not library:
+    elif not library:
         say("The library is empty. Add videos: clipseek index FILE")
-        return
-    show_table(
-        ("ID", "Title", ">Length", ">Size", ">Frames", "Status"),
-        [
-            (
-                video.video_id[:12],
-                video.title,
-                timestamp(video.duration_seconds),
-                f"{video.width}x{video.height}",
-                str(video.frames),
-                video.status,
-            )
-            for video in library
-        ],
-    )
+    else:
+        rows = [
+            (v.video_id[:12], v.title, timestamp(v.duration_seconds), f"{v.width}x{v.height}", str(v.frames), v.status)
+            for v in library
+        ]
+        show_table(("ID", "Title", ">Length", ">Size", ">Frames", "Status"), rows)
 
 
 def _show_shots(shots: list[tuple[float, float]], as_json: bool) -> None:

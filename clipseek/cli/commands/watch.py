@@ -77,9 +77,8 @@ def watch(
     """Keep the library up to date with folders.
 
     New videos below the folders are indexed, changed ones replaced. The command looks at the folders every few seconds,
-    so it works on network mounts, too. It runs until Ctrl-C
-    (SIGINT) or SIGTERM; an unfinished video continues at the next start. A renamed file is not indexed again. While
-    the server is away, the command waits. See docs/watching.md.
+    so it works on network mounts, too. It runs until Ctrl-C (SIGINT) or SIGTERM; an unfinished video continues at the
+    next start. A renamed file is not indexed again. While the server is away, the command waits. See docs/watching.md.
 
     \b
       clipseek watch ~/Videos
