@@ -57,7 +57,6 @@ def match_cells(match: "Match") -> tuple[str, str, str, str]:
 
 
 def match_data(match: "Match") -> dict[str, Any]:
-    """A match for scripts."""
     names = ("video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds")
     return {name: getattr(match, name) for name in names}
 

@@ -11,31 +11,43 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import get_completion_class
 
 from clipseek import __version__
 from clipseek.api.errors import ClipSeekError
-from clipseek.cli.commands.backup import backup
-from clipseek.cli.commands.calibrate import calibrate
-from clipseek.cli.commands.clip import clip
+from clipseek.cli.commands.clip import clip, open_match
 from clipseek.cli.commands.compat import compat
-from clipseek.cli.commands.completion import completion
-from clipseek.cli.commands.delete import delete
 from clipseek.cli.commands.demo import demo
-from clipseek.cli.commands.doctor import doctor
+from clipseek.cli.commands.doctor import doctor, health
 from clipseek.cli.commands.eval import evaluate
-from clipseek.cli.commands.health import health
 from clipseek.cli.commands.index import index
+from clipseek.cli.commands.library import calibrate, delete, rename, videos
 from clipseek.cli.commands.model import model
-from clipseek.cli.commands.open import open_match
-from clipseek.cli.commands.rename import rename
-from clipseek.cli.commands.reshard import reshard
-from clipseek.cli.commands.search import search
+from clipseek.cli.commands.search import search, timeline
 from clipseek.cli.commands.serve import serve
-from clipseek.cli.commands.timeline import timeline
+from clipseek.cli.commands.store import backup, reshard
 from clipseek.cli.commands.token import token
-from clipseek.cli.commands.videos import videos
 from clipseek.cli.commands.watch import watch
 from clipseek.machine.talk import say
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a script for Tab completion in SHELL.
+
+    It completes commands and options. Save it where the shell looks for such scripts, then open a new shell:
+
+    \b
+      clipseek completion bash > ~/.local/share/bash-completion/completions/clipseek
+      clipseek completion zsh > "${fpath[1]}/_clipseek"
+      clipseek completion fish > ~/.config/fish/completions/clipseek.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None, "click completes all of SHELLS"
+    click.echo(kind(context.find_root().command, {}, "clipseek", "_CLIPSEEK_COMPLETE").source())
+
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Search": (search, open_match, clip, timeline),
@@ -60,9 +72,8 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except ClipSeekError as error:
-            say(
-                f"clipseek: {in_words_of(self.get_command(ctx, ctx.invoked_subcommand or ''), str(error))}", style="red"
-            )
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            say(f"clipseek: {in_words_of(command, str(error))}", style="red")
             ctx.exit(error.exit_code)
         except BrokenPipeError:
             sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (kept open to the end: stdout has no reader any more)
@@ -80,10 +91,9 @@ def in_words_of(command: click.Command | None, message: str) -> str:
 
 
 def _as_typed(option: click.Parameter) -> str:
-    """What stands for an option in `--help`: its longest flag, or the name of an argument."""
-    return (
-        (option.metavar or option.opts[0].upper()) if isinstance(option, click.Argument) else max(option.opts, key=len)
-    )
+    if isinstance(option, click.Argument):
+        return option.metavar or option.opts[0].upper()
+    return max(option.opts, key=len)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

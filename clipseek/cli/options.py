@@ -76,24 +76,21 @@ def query_options(kind: type[QueryOptions]) -> Callable[[F], F]:
     def decorate(command: F) -> F:
         @wraps(command)
         def call(text: tuple[str, ...], **options: Any) -> Any:
-            check_quotes(text)
+            if len(text) > 1:  # the shell has split it
+                name = click.get_current_context().info_name
+                raise click.UsageError(f'Put the description in quotes: clipseek {name} "{" ".join(text)}"')
             values = {name: options.pop(name) for name in rows}
             typed = {name: values.pop(name) for name in ("also", "without", "image", "like")}
             return command(query=values | {"parts": weighted_parts(text, **typed)}, **options)
 
         wrapped: Any = call
         for name, option in reversed(rows.items()):
-            wrapped = click.option(*option.flags.split(), name, help=_help(option), **_click_type(name, option))(
-                wrapped
-            )
+            text = f"{option.help} May be repeated." if option.repeatable else option.help
+            wrapped = click.option(*option.flags.split(), name, help=text, **_click_type(name, option))(wrapped)
         decorated: F = click.argument("text", nargs=-1, metavar="[TEXT]")(wrapped)
         return decorated
 
     return decorate
-
-
-def _help(option: Option) -> str:
-    return f"{option.help} May be repeated." if option.repeatable else option.help
 
 
 def _click_type(name: str, option: Option) -> dict[str, Any]:
@@ -106,20 +103,12 @@ def _click_type(name: str, option: Option) -> dict[str, Any]:
     return {"type": Time() if option.metavar == "TIME" else kind, "default": kind(), "metavar": option.metavar}
 
 
-def check_quotes(text: Sequence[str]) -> None:
-    """Raises: UsageError: a description was typed as several words, so the shell has split it."""
-    if len(text) > 1:
-        command = click.get_current_context().info_name
-        raise click.UsageError(f'Put the description in quotes: clipseek {command} "{" ".join(text)}"')
-
-
 def weighted_parts(
     text: Sequence[str], also: Sequence[str], without: Sequence[str], image: Sequence[str], like: Sequence[str]
 ) -> "list[QueryPart]":
     """The parts of a query as typed, each with an optional `^WEIGHT`.
 
-    Raises:
-        InvalidRequest, FileMissing, UnreadableImage.
+    Raises: InvalidRequest, FileMissing, UnreadableImage.
     """
     from clipseek.api.documents import QueryPart
     from clipseek.client.queries import image_part, list_frames, split_weight

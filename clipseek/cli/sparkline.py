@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipseek.api.formats import timestamp
+
+if TYPE_CHECKING:
+    from clipseek.api.documents import Match
 
 Floats = NDArray[np.float64]
 _ROWS = 4
@@ -38,21 +42,12 @@ def characters_for(encoding: str | None) -> Characters:
     return BLOCKS
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A match under the curve: `[start_seconds, end_seconds)` with its peak."""
-
-    start_seconds: float
-    end_seconds: float
-    peak_seconds: float
-
-
 def draw(
     pts_seconds: Sequence[float],
     scores: Sequence[float],
     time_range: tuple[float, float],
     cut_off: float,
-    marks: Sequence[Mark],
+    matches: Sequence["Match"],
     width: int,
     characters: Characters = BLOCKS,
 ) -> list[str]:
@@ -68,8 +63,8 @@ def draw(
     rows = _curve_rows(heights, top, cut_off, characters)
     margin = " " * len(label)
     lines = [label + rows[0], *(margin + row for row in rows[1:])]
-    if marks:
-        lines.append(margin + _match_row(marks, time_range, columns, characters))
+    if matches:
+        lines.append(margin + _match_row(matches, time_range, columns, characters.match))
     lines += [margin + line for line in _axis_rows(time_range, columns, characters)]
     return [line.rstrip() for line in lines]
 
@@ -104,15 +99,15 @@ def _curve_rows(heights: Floats, top: float, cut_off: float, characters: Charact
     return rows
 
 
-def _match_row(marks: Sequence[Mark], time_range: tuple[float, float], columns: int, characters: Characters) -> str:
+def _match_row(matches: Sequence["Match"], time_range: tuple[float, float], columns: int, filled: str) -> str:
     cells = [" "] * columns
-    for mark in marks:
-        first = _column(mark.start_seconds, time_range, columns)
-        after = round((mark.end_seconds - time_range[0]) / (time_range[1] - time_range[0]) * columns)
+    for match in matches:
+        first = _column(match.start_seconds, time_range, columns)
+        after = round((match.end_seconds - time_range[0]) / (time_range[1] - time_range[0]) * columns)
         for column in range(first, min(columns, max(first + 1, after))):
-            cells[column] = characters.match
-    for number, mark in reversed(list(enumerate(marks[:9], 1))):
-        cells[_column(mark.peak_seconds, time_range, columns)] = str(number)
+            cells[column] = filled
+    for number, match in reversed(list(enumerate(matches[:9], 1))):
+        cells[_column(match.peak_seconds, time_range, columns)] = str(number)
     return "".join(cells)
 
 

@@ -22,7 +22,6 @@ def is_interactive() -> bool:
 
 
 def print_json(value: Any) -> None:
-    """Print a value on stdout as JSON."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 

@@ -4,21 +4,10 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self, Unpack
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import (
-    Calibration,
-    Clip,
-    Component,
-    Health,
-    Query,
-    Reel,
-    Thumbnail,
-    Upload,
-    Video,
-)
+from clipseek.api.documents import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video
 from clipseek.api.endpoints import INDEXER, LOADER, WITHOUT_IMAGES
 from clipseek.api.errors import InvalidRequest, ServerFailed
 from clipseek.api.formats import sendable
@@ -85,9 +74,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -128,8 +115,7 @@ class Client:
             progress: called from a background thread with each step; it may raise `Cancelled` to stop. The work done
                 so far is kept, and the next `index` or `resume` continues from there.
 
-        Raises:
-            FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed,
+        Raises: FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed,
             UploadCorrupted: the content does not fit `content_sha256`, or changed on its way.
         """
         if frames_per_second is not None and not MIN_RATE <= frames_per_second <= MAX_RATE:
@@ -152,8 +138,7 @@ class Client:
     def resume(self, name: str, *, progress: OnProgress = indexing.silent) -> Indexed:
         """Index the missing rest of a video whose file is already on the server.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull.
+        Raises: VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull.
         """
         ask, started = Video(video_id=self._video_id(name)), time.monotonic()
         return indexing.index(self._transport, ask, progress, started)
@@ -161,8 +146,7 @@ class Client:
     def server_videos(self, folder: str) -> list[Upload]:
         """The videos below a folder of the server that its operator allowed. Pass each `server_path` to `index`.
 
-        Raises:
-            PathNotAllowed, FileMissing, NoVideosFound.
+        Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
         return list(self._post("/server_videos", Upload(server_path=sendable(folder)), LOADER))
 
@@ -186,8 +170,7 @@ class Client:
         Returns: the query with its `matches`, best first, and `warnings`. If there is no match, `nothing_matches` says
             so, and `withheld` is the number of weaker ones that `all_matches` would add.
 
-        Raises:
-            EmptyQuery, InvalidRequest, InvalidTopK, InvalidTimeRange, UnreadableImage, FileMissing, VideoNotFound,
+        Raises: EmptyQuery, InvalidRequest, InvalidTopK, InvalidTimeRange, UnreadableImage, FileMissing, VideoNotFound,
             AmbiguousVideo, MomentNotIndexed, ModelMismatch.
         """
         return self._ask("/search", build_query(text, options, self._video_id, top_k=top_k, offset=offset))
@@ -218,8 +201,7 @@ class Client:
             answered_share: of the phrases that may still find something, above 0 and below 1.
             reset: go back to the model's own scale instead.
 
-        Raises:
-            InvalidRequest, ModelMismatch.
+        Raises: InvalidRequest, ModelMismatch.
         """
         calibration = self._one("/calibrate", Calibration(answered_share=answered_share, reset=reset))
         if not calibration.done:
@@ -235,8 +217,7 @@ class Client:
     def video(self, name: str) -> Video:
         """One video of the library.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo.
+        Raises: VideoNotFound, AmbiguousVideo.
         """
         if is_whole_id(name):  # one video is answered sooner than all
             return self._one("/videos", Video(video_id=name), INDEXER)
@@ -247,8 +228,7 @@ class Client:
 
         A video that an earlier ClipSeek indexed is one shot, until it is deleted and indexed again.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo.
+        Raises: VideoNotFound, AmbiguousVideo.
         """
         video = self.video(self._video_id(name))
         return list(pairwise([*video.shot_start_seconds, video.duration_seconds]))
@@ -256,8 +236,7 @@ class Client:
     def rename(self, name: str, title: str) -> Video:
         """Give a video another title. Returns: the video, with the title as it is stored.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo, InvalidRequest: the title is empty.
+        Raises: VideoNotFound, AmbiguousVideo, InvalidRequest: the title is empty.
         """
         if not title.strip():
             raise InvalidRequest("The new title is empty. Give at least one character.")
@@ -266,8 +245,7 @@ class Client:
     def delete(self, name: str) -> Video:
         """Delete a video: its file, its frames and all that the library holds of it.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo.
+        Raises: VideoNotFound, AmbiguousVideo.
         """
         video = self.video(name)
         self._one("/delete", Video(video_id=video.video_id))
@@ -286,8 +264,7 @@ class Client:
             output: the file to write; an existing one is replaced. A clip copied from codecs that do not fit MP4 gets
                 the suffix `.mkv`.
 
-        Raises:
-            VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing, OutputRefused.
+        Raises: VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing, OutputRefused.
         """
         target = clip_target(Path(output))
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
@@ -333,8 +310,7 @@ class Client:
 
         An executor that does not answer is listed as not `ok`, with the reason among its warnings.
 
-        Raises:
-            ServerUnreachable: not even the gateway answers.
+        Raises: ServerUnreachable: not even the gateway answers.
         """
         return run(ask_health(self._transport, min(_HEALTH_SECONDS, self._timeout_seconds)))
 

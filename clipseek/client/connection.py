@@ -49,8 +49,7 @@ class Connection:
         tls_ca: PEM file of the authority to trust, instead of those that gRPC trusts.
         own_certificate: PEM file with the certificate of a server on this machine, trusted for any name.
 
-    Raises:
-        InvalidSetting: the certificates cannot be read.
+    Raises: InvalidSetting: the certificates cannot be read.
     """
 
     def __init__(self, host: str, port: int, *, tls: bool = False, tls_ca: str = "", own_certificate: str = "") -> None:
@@ -62,11 +61,7 @@ class Connection:
         self._opening = asyncio.Lock()
 
     async def open(self) -> None:
-        """Connect, once, to find out soon whether a gRPC server is there at all.
-
-        Raises:
-            OSError: none answers.
-        """
+        """Connect, once, to find out soon whether a gRPC server is there at all. Raises: OSError: none answers."""
         async with self._opening:
             if self._channel is None:
                 async with asyncio.timeout(_CONNECT_SECONDS):
@@ -97,12 +92,10 @@ class Connection:
     async def send(self, request: DataRequest, metadata: tuple[tuple[str, str], ...]) -> DataRequest:
         """Send one request and wait for its answer. Cancelling the caller cancels the request on the server.
 
-        Raises:
-            Broken: it was not answered.
+        Raises: Broken: it was not answered.
         """
         call = JinaSingleDataRequestRPCStub(self._channel).process_single_data(request, metadata=metadata)
-        answer: DataRequest = await call
-        return answer
+        return await call
 
     async def close(self) -> None:
         """Close the connection, and drop the requests under way. The next request opens a new one."""

@@ -35,8 +35,7 @@ def clip_file_name(title: str, start_seconds: float, end_seconds: float, suffix:
 def clip_target(path: Path) -> Path:
     """The file that a clip is written to, links followed: a new one, or an ordinary one to replace.
 
-    Raises:
-        FileMissing, OutputRefused.
+    Raises: FileMissing, OutputRefused.
     """
     if not path.name:
         raise OutputRefused("The clip needs a file name, e.g. clip.mp4.")
@@ -53,8 +52,7 @@ def clip_target(path: Path) -> Path:
 def save_clip(first: Clip | Reel, target: Path, ask_next: Callable[[int], Clip | Reel]) -> None:
     """Write a file that comes in pieces: the first one, then what `ask_next(offset)` answers.
 
-    Raises:
-        StoreFull, OutputRefused. ServerFailed: the pieces belong to different files.
+    Raises: StoreFull, OutputRefused. ServerFailed: the pieces belong to different files.
     """
     temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
@@ -73,7 +71,6 @@ def save_clip(first: Clip | Reel, target: Path, ask_next: Callable[[int], Clip |
 
 
 def _pieces(first: Clip | Reel, ask_next: Callable[[int], Clip | Reel]) -> Iterator[bytes]:
-    """The bytes of all pieces, checked against what the first one announced."""
     digest, count, piece = hashlib.sha256(), 0, first
     while True:
         count += len(piece.data)

@@ -15,8 +15,7 @@ async def ask_health(transport: Transport, timeout_seconds: float) -> list[Compo
     Returns: one component for each executor, in the order of the chain; not `ok` where it does not answer, with the
         reason as its warning.
 
-    Raises:
-        ServerUnreachable: not even the gateway answers.
+    Raises: ServerUnreachable: not even the gateway answers.
     """
     try:
         answer = await transport.post_one("/health", Health(), timeout_seconds=timeout_seconds)
@@ -37,7 +36,6 @@ async def ask_health(transport: Transport, timeout_seconds: float) -> list[Compo
 
 
 async def _ask_executor(transport: Transport, name: str, timeout_seconds: float) -> Health:
-    """The state of one executor; where it does not answer, a component that says why."""
     try:
         answer = await transport.post_one("/health", Health(), executor=name, timeout_seconds=timeout_seconds)
     except (ServerNotReady, ServerFailed, StoreError) as error:

@@ -15,6 +15,8 @@ from clipseek.client.upload_source import UploadSource, sha256
 _UPLOADS_UNDER_WAY = 4
 _SPANS_UNDER_WAY = 4  # one in each of three stages, and one on its way, so that no stage waits
 _SPAN_TRIES = 3
+# What a span has of its video.
+_SHARED = "video_id", "frames_per_second", "sampling", "picture_width", "picture_height", "picture_fit", "picture_fill"
 
 
 @dataclass(frozen=True)
@@ -111,21 +113,8 @@ async def _index_spans(transport: Transport, video: Video, progress: OnProgress)
 
 
 async def _index_span(transport: Transport, video: Video, start: float, end: float) -> int:
-    """Send one span through the Flow. A failure is tried again, a refusal is not.
-
-    Returns: how many of its frames were encoded.
-    """
-    span = VideoSpan(
-        video_id=video.video_id,
-        start_seconds=start,
-        end_seconds=end,
-        frames_per_second=video.frames_per_second,
-        sampling=video.sampling,
-        picture_width=video.picture_width,
-        picture_height=video.picture_height,
-        picture_fit=video.picture_fit,
-        picture_fill=video.picture_fill,
-    )
+    """How many frames of a span the Flow has encoded. A failure is tried again, a refusal is not."""
+    span = VideoSpan(start_seconds=start, end_seconds=end, **{name: getattr(video, name) for name in _SHARED})
     for left in reversed(range(_SPAN_TRIES)):
         try:
             answer = await transport.post_one("/index", span)

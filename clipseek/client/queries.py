@@ -33,9 +33,7 @@ def build_query(
 ) -> Query:
     """A query of a text and the options of a search, checked.
 
-    Args:
-        video_id: finds the id of a video by its name.
-        kind: what the options are of, `SearchOptions` or `QueryOptions`.
+    `video_id` finds the id of a video by its name; the options are of `kind`.
 
     Raises:
         TypeError: there is no such option.
@@ -67,14 +65,12 @@ def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocL
                 QueryPart(video_id=video_id(name), at_seconds=seconds)
                 for name, seconds in list_frames(options.get("like"))
             ),
-            *(_with_id(part, video_id) for part in options.get("parts", ())),
+            *(
+                part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
+                for part in options.get("parts", ())
+            ),
         ]
     )
-
-
-def _with_id(part: QueryPart, video_id: Callable[[str], str]) -> QueryPart:
-    """The part with the id of its video in place of a name."""
-    return part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
 
 
 def list_images(value: Image | Sequence[Image] | None) -> list[Image]:

@@ -48,7 +48,6 @@ class _Background:
         self.is_lost = False  # this process was forked: thread and connections stayed in the parent
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started on first use."""
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -67,8 +66,7 @@ os.register_at_fork(after_in_child=_background.note_fork)
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on the background loop and wait for it; an interrupt here cancels it there.
 
-    Raises:
-        InvalidRequest: this process was forked from one that had used a client.
+    Raises: InvalidRequest: this process was forked from one that had used a client.
     """
     if _background.is_lost:
         work.close()
@@ -115,11 +113,9 @@ class Transport:
         self._connection = Connection(host, port, tls=tls, tls_ca=tls_ca, own_certificate=own_certificate)
 
     async def close(self) -> None:
-        """Close the connection. A later request opens a new one."""
         await self._connection.close()
 
     async def _connect(self) -> None:
-        """Raises: ServerUnreachable."""
         try:
             await self._connection.open()
         except OSError as error:  # a timeout is an OSError, too
@@ -133,7 +129,6 @@ class Transport:
         )
 
     def _broken(self, error: Any, endpoint: str) -> ClipSeekError:
-        """The error for a request that the gateway did not answer."""
         code = error.code().name
         if code == "RESOURCE_EXHAUSTED":
             return LimitExceeded(
@@ -170,9 +165,8 @@ class Transport:
     ) -> DocList[D]:
         """Send one document and return what the Flow answers, or one `executor` of it, by name or pattern.
 
-        Raises:
-            ClipSeekError: what the server raised, under its own class.
-            ServerUnreachable, ServerNotReady, RequestLost, ServerFailed, ServerTimeout.
+        Raises: ClipSeekError: what the server raised, under its own class. ServerUnreachable, ServerNotReady,
+            RequestLost, ServerFailed, ServerTimeout.
         """
         started = time.monotonic()
         timeout_seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
@@ -189,7 +183,8 @@ class Transport:
                 if isinstance(error, RequestLost):
                     lost[error.executor] += 1
                 in_time = pause <= left and now + pause - failed_at <= self._retry_seconds
-                if not _is_repeatable(endpoint) or max(lost.values(), default=0) >= _MAX_LOST or not in_time:
+                is_repeatable = endpoint in ENDPOINTS and ENDPOINTS[endpoint].repeatable
+                if not is_repeatable or max(lost.values(), default=0) >= _MAX_LOST or not in_time:
                     raise
                 self._log_waiting(endpoint, error)
                 await asyncio.sleep(pause)
@@ -204,7 +199,6 @@ class Transport:
                 return answers
 
     def _log_waiting(self, endpoint: str, error: ServerError) -> None:
-        """Log, once for all requests that wait, that the client repeats them."""
         if not self._waiting_since:
             self._waiting_since = time.monotonic()
             logger.warning("%s Trying again for up to %.0f s (%s).", error, self._retry_seconds, endpoint)
@@ -235,10 +229,6 @@ class Transport:
         return answers
 
 
-def _is_repeatable(endpoint: str) -> bool:
-    return endpoint in ENDPOINTS and ENDPOINTS[endpoint].repeatable
-
-
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
     """The metadata by which the gateway knows a caller. Raises: InvalidSetting: this cannot be a token."""
     if not token.isascii() or not token.isprintable():
@@ -248,7 +238,6 @@ def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:
 
 
 def _translated(status: Any) -> ClipSeekError:
-    """The error of an answer's status."""
     exception = status.exception
     error = error_from_name(exception.name, *list(exception.args[:2]) or [""])
     if error:

@@ -24,8 +24,7 @@ class UploadSource(Protocol):
 def upload_source(video: str | Path | BinaryIO) -> UploadSource:
     """The source that `video` is read from.
 
-    Raises:
-        FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
+    Raises: FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
     """
     return _PathSource(Path(video)) if isinstance(video, str | Path) else _OpenSource(video)
 
@@ -33,8 +32,7 @@ def upload_source(video: str | Path | BinaryIO) -> UploadSource:
 def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
     """The hash of the whole video in lower-case hex; `progress` gets the count of bytes read so far.
 
-    Raises:
-        FileMissing: it cannot be read.
+    Raises: FileMissing: it cannot be read.
     """
     digest = hashlib.sha256()
     done = 0
@@ -54,7 +52,17 @@ class _PathSource:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._path = path
-        self.size_bytes = _size_of_file(path)
+        if path.is_dir():
+            raise UnreadableVideo(
+                f"'{path}' is a folder, not a video. Use `clipseek index` for a folder, or call `Client.index` for "
+                "each video in it."
+            )
+        try:
+            self.size_bytes = path.stat().st_size
+        except OSError as error:
+            raise FileMissing(f"The file '{path}' cannot be read ({error.strerror}). Check the path.") from error
+        if not self.size_bytes:
+            raise EmptyFile(f"'{path}' is empty (0 bytes). Choose another file.")
 
     def read(self, offset: int) -> bytes:
         with self._path.open("rb") as file:
@@ -77,18 +85,3 @@ class _OpenSource:
         with self._lock:
             self._file.seek(offset)
             return self._file.read(CHUNK_BYTES)
-
-
-def _size_of_file(path: Path) -> int:
-    if path.is_dir():
-        raise UnreadableVideo(
-            f"'{path}' is a folder, not a video. Use `clipseek index` for a folder, or call `Client.index` for each "
-            "video in it."
-        )
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise FileMissing(f"The file '{path}' cannot be read ({error.strerror}). Check the path.") from error
-    if not size:
-        raise EmptyFile(f"'{path}' is empty (0 bytes). Choose another file.")
-    return size

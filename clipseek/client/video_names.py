@@ -15,37 +15,27 @@ def is_whole_id(name: str) -> bool:
     return re.fullmatch("[0-9a-f]{64}", name) is not None
 
 
-def choose_video(videos: Iterable[Video], name: str) -> Video:
+def choose_video(videos: Iterable[Video], name: str, *other_tests: Callable[[Video], bool]) -> Video:
     """The one video with this id, this title, or this unique start of its id; a title goes before a start of an id.
 
-    Raises:
-        VideoNotFound, AmbiguousVideo.
+    If these find none, `other_tests` are tried in order. Raises: VideoNotFound, AmbiguousVideo.
     """
     library = list(videos)
     tests: tuple[Callable[[Video], bool], ...] = (
         lambda video: video.video_id == name,
         lambda video: video.title == name,
         lambda video: len(name) >= _SHORTEST_PREFIX and video.video_id.startswith(name.lower()),
+        *other_tests,
     )
     for fits in tests:
         matches = [video for video in library if fits(video)]
         if len(matches) > 1:
-            raise several_videos(name, matches)
+            listed = ", ".join(f"{video.video_id[:12]} ({video.title})" for video in matches[:_MOST_LISTED])
+            more = ", ..." if len(matches) > _MOST_LISTED else ""
+            raise AmbiguousVideo(f"'{name}' fits {len(matches)} videos: {listed}{more}. Use the id of one of them.")
         if matches:
             return matches[0]
-    raise no_video(name)
-
-
-def no_video(name: str) -> VideoNotFound:
-    """The error for a name that no video has."""
-    return VideoNotFound(
+    raise VideoNotFound(
         f"There is no video '{name}'. `clipseek videos` lists all; {_SHORTEST_PREFIX} or more characters of an id are "
         "enough."
     )
-
-
-def several_videos(name: str, videos: list[Video]) -> AmbiguousVideo:
-    """The error for a name that several videos have."""
-    listed = ", ".join(f"{video.video_id[:12]} ({video.title})" for video in videos[:_MOST_LISTED])
-    more = ", ..." if len(videos) > _MOST_LISTED else ""
-    return AmbiguousVideo(f"'{name}' fits {len(videos)} videos: {listed}{more}. Use the id of one of them.")

@@ -56,7 +56,10 @@ class AccessFile:
             state = self.path.stat()
             read_at = (state.st_ino, state.st_mtime_ns, state.st_size)
             if read_at != self._read_at:
-                self._grants = _parse(self.path.read_text(encoding="utf-8"))
+                rows = json.loads(self.path.read_text(encoding="utf-8"))["tokens"]
+                self._grants = tuple(
+                    Grant(**{**row, "libraries": tuple(map(check_library, row["libraries"]))}) for row in rows
+                )
                 self._read_at = read_at
         except FileNotFoundError:
             return ()
@@ -76,8 +79,7 @@ class AccessFile:
     def add(self, name: str, libraries: tuple[str, ...] = (MAIN,), *, server_folders: bool = False) -> str:
         """Make a token. Returns: the token, which is stored nowhere.
 
-        Raises:
-            InvalidRequest: the name is taken or invalid, or the name of a library is.
+        Raises: InvalidRequest: the name is taken or invalid, or the name of a library is.
         """
         if not _NAME.fullmatch(name) or name in (ANYONE, SERVER):
             raise InvalidRequest(
@@ -123,8 +125,7 @@ class AccessFile:
 def check_network(settings: Settings, bind: str) -> None:
     """Make sure that a service without tokens listens on this machine only.
 
-    Raises:
-        InvalidSetting: anyone on the network could use it, and the operator did not allow that.
+    Raises: InvalidSetting: anyone on the network could use it, and the operator did not allow that.
     """
     if is_loopback(bind) or settings.allow_anyone or not AccessFile(settings.home).is_open:
         return
@@ -145,12 +146,6 @@ def is_loopback(bind: str) -> bool:
         return ipaddress.ip_address(bind.strip("[]")).is_loopback
     except ValueError:
         return bind == "localhost"
-
-
-def _parse(text: str) -> tuple[Grant, ...]:
-    return tuple(
-        Grant(**{**row, "libraries": tuple(map(check_library, row["libraries"]))}) for row in json.loads(text)["tokens"]
-    )
 
 
 def _digest(token: str) -> str:

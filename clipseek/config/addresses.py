@@ -12,8 +12,7 @@ DEFAULT_PORT = 45679  # the port VCED's users know
 def parse_host(host: str) -> tuple[str, int]:
     """Split `grpc://HOST:PORT`, `grpcs://HOST:PORT`, `HOST:PORT` or `HOST`; the port defaults to 45679.
 
-    Raises:
-        InvalidSetting: the text has none of these forms.
+    Raises: InvalidSetting: the text has none of these forms.
     """
     match = re.fullmatch(r"(?:grpcs?://)?(\[[0-9A-Fa-f:]+\]|[^\s/:\[\]]+)(?::([0-9]+))?/?", host.strip())
     if not match:
@@ -26,7 +25,6 @@ def parse_host(host: str) -> tuple[str, int]:
 
 
 def is_tls(host: str) -> bool:
-    """Whether the server at an address speaks TLS."""
     return host.strip().startswith("grpcs://")
 
 

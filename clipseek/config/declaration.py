@@ -12,31 +12,19 @@ _ROW = "setting"  # key of the Setting in the metadata of its field
 
 @dataclass(frozen=True)
 class Setting:
-    """What people and programs need to know about one setting.
+    """What people and programs need to know about one setting."""
 
-    Attributes:
-        variable: environment variable that sets it.
-        default: text of the default value; "" where there is none.
-        meaning: what it is, in a few words: for `--help`, tables and error messages.
-        parse: makes the value of a variable and its text.
-        default_words: shown in place of `default` where the value says little.
-        details: sentences in Markdown that the documentation adds.
-        checked: when a limit is checked.
-        was: variable of an earlier version, which is still read.
-    """
-
-    variable: str
-    default: str
-    meaning: str
-    parse: Callable[[str, str], Any]
-    default_words: str
-    details: str
-    checked: str
-    was: str
+    variable: str  # environment variable that sets it
+    default: str  # text of the default value; "" where there is none
+    meaning: str  # what it is, in a few words: for `--help`, tables and error messages
+    parse: Callable[[str, str], Any] = parsing.text  # makes the value of a variable and its text
+    default_words: str = ""  # shown in place of `default` where the value says little
+    details: str = ""  # sentences in Markdown that the documentation adds
+    checked: str = ""  # when a limit is checked
+    was: str = ""  # variable of an earlier version, which is still read
 
     @property
     def shown_default(self) -> str:
-        """The default as people read it."""
         return self.default_words or self.default or "none"
 
     @property
@@ -57,26 +45,15 @@ class Setting:
         return f"{self.was} is now called {self.variable}. The old name still works; please use the new one."
 
 
-def setting(
-    variable: str,
-    default: object,
-    meaning: str,
-    *,
-    parse: Callable[[str, str], Any] = parsing.text,
-    default_words: str = "",
-    details: str = "",
-    checked: str = "",
-    was: str = "",
-    is_secret: bool = False,
-) -> Any:
-    """A dataclass field that is a setting.
+def setting(variable: str, default: object, meaning: str, *, is_secret: bool = False, **options: Any) -> Any:
+    """A dataclass field that is a setting, with the options of `Setting`.
 
     Args:
         default: the value, or a function that makes it.
         is_secret: whether the value may hold a password, and is left out of `repr`.
     """
     shown = "" if callable(default) else text_of(default)
-    metadata = {_ROW: Setting(variable, shown, meaning, parse, default_words, details, checked, was)}
+    metadata = {_ROW: Setting(variable, shown, meaning, **options)}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, repr=not is_secret, metadata=metadata)

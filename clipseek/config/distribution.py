@@ -1,7 +1,7 @@
 """Which of the two distributions is installed: `clipseek`, which is all, or `clipseek-client`, without the server."""
 
 import importlib.util
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 
 from clipseek.api.errors import ClientOnly
 
@@ -34,12 +34,4 @@ def check_vced_install() -> None:
 
 def is_installed_twice() -> bool:
     """Whether both distributions are installed: removing one would then remove files of the other."""
-    return all(map(_is_installed, DISTRIBUTIONS))
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True
+    return {distribution.name for distribution in distributions()}.issuperset(DISTRIBUTIONS)

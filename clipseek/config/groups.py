@@ -85,7 +85,7 @@ class Security:
     """Who may use the server, and how much."""
 
     tls_cert: str = setting("CLIPSEEK_TLS_CERT", "", "PEM file with the server's certificate chain; turns TLS on")
-    tls_key: str = setting("CLIPSEEK_TLS_KEY", "", "PEM file with the key of that certificate", parse=parsing.text)
+    tls_key: str = setting("CLIPSEEK_TLS_KEY", "", "PEM file with the key of that certificate")
     allow_anyone: bool = setting(
         "CLIPSEEK_ALLOW_ANYONE", False, "serve the network without any token: yes or no", parse=parsing.yes_or_no
     )

@@ -1,5 +1,6 @@
 """Libraries: videos kept apart from all others, each library in a folder of its own below CLIPSEEK_HOME."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,16 @@ def media_folder(settings: Settings, name: str) -> Path:
 
 
 def libraries_below(home: Path) -> Iterator[str]:
-    """The names of all libraries."""
     yield MAIN
     folder = home / "libraries"
     if folder.is_dir():
         yield from (path.name for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name))
+
+
+def state_file(settings: Settings, address: str, name: str) -> Path:
+    """The file NAME for the library that a client with these settings uses at the server's address.
+
+    Without a library the token identifies it: the server then uses the first one of the token.
+    """
+    identity = "\n".join((address, settings.library or settings.token))
+    return settings.home / "clients" / hashlib.sha256(identity.encode()).hexdigest()[:16] / name

@@ -2,16 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from clipseek.api.errors import LimitExceeded
 from clipseek.api.limits import MAX_TOP_K
 from clipseek.config import parsing
 from clipseek.config.declaration import rows_of, setting
 
-
-def _limit(variable: str, default: float, meaning: str, *, checked: str, details: str = "", was: str = "") -> Any:
-    return setting(variable, default, meaning, parse=parsing.limit, checked=checked, details=details, was=was)
+_limit = partial(setting, parse=parsing.limit)
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,8 @@ class Limits:
 def check_limit(limits: Limits, name: str, value: float, what: str) -> None:
     """Compare a value with the limit `limits.<name>`, both in the limit's unit.
 
-    Args:
-        what: what has this value, as the beginning of a sentence: "The video's length, 30.5 hours,".
-
-    Raises:
-        LimitExceeded: the value is above the limit, or not a number.
+    `what` has this value, as the beginning of a sentence: "The video's length, 30.5 hours,".
+    Raises: LimitExceeded: the value is above the limit, or not a number.
     """
     hold_against(name, getattr(limits, name), value, what)
 

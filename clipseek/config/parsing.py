@@ -11,12 +11,10 @@ from clipseek.api.limits import MAX_RATE, MIN_RATE
 
 
 def text(_variable: str, value: str) -> str:
-    """Any text."""
     return value
 
 
 def lower_case(_variable: str, value: str) -> str:
-    """Any text, in lower case."""
     return value.lower()
 
 
@@ -31,7 +29,6 @@ def folders(_variable: str, value: str) -> tuple[Path, ...]:
 
 
 def is_url(value: str) -> bool:
-    """Whether a text is a URL and not a path."""
     return "://" in value
 
 
@@ -46,7 +43,6 @@ def is_port(value: str) -> bool:
 
 
 def port(variable: str, value: str) -> int:
-    """A port."""
     if not is_port(value):
         raise InvalidSetting(f"'{value}' is not a port: {variable} takes a number from 1 to 65535")
     return int(value)
@@ -107,5 +103,4 @@ def choice(*allowed: str) -> Callable[[str, str], str]:
 
 
 def yes_or_no(variable: str, value: str) -> bool:
-    """`yes` or `no`."""
     return choice("yes", "no")(variable, value) == "yes"

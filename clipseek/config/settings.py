@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from platformdirs import user_cache_path, user_data_path
+
 from clipseek.config import parsing
 from clipseek.config.addresses import DEFAULT_BIND, DEFAULT_PORT, local_address
 from clipseek.config.declaration import Setting, rows_of, setting, text_of
@@ -21,25 +23,13 @@ SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which prom
 DOWN_SUFFIX = ".down"  # of files in the start folder that tell executors which processes are down
 
 
-def _user_data_folder() -> Path:
-    import platformdirs
-
-    return platformdirs.user_data_path("clipseek").expanduser().absolute()
-
-
-def _user_cache_folder() -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("clipseek").expanduser().absolute()
-
-
 @dataclass(frozen=True)
 class Common:
     """What one server needs."""
 
     home: Path = setting(  # noqa: RUF009 (it makes a field)
         "CLIPSEEK_HOME",
-        _user_data_folder,
+        lambda: user_data_path("clipseek").expanduser().absolute(),
         "folder of the store",
         parse=parsing.folder,
         default_words="the user's data folder",
@@ -47,7 +37,7 @@ class Common:
     )
     cache: Path = setting(  # noqa: RUF009
         "CLIPSEEK_CACHE",
-        _user_cache_folder,
+        lambda: user_cache_path("clipseek").expanduser().absolute(),
         "folder of built models, cut clips and copies of videos",
         parse=parsing.folder,
         default_words="the user's cache folder",
@@ -138,8 +128,7 @@ class Settings(Monitoring, Security, Processes, Limits, Clients, Common):  # fie
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the environment. A variable that is unset or empty leaves the default.
 
-        Raises:
-            InvalidSetting: a value does not fit; the message names the variable, the value and what is allowed.
+        Raises: InvalidSetting: a value does not fit; the message names the variable, the value and what is allowed.
         """
         environ = os.environ if environ is None else environ
         variables = {name: row.variable_in(environ) for name, row in SETTINGS.items()}

@@ -5,9 +5,10 @@ an `index.db` of its own. The names show the count, so a server never mistakes o
 """
 
 import re
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,7 +37,6 @@ def shard_folder(folder: Path, shard: int, shards: int) -> Path:
 
 
 def shard_folders(folder: Path, shards: int) -> list[Path]:
-    """The folders of all shards, in order."""
     return [shard_folder(folder, shard, shards) for shard in range(shards)]
 
 
@@ -52,7 +52,6 @@ def divisions(folder: Path) -> list[int]:
 
 
 def store_folders(folder: Path) -> list[Path]:
-    """The folders of all stores of a library."""
     return [store for shards in divisions(folder) for store in shard_folders(folder, shards)]
 
 
@@ -65,8 +64,7 @@ def locks_of(home: Path, shards: Iterable[int]) -> list[Path]:
 def out_of_use(home: Path, shards: Iterable[int] = ()) -> Iterator[None]:
     """Keep servers away from the store in `home`: hold all existing locks, and those of these shards.
 
-    Raises:
-        StoreError: a server is using it.
+    Raises: StoreError: a server is using it.
     """
     with ExitStack() as locks:
         for file in sorted({*home.glob("server*.lock"), *locks_of(home, shards)}):
@@ -89,8 +87,7 @@ def check_whole(folder: Path, shards: int | str = "N") -> None:
 def check_division(home: Path, shards: int) -> None:
     """Check that every library below `home` has this many shards, or no store yet.
 
-    Raises:
-        StoreError: a library has another count; the message says what to do.
+    Raises: StoreError: a library has another count; the message says what to do.
     """
     for name in libraries_below(home):
         folder = library_folder(home, name)
@@ -101,3 +98,22 @@ def check_division(home: Path, shards: int) -> None:
                 f"The store {folder} was made with CLIPSEEK_SHARDS={counts[0]}, but the setting is {shards}, so videos "
                 f"would be missing. Set it back, or divide the store again: clipseek reshard {shards}"
             )
+
+
+def read_store_model(home: Path) -> str | None:
+    """The name of the model whose embeddings the store in `home` holds; None if the store is missing or empty.
+
+    The encoders start before the indexer answers, so they cannot ask it, and they may not import it. Stores of every
+    version hold the row read here; the indexer writes it (executors/faiss_indexer/store).
+    """
+    names = (_read_model_name(folder / "index.db") for folder in store_folders(home))
+    return next((name for name in names if name), None)
+
+
+def _read_model_name(database: Path) -> str | None:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'model_name'").fetchone()
+    except sqlite3.Error:
+        return None  # the indexer opens the same file and reports what is wrong with it
+    return str(row[0]) if row and row[0] else None

@@ -29,8 +29,7 @@ def certificate_name(host: str, port: int, certificate: Path) -> str:
 
     Clients on the server's machine connect to 127.0.0.1, which its certificate seldom names.
 
-    Raises:
-        OSError: no server answers, or one with another certificate.
+    Raises: OSError: no server answers, or one with another certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # the name is not known yet; the certificate must be the one in the file

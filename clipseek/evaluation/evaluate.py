@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from clipseek.api.documents import Video
 from clipseek.api.errors import AmbiguousVideo, VideoNotFound
 from clipseek.evaluation.ground_truth import TrueQuery
 from clipseek.evaluation.measures import Answer, Interval, Moment, bootstrap, evaluate
@@ -12,72 +13,36 @@ DEFAULT = ""  # the strategy of the service itself
 OnProgress = Callable[[int, int], None]
 
 
-def _silent(_done: int, _total: int) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class KnownVideo:
-    """A video of the library. One that is not ready has spans that no search can find yet."""
-
-    video_id: str
-    duration_seconds: float
-    ready: bool = True
-
-
 class Service(Protocol):
-    """A service to measure."""
-
-    def video(self, name: str) -> KnownVideo:
+    def video(self, name: str) -> Video:
         """The video with this title or id. Raises: VideoNotFound, AmbiguousVideo."""
-        ...
 
     def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> Sequence[Moment]:
         """The matches for a description, best first, in one video or in the whole library.
 
-        Args:
-            strategy: how score curves are divided into segments; "" for the service's own strategy.
+        `strategy` divides score curves into segments; "" is the service's own strategy.
         """
-        ...
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A query that was not asked, and the reason."""
-
     query: TrueQuery
     why: str
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A measure's mean over some queries, with its 95 % bootstrap interval, each in [0, 1]."""
-
-    queries: int
-    interval: Interval
-
-
-@dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation.
-
-    Attributes:
-        measures: for each strategy, by the names in `measures.MEASURES` and FALSE_ALARMS; those without a query are
-            left out.
-        asked: number of queries that were asked.
-        left_out: the other queries.
-    """
-
-    measures: Mapping[str, Mapping[str, Measured]]
-    asked: int
-    left_out: tuple[LeftOut, ...]
+    # For each strategy, by the names in MEASURES and FALSE_ALARMS, in [0, 1]; those without a query are left out.
+    measures: Mapping[str, Mapping[str, Interval]]
+    asked: int  # number of queries that were asked
+    left_out: tuple[LeftOut, ...]  # the other queries
 
 
 def evaluate_service(
     service: Service,
     queries: Sequence[TrueQuery],
     top_k: int,
-    progress: OnProgress = _silent,
+    progress: OnProgress = lambda _done, _total: None,
     strategies: Sequence[str] = (DEFAULT,),
 ) -> Evaluation:
     """Ask a service all queries, each in its video (or the whole library, if it names none), and measure the answers.
@@ -89,8 +54,7 @@ def evaluate_service(
         progress: called with the number of queries done, and of all queries.
         strategies: each query is asked once per strategy.
 
-    Raises:
-        ClipSeekError: what a search raises.
+    Raises: ClipSeekError: what a search raises.
     """
     answers: dict[str, list[Answer]] = {strategy: [] for strategy in strategies}
     left_out: list[LeftOut] = []
@@ -103,13 +67,11 @@ def evaluate_service(
         for strategy, of_strategy in answers.items():
             of_strategy.append(Answer(service.search(query.query, video, top_k, strategy), moments))
     progress(len(queries), len(queries))
-    measures = {strategy: _measure(of_strategy) for strategy, of_strategy in answers.items()}
+    measures = {
+        strategy: {name: bootstrap(values) for name, values in evaluate(of_strategy).items() if len(values)}
+        for strategy, of_strategy in answers.items()
+    }
     return Evaluation(measures, len(queries) - len(left_out), tuple(left_out))
-
-
-def _measure(answers: Sequence[Answer]) -> dict[str, Measured]:
-    values = evaluate(answers)
-    return {name: Measured(len(values[name]), bootstrap(values[name])) for name in values if len(values[name])}
 
 
 def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment, ...], str]:
@@ -122,7 +84,7 @@ def _truth(service: Service, query: TrueQuery) -> tuple[str | None, tuple[Moment
         return None, (), f"the video '{query.video}' is not in the library"
     except AmbiguousVideo as error:
         return None, (), str(error)
-    if not video.ready:
+    if video.status != "ready":  # it has spans that no search can find yet
         return None, (), f"the video '{query.video}' is not fully indexed: index it again"
     moments = tuple((start, min(end, video.duration_seconds)) for start, end in query.moments)
     if any(start >= end for start, end in moments):

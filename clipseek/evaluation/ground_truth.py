@@ -31,6 +31,7 @@ from clipseek.evaluation.measures import Moment, iou
 
 _DIDEMO_PIECE_SECONDS = 5.0
 _CHARADES_LINE = re.compile(r"(?P<video>\S+)\s+(?P<start>\S+)\s+(?P<end>\S+?)\s*##(?P<query>.*)")
+_SPACES = re.compile(r"\s*")
 _SHOWN_CHARACTERS = 60  # of a line in an error message
 
 
@@ -120,9 +121,8 @@ def _lines(_: Path, text: str) -> Iterator[_Entry]:
 
 
 def _json_list(path: Path, text: str) -> Iterator[_Entry]:
-    """The elements of a JSON list, each with the line it begins on."""
-    decoder, spaces = json.JSONDecoder(), re.compile(r"\s*")
-    at, number = _after(spaces, text, 0), 0
+    decoder = json.JSONDecoder()
+    at, number = _after_spaces(text, 0), 0
     separator = "["
     while True:
         line = text.count("\n", 0, at) + 1
@@ -132,7 +132,7 @@ def _json_list(path: Path, text: str) -> Iterator[_Entry]:
         if character != separator:
             wanted = "a list, '['" if not number else f"'{separator}' or ']' after entry {number}"
             raise InvalidGroundTruth(f"{path}, line {line}: {wanted} is missing.")
-        at = _after(spaces, text, at + 1)
+        at = _after_spaces(text, at + 1)
         if not number and text[at : at + 1] == "]":
             return
         number, line, separator = number + 1, text.count("\n", 0, at) + 1, ","
@@ -143,11 +143,11 @@ def _json_list(path: Path, text: str) -> Iterator[_Entry]:
                 f"{path}, line {error.lineno}, entry {number}: this is not JSON: {error.msg}."
             ) from error
         yield _Entry(line, f"line {line}, entry {number}", text[at:end])
-        at = _after(spaces, text, end)
+        at = _after_spaces(text, end)
 
 
-def _after(spaces: re.Pattern[str], text: str, at: int) -> int:
-    match = spaces.match(text, at)
+def _after_spaces(text: str, at: int) -> int:
+    match = _SPACES.match(text, at)
     return match.end() if match else at
 
 
@@ -217,18 +217,15 @@ def _field(row: dict[str, object], name: str) -> object:
     return row[name]
 
 
-def _name(row: dict[str, object], name: str) -> str:
+def _name(row: dict[str, object], name: str, what: str = "the name of a video") -> str:
     value = _field(row, name)
     if not isinstance(value, str) or not value.strip():
-        raise _WrongError(f"'{name}' must be the name of a video, but is {_shown(value)}")
+        raise _WrongError(f"'{name}' must be {what}, but is {_shown(value)}")
     return value
 
 
 def _query(row: dict[str, object], name: str) -> str:
-    value = _field(row, name)
-    if not isinstance(value, str) or not value.strip():
-        raise _WrongError(f"'{name}' must be a description, but is {_shown(value)}")
-    return value.strip()
+    return _name(row, name, "a description").strip()
 
 
 def _moments(row: dict[str, object], name: str) -> tuple[Moment, ...]:

@@ -28,11 +28,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the two ends of its bootstrap interval."""
+    """A mean, the two ends of its bootstrap interval, and of how many queries."""
 
     mean: float
     low: float
     high: float
+    queries: int
 
 
 def iou(one: Moment, other: Moment) -> float:
@@ -111,12 +112,11 @@ def bootstrap(values: Floats, share: float = 0.95, resamples: int = 2000) -> Int
 
     Percentile bootstrap (B. Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979), reproducible.
 
-    Raises:
-        ValueError: there are no values.
+    Raises: ValueError: there are no values.
     """
     if not len(values):
         raise ValueError("no values have no mean: at least one query is needed")
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
     means = np.array([values[generator.integers(0, len(values), len(values))].mean() for _ in range(resamples)])
     low, high = np.quantile(means, [(1 - share) / 2, (1 + share) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    return Interval(float(values.mean()), float(low), float(high), len(values))

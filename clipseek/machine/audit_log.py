@@ -19,13 +19,7 @@ class AuditLog:
         self._lock = FileLock(home / "audit.lock", mode=0o600)
 
     def write(self, what: str, *, caller: str, library: str = "", video_id: str = "", title: str = "") -> None:
-        """Add a line.
-
-        Args:
-            what: what was done.
-            caller: name of the token, or "operator NAME".
-            library, video_id, title: where and to which video; "" if to none.
-        """
+        """Add a line: what was done, by which caller (the name of its token, or "operator NAME"), to which video."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "caller": caller,

@@ -30,7 +30,6 @@ class JsonFormatter(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line for a record."""
         fields: dict[str, str | float] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -48,8 +47,6 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Seldom(logging.Filter):
-    """Passes at most one record in ten minutes."""
-
     _quiet_until = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -74,7 +71,6 @@ def start(level: str, form: str, process: str, *, replace: bool = False) -> None
 
 
 def is_json() -> bool:
-    """Whether this process logs JSON."""
     return any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers)
 
 

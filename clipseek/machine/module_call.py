@@ -30,8 +30,7 @@ def call_module(
         failure: makes an error of the last line on stderr, if there is no result or the process failed after it.
         environ: added to this process's environment.
 
-    Raises:
-        ClipSeekError: the one that the module raised, or `failure`.
+    Raises: ClipSeekError: the one that the module raised, or `failure`.
     """
     process = subprocess.run(
         [*PYTHON, "-m", module, *arguments],

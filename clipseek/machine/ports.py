@@ -38,8 +38,7 @@ def environment_for_jina() -> dict[str, str]:
 def free_port(bind: str) -> int:
     """A port that is free now, and very likely still in a minute.
 
-    Raises:
-        InvalidSetting: this machine does not have the address `bind`.
+    Raises: InvalidSetting: this machine does not have the address `bind`.
     """
     quiet = _quiet_ports()
     own = quiet[len(quiet) // 2 :]
@@ -51,13 +50,9 @@ def free_port(bind: str) -> int:
 
 
 def is_port_free(bind: str, port: int, setting: str = "CLIPSEEK_BIND (--bind)") -> bool:
-    """Whether a server could listen there now.
+    """Whether a server could listen there now. The message names the setting that the address comes from.
 
-    Args:
-        setting: the setting that the address comes from, for the message.
-
-    Raises:
-        InvalidSetting: this machine does not have the address `bind`, or this user may not listen on the port.
+    Raises: InvalidSetting: this machine does not have the address `bind`, or this user may not listen on the port.
     """
     with socket.socket(socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -12,8 +12,7 @@ _LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
 def say(message: str, style: str = "") -> None:
     """Print a line on stderr, or log it where the log is JSON. The text is plain: titles and paths may hold anything.
 
-    Args:
-        style: of rich; red is an error, yellow a warning.
+    The style is one of rich; red is an error, yellow a warning.
     """
     if logs.is_json():
         _log.log(_LEVELS.get(style, logging.INFO), message.strip())

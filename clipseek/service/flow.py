@@ -36,9 +36,7 @@ def flow_file() -> Path:
 def running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
     """Start Jina's Flow, and close it at the end. If it cannot start, print why and exit with code 1.
 
-    Args:
-        start_errors: folder in which executors write why they cannot start.
-        stop: set to end the process during the start.
+    Executors write into the folder `start_errors` why they cannot start. During the start, `stop` ends the process.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -100,7 +98,6 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
 
 
 def _cause(start_errors: Path) -> str | None:
-    """Why the first executor cannot start; None if none has written that."""
     for file in sorted(start_errors.glob("*.txt")):
         _, _, message = file.read_text(encoding="utf-8").partition("\n")
         return message

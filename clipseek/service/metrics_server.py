@@ -30,7 +30,6 @@ class ProcessMetrics(Collector):
         self._states = states
 
     def collect(self) -> Iterator[Metric]:
-        """Look at the processes."""
         up = GaugeMetricFamily("clipseek_process_up", "Whether the process answers.", labels=["process"])
         restarts = CounterMetricFamily("clipseek_restarts", "Times it was restarted.", labels=["process"])
         memory = GaugeMetricFamily("clipseek_process_resident_bytes", "Its memory.", labels=["process"])
@@ -55,31 +54,25 @@ class CountedMetrics(Collector):
         self._all: Any = MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call]
 
     def collect(self) -> Iterable[Metric]:
-        """Read the files."""
         for file in self._folder.iterdir():
             if (live := _LIVE.fullmatch(file.name)) and not psutil.pid_exists(int(live[1])):
                 file.unlink(missing_ok=True)
-        metrics: Iterable[Metric] = self._all.collect()
-        return metrics
+        yield from self._all.collect()
 
 
 @contextlib.contextmanager
 def serve_metrics(settings: Settings, counts: Path, states: Callable[[], Iterable[ProcessState]]) -> Iterator[None]:
-    """Serve `/metrics` inside the context, if a port for it is set.
-
-    Args:
-        counts: folder in which the processes count.
-        states: returns the state of each process.
-    """
+    """Serve `/metrics` inside the context, if a port for it is set. The processes count in the folder `counts`."""
     if not settings.metrics_port:
         yield
         return
+
+    def folders() -> list[Path]:
+        home = settings.home
+        return [folder for name in libraries_below(home) for folder in store_folders(library_folder(home, name))]
+
     registry = CollectorRegistry()
-    for collector in (
-        CountedMetrics(counts),
-        ProcessMetrics(states),
-        StoredMetrics(lambda: _store_folders(settings.home)),
-    ):
+    for collector in (CountedMetrics(counts), ProcessMetrics(states), StoredMetrics(folders)):
         registry.register(collector)
     server, _ = start_http_server(settings.metrics_port, settings.metrics_bind, registry)
     try:
@@ -98,7 +91,3 @@ def _add_use(memory: GaugeMetricFamily, time: CounterMetricFamily, name: str, pr
             used_seconds += times.user + times.system
     memory.add_metric([name], used_bytes)
     time.add_metric([name], used_seconds)
-
-
-def _store_folders(home: Path) -> list[Path]:
-    return [folder for name in libraries_below(home) for folder in store_folders(library_folder(home, name))]

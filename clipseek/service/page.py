@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import webbrowser
-from types import TracebackType
 from typing import Self
 
 from clipseek.api.errors import ServerNotReady
@@ -34,24 +33,20 @@ class Page:
         port = settings.page_port
         self.port = port if is_port_free(PAGE_BIND, port) else free_port(PAGE_BIND)
         self.address = f"http://{PAGE_BIND}:{self.port}"
-        self._settings = settings
-        self._host = host
+        self._settings, self._host = settings, host
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = False
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self) -> None:
         """Start the page and wait until it answers.
 
-        Raises:
-            ServerNotReady: Streamlit is not installed, or the page ended at once.
+        Raises: ServerNotReady: Streamlit is not installed, or the page ended at once.
         """
         if importlib.util.find_spec("streamlit") is None:
             raise ServerNotReady(
@@ -77,7 +72,6 @@ class Page:
         threading.Thread(target=self._report_end, args=(self._process,), name="watch-page", daemon=True).start()
 
     def close(self) -> None:
-        """End the page, if it runs."""
         process = self._process
         if process is None:
             return

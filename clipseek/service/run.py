@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 
 from clipseek.api.documents import Component
 from clipseek.api.errors import ModelMismatch, ServerNotReady
@@ -37,7 +36,7 @@ PROCESS_ENVIRONMENT = {
     "JINA_LOG_LEVEL": "CRITICAL",  # the executors log what they refuse or fail in themselves
     "OMP_WAIT_POLICY": "passive",  # threads that wait for others leave the cores to other processes
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's: for one vector its threads wait more than they work
-    "PYTHONSAFEPATH": "1",  # otherwise processes look for imports in the current folder, which may be anybody's
+    "PYTHONSAFEPATH": "1",  # otherwise processes look for imports in the current folder, which may belong to anyone
     "PYTHONWARNINGS": "ignore",  # they are about Jina's code, not the user's
 }
 
@@ -78,15 +77,11 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             components = _check_health(settings)
             with serve_metrics(settings, folder / "counts", supervisor.states):
                 if when_ready(components):
-                    _supervise(supervisor, stop)
+                    while not stop.wait(POLL_SECONDS):
+                        with block_interrupts():
+                            supervisor.check_processes()
         finally:
             supervisor.kill_silent_processes()
-
-
-def _supervise(supervisor: Supervisor, stop: threading.Event) -> None:
-    while not stop.wait(POLL_SECONDS):
-        with block_interrupts():
-            supervisor.check_processes()
 
 
 def _check_ports(settings: Settings) -> None:
@@ -117,14 +112,9 @@ def _export(settings: Settings) -> None:
 
 
 def _stop_event() -> threading.Event:
-    """An event that SIGINT and SIGTERM set."""
     stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+        signal.signal(number, lambda *_: stop.set())
     return stop
 
 
@@ -150,18 +140,13 @@ def _check_health(settings: Settings) -> list[Component]:
     if silent:
         raise ServerNotReady(f"The server started, but not all of it answers: {' '.join(silent)}")
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
-    if len(set(models.values())) > 1:
-        raise ModelMismatch(_mismatch(models))
-    return components
-
-
-def _mismatch(models: dict[str, str]) -> str:
-    """What to do about executors with different models, given by the executors' names."""
+    if len(set(models.values())) <= 1:
+        return components
     stored = models.get("indexer", "")
     loaded = next((model for model in models.values() if model != stored), "")
     choice = settings_for(stored, loaded) if stored else "CLIPSEEK_MODEL=NAME"
     listed = "; ".join(f"{name}: {model}" for name, model in models.items())
-    return (
+    raise ModelMismatch(
         f"The executors and the store have different models ({listed}). Set {choice} to keep using the store, or set "
         f"CLIPSEEK_HOME to another folder to index with the other model."
     )

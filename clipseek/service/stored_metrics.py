@@ -15,11 +15,7 @@ FileStates = tuple[tuple[str, int, int], ...]
 
 
 class StoredMetrics(Collector):
-    """Videos, hours and frames of several stores together.
-
-    Args:
-        folders: returns the folders of the stores, each with an `index.db`. None: no metrics.
-    """
+    """Videos, hours and frames of the stores in all `folders()`, each with an `index.db`. None: no metrics."""
 
     def __init__(self, folders: Callable[[], list[Path]]) -> None:
         self._folders = folders
@@ -48,7 +44,6 @@ class StoredMetrics(Collector):
 
 
 def _read_totals(folders: list[Path]) -> list[dict[str, Any]]:
-    """What each store holds, or why it cannot be read."""
     try:
         totals: list[dict[str, Any]] = call_module(
             "executors.faiss_indexer.store.report", "totals", *map(str, folders), failure=StoreError

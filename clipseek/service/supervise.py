@@ -56,8 +56,6 @@ class ProcessState:
 
 @dataclass
 class _Watched:
-    """A process of the Flow: Jina's pod, its deployment, and how it is doing."""
-
     name: str
     pod: Any
     deployment: Any
@@ -91,13 +89,7 @@ class Supervisor:
     """
 
     def __init__(
-        self,
-        flow: Any,
-        notes: Path,
-        *,
-        most_restarts: int,
-        ready_seconds: float,
-        say: Callable[[str], None],
+        self, flow: Any, notes: Path, *, most_restarts: int, ready_seconds: float, say: Callable[[str], None]
     ) -> None:
         self._notes, self._ready_seconds, self._say = notes, ready_seconds, say
         self._watched = [_Watched(*pod, Restarts(most_restarts)) for pod in _pods(flow)]
@@ -105,8 +97,7 @@ class Supervisor:
     def check_processes(self) -> None:
         """Check every process once, and restart those whose pause is over.
 
-        Raises:
-            ServerNotReady: one dies too often.
+        Raises: ServerNotReady: one dies too often.
         """
         now = time.monotonic()
         for watched in self._watched:
@@ -119,7 +110,6 @@ class Supervisor:
                 self._check_restart(watched, now)
 
     def states(self) -> list[ProcessState]:
-        """The state of every process."""
         return [
             ProcessState(watched.name, watched.process.pid, watched.down_since is None, watched.restart_count)
             for watched in self._watched

@@ -67,9 +67,11 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
             _copy_access(home, target, drafts)
             for library in libraries:
                 library.find_videos()
-            _check_space(target, sum(library.missing_bytes for library in libraries))
-            for progress in _copy_videos(libraries):
-                on_progress(progress)
+            done, total = 0, sum(library.missing_bytes for library in libraries)
+            _check_space(target, total)
+            for count in (count for library in libraries for count in library.copy_videos()):
+                done += count
+                on_progress(Progress("copy", done, total))
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
@@ -79,7 +81,6 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
 
 @contextmanager
 def _drafts(target: Path) -> Iterator[Path]:
-    """An empty folder for unfinished files, removed at the end."""
     folder = target / _UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -90,7 +91,6 @@ def _drafts(target: Path) -> Iterator[Path]:
 
 
 def _copy_access(home: Path, target: Path, drafts: Path) -> None:
-    """Copy the tokens and both files of the audit log."""
     log = AuditLog(home).path
     with FileLock(home / "audit.lock", mode=0o600):  # so that no line is written between the two files
         for file in (home / "access.json", log, log.with_suffix(".log.1")):
@@ -99,23 +99,18 @@ def _copy_access(home: Path, target: Path, drafts: Path) -> None:
 
 
 class _Library:
-    """A library of the store, and its copy."""
-
     def __init__(self, name: str, settings: Settings, target: Path, drafts: Path) -> None:
         self._name, self._settings, self._drafts = name, settings, drafts
         self._folder, self._target = library_folder(settings.home.resolve(), name), library_folder(target, name)
-        self._databases = 0
-        self._videos = 0
+        self._databases = self._videos = 0
         self._records: list[Path] = []
         self._missing: list[tuple[Path, int]] = []  # with their sizes in bytes
 
     @property
     def missing_bytes(self) -> int:
-        """Bytes of the videos that the copy does not have."""
         return sum(count for _, count in self._missing)
 
     def result(self) -> BackedUp:
-        """What the copy has, once all is copied."""
         return BackedUp(self._name, self._databases, self._videos, len(self._missing), self.missing_bytes)
 
     def copy_databases(self) -> None:
@@ -148,7 +143,6 @@ class _Library:
                 shutil.rmtree(divided_folder(self._target, count))
 
     def find_videos(self) -> None:
-        """Find the videos of this library, and which of them the copy lacks."""
         folder = media_folder(self._settings, self._name)
         if (self._settings.media and not self._settings.media_url) or not folder.is_dir():
             return
@@ -168,14 +162,6 @@ class _Library:
             with suppress(FileNotFoundError):
                 _copy(file, self._target / "media" / file.name, self._drafts)
             yield count
-
-
-def _copy_videos(libraries: list[_Library]) -> Iterator[Progress]:
-    done, total = 0, sum(library.missing_bytes for library in libraries)
-    for library in libraries:
-        for count in library.copy_videos():
-            done += count
-            yield Progress("copy", done, total)
 
 
 def _copy_database(source: Path, target: Path) -> None:
@@ -200,7 +186,6 @@ def _replace_database(draft: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path, drafts: Path) -> None:
-    """Copy a file whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = drafts / "file"
     shutil.copy2(source, draft)

@@ -54,8 +54,7 @@ def check_store(settings: Settings) -> list[Finding]:
 def repair_store(settings: Settings) -> list[Finding]:
     """Repair what can be repaired without losing correct data. Returns: what was done, then `check_store`.
 
-    Raises:
-        StoreError: a server is using the store.
+    Raises: StoreError: a server is using the store.
     """
     libraries = _stored_libraries(settings)
     if not libraries:
@@ -68,8 +67,7 @@ def repair_store(settings: Settings) -> list[Finding]:
 def check_recall(host: str | None) -> Finding:
     """Let the server compare what its index finds with all frames.
 
-    Raises:
-        ServerUnreachable, ServerError: as the client.
+    Raises: ServerUnreachable, ServerError: as the client.
     """
     from clipseek.client import Client
 
@@ -86,7 +84,6 @@ def check_recall(host: str | None) -> Finding:
 
 
 def _stored_libraries(settings: Settings) -> list[str]:
-    """The libraries that have databases, videos, or both."""
     return [
         name
         for name in libraries_below(settings.home)
@@ -95,7 +92,6 @@ def _stored_libraries(settings: Settings) -> list[str]:
 
 
 def _read_library(settings: Settings, library: str, *options: str) -> Iterator[Finding]:
-    """What the executors' own checks find in a library."""
     folder = library_folder(settings.home, library)
     stores = store_folders(folder) or [folder]
     for store in stores:

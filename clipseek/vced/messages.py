@@ -30,7 +30,6 @@ _MESSAGES: Mapping[str, tuple[tuple[str, int, str | list[str]], ...]] = {
 
 
 def _request_class() -> Any:
-    """Make the class of `Request`."""
     field_type = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(
         name="vced.proto", package=_PACKAGE, syntax="proto3", dependency=["google/protobuf/struct.proto"]

@@ -1,7 +1,9 @@
 """Answers VCED's requests, `/index` and `/search` as its page and scripts send them, with a client of ClipSeek."""
 
+import json
 import logging
 import math
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +14,59 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 
 from clipseek.api.documents import Match, Query
-from clipseek.api.errors import Cancelled, FileMissing, InvalidRequest, PathNotAllowed
+from clipseek.api.errors import Cancelled, FileMissing, InvalidRequest, PathNotAllowed, StoreError
 from clipseek.api.limits import MAX_TOP_K
 from clipseek.client import Client, Progress
 from clipseek.vced import messages
-from clipseek.vced.known_videos import KnownVideos
+
+
+class KnownVideos:
+    """Paths as they were sent, and the ids of their videos. Each change rewrites `file`.
+
+    The ids of documents are remembered as long as the process runs: VCED's page makes new ones for each search.
+    """
+
+    _MOST_IDS = 10_000
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._ids: dict[str, str] = {}
+        try:
+            self._videos: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{file} cannot be read ({error}). Remove it, and send the videos again.") from error
+
+    def add(self, uri: str, document_id: str, video_id: str) -> None:
+        """Remember a video. Raises: StoreError."""
+        with self._lock:
+            self._ids[document_id] = video_id
+            if len(self._ids) > self._MOST_IDS:
+                del self._ids[next(iter(self._ids))]
+            if self.uri(video_id) == uri:
+                return
+            self._videos = {known: video for known, video in self._videos.items() if known != uri} | {uri: video_id}
+            draft = self._file.with_suffix(".draft")
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_text(json.dumps(self._videos, ensure_ascii=False), encoding="utf-8")
+                draft.replace(self._file)
+            except OSError as error:
+                raise StoreError(f"{self._file} cannot be written ({error}).") from error
+
+    def uri(self, video_id: str) -> str:
+        """The last path that a video was sent from; "" if none."""
+        return next((uri for uri, video in reversed(self._videos.items()) if video == video_id), "")
+
+    def videos_at(self, uris: list[str]) -> list[str]:
+        """The videos that were sent from these paths."""
+        return [self._videos[uri] for uri in uris if uri in self._videos]
+
+    def videos_of(self, sender: str) -> list[str]:
+        """The videos of documents whose ids begin with `sender`."""
+        with self._lock:
+            return list(dict.fromkeys(video for name, video in self._ids.items() if name.startswith(sender)))
+
 
 logger = logging.getLogger(__name__)
 
@@ -25,19 +75,12 @@ _DEFAULT_MATCHES = 10  # without maxCount
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of VCED's `/search`.
+    """The parameters of VCED's `/search`."""
 
-    Attributes:
-        most: the most matches to answer with (`maxCount`).
-        drop: how far below its best score a match may fall inside (`thod`), or None for ClipSeek's own edges.
-        uris: search only in these videos (`doc_ids`), or None.
-        sender: search only in documents of this sender (`uid`), or "".
-    """
-
-    most: int
-    drop: float | None
-    uris: list[str] | None
-    sender: str
+    most: int  # matches to answer with (`maxCount`)
+    drop: float | None  # how far below its best score a match may fall inside (`thod`); None: ClipSeek's own edges
+    uris: list[str] | None  # search only in these videos (`doc_ids`)
+    sender: str  # search only in documents of this sender (`uid`); "": of all
 
     @classmethod
     def of(cls, sent: dict[str, Any]) -> "Parameters":
@@ -54,25 +97,15 @@ class Parameters:
 
 
 class Vced:
-    """Answers VCED's requests.
-
-    Args:
-        client: of the ClipSeek server.
-        folders: videos below these folders of this machine may be indexed, no others.
-        videos: the videos indexed so far.
-    """
+    """Answers VCED's requests. Videos below `folders` of this machine may be indexed, no others."""
 
     def __init__(self, client: Client, folders: Sequence[Path], videos: KnownVideos) -> None:
         self._client, self._folders, self._videos = client, [folder.resolve() for folder in folders], videos
 
     def answer(self, message: bytes, is_awaited: Callable[[], bool] = lambda: True) -> bytes:
-        """Answer a serialized `messages.Request` with another.
+        """Answer a serialized `messages.Request` with another. Indexing stops when `is_awaited` returns False.
 
-        Args:
-            is_awaited: called while a video is indexed; indexing stops when it returns False.
-
-        Raises:
-            ClipSeekError.
+        Raises: ClipSeekError.
         """
         try:
             request = messages.Request.FromString(message)
@@ -89,8 +122,7 @@ class Vced:
         else:
             raise _unsupported(f"this one is for '{endpoint}'")
         logger.info("%s: %d documents", endpoint, len(docs))
-        answer: bytes = request.SerializeToString()
-        return answer
+        return bytes(request.SerializeToString())
 
     def _index(self, doc: Any, is_awaited: Callable[[], bool]) -> None:
         if not doc.uri:

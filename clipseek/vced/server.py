@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import grpc
@@ -48,9 +47,7 @@ class CompatServer:
         self._server.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.stop(_STOP_SECONDS).wait()
 
     def _answer_all(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:

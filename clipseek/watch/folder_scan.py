@@ -2,10 +2,31 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipseek.watch.video_files import VIDEO_SUFFIXES
+from clipseek.api.errors import NoVideosFound
+
+_VIDEO_SUFFIXES = """
+    .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut
+    .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
+"""
+# Formats that FFmpeg reads and people use for videos. A file that is named itself is tried with any suffix.
+VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
+
+
+def videos_below(path: Path) -> Iterator[Path]:
+    """A file itself, or the videos below a folder, sorted by name. Raises: NoVideosFound."""
+    if not path.is_dir():
+        yield path
+        return
+    videos = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    if not videos:
+        raise NoVideosFound(
+            f"There are no videos in or below the folder '{path}'. Videos end in {', '.join(sorted(VIDEO_SUFFIXES))}."
+        )
+    yield from videos
 
 
 @dataclass(frozen=True)
@@ -27,17 +48,9 @@ class FileState:
 
 @dataclass(frozen=True)
 class FolderScan:
-    """The videos below a folder.
-
-    Attributes:
-        videos: by their relative paths.
-        devices: the file system of each folder that was read; "" is the folder itself.
-        unread: paths that could not be read, with the reason. They may hold videos.
-    """
-
-    videos: dict[str, FileState]
-    devices: dict[str, int]
-    unread: dict[str, str]
+    videos: dict[str, FileState]  # by their relative paths
+    devices: dict[str, int]  # the file system of each folder that was read; "" is the folder itself
+    unread: dict[str, str]  # paths that could not be read, with the reason. They may hold videos
 
     def has_lost(self, path: str, device: int) -> bool:
         """Whether a video that was at `path`, on this file system, is certainly gone.

@@ -25,9 +25,27 @@ from clipseek.api.errors import (
 from clipseek.api.formats import sendable
 from clipseek.client import Client, Indexed, OnProgress, Progress
 from clipseek.client.upload_source import sha256, upload_source
-from clipseek.watch.events import Event, Tell
 from clipseek.watch.folder_scan import FileState
 from clipseek.watch.state import WatchedVideo, WatchState
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    Its kind is "added", "known" (the library had it), "changed", "moved", "missing" (the file; its video stays),
+    "deleted" (the video), "dropped" (someone else deleted its video), "failed" (until the file changes), "later" (it is
+    tried again), "folder" (it cannot be read) or "away" (the server).
+    """
+
+    kind: str
+    path: str  # the file or folder; the title of a deleted video; the address of the server
+    message: str  # the rest of the sentence that begins with the path
+    video_id: str = ""
+
+
+Tell = Callable[[Event], None]
+
 
 # The video is at fault, until its file changes.
 _VIDEO_FAULTS = (UnreadableVideo, DecoderCrashed, DeadlineExceeded, InvalidRequest)
@@ -42,8 +60,6 @@ Show = Callable[[str], AbstractContextManager[OnProgress]]
 
 @dataclass(frozen=True)
 class _Retry:
-    """When to try a file again, and the pause after that."""
-
     state: FileState
     at: float
     pause_seconds: float
@@ -70,8 +86,7 @@ class Intake:
     def take(self, root: Path, path: str, seen: FileState, known: WatchedVideo | None) -> None:
         """Index a file as it was seen, or tell why not.
 
-        Raises:
-            AWAY, AccessDenied, ModelError, InvalidSetting: no video can be indexed now.
+        Raises: AWAY, AccessDenied, ModelError, InvalidSetting: no video can be indexed now.
         """
         file = root / path
         retry = self._retries.get(file)
@@ -100,7 +115,6 @@ class Intake:
             self._client.rename(video_id, file.name)
 
     def _postpone(self, file: Path, seen: FileState, error: Exception) -> None:
-        """Try a file again later: the pauses double, as long as the file does not change."""
         retry = self._retries.get(file)
         pause = retry.pause_seconds if retry and retry.state == seen else _FIRST_PAUSE_SECONDS
         self._retries[file] = _Retry(seen, self._clock() + pause, min(2 * pause, _LONGEST_PAUSE_SECONDS))
@@ -108,7 +122,6 @@ class Intake:
             self._event("later", file, f"{error} It is tried again later.")
 
     def _index(self, root: Path, path: str, seen: FileState, known: WatchedVideo) -> None:
-        """Index a file, unless its video is known under another name."""
         file = root / path
         with self._show(file.name) as progress:
             video_id = self._video_id(file, seen, known, progress)
@@ -134,7 +147,6 @@ class Intake:
         self._event(kind, file, _sentence(result), video_id)
 
     def _video_id(self, file: Path, seen: FileState, known: WatchedVideo, progress: OnProgress) -> str:
-        """The hash of a file, which is read unless an interrupted attempt has done that."""
         if known.coming_id and known.state == seen:
             return known.coming_id
         source = upload_source(file)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
@@ -37,21 +36,11 @@ _FORGET = "DELETE FROM videos WHERE root = ? AND path = ?"
 
 @dataclass(frozen=True)
 class WatchedVideo:
-    """A watched file.
-
-    Attributes:
-        state: as it was at the last look.
-        video_id: the video that it became; "" if none.
-        coming_id: the video that is being indexed from it; "" if none.
-        error: why it cannot be indexed as it is.
-        is_missing: it is gone, and that was told.
-    """
-
-    state: FileState
-    video_id: str = ""
-    coming_id: str = ""
-    error: str = ""
-    is_missing: bool = False
+    state: FileState  # as it was at the last look
+    video_id: str = ""  # the video that it became; "" if none
+    coming_id: str = ""  # the video that is being indexed from it; "" if none
+    error: str = ""  # why it cannot be indexed as it is
+    is_missing: bool = False  # it is gone, and that was reported
 
     @property
     def is_settled(self) -> bool:
@@ -62,9 +51,7 @@ class WatchedVideo:
 class WatchState:
     """The state in `file`, which is created if missing. One process at a time may use it.
 
-    Raises:
-        StoreBusy: another process uses it.
-        StoreError: it cannot be used; every method may raise it.
+    Raises: StoreBusy: another process uses it. StoreError: it cannot be used; every method may raise it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -87,9 +74,7 @@ class WatchState:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._database.close()
         self._lock.release()
 
@@ -112,9 +97,7 @@ class WatchState:
     def save(self, root: Path, videos: Mapping[str, WatchedVideo], *, old_path: str = "", adds: str = "") -> None:
         """Save files of a watched folder.
 
-        Args:
-            old_path: a file that is forgotten, because it was renamed to one of these.
-            adds: id of a video that this watcher adds to the library.
+        `old_path` is forgotten, because it was renamed to one of these. `adds` is a video that comes into the library.
         """
         with self._translated_errors(), self._database:
             if old_path:
@@ -127,7 +110,6 @@ class WatchState:
             )
 
     def forget(self, root: Path, path: str) -> None:
-        """Forget a file."""
         with self._translated_errors(), self._database:
             self._database.execute(_FORGET, (os.fsencode(root), os.fsencode(path)))
 

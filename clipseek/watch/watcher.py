@@ -2,18 +2,57 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipseek.api.errors import VideoNotFound
 from clipseek.client import Client
-from clipseek.watch.changes import Changes, SettleTimer, find_changes, find_moves
-from clipseek.watch.events import Event, Tell
-from clipseek.watch.folder_scan import FolderScan, scan_folder
-from clipseek.watch.intake import AWAY, Intake, Show
+from clipseek.watch.folder_scan import FileState, FolderScan, scan_folder
+from clipseek.watch.intake import Event, Intake, Show, Tell
 from clipseek.watch.state import WatchedVideo, WatchState
 
-__all__ = ("AWAY", "Event", "Watcher")
+
+@dataclass(frozen=True)
+class Changes:
+    """How a folder differs from what is remembered. Paths are relative to the folder."""
+
+    videos: dict[str, FileState]  # new, changed or unfinished files, as they are now
+    lost: dict[str, FileState]  # files that are gone, as they were
+
+
+def find_changes(known: Mapping[str, WatchedVideo], scan: FolderScan) -> Changes:
+    """Compare what is remembered of a folder with what is there. Unchanged files that failed do not count."""
+    videos = {
+        path: state
+        for path, state in scan.videos.items()
+        if path not in known or known[path].state != state or not known[path].is_settled
+    }
+    lost = {path: video.state for path, video in known.items() if scan.has_lost(path, video.state.device)}
+    return Changes(videos, lost)
+
+
+def find_moves(changes: Changes) -> dict[str, str]:
+    """The old path of each file that has a new path and is otherwise unchanged."""
+    old_paths = {state: path for path, state in changes.lost.items()}
+    return {path: old_paths.pop(state) for path, state in changes.videos.items() if state in old_paths}
+
+
+class SettleTimer:
+    """Tells which files have not changed for some seconds. A video that is being copied changes more often."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._since: dict[object, dict[str, tuple[FileState, float]]] = {}
+
+    def settled(self, group: object, files: Mapping[str, FileState]) -> dict[str, FileState]:
+        """The settled files of a group. `files` are all of the group, by name; absent ones start over."""
+        now, before = self._clock(), self._since.get(group, {})
+        since: dict[str, tuple[FileState, float]] = {}
+        for name, state in files.items():
+            old_state, since_time = before.get(name, (state, now))
+            since[name] = (state, since_time if old_state == state else now)
+        self._since[group] = since
+        return {name: state for name, (state, since_time) in since.items() if now - since_time >= self._seconds}
 
 
 class Watcher:
@@ -46,13 +85,7 @@ class Watcher:
         self._client, self._roots, self._state, self._tell, self._delete = client, roots, state, tell, delete
         self._timer = SettleTimer(settle_seconds, clock)
         self._intake = Intake(
-            client,
-            state,
-            tell=tell,
-            show=show,
-            frames_per_second=frames_per_second,
-            sampling=sampling,
-            clock=clock,
+            client, state, tell=tell, show=show, frames_per_second=frames_per_second, sampling=sampling, clock=clock
         )
         self._problems: dict[Path, str] = {}  # of folders, as reported
         self.address = client.address
@@ -62,10 +95,7 @@ class Watcher:
     def begin(self, *, again: bool = False) -> None:
         """Compare with the library. Videos that failed, or that others deleted, are left out until the file changes.
 
-        Args:
-            again: index those videos again instead.
-
-        Raises: as `Client.videos`.
+        With `again` they are indexed again. Raises: as `Client.videos`.
         """
         library = {video.video_id for video in self._client.videos()}
         for video_id in self._state.added_ids() - library:
@@ -82,8 +112,7 @@ class Watcher:
     def look(self) -> None:
         """Look through the folders once, and index, move or delete what changed.
 
-        Raises:
-            AWAY, AccessDenied, ModelError, InvalidSetting: the rest cannot be done now. What is done is saved.
+        Raises: AWAY, AccessDenied, ModelError, InvalidSetting: the rest cannot be done now. What is done is saved.
         """
         self.moving = self.watched = 0
         for root in self._roots:
@@ -127,7 +156,6 @@ class Watcher:
             self._lose(root, path, known[path])
 
     def _report_problem(self, root: Path, scan: FolderScan, known: Mapping[str, WatchedVideo]) -> None:
-        """Tell once what cannot be read of a folder."""
         problem = ""
         if scan.unread:
             path, reason = min(scan.unread.items())
@@ -151,7 +179,6 @@ class Watcher:
             self._state.save(root, same)
 
     def _lose(self, root: Path, path: str, video: WatchedVideo) -> None:
-        """Forget a file that is gone, or tell that its video stays."""
         video_id = video.video_id or video.coming_id
         is_elsewhere = any(other != root / path for other in self._state.files_of(video_id))
         if not video_id or is_elsewhere or self._delete:

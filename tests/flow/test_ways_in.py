@@ -18,8 +18,9 @@ from clipseek.api import errors
 from clipseek.client import Client
 from clipseek.machine.ports import free_port
 from clipseek.vced import messages
+from clipseek.watch.intake import AWAY
 from clipseek.watch.state import WatchState
-from clipseek.watch.watcher import AWAY, Watcher
+from clipseek.watch.watcher import Watcher
 from executors.video_loader.media import sample_videos
 from tests.flow.conftest import ROOT
 from tests.vced import INDEX, SEARCH

@@ -80,10 +80,9 @@ def test_no_room_is_missing_and_none_lies_above_itself():
 
 
 def test_the_tables_of_the_store_are_known_in_its_room_only():
-    """`backup` copies databases whole, `watch` has one of its own, and encoders read which model filled a store before
-    the indexer answers: nothing else opens one."""
+    """`backup` copies databases whole, `watch` has one of its own, the encoders must know the model: no others do."""
     opening = {named(path) for path in sources("clipseek") if "sqlite3" in roots(path)}
-    assert opening == {"clipseek/upkeep/backup.py", "clipseek/watch/state.py", "clipseek/config/store_model.py"}
+    assert opening == {"clipseek/config/shards.py", "clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
     assert " FROM " not in (ROOT / "clipseek/upkeep/backup.py").read_text(encoding="utf-8")
 
 
@@ -157,5 +156,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        if room.name != "commands":  # one file a command
-            assert len(files) <= MOST_FILES, named(room)
+        most = MOST_FILES + 1 if room.name == "commands" else MOST_FILES
+        assert len(files) <= most, named(room)

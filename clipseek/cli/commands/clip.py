@@ -1,5 +1,8 @@
-"""`clipseek clip`: cut a piece of a video into a file."""
+"""`clipseek clip` and `open`: cut a piece of a video into a file, or watch it."""
 
+import contextlib
+import sys
+import time
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -8,12 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from clipseek.api.formats import size, timestamp
+from clipseek.cli.answers import say_notes
 from clipseek.cli.options import Time, json_option, with_client
 from clipseek.cli.terminal import is_interactive, print_json
+from clipseek.config.settings import Settings
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.client import Client, SavedClip
+    from clipseek.client import Client
 
 _COPIED_SUFFIX = ".mkv"  # of a copy whose streams do not fit into MP4
 
@@ -66,7 +71,12 @@ def clip(
     elif not force:
         _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if copy and output.suffix else [output])
     saved = client.clip(name, start_seconds, end_seconds, output, mode="copy" if copy else "exact")
-    _report(saved, output, as_json)
+    if as_json:
+        print_json(vars(saved) | {"path": str(saved.path)})
+        return
+    times = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
+    reason = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into a '{output.suffix}' file."
+    say(f"Wrote {saved.path} ({times}, {size(saved.size_bytes)}).{reason}")
 
 
 def check_range(start_seconds: float, end_seconds: float) -> None:
@@ -87,11 +97,7 @@ def _free_path(path: Path, suffixes: Iterable[str]) -> Path:
 
 
 def _check_overwriting(paths: Iterable[Path]) -> None:
-    """Ask before a file is overwritten.
-
-    Raises:
-        Abort: the answer is no. UsageError: there is nobody to ask.
-    """
+    """Ask before a file is overwritten. Raises: Abort: the answer is no. UsageError: there is nobody to ask."""
     for path in paths:
         if not path.is_file():
             continue
@@ -100,17 +106,86 @@ def _check_overwriting(paths: Iterable[Path]) -> None:
         click.confirm(f"'{path}' exists already. Overwrite it?", abort=True, err=True)
 
 
-def _report(saved: "SavedClip", output: Path, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "path": str(saved.path),
-                "start_seconds": saved.start_seconds,
-                "end_seconds": saved.end_seconds,
-                "size_bytes": saved.size_bytes,
-            }
-        )
-        return
-    times = f"{timestamp(saved.start_seconds)} - {timestamp(saved.end_seconds)}"
-    reason = "" if saved.path.suffix == output.suffix else f" Its streams do not fit into a '{output.suffix}' file."
-    say(f"Wrote {saved.path} ({times}, {size(saved.size_bytes)}).{reason}")
+_KEPT_SECONDS = 24 * 3600.0  # a clip that was opened stays for a day: a player may still show it
+
+
+@click.command(name="open", options_metavar='[OPTIONS] "TEXT" | VIDEO START END')
+@click.argument("words", nargs=-1, required=True, metavar="")
+@click.option(
+    "--match",
+    "-m",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Which match of TEXT to open, 1 is the best.",
+)
+@click.option("--video", "-i", metavar="VIDEO", help="Search TEXT in this video only.")
+@click.option("--print", "only_print", is_flag=True, help="Print the path of the clip instead of opening it.")
+@with_client
+def open_match(client: "Client", words: tuple[str, ...], match: int, video: str | None, only_print: bool) -> None:
+    """Open a match in the system's video player.
+
+    That is the best match for a description, or START to END of a video. Put TEXT in quotes. The clip is cut into the
+    cache folder and deleted after a day; to keep one, use `clipseek clip`.
+
+    \b
+      clipseek open "a dog jumps into a lake"
+      clipseek open "a dog jumps into a lake" --match 2
+      clipseek open holiday.mp4 01:15.2 01:18.0
+    """
+    if len(words) == 3:
+        name, start_seconds, end_seconds = words[0], *(_parse_time(word) for word in words[1:])
+        check_range(start_seconds, end_seconds)
+    elif len(words) == 1:
+        name, start_seconds, end_seconds = _find_match(client, words[0], match, video)
+    else:
+        raise click.UsageError('Give a description in quotes, or VIDEO START END: clipseek open "a red car"')
+    path = _cut(client, name, start_seconds, end_seconds)
+    if only_print:
+        click.echo(path)
+    elif click.launch(str(path), wait=sys.platform == "linux"):  # xdg-open ends at once, and says if it failed
+        say(f"clipseek: No program opened the clip. It is in {path}", style="red")
+        sys.exit(1)
+    else:
+        say(f"Opened {path}")
+
+
+def _parse_time(word: str) -> float:
+    try:
+        return Time().convert(word, None, None)
+    except click.BadParameter as error:
+        raise click.UsageError(f"{error.message} A description must be in quotes.") from error
+
+
+def _find_match(client: "Client", text: str, number: int, video: str | None) -> tuple[str, float, float]:
+    answer = client.search(text, top_k=1, offset=number - 1, videos=[video] if video else [])
+    if answer.matches:
+        best = answer.matches[0]
+        return best.video_id, best.start_seconds, best.end_seconds
+    if answer.nothing_matches or not answer.videos_searched:
+        say_notes(answer)
+    else:
+        say(f"There are fewer than {number} matches. Lower --match.")
+    return sys.exit(1)
+
+
+def _cut(client: "Client", name: str, start_seconds: float, end_seconds: float) -> Path:
+    from clipseek.client.download import clip_file_name
+
+    video = client.video(name)
+    folder = Settings.from_env().cache / "opened"
+    _remove_old(folder)
+    path = folder / video.video_id[:12] / clip_file_name(video.title, start_seconds, end_seconds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return client.clip(video.video_id, start_seconds, end_seconds, path).path
+
+
+def _remove_old(folder: Path) -> None:
+    oldest = time.time() - _KEPT_SECONDS
+    for path in folder.glob("*/*"):
+        with contextlib.suppress(OSError):  # another `clipseek open` removes them, too
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+    for subfolder in folder.glob("*"):
+        with contextlib.suppress(OSError):  # not empty
+            subfolder.rmdir()

@@ -11,13 +11,12 @@ from clipseek.api.errors import InvalidSetting, ServerNotReady, ServerUnreachabl
 from clipseek.cli.options import host_option
 from clipseek.config.addresses import DEFAULT_PORT, parse_host
 from clipseek.config.distribution import check_vced_install
+from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.machine.state_files import state_file
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
     from clipseek.client import Client
-    from clipseek.vced.server import CompatServer
 
 _BIND = "127.0.0.1"
 
@@ -46,15 +45,17 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
     check_vced_install()
-    check_vced_install()
     from clipseek.client import Client
+    from clipseek.vced.requests import KnownVideos, Vced
+    from clipseek.vced.server import CompatServer
 
     with Client(host) as client:
         _check_ports(client, port)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        with _server(client, folders, port):
+        videos = KnownVideos(state_file(Settings.from_env(), client.address, "vced.json"))
+        with CompatServer(Vced(client, folders, videos), port):
             say(f"VCED's programs can connect to grpc://{_BIND}:{port}. Ctrl-C stops it.", style="bold green")
             say(f"  server  {client.address}{_state(client)}")
             say(f"  videos  below {', '.join(str(folder.resolve()) for folder in folders)}")
@@ -65,8 +66,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
 def _check_ports(client: "Client", port: int) -> None:
     """Check that the port is free.
 
-    Raises:
-        InvalidSetting: the ClipSeek server has it. ServerNotReady: another program has it.
+    Raises: InvalidSetting: the ClipSeek server has it. ServerNotReady: another program has it.
     """
     from clipseek.machine.ports import is_port_free
 
@@ -79,15 +79,6 @@ def _check_ports(client: "Client", port: int) -> None:
         raise ServerNotReady(
             f"Port {port} on {_BIND} is taken. Stop the program that listens there, or choose another: --port."
         )
-
-
-def _server(client: "Client", folders: tuple[Path, ...], port: int) -> "CompatServer":
-    from clipseek.vced.known_videos import KnownVideos
-    from clipseek.vced.requests import Vced
-    from clipseek.vced.server import CompatServer
-
-    videos = KnownVideos(state_file(Settings.from_env(), client.address, "vced.json"))
-    return CompatServer(Vced(client, folders, videos), port)
 
 
 def _state(client: "Client") -> str:

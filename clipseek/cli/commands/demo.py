@@ -35,7 +35,6 @@ class KnownAnswer:
     end_seconds: float
 
     def found_by(self, match: "Match") -> bool:
-        """Whether the middle of a match lies inside the true moment."""
         middle = (match.start_seconds + match.end_seconds) / 2
         return match.title == self.title and self.start_seconds <= middle < self.end_seconds
 
@@ -79,8 +78,7 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
 def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
     """Serve, show the demo, then serve on until Ctrl-C unless `stop`.
 
-    Raises:
-        ServerFailed: a search did not find its known answer.
+    Raises: ServerFailed: a search did not find its known answer.
     """
     from clipseek.client import Client
     from clipseek.service.page import Page
@@ -129,13 +127,13 @@ def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
 def show(client: "Client", clips: Path) -> None:
     """Index the sample library, run the searches, print their best matches and cut them into a folder.
 
-    Raises:
-        ServerFailed: a search did not find its known answer.
+    Raises: ServerFailed: a search did not find its known answer.
     """
     say("\n1. A sample library of videos and photographs", style="bold")
     video_ids = _index_samples(client)
     say("\n2. Three searches", style="bold")
-    results = [(known, _best_match(client, known, video_ids)) for known in KNOWN_ANSWERS]
+    answers = [client.search(known.text, top_k=1, videos=video_ids) for known in KNOWN_ANSWERS]
+    results = [(known, next(iter(answer.matches), None)) for known, answer in zip(KNOWN_ANSWERS, answers, strict=True)]
     _show_results(results)
     say("\n3. Their clips", style="bold")
     _cut_clips(client, results, clips)
@@ -152,10 +150,6 @@ def _index_samples(client: "Client") -> list[str]:
         frames = counted(sample.video.frames, "frame")
         say(f"  {sample.video.title:18} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
     return [sample.video.video_id for sample in samples]
-
-
-def _best_match(client: "Client", known: KnownAnswer, video_ids: list[str]) -> "Match | None":
-    return next(iter(client.search(known.text, top_k=1, videos=video_ids).matches), None)
 
 
 def _show_results(results: _Results) -> None:

@@ -1,16 +1,17 @@
-"""`clipseek doctor`: examine installation, store and server."""
+"""`clipseek doctor` and `health`: examine installation, store and server."""
 
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from clipseek.cli.options import host_option, json_option
+from clipseek.cli.options import host_option, json_option, with_client
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
 
 if TYPE_CHECKING:
+    from clipseek.client import Client
     from clipseek.upkeep.finding import Finding
 
 _SIGNS = {"ok": "ok", "warning": "!", "error": "X"}
@@ -25,7 +26,7 @@ _SIGNS = {"ok": "ok", "warning": "!", "error": "X"}
 @host_option
 @json_option
 def doctor(work: str | None, host: str | None, as_json: bool) -> None:
-    """Check the installation, the store and the server.
+    """Examine the installation, the store and the server.
 
     For each problem the command says how to fix it. The exit code is 1 if an error is found, or remains.
 
@@ -61,3 +62,25 @@ def _examine(work: str | None, host: str | None) -> "list[Finding]":
         return examine(settings, host)
     check_whole_install(f"doctor --{work}")
     return check_store(settings) if work == "check" else repair_store(settings)
+
+
+@click.command()
+@json_option
+@with_client
+def health(client: "Client", as_json: bool) -> None:
+    """Check that every part of the server answers.
+
+    This takes a second; the exit code is 1 if a part does not answer. For containers and scripts that watch the server;
+    `clipseek doctor` examines much more.
+
+    \b
+      clipseek health || systemctl restart clipseek
+    """
+    parts = client.health()
+    if as_json:
+        print_json([{"name": part.name, "ok": part.ok, "warnings": part.warnings} for part in parts])
+    else:
+        rows = [("ok", part.name, "") if part.ok else ("X", part.name, "\n".join(part.warnings)) for part in parts]
+        show_table(("", "What", "Found"), rows)
+    if not all(part.ok for part in parts):
+        sys.exit(1)

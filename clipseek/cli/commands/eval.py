@@ -1,6 +1,6 @@
 """`clipseek eval`: measure a running service with a file of queries and true moments."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ from clipseek.machine.talk import say
 if TYPE_CHECKING:
     from clipseek.api.documents import Video
     from clipseek.client import Client
-    from clipseek.evaluation.evaluate import Evaluation, KnownVideo, LeftOut, Measured, OnProgress
+    from clipseek.evaluation.evaluate import Evaluation, LeftOut, OnProgress
     from clipseek.evaluation.ground_truth import TrueQuery
-    from clipseek.evaluation.measures import Moment
+    from clipseek.evaluation.measures import Interval, Moment
 
 FORMATS = ("auto", "clipseek", "qvhighlights", "didemo", "charades-sta")
 _MOST_REASONS = 10  # that are listed
@@ -101,16 +101,11 @@ class ClientService:
         self._videos = client.videos()
         self.warnings: dict[str, None] = {}  # of the searches, each once, in order
 
-    def video(self, name: str) -> "KnownVideo":
+    def video(self, name: str) -> "Video":
         """As `choose_video`; for the names in data sets also a video whose title has another suffix or none."""
         from clipseek.client import choose_video
-        from clipseek.evaluation.evaluate import KnownVideo
 
-        try:
-            video = choose_video(self._videos, name)
-        except VideoNotFound:
-            video = choose_by_stem(self._videos, name)
-        return KnownVideo(video.video_id, video.duration_seconds, video.status == "ready")
+        return choose_video(self._videos, name, lambda video: is_same_title(video.title, name))
 
     def search(self, query: str, video_id: str | None, top_k: int, strategy: str) -> "list[Moment]":
         """The matches of the service; those below the cut-off count as not found."""
@@ -120,20 +115,9 @@ class ClientService:
         return [(match.start_seconds, match.end_seconds) for match in answer.matches]
 
 
-def choose_by_stem(videos: "Iterable[Video]", name: str) -> "Video":
-    """The one video whose title is `name` when both are stripped of suffixes such as `.mp4`.
-
-    Raises:
-        VideoNotFound, AmbiguousVideo.
-    """
-    from clipseek.client.video_names import no_video, several_videos
-
-    matches = [video for video in videos if video.title and {_stem(video.title), video.title} & {_stem(name), name}]
-    if not matches:
-        raise no_video(name)
-    if len(matches) > 1:
-        raise several_videos(name, matches)
-    return matches[0]
+def is_same_title(title: str, name: str) -> bool:
+    """Whether a title is `name` when both are stripped of suffixes such as `.mp4`."""
+    return bool(title) and bool({_stem(title), title} & {_stem(name), name})
 
 
 def _stem(title: str) -> str:
@@ -143,21 +127,11 @@ def _stem(title: str) -> str:
 
 
 def run_eval(
-    client: "Client",
-    queries: "Sequence[TrueQuery]",
-    top_k: int,
-    progress: "OnProgress",
-    strategies: Sequence[str] = (),
+    client: "Client", queries: "Sequence[TrueQuery]", top_k: int, progress: "OnProgress", strategies: Sequence[str] = ()
 ) -> "Evaluation":
-    """Measure the server that the client talks to, and print on stderr what its searches warned of.
+    """Measure the server, by its own strategy and these, and print on stderr what its searches warned of.
 
-    Args:
-        strategies: measured in addition to the server's own.
-
-    Raises:
-        InvalidRequest: there is no such strategy.
-        VideoNotFound: no query is about a video of the library.
-        ClipSeekError: raised by a search.
+    Raises: VideoNotFound: no query is about a video of the library. ClipSeekError: raised by a search.
     """
     from clipseek.evaluation.evaluate import DEFAULT, evaluate_service
 
@@ -205,14 +179,11 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     show_left_out(evaluation)
 
 
-def _cells(measured: "Measured") -> tuple[str, str]:
-    """A mean and its interval, in percent."""
-    interval = measured.interval
+def _cells(interval: "Interval") -> tuple[str, str]:
     return f"{100 * interval.mean:.1f}", f"{100 * interval.low:.1f} - {100 * interval.high:.1f}"
 
 
 def show_left_out(evaluation: "Evaluation") -> None:
-    """Print on stderr which queries were left out, and why."""
     if not evaluation.left_out:
         return
     total = evaluation.asked + len(evaluation.left_out)
@@ -227,25 +198,17 @@ def show_left_out(evaluation: "Evaluation") -> None:
 
 def evaluation_data(evaluation: "Evaluation") -> dict[str, Any]:
     """The result for scripts; shares in [0, 1]. `measures` is the server's own strategy."""
-    default, *others = evaluation.measures
+    measures = {
+        strategy: {name: vars(interval) for name, interval in intervals.items()}
+        for strategy, intervals in evaluation.measures.items()
+    }
+    default, *others = measures
     return {
         "asked": evaluation.asked,
-        "measures": _measures_data(evaluation.measures[default]),
-        "strategies": {name: _measures_data(evaluation.measures[name]) for name in others},
+        "measures": measures[default],
+        "strategies": {name: measures[name] for name in others},
         "left_out": [
             {"line": row.query.line, "video": row.query.video, "query": row.query.query, "why": row.why}
             for row in evaluation.left_out
         ],
-    }
-
-
-def _measures_data(measures: "Mapping[str, Measured]") -> dict[str, Any]:
-    return {
-        name: {
-            "mean": measured.interval.mean,
-            "low": measured.interval.low,
-            "high": measured.interval.high,
-            "queries": measured.queries,
-        }
-        for name, measured in measures.items()
     }

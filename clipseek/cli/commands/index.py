@@ -11,7 +11,7 @@ from clipseek.api.formats import counted, duration, timestamp
 from clipseek.cli.options import fps_option, json_option, sampling_option, with_client
 from clipseek.cli.terminal import print_json, progress_bar
 from clipseek.machine.talk import say
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 
 if TYPE_CHECKING:
     from clipseek.client import Client, Indexed
@@ -40,8 +40,21 @@ def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: 
       clipseek index match.mp4 --title "Cup final" --sampling adaptive
       clipseek index /srv/videos/archive.mkv --on-server
     """
-    report = _Report()
-    files = _files(paths, options["on_server"], report)
+    rows: list[dict[str, Any]] = []
+    errors: list[ClipSeekError] = []
+
+    def fail(path: str, error: ClipSeekError) -> None:
+        hint = " Repeat the command: it continues where it stopped." if isinstance(error, ServerError) else ""
+        say(f"clipseek: {path}: {error}{hint}", style="red")
+        rows.append({"title": Path(path).name, "status": "failed", "error": str(error)})
+        errors.append(error)
+
+    files: list[str] = []
+    for path in paths:
+        try:
+            files += [path] if options["on_server"] else [str(video) for video in videos_below(Path(path))]
+        except ClipSeekError as error:
+            fail(path, error)
     if title and len(files) > 1:
         raise click.UsageError(f"--title works with one video, but PATH holds {len(files)}.")
     for file in files:
@@ -49,47 +62,20 @@ def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: 
             with progress_bar(Path(file).name) as progress:
                 indexed = client.index(file, title=title, progress=progress, **options)
         except ClipSeekError as error:
-            report.add_failure(file, error)
+            fail(file, error)
             if isinstance(error, ServerUnreachable):
                 break  # the other files would fail in the same way
         else:
-            report.rows.append(indexed_data(indexed))
+            rows.append(indexed_data(indexed))
             if not as_json:
                 say(indexed_sentence(indexed, title or Path(file).name))
     if as_json:
-        print_json(report.rows)
-    if report.errors:
-        sys.exit(report.errors[0].exit_code if len(report.rows) == 1 else 1)
-
-
-class _Report:
-    """What became of each file."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.errors: list[ClipSeekError] = []
-
-    def add_failure(self, path: str, error: ClipSeekError) -> None:
-        """Print why a file failed, and remember it."""
-        hint = " Repeat the command: it continues where it stopped." if isinstance(error, ServerError) else ""
-        say(f"clipseek: {path}: {error}{hint}", style="red")
-        self.rows.append({"title": Path(path).name, "status": "failed", "error": str(error)})
-        self.errors.append(error)
-
-
-def _files(paths: tuple[str, ...], on_server: bool, report: _Report) -> list[str]:
-    """The files at the paths and below them; a path of the server is taken as it is."""
-    files: list[str] = []
-    for path in paths:
-        try:
-            files += [path] if on_server else [str(video) for video in videos_below(Path(path))]
-        except ClipSeekError as error:
-            report.add_failure(path, error)
-    return files
+        print_json(rows)
+    if errors:
+        sys.exit(errors[0].exit_code if len(rows) == 1 else 1)
 
 
 def indexed_data(indexed: "Indexed") -> dict[str, Any]:
-    """What was indexed, for scripts."""
     return {
         "video_id": indexed.video.video_id,
         "title": indexed.video.title,
@@ -103,7 +89,6 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
 
 
 def indexed_sentence(indexed: "Indexed", name: str) -> str:
-    """What became of the file with this name."""
     video, short_id = indexed.video, indexed.video.video_id[:12]
     if not indexed.frames_added:
         if name != video.title:

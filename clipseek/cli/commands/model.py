@@ -18,7 +18,7 @@ from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 
 _LEAST_COSINE = 0.99
 _FRAMES = 300
@@ -93,7 +93,6 @@ def _check_installed() -> None:
 
 
 def _make(settings: Settings, paths: Sequence[Path], frames: int, bar: float, picture: Any) -> Any:
-    """Make the 8-bit form with frames of the videos at the paths, or of the library if there are none."""
     videos = [str(video.absolute()) for path in paths for video in videos_below(path)]
     request = {"videos": videos, "frames": frames, "picture": picture}
     with tempfile.TemporaryDirectory(prefix="clipseek-frames-") as folder:

@@ -1,16 +1,18 @@
-"""`clipseek search`: find moments in the whole library."""
+"""`clipseek search` and `timeline`: find moments in the whole library, or in one video."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipseek.api.search_options import MAX_OFFSET, SearchOptions
-from clipseek.cli.answers import answer_data, match_data, say_notes, show_matches
+from clipseek.api.search_options import MAX_OFFSET, QueryOptions, SearchOptions
+from clipseek.cli.answers import answer_data, match_cells, match_data, say_notes, show_matches
 from clipseek.cli.options import json_option, query_options, with_client
-from clipseek.cli.terminal import print_json
+from clipseek.cli.terminal import print_json, show_table
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
+    from clipseek.api.documents import Query, Video
     from clipseek.client import Client
 
 
@@ -46,3 +48,62 @@ def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_js
         show_matches(answer)
         if answer.more:
             say(f"More matches: --page {page + 1}", style="dim")
+
+
+@click.command()
+@click.argument("name", metavar="VIDEO")
+@query_options(QueryOptions)
+@json_option
+@with_client
+def timeline(client: "Client", name: str, query: dict[str, Any], as_json: bool) -> None:
+    """Draw how well each moment of a video fits TEXT.
+
+    The matches are marked below the curve. VIDEO is the video's title, its id or the start of its id. Append ^WEIGHT to
+    TEXT or to a value of --also, --not, --image or --like to weigh it (default 1).
+
+    \b
+      clipseek timeline holiday.mp4 "a dog jumps into a lake"
+      clipseek timeline holiday.mp4 --image dog.jpg --from 10:00
+    """
+    video = client.video(name)
+    answer = client.timeline(video.video_id, **query)
+    say_notes(answer)
+    if as_json:
+        print_json(timeline_data(video, answer))
+    else:
+        show_timeline(video, answer)
+
+
+def show_timeline(video: "Video", answer: "Query") -> None:
+    """Draw the score curve of a video as wide as the terminal, with its matches below."""
+    from rich.console import Console
+
+    from clipseek.cli.sparkline import characters_for, draw
+
+    end = min(answer.end_seconds or video.duration_seconds, video.duration_seconds)
+    lines = draw(
+        answer.curve_pts_seconds,
+        answer.curve_scores,
+        (answer.start_seconds, end),
+        answer.cut_off,
+        answer.matches,
+        Console().width,
+        characters_for(sys.stdout.encoding),
+    )
+    click.echo("\n".join(lines))
+    if answer.cut_off > 0:
+        say(f"Matches score {answer.cut_off:.3f} or more.", style="dim")
+    if answer.matches:
+        rows = [(str(place), *match_cells(match)) for place, match in enumerate(answer.matches, 1)]
+        show_table(("#", "Start", "End", ">Length", ">Score"), rows)
+
+
+def timeline_data(video: "Video", answer: "Query") -> dict[str, Any]:
+    return {
+        "video_id": video.video_id,
+        "title": video.title,
+        "duration_seconds": video.duration_seconds,
+        "pts_seconds": answer.curve_pts_seconds,
+        "scores": answer.curve_scores,
+        "shot_start_seconds": answer.shot_start_seconds,
+    } | answer_data(answer)

@@ -7,19 +7,19 @@ import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from clipseek.cli.options import fps_option, host_option, sampling_option
 from clipseek.cli.terminal import progress_bar
+from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.machine.state_files import state_file
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.watch.watcher import Event, Watcher
+    from clipseek.watch.intake import Event
+    from clipseek.watch.watcher import Watcher
 
 _LONGEST_PAUSE_SECONDS = 300.0  # between questions to a server that is away
 _STYLES = {"failed": "red", "later": "yellow", "folder": "yellow", "away": "yellow"}
@@ -77,9 +77,8 @@ def watch(
     """Keep the library up to date with folders.
 
     New videos below the folders are indexed, changed ones replaced. The command looks at the folders every few seconds,
-    so it works on network mounts, too. It runs until Ctrl-C
-    (SIGINT) or SIGTERM; an unfinished video continues at the next start. A renamed file is not indexed again. While
-    the server is away, the command waits. See docs/watching.md.
+    so it works on network mounts, too. It runs until Ctrl-C (SIGINT) or SIGTERM; an unfinished video continues at the
+    next start. A renamed file is not indexed again. While the server is away, the command waits. See docs/watching.md.
 
     \b
       clipseek watch ~/Videos
@@ -90,7 +89,7 @@ def watch(
     from clipseek.watch.watcher import Watcher
 
     settings = Settings.from_env()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     reporter = _Reporter(as_json)
     try:
         with Client(host) as client, WatchState(state or state_file(settings, client.address, "watch.db")) as memory:
@@ -111,8 +110,6 @@ def _roots(folders: tuple[Path, ...]) -> list[Path]:
 
 
 class _Reporter:
-    """Prints each event on stderr, and as a line of JSON on stdout if wished, and counts."""
-
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self.counts: Counter[str] = Counter()
@@ -146,8 +143,7 @@ def _look_once(watcher: "Watcher", reporter: _Reporter, settle: float, again: bo
 
 
 def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bool) -> NoReturn:
-    """Look again and again; while the server is away, with growing pauses."""
-    from clipseek.watch.watcher import AWAY, Event
+    from clipseek.watch.intake import AWAY, Event
 
     has_begun, pause, last_error = False, interval, ""
     while True:
@@ -166,8 +162,3 @@ def _look_on(watcher: "Watcher", reporter: _Reporter, interval: float, again: bo
             pause = min(2 * pause, max(interval, _LONGEST_PAUSE_SECONDS))
         reporter.sum_up(watcher.watched)
         time.sleep(pause)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Stop on SIGTERM as on Ctrl-C."""
-    raise KeyboardInterrupt

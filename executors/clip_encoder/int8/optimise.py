@@ -22,7 +22,7 @@ import numpy as np
 
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.settings import Settings
-from clipseek.config.store_model import read_store_model
+from clipseek.config.shards import read_store_model
 from clipseek.machine.module_call import print_result
 from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
 from executors.clip_encoder.int8.quantise import quantise

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
-from clipseek.config.store_model import read_store_model
+from clipseek.config.shards import read_store_model
 from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec

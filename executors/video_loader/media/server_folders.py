@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clipseek.api.errors import FileMissing, MediaMissing, PathNotAllowed
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 from executors.video_loader.media.file_record import FileRecord
 
 

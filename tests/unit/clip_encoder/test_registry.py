@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.synthetic.models import MODEL_CFG, write_folder
 from clipseek.api.errors import ModelUnavailable, UnknownModel
-from clipseek.config.store_model import read_store_model
+from clipseek.config.shards import read_store_model
 from executors.clip_encoder.model import hub as hub_module
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import Hub

@@ -14,7 +14,7 @@ from clipseek.cli.main import main
 from clipseek.cli.options import Time
 from clipseek.evaluation import ground_truth
 from clipseek.machine.ports import free_port
-from clipseek.watch.video_files import videos_below
+from clipseek.watch.folder_scan import videos_below
 
 
 def run(*arguments: str):

@@ -13,7 +13,7 @@ from clipseek.api.base_document import DocList
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import InvalidRequest, VideoNotFound
 from clipseek.cli.commands import clip as clip_command
-from clipseek.cli.commands import delete as delete_command
+from clipseek.cli.commands import library as library_command
 from clipseek.cli.main import main
 from clipseek.client import Client, Indexed, SavedClip
 
@@ -67,7 +67,7 @@ def run(*arguments: str, answer: str | None = None):
 @pytest.fixture
 def terminal(monkeypatch):
     """Somebody is there to answer questions."""
-    for command in (clip_command, delete_command):
+    for command in (clip_command, library_command):
         monkeypatch.setattr(command, "is_interactive", lambda: True)
 
 

@@ -11,8 +11,7 @@ from clipseek.api.errors import InvalidRequest, StoreError
 from clipseek.cli.main import main
 from clipseek.machine.ports import free_port
 from clipseek.vced import messages
-from clipseek.vced.known_videos import KnownVideos
-from clipseek.vced.requests import Parameters, edges_by_drop
+from clipseek.vced.requests import KnownVideos, Parameters, edges_by_drop
 from tests.vced import ANSWER, INDEX, SEARCH
 
 

@@ -8,19 +8,23 @@ from click.testing import CliRunner
 
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import AmbiguousVideo, InvalidRequest, VideoNotFound
-from clipseek.cli.commands.eval import choose_by_stem
+from clipseek.cli.commands.eval import is_same_title
 from clipseek.cli.main import main
-from clipseek.client import client
-from clipseek.evaluation.evaluate import KnownVideo, evaluate_service
+from clipseek.client import choose_video, client
+from clipseek.evaluation.evaluate import evaluate_service
 from clipseek.evaluation.ground_truth import TrueQuery
 from clipseek.evaluation.measures import FALSE_ALARMS, MEASURES
+
+
+def ready(video_id: str, duration_seconds: float) -> Video:
+    return Video(video_id=video_id, duration_seconds=duration_seconds, status="ready")
 
 
 @dataclass
 class Written:
     """Videos and answers as given; remembers what it was asked."""
 
-    videos: dict[str, KnownVideo]
+    videos: dict[str, Video]
     answers: dict[str, list[tuple[float, float]]]
     asked: list[tuple[str, str | None, int]] = field(default_factory=list)
 
@@ -39,7 +43,7 @@ class Written:
 
 def test_each_query_is_asked_in_its_video_and_measured():
     service = Written(
-        {"a": KnownVideo("id-a", 20.0), "b": KnownVideo("id-b", 30.0)},
+        {"a": ready("id-a", 20.0), "b": ready("id-b", 30.0)},
         {"hit": [(0, 10)], "half": [(0, 6), (20, 30)], "nothing": [], "camel": [(1, 2)], "no camel": []},
     )
     queries = [
@@ -58,7 +62,7 @@ def test_each_query_is_asked_in_its_video_and_measured():
         ("camel", None, 7),
         ("no camel", "id-a", 7),
     ]
-    means = {name: measured.interval.mean for name, measured in made.measures[""].items()}
+    means = {name: interval.mean for name, interval in made.measures[""].items()}
     # "half": precision 1 at both recalls up to IoU .6; from .65 on wrong, right: 1/2 at recall 1/2
     half = (3 * 1 + 7 * 0.25) / 10
     assert means == pytest.approx(
@@ -72,16 +76,16 @@ def test_each_query_is_asked_in_its_video_and_measured():
             FALSE_ALARMS: 0.5,
         }
     )
-    assert {name: measured.queries for name, measured in made.measures[""].items()} == dict.fromkeys(MEASURES, 3) | {
+    assert {name: interval.queries for name, interval in made.measures[""].items()} == dict.fromkeys(MEASURES, 3) | {
         FALSE_ALARMS: 2
     }
-    assert made.measures[""]["R1@.5"].interval.low <= 2 / 3 <= made.measures[""]["R1@.5"].interval.high
+    assert made.measures[""]["R1@.5"].low <= 2 / 3 <= made.measures[""]["R1@.5"].high
     assert (made.asked, made.left_out) == (5, ())
     assert steps == [(done, 5) for done in range(6)]
 
 
 def test_queries_that_cannot_be_asked_are_named_with_the_reason():
-    service = Written({"a": KnownVideo("id-a", 20.0), "half": KnownVideo("id-h", 9.0, ready=False)}, {"x": []})
+    service = Written({"a": ready("id-a", 20.0), "half": Video(video_id="id-h", duration_seconds=9.0)}, {"x": []})
     queries = [
         TrueQuery(1, "gone", "x", ((0.0, 1.0),)),
         TrueQuery(2, "twice", "x", ()),
@@ -99,7 +103,7 @@ def test_queries_that_cannot_be_asked_are_named_with_the_reason():
 
 
 def test_measures_that_no_query_is_about_are_not_there():
-    service = Written({"a": KnownVideo("id-a", 20.0)}, {"x": []})
+    service = Written({"a": ready("id-a", 20.0)}, {"x": []})
     assert list(evaluate_service(service, [TrueQuery(1, None, "x", ())], 5).measures[""]) == [FALSE_ALARMS]
     assert FALSE_ALARMS not in evaluate_service(service, [TrueQuery(1, "a", "x", ((0.0, 1.0),))], 5).measures[""]
 
@@ -107,14 +111,18 @@ def test_measures_that_no_query_is_about_are_not_there():
 def test_a_data_sets_name_means_the_title_with_any_suffix():
     titles = ("3MSZA.mp4", "n_210.0_360.0.mp4", "n_210.0_360.5", "b.mp4", "b.mkv", "")
     videos = [Video(video_id=str(i), title=title) for i, title in enumerate(titles)]
-    assert choose_by_stem(videos, "3MSZA").video_id == "0"
-    assert choose_by_stem(videos, "3MSZA.avi").video_id == "0"
-    assert choose_by_stem(videos, "n_210.0_360.0").video_id == "1"
-    assert choose_by_stem(videos, "n_210.0_360.5.mp4").video_id == "2"
+
+    def choose(name: str) -> Video:
+        return choose_video(videos, name, lambda video: is_same_title(video.title, name))
+
+    assert choose("3MSZA").video_id == "0"
+    assert choose("3MSZA.avi").video_id == "0"
+    assert choose("n_210.0_360.0").video_id == "1"
+    assert choose("n_210.0_360.5.mp4").video_id == "2"
     with pytest.raises(VideoNotFound, match=r"'n_210\.0'"):
-        choose_by_stem(videos, "n_210.0")
+        choose("n_210.0")
     with pytest.raises(AmbiguousVideo, match=r"'b' fits 2 videos: 3 \(b.mp4\), 4 \(b.mkv\)"):
-        choose_by_stem(videos, "b")
+        choose("b")
 
 
 # The command

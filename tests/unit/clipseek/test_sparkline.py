@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from clipseek.cli.sparkline import ASCII, BLOCKS, Mark, characters_for, column_scores, draw
+from clipseek.api.documents import Match
+from clipseek.cli.sparkline import ASCII, BLOCKS, characters_for, column_scores, draw
+
+
+def match(start_seconds: float, end_seconds: float, peak_seconds: float) -> Match:
+    return Match(start_seconds=start_seconds, end_seconds=end_seconds, peak_seconds=peak_seconds)
 
 
 def test_a_curve_with_its_cut_off_matches_and_times():
     scores = [0.0, 0.0, 0.4, 0.8, 0.8, 0.4, 0.0, 0.0, 0.0, 0.1]
-    marks = [Mark(3.0, 5.0, 4.0), Mark(9.0, 10.0, 9.0)]
+    marks = [match(3.0, 5.0, 4.0), match(9.0, 10.0, 9.0)]
     lines = draw(np.arange(10.0).tolist(), scores, (0.0, 10.0), 0.3, marks, 25)
     assert lines == [
         "0.80       ████",
@@ -42,7 +47,7 @@ def test_a_column_shows_its_best_frame_or_the_one_on_screen():
 def test_it_fits_its_width_whatever_the_curve(width, count):
     pts = np.linspace(10.0, 5000.0, count, endpoint=False).tolist()
     scores = np.random.default_rng(0).random(count).tolist()
-    marks = [Mark(20.0 * i, 20.0 * i + 5, 20.0 * i) for i in range(12)]
+    marks = [match(20.0 * i, 20.0 * i + 5, 20.0 * i) for i in range(12)]
     lines = draw(pts, scores, (10.0, 5000.0), 0.5, marks, width)
     assert all(len(line) <= max(width, 25) for line in lines) and len(lines) == 7
     assert lines[-1].split()[0] == "00:10.0" and lines[-1].split()[-1] == "1:23:20.0"

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from clipseek.api.errors import StoreBusy, StoreError
+from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.machine.state_files import state_file
-from clipseek.watch.changes import Changes, SettleTimer, find_changes, find_moves
 from clipseek.watch.folder_scan import FileState, scan_folder
 from clipseek.watch.state import WatchedVideo, WatchState
+from clipseek.watch.watcher import Changes, SettleTimer, find_changes, find_moves
 
 STATE = FileState(1, 2, 3, 4)
 

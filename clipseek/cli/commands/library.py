@@ -1,0 +1,142 @@
+"""`clipseek videos`, `rename`, `delete` and `calibrate`: what the library holds, and where its cut-off lies."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipseek.api.formats import clock, counted, duration, timestamp
+from clipseek.cli.options import json_option, with_client
+from clipseek.cli.terminal import is_interactive, print_json, show_table
+from clipseek.machine.talk import say
+
+if TYPE_CHECKING:
+    from clipseek.client import Client
+
+_FIELDS = """
+    video_id title status duration_seconds width height fps frames frames_per_second sampling size_bytes codec container
+    rotation_degrees has_audio
+"""
+
+
+@click.command()
+@click.option(
+    "--shots",
+    metavar="VIDEO",
+    help="List the shots of this video instead (title, id or start of its id). The edges of matches snap to them.",
+)
+@json_option
+@with_client
+def videos(client: "Client", shots: str | None, as_json: bool) -> None:
+    """List the videos of the library, or the shots of one.
+
+    \b
+      clipseek videos
+      clipseek videos --shots holiday.mp4
+    """
+    if shots is not None:
+        _show_shots(client.shots(shots), as_json)
+        return
+    library = client.videos()
+    if as_json:
+        print_json([{name: getattr(video, name) for name in _FIELDS.split()} for video in library])
+    elif not library:
+        say("The library is empty. Add videos: clipseek index FILE")
+    else:
+        rows = [
+            (v.video_id[:12], v.title, timestamp(v.duration_seconds), f"{v.width}x{v.height}", str(v.frames), v.status)
+            for v in library
+        ]
+        show_table(("ID", "Title", ">Length", ">Size", ">Frames", "Status"), rows)
+
+
+def _show_shots(shots: list[tuple[float, float]], as_json: bool) -> None:
+    if as_json:
+        data: list[dict[str, Any]] = [{"start_seconds": start, "end_seconds": end} for start, end in shots]
+        print_json(data)
+        return
+    rows = [
+        (str(place), f"{timestamp(start)} - {timestamp(end)}", f"{start:.3f}", f"{end:.3f}", duration(end - start))
+        for place, (start, end) in enumerate(shots, 1)
+    ]
+    show_table((">#", "Shot", ">Start s", ">End s", ">Length"), rows)
+
+
+@click.command()
+@click.argument("name", metavar="VIDEO")
+@click.argument("title")
+@with_client
+def rename(client: "Client", name: str, title: str) -> None:
+    """Give a video another title. Its file keeps its name.
+
+    VIDEO is the video's title, its id or the start of its id.
+
+    \b
+      clipseek rename IMG_0042.mp4 "Summer at the lake"
+    """
+    video = client.video(name)
+    renamed = client.rename(video.video_id, title)
+    say(f"Renamed '{video.title}' to '{renamed.title}' ({video.video_id[:12]}).")
+
+
+@click.command()
+@click.argument("name", metavar="VIDEO")
+@click.option("--yes", "-y", is_flag=True, help="Delete without asking, e.g. in scripts.")
+@with_client
+def delete(client: "Client", name: str, yes: bool) -> None:
+    """Delete a video from the library.
+
+    The server's copy goes, and all that the library holds of the video. VIDEO is the video's title, its id or the start
+    of its id. A video that was indexed in place (--on-server) keeps its file.
+
+    \b
+      clipseek delete holiday.mp4
+      clipseek delete 1a2b3c4d --yes
+    """
+    video = client.video(name)
+    if not yes:
+        if not is_interactive():
+            raise click.UsageError(f"There is no terminal to ask on. To delete '{video.title}', add --yes.")
+        length = f"{clock(video.duration_seconds)}, {counted(video.frames, 'frame')}"
+        question = f"Delete '{video.title}' ({length}) from the library? This cannot be undone."
+        click.confirm(question, abort=True, err=True)
+    client.delete(video.video_id)
+    say(f"Deleted '{video.title}' ({video.video_id[:12]}).")
+
+
+@click.command()
+@click.option(
+    "--answered",
+    "answered_share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of neutral descriptions that may still find a match. Less makes matches rarer.",
+)
+@click.option("--reset", is_flag=True, help="Go back to the model's own scale.")
+@json_option
+@with_client
+def calibrate(client: "Client", answered_share: float, reset: bool, as_json: bool) -> None:
+    """Fit the cut-off to this library.
+
+    The cut-off is the score from which a match counts. The model's own scale is a compromise for all libraries. This
+    searches for a hundred ordinary things that few libraries contain, and moves the cut-off so that hardly any of them
+    finds a match. Run it again after the library has changed much.
+
+    \b
+      clipseek calibrate
+      clipseek calibrate --answered 0.05
+      clipseek calibrate --reset
+    """
+    calibration = client.calibrate(answered_share, reset=reset)
+    if as_json:
+        names = ("shift", "phrase_count", "answered_before", "answered")
+        print_json({name: getattr(calibration, name) for name in names})
+    elif reset:
+        say("The cut-off is the model's own again.")
+    else:
+        say(
+            f"{calibration.answered} of {calibration.phrase_count} neutral descriptions now find a match; before: "
+            f"{calibration.answered_before}. The cut-off moved by {calibration.shift:+.2f} (1 is the distance from the "
+            "background to a right frame)."
+        )
