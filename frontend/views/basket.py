@@ -2,12 +2,10 @@
 
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import duration
-from frontend.components.basket.clip_list import clip_list
-from frontend.components.basket.export import basket_export
+from frontend.components.basket import basket_export, clip_list
 from frontend.components.elements import empty_state, heading, muted
-from frontend.components.shell.errors import show_page_error
-from frontend.components.shell.language import texts
-from frontend.components.shell.visitor_basket import visitor_basket
+from frontend.components.messages import show_page_error
+from frontend.components.visitor import texts, visitor_basket
 from frontend.services import services
 from frontend.texts import Texts
 

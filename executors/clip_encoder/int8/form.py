@@ -9,8 +9,7 @@ import numpy as np
 
 from clipseek.api.errors import ModelError, ModelUnavailable
 from clipseek.api.model_ids import INT8_MARK
-from executors.clip_encoder.model.identity import hash_file, model_id
-from executors.clip_encoder.model.spec import Half, ModelSpec
+from executors.clip_encoder.model.spec import Half, ModelSpec, hash_file, model_id
 from executors.clip_encoder.run.openvino_model import CompiledHalf
 from executors.clip_encoder.run.preprocessing import Pictures
 from executors.clip_encoder.run.towers import Vectors

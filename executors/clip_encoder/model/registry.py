@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import open_clip
 from filelock import FileLock
@@ -16,10 +19,9 @@ from filelock import FileLock
 from clipseek.api.errors import ModelUnavailable, UnknownModel
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
-from executors.clip_encoder.model.makers import build_starter, find_int8_form
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.profiles import AUTO, PREFERRED, PROFILES, STARTER, STARTER_WARNING
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ImageForm, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,30 @@ LOCAL_PREFIX = "local-dir:"
 # The two encoders of a Flow start together and must decide alike, even if the hub comes and goes between them. So a
 # decision of `auto` is valid for all children of one process for this long.
 _DECISION_SECONDS = 120.0
+_PACKAGE = __name__.rpartition(".model.")[0]
+
+
+def build_starter(models: Path) -> ModelSpec:
+    """Build the starter model below `models`, or find it there. Raises: ModelUnavailable."""
+    missing = "The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one."
+    spec: ModelSpec = _import_maker("starter", "starter", missing).build_starter(models)
+    return spec
+
+
+def find_int8_form(spec: ModelSpec, cache: Path) -> ImageForm:
+    """Find the int8 form of a model's image half. Raises: ModelUnavailable."""
+    missing = (
+        "CLIPSEEK_ENGINE is 'int8', which is not part of this installation. Install ClipSeek with its extra `int8` (in "
+        "a clone: pip install '.[int8]'), or set CLIPSEEK_ENGINE=auto"
+    )
+    form: ImageForm = _import_maker("int8", "form", missing).find_form(spec, cache)
+    return form
+
+
+def _import_maker(room: str, module: str, missing: str) -> ModuleType:
+    if find_spec(f"{_PACKAGE}.{room}") is None:
+        raise ModelUnavailable(missing)
+    return import_module(f"{_PACKAGE}.{room}.{module}")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import Generic, TypeVar
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
 from clipseek.config.store_model import read_store_model
-from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ModelSpec, model_id
 from executors.clip_encoder.run.device import Device, choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 

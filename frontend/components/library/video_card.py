@@ -7,13 +7,13 @@ from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import size, timestamp
 from clipseek.api.limits import MAX_TITLE_LENGTH
 from frontend.components.elements import thumbnail, title_html, tool_button
-from frontend.components.player.video_timeline import open_timeline
+from frontend.components.messages import errors_shown, show_error
 from frontend.components.search.search_form import start_search
-from frontend.components.shell.errors import errors_shown, show_error
+from frontend.components.video_timeline import open_timeline
 from frontend.logic.safe_text import escape_markdown, shorten
 from frontend.logic.search_address import Ask
 from frontend.logic.video_list import indexed_fraction
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts
 

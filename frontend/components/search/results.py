@@ -9,12 +9,12 @@ import streamlit as st
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import ClipSeekError
 from frontend.components.elements import card_grid, empty_state, muted
+from frontend.components.messages import show_error
 from frontend.components.search.result_card import LOOP, MATCH_SCORE, match_name, match_thumbnail, result_card
 from frontend.components.search.search_form import start_search
-from frontend.components.shell.errors import show_error
 from frontend.logic.safe_text import escape_markdown
 from frontend.logic.search_address import Ask
-from frontend.media.query_images import QueryImage
+from frontend.media.page_folder import QueryImage
 from frontend.services import services
 from frontend.texts import Texts
 

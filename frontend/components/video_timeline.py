@@ -5,13 +5,11 @@ import streamlit as st
 from clipseek.api.documents import Query, Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import parse_time, timestamp
-from frontend.components.elements import muted
-from frontend.components.player.clip_player import clip_player
-from frontend.components.shell.errors import show_error
+from frontend.components.elements import clip_player, muted
+from frontend.components.messages import show_error
 from frontend.logic.safe_text import escape_html
 from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
-from frontend.media.clips import ClipKey
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts
 
