@@ -5,8 +5,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from clipseek.api.errors import ClipSeekError
-from frontend.components.messages import show_error
+from frontend.components.messages import errors_shown
 from frontend.logic.safe_text import escape_html
 from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
@@ -92,10 +91,7 @@ def uploader_texts(key: str, button: str, limit: str) -> None:
 
 def clip_player(key: ClipKey, t: Texts, *, loop: bool = False) -> None:
     """Play a clip, or show why it cannot be cut. The server cuts it, so the browser never loads the whole video."""
-    try:
+    with errors_shown(t):
         with st.spinner(t("clip.cutting")):
             path = services().clips.path(key)
-    except ClipSeekError as error:
-        show_error(error, t)
-        return
-    st.video(str(path), autoplay=True, loop=loop)
+        st.video(str(path), autoplay=True, loop=loop)

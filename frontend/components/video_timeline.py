@@ -28,10 +28,7 @@ def open_timeline(video_id: str) -> None:
 
 
 def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
-    """Draw the chart and the player.
-
-    Returns: the server's answer; None without a description, or where the server refused.
-    """
+    """Draw the chart and the player. Returns: the answer; None without a description, or where the server refused."""
     client = services().client
     try:
         answer = client.timeline(video.video_id, text) if text.strip() else None
@@ -69,7 +66,6 @@ def _timeline(video: Video, answer: Query | None, shots: list[float], t: Texts) 
 
 
 def _copy_click(chart: str, play_from: str) -> None:
-    """Write the time of the clicked point into the box."""
     for point in st.session_state[chart]["selection"].get(PICK, []):
         st.session_state[play_from] = timestamp(float(point["seconds"]))
 

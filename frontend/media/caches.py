@@ -48,9 +48,7 @@ class ClipCache:
     def path(self, key: ClipKey) -> Path:
         """The file of a clip: `.mp4`, or `.mkv` for a copy whose codecs do not fit MP4.
 
-        Two callers that need one clip at the same time get the same file; it is cut once.
-
-        Raises: as `Client.clip`.
+        Two callers that need one clip at the same time get the same file; it is cut once. Raises: as `Client.clip`.
         """
         return self._cut(key).path
 

@@ -13,7 +13,8 @@ from frontend.logic.safe_text import clip_file_name
 from frontend.media.caches import ClipCache, ClipKey
 
 FORMATS = ("csv", "json", "edl", "srt")
-_FIELDS = ("place", "video_id", "title", "start_seconds", "end_seconds", "length_seconds")
+_TIMES = ("start_seconds", "end_seconds", "length_seconds")
+_FIELDS = ("place", "video_id", "title", *_TIMES)
 _REEL_LENGTH = 8  # characters of a source name in CMX 3600
 
 
@@ -27,12 +28,7 @@ def exportable_items(
 
 
 def zip_clips(items: Sequence[BasketItem], clips: ClipCache, mode: str) -> bytes:
-    """The clips, numbered in their order, as the content of a ZIP file.
-
-    They are stored uncompressed, because videos do not shrink.
-
-    Raises: as `Client.clip`.
-    """
+    """The clips, numbered in order, as a ZIP file, uncompressed: videos do not shrink. Raises: as `Client.clip`."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
         for place, item in enumerate(items, 1):
@@ -43,11 +39,7 @@ def zip_clips(items: Sequence[BasketItem], clips: ClipCache, mode: str) -> bytes
 
 
 def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> str:
-    """The clips in one of `FORMATS`.
-
-    Args:
-        fps: frame rate of the EDL's time codes, rounded to whole frames per second (non-drop).
-    """
+    """The clips in one of `FORMATS`. `fps` is for the EDL's time codes, in whole frames per second (non-drop)."""
     if format_ == "edl":
         return _edl(items, fps)
     return {"csv": _csv, "json": _json, "srt": _srt}[format_](items)
@@ -55,14 +47,8 @@ def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> s
 
 def _rows(items: Sequence[BasketItem]) -> list[dict[str, object]]:
     return [
-        {
-            "place": place,
-            "video_id": item.video_id,
-            "title": item.title,
-            "start_seconds": round(item.start_seconds, 3),
-            "end_seconds": round(item.end_seconds, 3),
-            "length_seconds": round(item.length_seconds, 3),
-        }
+        {"place": place, "video_id": item.video_id, "title": item.title}
+        | {name: round(getattr(item, name), 3) for name in _TIMES}
         for place, item in enumerate(items, 1)
     ]
 

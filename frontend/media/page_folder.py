@@ -25,20 +25,16 @@ def page_folder() -> Path:
     """`CLIPSEEK_HOME/page`, locked by this process; a temporary folder if another page has locked it."""
     folder = Settings.from_env().home / "page"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder if _acquire_lock(folder / "lock") else Path(_temporary_folder().name)
+    try:
+        fcntl.flock(_lock_file(folder / "lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return Path(_temporary_folder().name)
+    return folder
 
 
 @cache
 def _lock_file(path: Path) -> TextIO:
     return path.open("w")  # stays open until the process ends, which keeps the lock
-
-
-def _acquire_lock(path: Path) -> bool:
-    try:
-        fcntl.flock(_lock_file(path), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @cache

@@ -67,7 +67,6 @@ def _list_options(t: Texts) -> tuple[str, str]:
 
 
 def _cards(videos: Sequence[Video], t: Texts) -> None:
-    """One page of the videos, and the buttons to the others."""
     pages = max(-(-len(videos) // _PAGE_SIZE), 1)
     page = min(st.session_state.get(_PAGE, 0), pages - 1)
     first = page * _PAGE_SIZE

@@ -21,15 +21,10 @@ LEAST_COSINE_ELSEWHERE = 0.99  # of a processor's vectors to those of the proces
 
 @dataclass(frozen=True)
 class Int8Form:
-    """An int8 form; implements `model.spec.ImageForm`.
+    """An int8 form; implements `model.spec.ImageForm`."""
 
-    Attributes:
-        file: OpenVINO's model.
-        weights_sha256: of its weights, 64 hex digits.
-    """
-
-    file: Path
-    weights_sha256: str
+    file: Path  # OpenVINO's model
+    weights_sha256: str  # 64 hex digits
     engine: str = "int8"
 
     @classmethod
@@ -62,11 +57,7 @@ class Int8Form:
 
 
 def find_form(spec: ModelSpec, cache: Path) -> Int8Form:
-    """Find the int8 form of a model's image half.
-
-    Raises:
-        ModelUnavailable: none was made, or none was accepted.
-    """
+    """Find the int8 form of a model's image half. Raises: ModelUnavailable: none was made, or none was accepted."""
     file = int8_folder(spec, cache) / MODEL_NAME
     if not file.is_file():
         raise ModelUnavailable(

@@ -57,28 +57,20 @@ _TIMED_RUNS = 7
 
 @dataclass(frozen=True)
 class Int8Report:
-    """How good an int8 form is, on frames that it was not calibrated with.
-
-    Attributes:
-        model_id: its identity.
-        calibration_frames, check_frames: how many frames it was made with, and compared on.
-        least_cosine, median_cosine: of its vectors to those of the checkpoint in float32.
-        neighbours_kept: share of the ten check frames nearest to each one in float32 that are among its ten in int8.
-        float_pictures_per_second, int8_pictures_per_second: both on OpenVINO, in batches.
-        why_refused: a sentence; empty if it was accepted.
-        versions: of the packages that made it.
-    """
+    """How good an int8 form is, on frames that it was not calibrated with."""
 
     model_id: str
-    calibration_frames: int
-    check_frames: int
-    least_cosine: float
+    calibration_frames: int  # it was made with
+    check_frames: int  # it was compared on
+    least_cosine: float  # of its vectors to those of the checkpoint in float32
     median_cosine: float
-    neighbours_kept: float
-    float_pictures_per_second: float
+    neighbours_kept: (
+        float  # share of the ten check frames nearest to each one in float32 that are among its ten in int8
+    )
+    float_pictures_per_second: float  # both on OpenVINO, in batches
     int8_pictures_per_second: float
-    why_refused: str
-    versions: dict[str, str]
+    why_refused: str  # a sentence; empty if it was accepted
+    versions: dict[str, str]  # of the packages that made it
 
 
 class _DraftForm(Int8Form):
@@ -123,11 +115,7 @@ def quantise(module: nn.Module, pictures: torch.Tensor, file: Path) -> None:
     """Write the int8 form of an image half to OpenVINO's file; calibrate with float32 [N, 3, height, width]."""
     import nncf
     import openvino
-    from nncf.quantization.advanced_parameters import (
-        AdvancedQuantizationParameters,
-        AdvancedSmoothQuantParameters,
-        OverflowFix,
-    )
+    from nncf.quantization import advanced_parameters as advanced
     from openvino._offline_transformations import apply_moc_transformations
 
     nncf.set_log_level(logging.ERROR)
@@ -144,8 +132,9 @@ def quantise(module: nn.Module, pictures: torch.Tensor, file: Path) -> None:
             preset=nncf.QuantizationPreset.PERFORMANCE,
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(types=["GroupConvolution"], validate=False),
-            advanced_parameters=AdvancedQuantizationParameters(
-                overflow_fix=OverflowFix.ENABLE, smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=-1)
+            advanced_parameters=advanced.AdvancedQuantizationParameters(
+                overflow_fix=advanced.OverflowFix.ENABLE,
+                smooth_quant_alphas=advanced.AdvancedSmoothQuantParameters(matmul=-1),
             ),
         )
     openvino.save_model(quantised, file, compress_to_fp16=False)
@@ -172,7 +161,6 @@ def _check_packages() -> None:
 def _judge(
     identity: str, calibration_frames: int, vectors: list[Vectors], speeds: list[float], bar: float
 ) -> Int8Report:
-    """Compare the vectors in float32 and in int8, both [N, D] of unit rows."""
     cosines = (vectors[0] * vectors[1]).sum(axis=1)
     neighbours_kept = count_kept_neighbours(*vectors)
     least = float(cosines.min())
@@ -199,7 +187,7 @@ def _why_refused(least: float, bar: float, neighbours_kept: float) -> str:
 
 
 def _measure_speeds(towers: list[ImageTower], pictures: Pictures) -> list[float]:
-    """Returns: pictures a second of each tower; they take turns."""
+    # They take turns.
     batch = pictures[: towers[0].device.batch]
     seconds: list[list[float]] = [[] for _ in towers]
     for _ in range(_TIMED_RUNS):

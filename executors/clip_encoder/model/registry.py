@@ -57,16 +57,10 @@ def _import_maker(room: str, module: str, missing: str) -> ModuleType:
 
 @dataclass(frozen=True)
 class Registry:
-    """Finds models.
+    """Finds models."""
 
-    Args:
-        cache: folder for built models.
-        hub: where named models come from.
-        build_starter: builds the starter model below a folder, or finds it there.
-    """
-
-    cache: Path
-    hub: Hub = field(default_factory=Hub)
+    cache: Path  # folder for built models
+    hub: Hub = field(default_factory=Hub)  # where named models come from
     build_starter: Callable[[Path], ModelSpec] = build_starter
 
     def resolve(self, name: str, store_model: str | None = None, engine: str = "auto") -> ModelSpec:
@@ -81,15 +75,14 @@ class Registry:
             UnknownModel: there is no such model; the message lists similar names.
             ModelUnavailable: its files are missing; the message says why and what to do.
         """
-        spec = self._find(name.strip() or AUTO, store_model)
-        return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
-
-    def _find(self, name: str, store_model: str | None) -> ModelSpec:
+        name = name.strip() or AUTO
         if name.lower() != AUTO:
-            return self._find_by_name(name, f"CLIPSEEK_MODEL={name}")
-        if store_model:
-            return self._find_by_name(store_model, "auto: this model filled the store")
-        return self._decide()
+            spec = self._find_by_name(name, f"CLIPSEEK_MODEL={name}")
+        elif store_model:
+            spec = self._find_by_name(store_model, "auto: this model filled the store")
+        else:
+            spec = self._decide()
+        return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
 
     def _find_by_name(self, name: str, reason: str) -> ModelSpec:
         if name.lower() == STARTER:
@@ -100,7 +93,7 @@ class Registry:
             return _read_folder(Path(name.removeprefix(LOCAL_PREFIX)), reason)
         architecture, _, tag = name.rpartition("/")
         if open_clip.get_pretrained_cfg(architecture, tag):
-            return self._find_on_hub(architecture, _normalise_tag(tag), reason)
+            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)  # as open_clip reads tags
         if Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~")):
             return _read_folder(Path(name), reason)
         raise _unknown_model(name)
@@ -109,7 +102,6 @@ class Registry:
         return replace(self.build_starter(self.cache / "models"), reason=reason, warnings=(STARTER_WARNING,))
 
     def _find_on_hub(self, architecture: str, tag: str, reason: str) -> ModelSpec:
-        """Raises: ModelUnavailable."""
         pretrained = open_clip.get_pretrained_cfg(architecture, tag)
         model_cfg = deepcopy(open_clip.get_model_config(architecture))
         repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
@@ -133,7 +125,9 @@ class Registry:
             checkpoint=checkpoint,
             tokenizer_folder=tokenizer_folder,
             reason=reason,
-            warnings=_find_warnings(architecture, tag),
+            warnings=next(
+                (p.warnings for p in PROFILES.values() if (p.architecture, p.tag) == (architecture, tag)), ()
+            ),
         )
 
     def _decide(self) -> ModelSpec:
@@ -141,10 +135,11 @@ class Registry:
         record = self.cache / "auto.json"
         self.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{record}.lock"):
-            if decision := _read_decision(record):
-                return self._find_by_name(*decision)
+            if last_decision := _read_decision(record):
+                return self._find_by_name(*last_decision)
             spec = self._find_preferred_or_starter()
-            _write_decision(record, spec)
+            decision = {"parent": os.getppid(), "at": time.time(), "name": spec.name, "reason": spec.reason}
+            record.write_text(json.dumps(decision), encoding="utf-8")
             return spec
 
     def _find_preferred_or_starter(self) -> ModelSpec:
@@ -168,18 +163,10 @@ def _read_folder(folder: Path, reason: str) -> ModelSpec:
     return read_model_folder(folder, str(folder), reason)
 
 
-def _normalise_tag(tag: str) -> str:
-    return tag.lower().replace("-", "_")  # as open_clip reads tags
-
-
 def _list_weights_names(filename: str) -> tuple[str, ...]:
     if not filename:
         return WEIGHTS_NAMES
     return (f"{Path(filename).stem}.safetensors", filename) if filename.endswith((".bin", ".pth")) else (filename,)
-
-
-def _find_warnings(architecture: str, tag: str) -> tuple[str, ...]:
-    return next((p.warnings for p in PROFILES.values() if (p.architecture, p.tag) == (architecture, tag)), ())
 
 
 def _unknown_model(name: str) -> UnknownModel:
@@ -202,8 +189,3 @@ def _read_decision(record: Path) -> tuple[str, str] | None:
         return (decision["name"], decision["reason"]) if is_valid else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing or damaged: decide
-
-
-def _write_decision(record: Path, spec: ModelSpec) -> None:
-    decision = {"parent": os.getppid(), "at": time.time(), "name": spec.name, "reason": spec.reason}
-    record.write_text(json.dumps(decision), encoding="utf-8")

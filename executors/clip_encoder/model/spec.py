@@ -29,52 +29,33 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageForm(Protocol):
-    """Another form of a model's image half, which runs in place of the checkpoint's. Its vectors differ."""
+    """Another form of a model's image half, which runs in place of the checkpoint's. Its vectors differ.
+
+    `engine` is what CLIPSEEK_ENGINE says to use it, `id_suffix` ends the identity of its vectors. `check` checks those
+    that this machine computes. `load` and `check` raise ModelError.
+    """
 
     @property
-    def engine(self) -> str:
-        """What CLIPSEEK_ENGINE says to use it."""
-        ...
-
+    def engine(self) -> str: ...
     @property
-    def id_suffix(self) -> str:
-        """The end of the identity of its vectors: they are another model's."""
-        ...
-
-    def load(self) -> Half:
-        """Load it. Raises: ModelError."""
-        ...
-
-    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
-        """Check the vectors that this machine computes with it. Raises: ModelError."""
-        ...
+    def id_suffix(self) -> str: ...
+    def load(self) -> Half: ...
+    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None: ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model whose files are on this machine.
+    """A model whose files are on this machine."""
 
-    Attributes:
-        name: the value of CLIPSEEK_MODEL that finds this model again: `starter`, NAME/TAG, or a folder's path.
-        model_cfg: open_clip's configuration, with absolute paths.
-        preprocessing: how it wants its pictures.
-        checkpoint: the file with the weights of both halves.
-        tokenizer_folder: files of a Hugging Face tokenizer; None for open_clip's own byte-pair tokenizer.
-        reason: why this model was chosen, for people.
-        warnings: what people should know about it.
-        weights_sha256: 64 hex digits if the weights' identity is known without reading the file, else "".
-        image_form: runs in place of the checkpoint's image half; None: the checkpoint itself.
-    """
-
-    name: str
-    model_cfg: Mapping[str, Any]
+    name: str  # the value of CLIPSEEK_MODEL that finds this model again: `starter`, NAME/TAG, or a folder's path
+    model_cfg: Mapping[str, Any]  # open_clip's configuration, with absolute paths
     preprocessing: Preprocessing
-    checkpoint: Path
-    tokenizer_folder: Path | None
-    reason: str
-    warnings: tuple[str, ...] = ()
-    weights_sha256: str = ""
-    image_form: ImageForm | None = None
+    checkpoint: Path  # the weights of both halves
+    tokenizer_folder: Path | None  # files of a Hugging Face tokenizer; None for open_clip's own byte-pair tokenizer
+    reason: str  # why this model was chosen, for people
+    warnings: tuple[str, ...] = ()  # what people should know about it
+    weights_sha256: str = ""  # 64 hex digits if the weights' identity is known without reading the file
+    image_form: ImageForm | None = None  # runs in place of the checkpoint's image half; None: the checkpoint itself
 
     @property
     def dimensions(self) -> int:
@@ -106,11 +87,7 @@ class ModelSpec:
 def model_id(spec: ModelSpec, cache: Path) -> str:
     """Compute the identity of the model's vectors, see `ModelSpec.identity`; another image form adds its own mark.
 
-    Args:
-        cache: folder that remembers the hashes of large files.
-
-    Raises:
-        ModelUnavailable: the weights cannot be read.
+    The folder `cache` remembers the hashes of large files. Raises: ModelUnavailable: the weights cannot be read.
     """
     identity = spec.identity(spec.weights_sha256 or hash_file(spec.checkpoint, cache))
     return identity + (spec.image_form.id_suffix if spec.image_form else "")
@@ -119,10 +96,7 @@ def model_id(spec: ModelSpec, cache: Path) -> str:
 def hash_file(path: Path, cache: Path) -> str:
     """Get a file's SHA-256: from its name in the hub's cache, from `cache/hashes.json`, or by reading the file.
 
-    Returns: 64 hex digits.
-
-    Raises:
-        ModelUnavailable: the file cannot be read.
+    Returns: 64 hex digits. Raises: ModelUnavailable: the file cannot be read.
     """
     real = path.resolve()
     if _SHA256.fullmatch(real.name):  # the hub's cache names its files by their hash

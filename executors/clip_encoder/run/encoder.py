@@ -26,8 +26,7 @@ class Encoder(Generic[T]):
         build_tower: builds this half from the model and the device.
         registry: the source of models; by default the user's cache and the hub.
 
-    Raises:
-        ClipSeekError: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
+    Raises: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
     """
 
     def __init__(

@@ -15,11 +15,7 @@ _CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode ad
 class Tokenizer:
     """A model's tokenizer. Only one thread may use it at a time: fast tokenizers keep their truncation as state.
 
-    Attributes:
-        context_length: tokens that the model reads.
-
-    Raises:
-        ModelUnavailable: the tokenizer's files cannot be read.
+    `context_length` is how many tokens the model reads. Raises: ModelUnavailable: the files cannot be read.
     """
 
     def __init__(self, spec: ModelSpec) -> None:

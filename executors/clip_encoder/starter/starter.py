@@ -127,8 +127,7 @@ def build_starter(models: Path) -> ModelSpec:
 
     The build happens in a temporary folder, which is renamed under a lock: two processes may start at once.
 
-    Raises:
-        ModelUnavailable: a package with its weights is not installed, or the folder cannot be written.
+    Raises: ModelUnavailable: a package with its weights is not installed, or the folder cannot be written.
     """
     folder = models / f"{STARTER}-{RECIPE_VERSION}"
     try:

@@ -32,16 +32,6 @@ class ClipTextEncoder(ChainExecutor):
         self._phrases = self.encoder.tower.encode(NEUTRAL_PHRASES).vectors
         self._mean_phrase = self._phrases.mean(axis=0).tolist()
 
-    @endpoint("/search", queue=WORKER)
-    def search(self, doc: Query, _caller: Caller) -> str:
-        """Fill in the embeddings of the query's texts, and the warnings about them."""
-        return self._embed_texts(doc)
-
-    @endpoint("/timeline", queue=WORKER)
-    def timeline(self, doc: Query, _caller: Caller) -> str:
-        """As `/search`."""
-        return self._embed_texts(doc)
-
     @endpoint("/calibrate")
     def calibrate(self, doc: Calibration, _caller: Caller) -> str:
         """Fill in the embeddings of neutral phrases."""
@@ -55,7 +45,8 @@ class ClipTextEncoder(ChainExecutor):
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
-    def _embed_texts(self, doc: Query) -> str:
+    def _embed_texts(self, doc: Query, _caller: Caller) -> str:
+        """Fill in the embeddings of the query's texts, and the warnings about them."""
         doc.neutral_embedding = self._mean_phrase
         texts: list[TextMeaning] = [part for part in (doc, *doc.parts) if part.text.strip()]
         for part in texts:
@@ -65,6 +56,9 @@ class ClipTextEncoder(ChainExecutor):
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, self.encoder.spec)]
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
         return f"texts embedded: {len(texts)}" if texts else ""
+
+    search = endpoint("/search", queue=WORKER)(_embed_texts)
+    timeline = endpoint("/timeline", queue=WORKER)(_embed_texts)
 
     def _encode_one(self, text: str) -> EncodedTexts:
         metrics.CACHE_MISSES.labels("texts").inc()
@@ -82,6 +76,5 @@ class ClipTextEncoder(ChainExecutor):
 
 
 def _with_text(text: str, warning: str) -> str:
-    """A warning with the one of several texts that it is about."""
     short = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
     return f"'{short}': {warning}"

@@ -43,7 +43,6 @@ def add_videos(media_roots: tuple[str, ...], t: Texts) -> None:
 
 
 def _queue_all(files: Sequence[UploadedFile]) -> None:
-    """Queue each upload once, and remember those that are refused."""
     queued: set[str] = st.session_state.setdefault(_QUEUED, set())
     rejected: list[tuple[str, ClipSeekError]] = st.session_state.setdefault(_REJECTED, [])
     if not any(file.file_id in queued for file in files):

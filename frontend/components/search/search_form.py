@@ -95,7 +95,6 @@ def _fill_widgets(ask: Ask) -> None:
 
 
 def _save(ask: Ask) -> None:
-    """Make this the current search, here and in the page's address."""
     st.session_state[_ASK] = ask
     params = _address(ask)
     as_lists = {name: value if isinstance(value, list) else [value] for name, value in params.items()}

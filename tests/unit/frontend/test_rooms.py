@@ -18,7 +18,6 @@ FLOORS = [
     "frontend.components.video_timeline",
     "frontend.components.search",
     "frontend.components.library",
-    "frontend.components.basket",
     "frontend.views",
 ]
 
