@@ -187,11 +187,10 @@ def _why_refused(least: float, bar: float, neighbours_kept: float) -> str:
 
 
 def _measure_speeds(towers: list[ImageTower], pictures: Pictures) -> list[float]:
-    # They take turns.
     batch = pictures[: towers[0].device.batch]
     seconds: list[list[float]] = [[] for _ in towers]
     for _ in range(_TIMED_RUNS):
-        for tower, times in zip(towers, seconds, strict=True):
+        for tower, times in zip(towers, seconds, strict=True):  # they take turns
             started = time.perf_counter()
             tower.encode(batch)
             times.append(time.perf_counter() - started)
