@@ -1,4 +1,4 @@
-"""Who visits: the number of their browser, its script, their basket and their language."""
+"""Who visits: their browser and its script; their basket, the same in all tabs and after reloads; their language."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def visitor() -> str:
 
 
 def visitor_script(language: str) -> None:
-    """Put `page.js` into a page in this language."""
+    """Put `page.js` into a page: it stores the visitor's number and does what Streamlit cannot."""
     values = {"visitor": visitor(), "cookie": _COOKIE, "cookieSeconds": _COOKIE_SECONDS, "language": language}
     with st.container(key="visitor"):
         st.html(f"<script>window.clipseek = {json.dumps(values)};{_script()}</script>", unsafe_allow_javascript=True)
@@ -58,7 +58,7 @@ def remove_from_basket(item: BasketItem) -> None:
 
 
 def texts() -> Texts:
-    """The texts in this session's language."""
+    """The texts in the language of the address or chosen by the switch, else in the browser's."""
     requested = st.query_params.get(PARAM)
     if requested in LANGUAGES and _CHOSEN not in st.session_state:
         st.session_state[_CHOSEN] = requested

@@ -1,4 +1,4 @@
-"""The clips a visitor chose, in an order they can change; and the edges of one while they move."""
+"""The clips a visitor chose, in an order they can change, and the edges of one, (start, end) in seconds."""
 
 from dataclasses import dataclass, replace
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Clips and thumbnails on the page's machine: pages draw the same ones again and again."""
+"""Clips and thumbnails, fetched when first needed and kept: pages draw the same ones again and again."""
 
 import shutil
 import tempfile

@@ -39,7 +39,7 @@ def zip_clips(items: Sequence[BasketItem], clips: ClipCache, mode: str) -> bytes
 
 
 def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> str:
-    """The clips in one of `FORMATS`. `fps` is for the EDL's time codes, in whole frames per second (non-drop)."""
+    """The clips in one of `FORMATS`. `fps`, rounded, is for the time codes of the EDL (non-drop)."""
     if format_ == "edl":
         return _edl(items, fps)
     return {"csv": _csv, "json": _json, "srt": _srt}[format_](items)

@@ -16,7 +16,7 @@ from frontend.logic.basket import Basket, BasketItem
 
 _DAY_SECONDS = 24 * 3600
 _MAX_IMAGES = 300  # of at most 32 MB each; the least recently used are deleted
-_KEY_LENGTH = 16  # hex digits of the SHA-256
+_KEY_LENGTH = 16  # hex digits of the SHA-256, by which an address names an image
 KEY = re.compile(f"[0-9a-f]{{{_KEY_LENGTH}}}")
 
 

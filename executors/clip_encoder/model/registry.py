@@ -29,6 +29,7 @@ LOCAL_PREFIX = "local-dir:"
 # The two encoders of a Flow start together and must decide alike, even if the hub comes and goes between them. So a
 # decision of `auto` is valid for all children of one process for this long.
 _DECISION_SECONDS = 120.0
+# The rooms that make models, `starter` and `int8`, are imported only when they are needed, so they can be left out.
 _PACKAGE = __name__.rpartition(".model.")[0]
 
 

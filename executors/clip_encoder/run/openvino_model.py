@@ -29,7 +29,7 @@ def is_installed() -> bool:
 
 
 class CompiledHalf:
-    """Call it like the torch module that `model` was made of, with any number of rows. Threads take turns."""
+    """OpenVINO's model, or its file: call it like its torch module, with any number of rows. Threads take turns."""
 
     def __init__(self, model: object | Path) -> None:
         import openvino

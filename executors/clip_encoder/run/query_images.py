@@ -39,7 +39,7 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > MAX_PIXELS:  # nothing is decoded yet
         raise Image.DecompressionBombError
     return _put_on_white(_reduce_to_eight_bits(ImageOps.exif_transpose(image)))
 

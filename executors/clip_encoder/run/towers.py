@@ -70,7 +70,7 @@ class ImageTower:
         return _choose_engine(module, pictures, self.device, f"the image half of {self.spec.name}")
 
     def encode(self, pictures: Pictures) -> Vectors:
-        """Encode pictures, uint8 [N, H, W, 3] in RGB, in batches. Its preprocessing fits other sizes than the model's.
+        """Encode pictures, uint8 [N, H, W, 3] in RGB; N may be 0. The preprocessing fits sizes other than the model's.
 
         Returns: float32 [N, D], unit rows, in input order.
         Raises: InvalidRequest: the array has another type or shape; ModelError: a vector has no direction.

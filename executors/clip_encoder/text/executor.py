@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, TextMeaning
-from executors.clip_encoder.relevance.languages import language_warning
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.tokenizer import language_warning
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller

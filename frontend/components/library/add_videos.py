@@ -87,7 +87,7 @@ def _server_folder(media_roots: tuple[str, ...], t: Texts) -> None:
 
 
 def first_steps(t: Texts, *, with_upload: bool) -> None:
-    """Draw the steps. `with_upload` adds a button that goes to the library page, where videos are added."""
+    """Draw three steps and two ways to start; `with_upload` adds a button to the library page, to add videos there."""
     with st.container(key="first-steps", horizontal_alignment="center"):
         steps = "".join(
             f"<li><b>{t(f'first_steps.{number}')}</b><span>{t(f'first_steps.{number}.more')}</span></li>"
