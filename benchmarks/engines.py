@@ -22,7 +22,7 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from clipseek.config.settings import Settings
-from executors.clip_encoder.int8.quantise import quantise
+from executors.clip_encoder.int8.optimise import quantise
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import Half
 from executors.clip_encoder.model.weights import load_half

@@ -30,7 +30,7 @@ from benchmarks.quality.video_curves import Videos
 from benchmarks.quality.video_facts import MONTAGE
 from benchmarks.spans import read_span
 from clipseek.evaluation.measures import Answer, Floats, bootstrap, evaluate
-from executors.clip_encoder.model.identity import model_id
+from executors.clip_encoder.model.spec import model_id
 from executors.faiss_indexer.moments.segments import ScoreCurve, Segment, find_segments
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video

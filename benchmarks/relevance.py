@@ -26,8 +26,8 @@ from benchmarks.quality.cases import LABELS, TUNE, Label, read_labels
 from benchmarks.quality.video_curves import Video, VideoVectors
 from benchmarks.quality.video_facts import MONTAGE
 from clipseek.api.score_scale import MATCHES_BEGIN
-from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Coefficients, ReferenceScales, ScoreScales, read_scales
 from executors.clip_encoder.run.device import choose_device

@@ -35,8 +35,14 @@ from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.preprocessing import to_tensor
 from executors.clip_encoder.run.towers import TextTower
-from executors.clip_encoder.starter.class_names import CLASSES, ClassText, list_class_texts
-from executors.clip_encoder.starter.starter import ARCHITECTURE, find_classifier, read_classifier
+from executors.clip_encoder.starter.starter import (
+    ARCHITECTURE,
+    CLASSES,
+    ClassText,
+    find_classifier,
+    list_class_texts,
+    read_classifier,
+)
 
 Floats = NDArray[np.float64]
 _RATE = 1.0

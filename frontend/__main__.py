@@ -34,7 +34,6 @@ def main() -> None:
 
 
 def _serve(address: str, port: str) -> None:
-    """Run Streamlit in this process until it is stopped."""
     from streamlit.web.cli import main as streamlit
 
     from frontend.uploads import quirks

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from frontend.components.shell.language import language_switch, texts
-from frontend.components.shell.visitor import visitor_script
-from frontend.components.shell.visitor_basket import visitor_basket
+from frontend.components.visitor import language_switch, texts, visitor_basket, visitor_script
 
 _FOLDER = Path(__file__).parent
 

@@ -7,11 +7,8 @@ import streamlit as st
 
 from clipseek import Client
 from clipseek.api.documents import Component
-from frontend.media.basket_folder import BasketFolder
-from frontend.media.clips import ClipCache
-from frontend.media.page_folder import page_folder
-from frontend.media.query_images import QueryImageFolder
-from frontend.media.thumbnails import ThumbnailCache
+from frontend.media.caches import ClipCache, ThumbnailCache
+from frontend.media.page_folder import BasketFolder, QueryImageFolder, page_folder
 from frontend.uploads.queue import IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 

@@ -37,8 +37,8 @@ from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
 from benchmarks.synthetic.sample_moments import MOMENTS
 from clipseek.api.errors import SamplesUnavailable
-from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
+from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower

@@ -5,9 +5,11 @@ from typing import TypeVar
 
 import streamlit as st
 
+from frontend.components.messages import errors_shown
 from frontend.logic.safe_text import escape_html
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
+from frontend.texts import Texts
 
 T = TypeVar("T")
 
@@ -85,3 +87,11 @@ def uploader_texts(key: str, button: str, limit: str) -> None:
         for element, text in texts.items()
     )
     st.html(f"<style>{''.join(rules)}</style>")
+
+
+def clip_player(key: ClipKey, t: Texts, *, loop: bool = False) -> None:
+    """Play a clip, or show why it cannot be cut. The server cuts it, so the browser never loads the whole video."""
+    with errors_shown(t):
+        with st.spinner(t("clip.cutting")):
+            path = services().clips.path(key)
+        st.video(str(path), autoplay=True, loop=loop)

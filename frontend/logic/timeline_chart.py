@@ -121,7 +121,6 @@ def _shot_lines(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
 
 
 def _curve(timeline: Timeline, axes: dict[str, Any]) -> list[alt.Chart]:
-    """The curve, the area below it, and the line of the cut-off."""
     if not timeline.scores:
         return []
     points = _chart(timeline.points)

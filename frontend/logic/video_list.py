@@ -15,11 +15,7 @@ SORTS = (NEWEST, *_SORT_KEYS)
 
 
 def list_videos(videos: Iterable[Video], text: str, sort: str) -> list[Video]:
-    """The videos whose title has every word of `text` in any case, sorted by one of `SORTS`.
-
-    Args:
-        videos: in the order they were added.
-    """
+    """The videos, oldest first, with every word of `text` in their title in any case, sorted by one of `SORTS`."""
     words = text.casefold().split()
     fitting = [video for video in videos if all(word in video.title.casefold() for word in words)]
     if sort == NEWEST:

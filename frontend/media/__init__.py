@@ -1,5 +1,5 @@
 """Files the page keeps.
 
-`clips.py` and `thumbnails.py` cache what the server made; `archive.py` and `edit_lists.py` write a basket's exports.
-`page_folder.py` is the folder that outlives the process, with `basket_folder.py` and `query_images.py` in it.
+`caches.py` holds the clips and thumbnails that the server made; `exports.py` writes a basket for other programs.
+`page_folder.py` is the folder that outlives the process, with baskets and images in it.
 """

@@ -5,27 +5,58 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from clipseek import Client
-from clipseek.api.errors import (
-    Cancelled,
-    ClipSeekError,
-    RequestLost,
-    ServerFailed,
-    ServerNotReady,
-    ServerUnreachable,
-    StoreFull,
-)
-from clipseek.client import OnProgress
-from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job, ProgressMeter
+from clipseek.api import errors
+from clipseek.client import OnProgress, Progress
 from frontend.uploads.queue_folder import QueueFolder, Task
 
 logger = logging.getLogger(__name__)
 
+_AWAY_ERRORS = (errors.ServerUnreachable, errors.ServerNotReady)
 _RETRY_SECONDS = 5.0  # pause before the server is asked again
+WAITING, RUNNING, FAILED, CANCELLED = "waiting", "running", "failed", "cancelled"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task of the queue and how far it is."""
+
+    number: int
+    task: Task
+    state: str = WAITING
+    stage: str = ""  # see `Progress.stage`
+    fraction: float = 0.0  # of the stage, from 0 to 1
+    left_seconds: float | None = None  # of the stage; None: not known yet
+    error: errors.ClipSeekError | None = None  # of a failed job; of a waiting one: why the server could not be reached
+
+    @property
+    def title(self) -> str:
+        return self.task.title
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (WAITING, RUNNING)
+
+
+class ProgressMeter:
+    """Turns steps into a stage, its fraction and the seconds left, measured at the pace of that stage."""
+
+    def __init__(self, clock: Callable[[], float], report: Callable[[str, float, float | None], None]) -> None:
+        self._clock, self._report = clock, report
+        self._stage, self._start_time, self._start_done = "", 0.0, 0.0
+
+    def __call__(self, step: Progress) -> None:
+        now = self._clock()
+        if step.stage != self._stage or step.done < self._start_done:  # each sample video starts the stage again
+            self._stage, self._start_time, self._start_done = step.stage, now, step.done
+        gained = step.done - self._start_done
+        left = (step.total - step.done) * (now - self._start_time) / gained if gained > 0 else None
+        self._report(step.stage, step.done / step.total if step.total else 1.0, left)
 
 
 class IndexQueue:
@@ -60,20 +91,14 @@ class IndexQueue:
     # Adding jobs
 
     def add_upload(self, file: BinaryIO | Path, name: str) -> None:
-        """Send an upload to the server and index it. An open file is copied; a path is moved into the queue's folder.
-
-        Raises: StoreFull.
-        """
+        """Index an upload. An open file is copied; a path is moved into the queue's folder. Raises: StoreFull."""
         size_bytes = file.stat().st_size if isinstance(file, Path) else file.seek(0, io.SEEK_END)
         if not isinstance(file, Path):
             file.seek(0)
         self._add(Task(name, size_bytes, is_upload=True), file)
 
     def add_server_videos(self, folder: str) -> int:
-        """Index the videos in a server folder. Returns: how many there are.
-
-        Raises: as `Client.server_videos`; StoreFull.
-        """
+        """Index the videos in a server folder. Returns: how many. Raises: as `Client.server_videos`; StoreFull."""
         videos = self._client.server_videos(folder)
         for video in videos:
             self._add(Task(video.title, video.size_bytes, server_path=video.server_path))
@@ -144,7 +169,7 @@ class IndexQueue:
             self._folder.store_upload(number, upload)
         try:
             self._folder.save_task(number, task)
-        except StoreFull:
+        except errors.StoreFull:
             self._folder.delete(number)
             raise
         with self._changed:
@@ -160,7 +185,7 @@ class IndexQueue:
         """Save a changed task. On a full disk it can be cancelled or retried all the same; a restart forgets that."""
         try:
             self._folder.save_task(number, task)
-        except StoreFull as error:
+        except errors.StoreFull as error:
             logger.warning("%s A restart undoes the last change to '%s'.", error, task.title)
 
     def _wake(self) -> None:
@@ -191,8 +216,7 @@ class IndexQueue:
                 if _is_server_away(error):
                     self._changed.wait(self._retry_seconds)
 
-    def _finish(self, number: int, error: ClipSeekError | None) -> None:
-        """Record how a job ended."""
+    def _finish(self, number: int, error: errors.ClipSeekError | None) -> None:
         is_stopped = number in self._stopping
         self._stopping.discard(number)
         job = self._jobs[number]
@@ -200,24 +224,21 @@ class IndexQueue:
             del self._jobs[number]
             self._finished += 1
             self._folder.delete(number)
-        elif isinstance(error, Cancelled) or (is_stopped and _is_server_away(error)):
+        elif isinstance(error, errors.Cancelled) or (is_stopped and _is_server_away(error)):
             self._mark_cancelled(job)
         else:
             state = WAITING if _is_server_away(error) else FAILED
             self._jobs[number] = replace(job, state=state, error=error, left_seconds=None)
 
-    def _do(self, job: Job) -> ClipSeekError | None:
+    def _do(self, job: Job) -> errors.ClipSeekError | None:
         """Do a job. Returns: the error that ended it, or None."""
-        meter = ProgressMeter(
-            self._clock, lambda stage, fraction, left: self._report(job.number, stage, fraction, left)
-        )
         try:
-            self._index(job, meter)
-        except ClipSeekError as error:
+            self._index(job, ProgressMeter(self._clock, partial(self._report, job.number)))
+        except errors.ClipSeekError as error:
             return error
         except Exception as error:
             logger.exception("indexing '%s' failed", job.title)
-            return ServerFailed(f"The page failed while adding '{job.title}' ({error!r}). See the page's log.")
+            return errors.ServerFailed(f"The page failed while adding '{job.title}' ({error!r}). See the page's log.")
         return None
 
     def _index(self, job: Job, meter: OnProgress) -> None:
@@ -236,11 +257,11 @@ class IndexQueue:
     def _report(self, number: int, stage: str, fraction: float, left_seconds: float | None) -> None:
         with self._changed:
             if number in self._stopping:
-                raise Cancelled("Cancelled on the page.")
+                raise errors.Cancelled("Cancelled on the page.")
             job = self._jobs[number]
             self._jobs[number] = replace(job, stage=stage, fraction=fraction, left_seconds=left_seconds)
 
 
-def _is_server_away(error: ClipSeekError | None) -> bool:
+def _is_server_away(error: errors.ClipSeekError | None) -> bool:
     """Whether the server cannot be reached for now. A lost request is different: the video may crash the server."""
-    return isinstance(error, ServerUnreachable | ServerNotReady) and not isinstance(error, RequestLost)
+    return isinstance(error, _AWAY_ERRORS) and not isinstance(error, errors.RequestLost)

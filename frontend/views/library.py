@@ -8,13 +8,11 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
 from frontend.components.elements import card_grid, heading, muted
-from frontend.components.library.add_videos import add_videos
-from frontend.components.library.first_steps import first_steps
+from frontend.components.library.add_videos import add_videos, first_steps
 from frontend.components.library.jobs_panel import jobs_panel
 from frontend.components.library.video_card import video_card, video_thumbnail
-from frontend.components.shell.banners import model_banner, page_disk_banner, state_banner
-from frontend.components.shell.errors import show_page_error
-from frontend.components.shell.language import texts
+from frontend.components.messages import model_banner, page_disk_banner, show_page_error, state_banner
+from frontend.components.visitor import texts
 from frontend.logic.service_health import service_state
 from frontend.logic.video_list import SORTS, list_videos
 from frontend.services import health, services
@@ -69,7 +67,6 @@ def _list_options(t: Texts) -> tuple[str, str]:
 
 
 def _cards(videos: Sequence[Video], t: Texts) -> None:
-    """One page of the videos, and the buttons to the others."""
     pages = max(-(-len(videos) // _PAGE_SIZE), 1)
     page = min(st.session_state.get(_PAGE, 0), pages - 1)
     first = page * _PAGE_SIZE

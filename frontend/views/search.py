@@ -3,12 +3,11 @@
 import streamlit as st
 
 from clipseek.api.errors import ClipSeekError
-from frontend.components.library.first_steps import first_steps
+from frontend.components.library.add_videos import first_steps
+from frontend.components.messages import model_banner, show_page_error, state_banner
 from frontend.components.search.results import results
 from frontend.components.search.search_form import search_form, start_search
-from frontend.components.shell.banners import model_banner, state_banner
-from frontend.components.shell.errors import show_page_error
-from frontend.components.shell.language import texts
+from frontend.components.visitor import texts
 from frontend.logic.search_address import Ask
 from frontend.logic.service_health import ServiceState, service_state
 from frontend.services import health, services

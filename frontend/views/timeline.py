@@ -5,11 +5,11 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
 from frontend.components.elements import card_grid, empty_state, heading
-from frontend.components.player.video_timeline import OPEN, video_timeline
+from frontend.components.messages import show_page_error
 from frontend.components.search.result_card import result_card
 from frontend.components.search.search_form import search_text
-from frontend.components.shell.errors import show_page_error
-from frontend.components.shell.language import language_params, texts
+from frontend.components.video_timeline import OPEN, video_timeline
+from frontend.components.visitor import language_params, texts
 from frontend.logic.safe_text import shorten
 from frontend.logic.search_address import whole_ids
 from frontend.services import services

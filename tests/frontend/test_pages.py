@@ -9,7 +9,7 @@ from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
 from frontend.logic.basket import Basket, BasketItem
 from frontend.services import services
 from frontend.texts import load_texts
-from frontend.uploads.spool import TICKET_BYTES
+from frontend.uploads.quirks import TICKET_BYTES
 from tests.frontend.conftest import html_of
 from tests.frontend.fake import BROKEN, CAT, DOG, LOW, VIDEO, match, video
 
@@ -126,7 +126,7 @@ def test_more_results_and_more_like_one(open_page, client):
 
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     def script():
-        from frontend.components.player.clip_editor import edges_form
+        from frontend.components.clip_editor import edges_form
         from frontend.logic.basket import BasketItem
         from frontend.texts import load_texts
         from tests.frontend.fake import CAT, video
@@ -181,8 +181,8 @@ def test_the_page_says_where_a_fast_cut_does_not_apply(open_page, client):
 
 def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):
     def script():
-        from frontend.components.player.clip_editor import edges_form
-        from frontend.components.shell.visitor_basket import add_to_basket, visitor_basket
+        from frontend.components.clip_editor import edges_form
+        from frontend.components.visitor import add_to_basket, visitor_basket
         from frontend.logic.basket import BasketItem
         from frontend.texts import load_texts
         from tests.frontend.fake import CAT, DOG, video

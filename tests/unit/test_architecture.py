@@ -95,7 +95,7 @@ FLOORS = {
     "frontend/components": ("elements.py", "shell", "player", "search", "library", "basket"),
 }
 # A model that is built by its own room is asked for by name: the import waits until it is wanted.
-BY_NAME = {"executors/clip_encoder/model/makers.py"}
+BY_NAME = {"executors/clip_encoder/model/registry.py"}
 
 
 @pytest.mark.parametrize("wing", FLOORS)

@@ -34,11 +34,7 @@ class ClipImageEncoder(ChainExecutor):
 
     @endpoint("/index", queue=WORKER, step="encode")
     def index(self, doc: VideoSpan, caller: Caller) -> str:
-        """Replace the span's pictures by their embeddings; pictures that stand still are encoded once.
-
-        Raises:
-            InvalidRequest: the pictures are not as many bytes as the frames need.
-        """
+        """Replace the pictures by their embeddings; those that stand still are encoded once. Raises: InvalidRequest."""
         embedded = self._still.encode(f"{caller.library}/{doc.video_id}", _pictures(doc))
         doc.pictures = b""
         doc.embeddings = embedded.vectors.astype(np.float16).tobytes()
@@ -46,23 +42,16 @@ class ClipImageEncoder(ChainExecutor):
         doc.frames_encoded = embedded.encoded
         return f"{doc.video_id[:12]}, {embedded.encoded} of {len(embedded.vectors)} frames encoded"
 
-    @endpoint("/search")
-    def search(self, doc: Query, _caller: Caller) -> str:
+    def _embed_images(self, doc: Query, _caller: Caller) -> str:
         """Replace the images in the query by their embeddings. Raises: UnreadableImage."""
-        return self._embed_images(doc)
-
-    @endpoint("/timeline")
-    def timeline(self, doc: Query, _caller: Caller) -> str:
-        """As `/search`."""
-        return self._embed_images(doc)
-
-    def _embed_images(self, doc: Query) -> str:
         images = [part for part in doc.parts if part.image]
         for part in images:
             picture = read_image(part.image, part.title or "the image")
             [vector] = self.queues[WORKER].submit(self.encoder.tower.encode, picture).result()
             part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
+
+    search, timeline = endpoint("/search")(_embed_images), endpoint("/timeline")(_embed_images)
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

@@ -9,8 +9,7 @@ import numpy as np
 
 from clipseek.api.errors import ModelError, ModelUnavailable
 from clipseek.api.model_ids import INT8_MARK
-from executors.clip_encoder.model.identity import hash_file, model_id
-from executors.clip_encoder.model.spec import Half, ModelSpec
+from executors.clip_encoder.model.spec import Half, ModelSpec, hash_file, model_id
 from executors.clip_encoder.run.openvino_model import CompiledHalf
 from executors.clip_encoder.run.preprocessing import Pictures
 from executors.clip_encoder.run.towers import Vectors
@@ -22,15 +21,10 @@ LEAST_COSINE_ELSEWHERE = 0.99  # of a processor's vectors to those of the proces
 
 @dataclass(frozen=True)
 class Int8Form:
-    """An int8 form; implements `model.spec.ImageForm`.
+    """An int8 form; implements `model.spec.ImageForm`."""
 
-    Attributes:
-        file: OpenVINO's model.
-        weights_sha256: of its weights, 64 hex digits.
-    """
-
-    file: Path
-    weights_sha256: str
+    file: Path  # OpenVINO's model
+    weights_sha256: str  # 64 hex digits
     engine: str = "int8"
 
     @classmethod
@@ -63,11 +57,7 @@ class Int8Form:
 
 
 def find_form(spec: ModelSpec, cache: Path) -> Int8Form:
-    """Find the int8 form of a model's image half.
-
-    Raises:
-        ModelUnavailable: none was made, or none was accepted.
-    """
+    """Find the int8 form of a model's image half. Raises: ModelUnavailable: none was made, or none was accepted."""
     file = int8_folder(spec, cache) / MODEL_NAME
     if not file.is_file():
         raise ModelUnavailable(

@@ -25,9 +25,7 @@ def read_model_folder(folder: Path, name: str, reason: str, weights_sha256: str 
 
     A relative `hf_model_name` in the configuration means a path in the folder, so that the folder can be moved.
 
-    Raises:
-        UnknownModel: the folder holds no open_clip configuration.
-        ModelUnavailable: it holds no weights.
+    Raises: UnknownModel: the folder holds no open_clip configuration; ModelUnavailable: it holds no weights.
     """
     config = _read_config(folder / CONFIG_NAME)
     model_cfg = config["model_cfg"]

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub import errors
 
 from clipseek.api.errors import ModelUnavailable
 
@@ -71,8 +65,7 @@ class Hub:
     def fetch(self, repository: str, names: Iterable[str]) -> Path:
         """Get the first of the named files that the repository has: from the cache, else by downloading it.
 
-        Raises:
-            ModelUnavailable: no file came; the message says why and what to do.
+        Raises: ModelUnavailable: no file came; the message says why and what to do.
         """
         names = tuple(names)
         if path := self.find_cached(repository, names):
@@ -89,10 +82,9 @@ class Hub:
         raise _unavailable(repository, f"it has none of {', '.join(names)}")
 
     def fetch_text_files(self, repository: str) -> Path:
-        """Get the folder with the tokenizer and the configuration of a text model, downloading what is not cached.
+        """Get the folder with a text model's tokenizer and configuration, downloading what is not cached.
 
-        Raises:
-            ModelUnavailable: the files did not come.
+        Raises: ModelUnavailable: the files did not come.
         """
         vocabulary = (_TEXT_FILES[0], *_OLD_TEXT_FILES)
         if path := self.find_cached(repository, vocabulary):
@@ -113,8 +105,8 @@ class Hub:
             path = huggingface_hub.hf_hub_download(
                 repository, name, endpoint=self.endpoint, cache_dir=self.cache_dir, etag_timeout=REQUEST_SECONDS
             )
-        except EntryNotFoundError as error:
-            if isinstance(error, LocalEntryNotFoundError):  # not an answer: the hub went away
+        except errors.EntryNotFoundError as error:
+            if isinstance(error, errors.LocalEntryNotFoundError):  # not an answer: the hub went away
                 raise _unavailable(repository, f"fetching {name} failed ({_describe(error)})") from error
             return None
         except Exception as error:
@@ -132,9 +124,9 @@ def _ask_within(seconds: float, ask: Callable[[], str]) -> str:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, GatedRepoError):
+    if isinstance(error, errors.GatedRepoError):
         return "its owner grants access only on request"
-    if isinstance(error, RepositoryNotFoundError | HFValidationError):
+    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
         return "there is no such repository"
     first_line = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

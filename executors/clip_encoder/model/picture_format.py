@@ -47,8 +47,7 @@ class Preprocessing:
     def from_config(cls, image_size: int | list[int], config: Mapping[str, Any]) -> "Preprocessing":
         """Read open_clip's `vision_cfg.image_size` (a side, or height and width) and `preprocess_cfg`.
 
-        Raises:
-            ModelError: a value is of the wrong kind.
+        Raises: ModelError: a value is of the wrong kind.
         """
         try:
             height, width = (image_size, image_size) if isinstance(image_size, int) else image_size

@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import open_clip
 from filelock import FileLock
@@ -16,10 +19,9 @@ from filelock import FileLock
 from clipseek.api.errors import ModelUnavailable, UnknownModel
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
-from executors.clip_encoder.model.makers import build_starter, find_int8_form
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.profiles import AUTO, PREFERRED, PROFILES, STARTER, STARTER_WARNING
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ImageForm, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -27,20 +29,39 @@ LOCAL_PREFIX = "local-dir:"
 # The two encoders of a Flow start together and must decide alike, even if the hub comes and goes between them. So a
 # decision of `auto` is valid for all children of one process for this long.
 _DECISION_SECONDS = 120.0
+# The rooms that make models, `starter` and `int8`, are imported only when they are needed, so they can be left out.
+_PACKAGE = __name__.rpartition(".model.")[0]
+
+
+def build_starter(models: Path) -> ModelSpec:
+    """Build the starter model below `models`, or find it there. Raises: ModelUnavailable."""
+    missing = "The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one."
+    spec: ModelSpec = _import_maker("starter", "starter", missing).build_starter(models)
+    return spec
+
+
+def find_int8_form(spec: ModelSpec, cache: Path) -> ImageForm:
+    """Find the int8 form of a model's image half. Raises: ModelUnavailable."""
+    missing = (
+        "CLIPSEEK_ENGINE is 'int8', which is not part of this installation. Install ClipSeek with its extra `int8` (in "
+        "a clone: pip install '.[int8]'), or set CLIPSEEK_ENGINE=auto"
+    )
+    form: ImageForm = _import_maker("int8", "form", missing).find_form(spec, cache)
+    return form
+
+
+def _import_maker(room: str, module: str, missing: str) -> ModuleType:
+    if find_spec(f"{_PACKAGE}.{room}") is None:
+        raise ModelUnavailable(missing)
+    return import_module(f"{_PACKAGE}.{room}.{module}")
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Finds models.
+    """Finds models."""
 
-    Args:
-        cache: folder for built models.
-        hub: where named models come from.
-        build_starter: builds the starter model below a folder, or finds it there.
-    """
-
-    cache: Path
-    hub: Hub = field(default_factory=Hub)
+    cache: Path  # folder for built models
+    hub: Hub = field(default_factory=Hub)  # where named models come from
     build_starter: Callable[[Path], ModelSpec] = build_starter
 
     def resolve(self, name: str, store_model: str | None = None, engine: str = "auto") -> ModelSpec:
@@ -55,15 +76,14 @@ class Registry:
             UnknownModel: there is no such model; the message lists similar names.
             ModelUnavailable: its files are missing; the message says why and what to do.
         """
-        spec = self._find(name.strip() or AUTO, store_model)
-        return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
-
-    def _find(self, name: str, store_model: str | None) -> ModelSpec:
+        name = name.strip() or AUTO
         if name.lower() != AUTO:
-            return self._find_by_name(name, f"CLIPSEEK_MODEL={name}")
-        if store_model:
-            return self._find_by_name(store_model, "auto: this model filled the store")
-        return self._decide()
+            spec = self._find_by_name(name, f"CLIPSEEK_MODEL={name}")
+        elif store_model:
+            spec = self._find_by_name(store_model, "auto: this model filled the store")
+        else:
+            spec = self._decide()
+        return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
 
     def _find_by_name(self, name: str, reason: str) -> ModelSpec:
         if name.lower() == STARTER:
@@ -74,7 +94,7 @@ class Registry:
             return _read_folder(Path(name.removeprefix(LOCAL_PREFIX)), reason)
         architecture, _, tag = name.rpartition("/")
         if open_clip.get_pretrained_cfg(architecture, tag):
-            return self._find_on_hub(architecture, _normalise_tag(tag), reason)
+            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)  # as open_clip reads tags
         if Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~")):
             return _read_folder(Path(name), reason)
         raise _unknown_model(name)
@@ -83,7 +103,6 @@ class Registry:
         return replace(self.build_starter(self.cache / "models"), reason=reason, warnings=(STARTER_WARNING,))
 
     def _find_on_hub(self, architecture: str, tag: str, reason: str) -> ModelSpec:
-        """Raises: ModelUnavailable."""
         pretrained = open_clip.get_pretrained_cfg(architecture, tag)
         model_cfg = deepcopy(open_clip.get_model_config(architecture))
         repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
@@ -107,7 +126,9 @@ class Registry:
             checkpoint=checkpoint,
             tokenizer_folder=tokenizer_folder,
             reason=reason,
-            warnings=_find_warnings(architecture, tag),
+            warnings=next(
+                (p.warnings for p in PROFILES.values() if (p.architecture, p.tag) == (architecture, tag)), ()
+            ),
         )
 
     def _decide(self) -> ModelSpec:
@@ -115,10 +136,11 @@ class Registry:
         record = self.cache / "auto.json"
         self.cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{record}.lock"):
-            if decision := _read_decision(record):
-                return self._find_by_name(*decision)
+            if last_decision := _read_decision(record):
+                return self._find_by_name(*last_decision)
             spec = self._find_preferred_or_starter()
-            _write_decision(record, spec)
+            decision = {"parent": os.getppid(), "at": time.time(), "name": spec.name, "reason": spec.reason}
+            record.write_text(json.dumps(decision), encoding="utf-8")
             return spec
 
     def _find_preferred_or_starter(self) -> ModelSpec:
@@ -142,18 +164,10 @@ def _read_folder(folder: Path, reason: str) -> ModelSpec:
     return read_model_folder(folder, str(folder), reason)
 
 
-def _normalise_tag(tag: str) -> str:
-    return tag.lower().replace("-", "_")  # as open_clip reads tags
-
-
 def _list_weights_names(filename: str) -> tuple[str, ...]:
     if not filename:
         return WEIGHTS_NAMES
     return (f"{Path(filename).stem}.safetensors", filename) if filename.endswith((".bin", ".pth")) else (filename,)
-
-
-def _find_warnings(architecture: str, tag: str) -> tuple[str, ...]:
-    return next((p.warnings for p in PROFILES.values() if (p.architecture, p.tag) == (architecture, tag)), ())
 
 
 def _unknown_model(name: str) -> UnknownModel:
@@ -176,8 +190,3 @@ def _read_decision(record: Path) -> tuple[str, str] | None:
         return (decision["name"], decision["reason"]) if is_valid else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # missing or damaged: decide
-
-
-def _write_decision(record: Path, spec: ModelSpec) -> None:
-    decision = {"parent": os.getppid(), "at": time.time(), "name": spec.name, "reason": spec.reason}
-    record.write_text(json.dumps(decision), encoding="utf-8")

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import os
+import re
+import tempfile
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -10,8 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
+from clipseek.api.errors import ModelUnavailable
 from executors.clip_encoder.model.picture_format import Preprocessing
 
 Half = Callable[[torch.Tensor], torch.Tensor]  # one half of a model, loaded: a batch to float32 [N, D]
@@ -19,55 +24,38 @@ Half = Callable[[torch.Tensor], torch.Tensor]  # one half of a model, loaded: a 
 _PLACES = ("hf_model_name", "hf_tokenizer_name", "hf_model_pretrained", "timm_model_pretrained")
 # Parts of the names of text models and tokenizers that were trained on many languages.
 _MANY_LANGUAGES = ("siglip2", "i18n", "worldwide", "xlm", "mt5", "nllb", "gemma", "multilingual")
+_CHUNK_BYTES = 4 * 1024 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ImageForm(Protocol):
-    """Another form of a model's image half, which runs in place of the checkpoint's. Its vectors differ."""
+    """Another form of a model's image half, which runs in place of the checkpoint's. Its vectors differ.
+
+    `engine` is what CLIPSEEK_ENGINE says to use it, `id_suffix` ends the identity of its vectors. `check` checks those
+    that this machine computes. `load` and `check` raise ModelError.
+    """
 
     @property
-    def engine(self) -> str:
-        """What CLIPSEEK_ENGINE says to use it."""
-        ...
-
+    def engine(self) -> str: ...
     @property
-    def id_suffix(self) -> str:
-        """The end of the identity of its vectors: they are another model's."""
-        ...
-
-    def load(self) -> Half:
-        """Load it. Raises: ModelError."""
-        ...
-
-    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
-        """Check the vectors that this machine computes with it. Raises: ModelError."""
-        ...
+    def id_suffix(self) -> str: ...
+    def load(self) -> Half: ...
+    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None: ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model whose files are on this machine.
+    """A model whose files are on this machine."""
 
-    Attributes:
-        name: the value of CLIPSEEK_MODEL that finds this model again: `starter`, NAME/TAG, or a folder's path.
-        model_cfg: open_clip's configuration, with absolute paths.
-        preprocessing: how it wants its pictures.
-        checkpoint: the file with the weights of both halves.
-        tokenizer_folder: files of a Hugging Face tokenizer; None for open_clip's own byte-pair tokenizer.
-        reason: why this model was chosen, for people.
-        warnings: what people should know about it.
-        weights_sha256: 64 hex digits if the weights' identity is known without reading the file, else "".
-        image_form: runs in place of the checkpoint's image half; None: the checkpoint itself.
-    """
-
-    name: str
-    model_cfg: Mapping[str, Any]
+    name: str  # the value of CLIPSEEK_MODEL that finds this model again: `starter`, NAME/TAG, or a folder's path
+    model_cfg: Mapping[str, Any]  # open_clip's configuration, with absolute paths
     preprocessing: Preprocessing
-    checkpoint: Path
-    tokenizer_folder: Path | None
-    reason: str
-    warnings: tuple[str, ...] = ()
-    weights_sha256: str = ""
-    image_form: ImageForm | None = None
+    checkpoint: Path  # the weights of both halves
+    tokenizer_folder: Path | None  # files of a Hugging Face tokenizer; None for open_clip's own byte-pair tokenizer
+    reason: str  # why this model was chosen, for people
+    warnings: tuple[str, ...] = ()  # what people should know about it
+    weights_sha256: str = ""  # 64 hex digits if the weights' identity is known without reading the file
+    image_form: ImageForm | None = None  # runs in place of the checkpoint's image half; None: the checkpoint itself
 
     @property
     def dimensions(self) -> int:
@@ -94,3 +82,58 @@ class ModelSpec:
         recipe = [architecture, asdict(self.preprocessing), asdict(self.preprocessing.picture_format)]
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         return f"{self.name}@{weights_sha256[:16]}:{digest[:8]}"
+
+
+def model_id(spec: ModelSpec, cache: Path) -> str:
+    """Compute the identity of the model's vectors, see `ModelSpec.identity`; another image form adds its own mark.
+
+    The folder `cache` remembers the hashes of large files. Raises: ModelUnavailable: the weights cannot be read.
+    """
+    identity = spec.identity(spec.weights_sha256 or hash_file(spec.checkpoint, cache))
+    return identity + (spec.image_form.id_suffix if spec.image_form else "")
+
+
+def hash_file(path: Path, cache: Path) -> str:
+    """Get a file's SHA-256: from its name in the hub's cache, from `cache/hashes.json`, or by reading the file.
+
+    Returns: 64 hex digits. Raises: ModelUnavailable: the file cannot be read.
+    """
+    real = path.resolve()
+    if _SHA256.fullmatch(real.name):  # the hub's cache names its files by their hash
+        return real.name
+    hashes = cache / "hashes.json"
+    try:
+        status = real.stat()
+        key = f"{real}|{status.st_size}|{status.st_mtime_ns}"
+        known = _read_hashes(hashes)
+        return known[key] if key in known else _remember_hash(hashes, key, read_and_hash(real))
+    except OSError as error:
+        raise ModelUnavailable(f"The model's weights {path} cannot be read: {error}") from error
+
+
+def read_and_hash(path: Path) -> str:
+    """Read the whole file. Returns: its SHA-256, 64 hex digits. Raises: OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_hashes(hashes: Path) -> dict[str, str]:
+    try:
+        known = json.loads(hashes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # missing or damaged: this costs only time
+    return known if isinstance(known, dict) else {}
+
+
+def _remember_hash(hashes: Path, key: str, sha256: str) -> str:
+    hashes.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{hashes}.lock"):
+        known = _read_hashes(hashes) | {key: sha256}
+        handle, temporary = tempfile.mkstemp(dir=hashes.parent, prefix="hashes-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(known, file, indent=1)
+        Path(temporary).replace(hashes)
+    return sha256

@@ -51,9 +51,7 @@ def load_half(spec: ModelSpec, half: HalfName) -> nn.Module:
     """Load the image or the text half in float32, for inference.
 
     Returns: a module from float32 [N, 3, height, width] or int64 [N, context] to float32 [N, D].
-
-    Raises:
-        ModelError: the weights cannot be read, or belong to another architecture.
+    Raises: ModelError: the weights cannot be read, or belong to another architecture.
     """
     try:
         module = _load_alone(spec, half) or _load_whole(spec, half)
@@ -100,7 +98,6 @@ def _load_alone(spec: ModelSpec, half: HalfName) -> nn.Module | None:
 
 
 def _load_whole(spec: ModelSpec, half: HalfName) -> nn.Module:
-    """Let open_clip build and convert the whole model, then drop the other half."""
     config = _forbid_downloads(spec)
     is_custom = config.pop("custom_text", False) or bool(config["text_cfg"].get("hf_model_name"))
     has_decoder = "multimodal_cfg" in config

@@ -17,7 +17,6 @@ it is, to judge how well something fits; and mapped, to find where in a video it
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -34,18 +33,6 @@ _LOGITS = 8.0  # from the background to a picture that fits
 _USUAL_LOGIT_SCALE = 100.0  # near the end of training, for CLIP and SigLIP models
 
 
-class ScoreScales(Protocol):
-    """Gives every text its score scale."""
-
-    def of(self, text: Vector) -> ScoreScale:
-        """Returns: the scale of a text, float32 [D] of unit length."""
-        ...
-
-    def for_curves(self, text: Vector) -> Vector:
-        """Returns: the vector for a video's score curve, float32 [D] of unit length."""
-        ...
-
-
 @dataclass(frozen=True)
 class LogitScales:
     """One scale for all texts, above their background."""
@@ -53,9 +40,11 @@ class LogitScales:
     logit_scale: float
 
     def of(self, text: Vector) -> ScoreScale:  # noqa: ARG002 (the other kind of scales needs it)
+        """Returns: the scale of a text, float32 [D] of unit length."""
         return ScoreScale(0.0, _LOGITS / self.logit_scale, above_background=True)
 
     def for_curves(self, text: Vector) -> Vector:
+        """Returns: the vector for a video's score curve, float32 [D] of unit length."""
         return text
 
 
@@ -93,6 +82,9 @@ class ReferenceScales:
     def for_curves(self, text: Vector) -> Vector:
         mapped: Vector = text @ self.curve_map
         return mapped / np.float32(np.linalg.norm(mapped))
+
+
+ScoreScales = LogitScales | ReferenceScales
 
 
 def save_scale(

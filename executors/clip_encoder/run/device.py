@@ -37,11 +37,9 @@ def choose_device(setting: str, engine: str = "auto") -> Device:
 
     Args:
         setting: `cpu`, `cuda`, or `auto` for CUDA if there is a GPU.
-        engine: `torch`, `openvino` (CPU only), `int8`, which runs on OpenVINO, or `auto` for OpenVINO on a CPU if it
-            is installed.
+        engine: `torch`, `openvino` (CPU only), `int8` on OpenVINO, or `auto` for OpenVINO on a CPU if it is installed.
 
-    Raises:
-        InvalidSetting: a value is unknown, or this machine cannot do what it asks for.
+    Raises: InvalidSetting: a value is unknown, or this machine cannot do what it asks for.
     """
     _check_choice("CLIPSEEK_DEVICE", setting, DEVICES)
     _check_choice("CLIPSEEK_ENGINE", engine, ENGINES)

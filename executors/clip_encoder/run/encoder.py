@@ -8,9 +8,8 @@ from typing import Generic, TypeVar
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
 from clipseek.config.shards import read_store_model
-from executors.clip_encoder.model.identity import model_id
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ModelSpec, model_id
 from executors.clip_encoder.run.device import Device, choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 
@@ -27,8 +26,7 @@ class Encoder(Generic[T]):
         build_tower: builds this half from the model and the device.
         registry: the source of models; by default the user's cache and the hub.
 
-    Raises:
-        ClipSeekError: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
+    Raises: UnknownModel, ModelUnavailable, ModelError or InvalidSetting; logged as well.
     """
 
     def __init__(

@@ -1,7 +1,4 @@
-"""A half of a model compiled for the CPU by OpenVINO, which computes torch's vectors in less time.
-
-OpenVINO is optional.
-"""
+"""A half of a model compiled for the CPU by OpenVINO, an option: it computes torch's vectors in less time."""
 
 import importlib.util
 import logging
@@ -32,11 +29,7 @@ def is_installed() -> bool:
 
 
 class CompiledHalf:
-    """Call it like the torch module it was made of, with any number of rows. Threads take turns.
-
-    Args:
-        model: OpenVINO's model, or its file.
-    """
+    """OpenVINO's model, or its file: call it like its torch module, with any number of rows. Threads take turns."""
 
     def __init__(self, model: object | Path) -> None:
         import openvino
@@ -88,5 +81,4 @@ def convert_module(module: nn.Module, example: torch.Tensor) -> Any:
 
 
 def _compare_rows(module: nn.Module, half: CompiledHalf, values: torch.Tensor) -> float:
-    """Returns: the least cosine of a row by OpenVINO to the same row by torch."""
     return float(torch.cosine_similarity(module(values), half(values), dim=-1).min())

@@ -16,13 +16,10 @@ def to_tensor(pictures: Pictures, preprocessing: Preprocessing, device: str = "c
 
     Args:
         pictures: uint8 [N, H, W, 3], RGB, all of one size.
-        preprocessing: the model's.
         device: "cpu" or "cuda", where to put the result.
 
     Returns: float32 [N, 3, height, width], on a GPU in channels-last layout, which half precision needs.
-
-    Raises:
-        InvalidRequest: the array has another type or shape.
+    Raises: InvalidRequest: the array has another type or shape.
     """
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or 0 in pictures.shape[1:3]:
         raise InvalidRequest(f"pictures must be uint8 [N, H, W, 3], but are {pictures.dtype} {list(pictures.shape)}")

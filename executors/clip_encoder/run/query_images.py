@@ -19,14 +19,7 @@ _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bits
 def read_image(data: bytes, title: str = "the image") -> Pictures:
     """Decode an image file: upright as its EXIF data says, transparency on white, the first picture of several.
 
-    Args:
-        data: the content of the file.
-        title: the file's name in messages.
-
-    Returns: uint8 [1, H, W, 3], RGB.
-
-    Raises:
-        UnreadableImage: it is not an image, damaged, or too large.
+    Returns: uint8 [1, H, W, 3], RGB. Raises: UnreadableImage: it is not an image, damaged, or too large.
     """
     if len(data) > MAX_IMAGE_BYTES:
         raise UnreadableImage(f"'{title}' has {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}. Save it smaller.")
@@ -46,12 +39,7 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    """Decode to RGB.
-
-    Raises:
-        DecompressionBombError: there are too many pixels; nothing was decoded.
-    """
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > MAX_PIXELS:  # nothing is decoded yet
         raise Image.DecompressionBombError
     return _put_on_white(_reduce_to_eight_bits(ImageOps.exif_transpose(image)))
 

@@ -96,7 +96,6 @@ class StillPictures:
         return StillEncoded(np.stack([memory[place][1] for place in places]), len(fresh))
 
     def _find_like(self, look: _Look, looks: list[_Look]) -> int | None:
-        """Find the place of the latest picture that looks like this one."""
         places = (
             place
             for place in reversed(range(max(0, len(looks) - PICTURES_PER_VIDEO), len(looks)))
@@ -105,7 +104,6 @@ class StillPictures:
         return next(places, None)
 
     def _remember(self, video_id: str, memory: _Memory, places: Iterable[int]) -> None:
-        """Keep the pictures that were used last."""
         latest = list(dict.fromkeys([*range(len(memory)), *places][::-1]))[:PICTURES_PER_VIDEO]
         with self._lock:
             self._videos[video_id] = [memory[place] for place in reversed(latest)]

@@ -1,5 +1,6 @@
-"""From texts to the token numbers that a text tower reads; counts the tokens of a text."""
+"""From texts to the token numbers that a text tower reads; counts tokens, and warns about texts in other languages."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,19 +8,18 @@ import torch
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleTokenizer
 
 from clipseek.api.errors import ModelUnavailable
+from executors.clip_encoder.model.profiles import PREFERRED
 from executors.clip_encoder.model.spec import ModelSpec
 
 _CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode adds to a text
+# The last ones are Latin letters whose Unicode names start differently: ordinal signs, and letters like full-width A.
+_LATIN = ("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL", "FULLWIDTH LATIN", "MICRO SIGN", "MODIFIER LETTER")
 
 
 class Tokenizer:
     """A model's tokenizer. Only one thread may use it at a time: fast tokenizers keep their truncation as state.
 
-    Attributes:
-        context_length: tokens that the model reads.
-
-    Raises:
-        ModelUnavailable: the tokenizer's files cannot be read.
+    `context_length` is how many tokens the model reads. Raises: ModelUnavailable: the files cannot be read.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -58,3 +58,18 @@ class Tokenizer:
         clean, is_clips = self._tokenizer.clean_fn(text), self._tokenizer.tokenizer_mode == "clips"
         tokens = self._tokenizer.tokenizer(clean, add_special_tokens=not is_clips, truncation=False, verbose=False)
         return len(tokens.input_ids) + (_CLIPS_MODE_TOKENS if is_clips else 0)
+
+
+def language_warning(text: str, spec: ModelSpec) -> list[str]:
+    """Returns: one warning if the text is in another script than Latin and the model knows only English, else none."""
+    if spec.is_multilingual or not has_other_script(text):
+        return []
+    return [
+        f"The model ({spec.name}) understands only English, but the text is in another script (e.g. Chinese): expect "
+        f"poor answers. CLIPSEEK_MODEL={PREFERRED} reads many languages; the videos must then be indexed again."
+    ]
+
+
+def has_other_script(text: str) -> bool:
+    """Whether the text holds a letter outside the Latin script, for example a Chinese or Cyrillic one."""
+    return any(char.isalpha() and not unicodedata.name(char, "").startswith(_LATIN) for char in text)

@@ -26,17 +26,11 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Texts as vectors.
+    """Texts as vectors, in their order."""
 
-    Attributes:
-        vectors: float32 [N, D], unit rows, in the order of the texts.
-        token_counts: how many tokens each whole text has.
-        context_length: how many of them the model reads.
-    """
-
-    vectors: Vectors
-    token_counts: tuple[int, ...]
-    context_length: int
+    vectors: Vectors  # float32 [N, D], unit rows
+    token_counts: tuple[int, ...]  # how many tokens each whole text has
+    context_length: int  # how many of them the model reads
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.token_counts):
@@ -55,8 +49,7 @@ class EncodedTexts:
 class ImageTower:
     """The image half of a model. Any number of threads may use it.
 
-    Raises:
-        ModelError: the weights cannot be loaded, or another form of it computes wrong vectors here.
+    Raises: ModelError: the weights cannot be loaded, or another form of it computes wrong vectors here.
     """
 
     def __init__(self, spec: ModelSpec, device: Device) -> None:
@@ -77,17 +70,10 @@ class ImageTower:
         return _choose_engine(module, pictures, self.device, f"the image half of {self.spec.name}")
 
     def encode(self, pictures: Pictures) -> Vectors:
-        """Encode pictures, in batches.
-
-        Args:
-            pictures: uint8 [N, H, W, 3], RGB; if their size is not the model's, they are fitted as its preprocessing
-                says. N may be 0.
+        """Encode pictures, uint8 [N, H, W, 3] in RGB; N may be 0. The preprocessing fits sizes other than the model's.
 
         Returns: float32 [N, D], unit rows, in input order.
-
-        Raises:
-            InvalidRequest: the array has another type or shape.
-            ModelError: the model gave a vector without a direction.
+        Raises: InvalidRequest: the array has another type or shape; ModelError: a vector has no direction.
         """
         starts = range(0, max(1, len(pictures)), self.device.batch)
         return np.concatenate([self._encode_batch(pictures[i : i + self.device.batch]) for i in starts])
@@ -102,8 +88,7 @@ class ImageTower:
 class TextTower:
     """The text half of a model. Any number of threads may use it; they take turns at the tokenizer.
 
-    Raises:
-        ModelError: the weights or the tokenizer cannot be loaded.
+    Raises: ModelError, ModelUnavailable: the weights or the tokenizer cannot be loaded.
     """
 
     def __init__(self, spec: ModelSpec, device: Device) -> None:
@@ -119,9 +104,7 @@ class TextTower:
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """Encode texts. What exceeds the model's context is ignored; the token counts show it.
 
-        Raises:
-            EmptyQuery: a text is blank.
-            ModelError: the model gave a vector without a direction.
+        Raises: EmptyQuery: a text is blank; ModelError: a vector has no direction.
         """
         if not all(text.strip() for text in texts):
             raise EmptyQuery("The text to search for is empty. Describe what you want to see, e.g. 'a red car'.")
@@ -146,10 +129,7 @@ def _log_loaded(half: str, tower: ImageTower | TextTower, started: float) -> Non
 
 
 def _run_half(half: Half, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
-    """Run a half and make its vectors unit length: the one place that does.
-
-    Returns: float32 [N, D] on the CPU.
-    """
+    """Run a half and make its vectors unit length: the one place that does. Returns: float32 [N, D] on the CPU."""
     with torch.inference_mode(), device.autocast():
         rows = half(values)
     vectors: Vectors = rows.float().cpu().numpy()

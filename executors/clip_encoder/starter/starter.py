@@ -19,8 +19,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,16 +31,15 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
+from timm.data import ImageNetInfo
 
 from clipseek.api.errors import ClipSeekError, ModelUnavailable
 from executors.clip_encoder.model.folder import CONFIG_NAME, read_model_folder
-from executors.clip_encoder.model.identity import read_and_hash
 from executors.clip_encoder.model.profiles import STARTER
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ModelSpec, read_and_hash
 from executors.clip_encoder.relevance.score_scales import SCALE_NAME, Coefficients, save_scale
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import TextTower
-from executors.clip_encoder.starter.class_names import CLASSES, ClassText, list_class_texts
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,44 @@ _CONFIG = {
         "resize_mode": "squash",
     },
 }
+CLASSES = 1000
+_HYPERNYMS = "imagenet_hypernyms.tsv"  # written by benchmarks/imagenet_hypernyms.py
+
+
+@dataclass(frozen=True)
+class ClassText:
+    """A text, and the numbers of the classes that it fits; `is_general` for a noun above them."""
+
+    text: str
+    classes: tuple[int, ...]
+    is_general: bool = False
+
+
+def list_class_texts() -> list[ClassText]:
+    """List every name of a class, every definition, every general noun: some 4400 texts."""
+    return [*_list_own_texts(), *_read_general_nouns()]
+
+
+def _list_own_texts() -> Iterator[ClassText]:
+    info = ImageNetInfo()
+    for number in range(CLASSES):
+        names, _, definition = info.index_to_description(number, detailed=True).partition(": ")
+        yield from (ClassText(name, (number,)) for name in dict.fromkeys(names.split(", ")))
+        yield ClassText(definition, (number,))
+
+
+def _read_general_nouns() -> Iterator[ClassText]:
+    for line in (files(__package__) / _HYPERNYMS).read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            nouns, _, ranges = line.partition("\t")
+            classes = _parse_ranges(ranges.split(","))
+            yield from (ClassText(noun, classes, is_general=True) for noun in nouns.split(", "))
+
+
+def _parse_ranges(ranges: Sequence[str]) -> tuple[int, ...]:
+    """`1-3` and `7` to 1, 2, 3 and 7."""
+    ends = [[int(end) for end in numbers.split("-")] for numbers in ranges]
+    return tuple(number for first, *last in ends for number in range(first, (last or [first])[0] + 1))
 
 
 def build_starter(models: Path) -> ModelSpec:
@@ -89,8 +127,7 @@ def build_starter(models: Path) -> ModelSpec:
 
     The build happens in a temporary folder, which is renamed under a lock: two processes may start at once.
 
-    Raises:
-        ModelUnavailable: a package with its weights is not installed, or the folder cannot be written.
+    Raises: ModelUnavailable: a package with its weights is not installed, or the folder cannot be written.
     """
     folder = models / f"{STARTER}-{RECIPE_VERSION}"
     try:

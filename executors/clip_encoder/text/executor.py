@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, TextMeaning
-from executors.clip_encoder.relevance.languages import language_warning
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.tokenizer import language_warning
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
@@ -32,16 +32,6 @@ class ClipTextEncoder(ChainExecutor):
         self._phrases = self.encoder.tower.encode(NEUTRAL_PHRASES).vectors
         self._mean_phrase = self._phrases.mean(axis=0).tolist()
 
-    @endpoint("/search", queue=WORKER)
-    def search(self, doc: Query, _caller: Caller) -> str:
-        """Fill in the embeddings of the query's texts, and the warnings about them."""
-        return self._embed_texts(doc)
-
-    @endpoint("/timeline", queue=WORKER)
-    def timeline(self, doc: Query, _caller: Caller) -> str:
-        """As `/search`."""
-        return self._embed_texts(doc)
-
     @endpoint("/calibrate")
     def calibrate(self, doc: Calibration, _caller: Caller) -> str:
         """Fill in the embeddings of neutral phrases."""
@@ -56,6 +46,7 @@ class ClipTextEncoder(ChainExecutor):
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
     def _embed_texts(self, doc: Query) -> str:
+        """Fill in the embeddings of the query's texts, and the warnings about them."""
         doc.neutral_embedding = self._mean_phrase
         texts: list[TextMeaning] = [part for part in (doc, *doc.parts) if part.text.strip()]
         for part in texts:
@@ -65,6 +56,14 @@ class ClipTextEncoder(ChainExecutor):
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, self.encoder.spec)]
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
         return f"texts embedded: {len(texts)}" if texts else ""
+
+    @endpoint("/search", queue=WORKER)
+    def search(self, doc: Query, _caller: Caller) -> str:
+        return self._embed_texts(doc)
+
+    @endpoint("/timeline", queue=WORKER)
+    def timeline(self, doc: Query, _caller: Caller) -> str:
+        return self._embed_texts(doc)
 
     def _encode_one(self, text: str) -> EncodedTexts:
         metrics.CACHE_MISSES.labels("texts").inc()
@@ -82,6 +81,5 @@ class ClipTextEncoder(ChainExecutor):
 
 
 def _with_text(text: str, warning: str) -> str:
-    """A warning with the one of several texts that it is about."""
     short = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
     return f"'{short}': {warning}"

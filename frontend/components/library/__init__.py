@@ -1,5 +1,5 @@
 """The library page.
 
 `add_videos.py` takes uploads and server folders, `jobs_panel.py` shows their progress.
-`video_card.py` draws one video; `first_steps.py` is what an empty library shows.
+`video_card.py` draws one video.
 """

@@ -1,4 +1,4 @@
-"""The ways to add videos: drop files, name a server folder, take the sample library."""
+"""The ways to add videos: files, a server folder, the sample library; and what an empty library shows."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from clipseek.api.errors import ClipSeekError, UnreadableVideo
 from frontend.components.elements import uploader_texts
-from frontend.components.shell.errors import errors_shown, show_error
+from frontend.components.messages import errors_shown, show_error
 from frontend.logic.safe_text import escape_markdown
 from frontend.services import services
 from frontend.texts import Texts
-from frontend.uploads.spool import SPOOL, TICKET_BYTES
+from frontend.uploads.quirks import SPOOL, TICKET_BYTES
 
 _ROUND = "add.round"  # part of the uploader's key: a new number empties the uploader, which frees its files
 _QUEUED = "add.queued"  # ids of the files that went to the queue: another run may show them once more
@@ -43,7 +43,6 @@ def add_videos(media_roots: tuple[str, ...], t: Texts) -> None:
 
 
 def _queue_all(files: Sequence[UploadedFile]) -> None:
-    """Queue each upload once, and remember those that are refused."""
     queued: set[str] = st.session_state.setdefault(_QUEUED, set())
     rejected: list[tuple[str, ClipSeekError]] = st.session_state.setdefault(_REJECTED, [])
     if not any(file.file_id in queued for file in files):
@@ -85,3 +84,20 @@ def _server_folder(media_roots: tuple[str, ...], t: Texts) -> None:
             count = services().queue.add_server_videos(folder.strip())
             st.toast(t.plural("add.folder.queued", count))
             st.rerun()
+
+
+def first_steps(t: Texts, *, with_upload: bool) -> None:
+    """Draw three steps and two ways to start; `with_upload` adds a button to the library page, to add videos there."""
+    with st.container(key="first-steps", horizontal_alignment="center"):
+        steps = "".join(
+            f"<li><b>{t(f'first_steps.{number}')}</b><span>{t(f'first_steps.{number}.more')}</span></li>"
+            for number in (1, 2, 3)
+        )
+        st.html(f'<div class="cs-empty"><h3>{t("first_steps.title")}</h3><ol class="cs-steps">{steps}</ol></div>')
+        with st.container(horizontal=True, horizontal_alignment="center", key="first-buttons"):
+            if st.button(t("first_steps.samples"), icon=":material/movie:", type="primary", key="first.samples"):
+                with errors_shown(t):
+                    services().queue.add_samples(t("samples.title"))
+                    st.switch_page("views/library.py")
+            if with_upload and st.button(t("first_steps.upload"), icon=":material/upload:", key="first.upload"):
+                st.switch_page("views/library.py")

@@ -6,10 +6,10 @@ import streamlit as st
 
 from clipseek.api.formats import duration
 from frontend.components.elements import title_html
-from frontend.components.shell.errors import show_error
+from frontend.components.messages import show_error
 from frontend.services import services
 from frontend.texts import Texts
-from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job
+from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, Job
 
 _FINISHED = "jobs.finished"  # how many jobs had finished when the page was drawn
 

@@ -3,17 +3,16 @@
 import streamlit as st
 
 from clipseek.api.documents import Video
-from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import size, timestamp
 from clipseek.api.limits import MAX_TITLE_LENGTH
 from frontend.components.elements import thumbnail, title_html, tool_button
-from frontend.components.player.video_timeline import open_timeline
+from frontend.components.messages import errors_shown
 from frontend.components.search.search_form import start_search
-from frontend.components.shell.errors import errors_shown, show_error
+from frontend.components.video_timeline import open_timeline
 from frontend.logic.safe_text import escape_markdown, shorten
 from frontend.logic.search_address import Ask
 from frontend.logic.video_list import indexed_fraction
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts
 
@@ -76,11 +75,8 @@ def rename_form(video: Video, t: Texts) -> None:
     """A box with the title, and a button that saves it."""
     title = st.text_input(t("video.new_title"), key=_TITLE, max_chars=MAX_TITLE_LENGTH)
     if st.button(t("video.rename.save"), key="video.rename.save", type="primary", disabled=not title.strip()):
-        try:
+        with errors_shown(t):
             services().client.rename(video.video_id, title)
-        except ClipSeekError as error:
-            show_error(error, t)
-        else:
             st.rerun()
 
 
@@ -89,11 +85,8 @@ def delete_question(video: Video, t: Texts) -> None:
     st.markdown(t("video.delete.question", title=escape_markdown(shorten(video.title, 80))))
     with st.container(horizontal=True):
         if st.button(t("video.delete.confirm"), key="video.delete.confirm", type="primary", icon=":material/delete:"):
-            try:
+            with errors_shown(t):
                 services().client.delete(video.video_id)
-            except ClipSeekError as error:
-                show_error(error, t)
-            else:
                 st.rerun()
         if st.button(t("video.delete.cancel"), key="video.delete.cancel"):
             st.rerun()

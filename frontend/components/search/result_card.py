@@ -4,15 +4,13 @@ import streamlit as st
 
 from clipseek.api.documents import Match, Video
 from clipseek.api.formats import timestamp
-from frontend.components.elements import thumbnail, title_html, tool_button
-from frontend.components.player.clip_editor import clip_editor, download_clip
-from frontend.components.player.clip_player import clip_player
-from frontend.components.player.video_timeline import open_timeline
+from frontend.components.clip_editor import clip_editor, download_clip
+from frontend.components.elements import clip_player, thumbnail, title_html, tool_button
 from frontend.components.search.search_form import search_similar
-from frontend.components.shell.visitor_basket import add_to_basket, remove_from_basket, visitor_basket
+from frontend.components.video_timeline import open_timeline
+from frontend.components.visitor import add_to_basket, remove_from_basket, visitor_basket
 from frontend.logic.basket import BasketItem
-from frontend.media.clips import ClipKey
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.texts import Texts
 
 MATCH_SCORE = 0.5  # a candidate counts as a match from this score on: docs/relevance.md

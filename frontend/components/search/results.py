@@ -3,20 +3,23 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import streamlit as st
 
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import ClipSeekError
 from frontend.components.elements import card_grid, empty_state, muted
+from frontend.components.messages import show_error
 from frontend.components.search.result_card import LOOP, MATCH_SCORE, match_name, match_thumbnail, result_card
 from frontend.components.search.search_form import start_search
-from frontend.components.shell.errors import show_error
 from frontend.logic.safe_text import escape_markdown
 from frontend.logic.search_address import Ask
-from frontend.media.query_images import QueryImage
+from frontend.media.page_folder import QueryImage
 from frontend.services import services
 from frontend.texts import Texts
+
+Kind = Literal["secondary", "tertiary"]
 
 
 def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
@@ -39,11 +42,14 @@ def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
         _head(ask, answer, seconds, t)
         _cards(answer.matches, videos, t)
     else:
-        _no_match(answer, t)
+        with st.container(key="nothing", horizontal_alignment="center"):
+            empty_state(t("results.none" if answer.videos_searched else "results.no_videos"), t("results.none.hint"))
     if answer.more:
-        _more_button(ask, t)
+        _button("more", t("results.more"), "expand_more", ask.with_more())
     elif answer.withheld and not ask.all_matches:
-        _weaker_button(ask, answer, t)
+        label = t.plural("results.show_weaker", answer.withheld)
+        kind: Kind = "tertiary" if answer.matches else "secondary"
+        _button("show_weaker", label, "visibility", replace(ask, all_matches=True), kind)
 
 
 def find(ask: Ask, picture: QueryImage | None) -> Query:
@@ -53,7 +59,6 @@ def find(ask: Ask, picture: QueryImage | None) -> Query:
 
 
 def _head(ask: Ask, answer: Query, seconds: float, t: Texts) -> None:
-    """How many matches there are, how much was searched and how long it took."""
     weaker = sum(match.score < MATCH_SCORE for match in answer.matches) if ask.all_matches else 0
     count = len(answer.matches) - weaker
     facts = [
@@ -78,30 +83,8 @@ def _cards(matches: Sequence[Match], videos: Sequence[Video], t: Texts) -> None:
     )
 
 
-def _no_match(answer: Query, t: Texts) -> None:
-    with st.container(key="nothing", horizontal_alignment="center"):
-        empty_state(t("results.none" if answer.videos_searched else "results.no_videos"), t("results.none.hint"))
-
-
-def _more_button(ask: Ask, t: Texts) -> None:
-    with st.container(horizontal_alignment="center", key="more"):
-        st.button(
-            t("results.more"),
-            icon=":material/expand_more:",
-            key="results.more",
-            on_click=start_search,
-            args=(ask.with_more(),),
-        )
-
-
-def _weaker_button(ask: Ask, answer: Query, t: Texts) -> None:
-    """The button that shows the candidates whose score was too low."""
-    with st.container(horizontal_alignment="center", key="weaker"):
-        st.button(
-            t.plural("results.show_weaker", answer.withheld),
-            icon=":material/visibility:",
-            key="results.show_weaker",
-            type="tertiary" if answer.matches else "secondary",
-            on_click=start_search,
-            args=(replace(ask, all_matches=True),),
-        )
+def _button(name: str, label: str, icon: str, ask: Ask, kind: Kind = "secondary") -> None:
+    """A button that goes on with another search."""
+    key = f"results.{name}"
+    with st.container(horizontal_alignment="center", key=name):
+        st.button(label, icon=f":material/{icon}:", key=key, type=kind, on_click=start_search, args=(ask,))

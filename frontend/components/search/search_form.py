@@ -8,7 +8,7 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.formats import timestamp
 from frontend.components.elements import uploader_texts
-from frontend.components.shell.language import language_params
+from frontend.components.visitor import language_params
 from frontend.logic.safe_text import escape_markdown, shorten
 from frontend.logic.search_address import PARAMS, Ask, lines, whole_ids
 from frontend.services import services
@@ -95,7 +95,6 @@ def _fill_widgets(ask: Ask) -> None:
 
 
 def _save(ask: Ask) -> None:
-    """Make this the current search, here and in the page's address."""
     st.session_state[_ASK] = ask
     params = _address(ask)
     as_lists = {name: value if isinstance(value, list) else [value] for name, value in params.items()}

@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.synthetic.models import write_folder
 from clipseek.api.errors import ModelUnavailable
-from executors.clip_encoder.model import identity
+from executors.clip_encoder.model import spec as spec_module
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.identity import hash_file, model_id
+from executors.clip_encoder.model.spec import hash_file, model_id
 
 
 def identity_of(folder, cache) -> str:
@@ -41,8 +41,8 @@ def test_a_file_is_read_once_and_again_when_it_changes(tmp_path, monkeypatch):
     file, cache = tmp_path / "weights.bin", tmp_path / "cache"
     file.write_bytes(b"one")
     reads = []
-    real = identity.read_and_hash
-    monkeypatch.setattr(identity, "read_and_hash", lambda path: reads.append(path) or real(path))
+    real = spec_module.read_and_hash
+    monkeypatch.setattr(spec_module, "read_and_hash", lambda path: reads.append(path) or real(path))
     one = hash_file(file, cache)
     assert one == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     assert hash_file(file, cache) == one

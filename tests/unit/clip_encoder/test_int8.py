@@ -14,7 +14,7 @@ from executors.clip_encoder.int8 import optimise as optimising
 from executors.clip_encoder.int8.form import Int8Form, find_form, int8_folder
 from executors.clip_encoder.int8.optimise import count_kept_neighbours, optimise
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.identity import model_id
+from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.model.weights import load_half
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.encoder import Encoder

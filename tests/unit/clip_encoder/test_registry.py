@@ -16,7 +16,7 @@ from executors.clip_encoder.model import hub as hub_module
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.relevance.languages import has_other_script, language_warning
+from executors.clip_encoder.run.tokenizer import has_other_script, language_warning
 from executors.faiss_indexer.store.store import Store
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"

@@ -6,13 +6,12 @@ import pytest
 from clipseek.api.errors import ModelUnavailable
 from clipseek.api.score_scale import MATCHES_BEGIN
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.identity import model_id
+from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.score_scales import SCALE_NAME, read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 from executors.clip_encoder.starter import starter as starter_module
-from executors.clip_encoder.starter.class_names import list_class_texts
-from executors.clip_encoder.starter.starter import SCALE, build_starter
+from executors.clip_encoder.starter.starter import SCALE, build_starter, list_class_texts
 
 CPU = choose_device("cpu")
 

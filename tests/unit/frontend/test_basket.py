@@ -11,9 +11,8 @@ import pytest
 
 from clipseek.api.documents import Video
 from frontend.logic.basket import Basket, BasketItem
-from frontend.media.archive import exportable_items, zip_clips
-from frontend.media.basket_folder import BasketFolder
-from frontend.media.edit_lists import edit_list
+from frontend.media.exports import edit_list, exportable_items, zip_clips
+from frontend.media.page_folder import BasketFolder
 
 A = BasketItem("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
 B = BasketItem("b" * 64, "猫; x.mp4", 3661.04, 3662.04)

@@ -11,8 +11,7 @@ from clipseek import Client
 from clipseek.api.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
 from clipseek.client import Progress
 from clipseek.machine.ports import free_port
-from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING
-from frontend.uploads.queue import IndexQueue
+from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 
 

@@ -15,13 +15,12 @@ from clipseek.api.errors import ClipSeekError, MediaMissing
 from clipseek.client import SavedClip
 from executors.faiss_indexer.ranking.relevance import CUT_OFF
 from frontend.components.search.result_card import MATCH_SCORE, card_html
-from frontend.logic.clip_edges import edge_limits, last_frame_seconds, move_edge, separate_edges
+from frontend.logic.basket import edge_limits, last_frame_seconds, move_edge, separate_edges
 from frontend.logic.problems import KEYS, problem_key
 from frontend.logic.service_health import LOW_DISK_BYTES, service_state
 from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
 from frontend.logic.video_list import indexed_fraction, list_videos
-from frontend.media.clips import ClipCache, ClipKey
-from frontend.media.thumbnails import ThumbnailCache, ThumbnailKey
+from frontend.media.caches import ClipCache, ClipKey, ThumbnailCache, ThumbnailKey
 from frontend.texts import LANGUAGES, choose_language, load_texts
 
 FRONTEND = Path(frontend.__file__).parent

@@ -10,7 +10,7 @@ from streamlit.web.server.upload_file_request_handler import UploadFileRequestHa
 from tornado.httpclient import AsyncHTTPClient
 
 from frontend.uploads import quirks
-from frontend.uploads.spool import SPOOL, TICKET_BYTES
+from frontend.uploads.quirks import SPOOL, TICKET_BYTES
 
 BOUNDARY = "xyz"
 VIDEO = b"a video \r\n--xy" * 1000
@@ -19,7 +19,7 @@ BODY = HEAD + VIDEO + b"\r\n--xyz--\r\n"
 
 
 def test_streamlit_still_holds_uploads_in_memory():
-    """Once this fails, Streamlit streams uploads itself or has another handler: delete quirks.py and spool.py."""
+    """Once this fails, Streamlit streams uploads itself or has another handler: delete quirks.py."""
     assert server.UploadFileRequestHandler in (UploadFileRequestHandler, quirks.SpoolingUploadHandler)
     assert not UploadFileRequestHandler._stream_request_body
 

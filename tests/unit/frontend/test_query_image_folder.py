@@ -2,7 +2,7 @@
 
 import os
 
-from frontend.media.query_images import KEY, QueryImage, QueryImageFolder
+from frontend.media.page_folder import KEY, QueryImage, QueryImageFolder
 
 
 def test_an_image_is_found_by_its_key_in_another_process(tmp_path):

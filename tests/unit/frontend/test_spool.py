@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from frontend.uploads.spool import Spool, UploadBody
+from frontend.uploads.quirks import Spool, UploadBody
 
 HEAD = b'--xyz\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n'
 END = b"\r\n--xyz--\r\n"

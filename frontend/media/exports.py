@@ -1,24 +1,45 @@
-"""A basket as a list of clips that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
+"""A basket as a ZIP of its clips, or as a list that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
+from clipseek.api.documents import Video
 from frontend.logic.basket import BasketItem
+from frontend.logic.safe_text import clip_file_name
+from frontend.media.caches import ClipCache, ClipKey
 
 FORMATS = ("csv", "json", "edl", "srt")
-_FIELDS = ("place", "video_id", "title", "start_seconds", "end_seconds", "length_seconds")
+_TIMES = ("start_seconds", "end_seconds", "length_seconds")
+_FIELDS = ("place", "video_id", "title", *_TIMES)
 _REEL_LENGTH = 8  # characters of a source name in CMX 3600
 
 
-def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> str:
-    """The clips in one of `FORMATS`.
+def exportable_items(
+    items: Iterable[BasketItem], videos: Mapping[str, Video], padding_seconds: float
+) -> list[BasketItem]:
+    """The clips whose videos still exist, padded at both ends. One clip without its video would fail the export."""
+    return [
+        item.pad(padding_seconds, videos[item.video_id].duration_seconds) for item in items if item.video_id in videos
+    ]
 
-    Args:
-        fps: frame rate of the EDL's time codes, rounded to whole frames per second (non-drop).
-    """
+
+def zip_clips(items: Sequence[BasketItem], clips: ClipCache, mode: str) -> bytes:
+    """The clips, numbered in order, as a ZIP file, uncompressed: videos do not shrink. Raises: as `Client.clip`."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+        for place, item in enumerate(items, 1):
+            path = clips.path(ClipKey(item.video_id, item.start_seconds, item.end_seconds, mode))
+            name = clip_file_name(item.title, item.start_seconds, item.end_seconds, path.suffix)
+            packed.write(path, f"{place:02d} {name}")
+    return archive.getvalue()
+
+
+def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> str:
+    """The clips in one of `FORMATS`. `fps`, rounded, is for the time codes of the EDL (non-drop)."""
     if format_ == "edl":
         return _edl(items, fps)
     return {"csv": _csv, "json": _json, "srt": _srt}[format_](items)
@@ -26,14 +47,8 @@ def edit_list(items: Sequence[BasketItem], format_: str, fps: float = 25.0) -> s
 
 def _rows(items: Sequence[BasketItem]) -> list[dict[str, object]]:
     return [
-        {
-            "place": place,
-            "video_id": item.video_id,
-            "title": item.title,
-            "start_seconds": round(item.start_seconds, 3),
-            "end_seconds": round(item.end_seconds, 3),
-            "length_seconds": round(item.length_seconds, 3),
-        }
+        {"place": place, "video_id": item.video_id, "title": item.title}
+        | {name: round(getattr(item, name), 3) for name in _TIMES}
         for place, item in enumerate(items, 1)
     ]
 

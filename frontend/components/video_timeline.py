@@ -5,13 +5,11 @@ import streamlit as st
 from clipseek.api.documents import Query, Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import parse_time, timestamp
-from frontend.components.elements import muted
-from frontend.components.player.clip_player import clip_player
-from frontend.components.shell.errors import show_error
+from frontend.components.elements import clip_player, muted
+from frontend.components.messages import show_error
 from frontend.logic.safe_text import escape_html
 from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
-from frontend.media.clips import ClipKey
-from frontend.media.thumbnails import ThumbnailKey
+from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts
 
@@ -30,10 +28,7 @@ def open_timeline(video_id: str) -> None:
 
 
 def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
-    """Draw the chart and the player.
-
-    Returns: the server's answer; None without a description, or where the server refused.
-    """
+    """Draw the chart and the player. Returns: the answer; None without a description, or where the server refused."""
     client = services().client
     try:
         answer = client.timeline(video.video_id, text) if text.strip() else None
@@ -71,7 +66,6 @@ def _timeline(video: Video, answer: Query | None, shots: list[float], t: Texts) 
 
 
 def _copy_click(chart: str, play_from: str) -> None:
-    """Write the time of the clicked point into the box."""
     for point in st.session_state[chart]["selection"].get(PICK, []):
         st.session_state[play_from] = timestamp(float(point["seconds"]))
 
