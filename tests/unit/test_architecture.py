@@ -92,7 +92,15 @@ FLOORS = {
     "executors/clip_encoder": ("model", "relevance", "run", "starter", "int8", "image", "text"),
     "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
     "frontend": ("texts", "logic", "media", "uploads", "services.py", "components", "views"),
-    "frontend/components": ("elements.py", "shell", "player", "search", "library", "basket"),
+    "frontend/components": (
+        "elements.py",
+        "messages.py",
+        "visitor.py",
+        "clip_editor.py",
+        "video_timeline.py",
+        "search",
+        "library",
+    ),
 }
 # A model that is built by its own room is asked for by name: the import waits until it is wanted.
 BY_NAME = {"executors/clip_encoder/model/registry.py"}

@@ -42,7 +42,7 @@ class ClipImageEncoder(ChainExecutor):
         doc.frames_encoded = embedded.encoded
         return f"{doc.video_id[:12]}, {embedded.encoded} of {len(embedded.vectors)} frames encoded"
 
-    def _embed_images(self, doc: Query, _caller: Caller) -> str:
+    def _embed_images(self, doc: Query) -> str:
         """Replace the images in the query by their embeddings. Raises: UnreadableImage."""
         images = [part for part in doc.parts if part.image]
         for part in images:
@@ -51,7 +51,13 @@ class ClipImageEncoder(ChainExecutor):
             part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
 
-    search, timeline = endpoint("/search")(_embed_images), endpoint("/timeline")(_embed_images)
+    @endpoint("/search")
+    def search(self, doc: Query, _caller: Caller) -> str:
+        return self._embed_images(doc)
+
+    @endpoint("/timeline")
+    def timeline(self, doc: Query, _caller: Caller) -> str:
+        return self._embed_images(doc)
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
