@@ -32,8 +32,7 @@ class BaseDoc(docarray.BaseDoc):
     def check_bounds(self) -> None:
         """Check each field against its bounds, and the fields against each other.
 
-        Raises:
-            InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
+        Raises: InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
         """
         for name, bounds in _bounds(type(self)):
             check_value(name, getattr(self, name), bounds)

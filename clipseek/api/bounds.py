@@ -55,8 +55,7 @@ class Bounded(Protocol):
 def check_value(name: str, value: object, bounds: Range = DEFAULT_RANGE) -> None:
     """Check the value of a field.
 
-    Raises:
-        InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
+    Raises: InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
     """
     if isinstance(value, bool | bytes):
         return

@@ -22,8 +22,7 @@ def list_images(value: Image | Sequence[Image] | None) -> list[Image]:
 def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]]:
     """One frame, several or none, as a list of (video, seconds); a pair of a text and a number is one frame.
 
-    Raises:
-        InvalidRequest: a text is not `VIDEO@TIME`.
+    Raises: InvalidRequest: a text is not `VIDEO@TIME`.
     """
     if value is None:
         return []
@@ -37,8 +36,7 @@ def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]
 def image_part(image: Image, weight: float = 1.0) -> QueryPart:
     """A part of a query that looks for an image.
 
-    Raises:
-        FileMissing, UnreadableImage: the file does not exist, is empty or is too large.
+    Raises: FileMissing, UnreadableImage: the file does not exist, is empty or is too large.
     """
     if isinstance(image, bytes):
         name, data = "the image", image

@@ -154,8 +154,7 @@ def check_names(names: Iterable[str], kind: type[QueryOptions]) -> None:
 def check_numbers(query: Any) -> None:
     """Check the numbers of a `Query`, or of anything with its fields: each by itself, and against one another.
 
-    Raises:
-        InvalidTopK, InvalidTimeRange, InvalidRequest: a value is out of range; the message begins with its name.
+    Raises: InvalidTopK, InvalidTimeRange, InvalidRequest: a value is out of range; the message begins with its name.
     """
     if not 1 <= query.top_k <= MAX_TOP_K:
         raise InvalidTopK(f"top_k must be from 1 to {MAX_TOP_K}, not {query.top_k}.")

@@ -129,8 +129,7 @@ class Library:
         Args:
             parts: what to look for and what to avoid; at least one weight is above 0.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         return self.rank(parts, options, self.relevance).answer(*self.count_searched(options))
 
@@ -140,8 +139,7 @@ class Library:
         Args:
             relevance: of the whole library, which this one may be a shard of.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
@@ -157,8 +155,7 @@ class Library:
         Args:
             relevance: of the whole library, where this one is a shard of it.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         relevance = relevance or self.relevance
         self._check_models(parts)
@@ -176,17 +173,12 @@ class Library:
     def moment(self, video_id: str, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, MomentNotIndexed.
+        Raises: VideoNotFound, InvalidTimeRange, MomentNotIndexed.
         """
         return self.curves.make_part(self.store.video(video_id), at_seconds, weight)
 
     def count_searched(self, options: SearchOptions) -> tuple[int, int]:
-        """How many videos a query is compared with, and how many frames.
-
-        Raises:
-            VideoNotFound, InvalidTimeRange.
-        """
+        """How many videos a query is compared with, and how many frames. Raises: VideoNotFound, InvalidTimeRange."""
         frames_of = self._index.frames_of
         counts = list(frames_of.values())
         if options.video_ids:
@@ -248,8 +240,7 @@ class Library:
         are those that a query gets by chance. The cut-off moves within bounds: in a library that shows everything it
         would rise without end.
 
-        Raises:
-            ModelMismatch.
+        Raises: ModelMismatch.
         """
         self._check_models(phrases)
         best = np.array([self._find_best_relevance(phrase) for phrase in phrases])

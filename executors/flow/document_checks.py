@@ -45,11 +45,7 @@ def _check_query_limits(query: Query, settings: Settings) -> None:
 
 
 def check_frame_times(span: VideoSpan) -> None:
-    """Check the range of a span, and that the times of its frames rise inside it.
-
-    Raises:
-        InvalidTimeRange.
-    """
+    """Check the range of a span, and that the times of its frames rise inside it. Raises: InvalidTimeRange."""
     name = f"[{span.start_seconds:g}, {span.end_seconds:g}) s"
     if not span.start_seconds < span.end_seconds:
         raise InvalidTimeRange(f"The span {name} must end after it starts.")

@@ -33,11 +33,7 @@ def require_free(folder: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def report_full_disk(folder: Path, what: str) -> Iterator[None]:
-    """Translate errors of the system and of FFmpeg about a full or read-only disk.
-
-    Raises:
-        StoreFull, StoreReadOnly.
-    """
+    """Translate errors of the system and of FFmpeg about a full or read-only disk. Raises: StoreFull, StoreReadOnly."""
     try:
         yield
     except OSError as error:

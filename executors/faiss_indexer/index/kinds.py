@@ -83,8 +83,7 @@ def make_partitioned_index(sample: Vectors, total: int, is_cancelled: Callable[[
         sample: float32 [M, D], unit rows; M is `sample_size(total)`.
         is_cancelled: called between two rounds.
 
-    Raises:
-        Cancelled: `is_cancelled` returned True.
+    Raises: Cancelled: `is_cancelled` returned True.
     """
     dimensions = sample.shape[1]
     centroids = faiss.IndexFlatIP(dimensions)

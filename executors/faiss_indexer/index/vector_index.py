@@ -269,8 +269,7 @@ class VectorIndex:
     def _build(self) -> tuple[faiss.Index, Counter[int]]:
         """An index of the right kind with the stored frames, and the number of frames of each span in it.
 
-        Raises:
-            Cancelled: the index is being closed.
+        Raises: Cancelled: the index is being closed.
         """
         with self._lock.reading():
             total, queries, sample = len(self), self._sample_queries(), np.empty((0, self.dimensions), np.float32)

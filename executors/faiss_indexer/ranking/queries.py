@@ -51,8 +51,7 @@ def list_moments_of(video_id: str, parts: Sequence[Part]) -> list[TimeRange]:
 class SearchOptions:
     """Where to look and what to answer; the fields are those of `clipseek.schema.Query`.
 
-    Raises:
-        InvalidTopK, InvalidTimeRange, InvalidRequest: a value is outside its range; the message names it.
+    Raises: InvalidTopK, InvalidTimeRange, InvalidRequest: a value is outside its range; the message names it.
     """
 
     top_k: int = 5

@@ -56,8 +56,7 @@ class CurveSource:
 
         Blank frames match nothing: they score clearly less than all others, 0 at most.
 
-        Raises:
-            ModelMismatch: another model made the video's frames.
+        Raises: ModelMismatch: another model made the video's frames.
         """
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, time_range)
@@ -89,9 +88,7 @@ class CurveSource:
     def make_part(self, video: VideoRecord, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.
 
-        Raises:
-            InvalidTimeRange: the time is outside the video.
-            MomentNotIndexed: the video is not indexed there yet.
+        Raises: InvalidTimeRange: the time is outside the video. MomentNotIndexed: the video is not indexed there yet.
         """
         if not 0 <= at_seconds <= video.duration_seconds:
             raise InvalidTimeRange(

@@ -27,8 +27,7 @@ _ERRORS = {  # how SQLite's name of an error starts -> what it means for the sto
 class Database:
     """The file at `path`. Any thread may read; writes wait for one another.
 
-    Raises:
-        StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: every method may, where SQLite fails.
+    Raises: StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: every method may, where SQLite fails.
     """
 
     def __init__(self, path: Path) -> None:

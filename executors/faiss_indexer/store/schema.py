@@ -38,8 +38,7 @@ _MIGRATIONS = {
 def prepare_schema(database: Database) -> None:
     """Create the tables of a new store, or bring an earlier format up to date; a copy of it stays beside the store.
 
-    Raises:
-        StoreVersion: a newer ClipSeek wrote the store.
+    Raises: StoreVersion: a newer ClipSeek wrote the store.
     """
     version = _read_version(database)
     if 0 < version < SCHEMA_VERSION:

@@ -45,8 +45,7 @@ class Rates:
     async def enter(self, caller: str, endpoint: str) -> Callable[[], None]:
         """Wait for the caller's turn at an endpoint. Returns: a function to call when the request is answered.
 
-        Raises:
-            TooManyRequests: the caller has too many requests under way, or sends them too fast.
+        Raises: TooManyRequests: the caller has too many requests under way, or sends them too fast.
         """
         account = self._callers.setdefault(caller, _Account(_Bucket(self._per_second * BURST_SECONDS, self._clock())))
         if account.under_way >= self._max_under_way:

@@ -90,8 +90,7 @@ def cut_clip(
 def check_range(start_seconds: float, end_seconds: float, length: Fraction, title: str) -> tuple[Fraction, Fraction]:
     """The range, ending no later than the video.
 
-    Raises:
-        InvalidTimeRange: it is empty, not a number, or not inside the video.
+    Raises: InvalidTimeRange: it is empty, not a number, or not inside the video.
     """
     known = math.isfinite(start_seconds) and math.isfinite(end_seconds)
     if not known or not 0 <= exact_seconds(start_seconds) < exact_seconds(end_seconds) or start_seconds >= length:

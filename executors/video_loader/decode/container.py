@@ -56,8 +56,7 @@ def stat_video(path: Path, title: str) -> os.stat_result:
 def find_video_stream(container: InputContainer, title: str) -> VideoStream:
     """The stream to look at: never cover art. Of several, the one with the most pixels, then the default one.
 
-    Raises:
-        NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
+    Raises: NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
     """
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [s for s in container.streams.video if not s.disposition & still]

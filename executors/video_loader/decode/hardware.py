@@ -32,8 +32,7 @@ def choose_decoder(setting: str) -> str:
     Args:
         setting: `software`, a kind of hardware, or `auto` for the first one that opens, else `software`.
 
-    Raises:
-        InvalidSetting: FFmpeg has no hardware of this name, or it cannot be opened.
+    Raises: InvalidSetting: FFmpeg has no hardware of this name, or it cannot be opened.
     """
     if setting == SOFTWARE:
         return SOFTWARE

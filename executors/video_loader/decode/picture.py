@@ -100,8 +100,7 @@ class FrameRenderer:
     def scale(self, frame: VideoFrame, width: int, height: int) -> Picture:
         """Scale the whole frame to exactly this size, in one pass from the decoder's format, then turn it.
 
-        Returns:
-            uint8 [height, width, 3], RGB.
+        Returns: uint8 [height, width, 3], RGB.
         """
         small = self._scaler.reformat(
             frame,

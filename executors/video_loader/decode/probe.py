@@ -45,8 +45,7 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
 
     A truncated video is as long as the data that is left.
 
-    Raises:
-        MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
+    Raises: MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
     """
     with open_video(path, title) as source:
         frame, stream = source.first_frame, source.stream

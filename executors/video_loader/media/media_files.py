@@ -89,8 +89,7 @@ class MediaFiles:
     def path(self, video_id: str) -> Path:
         """The video's file.
 
-        Raises:
-            VideoNotFound: the video is unknown. MediaMissing: a registered video was moved, changed or deleted.
+        Raises: VideoNotFound: the video is unknown. MediaMissing: a registered video was moved, changed or deleted.
         """
         record = self.usable_record(video_id)
         return Path(record.linked_path) if record.linked_path else self._locate_file(record)
@@ -146,8 +145,7 @@ class MediaFiles:
     def write_chunk(self, video_id: str, title: str, size_bytes: int, offset: int, data: bytes) -> list[int]:
         """Store a chunk of a video. The last one completes the video, whose content is then checked.
 
-        Returns:
-            The offsets that are still missing, ascending.
+        Returns: The offsets that are still missing, ascending.
 
         Raises:
             InvalidRequest, EmptyFile: id, size, offset or length do not fit together.

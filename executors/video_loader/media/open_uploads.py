@@ -29,8 +29,7 @@ class OpenUploads:
     def receiving(self, caller: str, upload: Upload) -> Iterator[None]:
         """Receive a chunk of an upload. If it is refused, the upload does not count until its next chunk.
 
-        Raises:
-            TooManyRequests: it would be one upload too many.
+        Raises: TooManyRequests: it would be one upload too many.
         """
         self.begin(caller, upload)
         try:

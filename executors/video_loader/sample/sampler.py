@@ -45,9 +45,7 @@ class VideoReader:
             "keyframes" this many at most.
         decoder: see `open_video`.
 
-    Raises:
-        InvalidRequest: the rate is not above 0, or `sampling` is unknown.
-        UnreadableVideo: see `open_video`.
+    Raises: InvalidRequest: the rate is not above 0, or `sampling` is unknown. UnreadableVideo: see `open_video`.
     """
 
     def __init__(
@@ -92,8 +90,7 @@ class VideoReader:
 
         Frames come in order of time, and so do cuts. A cut comes some frames after the frame that it lies at.
 
-        Raises:
-            InvalidTimeRange: the range is empty, negative or not a number.
+        Raises: InvalidTimeRange: the range is empty, negative or not a number.
         """
         if not 0 <= start_seconds < end_seconds < math.inf:
             raise InvalidTimeRange(

@@ -35,8 +35,7 @@ def spread_frames(videos: Sequence[VideoFile], count: int, shape: PictureShape) 
 
     Returns: frames of the videos' first halves, and frames of their second halves.
 
-    Raises:
-        NoFrames: too few frames that are not blank. UnreadableVideo: a video cannot be read.
+    Raises: NoFrames: too few frames that are not blank. UnreadableVideo: a video cannot be read.
     """
     videos = videos[:: max(1, 2 * len(videos) // count)]
     halves: tuple[list[Picture], list[Picture]] = ([], [])

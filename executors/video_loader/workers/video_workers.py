@@ -65,8 +65,7 @@ class VideoWorkers:
         counts: number of processes for each kind of work.
         decoder: what decodes spans.
 
-    Raises:
-        InvalidSetting: see `choose_decoder`.
+    Raises: InvalidSetting: see `choose_decoder`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -184,8 +183,7 @@ def close_open_video() -> None:
 def sample_span(path: Path, title: str, options: SpanOptions, decoder: str = SOFTWARE) -> SampledSpan:
     """All that `VideoReader.read` gives. The video stays open unless that failed, or the span was its last.
 
-    Raises:
-        LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
+    Raises: LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
     """
     try:
         reader = _open_reader.open(path, title, options, decoder)

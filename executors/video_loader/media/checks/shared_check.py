@@ -25,8 +25,7 @@ def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator
     Args:
         titles: of the store's videos, by their ids.
 
-    Raises:
-        MediaUnreachable.
+    Raises: MediaUnreachable.
     """
     sizes = media.objects.sizes()
     records, unreadable = _read_records(media, sizes)
