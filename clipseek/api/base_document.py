@@ -79,7 +79,6 @@ class BaseDoc(docarray.BaseDoc):
 
 @cache
 def _bounds(kind: type[BaseDoc]) -> tuple[tuple[str, Range], ...]:
-    """The fields of a document class with their bounds."""
     return tuple(
         (name, next((entry for entry in field.metadata if isinstance(entry, Range)), DEFAULT_RANGE))
         for name, field in kind.model_fields.items()
@@ -87,7 +86,6 @@ def _bounds(kind: type[BaseDoc]) -> tuple[tuple[str, Range], ...]:
 
 
 def _is_default(value: object, default: object) -> bool:
-    """Whether a value is the default, so that it need not be sent."""
     if type(value) is not type(default):
         return False
     return not value and not default if isinstance(value, Sized) else value == default

@@ -206,7 +206,6 @@ class Library:
                     yield product + offset + _ROUNDING, video
 
     def _find_named(self, options: SearchOptions) -> list[VideoRecord]:
-        """The videos that the options name and that reach into their range. Raises VideoNotFound, InvalidTimeRange."""
         named = [self.store.video(video_id) for video_id in dict.fromkeys(options.video_ids)]
         inside = [video for video in named if options.range_in(video.duration_seconds)]
         if not inside:

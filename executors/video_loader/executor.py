@@ -194,7 +194,6 @@ class VideoLoader(ChainExecutor):
         )
 
     def _probe(self, library: str, video_id: str) -> VideoInfo:
-        """The facts of a video. Raises: LimitExceeded: it may not be used; UnreadableVideo."""
         with self._video(library, video_id) as (path, title):
             info = self._videos.probe(path, title)
         hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
@@ -204,13 +203,11 @@ class VideoLoader(ChainExecutor):
 
     @contextmanager
     def _video(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
-        """The file, locked while it is in use, and the title of a video. Raises: VideoNotFound, MediaMissing."""
         store = self.store(library)
         with store.in_use(video_id) as path:
             yield path, store.record(video_id).title
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
-        """The title and the length in seconds of a video that is within the limits. Raises as `_probe`, `_video`."""
         title = self.store(library).usable_record(video_id).title
         return title, self._info(library, video_id).duration_seconds
 
@@ -261,7 +258,6 @@ class VideoLoader(ChainExecutor):
 
 
 def _in_library(library: str, video_id: str) -> str:
-    """The name of a video of a library among the cached clips."""
     return f"{library}_{video_id}"
 
 

@@ -32,8 +32,6 @@ _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
 @dataclass(frozen=True)
 class _Change:
-    """A span that was added, with its vectors, or removed."""
-
     span_id: int
     vectors: StoredVectors | None
 
@@ -196,7 +194,6 @@ class VectorIndex:
                 self._saved_revision = revision
 
     def _load(self) -> bool:
-        """Read the saved index. Returns: False where there is none that fits the store."""
         revision = self._store.revision
         numbers = [number_frames(span_id, self._spans[span_id][1]) for span_id in sorted(self._spans)]
         saved = self._cache.load(revision, np.concatenate([np.empty(0, np.int64), *numbers]))
@@ -234,7 +231,6 @@ class VectorIndex:
             self._changes.append(change)
 
     def _replace_if_outgrown(self) -> None:
-        """Begin to build an index of the right kind, if this one is of the wrong kind and none is being built."""
         index = self._index
         is_busy = self._changes is not None or self._has_failed
         if index is None or is_busy or kinds.fits(index, self._exact_frames):
@@ -267,10 +263,6 @@ class VectorIndex:
         logger.info("the index of %d frames was replaced in %.0f s; it is now %s", len(self), seconds, self.kind)
 
     def _build(self) -> tuple[faiss.Index, Counter[int]]:
-        """An index of the right kind with the stored frames, and the number of frames of each span in it.
-
-        Raises: Cancelled: the index is being closed.
-        """
         with self._lock.reading():
             total, queries, sample = len(self), self._sample_queries(), np.empty((0, self.dimensions), np.float32)
             is_flat = total <= self._exact_frames

@@ -50,7 +50,6 @@ def pad_ranges(ranges: Sequence[TimeRange], seconds: float, duration_seconds: fl
 
 
 def _shorten(time_range: TimeRange, peak_seconds: float, maximum_seconds: float) -> TimeRange:
-    """Shorten a range to the maximum, with its peak in the middle where the range reaches far enough."""
     start, end = time_range
     if end - start <= maximum_seconds:
         return time_range

@@ -90,7 +90,6 @@ def judge_by_curve(segments: Sequence[Segment], curve: ScoreCurve) -> list[Segme
 
 
 def _find_peak(segment: Segment, curve: ScoreCurve) -> tuple[float, float]:
-    """When a curve is highest in a segment, and how high."""
     first, after = np.searchsorted(curve.pts_seconds, (segment.start_seconds, segment.end_seconds))
     if after > first:
         best = int(first + curve.scores[first:after].argmax())

@@ -55,7 +55,6 @@ def prepare_schema(database: Database) -> None:
 
 
 def _read_version(database: Database) -> int:
-    """The format of the file, 0 for a new one."""
     row = database.row("PRAGMA user_version")
     version = int(row[0]) if row else 0
     if version > SCHEMA_VERSION:

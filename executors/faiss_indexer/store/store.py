@@ -245,7 +245,6 @@ class Store:
         return row[0] if row else None
 
     def _claim_model(self, db: sqlite3.Connection, model_id: str) -> None:
-        """Make the store this model's where it holds no frames yet; refuse another model where it does."""
         own = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
         if own and own[0] == model_id:
             return
@@ -263,7 +262,6 @@ class Store:
 
 
 def _check_sampling(video: VideoRecord, known: tuple[float, str] | None) -> tuple[float, str]:
-    """The rate and the way of sampling that a video gets. Raises InvalidRequest."""
     rate = video.frames_per_second or (known[0] if known else 0.0)
     if not MIN_RATE <= rate <= MAX_RATE:
         raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}.")

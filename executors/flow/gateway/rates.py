@@ -18,16 +18,12 @@ LANE_WIDTH = 8  # twice what a client has under way of one kind: a video's four 
 
 @dataclass
 class _Bucket:
-    """A token bucket, full at first."""
-
     tokens: float
     filled_at: float
 
 
 @dataclass
 class _Account:
-    """The state of one caller."""
-
     bucket: _Bucket
     under_way: int = 0
     lanes: defaultdict[str, asyncio.Semaphore] = field(

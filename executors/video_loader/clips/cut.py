@@ -119,7 +119,6 @@ def _encode(source: VideoSource, start: Fraction, end: Fraction, destination: Pa
 
 @contextmanager
 def _rename_at_end(final: Path) -> Iterator[Path]:
-    """A temporary file beside `final`. It is renamed if the block succeeds, and removed if it fails."""
     draft = final.with_name(f"{final.stem}.{uuid.uuid4().hex}.part{final.suffix}")
     try:
         yield draft
@@ -190,7 +189,6 @@ def _decoded_at(packet: Packet[Stream]) -> Fraction:
 
 
 def _choose_container(video: Stream, audio: Stream | None) -> tuple[str, str]:
-    """FFmpeg's name of a container for these codecs, and its suffix."""
     fits = video.codec_context.codec.canonical_name in MP4_VIDEO
     fits = fits and (audio is None or audio.codec_context.codec.canonical_name in MP4_AUDIO)
     return ("mp4", ".mp4") if fits else ("matroska", ".mkv")

@@ -54,7 +54,6 @@ def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination
 def _shown_frames(
     source: VideoSource, start: Fraction, end: Fraction
 ) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
-    """The frames on screen in `[start, end)`, each with the times since when and until when it is shown there."""
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):

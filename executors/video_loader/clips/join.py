@@ -99,7 +99,6 @@ def _has_sound(clip: Path) -> bool:
 def _add_clip(
     clip: Path, begin: Fraction, joined: OutputContainer, pictures: VideoStream, sound: "_SoundTrack | None"
 ) -> Fraction:
-    """Write a clip that begins at `begin` seconds. Returns: its end in seconds."""
     with av.open(str(clip)) as video:
         video.streams.video[0].thread_count = 1  # its pictures have one slice each: more threads only add memory
         for frame in _fit_pictures(video, pictures.width, pictures.height):
@@ -119,7 +118,6 @@ def _measure_length(clip: InputContainer) -> Fraction:
 
 
 def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
-    """All pictures of a clip, scaled and padded to this size, on the clip's own clock."""
     graph = Graph()
     steps = [
         graph.add_buffer(template=video.streams.video[0]),
@@ -137,8 +135,6 @@ def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[Vi
 
 
 class _SoundTrack:
-    """The sound of the joined video, exactly as long as its pictures."""
-
     def __init__(self, joined: OutputContainer) -> None:
         self._joined = joined
         self._stream: AudioStream = joined.add_stream("aac", rate=RATE, layout="stereo")

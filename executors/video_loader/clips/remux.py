@@ -49,7 +49,6 @@ def remux_clips(clips: Sequence[Path], destination: Path) -> Fraction:
 
 
 def _streams(video: InputContainer) -> list[Stream]:
-    """The video stream, and the first sound stream if there is one."""
     return [video.streams.video[0], *video.streams.audio[:1]]
 
 
@@ -67,7 +66,6 @@ def _read_format(clip: Path) -> tuple[object, ...] | None:
 
 
 def _resets_decoder(clip: Path) -> bool:
-    """Whether the clip's first picture makes a decoder forget earlier ones."""
     with av.open(str(clip)) as video:
         is_idr = _IS_IDR.get(video.streams.video[0].codec_context.name)
         data = bytes(next(video.demux(video=0)))

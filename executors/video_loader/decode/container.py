@@ -77,10 +77,6 @@ def discard_other_streams(container: InputContainer, stream: Stream) -> None:
 
 
 def _raise_system_error(path: Path, title: str, error: Exception) -> None:
-    """Raise if FFmpeg failed because the file cannot be read now, whatever its content.
-
-    Raises: MediaMissing; FFmpeg's MemoryError unchanged.
-    """
     if isinstance(error, av.error.MemoryError):
         raise error
     reason = error if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS else _try_reading(path)
@@ -119,7 +115,6 @@ def _explain_unreadable(path: Path, title: str, error: Exception) -> str:
 
 
 def _lacks_mp4_index(path: Path) -> bool:
-    """Whether this is an MP4 or MOV file without its index, the `moov` box."""
     size, position = path.stat().st_size, 0
     kinds: list[bytes] = []
     with path.open("rb") as file:

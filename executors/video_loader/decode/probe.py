@@ -94,7 +94,6 @@ def _end_by_seeking(container: InputContainer, stream: VideoStream, source: Vide
 
 
 def _announced_end(container: InputContainer, stream: VideoStream) -> int | None:
-    """The end according to the header, in the stream's time base."""
     if stream.duration is not None:
         return (stream.start_time or 0) + stream.duration
     if container.duration is None or not stream.time_base:

@@ -61,7 +61,6 @@ class FrameSkipper:
         return self._skipped_last
 
     def _may_skip(self, pts: int) -> bool:
-        """Whether the decoded frames on both sides of this time are close enough to each other."""
         if self._all_from_ticks is not None and pts > self._all_from_ticks:
             return False
         place = bisect(self._decoded, pts)
@@ -69,7 +68,6 @@ class FrameSkipper:
 
 
 def _make_test(stream: VideoStream) -> IsUnreferenced | None:
-    """A test for packets whose frame no other frame refers to; None if the stream does not tell."""
     header = bytes(stream.codec_context.extradata or b"")
     name = stream.codec_context.codec.canonical_name
     if name == "h264":

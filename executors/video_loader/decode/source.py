@@ -161,7 +161,6 @@ class VideoSource:
                 return
 
     def _iterate_frames(self, from_seconds: Fraction, all_from: Fraction | None) -> Iterator[TimedFrame]:
-        """`frames`, until the hardware fails."""
         # Packets without presentation times (AVI) do not say when they are shown.
         most_gap_seconds = self.most_gap_seconds if has_presentation_times(self.container) else 0
         most_ticks = math.floor(most_gap_seconds / self.time_base)

@@ -295,7 +295,6 @@ class MediaFiles:
         return (file.stem for file in self.root.glob("*.json"))
 
     def _find_record(self, video_id: str) -> FileRecord | None:
-        """The record of a video, if both exist."""
         try:
             record = FileRecord.from_json((self.root / f"{video_id}.json").read_text())
         except FileNotFoundError:
@@ -303,11 +302,9 @@ class MediaFiles:
         return record if record.linked_path or (self.root / record.file_name).exists() else None
 
     def _reread_record(self, video_id: str) -> FileRecord:
-        """`record`, never from memory."""
         return self.record(video_id)
 
     def _locate_file(self, record: FileRecord) -> Path:
-        """The file of an uploaded video."""
         return self.root / record.file_name
 
     def _needs_no_upload(self, video_id: str) -> bool:
@@ -327,7 +324,6 @@ class MediaFiles:
         return sum(_measure_bytes(file) for kind in (f"*{VIDEO_MARK}*", "*.part") for file in self.root.glob(kind))
 
     def _store_upload(self, part: Path, record: FileRecord) -> None:
-        """Keep a complete upload and its record."""
         self._share_bytes(part, record.video_id)
         self._write_record(record)
         part.replace(self.root / record.file_name)
@@ -335,7 +331,6 @@ class MediaFiles:
 
 
 def _measure_bytes(file: Path) -> int:
-    """The file's size; 0 if it was just deleted or renamed."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

@@ -81,7 +81,6 @@ class PartialUpload:
 
 @contextlib.contextmanager
 def _open_for_writing(path: Path) -> Iterator[int]:
-    """A file descriptor for reading and writing. A missing file is created; an existing one keeps its content."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         yield descriptor

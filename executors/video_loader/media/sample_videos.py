@@ -101,7 +101,6 @@ def _frames(photographs: list[Path]) -> Iterator[VideoFrame]:
 
 
 def _fit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Scale a picture [H, W, 3] until it covers SIZE, then crop it around its centre."""
     scale = max(SIZE[0] / picture.shape[1], SIZE[1] / picture.shape[0])
     wide, high = max(SIZE[0], round(picture.shape[1] * scale)), max(SIZE[1], round(picture.shape[0] * scale))
     scaled = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

@@ -50,8 +50,6 @@ class _StandIn:
 
 @dataclass(frozen=True)
 class _FrameTime:
-    """When a frame was shown, and the time of the previous frame if others between them were skipped."""
-
     time: Fraction
     gap_start: Fraction | None
 
@@ -158,7 +156,6 @@ class SpanReader:
         return -max(changes)[1]
 
     def _propose_stand_ins(self) -> None:
-        """The last frame within the detector's reach may stand for each new likely shot."""
         if self._before is not None and self._before.timed.time >= self._start:
             self._stand_ins += [_StandIn(seconds, self._render(self._before)) for seconds in self._detector.likely]
 
@@ -181,7 +178,6 @@ class SpanReader:
             self._last_certain = self._recent.popleft().time
 
     def _is_needed(self, stand_in: _StandIn, certain_until: float) -> bool | None:
-        """Whether its shot has no sample; None while that is open."""
         begin = stand_in.shot_seconds
         if begin > certain_until:
             return None
@@ -194,7 +190,6 @@ class SpanReader:
         return end <= sample_seconds and stand_in.sampled.pts_seconds < end
 
     def _pop_ready(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
-        """What is decided and lies before the end, in order of time."""
         while self._cuts and self._cuts[0].pts_seconds < float(end):
             yield self._cuts.popleft()
         until = min((stand_in.sampled.pts_seconds for stand_in in self._stand_ins), default=math.inf)

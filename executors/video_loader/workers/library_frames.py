@@ -56,7 +56,6 @@ def spread_frames(videos: Sequence[VideoFile], count: int, shape: PictureShape) 
 
 
 def _take_pictures(video: Path, count: int, shape: PictureShape) -> Iterator[Picture]:
-    """At most `count` frames at equal distances, a step or more apart, blank ones left out."""
     duration = probe_video(video).duration_seconds
     places = min(count, max(1, int(duration / _STEP_SECONDS)))
     with VideoReader(video, 1 / _STEP_SECONDS, shape) as reader:

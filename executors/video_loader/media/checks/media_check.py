@@ -18,8 +18,6 @@ REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 @dataclass
 class _Files:
-    """A video's files in the folder."""
-
     video: Path | None = None
     record: Path | None = None
     part: Path | None = None
@@ -145,7 +143,6 @@ def _list_files(root: Path) -> dict[str, _Files]:
 
 
 def _find_record_fault(video_id: str, own: _Files) -> str:
-    """What is wrong with the record of a video; empty if nothing is."""
     record = own.read_record()
     if own.video is None:
         is_waiting = own.part and own.chunks  # all chunks arrived, and the server was stopped while it stored them
@@ -171,7 +168,6 @@ def _find_link_fault(record: FileRecord) -> str:
 
 
 def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
-    """Files that nobody needs, old enough that nobody can be writing them."""
     now = time.time()
     for own in files.values():
         remains = [file for file in (own.part, own.chunks, *own.others) if file]

@@ -71,7 +71,6 @@ def repair_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterato
 
 
 def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> Iterator[Finding]:
-    """The videos in the local folder, from before the object store was used."""
     videos = sorted(media.root.glob(f"*{VIDEO_MARK}*"))
     linked = [record for record in media.local_records() if record.linked_path]
     only_here = [video.name[:12] for video in videos if video.name not in sizes] + [record.title for record in linked]
@@ -83,7 +82,6 @@ def _check_local_videos(media: SharedMediaFiles, sizes: Mapping[str, int]) -> It
 
 
 def _read_records(media: SharedMediaFiles, sizes: Mapping[str, int]) -> tuple[list[FileRecord], list[str]]:
-    """The readable records, and what is wrong with the others."""
     records, unreadable = [], []
     for name in sorted(sizes):
         if name.endswith(".json"):
@@ -98,7 +96,6 @@ def _read_records(media: SharedMediaFiles, sizes: Mapping[str, int]) -> tuple[li
 
 
 def _find_fault(record: FileRecord, sizes: Mapping[str, int]) -> str:
-    """What is wrong with a record's video in the object store; empty if nothing is."""
     if record.linked_path or sizes.get(record.file_name) == record.size_bytes:
         return ""
     what = f"'{record.title}' ({record.video_id[:12]})"
