@@ -87,10 +87,11 @@ def check_vectors(parts: list[Part], library: "Library") -> None:
 
 def check_dimensions(dimensions: int, library: "Library") -> None:
     """Raises: ModelMismatch: the store holds vectors of another length."""
-    if library.dimensions not in (0, dimensions):
+    if library.index.dimensions not in (0, dimensions):
         raise ModelMismatch(
-            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
-            "made them. Send to the whole Flow, and index again what an earlier model has indexed."
+            f"The vectors have {dimensions} dimensions, but those of the store "
+            f"{library.index.dimensions}: another model made them. Send to the whole Flow, and index again what an "
+            "earlier model has indexed."
         )
 
 

@@ -206,7 +206,7 @@ class FaissIndexer(ChainExecutor):
     def frames(self, doc: ShardQuery, caller: Caller) -> str:
         """Answer what the head must know of this shard's frames before any query."""
         library = self.library(caller.library)
-        total, doc.frame_count = library.frame_sum()
+        total, doc.frame_count = library.index.frame_sum()
         doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
         return ""
 
@@ -261,16 +261,16 @@ class FaissIndexer(ChainExecutor):
             facts={
                 "store": str(store.path),
                 "videos": str(len(store.videos())),
-                "frames": str(library.frame_count),
-                "index": library.index_kind,
-                "model_id": store.model_id if library.frame_count else "",
+                "frames": str(len(library.index)),
+                "index": library.index.kind,
+                "model_id": store.model_id if len(library.index) else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
         )
 
     def recall(self, caller: Caller, /) -> dict[str, str]:
         with self._measuring:  # one at a time: each reads all of a store
-            found = self.library(caller.library).recall()
+            found = self.library(caller.library).index.recall()
         return {
             "recall_before": f"{found.before:.4f}",
             "recall": f"{found.share:.4f}",

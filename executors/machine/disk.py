@@ -1,6 +1,7 @@
-"""Disk space: checked before something is written, and reported as an error of ours when the disk fills up anyway."""
+"""The disk: its free space, checked before something is written, errors of ours when it fills up anyway, and `sync`."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,3 +49,12 @@ def report_full_disk(folder: Path, what: str) -> Iterator[None]:
             f"The disk of {folder} is full: {what} could not be written, {size(measure_free_bytes(folder))} are free. "
             "Delete videos you do not need, or free disk space"
         ) from error
+
+
+def sync(path: Path) -> None:
+    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from executors.faiss_indexer.store.index_cache import Ids
+from executors.faiss_indexer.store.spans import Ids
 
 Vectors = npt.NDArray[np.float32]
 StoredVectors = npt.NDArray[np.float16]

@@ -19,9 +19,8 @@ from executors.faiss_indexer.index.cache import IndexCache
 from executors.faiss_indexer.index.kinds import Cancelled, StoredVectors, Vectors
 from executors.faiss_indexer.index.recall import QUERIES, Recall
 from executors.faiss_indexer.index.shared_lock import SharedLock
-from executors.faiss_indexer.store.index_cache import Ids, number_frames
 from executors.faiss_indexer.store.records import Frames
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, Ids, number_frames
 from executors.faiss_indexer.store.store import Store
 
 logger = logging.getLogger(__name__)

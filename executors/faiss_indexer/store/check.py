@@ -17,9 +17,15 @@ import faiss
 import numpy as np
 
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
-from executors.faiss_indexer.store.index_cache import cache_file, list_stale_files, number_frames
 from executors.faiss_indexer.store.schema import SCHEMA_VERSION
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, plan_spans
+from executors.faiss_indexer.store.spans import (
+    MAX_SPAN_FRAMES,
+    cache_file,
+    list_stale_files,
+    missing_spans,
+    number_frames,
+    plan_spans,
+)
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
 _EDGE_SECONDS = 1e-3  # durations are float64, timestamps are in ticks of the video's own clock

@@ -65,11 +65,7 @@ class Database:
 
     def row(self, statement: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
         """The first row of a query."""
-        try:
-            row: tuple[Any, ...] | None = self.connection().execute(statement, values).fetchone()
-        except sqlite3.Error as error:
-            raise self.translate(error, "cannot be read") from error
-        return row
+        return next(self.rows(statement, values), None)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -4,10 +4,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -24,7 +23,7 @@ _VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
 _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """The SQLite store in `folder`. Any thread may read; writes wait for one another.
 
     A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`.
@@ -44,12 +43,7 @@ class Store:
         self._database = Database(self.path)
         prepare_schema(self._database)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import logging
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Self
 
 import av
 from av.packet import Packet
@@ -89,7 +89,7 @@ def _decode_keyframes(
             stream.codec_context.flush_buffers()
 
 
-class VideoSource:
+class VideoSource(AbstractContextManager["VideoSource"]):
     """An open video and its video stream. A context manager, made by `open_video`.
 
     Attributes:
@@ -114,9 +114,6 @@ class VideoSource:
             self.close()
             raise
         self.first_pts = self._head[0]
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -28,9 +28,8 @@ from clipseek.api.errors import (
 from clipseek.api.formats import size
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.config.limits import hold_against
-from executors.machine.disk import report_full_disk, require_free
-from executors.machine.durable import sync
-from executors.machine.folder_locks import FolderLocks
+from executors.machine.disk import report_full_disk, require_free, sync
+from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.file_record import (
     FileRecord,
     check_video_id,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipseek.api.errors import ClipSeekError, TooManyRequests
-from executors.machine.folder_locks import FolderLocks
+from executors.machine.folder_cache import FolderLocks
 
 FORGOTTEN_SECONDS = 3600.0  # an upload without a chunk for this long no longer counts; it may still go on
 

@@ -15,9 +15,9 @@ Sampling by keyframes applies the rule of even sampling to keyframes alone, and 
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from clipseek.api.limits import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
@@ -34,7 +34,7 @@ _GAPS_IN_STEP = 4  # so a sample is late by a quarter of a step at most
 _BEFORE_SPAN = Fraction(1, 1000)
 
 
-class VideoReader:
+class VideoReader(AbstractContextManager["VideoReader"]):
     """An open video, sampled span by span by the rule of this module. A context manager.
 
     A span that begins where the last one ended continues there, and nothing is decoded twice. Any other span begins at
@@ -68,9 +68,6 @@ class VideoReader:
         self._source = open_video(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
         self._renderer = FrameRenderer(self._source.first_frame, self._source.stream.sample_aspect_ratio)
         self._run: SpanReader | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.lengths import adjust_lengths
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, find_in_range, judge_by_curve
 from executors.faiss_indexer.ranking.merging import Ranking
-from executors.faiss_indexer.ranking.queries import MAX_OFFSET, SearchOptions
+from executors.faiss_indexer.ranking.queries import SearchOptions
 from executors.faiss_indexer.ranking.video_curves import select_frames_around
 from tests.unit.faiss_indexer.test_store import video
 
@@ -43,25 +44,29 @@ def test_a_moment_is_the_frames_of_its_shot_within_two_seconds():
 # Options
 
 BAD = [
-    ({"top_k": 0}, InvalidTopK, "top_k is 0"),
-    ({"top_k": 1001}, InvalidTopK, "top_k is 1001"),
-    ({"offset": -1}, InvalidRequest, "offset is -1"),
-    ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset is 10001"),
-    ({"start_seconds": -1.0}, InvalidTimeRange, r"\[-1, 0\)"),
-    ({"start_seconds": math.nan}, InvalidTimeRange, "nan"),
-    ({"start_seconds": 5.0, "end_seconds": 5.0}, InvalidTimeRange, r"\[5, 5\), but must end after it starts"),
-    ({"end_seconds": math.inf}, InvalidTimeRange, "inf"),
-    ({"least_score": 1.5}, InvalidRequest, "least_score is 1.5"),
-    ({"least_score": math.nan}, InvalidRequest, "least_score is nan"),
-    ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds is -1"),
-    ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds is inf"),
-    ({"per_video": -1}, InvalidRequest, "per_video is -1"),
+    ({"top_k": 0}, InvalidTopK, "top_k must be from 1 to 1000, not 0"),
+    ({"top_k": 1001}, InvalidTopK, "top_k must be from 1 to 1000, not 1001"),
+    ({"offset": -1}, InvalidRequest, "offset must be from 0 to 10000, not -1"),
+    ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset must be from 0 to 10000, not 10001"),
+    ({"start_seconds": -1.0}, InvalidTimeRange, "start_seconds must be 0 or more, not -1"),
+    ({"start_seconds": math.nan}, InvalidTimeRange, "start_seconds must be 0 or more, not nan"),
+    (
+        {"start_seconds": 5.0, "end_seconds": 5.0},
+        InvalidTimeRange,
+        "must be later than start_seconds: 5 s is not later",
+    ),
+    ({"end_seconds": math.inf}, InvalidTimeRange, "end_seconds must be 0 or more, not inf"),
+    ({"least_score": 1.5}, InvalidRequest, "least_score must be from 0 to 1, not 1.5"),
+    ({"least_score": math.nan}, InvalidRequest, "least_score must be from 0 to 1, not nan"),
+    ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds must be 0 or more, not -1"),
+    ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds must be 0 or more, not inf"),
+    ({"per_video": -1}, InvalidRequest, "per_video must be 0 or more, not -1"),
     (
         {"minimum_seconds": 3.0, "maximum_seconds": 2.0},
         InvalidRequest,
-        "maximum_seconds is 2, .* minimum_seconds, which is 3",
+        "maximum_seconds must not be below minimum_seconds: 2 s is below 3 s",
     ),
-    ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds is 1e-09"),
+    ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds must be 0.01 or more, not 1e-09"),
     ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. Choose one of: consensus, hysteresis."),
 ]
 

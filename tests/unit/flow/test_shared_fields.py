@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from executors.video_loader.workers.video_jobs import SampledSpan
+
 from clipseek.api.documents import Clip, Match, Query, Thumbnail, Video, VideoSpan
 from clipseek.api.fields import copy_fields, shared_fields
 from executors.faiss_indexer.moments.curves import Segment
@@ -11,7 +13,6 @@ from executors.faiss_indexer.store.store import VideoRecord
 from executors.video_loader.clips.cache import CachedClip
 from executors.video_loader.clips.thumbnails import JpegPicture
 from executors.video_loader.decode.probe import VideoInfo
-from executors.video_loader.workers.video_jobs import SampledSpan
 
 
 @dataclass(frozen=True)
