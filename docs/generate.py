@@ -15,6 +15,7 @@ import click
 
 from clipseek.api import documents, errors
 from clipseek.api.base_document import BaseDoc
+from clipseek.api.search_options import QueryOptions, SearchOptions, options_of
 from clipseek.cli.main import main
 from clipseek.client import client
 from clipseek.config.declaration import Setting, rows_of
@@ -146,6 +147,20 @@ def python_client() -> Iterator[str]:
         yield from ("", f"### {name}", "")
         yield from _signature(member)
         yield from _prose(member)
+    yield from (
+        "",
+        "## Options of a search",
+        "",
+        "`Client.search` takes all of them, `Client.timeline` those without a *.",
+        "",
+    )
+    yield from ("| option | on the command line | what it does |", "|---|---|---|")
+    for name, option in options_of(SearchOptions).items():
+        mark = "" if name in options_of(QueryOptions) else " *"
+        flags = " ".join(
+            f"`{flag}`" for flag in (option.flags.split() if isinstance(option.flags, str) else option.flags)
+        )
+        yield f"| `{name}`{mark} | {flags} | {option.help} |"
     yield from ("", "## What the client answers with", "")
     for answer in (client.Progress, client.Indexed, client.SavedClip):
         yield from _source(answer)

@@ -19,7 +19,7 @@ from clipseek.api.base_document import BaseDoc, DocList
 from clipseek.api.documents import Clip, Query, QueryPart, Reel, Thumbnail, Video, VideoSpan
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import ClipSeekError, ServerError
-from clipseek.api.query_parts import sendable
+from clipseek.api.formats import sendable
 from clipseek.client import Client
 
 Request = tuple[str, str | None, BaseDoc]  # endpoint, the executor it is sent to or None for all, document

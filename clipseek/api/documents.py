@@ -30,7 +30,7 @@ class Upload(BaseDoc):
     size_bytes: int = 0  # of the whole file
     offset: int = 0  # of `data` in the file: a multiple of CHUNK_BYTES
     data: bytes = b""
-    server_path: str = ""  # instead of data: a video in a folder that the operator allowed, used where it lies
+    server_path: str = ""  # instead of data: a video in a folder that the operator allowed, used in place
     # answer
     missing_offsets: list[int] = []
     complete: bool = False
@@ -169,8 +169,8 @@ class Query(TextMeaning):
     answered: bool = False
     matches: DocList[Match] = DocList[Match]()
     nothing_matches: bool = False  # neither on this page nor on another
-    cut_off: float = 0.0  # the score below which matches were withheld
-    withheld: int = 0  # matches below it, in the videos that were searched
+    cut_off: float = 0.0  # the score below which matches are not shown
+    withheld: int = 0  # how many matches are below it, in the videos that were searched
     more: bool = False  # there are matches beyond this page
     warnings: list[str] = []
     videos_searched: int = 0

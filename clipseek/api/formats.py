@@ -1,4 +1,4 @@
-"""Times, sizes and counts as people write and read them."""
+"""Times, sizes, counts and texts as people write and read them."""
 
 
 def parse_time(text: str) -> float:
@@ -44,3 +44,8 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError("the loop returns")
+
+
+def sendable(text: str) -> str:
+    """The text in valid UTF-8, as messages need it: file names and arguments may hold other bytes, which become `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8")

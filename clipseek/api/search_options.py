@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
+from clipseek.api.errors import EmptyQuery, InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.limits import MAX_TOP_K
 
 if TYPE_CHECKING:
-    from clipseek.api.documents import QueryPart
+    from clipseek.api.documents import Query, QueryPart
 
 MAX_OFFSET = 10_000  # matches before a page: nobody reads so far, and the server ranks each of them
 _SHORTEST_SECONDS = 0.01  # of `maximum_seconds`: no frame of a video is on screen for less
@@ -177,6 +177,40 @@ def check_numbers(query: Any) -> None:
         raise InvalidRequest(
             f"maximum_seconds must not be below minimum_seconds: {query.maximum_seconds:g} s is below "
             f"{query.minimum_seconds:g} s."
+        )
+
+
+def check_query(query: "Query") -> None:
+    """Check what a query asks: the client before it sends it, an executor when it arrives.
+
+    Raises:
+        EmptyQuery: nothing to look for, or only what to avoid.
+        InvalidTopK, InvalidTimeRange, InvalidRequest: a number is out of range; a part is of two kinds at once or has
+            no weight.
+    """
+    check_numbers(query)
+    for number, part in enumerate(query.parts, 1):
+        _check_part(number, part)
+    if query.text.strip() or any(part.weight > 0 for part in query.parts):
+        return
+    if query.parts:
+        raise EmptyQuery(
+            "The query only says what to avoid. Say also what to look for, e.g. 'a street' without 'cars'."
+        )
+    raise EmptyQuery("The query is empty. Describe what to look for, e.g. 'a red car', or give an image or a frame.")
+
+
+def _check_part(number: int, part: "QueryPart") -> None:
+    if sum(map(bool, (part.text, part.image, part.video_id))) > 1:
+        raise InvalidRequest(
+            f"Part {number} of the query is of several kinds. Make each part a text, an image or a frame."
+        )
+    if not (part.text.strip() or part.image or part.video_id or part.embedding):
+        raise EmptyQuery(f"Part {number} of the query is empty. Give it a text, an image or a frame.")
+    if not math.isfinite(part.weight) or not part.weight:
+        raise InvalidRequest(
+            f"The weight of part {number} of the query is {part.weight:g}. Use a number above 0 to look for the part, "
+            "or below 0 to avoid it."
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clipseek.api.formats import parse_time
+from clipseek.api.formats import parse_time, sendable
 from clipseek.api.limits import MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.search_options import Option, QueryOptions, options_of, value_type
 from clipseek.config.settings import SETTINGS, Settings, variable_of
@@ -122,7 +122,7 @@ def weighted_parts(
         InvalidRequest, FileMissing, UnreadableImage.
     """
     from clipseek.api.documents import QueryPart
-    from clipseek.api.query_parts import image_part, list_frames, sendable, split_weight
+    from clipseek.client.queries import image_part, list_frames, split_weight
 
     wanted = [split_weight(words) for words in (*text, *also)]
     avoided = [(words, -abs(weight)) for words, weight in map(split_weight, without)]

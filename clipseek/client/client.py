@@ -21,8 +21,8 @@ from clipseek.api.documents import (
 )
 from clipseek.api.endpoints import INDEXER, LOADER, WITHOUT_IMAGES
 from clipseek.api.errors import InvalidRequest, ServerFailed
+from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
-from clipseek.api.query_parts import sendable
 from clipseek.api.search_options import QueryOptions, SearchOptions
 from clipseek.client import indexing
 from clipseek.client.download import SavedClip, clip_target, save_clip

@@ -8,7 +8,7 @@ from typing import Any
 
 from clipseek.api.documents import CHUNK_BYTES, Upload, Video, VideoSpan
 from clipseek.api.errors import ClipSeekError, ServerFailed
-from clipseek.api.query_parts import sendable
+from clipseek.api.formats import sendable
 from clipseek.client.transport import Transport, run
 from clipseek.client.upload_source import UploadSource, sha256
 

@@ -1,12 +1,25 @@
-"""A query as the wire has it, made of what a caller gives to `Client.search`."""
+"""A query as the wire has it, made of what people write: texts, images and frames, each with a weight if wished."""
 
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
-from clipseek.api.query_parts import check_query, image_part, list_frames, list_images, sendable
-from clipseek.api.search_options import QueryOptions, SearchOptions, check_names, sent_fields
+from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
+from clipseek.api.formats import parse_time, sendable
+from clipseek.api.limits import MAX_IMAGE_BYTES
+from clipseek.api.search_options import (
+    Frame,
+    Image,
+    QueryOptions,
+    SearchOptions,
+    check_names,
+    check_query,
+    sent_fields,
+)
 
 
 def build_query(
@@ -62,3 +75,69 @@ def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocL
 def _with_id(part: QueryPart, video_id: Callable[[str], str]) -> QueryPart:
     """The part with the id of its video in place of a name."""
     return part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
+
+
+def list_images(value: Image | Sequence[Image] | None) -> list[Image]:
+    """One image, several or none, as a list."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str | Path | bytes) else list(value)
+
+
+def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]]:
+    """One frame, several or none, as a list of (video, seconds); a pair of a text and a number is one frame.
+
+    Raises:
+        InvalidRequest: a text is not `VIDEO@TIME`.
+    """
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [_parse_frame(value)]
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int | float):
+        return [(value[0], float(value[1]))]
+    return [frame for item in value for frame in list_frames(item)]
+
+
+def image_part(image: Image, weight: float = 1.0) -> QueryPart:
+    """A part of a query that looks for an image.
+
+    Raises:
+        FileMissing, UnreadableImage: the file does not exist, is empty or is too large.
+    """
+    if isinstance(image, bytes):
+        name, data = "the image", image
+    else:
+        name = str(image)
+        try:
+            with Path(image).open("rb") as file:
+                data = file.read(MAX_IMAGE_BYTES + 1)
+        except OSError as error:
+            raise FileMissing(f"The image '{image}' cannot be read ({error.strerror}). Check the path.") from error
+    if not data:
+        raise UnreadableImage(f"'{name}' is empty (0 bytes). Choose another image.")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise UnreadableImage(
+            f"'{name}' is larger than {MAX_IMAGE_BYTES >> 20} MiB, the limit for an image to search with. "
+            "Save it smaller: the model looks at a few hundred pixels."
+        )
+    return QueryPart(image=data, title=sendable(name), weight=weight)
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """Split `TEXT^WEIGHT`; the weight is 1 if none is given."""
+    match = re.fullmatch(r"(.*)\^([+-]?[0-9]+(?:\.[0-9]+)?)", text, re.DOTALL)
+    return (match[1].rstrip(), float(match[2])) if match else (text, 1.0)
+
+
+def _parse_frame(text: str) -> tuple[str, float]:
+    video, _, time = text.rpartition("@")
+    try:
+        seconds = parse_time(time)
+    except ValueError:
+        seconds = math.nan
+    if not video or not math.isfinite(seconds):
+        raise InvalidRequest(
+            f"'{text}' is not a frame of a video. Write VIDEO@TIME, e.g. holiday.mp4@75.2 or holiday.mp4@01:15.2"
+        )
+    return video, seconds

@@ -27,8 +27,8 @@ def check_vced_install() -> None:
     """Raises: ClientOnly: the room `clipseek.vced` was left out of this install."""
     if importlib.util.find_spec("clipseek.vced") is None:
         raise ClientOnly(
-            "`clipseek compat` needs the package clipseek.vced, which is not installed here. Install all of ClipSeek "
-            "(in a clone: pip install .)."
+            "`clipseek compat` needs the package clipseek.vced, which is not installed here. Install ClipSeek with its "
+            "extra `vced` (in a clone: pip install '.[vced]')."
         )
 
 

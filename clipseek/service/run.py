@@ -37,7 +37,7 @@ PROCESS_ENVIRONMENT = {
     "JINA_LOG_LEVEL": "CRITICAL",  # the executors log what they refuse or fail in themselves
     "OMP_WAIT_POLICY": "passive",  # threads that wait for others leave the cores to other processes
     "OPENBLAS_NUM_THREADS": "1",  # NumPy's: for one vector its threads wait more than they work
-    "PYTHONSAFEPATH": "1",  # otherwise processes look for imports in the current folder, whoever it belongs to
+    "PYTHONSAFEPATH": "1",  # otherwise processes look for imports in the current folder, which may be anybody's
     "PYTHONWARNINGS": "ignore",  # they are about Jina's code, not the user's
 }
 

@@ -22,7 +22,7 @@ from clipseek.api.errors import (
     UnreadableVideo,
     VideoNotFound,
 )
-from clipseek.api.query_parts import sendable
+from clipseek.api.formats import sendable
 from clipseek.client import Client, Indexed, OnProgress, Progress
 from clipseek.client.upload_source import sha256, upload_source
 from clipseek.watch.events import Event, Tell

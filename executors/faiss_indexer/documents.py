@@ -140,8 +140,8 @@ def fill_in(query: Query, answer: SearchAnswer[Any], matches: Iterable[Match]) -
     query.embedding, query.curve_embedding, query.neutral_embedding = [], [], []
     for part in query.parts:
         part.embedding, part.curve_embedding = [], []
-    copy_fields(answer, query)
-    query.matches = DocList[Match](matches)
+    for name, value in (shared_fields(answer, Query) | {"matches": DocList[Match](matches)}).items():
+        setattr(query, name, value)
     query.answered = True
 
 

@@ -298,5 +298,5 @@ def _is_complete(video_id: str, store: Store) -> bool:
 def _counts(answer: SearchAnswer[VideoMatch]) -> str:
     return (
         f"{len(answer.matches)} matches in {answer.videos_searched} videos, {answer.frames_searched} frames, "
-        f"{answer.withheld} withheld"
+        f"{answer.withheld} not shown"
     )

@@ -1,4 +1,4 @@
-"""The checks of a document on arrival at an executor, whoever sent it: its own bounds, then the operator's limits.
+"""The checks of a document on arrival at an executor, from any sender: its own bounds, then the operator's limits.
 
 A caller may fill in any field, also those that one executor leaves for the next.
 """
@@ -8,7 +8,7 @@ from itertools import pairwise
 from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import Query, Video, VideoSpan
 from clipseek.api.errors import InvalidTimeRange
-from clipseek.api.query_parts import check_query
+from clipseek.api.search_options import check_query
 from clipseek.config.limits import check_limit
 from clipseek.config.settings import Settings
 

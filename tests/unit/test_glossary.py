@@ -26,7 +26,9 @@ GLOSSARY = (
 OTHER_WORDS = {"film": "video", "films": "videos", "movie": "video", "movies": "videos", "snippet": "clip"}
 CHINESE_WORDS = {"影片": "视频", "电影": "视频"}
 # On disk since 0.1, earlier names of settings, and a technical term.
-ALLOWED = re.compile(r"\.film\b|FILM_|_FILM|silent film|:material/movie:", re.IGNORECASE)
+ALLOWED = re.compile(
+    r"\.film\b|TABLE films|films_of\w*|'films'|FILM_|_FILM|silent film|:material/movie:", re.IGNORECASE
+)
 
 # Turns that version 0.1 used, and what a reader of today expects.
 ARCHAIC = {
@@ -66,8 +68,8 @@ def tokens_of(path: Path) -> list[tokenize.TokenInfo]:
 
 
 def problems_in(text: str) -> Iterator[str]:
-    """Each word and turn of a text that has a better one. What is in backticks is a name, and stays."""
-    text = re.sub(r"\s+", " ", ALLOWED.sub("", re.sub(r"`[^`]*`", "``", text)))
+    """Each word and turn of a text that has a better one. What is in backticks or braces is a name, and stays."""
+    text = re.sub(r"\s+", " ", ALLOWED.sub("", re.sub(r"`[^`]*`|\{[^}]*\}", "``", text)))
     for wrong, right in (OTHER_WORDS | ARCHAIC).items():
         for found in re.finditer(rf"\b{wrong}\b", text, re.IGNORECASE):
             around = text[max(0, found.start() - 30) : found.end() + 30]
@@ -98,7 +100,7 @@ def test_messages_docstrings_and_comments_are_plain(path):
 
 def helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
     """Every command with what its --help prints."""
-    yield name, command.get_help(click.Context(command, info_name=name))
+    yield name, command.get_help(click.Context(command, info_name=name, **main.context_settings))
     if isinstance(command, click.Group):
         for below, sub in command.commands.items():
             yield from helps(sub, f"{name} {below}")

@@ -45,6 +45,8 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
       clipseek serve --port 45680
       clipseek compat ~/vced/code/web/data --host grpc://127.0.0.1:45680
     """
+    check_vced_install()
+    check_vced_install()
     from clipseek.client import Client
 
     with Client(host) as client:
@@ -80,7 +82,6 @@ def _check_ports(client: "Client", port: int) -> None:
 
 
 def _server(client: "Client", folders: tuple[Path, ...], port: int) -> "CompatServer":
-    check_vced_install()
     from clipseek.vced.known_videos import KnownVideos
     from clipseek.vced.requests import Vced
     from clipseek.vced.server import CompatServer

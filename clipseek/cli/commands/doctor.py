@@ -25,7 +25,7 @@ _SIGNS = {"ok": "ok", "warning": "!", "error": "X"}
 @host_option
 @json_option
 def doctor(work: str | None, host: str | None, as_json: bool) -> None:
-    """Finding the installation, the store and the server.
+    """Check the installation, the store and the server.
 
     For each problem the command says how to fix it. The exit code is 1 if an error is found, or remains.
 

@@ -1,4 +1,4 @@
-"""The model hub: look in its local cache, ask whether it answers, and fetch files without waiting for ever."""
+"""The model hub: look in its local cache, ask whether it answers, and fetch files without waiting forever."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""How a text's cosines are to be read. `score_scales` gives every text the cosines of relevance 0 and 1.
+"""How to read a text's cosines. `score_scales` gives every text the cosines of relevance 0 and 1.
 
 `neutral_phrases` are descriptions of ordinary pictures, which calibration compares with.
 `languages` warns about a text that the model cannot read.

@@ -26,8 +26,8 @@ class SearchAnswer(Generic[M]):
 
     Attributes:
         nothing_matches: there is no match on any page.
-        cut_off: the score below which matches were withheld.
-        withheld: how many weaker matches the pages up to this one would show without the cut-off.
+        cut_off: the score below which matches are not shown.
+        `withheld`: how many weaker matches the pages up to this one would show without the cut-off.
         more: there are matches beyond this page.
         videos_searched: the videos whose frames were compared with the query, `frames_searched` in all.
     """
@@ -79,7 +79,7 @@ class Ranking(Generic[M]):
         return len(self._places) > self._place_count and self._places[-1][0].score >= self._cut_off
 
     def page(self) -> tuple[list[M], int]:
-        """The matches of the page, best first, and how many weaker ones were withheld up to there."""
+        """The matches of the page, best first, and how many weaker ones are not shown up to there."""
         shown = [match for place in self._places[: self._place_count] for match in place]
         withheld = sum(match.score < self._cut_off for match in shown)
         on_page = [match for place in self._places[self._options.offset : self._place_count] for match in place]

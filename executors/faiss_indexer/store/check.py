@@ -47,7 +47,7 @@ class _Span:
 
 
 def check_store(folder: Path) -> Iterator[Finding]:
-    """Finding the SQLite file and the index cache in `folder`. Only reads, and may run beside a server."""
+    """Check the SQLite file and the index cache in `folder`. Only reads, and may run beside a server."""
     try:
         with closing(_open(folder, "ro")) as db:
             db.execute("BEGIN")  # one state of the store, whatever a server writes in the meantime

@@ -260,8 +260,8 @@ class MediaFiles:
             upload.drop_marks()
             upload.file.unlink()
             raise UploadCorrupted(
-                f"The upload of '{title}' has the SHA-256 {digest}, but {video_id} was announced: the file was changed "
-                "or damaged on its way. Upload it again"
+                f"The upload of '{title}' has the SHA-256 {digest}, but {video_id} was announced: the file was "
+                "changed, or damaged on its way. Upload it again"
             )
         sync(upload.file)
         untried = not self.is_known(video_id)

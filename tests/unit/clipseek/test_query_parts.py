@@ -4,9 +4,9 @@ import pytest
 
 from clipseek.api.documents import QueryPart
 from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
+from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_IMAGE_BYTES
-from clipseek.api.query_parts import image_part, list_frames, list_images, sendable, split_weight
-from clipseek.client.queries import query_parts
+from clipseek.client.queries import image_part, list_frames, list_images, query_parts, split_weight
 
 
 def test_frames_are_written_with_an_at_or_as_a_pair_one_or_several():

@@ -6,8 +6,7 @@ import pytest
 
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
-from clipseek.api.query_parts import check_query
-from clipseek.api.search_options import QUERY_FIELDS, QueryOptions, SearchOptions, options_of, value_type
+from clipseek.api.search_options import QUERY_FIELDS, QueryOptions, SearchOptions, check_query, options_of, value_type
 from clipseek.client.queries import build_query
 
 
