@@ -42,7 +42,6 @@ class BaseDoc(docarray.BaseDoc):
         """Check fields that depend on each other. Documents override this."""
 
     def to_protobuf(self) -> Any:
-        """The protobuf message of this document."""
         message = self.model_copy()
         for name, value in list(self):
             if _is_default(value, self.model_fields[name].default):
@@ -59,7 +58,6 @@ class BaseDoc(docarray.BaseDoc):
 
     @classmethod
     def from_protobuf(cls, message: Any) -> Self:
-        """The document of a protobuf message."""
         document: Self = super().from_protobuf(message)
         if document.packed or document.packed_lengths:
             document._unpack()

@@ -128,7 +128,6 @@ def relevance_of(doc: ShardQuery) -> Relevance:
 
 
 def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
-    """Segments as documents."""
     return DocList[Match](
         Match(**shared_fields(match.video, Match) | shared_fields(match.segment, Match) | {"score": match.score})
         for match in found

@@ -86,10 +86,7 @@ class Library(AbstractContextManager["Library"]):
     # Searching
 
     def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer[VideoMatch]:
-        """Find the segments that fit a query best.
-
-        Args:
-            parts: what to look for and what to avoid; at least one weight is above 0.
+        """Find the segments that fit a query best. At least one part has a weight above 0.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
@@ -98,8 +95,7 @@ class Library(AbstractContextManager["Library"]):
     def rank(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance) -> Ranking[VideoMatch]:
         """The best matches for a query, as many as its page and those before it need.
 
-        Args:
-            relevance: of the whole library, which this one may be a shard of.
+        `relevance` is that of the whole library, of which this one may be a shard.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
@@ -114,8 +110,7 @@ class Library(AbstractContextManager["Library"]):
     def timeline(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance | None = None) -> Timeline:
         """The score of every frame of the one video that the options name, and what `search` finds in it.
 
-        Args:
-            relevance: of the whole library, where this one is a shard of it.
+        `relevance` is that of the whole library, where this one is a shard of it.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """

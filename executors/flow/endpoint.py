@@ -90,7 +90,6 @@ def pass_on(row: Endpoint) -> Any:
 
 
 def list_of(document: type[D]) -> type[DocList[D]]:
-    """The type of a list of documents."""
     kind: type[DocList[D]] = DocList.__class_getitem__(document)
     return kind
 

@@ -65,7 +65,6 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
 
     @endpoint("/health")
     def health(self, doc: Health, caller: Caller) -> str:
-        """Add this executor's component."""
         component = self.component(caller)
         if doc.check_recall:
             component.facts |= self.recall(caller)

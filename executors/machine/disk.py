@@ -18,7 +18,6 @@ READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def measure_free_bytes(folder: Path) -> int:
-    """Free bytes on the disk of `folder`."""
     return shutil.disk_usage(folder).free
 
 

@@ -47,10 +47,8 @@ class CachedFile(NamedTuple):
 class FolderCache:
     """Files in `folder`, the least recently used removed when they exceed `max_bytes`. Safe for threads and processes.
 
-    A file's access time says when it was last used; its modification time stays.
-
-    Args:
-        ignored: suffixes of files in the folder that do not count.
+    A file's access time says when it was last used; its modification time stays. Files with a suffix in `ignored` do
+    not count.
     """
 
     def __init__(self, folder: Path, max_bytes: float, ignored: Set[str] = frozenset()) -> None:

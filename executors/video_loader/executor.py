@@ -56,7 +56,6 @@ class VideoLoader(ChainExecutor):
         return self._videos.counts | {UPLOAD: UPLOAD_THREADS}
 
     def store(self, library: str) -> MediaFiles:
-        """The videos of a library."""
         if library not in self._stores:
             return self._stores.setdefault(library, open_media_files(self.settings, library, CHUNK_BYTES))
         return self._stores[library]

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -27,12 +26,6 @@ logger = logging.getLogger(__name__)
 
 _FIRST_FRAMES, _MORE = 512, 8  # how many frames are compared first, and the factor by which that grows
 _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
-
-
-@dataclass(frozen=True)
-class _Change:
-    span_id: int
-    vectors: StoredVectors | None
 
 
 class VectorIndex:
@@ -58,7 +51,8 @@ class VectorIndex:
         self._sum = np.zeros(0)
         self._saved_revision = -1
         self._last_queries = deque[Vectors](maxlen=QUERIES)
-        self._changes: list[_Change] | None = None  # since a replacement was begun
+        # Spans added, with their vectors, or removed since a replacement was begun.
+        self._changes: list[tuple[int, StoredVectors | None]] | None = None
         self._builder: threading.Thread | None = None
         self._has_failed = False  # to build a replacement: not tried again with every span
         self._is_closing = threading.Event()
@@ -100,13 +94,12 @@ class VectorIndex:
         self.save()
 
     def add(self, span_id: int, video_id: str, frames: Frames) -> None:
-        """Add the frames of a stored span."""
         with self._lock.writing():
             self._spans[span_id] = (video_id, len(frames.vectors))
             self._frames_of[video_id] += len(frames.vectors)
             if len(frames.vectors):
                 self._add(frames.vectors, number_frames(span_id, len(frames.vectors)))
-                self._note(_Change(span_id, frames.vectors))
+                self._note(span_id, frames.vectors)
                 self._replace_if_outgrown()
 
     def remove(self, span_ids: list[int]) -> None:
@@ -115,7 +108,7 @@ class VectorIndex:
             removed = [(span_id, *self._spans.pop(span_id)) for span_id in span_ids if span_id in self._spans]
             for span_id, video_id, count in removed:
                 self._frames_of[video_id] -= count
-                self._note(_Change(span_id, None))
+                self._note(span_id, None)
             numbers = [number_frames(span_id, count) for span_id, _, count in removed if count]
             if numbers and self._index is not None:
                 ids = np.concatenate(numbers)
@@ -225,9 +218,9 @@ class VectorIndex:
 
     # An index of another kind, built while this one answers
 
-    def _note(self, change: _Change) -> None:
+    def _note(self, span_id: int, vectors: StoredVectors | None) -> None:
         if self._changes is not None:
-            self._changes.append(change)
+            self._changes.append((span_id, vectors))
 
     def _replace_if_outgrown(self) -> None:
         index = self._index
@@ -251,12 +244,12 @@ class VectorIndex:
                 self._changes, self._has_failed = None, True
             return
         with self._lock.writing():
-            for change in self._changes or ():
-                if change.vectors is None:
-                    kinds.remove(index, number_frames(change.span_id, spans.pop(change.span_id, 0)))
-                elif change.span_id not in spans:
-                    kinds.add(index, change.vectors, number_frames(change.span_id, len(change.vectors)))
-                    spans[change.span_id] = len(change.vectors)
+            for span_id, vectors in self._changes or ():
+                if vectors is None:
+                    kinds.remove(index, number_frames(span_id, spans.pop(span_id, 0)))
+                elif span_id not in spans:
+                    kinds.add(index, vectors, number_frames(span_id, len(vectors)))
+                    spans[span_id] = len(vectors)
             self._index, self._changes, self._saved_revision = index, None, -1
         seconds = time.monotonic() - started
         logger.info("the index of %d frames was replaced in %.0f s; it is now %s", len(self), seconds, self.kind)

@@ -18,10 +18,7 @@ def adjust_lengths(
     minimum_seconds: float = 0.0,
     maximum_seconds: float = 0.0,
 ) -> list[Segment]:
-    """Pad the segments of a video, shorten the long ones around their peak, and drop the short ones.
-
-    Args:
-        maximum_seconds: 0 sets no limit.
+    """Pad the segments of a video, shorten the long ones around their peak, and drop the short ones; 0 sets no maximum.
 
     Returns: segments in order of time.
     """
@@ -39,11 +36,7 @@ def adjust_lengths(
 
 
 def pad_ranges(ranges: Sequence[TimeRange], seconds: float, duration_seconds: float) -> list[TimeRange]:
-    """Widen ranges at both ends, up to half-way to the neighbour and up to the ends of the video.
-
-    Args:
-        ranges: in order of time, not overlapping.
-    """
+    """Widen ranges, in order of time and without overlaps, up to half-way to the neighbour and to the video's ends."""
     middles = [(before[1] + after[0]) / 2 for before, after in pairwise(ranges)]
     walls = zip(ranges, [0.0, *middles], [*middles, duration_seconds], strict=True)
     return [(max(start - seconds, left), min(end + seconds, right)) for (start, end), left, right in walls]

@@ -55,7 +55,6 @@ class Ranking(Generic[M]):
         self._places: list[list[M]] = []
 
     def add(self, matches: Sequence[M]) -> None:
-        """Add the matches of one video."""
         ordered = sorted(matches, key=lambda match: match.order)
         places = [ordered] if self._options.group_by_video and ordered else [[match] for match in ordered]
         self._places = sorted([*self._places, *places], key=lambda place: place[0].order)[: self._place_count + 1]
@@ -86,7 +85,6 @@ class Ranking(Generic[M]):
         return [match for match in on_page if match.score >= self._cut_off], withheld
 
     def answer(self, videos_searched: int, frames_searched: int) -> "SearchAnswer[M]":
-        """The page, and how much was searched for it."""
         matches, withheld = self.page()
         return SearchAnswer(
             matches=matches,

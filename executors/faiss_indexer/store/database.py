@@ -43,7 +43,6 @@ class Database:
         self._opened.clear()
 
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
         if connection is None:
             connection = sqlite3.connect(
@@ -64,7 +63,6 @@ class Database:
             raise self.translate(error, "cannot be read") from error
 
     def row(self, statement: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
-        """The first row of a query."""
         return next(self.rows(statement, values), None)
 
     @contextmanager

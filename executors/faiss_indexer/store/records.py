@@ -92,8 +92,6 @@ class Frames:
 
 @dataclass(frozen=True)
 class StoredSpan:
-    """One row of the table of spans."""
-
     span_id: int
     video_id: str
     frames: Frames

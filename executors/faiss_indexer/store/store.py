@@ -47,7 +47,6 @@ class Store(AbstractContextManager["Store"]):
         self.close()
 
     def close(self) -> None:
-        """Close the file for every thread."""
         self._database.close()
 
     # Videos

@@ -67,7 +67,6 @@ def _shown_frames(
 
 
 def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
-    """Add an H.264 track to a clip."""
     track: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
     track.width, track.height, track.pix_fmt = width, height, "yuv420p"
     track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)

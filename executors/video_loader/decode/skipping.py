@@ -41,7 +41,6 @@ class FrameSkipper:
         self._skipped_last = False
 
     def select_packets(self, packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
-        """The packets to decode."""
         is_unreferenced = self._is_unreferenced
         return packets if is_unreferenced is None else (p for p in packets if not self._skips(p, is_unreferenced))
 

@@ -90,11 +90,7 @@ def _decode_keyframes(
 
 
 class VideoSource(AbstractContextManager["VideoSource"]):
-    """An open video and its video stream. A context manager, made by `open_video`.
-
-    Attributes:
-        decoder: `software`, or the hardware that decodes this video until it fails.
-    """
+    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails."""
 
     def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
         self.path = path
@@ -140,10 +136,8 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         """Decode in presentation order, from a frame at or before `from_seconds`; times rise strictly.
 
         Starts at the keyframe at or before `from_seconds` and gives the same frames as a run from the beginning. A new
-        call ends the iterators of earlier calls. Damaged packets are skipped.
-
-        Args:
-            all_from: no frame shown after this time is skipped, even if the source may skip some.
+        call ends the iterators of earlier calls. Damaged packets are skipped. Of the frames
+        after `all_from` none is skipped, even if the source may skip some.
         """
         last: Fraction | None = None
         while True:

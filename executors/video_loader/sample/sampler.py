@@ -78,7 +78,6 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         return self._run is not None and self._run.is_at_end
 
     def close(self) -> None:
-        """Close the video."""
         self._run = None
         self._source.close()
 

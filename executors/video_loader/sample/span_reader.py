@@ -34,8 +34,6 @@ class Cut:
 
 @dataclass(frozen=True)
 class PreviewedFrame:
-    """A decoded frame with its preview."""
-
     timed: TimedFrame
     preview: Preview
 

@@ -100,16 +100,13 @@ class VideoWorkers:
             pool.close()
 
     def probe(self, path: Path, title: str) -> VideoInfo:
-        """See `probe_video`."""
         return self._run("look", f"'{title}'", 0.0, probe_video, path, title)
 
     def make_thumbnail(self, path: Path, at_seconds: float, width: int, title: str) -> JpegPicture:
-        """See `thumbnails.make_thumbnail`."""
         what = f"the picture at {at_seconds:g} s of '{title}'"
         return self._run("look", what, 0.0, make_thumbnail, path, at_seconds, width, title)
 
     def sample(self, path: Path, title: str, options: SpanOptions) -> SampledSpan:
-        """See `sample_span`."""
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
         return self._run("index", what, end - start, sample_span, path, title, options, self.decoder)
@@ -117,20 +114,17 @@ class VideoWorkers:
     def cut(
         self, path: Path, start_seconds: float, end_seconds: float, mode: str, title: str, destination: Path
     ) -> ClipFile:
-        """See `cut_clip`."""
         what = f"the clip [{start_seconds:g}, {end_seconds:g}) s of '{title}'"
         length = end_seconds - start_seconds
         return self._run("clip", what, length, cut_clip, path, start_seconds, end_seconds, mode, destination, title)
 
     def join(self, pieces: Sequence[ReelPiece], mode: str, destination: Path) -> ClipFile:
-        """See `cut_and_join`."""
         length = sum(piece.end_seconds - piece.start_seconds for piece in pieces)
         # Every piece is encoded twice: by itself and in the joined video.
         what = f"the video of {len(pieces)} clips"
         return self._run("clip", what, 2 * length, cut_and_join, pieces, destination, mode)
 
     def build_samples(self, folder: Path) -> list[Path]:
-        """See `sample_videos.build`."""
         return self._run("clip", "the sample videos", _SAMPLES_SECONDS, sample_videos.build, folder)
 
     def _run(

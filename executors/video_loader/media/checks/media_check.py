@@ -38,11 +38,7 @@ class _Files:
 
 
 def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Finding]:
-    """Read every video below `root` and check it. Changes nothing, and may run beside a server.
-
-    Args:
-        titles: of the store's videos, by their ids.
-    """
+    """Read every video below `root` and check it against the store's titles, even beside a server; changes nothing."""
     files = _list_files(root)
     damaged = list(find_damaged_videos(root))
     count = sum(1 for own in files.values() if own.video)

@@ -20,10 +20,7 @@ from executors.video_loader.media.shared_media import SharedMediaFiles
 
 
 def check_shared(media: SharedMediaFiles, titles: Mapping[str, str]) -> Iterator[Finding]:
-    """Check the names and sizes in the object store, and the content of the copies here; changes nothing.
-
-    Args:
-        titles: of the store's videos, by their ids.
+    """Check names and sizes in the object store, and the content of the copies here; changes nothing.
 
     Raises: MediaUnreachable.
     """
