@@ -1,7 +1,11 @@
-"""The base class of all documents. Import documents through this module: it keeps torch out of docarray."""
+"""The base class of all documents, and copies between records that share field names.
+
+Import documents through this module: it keeps torch out of docarray.
+"""
 
 from array import array
 from collections.abc import Sized
+from dataclasses import fields
 from functools import cache
 from itertools import chain
 from typing import Any, Self
@@ -103,4 +107,22 @@ def _widen(value: Any) -> Any:
     return [float(item) if _is_wide(item) else item for item in value] if isinstance(value, list) else float(value)
 
 
-__all__ = ["BaseDoc", "DocList"]
+def shared_fields(source: object, kind: type) -> dict[str, Any]:
+    """The values of `source` for the fields that a document class or dataclass `kind` has, too."""
+    names = _field_names(type(source)) & _field_names(kind)
+    return {name: getattr(source, name) for name in names}
+
+
+def copy_fields(source: object, target: object) -> None:
+    """Set each field of `target`, a document, that `source` has, too."""
+    for name, value in shared_fields(source, type(target)).items():
+        setattr(target, name, value)
+
+
+def _field_names(kind: Any) -> set[str]:
+    if hasattr(kind, "model_fields"):  # a document
+        return set(kind.model_fields)
+    return {field.name for field in fields(kind)}
+
+
+__all__ = ["BaseDoc", "DocList", "copy_fields", "shared_fields"]

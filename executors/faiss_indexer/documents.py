@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.base_document import DocList
+from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.bounds import SecondsList, Signed, Vector
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest, ModelMismatch
-from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer

@@ -16,9 +16,8 @@ from clipseek.config.settings import Settings
 def check_document(doc: BaseDoc, settings: Settings) -> None:
     """Check every field that a caller can set.
 
-    Raises:
-        InvalidTimeRange, InvalidRequest: a value is impossible. LimitExceeded: it is above the operator's limit.
-        EmptyQuery: a query does not say what to look for.
+    Raises: InvalidTimeRange, InvalidRequest: a value is impossible. LimitExceeded: it is above the operator's limit.
+    EmptyQuery: a query does not say what to look for.
     """
     doc.check_bounds()
     if isinstance(doc, Query):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import av
 
+from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.api.formats import size
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
@@ -213,10 +213,7 @@ class VideoLoader(ChainExecutor):
     def _piece(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
     ) -> tuple[CachedClip, bytes]:
-        """A piece of a clip of these videos, from the cache. Only the first piece counts as a lookup.
-
-        Raises: VideoNotFound: a video was deleted while the clip was made.
-        """
+        """A piece of a clip, from the cache; only the first counts as a lookup. Raises: VideoNotFound: deleted by now."""
 
         def make_and_count(destination: Path) -> ClipFile:
             metrics.CACHE_MISSES.labels("clips").inc()

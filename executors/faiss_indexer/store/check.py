@@ -17,7 +17,7 @@ import faiss
 import numpy as np
 
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
-from executors.faiss_indexer.store.schema import SCHEMA_VERSION
+from executors.faiss_indexer.store.database import SCHEMA_VERSION
 from executors.faiss_indexer.store.spans import (
     MAX_SPAN_FRAMES,
     cache_file,

@@ -13,9 +13,8 @@ import numpy as np
 from clipseek.api.errors import InvalidRequest, ModelMismatch, StoreError, VideoNotFound
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.model_ids import model_name, settings_for
-from executors.faiss_indexer.store.database import Database
+from executors.faiss_indexer.store.database import Database, prepare_schema
 from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, list_shots
-from executors.faiss_indexer.store.schema import prepare_schema
 
 TICK_SECONDS = 1e-6  # the least time between two videos that are added one after the other
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
@@ -28,10 +27,8 @@ class Store(AbstractContextManager["Store"]):
 
     A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`.
 
-    Raises:
-        StoreVersion: a newer ClipSeek wrote the file.
-        StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: it cannot be opened; every method that reads or
-            writes may raise them, too.
+    Raises: StoreVersion: a newer ClipSeek wrote the file. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
+    StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,9 +65,8 @@ class Store(AbstractContextManager["Store"]):
 
         Returns: the ids of the spans that were dropped.
 
-        Raises:
-            ModelMismatch: the store holds frames of another model.
-            InvalidRequest: the rate or the way of sampling does not exist.
+        Raises: ModelMismatch: the store holds frames of another model. InvalidRequest: the rate or the way of sampling
+        does not exist.
         """
         dropped: list[int] = []
         with self._database.write() as db:
@@ -139,9 +135,8 @@ class Store(AbstractContextManager["Store"]):
 
         Returns: the new span's id, and the ids of the spans that it replaced.
 
-        Raises:
-            VideoNotFound: the video was never registered, or was deleted in the meantime.
-            ModelMismatch: the store holds frames of another model.
+        Raises: VideoNotFound: the video was never registered, or was deleted in the meantime. ModelMismatch: the store
+        holds frames of another model.
         """
         start, end = span
         with self._database.write() as db:

@@ -68,9 +68,8 @@ def cut_clip(
             no presentation times (AVI with B-frames) cannot be copied and is cut exactly.
         destination: the clip's path without its suffix.
 
-    Raises:
-        InvalidTimeRange: the range is empty or outside the video. InvalidRequest: unknown mode.
-        StoreFull: no room for the clip. UnreadableVideo: see `open_video`.
+    Raises: InvalidTimeRange: the range is empty or outside the video. InvalidRequest: unknown mode. StoreFull: no room
+    for the clip. UnreadableVideo: see `open_video`.
     """
     if mode not in MODES:
         raise InvalidRequest(f"'{mode}' is not a mode of cutting: use 'exact' or 'copy'")

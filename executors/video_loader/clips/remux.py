@@ -80,12 +80,10 @@ def _resets_decoder(clip: Path) -> bool:
 
 
 class _Track:
-    """One track of the joined video. `end`: when its last packet ends, in seconds."""
-
     def __init__(self, joined: OutputContainer, like: Stream) -> None:
         self._stream = joined.add_stream_from_template(like)
         self._last: int | None = None  # the last packet's decoding time, in ticks of the clips
-        self.end = Fraction(0)
+        self.end = Fraction(0)  # of the last packet, in seconds
 
     def shift_packets(
         self, clip: Path, place: int, begin: Fraction

@@ -124,11 +124,6 @@ def find_audio_stream(container: InputContainer) -> AudioStream | None:
     return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
 
 
-def has_sound(source: VideoSource) -> bool:
-    """Whether the video has sound that can be decoded."""
-    return find_audio_stream(source.container) is not None
-
-
 def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:
     container = open_container(source.path, source.title)
     stream = find_audio_stream(container)

@@ -26,9 +26,8 @@ _TRIAL_BYTES = 1_000_000
 def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
 
-    Raises:
-        MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to open.
-        MemoryError: PyAV's.
+    Raises: MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to
+    open. MemoryError: PyAV's.
     """
     if not stat_video(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")

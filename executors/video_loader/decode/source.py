@@ -262,9 +262,8 @@ def open_video(
         decoder: `software`, or the hardware to try first (see `hardware.py`). If the hardware cannot decode the video,
             or fails midway, the video or its rest is decoded in software, with a warning in the log.
 
-    Raises:
-        MediaMissing: the file does not exist.
-        EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
+    Raises: MediaMissing: the file does not exist. EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see
+    `clipseek.errors`.
     """
     return VideoSource(path, title or path.name, needs, most_gap_seconds, decoder)
 

@@ -107,26 +107,23 @@ class MediaFiles:
 
     def is_complete(self, video_id: str) -> bool:
         """Whether the video can be used."""
-        try:
+        with contextlib.suppress(VideoNotFound, MediaMissing):
             self.usable_record(video_id)
-        except (VideoNotFound, MediaMissing):
-            return False
-        return True
+            return True
+        return False
 
     def is_known(self, video_id: str) -> bool:
         """Whether the video has a record, even if a registered file is gone; a damaged record counts as none."""
-        try:
+        with contextlib.suppress(VideoNotFound, StoreCorrupt):
             self.record(video_id)
-        except (VideoNotFound, StoreCorrupt):
-            return False
-        return True
+            return True
+        return False
 
     def missing_offsets(self, video_id: str, size_bytes: int) -> list[int]:
         """Offsets of the chunks that have not arrived, ascending; none for a complete video.
 
-        Raises:
-            InvalidRequest, EmptyFile: the id or the size is invalid, or another size was announced before.
-            LimitExceeded: the video, or all videos together, would be too large.
+        Raises: InvalidRequest, EmptyFile: the id or the size is invalid, or another size was announced before.
+        LimitExceeded: the video, or all videos together, would be too large.
         """
         check_video_id(video_id)
         if size_bytes <= 0:
@@ -146,10 +143,9 @@ class MediaFiles:
 
         Returns: The offsets that are still missing, ascending.
 
-        Raises:
-            InvalidRequest, EmptyFile: id, size, offset or length do not fit together.
-            StoreFull: no room; the chunk does not count as arrived.
-            UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts again.
+        Raises: InvalidRequest, EmptyFile: id, size, offset or length do not fit together. StoreFull: no room; the chunk
+        does not count as arrived. UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts
+        again.
         """
         self.missing_offsets(video_id, size_bytes)  # checks id and size
         upload = self._upload(video_id)
@@ -170,9 +166,8 @@ class MediaFiles:
     def register(self, server_path: str, title: str = "") -> FileRecord:
         """Use a video of an allowed folder in place, without a copy. Reads its content once, for its id.
 
-        Raises:
-            PathNotAllowed: with links resolved, it is outside the allowed folders.
-            FileMissing, EmptyFile: the file does not exist, or is empty.
+        Raises: PathNotAllowed: with links resolved, it is outside the allowed folders. FileMissing, EmptyFile: the file
+        does not exist, or is empty.
         """
         path = self.folders.resolve(server_path)
         if not path.is_file():
@@ -319,7 +314,6 @@ class MediaFiles:
         sync(self.root)
 
     def _measure_used_bytes(self) -> int:
-        """The size of all videos and uploads on their way: a part is as large as its video will be."""
         return sum(_measure_bytes(file) for kind in (f"*{VIDEO_MARK}*", "*.part") for file in self.root.glob(kind))
 
     def _store_upload(self, part: Path, record: FileRecord) -> None:

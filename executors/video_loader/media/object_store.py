@@ -215,8 +215,6 @@ class ObjectStore:
 
 
 class _Watch:
-    """Counts the progress of a request, and stops a timed-out one as soon as it goes on."""
-
     def __init__(self) -> None:
         self.moves = 0
         self.is_given_up = False

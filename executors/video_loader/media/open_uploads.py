@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clipseek.api.errors import ClipSeekError, TooManyRequests
@@ -55,12 +55,10 @@ class OpenUploads:
 
     def end(self, caller: str, upload: Upload) -> bool:
         """Note that an upload is complete or was refused. Returns: whether it was open."""
-        with self._locks[caller]:
-            try:
-                self._note(caller, upload).unlink()
-            except FileNotFoundError:
-                return False
+        with self._locks[caller], suppress(FileNotFoundError):
+            self._note(caller, upload).unlink()
             return True
+        return False
 
     def _note(self, caller: str, upload: Upload) -> Path:
         return self._folder / _hash(caller) / _hash("/".join(upload))

@@ -67,7 +67,6 @@ def find_photograph(seen: str) -> Path:
 
 
 def _find_shipped_file(package: str, file: str) -> Path:
-    """A file of an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     path = Path(spec.origin).parent / file if spec and spec.origin else None
     if path is None or not path.is_file():

@@ -13,7 +13,7 @@ from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
-from executors.faiss_indexer.store.frame_cache import FrameCache
+from executors.faiss_indexer.ranking.video_curves import FrameCache
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
@@ -186,7 +186,7 @@ def test_an_empty_library_answers_with_nothing(library):
 
 @pytest.mark.parametrize("top_k", [0, -1, 1001])
 def test_top_k_out_of_range(library, top_k):
-    with pytest.raises(InvalidTopK, match=f"top_k is {top_k}"):
+    with pytest.raises(InvalidTopK, match=f"top_k must be from 1 to 1000, not {top_k}"):
         ask(library, unit(), top_k=top_k)
 
 

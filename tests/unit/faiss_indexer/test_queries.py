@@ -10,10 +10,15 @@ from hypothesis import strategies as st
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.search_options import MAX_OFFSET
-from executors.faiss_indexer.moments.lengths import adjust_lengths
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
-from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, find_in_range, judge_by_curve
-from executors.faiss_indexer.ranking.merging import Ranking
+from executors.faiss_indexer.ranking.matches import (
+    VideoMatch,
+    adjust_lengths,
+    find_beside_known,
+    find_in_range,
+    judge_by_curve,
+)
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import SearchOptions
 from executors.faiss_indexer.ranking.video_curves import select_frames_around
 from tests.unit.faiss_indexer.test_store import video
@@ -205,36 +210,40 @@ def shown(page: list[VideoMatch]) -> list[tuple[str, float]]:
     return [(match.video.video_id[0], match.segment.score) for match in page]
 
 
-def ranked(looked: list[list[VideoMatch]], cut_off: float = 0.0, **options) -> Ranking:
-    ranking = Ranking(SearchOptions(**options), cut_off)
+def ranked(looked: list[list[VideoMatch]], cut_off: float = 0.0, **options) -> SearchAnswer[VideoMatch]:
+    ranking: Ranking[VideoMatch] = Ranking(SearchOptions(**options), cut_off)
     for matches in looked:
         ranking.add(matches)
-    return ranking
+    return ranking.answer(0, 0)
+
+
+def page(answer: SearchAnswer[VideoMatch]) -> tuple[list[VideoMatch], int]:
+    return answer.matches, answer.withheld
 
 
 def test_a_page_is_a_slice_of_all_matches_best_first():
     looked = [found("b", 0.5, 0.9), [], found("a", 0.5, 0.7, 0.1)]
     first, second, third = (ranked(looked, top_k=3, offset=offset) for offset in (0, 3, 5))
-    assert shown(first.page()[0]) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and first.more
-    assert shown(second.page()[0]) == [("b", 0.5), ("a", 0.1)] and not second.more
-    assert third.page()[0] == [] and not third.more and not third.nothing_matches
+    assert shown(first.matches) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and first.more
+    assert shown(second.matches) == [("b", 0.5), ("a", 0.1)] and not second.more
+    assert third.matches == [] and not third.more and not third.nothing_matches
 
 
 def test_grouped_the_places_are_videos_by_their_best_match():
     looked = [found("a", 0.5, 0.7, 0.1), found("b", 0.2, 0.9), found("c"), found("d", 0.6)]
     first, second = (ranked(looked, top_k=2, offset=offset, group_by_video=True) for offset in (0, 2))
-    assert shown(first.page()[0]) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and first.more
-    assert shown(second.page()[0]) == [("d", 0.6)] and not second.more
+    assert shown(first.matches) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and first.more
+    assert shown(second.matches) == [("d", 0.6)] and not second.more
 
 
 def test_weak_matches_are_withheld_from_the_pages_and_counted():
     looked = [found("a", 0.9, 0.4), found("b", 0.6, 0.3, 0.2)]
-    assert ranked(looked, cut_off=0.5, top_k=4).page() == ([*found("a", 0.9), *found("b", 0.6)], 2)
+    assert page(ranked(looked, cut_off=0.5, top_k=4)) == ([*found("a", 0.9), *found("b", 0.6)], 2)
     assert not ranked(looked, cut_off=0.5, top_k=2).more and ranked(looked, cut_off=0.5, top_k=1).more
     nothing = ranked(looked, cut_off=0.95, top_k=4)
-    assert nothing.nothing_matches and nothing.page() == ([], 4)
+    assert nothing.nothing_matches and page(nothing) == ([], 4)
     grouped = ranked(looked, cut_off=0.5, top_k=2, group_by_video=True)
-    assert grouped.page() == ([*found("a", 0.9), *found("b", 0.6)], 3)
+    assert page(grouped) == ([*found("a", 0.9), *found("b", 0.6)], 3)
 
 
 @given(
@@ -254,9 +263,10 @@ def test_pages_from_as_few_videos_as_settle_them_are_those_of_the_whole_library(
             if ranking.is_settled(bounds[place]):
                 break
             ranking.add(library[place])
-        pages.append(ranking.page()[0])
-        if not ranking.more:
+        answer = ranking.answer(0, 0)
+        pages.append(answer.matches)
+        if not answer.more:
             break
-    together = [match for page in pages for match in page]
+    together = [match for matches in pages for match in matches]
     assert sorted(together, key=lambda match: match.order) == everything
     assert grouped or together == everything
