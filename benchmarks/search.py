@@ -82,11 +82,11 @@ def indices(size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), SyntheticFrames(size, DIMENSIONS))
         with Library(Path(folder)) as filled:
-            while filled.is_replacing_index:
+            while filled.index.is_being_replaced:
                 time.sleep(0.1)
             parts = [Part(query, scale=_SCALE) for query in queries]
             seconds = timed([partial(filled.search, [part], SearchOptions()) for part in parts])
-            print(f"{size:9,}  {'search: ' + filled.index_kind:32}{milliseconds(seconds)}", flush=True)
+            print(f"{size:9,}  {'search: ' + filled.index.kind:32}{milliseconds(seconds)}", flush=True)
 
 
 def _index_row(name: str, size: int, make: Callable[[], faiss.Index], queries: Vectors, truth: recall.Truth) -> None:

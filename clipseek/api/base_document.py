@@ -1,7 +1,11 @@
-"""The base class of all documents. Import documents through this module: it keeps torch out of docarray."""
+"""The base class of all documents, and copies between records that share field names.
+
+Import documents through this module: it keeps torch out of docarray.
+"""
 
 from array import array
 from collections.abc import Sized
+from dataclasses import fields
 from functools import cache
 from itertools import chain
 from typing import Any, Self
@@ -32,8 +36,7 @@ class BaseDoc(docarray.BaseDoc):
     def check_bounds(self) -> None:
         """Check each field against its bounds, and the fields against each other.
 
-        Raises:
-            InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
+        Raises: InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
         """
         for name, bounds in _bounds(type(self)):
             check_value(name, getattr(self, name), bounds)
@@ -43,7 +46,6 @@ class BaseDoc(docarray.BaseDoc):
         """Check fields that depend on each other. Documents override this."""
 
     def to_protobuf(self) -> Any:
-        """The protobuf message of this document."""
         message = self.model_copy()
         for name, value in list(self):
             if _is_default(value, self.model_fields[name].default):
@@ -60,7 +62,6 @@ class BaseDoc(docarray.BaseDoc):
 
     @classmethod
     def from_protobuf(cls, message: Any) -> Self:
-        """The document of a protobuf message."""
         document: Self = super().from_protobuf(message)
         if document.packed or document.packed_lengths:
             document._unpack()
@@ -80,7 +81,6 @@ class BaseDoc(docarray.BaseDoc):
 
 @cache
 def _bounds(kind: type[BaseDoc]) -> tuple[tuple[str, Range], ...]:
-    """The fields of a document class with their bounds."""
     return tuple(
         (name, next((entry for entry in field.metadata if isinstance(entry, Range)), DEFAULT_RANGE))
         for name, field in kind.model_fields.items()
@@ -88,7 +88,6 @@ def _bounds(kind: type[BaseDoc]) -> tuple[tuple[str, Range], ...]:
 
 
 def _is_default(value: object, default: object) -> bool:
-    """Whether a value is the default, so that it need not be sent."""
     if type(value) is not type(default):
         return False
     return not value and not default if isinstance(value, Sized) else value == default
@@ -108,4 +107,22 @@ def _widen(value: Any) -> Any:
     return [float(item) if _is_wide(item) else item for item in value] if isinstance(value, list) else float(value)
 
 
-__all__ = ["BaseDoc", "DocList"]
+def shared_fields(source: object, kind: type) -> dict[str, Any]:
+    """The values of `source` for the fields that a document class or dataclass `kind` has, too."""
+    names = _field_names(type(source)) & _field_names(kind)
+    return {name: getattr(source, name) for name in names}
+
+
+def copy_fields(source: object, target: object) -> None:
+    """Set each field of `target`, a document, that `source` has, too."""
+    for name, value in shared_fields(source, type(target)).items():
+        setattr(target, name, value)
+
+
+def _field_names(kind: Any) -> set[str]:
+    if hasattr(kind, "model_fields"):  # a document
+        return set(kind.model_fields)
+    return {field.name for field in fields(kind)}
+
+
+__all__ = ["BaseDoc", "DocList", "copy_fields", "shared_fields"]

@@ -7,7 +7,7 @@ A number without a `Range` of its own lies in `[0, MAX_NUMBER]`; texts and lists
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 
@@ -44,19 +44,10 @@ Signed = Annotated[float, _SIGNED]
 Vector = Annotated[list[float], _SIGNED]
 
 
-@runtime_checkable
-class Bounded(Protocol):
-    """A document inside another one."""
-
-    def check_bounds(self) -> None:
-        """Check each field against its bounds."""
-
-
 def check_value(name: str, value: object, bounds: Range = DEFAULT_RANGE) -> None:
     """Check the value of a field.
 
-    Raises:
-        InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
+    Raises: InvalidTimeRange, InvalidRequest: the message names the field, its value and the range.
     """
     if isinstance(value, bool | bytes):
         return
@@ -66,7 +57,7 @@ def check_value(name: str, value: object, bounds: Range = DEFAULT_RANGE) -> None
         _check_size(name, len(value), "characters", MAX_CHARACTERS)
     elif isinstance(value, list):
         _check_entries(name, value, bounds)
-    elif isinstance(value, Bounded):
+    elif hasattr(value, "check_bounds"):  # a document inside another one
         value.check_bounds()
     elif isinstance(value, Iterable):  # documents, or the keys of a dictionary
         _check_entries(name, list(value), bounds)

@@ -4,8 +4,7 @@
 def parse_time(text: str) -> float:
     """The seconds of a time, as `timestamp` writes it or as a number: 75.2, 01:15.2, 1:00:03.
 
-    Raises:
-        ValueError: the text is neither.
+    Raises: ValueError: the text is neither.
     """
     seconds = 0.0
     for number in text.split(":"):

@@ -5,7 +5,7 @@ Its default is 0, False, "" or nothing, which leaves the choice to the server: a
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
@@ -154,8 +154,7 @@ def check_names(names: Iterable[str], kind: type[QueryOptions]) -> None:
 def check_numbers(query: Any) -> None:
     """Check the numbers of a `Query`, or of anything with its fields: each by itself, and against one another.
 
-    Raises:
-        InvalidTopK, InvalidTimeRange, InvalidRequest: a value is out of range; the message begins with its name.
+    Raises: InvalidTopK, InvalidTimeRange, InvalidRequest: a value is out of range; the message begins with its name.
     """
     if not 1 <= query.top_k <= MAX_TOP_K:
         raise InvalidTopK(f"top_k must be from 1 to {MAX_TOP_K}, not {query.top_k}.")
@@ -213,8 +212,3 @@ def _check_part(number: int, part: "QueryPart") -> None:
             f"The weight of part {number} of the query is {part.weight:g}. Use a number above 0 to look for the part, "
             "or below 0 to avoid it."
         )
-
-
-def sent_fields(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a `Query` has under the same name."""
-    return {name: options[name] for name in QUERY_FIELDS if name in options}

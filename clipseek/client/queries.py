@@ -12,13 +12,13 @@ from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
 from clipseek.api.formats import parse_time, sendable
 from clipseek.api.limits import MAX_IMAGE_BYTES
 from clipseek.api.search_options import (
+    QUERY_FIELDS,
     Frame,
     Image,
     QueryOptions,
     SearchOptions,
     check_names,
     check_query,
-    sent_fields,
 )
 
 
@@ -48,7 +48,7 @@ def build_query(
         top_k=top_k,
         offset=offset,
         video_ids=[video_id(name) for name in values.get("videos", ())],
-        **sent_fields(values),
+        **{name: values[name] for name in QUERY_FIELDS if name in values},
     )
     check_query(query)
     return query

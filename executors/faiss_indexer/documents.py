@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.base_document import DocList
+from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.bounds import SecondsList, Signed, Vector
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest, ModelMismatch
-from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
@@ -87,10 +86,11 @@ def check_vectors(parts: list[Part], library: "Library") -> None:
 
 def check_dimensions(dimensions: int, library: "Library") -> None:
     """Raises: ModelMismatch: the store holds vectors of another length."""
-    if library.dimensions not in (0, dimensions):
+    if library.index.dimensions not in (0, dimensions):
         raise ModelMismatch(
-            f"The vectors have {dimensions} dimensions, but those of the store {library.dimensions}: another model "
-            "made them. Send to the whole Flow, and index again what an earlier model has indexed."
+            f"The vectors have {dimensions} dimensions, but those of the store "
+            f"{library.index.dimensions}: another model made them. Send to the whole Flow, and index again what an "
+            "earlier model has indexed."
         )
 
 
@@ -127,7 +127,6 @@ def relevance_of(doc: ShardQuery) -> Relevance:
 
 
 def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
-    """Segments as documents."""
     return DocList[Match](
         Match(**shared_fields(match.video, Match) | shared_fields(match.segment, Match) | {"score": match.score})
         for match in found

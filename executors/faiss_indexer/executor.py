@@ -7,30 +7,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clipseek.api.base_document import DocList
+from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidTimeRange, StoreError
-from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.config.libraries import MAIN, libraries_below, library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.shards import check_division, locks_of, shard_folder, shard_of
 from clipseek.machine.audit_log import AuditLog
-from executors.faiss_indexer.documents import (
-    ShardQuery,
-    check_calibration,
-    check_dimensions,
-    check_vectors,
-    embedded_part,
-    fill_in,
-    fill_in_video,
-    frames_of,
-    matches_of,
-    mean_phrase_of,
-    parts_of,
-    relevance_of,
-    search_options,
-    video_of_timeline,
-)
+from executors.faiss_indexer import documents
+from executors.faiss_indexer.documents import ShardQuery
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
@@ -99,16 +84,16 @@ class FaissIndexer(ChainExecutor):
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
-        fill_in_video(doc, record, library.store)
+        documents.fill_in_video(doc, record, library.store)
         return f"{doc.video_id[:12]}, {len(doc.missing_start_seconds)} spans missing"
 
     @endpoint("/index", queue=WORKER, step="store")
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         check_frame_times(doc)
         library = self.library(caller.library)
-        frames = frames_of(doc)
+        frames = documents.frames_of(doc)
         if len(frames.vectors):
-            check_dimensions(frames.vectors.shape[1], library)
+            documents.check_dimensions(frames.vectors.shape[1], library)
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
@@ -123,7 +108,7 @@ class FaissIndexer(ChainExecutor):
         answers = []
         for record in [store.video(doc.video_id)] if doc.video_id else store.videos():
             answer = Video()
-            fill_in_video(answer, record, store)
+            documents.fill_in_video(answer, record, store)
             answers.append(answer)
         if doc.video_id:
             answers[0].shot_start_seconds = [start for start, _ in store.shots(doc.video_id)]
@@ -144,9 +129,9 @@ class FaissIndexer(ChainExecutor):
     def search(self, doc: Query, caller: Caller) -> str:
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         library = self.library(caller.library)
-        options = search_options(doc)
-        answer = library.search(parts_of(doc, library), options)
-        fill_in(doc, answer, matches_of(answer.matches))
+        options = documents.search_options(doc)
+        answer = library.search(documents.parts_of(doc, library), options)
+        documents.fill_in(doc, answer, documents.matches_of(answer.matches))
         return _counts(answer)
 
     @endpoint("/timeline")
@@ -154,23 +139,23 @@ class FaissIndexer(ChainExecutor):
         return self._timeline(doc, caller)
 
     def _timeline(self, doc: Query, caller: Caller) -> str:
-        options = search_options(doc)
-        video_of_timeline(options)
+        options = documents.search_options(doc)
+        documents.video_of_timeline(options)
         library = self.library(caller.library)
-        relevance = relevance_of(doc) if isinstance(doc, ShardQuery) else None
-        timeline = library.timeline(parts_of(doc, library), options, relevance)
+        relevance = documents.relevance_of(doc) if isinstance(doc, ShardQuery) else None
+        timeline = library.timeline(documents.parts_of(doc, library), options, relevance)
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
-        fill_in(doc, timeline.answer, matches_of(timeline.answer.matches))
+        documents.fill_in(doc, timeline.answer, documents.matches_of(timeline.answer.matches))
         return _counts(timeline.answer)
 
     @endpoint("/calibrate")
     def calibrate(self, doc: Calibration, caller: Caller) -> str:
-        check_calibration(doc)
+        documents.check_calibration(doc)
         library = self.library(caller.library)
-        mean_phrase = mean_phrase_of(doc)
-        phrases = [embedded_part(phrase, 1.0, mean_phrase) for phrase in doc.phrases]
-        check_vectors(phrases, library)
+        mean_phrase = documents.mean_phrase_of(doc)
+        phrases = [documents.embedded_part(phrase, 1.0, mean_phrase) for phrase in doc.phrases]
+        documents.check_vectors(phrases, library)
         doc.phrases, doc.neutral_embedding = DocList[QueryPart](), []
         if doc.reset:
             library.forget_calibration()
@@ -206,7 +191,7 @@ class FaissIndexer(ChainExecutor):
     def frames(self, doc: ShardQuery, caller: Caller) -> str:
         """Answer what the head must know of this shard's frames before any query."""
         library = self.library(caller.library)
-        total, doc.frame_count = library.frame_sum()
+        total, doc.frame_count = library.index.frame_sum()
         doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
         return ""
 
@@ -214,7 +199,7 @@ class FaissIndexer(ChainExecutor):
     def shard_search(self, doc: ShardQuery, caller: Caller) -> str:
         """As `/search`, of this shard's videos: all matches that may have a place on the page or before it."""
         library = self.library(caller.library)
-        options, parts = search_options(doc), parts_of(doc, library)
+        options, parts = documents.search_options(doc), documents.parts_of(doc, library)
         # The head has the query: vectors take long to travel.
         doc.parts, doc.embedding, doc.curve_embedding, doc.neutral_embedding = DocList[QueryPart](), [], [], []
         own = tuple(filter(self._is_own, options.video_ids))
@@ -222,12 +207,12 @@ class FaissIndexer(ChainExecutor):
             return ""
         options = replace(options, video_ids=own)
         try:
-            matches = library.rank(parts, options, relevance_of(doc)).list_all()
+            matches = library.rank(parts, options, documents.relevance_of(doc)).list_all()
         except InvalidTimeRange as error:  # videos of another shard may be that long
             doc.outside = str(error)
             return ""
         doc.videos_searched, doc.frames_searched = library.count_searched(options)
-        doc.matches, doc.values = matches_of(matches), [match.segment.score for match in matches]
+        doc.matches, doc.values = documents.matches_of(matches), [match.segment.score for match in matches]
         return ""
 
     @endpoint("/shard/timeline")
@@ -261,16 +246,16 @@ class FaissIndexer(ChainExecutor):
             facts={
                 "store": str(store.path),
                 "videos": str(len(store.videos())),
-                "frames": str(library.frame_count),
-                "index": library.index_kind,
-                "model_id": store.model_id if library.frame_count else "",
+                "frames": str(len(library.index)),
+                "index": library.index.kind,
+                "model_id": store.model_id if len(library.index) else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
         )
 
     def recall(self, caller: Caller, /) -> dict[str, str]:
         with self._measuring:  # one at a time: each reads all of a store
-            found = self.library(caller.library).recall()
+            found = self.library(caller.library).index.recall()
         return {
             "recall_before": f"{found.before:.4f}",
             "recall": f"{found.share:.4f}",

@@ -2,24 +2,21 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from clipseek.api.errors import InvalidTimeRange
 from clipseek.config.settings import EXACT_FRAMES
-from executors.faiss_indexer.index.recall import Recall
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.moments.segments import ScoreCurve
-from executors.faiss_indexer.ranking.calibration import Calibrated, fit_shift
 from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, judge_by_curve
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions, list_moments_of
-from executors.faiss_indexer.ranking.relevance import Relevance
+from executors.faiss_indexer.ranking.relevance import Calibrated, Relevance, fit_shift
 from executors.faiss_indexer.ranking.video_curves import CurveSource
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.store import Store
@@ -37,7 +34,7 @@ class Timeline:
     answer: SearchAnswer[VideoMatch]
 
 
-class Library:
+class Library(AbstractContextManager["Library"]):
     """What is stored below `folder`, searchable. Any thread may search while another one stores.
 
     Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. The store's own lock lets one write in
@@ -47,59 +44,24 @@ class Library:
     def __init__(self, folder: Path, exact_frames: float = EXACT_FRAMES) -> None:
         self.store = Store(folder)
         self.curves = CurveSource(self.store)
-        self._index = VectorIndex(folder / "index", self.store, exact_frames)
-        self.relevance = Relevance(self._index.mean_frame, self.store.fitted_shift(self.store.model_id))
+        self.index = VectorIndex(folder / "index", self.store, exact_frames)
+        self.relevance = Relevance(self.index.mean_frame, self.store.fitted_shift(self.store.model_id))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Save the index and close the store."""
-        self._index.close()
+        self.index.close()
         self.store.close()
-
-    # The index
-
-    @property
-    def dimensions(self) -> int:
-        """Of the frames' vectors; 0 where there are no frames."""
-        return self._index.dimensions
-
-    @property
-    def frame_count(self) -> int:
-        """The number of frames in the index."""
-        return len(self._index)
-
-    @property
-    def index_kind(self) -> str:
-        """How the index compares frames, for people."""
-        return self._index.kind
-
-    @property
-    def is_replacing_index(self) -> bool:
-        """Whether an index of another kind is being built in the background."""
-        return self._index.is_being_replaced
-
-    def recall(self) -> Recall:
-        """How much of what is truly nearest the index finds; see `VectorIndex.recall`."""
-        return self._index.recall()
-
-    def frame_sum(self) -> tuple[npt.NDArray[np.float64], int]:
-        """The sum of the frames' vectors, float64 [D], and their number; see `VectorIndex.frame_sum`."""
-        return self._index.frame_sum()
 
     # Changes
 
     def put_span(self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str) -> None:
         """Store the frames of `[start, end)` of a registered video and index them; see `Store.put_span`."""
         span_id, replaced = self.store.put_span(video_id, span, frames, model_id)
-        self._index.remove(replaced)
-        self._index.add(span_id, video_id, frames)
+        self.index.remove(replaced)
+        self.index.add(span_id, video_id, frames)
         self.curves.forget(video_id)
 
     def claim(self, model_id: str) -> None:
@@ -111,37 +73,31 @@ class Library:
         """Add a video to the store; see `Store.register`. Returns: the video as stored."""
         dropped = self.store.register(video, model_id, added_after)
         if dropped:
-            self._index.remove(dropped)
+            self.index.remove(dropped)
             self.curves.forget(video.video_id)
         self.relevance.fitted_shift = self.store.fitted_shift(model_id)  # an empty store may become another model's
         return self.store.video(video.video_id)
 
     def delete(self, video_id: str) -> None:
         """Forget a video and its frames; an unknown one is no error."""
-        self._index.remove(self.store.delete(video_id))
+        self.index.remove(self.store.delete(video_id))
         self.curves.forget(video_id)
 
     # Searching
 
     def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer[VideoMatch]:
-        """Find the segments that fit a query best.
+        """Find the segments that fit a query best. At least one part has a weight above 0.
 
-        Args:
-            parts: what to look for and what to avoid; at least one weight is above 0.
-
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         return self.rank(parts, options, self.relevance).answer(*self.count_searched(options))
 
     def rank(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance) -> Ranking[VideoMatch]:
         """The best matches for a query, as many as its page and those before it need.
 
-        Args:
-            relevance: of the whole library, which this one may be a shard of.
+        `relevance` is that of the whole library, of which this one may be a shard.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
@@ -154,11 +110,9 @@ class Library:
     def timeline(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance | None = None) -> Timeline:
         """The score of every frame of the one video that the options name, and what `search` finds in it.
 
-        Args:
-            relevance: of the whole library, where this one is a shard of it.
+        `relevance` is that of the whole library, where this one is a shard of it.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, ModelMismatch.
+        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         relevance = relevance or self.relevance
         self._check_models(parts)
@@ -176,18 +130,13 @@ class Library:
     def moment(self, video_id: str, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query.
 
-        Raises:
-            VideoNotFound, InvalidTimeRange, MomentNotIndexed.
+        Raises: VideoNotFound, InvalidTimeRange, MomentNotIndexed.
         """
         return self.curves.make_part(self.store.video(video_id), at_seconds, weight)
 
     def count_searched(self, options: SearchOptions) -> tuple[int, int]:
-        """How many videos a query is compared with, and how many frames.
-
-        Raises:
-            VideoNotFound, InvalidTimeRange.
-        """
-        frames_of = self._index.frames_of
+        """How many videos a query is compared with, and how many frames. Raises: VideoNotFound, InvalidTimeRange."""
+        frames_of = self.index.frames_of
         counts = list(frames_of.values())
         if options.video_ids:
             counts = [frames_of.get(video.video_id, 0) for video in self._find_named(options)]
@@ -208,13 +157,12 @@ class Library:
             yield from ((math.inf, video) for video in self._find_named(options))
             return
         vector, offset = relevance.combine(parts)
-        for video_id, product in self._index.nearest_videos(vector):
+        for video_id, product in self.index.nearest_videos(vector):
             for video in self.store.known_videos([video_id]):
                 if options.range_in(video.duration_seconds):
                     yield product + offset + _ROUNDING, video
 
     def _find_named(self, options: SearchOptions) -> list[VideoRecord]:
-        """The videos that the options name and that reach into their range. Raises VideoNotFound, InvalidTimeRange."""
         named = [self.store.video(video_id) for video_id in dict.fromkeys(options.video_ids)]
         inside = [video for video in named if options.range_in(video.duration_seconds)]
         if not inside:
@@ -248,8 +196,7 @@ class Library:
         are those that a query gets by chance. The cut-off moves within bounds: in a library that shows everything it
         would rise without end.
 
-        Raises:
-            ModelMismatch.
+        Raises: ModelMismatch.
         """
         self._check_models(phrases)
         best = np.array([self._find_best_relevance(phrase) for phrase in phrases])

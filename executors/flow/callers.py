@@ -8,12 +8,15 @@ a limited time, and once in each executor.
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from cachetools import TTLCache
 
 from clipseek.api.errors import AccessDenied
 from clipseek.config.libraries import MAIN
@@ -44,7 +47,8 @@ class Verifier:
 
     def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
         self._secret, self._clock = secret, clock
-        self._seen: dict[str, float] = {}  # nonce -> until when it is remembered, the oldest first
+        # Nonces, remembered a second longer than any of them is valid.
+        self._seen: TTLCache[str, bool] = TTLCache(math.inf, LIFETIME_SECONDS + 1, timer=clock)
         self._lock = threading.Lock()
 
     def caller(self, parameters: Mapping[str, Any], endpoint: str) -> Caller:
@@ -61,16 +65,10 @@ class Verifier:
 
     def _is_new(self, nonce: str, until: float, now: float) -> bool:
         with self._lock:
-            for expired in [seen for seen, end in self._oldest() if end < now]:
-                del self._seen[expired]
             if until < now or nonce in self._seen:
                 return False
-            self._seen[nonce] = until
+            self._seen[nonce] = True
             return True
-
-    def _oldest(self) -> list[tuple[str, float]]:
-        """The two oldest: to drop two for each one added is fast enough."""
-        return [entry for entry, _ in zip(self._seen.items(), range(2), strict=False)]
 
 
 def _signature(text: str, secret: str) -> str:

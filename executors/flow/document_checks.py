@@ -16,9 +16,8 @@ from clipseek.config.settings import Settings
 def check_document(doc: BaseDoc, settings: Settings) -> None:
     """Check every field that a caller can set.
 
-    Raises:
-        InvalidTimeRange, InvalidRequest: a value is impossible. LimitExceeded: it is above the operator's limit.
-        EmptyQuery: a query does not say what to look for.
+    Raises: InvalidTimeRange, InvalidRequest: a value is impossible. LimitExceeded: it is above the operator's limit.
+    EmptyQuery: a query does not say what to look for.
     """
     doc.check_bounds()
     if isinstance(doc, Query):
@@ -45,11 +44,7 @@ def _check_query_limits(query: Query, settings: Settings) -> None:
 
 
 def check_frame_times(span: VideoSpan) -> None:
-    """Check the range of a span, and that the times of its frames rise inside it.
-
-    Raises:
-        InvalidTimeRange.
-    """
+    """Check the range of a span, and that the times of its frames rise inside it. Raises: InvalidTimeRange."""
     name = f"[{span.start_seconds:g}, {span.end_seconds:g}) s"
     if not span.start_seconds < span.end_seconds:
         raise InvalidTimeRange(f"The span {name} must end after it starts.")

@@ -4,8 +4,6 @@ It does what every handler needs: it verifies the caller, checks the document, r
 counts it, and logs one line for each request.
 """
 
-import asyncio
-import contextvars
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -90,7 +88,6 @@ def pass_on(row: Endpoint) -> Any:
 
 
 def list_of(document: type[D]) -> type[DocList[D]]:
-    """The type of a list of documents."""
     kind: type[DocList[D]] = DocList.__class_getitem__(document)
     return kind
 
@@ -98,10 +95,7 @@ def list_of(document: type[D]) -> type[DocList[D]]:
 def _handler(
     path: str, document: type[BaseDoc], answer: Callable[[Any, DocList[Any], Caller], Awaitable[DocList[Any]]]
 ) -> Any:
-    """A handler of Jina's that verifies the caller first and logs every error.
-
-    A refusal is logged in one line, a bug with its traceback. Jina's own log would show a traceback for both.
-    """
+    """A handler of Jina's that verifies the caller, and logs a traceback for bugs only; Jina does for refusals too."""
 
     async def handle(
         executor: Host,
@@ -123,9 +117,3 @@ def _handler(
     handle.__name__ = path.rpartition("/")[2]
     handle.__annotations__ = {"docs": list_of(document), "return": list_of(document)}  # Jina reads the documents here
     return requests(on=path)(handle)
-
-
-async def in_threads(pool: Any, function: Callable[..., T], *args: Any) -> T:
-    """Run a function in a pool of threads; what it logs belongs to the same request. None: in any thread, at once."""
-    run = contextvars.copy_context().run
-    return await asyncio.get_running_loop().run_in_executor(pool, run, function, *args)

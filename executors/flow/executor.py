@@ -4,6 +4,8 @@ Jina refuses to start a chain unless each endpoint that one executor exposes is 
 document. So the base executor passes on every endpoint of the table, and an executor overrides those that it answers.
 """
 
+import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +20,7 @@ from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
-from executors.flow.endpoint import endpoint, in_threads, pass_on
+from executors.flow.endpoint import endpoint, pass_on
 from executors.flow.lifetime import end_with_parent, processes_down, report_start_failure
 from executors.flow.quirks.own_port import guard_own_port
 
@@ -60,12 +62,12 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         return {WORKER: 1}
 
     async def in_queue(self, queue: str, function: Callable[..., T], *args: Any) -> T:
-        """Run a function in a thread of a queue, or at once where `queue` is ""."""
-        return await in_threads(self.queues[queue] if queue else None, function, *args)
+        """Run a function in a thread of a queue, or at once where `queue` is "". What it logs has the same request."""
+        run, pool = contextvars.copy_context().run, self.queues[queue] if queue else None
+        return await asyncio.get_running_loop().run_in_executor(pool, run, function, *args)
 
     @endpoint("/health")
     def health(self, doc: Health, caller: Caller) -> str:
-        """Add this executor's component."""
         component = self.component(caller)
         if doc.check_recall:
             component.facts |= self.recall(caller)

@@ -1,1 +1,1 @@
-"""The machine below the executors: `processors.py` counts processors, `durable.py` syncs files to the disk."""
+"""The machine below the executors: `processors.py` counts processors, `disk.py` and `folder_cache.py` keep files."""

@@ -1,6 +1,7 @@
-"""Disk space: checked before something is written, and reported as an error of ours when the disk fills up anyway."""
+"""The disk: its free space, checked before something is written, errors of ours when it fills up anyway, and `sync`."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def measure_free_bytes(folder: Path) -> int:
-    """Free bytes on the disk of `folder`."""
     return shutil.disk_usage(folder).free
 
 
@@ -33,11 +33,7 @@ def require_free(folder: Path, needed_bytes: int, what: str) -> None:
 
 @contextmanager
 def report_full_disk(folder: Path, what: str) -> Iterator[None]:
-    """Translate errors of the system and of FFmpeg about a full or read-only disk.
-
-    Raises:
-        StoreFull, StoreReadOnly.
-    """
+    """Translate errors of the system and of FFmpeg about a full or read-only disk. Raises: StoreFull, StoreReadOnly."""
     try:
         yield
     except OSError as error:
@@ -52,3 +48,12 @@ def report_full_disk(folder: Path, what: str) -> Iterator[None]:
             f"The disk of {folder} is full: {what} could not be written, {size(measure_free_bytes(folder))} are free. "
             "Delete videos you do not need, or free disk space"
         ) from error
+
+
+def sync(path: Path) -> None:
+    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,18 +1,39 @@
-"""A cache on disk: files in a folder, the least recently used removed first."""
+"""A cache on disk: files in a folder, the least recently used removed first. Processes share its locks."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Iterator, Set
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from executors.machine.folder_locks import FolderLocks
-
 _DRAFTS = "making-"  # begins the names of folders in which files are made
 _ABANDONED_SECONDS = 86_400  # processes may share a cache: a younger draft may still be in use
+_STRIPES = 256  # lock files; names that fall on the same one wait for each other
+
+
+class FolderLocks:
+    """One lock for each name in a folder. One thread of one process holds it at a time. Not reentrant.
+
+    When a process dies, the system releases its locks.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.with_name(f"{folder.name}.locks")
+
+    def __getitem__(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return self._hold(zlib.crc32(name.encode()) % _STRIPES)
+
+    @contextlib.contextmanager
+    def _hold(self, stripe: int) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{stripe:02x}").open("ab") as file:  # opened by each thread: a shared one shares its lock
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 class CachedFile(NamedTuple):
@@ -26,10 +47,8 @@ class CachedFile(NamedTuple):
 class FolderCache:
     """Files in `folder`, the least recently used removed when they exceed `max_bytes`. Safe for threads and processes.
 
-    A file's access time says when it was last used; its modification time stays.
-
-    Args:
-        ignored: suffixes of files in the folder that do not count.
+    A file's access time says when it was last used; its modification time stays. Files with a suffix in `ignored` do
+    not count.
     """
 
     def __init__(self, folder: Path, max_bytes: float, ignored: Set[str] = frozenset()) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import av
 
+from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.api.fields import copy_fields, shared_fields
 from clipseek.api.formats import size
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
@@ -56,7 +56,6 @@ class VideoLoader(ChainExecutor):
         return self._videos.counts | {UPLOAD: UPLOAD_THREADS}
 
     def store(self, library: str) -> MediaFiles:
-        """The videos of a library."""
         if library not in self._stores:
             return self._stores.setdefault(library, open_media_files(self.settings, library, CHUNK_BYTES))
         return self._stores[library]
@@ -194,7 +193,6 @@ class VideoLoader(ChainExecutor):
         )
 
     def _probe(self, library: str, video_id: str) -> VideoInfo:
-        """The facts of a video. Raises: LimitExceeded: it may not be used; UnreadableVideo."""
         with self._video(library, video_id) as (path, title):
             info = self._videos.probe(path, title)
         hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
@@ -204,23 +202,18 @@ class VideoLoader(ChainExecutor):
 
     @contextmanager
     def _video(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
-        """The file, locked while it is in use, and the title of a video. Raises: VideoNotFound, MediaMissing."""
         store = self.store(library)
         with store.in_use(video_id) as path:
             yield path, store.record(video_id).title
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
-        """The title and the length in seconds of a video that is within the limits. Raises as `_probe`, `_video`."""
         title = self.store(library).usable_record(video_id).title
         return title, self._info(library, video_id).duration_seconds
 
     def _piece(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
     ) -> tuple[CachedClip, bytes]:
-        """A piece of a clip of these videos, from the cache. Only the first piece counts as a lookup.
-
-        Raises: VideoNotFound: a video was deleted while the clip was made.
-        """
+        """A piece of a clip, from the cache; only the first counts as a lookup. Raises: VideoNotFound: deleted by now."""
 
         def make_and_count(destination: Path) -> ClipFile:
             metrics.CACHE_MISSES.labels("clips").inc()
@@ -261,7 +254,6 @@ class VideoLoader(ChainExecutor):
 
 
 def _in_library(library: str, video_id: str) -> str:
-    """The name of a video of a library among the cached clips."""
     return f"{library}_{video_id}"
 
 

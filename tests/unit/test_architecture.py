@@ -93,8 +93,8 @@ FLOORS = {
     "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
     "frontend": ("texts", "logic", "media", "uploads", "services.py", "components", "views"),
     "frontend/components": (
-        "elements.py",
         "messages.py",
+        "elements.py",
         "visitor.py",
         "clip_editor.py",
         "video_timeline.py",

@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks.quality.strategies.options import StrategyOptions
 from executors.faiss_indexer.moments.curves import Runs, ScoreCurve, Segment, is_flat
 from executors.faiss_indexer.moments.edges import make_segments, merge_gaps, take_whole_video
-from executors.faiss_indexer.moments.lengths import pad_ranges
 from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange
+from executors.faiss_indexer.ranking.matches import pad_ranges
 
 
 def find_by_peak_walk(curve: ScoreCurve, shots: Shots, options: StrategyOptions) -> list[Segment]:

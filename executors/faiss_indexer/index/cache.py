@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from executors.faiss_indexer.index import kinds
-from executors.faiss_indexer.store.index_cache import Ids, cache_file, list_stale_files
-from executors.machine.durable import sync
+from executors.faiss_indexer.store.spans import Ids, cache_file, list_stale_files
+from executors.machine.disk import sync
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from executors.faiss_indexer.store.index_cache import Ids
+from executors.faiss_indexer.store.spans import Ids
 
 Vectors = npt.NDArray[np.float32]
 StoredVectors = npt.NDArray[np.float16]
@@ -83,8 +83,7 @@ def make_partitioned_index(sample: Vectors, total: int, is_cancelled: Callable[[
         sample: float32 [M, D], unit rows; M is `sample_size(total)`.
         is_cancelled: called between two rounds.
 
-    Raises:
-        Cancelled: `is_cancelled` returned True.
+    Raises: Cancelled: `is_cancelled` returned True.
     """
     dimensions = sample.shape[1]
     centroids = faiss.IndexFlatIP(dimensions)

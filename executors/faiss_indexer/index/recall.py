@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from executors.faiss_indexer.index.kinds import StoredVectors, Vectors, find_nearest, list_ids
-from executors.faiss_indexer.store.index_cache import Ids
+from executors.faiss_indexer.store.spans import Ids
 
 RECALL_AT = 10
 QUERIES = 256  # that recall is measured with

@@ -5,7 +5,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -19,23 +18,14 @@ from executors.faiss_indexer.index.cache import IndexCache
 from executors.faiss_indexer.index.kinds import Cancelled, StoredVectors, Vectors
 from executors.faiss_indexer.index.recall import QUERIES, Recall
 from executors.faiss_indexer.index.shared_lock import SharedLock
-from executors.faiss_indexer.store.index_cache import Ids, number_frames
 from executors.faiss_indexer.store.records import Frames
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, Ids, number_frames
 from executors.faiss_indexer.store.store import Store
 
 logger = logging.getLogger(__name__)
 
 _FIRST_FRAMES, _MORE = 512, 8  # how many frames are compared first, and the factor by which that grows
 _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
-
-
-@dataclass(frozen=True)
-class _Change:
-    """A span that was added, with its vectors, or removed."""
-
-    span_id: int
-    vectors: StoredVectors | None
 
 
 class VectorIndex:
@@ -61,7 +51,8 @@ class VectorIndex:
         self._sum = np.zeros(0)
         self._saved_revision = -1
         self._last_queries = deque[Vectors](maxlen=QUERIES)
-        self._changes: list[_Change] | None = None  # since a replacement was begun
+        # Spans added, with their vectors, or removed since a replacement was begun.
+        self._changes: list[tuple[int, StoredVectors | None]] | None = None
         self._builder: threading.Thread | None = None
         self._has_failed = False  # to build a replacement: not tried again with every span
         self._is_closing = threading.Event()
@@ -103,13 +94,12 @@ class VectorIndex:
         self.save()
 
     def add(self, span_id: int, video_id: str, frames: Frames) -> None:
-        """Add the frames of a stored span."""
         with self._lock.writing():
             self._spans[span_id] = (video_id, len(frames.vectors))
             self._frames_of[video_id] += len(frames.vectors)
             if len(frames.vectors):
                 self._add(frames.vectors, number_frames(span_id, len(frames.vectors)))
-                self._note(_Change(span_id, frames.vectors))
+                self._note(span_id, frames.vectors)
                 self._replace_if_outgrown()
 
     def remove(self, span_ids: list[int]) -> None:
@@ -118,7 +108,7 @@ class VectorIndex:
             removed = [(span_id, *self._spans.pop(span_id)) for span_id in span_ids if span_id in self._spans]
             for span_id, video_id, count in removed:
                 self._frames_of[video_id] -= count
-                self._note(_Change(span_id, None))
+                self._note(span_id, None)
             numbers = [number_frames(span_id, count) for span_id, _, count in removed if count]
             if numbers and self._index is not None:
                 ids = np.concatenate(numbers)
@@ -196,7 +186,6 @@ class VectorIndex:
                 self._saved_revision = revision
 
     def _load(self) -> bool:
-        """Read the saved index. Returns: False where there is none that fits the store."""
         revision = self._store.revision
         numbers = [number_frames(span_id, self._spans[span_id][1]) for span_id in sorted(self._spans)]
         saved = self._cache.load(revision, np.concatenate([np.empty(0, np.int64), *numbers]))
@@ -229,12 +218,11 @@ class VectorIndex:
 
     # An index of another kind, built while this one answers
 
-    def _note(self, change: _Change) -> None:
+    def _note(self, span_id: int, vectors: StoredVectors | None) -> None:
         if self._changes is not None:
-            self._changes.append(change)
+            self._changes.append((span_id, vectors))
 
     def _replace_if_outgrown(self) -> None:
-        """Begin to build an index of the right kind, if this one is of the wrong kind and none is being built."""
         index = self._index
         is_busy = self._changes is not None or self._has_failed
         if index is None or is_busy or kinds.fits(index, self._exact_frames):
@@ -256,22 +244,17 @@ class VectorIndex:
                 self._changes, self._has_failed = None, True
             return
         with self._lock.writing():
-            for change in self._changes or ():
-                if change.vectors is None:
-                    kinds.remove(index, number_frames(change.span_id, spans.pop(change.span_id, 0)))
-                elif change.span_id not in spans:
-                    kinds.add(index, change.vectors, number_frames(change.span_id, len(change.vectors)))
-                    spans[change.span_id] = len(change.vectors)
+            for span_id, vectors in self._changes or ():
+                if vectors is None:
+                    kinds.remove(index, number_frames(span_id, spans.pop(span_id, 0)))
+                elif span_id not in spans:
+                    kinds.add(index, vectors, number_frames(span_id, len(vectors)))
+                    spans[span_id] = len(vectors)
             self._index, self._changes, self._saved_revision = index, None, -1
         seconds = time.monotonic() - started
         logger.info("the index of %d frames was replaced in %.0f s; it is now %s", len(self), seconds, self.kind)
 
     def _build(self) -> tuple[faiss.Index, Counter[int]]:
-        """An index of the right kind with the stored frames, and the number of frames of each span in it.
-
-        Raises:
-            Cancelled: the index is being closed.
-        """
         with self._lock.reading():
             total, queries, sample = len(self), self._sample_queries(), np.empty((0, self.dimensions), np.float32)
             is_flat = total <= self._exact_frames

@@ -115,7 +115,6 @@ def _find_lowest(values: Floats, first: Indices, after: Indices) -> Floats:
 
 
 def _drop_short(windows: Windows, minimum_seconds: float) -> Windows:
-    """The windows that are long enough; all where none is."""
     long = np.flatnonzero(windows.seconds >= minimum_seconds)
     return windows.select(long) if 0 < len(long) < len(windows) else windows
 

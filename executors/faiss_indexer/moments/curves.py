@@ -21,8 +21,7 @@ class ScoreCurve:
     """The score of each frame of one video: pts_seconds float64 [N] ascending inside `[0, duration_seconds)`, scores
     float64 [N], higher is better.
 
-    Raises:
-        ValueError: the shapes differ, or a value is not finite.
+    Raises: ValueError: the shapes differ, or a value is not finite.
     """
 
     pts_seconds: Floats

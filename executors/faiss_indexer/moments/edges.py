@@ -89,7 +89,6 @@ def make_segments(
 
 
 def _drop_short(ranked: list[tuple[TimeRange, int]], minimum_seconds: float) -> list[tuple[TimeRange, int]]:
-    """The ranges that are long enough, with their ranks; all where none is."""
     long = [((start, end), rank) for (start, end), rank in ranked if end - start >= minimum_seconds]
     return long or ranked
 
@@ -104,7 +103,6 @@ def _lower_rising_scores(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _score(curve: ScoreCurve, smooth: Floats, ranges: Sequence[TimeRange], score: str) -> list[Segment]:
-    """The ranges as segments, with their peaks and scores."""
     segments = []
     bounds = np.searchsorted(curve.pts_seconds, np.array(ranges).reshape(-1, 2)).tolist()
     totals = np.concatenate(([0.0], np.cumsum(curve.scores)))
@@ -118,6 +116,5 @@ def _score(curve: ScoreCurve, smooth: Floats, ranges: Sequence[TimeRange], score
 
 
 def _find_peaks(curve: ScoreCurve, smooth: Floats, ranges: Sequence[TimeRange]) -> list[int]:
-    """Index of the best sample in each range."""
     bounds = np.searchsorted(curve.pts_seconds, np.array(ranges).reshape(-1, 2)).tolist()
     return [low + int(smooth[low:high].argmax()) for low, high in bounds]

@@ -26,8 +26,7 @@ class SegmentOptions:
         most_per_video: the number of segments, at most; the best ones stay.
         score: "top" is the best score inside, "mean" the mean. Both are in the unit of the curve.
 
-    Raises:
-        ValueError: a value is outside its range.
+    Raises: ValueError: a value is outside its range.
     """
 
     strategy: str = "consensus"

@@ -46,8 +46,7 @@ def find_segments(curve: ScoreCurve, options: SegmentOptions | None = None, shot
     Returns: at most `most_per_video` segments; their scores are in the unit of the curve and comparable between videos.
         n log n in the number of samples.
 
-    Raises:
-        ValueError: there is no such strategy.
+    Raises: ValueError: there is no such strategy.
     """
     options = options or SegmentOptions()
     if options.strategy not in STRATEGIES:

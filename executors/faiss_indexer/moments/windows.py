@@ -57,19 +57,16 @@ class Windows:
         return len(self.first)
 
     def select(self, places: Indices) -> "Windows":
-        """The windows at these places."""
         return Windows(self.curve, self.first[places], self.after[places])
 
     @cached_property
     def seconds(self) -> Floats:
-        """The length of each window."""
         edges = self.curve.cell_edges
         lengths: Floats = edges[self.after] - edges[self.first]
         return lengths
 
     @cached_property
     def means(self) -> Means:
-        """The means of the curve's scores."""
         return Means.of(self.curve, self.curve.scores)
 
     @cached_property

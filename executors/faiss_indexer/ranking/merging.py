@@ -55,7 +55,6 @@ class Ranking(Generic[M]):
         self._places: list[list[M]] = []
 
     def add(self, matches: Sequence[M]) -> None:
-        """Add the matches of one video."""
         ordered = sorted(matches, key=lambda match: match.order)
         places = [ordered] if self._options.group_by_video and ordered else [[match] for match in ordered]
         self._places = sorted([*self._places, *places], key=lambda place: place[0].order)[: self._place_count + 1]
@@ -68,32 +67,16 @@ class Ranking(Generic[M]):
         """The matches of the pages up to this one, and those of the first place beyond."""
         return [match for place in self._places for match in place]
 
-    @property
-    def nothing_matches(self) -> bool:
-        """Whether no match on any page reaches the cut-off."""
-        return not self._places or self._places[0][0].score < self._cut_off
-
-    @property
-    def more(self) -> bool:
-        """Whether there are matches beyond the page."""
-        return len(self._places) > self._place_count and self._places[-1][0].score >= self._cut_off
-
-    def page(self) -> tuple[list[M], int]:
-        """The matches of the page, best first, and how many weaker ones are not shown up to there."""
+    def answer(self, videos_searched: int, frames_searched: int) -> SearchAnswer[M]:
+        """The page, best first, and how much was searched for it."""
         shown = [match for place in self._places[: self._place_count] for match in place]
-        withheld = sum(match.score < self._cut_off for match in shown)
         on_page = [match for place in self._places[self._options.offset : self._place_count] for match in place]
-        return [match for match in on_page if match.score >= self._cut_off], withheld
-
-    def answer(self, videos_searched: int, frames_searched: int) -> "SearchAnswer[M]":
-        """The page, and how much was searched for it."""
-        matches, withheld = self.page()
         return SearchAnswer(
-            matches=matches,
-            nothing_matches=self.nothing_matches,
+            matches=[match for match in on_page if match.score >= self._cut_off],
+            nothing_matches=not self._places or self._places[0][0].score < self._cut_off,
             cut_off=self._cut_off,
-            withheld=withheld,
-            more=self.more,
+            withheld=sum(match.score < self._cut_off for match in shown),
+            more=len(self._places) > self._place_count and self._places[-1][0].score >= self._cut_off,
             videos_searched=videos_searched,
             frames_searched=frames_searched,
         )

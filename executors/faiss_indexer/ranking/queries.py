@@ -7,16 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
-from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.errors import InvalidRequest
 from clipseek.api.score_scale import ScoreScale
+from clipseek.api.search_options import check_numbers
 from executors.faiss_indexer.moments.segments import STRATEGIES
 from executors.faiss_indexer.moments.shots import TimeRange
 
 Vector = npt.NDArray[np.float32]
-
-MAX_OFFSET = 10_000  # matches before a page: nobody reads further, and each of them costs time
-_LEAST_MAXIMUM_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -49,10 +46,9 @@ def list_moments_of(video_id: str, parts: Sequence[Part]) -> list[TimeRange]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """Where to look and what to answer; the fields are those of `clipseek.schema.Query`.
+    """Where to look and what to answer; the fields are those of `clipseek.api.documents.Query`.
 
-    Raises:
-        InvalidTopK, InvalidTimeRange, InvalidRequest: a value is outside its range; the message names it.
+    Raises: InvalidTopK, InvalidTimeRange, InvalidRequest: a value is outside its range; the message names it.
     """
 
     top_k: int = 5
@@ -70,40 +66,9 @@ class SearchOptions:
     strategy: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.top_k <= MAX_TOP_K:
-            raise InvalidTopK(f"top_k is {self.top_k}, but must be from 1 to {MAX_TOP_K}.")
-        if not 0 <= self.offset <= MAX_OFFSET:
-            raise InvalidRequest(f"offset is {self.offset}, but must be from 0 to {MAX_OFFSET}.")
-        self._check_times()
-        if not 0 <= self.least_score <= 1:
-            raise InvalidRequest(f"least_score is {self.least_score:g}, but must be from 0 to 1.")
-        self._check_lengths()
+        check_numbers(self)
         if self.strategy and self.strategy not in STRATEGIES:
             raise InvalidRequest(f"There is no strategy '{self.strategy}'. Choose one of: {', '.join(STRATEGIES)}.")
-
-    def _check_times(self) -> None:
-        time_range = f"[{self.start_seconds:g}, {self.end_seconds:g})"
-        if not 0 <= self.start_seconds < math.inf or not 0 <= self.end_seconds < math.inf:
-            raise InvalidTimeRange(
-                f"The range to search is {time_range}, but its times must be finite and not negative."
-            )
-        if self.end_seconds and self.end_seconds <= self.start_seconds:
-            raise InvalidTimeRange(f"The range to search is {time_range}, but must end after it starts.")
-
-    def _check_lengths(self) -> None:
-        for name in ("minimum_seconds", "maximum_seconds", "padding_seconds", "per_video"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InvalidRequest(f"{name} is {getattr(self, name):g}, but must be 0 (the default) or more.")
-        if 0 < self.maximum_seconds < _LEAST_MAXIMUM_SECONDS:
-            raise InvalidRequest(
-                f"maximum_seconds is {self.maximum_seconds:g}, but must be 0 (no limit) or at least "
-                f"{_LEAST_MAXIMUM_SECONDS:g}."
-            )
-        if 0 < self.maximum_seconds < self.minimum_seconds:
-            raise InvalidRequest(
-                f"maximum_seconds is {self.maximum_seconds:g}, but must not be below minimum_seconds, which is "
-                f"{self.minimum_seconds:g}."
-            )
 
     @property
     def is_limited_in_time(self) -> bool:

@@ -34,38 +34,16 @@ _MOST_BACKGROUND = 0.25
 # .42.
 _ALIKE = 0.6
 _LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a still video has none
-
-
-@dataclass(frozen=True)
-class Background:
-    """What the library's frames look like on average, and what neutral phrases mean.
-
-    Attributes:
-        mean_frame: the mean of the frames' vectors, float32 [D], not of unit length; zeros for an empty library.
-        mean_phrase: the mean of the vectors of neutral phrases, float32 [D]; None where it is not known.
-    """
-
-    mean_frame: Vector
-    mean_phrase: Vector | None = None
-
-    def average(self, vector: Vector) -> float:
-        """The mean cosine of the frames with a vector."""
-        return float(self.mean_frame @ vector)
-
-    def average_text(self, text: Vector, most: float) -> float:
-        """The mean cosine with a text, at most `most` away from that of neutral phrases."""
-        own = self.average(text)
-        if self.mean_phrase is None:
-            return own
-        neutral = self.average(self.mean_phrase)
-        return float(np.clip(own, neutral - most, neutral + most))
+# A lower shift would show matches that the model's own scale withholds with reason, a higher one hides right frames.
+_SHIFT_BOUNDS = (-0.2, 0.3)
 
 
 class Relevance:
     """How well frames of one library fit the parts of a query.
 
     Args:
-        mean_frame: returns the mean of the library's vectors; called whenever it is needed.
+        mean_frame: returns the mean of the library's vectors, float32 [D], not of unit length; called whenever it is
+            needed.
         fitted_shift: how much relevance this library's matches need beyond MATCHES_BEGIN.
     """
 
@@ -115,16 +93,38 @@ class Relevance:
         mean_frame = self._mean_frame()
         if mean_frame.shape != part.vector.shape:  # an empty library
             mean_frame = np.zeros_like(part.vector)
-        background = Background(mean_frame, part.mean_phrase)
-        scale = part.scale
+        background, scale = float(mean_frame @ part.vector), part.scale  # the mean cosine of the frames
         if scale is None:
-            zero = background.average(part.vector)
-            return zero, zero + _ALIKE * max(1.0 - zero, _LEAST_RANGE)
+            return background, background + _ALIKE * max(1.0 - background, _LEAST_RANGE)
         if not scale.above_background:
             return scale.zero, scale.one
-        above = background.average_text(part.vector, _MOST_BACKGROUND * (scale.one - scale.zero))
-        return scale.zero + above, scale.one + above
+        if part.mean_phrase is not None:
+            neutral, most = float(mean_frame @ part.mean_phrase), _MOST_BACKGROUND * (scale.one - scale.zero)
+            background = float(np.clip(background, neutral - most, neutral + most))
+        return scale.zero + background, scale.one + background
 
     def score(self, relevance: Floats) -> Floats:
         """Turn relevances, or their means, into scores in (0, 1); the order stays."""
         return 1 / (1 + np.exp(-_STEEPNESS * (relevance - MATCHES_BEGIN)))
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The fitted shift of relevance, the number of neutral phrases, and how many were and are answered."""
+
+    shift: float
+    phrase_count: int
+    answered_before: int
+    answered: int
+
+
+def fit_shift(best: Floats, shift_before: float, answered_share: float) -> Calibrated:
+    """Find the shift with which at most a share of neutral phrases is answered.
+
+    Args:
+        best: float64 [phrases], the relevance of each one's best match, without any shift; -inf in an empty library.
+    """
+    shift = float(np.quantile(best, 1 - answered_share)) - MATCHES_BEGIN if np.isfinite(best).all() else 0.0
+    shift = float(np.clip(shift, *_SHIFT_BOUNDS))
+    answered_before, answered = (int((best > MATCHES_BEGIN + bound).sum()) for bound in (shift_before, shift))
+    return Calibrated(shift, len(best), answered_before, answered)

@@ -1,24 +1,76 @@
-"""The score curves of stored videos for a query, and what is seen at a time of a video, as a part of a query."""
+"""The score curves of stored videos for a query, and what is seen at a time of a video, as a part of a query.
+
+The frames that searches read again and again are kept in memory.
+"""
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from cachetools import LRUCache
 
 from clipseek.api.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.faiss_indexer.moments.shots import Floats, TimeRange
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import Relevance
-from executors.faiss_indexer.store.frame_cache import FrameCache
-from executors.faiss_indexer.store.records import VideoRecord, list_shots
+from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
 from executors.faiss_indexer.store.store import Store
 
 # By how much blank frames score less than all others: more than `SegmentOptions.least_contrast`, so that the curve of a
 # still picture with black around it is not flat.
 _BLANK_DROP = 0.5
+_FRAME_CACHE_BYTES = 256 * 1024 * 1024
 _LIKE_SECONDS = 2.0  # how far from a time its picture reaches: frames further away often show something else
+
+
+@dataclass(frozen=True)
+class CachedFrames:
+    """As `Frames`, but with vectors float32 [N, D]: converting them takes longer than the rest of a search."""
+
+    pts_seconds: Floats
+    vectors: npt.NDArray[np.float32]
+    cut_seconds: Floats
+    blank: npt.NDArray[np.bool_]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.vectors.nbytes + self.pts_seconds.nbytes + self.cut_seconds.nbytes
+
+
+class FrameCache:
+    """The frames of the videos that were read last, up to a number of bytes. Safe for threads."""
+
+    def __init__(self, load: Callable[[str], Frames], most_bytes: int = _FRAME_CACHE_BYTES) -> None:
+        self._load = load
+        self._changes = 0
+        self._frames: LRUCache[str, CachedFrames] = LRUCache(most_bytes, getsizeof=lambda frames: frames.size_bytes)
+        self._lock = threading.Lock()
+
+    def get(self, video_id: str) -> CachedFrames:
+        """The frames of a video; they are loaded if they are not in the cache."""
+        with self._lock:
+            cached: CachedFrames | None = self._frames.get(video_id)
+            changes = self._changes
+        if cached is not None:
+            return cached
+        loaded = self._load(video_id)
+        vectors = loaded.vectors.astype(np.float32)
+        frames = CachedFrames(loaded.pts_seconds, vectors, loaded.cut_seconds, loaded.blank)
+        with self._lock:
+            # After a change the loaded frames may be stale. A video larger than the whole cache is never kept.
+            if changes == self._changes and frames.size_bytes <= self._frames.maxsize:
+                self._frames[video_id] = frames
+        return frames
+
+    def drop(self, video_id: str) -> None:
+        """Forget a video whose frames have changed."""
+        with self._lock:
+            self._changes += 1
+            self._frames.pop(video_id, None)
 
 
 @dataclass(frozen=True)
@@ -56,8 +108,7 @@ class CurveSource:
 
         Blank frames match nothing: they score clearly less than all others, 0 at most.
 
-        Raises:
-            ModelMismatch: another model made the video's frames.
+        Raises: ModelMismatch: another model made the video's frames.
         """
         frames = self._cache.get(video.video_id)
         first, last = np.searchsorted(frames.pts_seconds, time_range)
@@ -89,9 +140,7 @@ class CurveSource:
     def make_part(self, video: VideoRecord, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.
 
-        Raises:
-            InvalidTimeRange: the time is outside the video.
-            MomentNotIndexed: the video is not indexed there yet.
+        Raises: InvalidTimeRange: the time is outside the video. MomentNotIndexed: the video is not indexed there yet.
         """
         if not 0 <= at_seconds <= video.duration_seconds:
             raise InvalidTimeRange(

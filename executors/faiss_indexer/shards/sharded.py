@@ -27,9 +27,8 @@ from executors.faiss_indexer.documents import (
     search_options,
     video_of_timeline,
 )
-from executors.faiss_indexer.ranking.calibration import fit_shift
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
-from executors.faiss_indexer.ranking.relevance import CUT_OFF
+from executors.faiss_indexer.ranking.relevance import CUT_OFF, fit_shift
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
 

@@ -17,9 +17,15 @@ import faiss
 import numpy as np
 
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
-from executors.faiss_indexer.store.index_cache import cache_file, list_stale_files, number_frames
-from executors.faiss_indexer.store.schema import SCHEMA_VERSION
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, plan_spans
+from executors.faiss_indexer.store.database import SCHEMA_VERSION
+from executors.faiss_indexer.store.spans import (
+    MAX_SPAN_FRAMES,
+    cache_file,
+    list_stale_files,
+    missing_spans,
+    number_frames,
+    plan_spans,
+)
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
 _EDGE_SECONDS = 1e-3  # durations are float64, timestamps are in ticks of the video's own clock
@@ -29,8 +35,6 @@ _REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 @dataclass(frozen=True)
 class _Span:
-    """A row of the table of spans."""
-
     span_id: int
     video_id: str
     start_seconds: float
@@ -108,7 +112,6 @@ def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _find_wrong_spans(db: sqlite3.Connection) -> dict[int, str]:
-    """What is wrong with each wrong span, by span id."""
     durations = dict(db.execute("SELECT video_id, duration_seconds FROM videos"))
     common = db.execute(
         "SELECT length(vectors) / frames FROM spans WHERE frames > 0 GROUP BY 1 ORDER BY SUM(frames) DESC LIMIT 1"
@@ -139,7 +142,6 @@ def _find_overlaps(db: sqlite3.Connection, video_id: str, duration_seconds: floa
 
 
 def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int) -> str:
-    """What is wrong with a span; empty if nothing is."""
     if duration_seconds is None:
         return "its video is unknown"
     if not 0 <= span.start_seconds < span.end_seconds <= duration_seconds + _EDGE_SECONDS:
@@ -187,7 +189,6 @@ def _check_index_cache(folder: Path, db: sqlite3.Connection) -> Iterator[Finding
 
 
 def _list_misfits(folder: Path, db: sqlite3.Connection) -> list[Path]:
-    """The saved index of the store's present revision, if it differs from the store."""
     file = cache_file(folder, _read_revision(db))
     return [file] if file.exists() and not _fits(file, db) else []
 

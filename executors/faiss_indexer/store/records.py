@@ -40,8 +40,7 @@ class Frames:
         cut_seconds: float64 [C] ascending, the times of the video's frames, sampled or not, that begin a new shot.
         blank: bool [N], the frames that show nothing; by default none.
 
-    Raises:
-        InvalidRequest: the shapes do not fit together.
+    Raises: InvalidRequest: the shapes do not fit together.
     """
 
     pts_seconds: npt.NDArray[np.float64]
@@ -93,8 +92,6 @@ class Frames:
 
 @dataclass(frozen=True)
 class StoredSpan:
-    """One row of the table of spans."""
-
     span_id: int
     video_id: str
     frames: Frames

@@ -29,11 +29,7 @@ class StoreTotals:
 
 
 def read_totals(folder: Path, *, check: bool = False) -> StoreTotals:
-    """Count the videos and frames of the store in a folder; reads only, and may run beside a server.
-
-    Args:
-        check: also let SQLite check the file, which reads all of it.
-    """
+    """Count the videos and frames of a store, also beside a server; `check` has SQLite check all of the file first."""
     try:
         with closing(_open(folder)) as db:
             if check and (problem := db.execute("PRAGMA quick_check").fetchone()[0]) != "ok":

@@ -1,9 +1,15 @@
-"""How a video is divided into spans, the unit of work that travels through the Flow."""
+"""How a video is divided into spans, the unit of work, and how the saved index numbers their frames."""
 
 from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int64]
 
 SPAN_SECONDS = 30.0  # about 6 MB of pictures at one frame a second: small on the wire, large beside a seek
-MAX_SPAN_FRAMES = 1 << 16  # a frame's number holds its span and its place in it, see index_cache.py
+MAX_SPAN_FRAMES = 1 << 16  # a frame's number holds its span and its place in it, see `number_frames`
 
 
 def plan_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> list[tuple[float, float]]:
@@ -16,3 +22,18 @@ def missing_spans(duration_seconds: float, stored: Collection[tuple[float, float
     """The spans of the plan that are not among the stored ones, in order of time."""
     stored = set(stored)
     return [span for span in plan_spans(duration_seconds) if span not in stored]
+
+
+def number_frames(span_id: int, count: int) -> Ids:
+    """The numbers of a span's frames, int64 [count]: the span id times MAX_SPAN_FRAMES, plus the place in the span."""
+    return span_id * MAX_SPAN_FRAMES + np.arange(count, dtype=np.int64)
+
+
+def cache_file(folder: Path, revision: int) -> Path:
+    """The saved index of one revision of the store."""
+    return folder / f"frames-{revision}.faiss"
+
+
+def list_stale_files(folder: Path, revision: int) -> list[Path]:
+    """Saved indices of other revisions, and unfinished ones."""
+    return [file for file in sorted(folder.glob("frames-*")) if file != cache_file(folder, revision)]

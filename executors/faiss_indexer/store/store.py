@@ -4,19 +4,17 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from clipseek.api.errors import InvalidRequest, ModelMismatch, StoreError, VideoNotFound
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.model_ids import model_name, settings_for
-from executors.faiss_indexer.store.database import Database
+from executors.faiss_indexer.store.database import Database, prepare_schema
 from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, list_shots
-from executors.faiss_indexer.store.schema import prepare_schema
 
 TICK_SECONDS = 1e-6  # the least time between two videos that are added one after the other
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
@@ -24,15 +22,13 @@ _VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
 _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """The SQLite store in `folder`. Any thread may read; writes wait for one another.
 
     A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`.
 
-    Raises:
-        StoreVersion: a newer ClipSeek wrote the file.
-        StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: it cannot be opened; every method that reads or
-            writes may raise them, too.
+    Raises: StoreVersion: a newer ClipSeek wrote the file. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
+    StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,16 +40,10 @@ class Store:
         self._database = Database(self.path)
         prepare_schema(self._database)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the file for every thread."""
         self._database.close()
 
     # Videos
@@ -75,9 +65,8 @@ class Store:
 
         Returns: the ids of the spans that were dropped.
 
-        Raises:
-            ModelMismatch: the store holds frames of another model.
-            InvalidRequest: the rate or the way of sampling does not exist.
+        Raises: ModelMismatch: the store holds frames of another model. InvalidRequest: the rate or the way of sampling
+        does not exist.
         """
         dropped: list[int] = []
         with self._database.write() as db:
@@ -146,9 +135,8 @@ class Store:
 
         Returns: the new span's id, and the ids of the spans that it replaced.
 
-        Raises:
-            VideoNotFound: the video was never registered, or was deleted in the meantime.
-            ModelMismatch: the store holds frames of another model.
+        Raises: VideoNotFound: the video was never registered, or was deleted in the meantime. ModelMismatch: the store
+        holds frames of another model.
         """
         start, end = span
         with self._database.write() as db:
@@ -245,7 +233,6 @@ class Store:
         return row[0] if row else None
 
     def _claim_model(self, db: sqlite3.Connection, model_id: str) -> None:
-        """Make the store this model's where it holds no frames yet; refuse another model where it does."""
         own = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
         if own and own[0] == model_id:
             return
@@ -263,7 +250,6 @@ class Store:
 
 
 def _check_sampling(video: VideoRecord, known: tuple[float, str] | None) -> tuple[float, str]:
-    """The rate and the way of sampling that a video gets. Raises InvalidRequest."""
     rate = video.frames_per_second or (known[0] if known else 0.0)
     if not MIN_RATE <= rate <= MAX_RATE:
         raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}.")

@@ -1,4 +1,4 @@
-"""The Flow's gateway (`gateway.py`): `door.py` admits callers, `rates.py` limits them, `routes.py` picks the executors.
+"""The Flow's gateway (`gateway.py`): `door.py` admits callers, `rates.py` limits them.
 
-`cancellation.py` cancels a request in the whole chain when its caller hangs up.
+`streams.py` picks the executors of a request, and cancels it in the whole chain when its caller hangs up.
 """

@@ -19,6 +19,7 @@ from clipseek.config.libraries import MAIN
 from executors.flow.callers import Caller, signed
 from executors.flow.gateway.rates import Rates
 from executors.flow.metrics import Arrival
+from executors.flow.quirks.own_port import abort_with
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ INFO_METHODS = (
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 
-Metadata = Iterable[tuple[str, str | bytes]]
-
 
 class Doorkeeper:
     """Identifies callers by the metadata of their calls.
@@ -48,7 +47,7 @@ class Doorkeeper:
     def __init__(self, access: AccessFile, secret: str, *, may_be_open: bool) -> None:
         self._access, self._secret, self._may_be_open = access, secret, may_be_open
 
-    def caller(self, metadata: Metadata) -> Caller:
+    def caller(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
         """The caller, and the library that the call is for. Raises: AccessDenied, StoreError."""
         texts = {key: value for key, value in metadata if isinstance(value, str)}
         scheme, _, token = texts.get("authorization", "").partition(" ")
@@ -99,12 +98,12 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                 self._single(handler.unary_unary), handler.request_deserializer, handler.response_serializer
             )
         if method not in INFO_METHODS:
-            return _aborting(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
+            return abort_with(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
         try:
             self._door.caller(handler_call_details.invocation_metadata)
         except ClipSeekError as error:
             logger.info("%s refused: %s", method, error)
-            return _aborting(grpc.StatusCode.UNAUTHENTICATED, str(error))
+            return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
         return handler
 
     def _stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
@@ -184,11 +183,3 @@ def _plain(answer: Any) -> Any:
     answer.parameters = {}
     del answer.header.status.exception.stacks[:]
     return answer
-
-
-def _aborting(code: grpc.StatusCode, reason: str) -> Any:
-    async def abort(_requests: Any, context: Any) -> AsyncIterator[Any]:
-        await context.abort(code, reason)
-        yield  # never reached; it makes this the generator that gRPC expects
-
-    return grpc.stream_stream_rpc_method_handler(abort)

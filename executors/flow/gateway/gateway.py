@@ -11,10 +11,9 @@ from clipseek.config.access import AccessFile, check_network, is_loopback
 from clipseek.config.settings import Settings
 from clipseek.config.tls import check_tls
 from clipseek.machine import logs
-from executors.flow.gateway.cancellation import cancelled_with_caller, note_tasks, one_by_one
 from executors.flow.gateway.door import DoorInterceptor, Doorkeeper
 from executors.flow.gateway.rates import Rates
-from executors.flow.gateway.routes import routed
+from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one, routed
 from executors.flow.lifetime import RECONNECTING, end_with_parent, report_start_failure
 from executors.flow.metrics import GATEWAY, serve_own
 from executors.flow.quirks.lost_connections import raise_own_errors

@@ -17,18 +17,9 @@ LANE_WIDTH = 8  # twice what a client has under way of one kind: a video's four 
 
 
 @dataclass
-class _Bucket:
-    """A token bucket, full at first."""
-
-    tokens: float
-    filled_at: float
-
-
-@dataclass
 class _Account:
-    """The state of one caller."""
-
-    bucket: _Bucket
+    tokens: float  # of a token bucket, full at first
+    filled_at: float
     under_way: int = 0
     lanes: defaultdict[str, asyncio.Semaphore] = field(
         default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(LANE_WIDTH))
@@ -45,16 +36,15 @@ class Rates:
     async def enter(self, caller: str, endpoint: str) -> Callable[[], None]:
         """Wait for the caller's turn at an endpoint. Returns: a function to call when the request is answered.
 
-        Raises:
-            TooManyRequests: the caller has too many requests under way, or sends them too fast.
+        Raises: TooManyRequests: the caller has too many requests under way, or sends them too fast.
         """
-        account = self._callers.setdefault(caller, _Account(_Bucket(self._per_second * BURST_SECONDS, self._clock())))
+        account = self._callers.setdefault(caller, _Account(self._per_second * BURST_SECONDS, self._clock()))
         if account.under_way >= self._max_under_way:
             raise TooManyRequests(
                 f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an "
                 f"answer before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
             )
-        self._take(account.bucket, caller)
+        self._take_token(account, caller)
         lane = account.lanes[endpoint]
         account.under_way += 1
         try:
@@ -69,14 +59,14 @@ class Rates:
 
         return leave
 
-    def _take(self, bucket: _Bucket, caller: str) -> None:
+    def _take_token(self, account: _Account, caller: str) -> None:
         now = self._clock()
         full = self._per_second * BURST_SECONDS
-        bucket.tokens = min(full, bucket.tokens + (now - bucket.filled_at) * self._per_second)
-        bucket.filled_at = now
-        if bucket.tokens < 1:
+        account.tokens = min(full, account.tokens + (now - account.filled_at) * self._per_second)
+        account.filled_at = now
+        if account.tokens < 1:
             raise TooManyRequests(
                 f"'{caller}' sends more than {self._per_second:g} requests a second, the most allowed. Slow down and "
                 f"repeat the request; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
             )
-        bucket.tokens -= 1
+        account.tokens -= 1

@@ -37,9 +37,14 @@ class AllowedMethodsOnly(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # g
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         if handler_call_details.method.startswith(ALLOWED_METHODS):
             return await continuation(handler_call_details)
-        return grpc.stream_stream_rpc_method_handler(_abort)
+        return abort_with(grpc.StatusCode.PERMISSION_DENIED, "Not offered here: send requests to the gateway.")
 
 
-async def _abort(_requests: Any, context: Any) -> AsyncIterator[Any]:
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "Not offered here: send requests to the gateway.")
-    yield  # never reached; it makes this the generator that gRPC expects
+def abort_with(code: grpc.StatusCode, reason: str) -> Any:
+    """A handler that refuses a call of any kind."""
+
+    async def abort(_requests: Any, context: Any) -> AsyncIterator[Any]:
+        await context.abort(code, reason)
+        yield  # never reached; it makes this the generator that gRPC expects
+
+    return grpc.stream_stream_rpc_method_handler(abort)

@@ -62,7 +62,7 @@ class ClipCache(FolderCache):
         Raises: the errors of `make` and `check`.
         """
         with self.locks[key.name]:
-            clip = self._find(key) or self._make_and_check(key, make, check)
+            clip = self._find(key) or self._make(key, make, check)
             with self._file(key, clip.suffix).open("rb") as file:
                 file.seek(min(offset, clip.size_bytes))  # file systems refuse very large offsets
                 data = file.read(length)
@@ -85,18 +85,7 @@ class ClipCache(FolderCache):
         except (FileNotFoundError, ValueError, TypeError):  # not cached, or torn by a power cut
             return None
 
-    def _make_and_check(
-        self, key: ClipKey, make: Callable[[Path], ClipFile], check: Callable[[], object]
-    ) -> CachedClip:
-        clip = self._make(key, make)
-        try:
-            check()
-        except BaseException:
-            self.remove(self._file(key, clip.suffix))
-            raise
-        return clip
-
-    def _make(self, key: ClipKey, make: Callable[[Path], ClipFile]) -> CachedClip:
+    def _make(self, key: ClipKey, make: Callable[[Path], ClipFile], check: Callable[[], object]) -> CachedClip:
         with self.draft_folder() as folder:
             cut = make(folder / "clip")
             with cut.path.open("rb") as file:
@@ -106,4 +95,9 @@ class ClipCache(FolderCache):
         draft = self._file(key, _RECORD_DRAFT)
         draft.write_text(json.dumps(asdict(clip)))
         draft.replace(self._file(key, _RECORD))
+        try:
+            check()
+        except BaseException:
+            self.remove(self._file(key, clip.suffix))
+            raise
         return clip

@@ -68,9 +68,8 @@ def cut_clip(
             no presentation times (AVI with B-frames) cannot be copied and is cut exactly.
         destination: the clip's path without its suffix.
 
-    Raises:
-        InvalidTimeRange: the range is empty or outside the video. InvalidRequest: unknown mode.
-        StoreFull: no room for the clip. UnreadableVideo: see `open_video`.
+    Raises: InvalidTimeRange: the range is empty or outside the video. InvalidRequest: unknown mode. StoreFull: no room
+    for the clip. UnreadableVideo: see `open_video`.
     """
     if mode not in MODES:
         raise InvalidRequest(f"'{mode}' is not a mode of cutting: use 'exact' or 'copy'")
@@ -90,8 +89,7 @@ def cut_clip(
 def check_range(start_seconds: float, end_seconds: float, length: Fraction, title: str) -> tuple[Fraction, Fraction]:
     """The range, ending no later than the video.
 
-    Raises:
-        InvalidTimeRange: it is empty, not a number, or not inside the video.
+    Raises: InvalidTimeRange: it is empty, not a number, or not inside the video.
     """
     known = math.isfinite(start_seconds) and math.isfinite(end_seconds)
     if not known or not 0 <= exact_seconds(start_seconds) < exact_seconds(end_seconds) or start_seconds >= length:
@@ -120,7 +118,6 @@ def _encode(source: VideoSource, start: Fraction, end: Fraction, destination: Pa
 
 @contextmanager
 def _rename_at_end(final: Path) -> Iterator[Path]:
-    """A temporary file beside `final`. It is renamed if the block succeeds, and removed if it fails."""
     draft = final.with_name(f"{final.stem}.{uuid.uuid4().hex}.part{final.suffix}")
     try:
         yield draft
@@ -191,7 +188,6 @@ def _decoded_at(packet: Packet[Stream]) -> Fraction:
 
 
 def _choose_container(video: Stream, audio: Stream | None) -> tuple[str, str]:
-    """FFmpeg's name of a container for these codecs, and its suffix."""
     fits = video.codec_context.codec.canonical_name in MP4_VIDEO
     fits = fits and (audio is None or audio.codec_context.codec.canonical_name in MP4_AUDIO)
     return ("mp4", ".mp4") if fits else ("matroska", ".mkv")

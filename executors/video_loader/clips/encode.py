@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from executors.video_loader.clips.sound import Sound, has_sound
+from executors.video_loader.clips.sound import Sound, find_audio_stream
 from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
 from executors.video_loader.decode.source import VideoSource
 
@@ -40,7 +40,7 @@ def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination
     with ExitStack() as opened:
         clip = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
         pictures, sound = _PictureTrack(clip, source), None
-        if has_sound(source):
+        if find_audio_stream(source.container) is not None:
             sound = _SoundTrack(clip, opened.enter_context(Sound(source, start, end)))
         for frame, since, until in _shown_frames(source, start, end):
             pictures.add(frame, since - start, until - start)
@@ -54,7 +54,6 @@ def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination
 def _shown_frames(
     source: VideoSource, start: Fraction, end: Fraction
 ) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
-    """The frames on screen in `[start, end)`, each with the times since when and until when it is shown there."""
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
@@ -68,7 +67,6 @@ def _shown_frames(
 
 
 def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
-    """Add an H.264 track to a clip."""
     track: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
     track.width, track.height, track.pix_fmt = width, height, "yuv420p"
     track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)

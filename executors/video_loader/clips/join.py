@@ -99,27 +99,21 @@ def _has_sound(clip: Path) -> bool:
 def _add_clip(
     clip: Path, begin: Fraction, joined: OutputContainer, pictures: VideoStream, sound: "_SoundTrack | None"
 ) -> Fraction:
-    """Write a clip that begins at `begin` seconds. Returns: its end in seconds."""
     with av.open(str(clip)) as video:
-        video.streams.video[0].thread_count = 1  # its pictures have one slice each: more threads only add memory
+        stream = video.streams.video[0]
+        stream.thread_count = 1  # its pictures have one slice each: more threads only add memory
         for frame in _fit_pictures(video, pictures.width, pictures.height):
             shown_at = begin + (frame.pts or 0) * (frame.time_base or Fraction(0))
             frame.pts, frame.time_base = round(shown_at * TICKS_PER_SECOND), Fraction(1, TICKS_PER_SECOND)
             frame.pict_type = 0
             joined.mux(pictures.encode(frame))
-        end = begin + _measure_length(video)
+        end = begin + (stream.duration or 0) * (stream.time_base or Fraction(0))
         if sound:
             sound.add(video, until=end)
     return end
 
 
-def _measure_length(clip: InputContainer) -> Fraction:
-    video = clip.streams.video[0]
-    return (video.duration or 0) * (video.time_base or Fraction(0))
-
-
 def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
-    """All pictures of a clip, scaled and padded to this size, on the clip's own clock."""
     graph = Graph()
     steps = [
         graph.add_buffer(template=video.streams.video[0]),
@@ -137,8 +131,6 @@ def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[Vi
 
 
 class _SoundTrack:
-    """The sound of the joined video, exactly as long as its pictures."""
-
     def __init__(self, joined: OutputContainer) -> None:
         self._joined = joined
         self._stream: AudioStream = joined.add_stream("aac", rate=RATE, layout="stereo")

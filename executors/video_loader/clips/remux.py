@@ -49,7 +49,6 @@ def remux_clips(clips: Sequence[Path], destination: Path) -> Fraction:
 
 
 def _streams(video: InputContainer) -> list[Stream]:
-    """The video stream, and the first sound stream if there is one."""
     return [video.streams.video[0], *video.streams.audio[:1]]
 
 
@@ -67,7 +66,6 @@ def _read_format(clip: Path) -> tuple[object, ...] | None:
 
 
 def _resets_decoder(clip: Path) -> bool:
-    """Whether the clip's first picture makes a decoder forget earlier ones."""
     with av.open(str(clip)) as video:
         is_idr = _IS_IDR.get(video.streams.video[0].codec_context.name)
         data = bytes(next(video.demux(video=0)))
@@ -82,12 +80,10 @@ def _resets_decoder(clip: Path) -> bool:
 
 
 class _Track:
-    """One track of the joined video. `end`: when its last packet ends, in seconds."""
-
     def __init__(self, joined: OutputContainer, like: Stream) -> None:
         self._stream = joined.add_stream_from_template(like)
         self._last: int | None = None  # the last packet's decoding time, in ticks of the clips
-        self.end = Fraction(0)
+        self.end = Fraction(0)  # of the last packet, in seconds
 
     def shift_packets(
         self, clip: Path, place: int, begin: Fraction

@@ -4,6 +4,7 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 
 import av
@@ -30,7 +31,7 @@ PREROLL_SECONDS = Fraction(1, 2)
 GAP_SECONDS = Fraction(1, 20)
 
 
-class Sound:
+class Sound(AbstractContextManager["Sound"]):
     """The sound of a video in `[start, end)`, in seconds from the first *picture*. A context manager."""
 
     def __init__(self, source: VideoSource, start: Fraction, end: Fraction) -> None:
@@ -42,9 +43,6 @@ class Sound:
         self.layout = "mono" if channels == 1 else "stereo"
         self._channels = 1 if channels == 1 else 2
         self._source = source
-
-    def __enter__(self) -> Sound:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
@@ -124,11 +122,6 @@ def find_audio_stream(container: InputContainer) -> AudioStream | None:
     """The sound to keep: the default stream, else the first; None if none can be decoded."""
     readable = [s for s in container.streams.audio if s.codec_context is not None]
     return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
-
-
-def has_sound(source: VideoSource) -> bool:
-    """Whether the video has sound that can be decoded."""
-    return find_audio_stream(source.container) is not None
 
 
 def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:

@@ -28,8 +28,7 @@ class JpegPicture:
 def make_thumbnail(path: Path, at_seconds: float, width: int, title: str = "") -> JpegPicture:
     """Render the frame on screen at `at_seconds`, upright, `width` pixels wide (moved into 16 to 1920).
 
-    Raises:
-        InvalidTimeRange: the time is outside the video. UnreadableVideo: see `open_video`.
+    Raises: InvalidTimeRange: the time is outside the video. UnreadableVideo: see `open_video`.
     """
     with open_video(path, title) as source:
         timed = _find_frame_on_screen(source, at_seconds)

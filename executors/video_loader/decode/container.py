@@ -26,9 +26,8 @@ _TRIAL_BYTES = 1_000_000
 def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
 
-    Raises:
-        MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to open.
-        MemoryError: PyAV's.
+    Raises: MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to
+    open. MemoryError: PyAV's.
     """
     if not stat_video(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
@@ -56,8 +55,7 @@ def stat_video(path: Path, title: str) -> os.stat_result:
 def find_video_stream(container: InputContainer, title: str) -> VideoStream:
     """The stream to look at: never cover art. Of several, the one with the most pixels, then the default one.
 
-    Raises:
-        NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
+    Raises: NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
     """
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [s for s in container.streams.video if not s.disposition & still]
@@ -78,10 +76,6 @@ def discard_other_streams(container: InputContainer, stream: Stream) -> None:
 
 
 def _raise_system_error(path: Path, title: str, error: Exception) -> None:
-    """Raise if FFmpeg failed because the file cannot be read now, whatever its content.
-
-    Raises: MediaMissing; FFmpeg's MemoryError unchanged.
-    """
     if isinstance(error, av.error.MemoryError):
         raise error
     reason = error if isinstance(error, OSError) and error.errno in _SYSTEM_ERRORS else _try_reading(path)
@@ -120,7 +114,6 @@ def _explain_unreadable(path: Path, title: str, error: Exception) -> str:
 
 
 def _lacks_mp4_index(path: Path) -> bool:
-    """Whether this is an MP4 or MOV file without its index, the `moov` box."""
     size, position = path.stat().st_size, 0
     kinds: list[bytes] = []
     with path.open("rb") as file:

@@ -27,13 +27,9 @@ def list_hardware() -> list[str]:
 
 
 def choose_decoder(setting: str) -> str:
-    """Resolve CLIPSEEK_DECODER: `software`, or hardware that can be opened.
+    """Resolve CLIPSEEK_DECODER: `software`, a kind of hardware, or `auto`: the first that opens, else `software`.
 
-    Args:
-        setting: `software`, a kind of hardware, or `auto` for the first one that opens, else `software`.
-
-    Raises:
-        InvalidSetting: FFmpeg has no hardware of this name, or it cannot be opened.
+    Raises: InvalidSetting: FFmpeg has no hardware of this name, or it cannot be opened.
     """
     if setting == SOFTWARE:
         return SOFTWARE

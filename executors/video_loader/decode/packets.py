@@ -47,8 +47,7 @@ def seek_keyframe(
     A container may land too late: its index counts decoding times, or its seek takes any packet for a keyframe. Then
     the search starts earlier, in growing steps.
 
-    Returns:
-        None if no seek helps: read from the beginning of a freshly opened file.
+    Returns: None if no seek helps: read from the beginning of a freshly opened file.
     """
     for back_seconds in SEEK_BACK_SECONDS:
         wanted = target_pts - math.ceil(back_seconds / (stream.time_base or Fraction(1)))

@@ -100,8 +100,7 @@ class FrameRenderer:
     def scale(self, frame: VideoFrame, width: int, height: int) -> Picture:
         """Scale the whole frame to exactly this size, in one pass from the decoder's format, then turn it.
 
-        Returns:
-            uint8 [height, width, 3], RGB.
+        Returns: uint8 [height, width, 3], RGB.
         """
         small = self._scaler.reformat(
             frame,
@@ -121,7 +120,6 @@ class FrameRenderer:
 
 
 def _read_orientation(frame: VideoFrame) -> Orientation:
-    """The frame's display matrix, to the nearest quarter turn."""
     for data in cast(Iterable[SideData], frame.side_data):  # the stub calls it a dict
         if data.type is Type.DISPLAYMATRIX:
             a, b, _, c, d = (float(v) / _FIXED_POINT for v in np.frombuffer(bytes(data), np.int32)[:5])
@@ -132,7 +130,6 @@ def _read_orientation(frame: VideoFrame) -> Orientation:
 
 
 def _colour_matrix(frame: VideoFrame) -> int | None:
-    """The colour matrix that `reformat` should assume; None for the frame's own."""
     if frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= HD_HEIGHT:
         return int(Colorspace.ITU709)
     return None

@@ -45,8 +45,7 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
 
     A truncated video is as long as the data that is left.
 
-    Raises:
-        MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
+    Raises: MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
     """
     with open_video(path, title) as source:
         frame, stream = source.first_frame, source.stream
@@ -95,7 +94,6 @@ def _end_by_seeking(container: InputContainer, stream: VideoStream, source: Vide
 
 
 def _announced_end(container: InputContainer, stream: VideoStream) -> int | None:
-    """The end according to the header, in the stream's time base."""
     if stream.duration is not None:
         return (stream.start_time or 0) + stream.duration
     if container.duration is None or not stream.time_base:

@@ -15,8 +15,7 @@ from clipseek.api.errors import UnreadableVideo
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
     """`container.demux`, which raises IndexError after a seek if a track begins in the middle of the file.
 
-    Raises:
-        UnreadableVideo: in place of that.
+    Raises: UnreadableVideo: in place of that.
     """
     try:
         yield from container.demux(*streams)

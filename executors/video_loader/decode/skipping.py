@@ -41,7 +41,6 @@ class FrameSkipper:
         self._skipped_last = False
 
     def select_packets(self, packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
-        """The packets to decode."""
         is_unreferenced = self._is_unreferenced
         return packets if is_unreferenced is None else (p for p in packets if not self._skips(p, is_unreferenced))
 
@@ -61,7 +60,6 @@ class FrameSkipper:
         return self._skipped_last
 
     def _may_skip(self, pts: int) -> bool:
-        """Whether the decoded frames on both sides of this time are close enough to each other."""
         if self._all_from_ticks is not None and pts > self._all_from_ticks:
             return False
         place = bisect(self._decoded, pts)
@@ -69,7 +67,6 @@ class FrameSkipper:
 
 
 def _make_test(stream: VideoStream) -> IsUnreferenced | None:
-    """A test for packets whose frame no other frame refers to; None if the stream does not tell."""
     header = bytes(stream.codec_context.extradata or b"")
     name = stream.codec_context.codec.canonical_name
     if name == "h264":

@@ -8,12 +8,12 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import logging
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Self
 
 import av
 from av.packet import Packet
@@ -89,12 +89,8 @@ def _decode_keyframes(
             stream.codec_context.flush_buffers()
 
 
-class VideoSource:
-    """An open video and its video stream. A context manager, made by `open_video`.
-
-    Attributes:
-        decoder: `software`, or the hardware that decodes this video until it fails.
-    """
+class VideoSource(AbstractContextManager["VideoSource"]):
+    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails."""
 
     def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
         self.path = path
@@ -114,9 +110,6 @@ class VideoSource:
             self.close()
             raise
         self.first_pts = self._head[0]
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -143,10 +136,8 @@ class VideoSource:
         """Decode in presentation order, from a frame at or before `from_seconds`; times rise strictly.
 
         Starts at the keyframe at or before `from_seconds` and gives the same frames as a run from the beginning. A new
-        call ends the iterators of earlier calls. Damaged packets are skipped.
-
-        Args:
-            all_from: no frame shown after this time is skipped, even if the source may skip some.
+        call ends the iterators of earlier calls. Damaged packets are skipped. Of the frames
+        after `all_from` none is skipped, even if the source may skip some.
         """
         last: Fraction | None = None
         while True:
@@ -161,7 +152,6 @@ class VideoSource:
                 return
 
     def _iterate_frames(self, from_seconds: Fraction, all_from: Fraction | None) -> Iterator[TimedFrame]:
-        """`frames`, until the hardware fails."""
         # Packets without presentation times (AVI) do not say when they are shown.
         most_gap_seconds = self.most_gap_seconds if has_presentation_times(self.container) else 0
         most_ticks = math.floor(most_gap_seconds / self.time_base)
@@ -272,9 +262,8 @@ def open_video(
         decoder: `software`, or the hardware to try first (see `hardware.py`). If the hardware cannot decode the video,
             or fails midway, the video or its rest is decoded in software, with a warning in the log.
 
-    Raises:
-        MediaMissing: the file does not exist.
-        EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `clipseek.errors`.
+    Raises: MediaMissing: the file does not exist. EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see
+    `clipseek.errors`.
     """
     return VideoSource(path, title or path.name, needs, most_gap_seconds, decoder)
 

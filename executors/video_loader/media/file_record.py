@@ -9,7 +9,7 @@ from pathlib import Path
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.limits import MAX_TITLE_LENGTH
 from clipseek.config.libraries import VIDEO_MARK
-from executors.machine.durable import sync
+from executors.machine.disk import sync
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")

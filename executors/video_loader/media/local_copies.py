@@ -20,7 +20,7 @@ class LocalCopies(FolderCache):
     def __init__(self, folder: Path, max_bytes: float) -> None:
         super().__init__(folder, max_bytes, ignored=_LOCKS_OF_EARLIER_VERSIONS)
 
-    def path(self, name: str, size_bytes: int, fetch: Callable[[Path], None]) -> Path:
+    def path(self, name: str, size_bytes: int, fetch: Callable[[Path], object]) -> Path:
         """The video's file; `fetch(path)` writes it if it is missing. Raises: StoreFull, and the errors of `fetch`."""
         path = self.folder / name
         if not path.exists():
@@ -32,12 +32,7 @@ class LocalCopies(FolderCache):
         return path
 
     def adopt(self, name: str, file: Path) -> None:
-        """Move a file into the cache."""
-
-        def move(draft: Path) -> None:
-            shutil.move(file, draft)
-
-        self.path(name, file.stat().st_size, move)
+        self.path(name, file.stat().st_size, lambda draft: shutil.move(file, draft))
         file.unlink(missing_ok=True)
 
     def forget(self, prefix: str) -> None:
@@ -57,7 +52,7 @@ class LocalCopies(FolderCache):
             pass
         return True
 
-    def _fetch(self, path: Path, size_bytes: int, fetch: Callable[[Path], None]) -> None:
+    def _fetch(self, path: Path, size_bytes: int, fetch: Callable[[Path], object]) -> None:
         self.make_room(size_bytes)  # a video that is larger than the cache, or finds it all in use, is needed anyway
         require_free(self.folder, size_bytes, f"the copy of {path.name}")
         with self.draft_folder() as folder:

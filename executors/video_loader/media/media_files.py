@@ -28,9 +28,8 @@ from clipseek.api.errors import (
 from clipseek.api.formats import size
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.config.limits import hold_against
-from executors.machine.disk import report_full_disk, require_free
-from executors.machine.durable import sync
-from executors.machine.folder_locks import FolderLocks
+from executors.machine.disk import report_full_disk, require_free, sync
+from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.file_record import (
     FileRecord,
     check_video_id,
@@ -89,8 +88,7 @@ class MediaFiles:
     def path(self, video_id: str) -> Path:
         """The video's file.
 
-        Raises:
-            VideoNotFound: the video is unknown. MediaMissing: a registered video was moved, changed or deleted.
+        Raises: VideoNotFound: the video is unknown. MediaMissing: a registered video was moved, changed or deleted.
         """
         record = self.usable_record(video_id)
         return Path(record.linked_path) if record.linked_path else self._locate_file(record)
@@ -109,26 +107,23 @@ class MediaFiles:
 
     def is_complete(self, video_id: str) -> bool:
         """Whether the video can be used."""
-        try:
+        with contextlib.suppress(VideoNotFound, MediaMissing):
             self.usable_record(video_id)
-        except (VideoNotFound, MediaMissing):
-            return False
-        return True
+            return True
+        return False
 
     def is_known(self, video_id: str) -> bool:
         """Whether the video has a record, even if a registered file is gone; a damaged record counts as none."""
-        try:
+        with contextlib.suppress(VideoNotFound, StoreCorrupt):
             self.record(video_id)
-        except (VideoNotFound, StoreCorrupt):
-            return False
-        return True
+            return True
+        return False
 
     def missing_offsets(self, video_id: str, size_bytes: int) -> list[int]:
         """Offsets of the chunks that have not arrived, ascending; none for a complete video.
 
-        Raises:
-            InvalidRequest, EmptyFile: the id or the size is invalid, or another size was announced before.
-            LimitExceeded: the video, or all videos together, would be too large.
+        Raises: InvalidRequest, EmptyFile: the id or the size is invalid, or another size was announced before.
+        LimitExceeded: the video, or all videos together, would be too large.
         """
         check_video_id(video_id)
         if size_bytes <= 0:
@@ -146,13 +141,11 @@ class MediaFiles:
     def write_chunk(self, video_id: str, title: str, size_bytes: int, offset: int, data: bytes) -> list[int]:
         """Store a chunk of a video. The last one completes the video, whose content is then checked.
 
-        Returns:
-            The offsets that are still missing, ascending.
+        Returns: The offsets that are still missing, ascending.
 
-        Raises:
-            InvalidRequest, EmptyFile: id, size, offset or length do not fit together.
-            StoreFull: no room; the chunk does not count as arrived.
-            UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts again.
+        Raises: InvalidRequest, EmptyFile: id, size, offset or length do not fit together. StoreFull: no room; the chunk
+        does not count as arrived. UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts
+        again.
         """
         self.missing_offsets(video_id, size_bytes)  # checks id and size
         upload = self._upload(video_id)
@@ -173,9 +166,8 @@ class MediaFiles:
     def register(self, server_path: str, title: str = "") -> FileRecord:
         """Use a video of an allowed folder in place, without a copy. Reads its content once, for its id.
 
-        Raises:
-            PathNotAllowed: with links resolved, it is outside the allowed folders.
-            FileMissing, EmptyFile: the file does not exist, or is empty.
+        Raises: PathNotAllowed: with links resolved, it is outside the allowed folders. FileMissing, EmptyFile: the file
+        does not exist, or is empty.
         """
         path = self.folders.resolve(server_path)
         if not path.is_file():
@@ -297,7 +289,6 @@ class MediaFiles:
         return (file.stem for file in self.root.glob("*.json"))
 
     def _find_record(self, video_id: str) -> FileRecord | None:
-        """The record of a video, if both exist."""
         try:
             record = FileRecord.from_json((self.root / f"{video_id}.json").read_text())
         except FileNotFoundError:
@@ -305,11 +296,9 @@ class MediaFiles:
         return record if record.linked_path or (self.root / record.file_name).exists() else None
 
     def _reread_record(self, video_id: str) -> FileRecord:
-        """`record`, never from memory."""
         return self.record(video_id)
 
     def _locate_file(self, record: FileRecord) -> Path:
-        """The file of an uploaded video."""
         return self.root / record.file_name
 
     def _needs_no_upload(self, video_id: str) -> bool:
@@ -325,11 +314,9 @@ class MediaFiles:
         sync(self.root)
 
     def _measure_used_bytes(self) -> int:
-        """The size of all videos and uploads on their way: a part is as large as its video will be."""
         return sum(_measure_bytes(file) for kind in (f"*{VIDEO_MARK}*", "*.part") for file in self.root.glob(kind))
 
     def _store_upload(self, part: Path, record: FileRecord) -> None:
-        """Keep a complete upload and its record."""
         self._share_bytes(part, record.video_id)
         self._write_record(record)
         part.replace(self.root / record.file_name)
@@ -337,7 +324,6 @@ class MediaFiles:
 
 
 def _measure_bytes(file: Path) -> int:
-    """The file's size; 0 if it was just deleted or renamed."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

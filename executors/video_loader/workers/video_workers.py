@@ -65,8 +65,7 @@ class VideoWorkers:
         counts: number of processes for each kind of work.
         decoder: what decodes spans.
 
-    Raises:
-        InvalidSetting: see `choose_decoder`.
+    Raises: InvalidSetting: see `choose_decoder`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -101,16 +100,13 @@ class VideoWorkers:
             pool.close()
 
     def probe(self, path: Path, title: str) -> VideoInfo:
-        """See `probe_video`."""
         return self._run("look", f"'{title}'", 0.0, probe_video, path, title)
 
     def make_thumbnail(self, path: Path, at_seconds: float, width: int, title: str) -> JpegPicture:
-        """See `thumbnails.make_thumbnail`."""
         what = f"the picture at {at_seconds:g} s of '{title}'"
         return self._run("look", what, 0.0, make_thumbnail, path, at_seconds, width, title)
 
     def sample(self, path: Path, title: str, options: SpanOptions) -> SampledSpan:
-        """See `sample_span`."""
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
         return self._run("index", what, end - start, sample_span, path, title, options, self.decoder)
@@ -118,20 +114,17 @@ class VideoWorkers:
     def cut(
         self, path: Path, start_seconds: float, end_seconds: float, mode: str, title: str, destination: Path
     ) -> ClipFile:
-        """See `cut_clip`."""
         what = f"the clip [{start_seconds:g}, {end_seconds:g}) s of '{title}'"
         length = end_seconds - start_seconds
         return self._run("clip", what, length, cut_clip, path, start_seconds, end_seconds, mode, destination, title)
 
     def join(self, pieces: Sequence[ReelPiece], mode: str, destination: Path) -> ClipFile:
-        """See `cut_and_join`."""
         length = sum(piece.end_seconds - piece.start_seconds for piece in pieces)
         # Every piece is encoded twice: by itself and in the joined video.
         what = f"the video of {len(pieces)} clips"
         return self._run("clip", what, 2 * length, cut_and_join, pieces, destination, mode)
 
     def build_samples(self, folder: Path) -> list[Path]:
-        """See `sample_videos.build`."""
         return self._run("clip", "the sample videos", _SAMPLES_SECONDS, sample_videos.build, folder)
 
     def _run(
@@ -184,8 +177,7 @@ def close_open_video() -> None:
 def sample_span(path: Path, title: str, options: SpanOptions, decoder: str = SOFTWARE) -> SampledSpan:
     """All that `VideoReader.read` gives. The video stays open unless that failed, or the span was its last.
 
-    Raises:
-        LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
+    Raises: LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
     """
     try:
         reader = _open_reader.open(path, title, options, decoder)

@@ -136,7 +136,6 @@ class _Worker:
         raise answer
 
     def _ask(self, what: str, deadline_seconds: float, task: Callable[[], T]) -> tuple[bool, Any]:
-        """The result of `_run_task`. Raises: EOFError, OSError: the worker died, perhaps while answering."""
         self._pipe.send((what, task))
         wait_seconds = min(deadline_seconds, _MOST_WAIT_SECONDS)
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
@@ -157,7 +156,6 @@ def _describe_exit(exit_code: int | None) -> str:
 
 
 def _serve(pipe: Connection, options: WorkerOptions) -> None:
-    """A worker's main loop: run tasks from the pipe until it closes."""
     end_with_parent()
     os.nice(options.niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
@@ -181,7 +179,6 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
 
 
 def _run_task(what: str, task: Callable[[], Any], memory_bytes: float) -> tuple[bool, Any]:
-    """Whether the task succeeded, and its result or its error."""
     try:
         return True, task()
     except ClipSeekError as error:

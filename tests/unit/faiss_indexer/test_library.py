@@ -13,7 +13,7 @@ from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
-from executors.faiss_indexer.store.frame_cache import FrameCache
+from executors.faiss_indexer.ranking.video_curves import FrameCache
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
@@ -68,7 +68,7 @@ def library(tmp_path):
 
 def test_nearest_videos_equal_the_brute_force(library):
     videos = fill(library)
-    named = list(library._index.nearest_videos(unit()))
+    named = list(library.index.nearest_videos(unit()))
     assert [name for name, _ in named] == by_brute_force(videos, unit())
     for name, product in named:
         assert product == pytest.approx((videos[name].vectors.astype(np.float32) @ unit()).max(), abs=1e-6)
@@ -82,7 +82,7 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
     library.put_span("a" * 64, (0.0, 3000.0), Frames(np.arange(2000.0), full), MODEL)
     library.register(video("b" * 64), MODEL)
     library.put_span("b" * 64, (0.0, 30.0), Frames(np.zeros(1), -vector[np.newaxis].astype(np.float16)), MODEL)
-    assert [name for name, _ in library._index.nearest_videos(vector)] == ["a" * 64, "b" * 64]
+    assert [name for name, _ in library.index.nearest_videos(vector)] == ["a" * 64, "b" * 64]
 
 
 def test_the_curve_is_the_cosine_of_every_frame(library):
@@ -171,13 +171,13 @@ def test_deleted_and_replaced_frames_are_not_found(library):
     library.delete(best)
     answer = ask(library, unit(), top_k=100, all_matches=True)
     assert {found.video.video_id for found in answer.matches} == videos.keys() - {best}
-    assert len(library._index) == library.store.frame_count() == 450
+    assert len(library.index) == library.store.frame_count() == 450
 
 
 def test_another_rate_drops_the_frames_from_the_index(library):
     fill(library, count=2)
     library.register(video(f"{0:064x}", duration_seconds=90.0, frames_per_second=2.0), MODEL)
-    assert len(library._index) == library.store.frame_count() == 90
+    assert len(library.index) == library.store.frame_count() == 90
 
 
 def test_an_empty_library_answers_with_nothing(library):
@@ -186,7 +186,7 @@ def test_an_empty_library_answers_with_nothing(library):
 
 @pytest.mark.parametrize("top_k", [0, -1, 1001])
 def test_top_k_out_of_range(library, top_k):
-    with pytest.raises(InvalidTopK, match=f"top_k is {top_k}"):
+    with pytest.raises(InvalidTopK, match=f"top_k must be from 1 to 1000, not {top_k}"):
         ask(library, unit(), top_k=top_k)
 
 
@@ -220,7 +220,7 @@ def test_the_saved_index_is_used_and_a_missing_stale_or_broken_one_is_rebuilt(tm
     assert nearest() == expected
     with Library(tmp_path) as library:
         library.delete(expected[0])
-        library._index.save = lambda: None  # as if the process were killed here
+        library.index.save = lambda: None  # as if the process were killed here
     assert nearest() == expected[1:]
 
 
@@ -233,7 +233,7 @@ def test_the_index_made_before_a_backup_was_restored_is_not_taken_for_the_new_on
             library.register(video(name, duration_seconds=30.0), MODEL)
             library.put_span(name, (0.0, 30.0), frames(30, seed=seed, dimensions=DIMENSIONS), MODEL)
             if killed:
-                library._index.save = lambda: None
+                library.index.save = lambda: None
 
     with Library(tmp_path) as library:
         fill(library, count=1)
@@ -244,8 +244,8 @@ def test_the_index_made_before_a_backup_was_restored_is_not_taken_for_the_new_on
     with Library(tmp_path) as library:
         videos = {video_id: library.store.frames(video_id) for video_id in (f"{0:064x}", name)}
         vector = videos[name].vectors[7].astype(np.float32)
-        np.testing.assert_allclose(library._index.mean_frame(), _mean(videos), atol=1e-6)
-        assert [name for name, _ in library._index.nearest_videos(vector)] == by_brute_force(videos, vector)
+        np.testing.assert_allclose(library.index.mean_frame(), _mean(videos), atol=1e-6)
+        assert [name for name, _ in library.index.nearest_videos(vector)] == by_brute_force(videos, vector)
 
 
 def _mean(videos: dict[str, Frames]) -> np.ndarray:
@@ -258,7 +258,7 @@ def test_a_cache_that_cannot_be_written_is_let_be(tmp_path, caplog):
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
         try:
-            library._index.save()
+            library.index.save()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert "cannot be written" in caplog.text

@@ -9,11 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
-from executors.faiss_indexer.moments.lengths import adjust_lengths
+from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
-from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, find_in_range, judge_by_curve
-from executors.faiss_indexer.ranking.merging import Ranking
-from executors.faiss_indexer.ranking.queries import MAX_OFFSET, SearchOptions
+from executors.faiss_indexer.ranking.matches import (
+    VideoMatch,
+    adjust_lengths,
+    find_beside_known,
+    find_in_range,
+    judge_by_curve,
+)
+from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
+from executors.faiss_indexer.ranking.queries import SearchOptions
 from executors.faiss_indexer.ranking.video_curves import select_frames_around
 from tests.unit.faiss_indexer.test_store import video
 
@@ -43,25 +49,29 @@ def test_a_moment_is_the_frames_of_its_shot_within_two_seconds():
 # Options
 
 BAD = [
-    ({"top_k": 0}, InvalidTopK, "top_k is 0"),
-    ({"top_k": 1001}, InvalidTopK, "top_k is 1001"),
-    ({"offset": -1}, InvalidRequest, "offset is -1"),
-    ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset is 10001"),
-    ({"start_seconds": -1.0}, InvalidTimeRange, r"\[-1, 0\)"),
-    ({"start_seconds": math.nan}, InvalidTimeRange, "nan"),
-    ({"start_seconds": 5.0, "end_seconds": 5.0}, InvalidTimeRange, r"\[5, 5\), but must end after it starts"),
-    ({"end_seconds": math.inf}, InvalidTimeRange, "inf"),
-    ({"least_score": 1.5}, InvalidRequest, "least_score is 1.5"),
-    ({"least_score": math.nan}, InvalidRequest, "least_score is nan"),
-    ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds is -1"),
-    ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds is inf"),
-    ({"per_video": -1}, InvalidRequest, "per_video is -1"),
+    ({"top_k": 0}, InvalidTopK, "top_k must be from 1 to 1000, not 0"),
+    ({"top_k": 1001}, InvalidTopK, "top_k must be from 1 to 1000, not 1001"),
+    ({"offset": -1}, InvalidRequest, "offset must be from 0 to 10000, not -1"),
+    ({"offset": MAX_OFFSET + 1}, InvalidRequest, "offset must be from 0 to 10000, not 10001"),
+    ({"start_seconds": -1.0}, InvalidTimeRange, "start_seconds must be 0 or more, not -1"),
+    ({"start_seconds": math.nan}, InvalidTimeRange, "start_seconds must be 0 or more, not nan"),
+    (
+        {"start_seconds": 5.0, "end_seconds": 5.0},
+        InvalidTimeRange,
+        "must be later than start_seconds: 5 s is not later",
+    ),
+    ({"end_seconds": math.inf}, InvalidTimeRange, "end_seconds must be 0 or more, not inf"),
+    ({"least_score": 1.5}, InvalidRequest, "least_score must be from 0 to 1, not 1.5"),
+    ({"least_score": math.nan}, InvalidRequest, "least_score must be from 0 to 1, not nan"),
+    ({"minimum_seconds": -1.0}, InvalidRequest, "minimum_seconds must be 0 or more, not -1"),
+    ({"padding_seconds": math.inf}, InvalidRequest, "padding_seconds must be 0 or more, not inf"),
+    ({"per_video": -1}, InvalidRequest, "per_video must be 0 or more, not -1"),
     (
         {"minimum_seconds": 3.0, "maximum_seconds": 2.0},
         InvalidRequest,
-        "maximum_seconds is 2, .* minimum_seconds, which is 3",
+        "maximum_seconds must not be below minimum_seconds: 2 s is below 3 s",
     ),
-    ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds is 1e-09"),
+    ({"maximum_seconds": 1e-9}, InvalidRequest, "maximum_seconds must be 0.01 or more, not 1e-09"),
     ({"strategy": "guess"}, InvalidRequest, "no strategy 'guess'. Choose one of: consensus, hysteresis."),
 ]
 
@@ -200,36 +210,40 @@ def shown(page: list[VideoMatch]) -> list[tuple[str, float]]:
     return [(match.video.video_id[0], match.segment.score) for match in page]
 
 
-def ranked(looked: list[list[VideoMatch]], cut_off: float = 0.0, **options) -> Ranking:
-    ranking = Ranking(SearchOptions(**options), cut_off)
+def ranked(looked: list[list[VideoMatch]], cut_off: float = 0.0, **options) -> SearchAnswer[VideoMatch]:
+    ranking: Ranking[VideoMatch] = Ranking(SearchOptions(**options), cut_off)
     for matches in looked:
         ranking.add(matches)
-    return ranking
+    return ranking.answer(0, 0)
+
+
+def page(answer: SearchAnswer[VideoMatch]) -> tuple[list[VideoMatch], int]:
+    return answer.matches, answer.withheld
 
 
 def test_a_page_is_a_slice_of_all_matches_best_first():
     looked = [found("b", 0.5, 0.9), [], found("a", 0.5, 0.7, 0.1)]
     first, second, third = (ranked(looked, top_k=3, offset=offset) for offset in (0, 3, 5))
-    assert shown(first.page()[0]) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and first.more
-    assert shown(second.page()[0]) == [("b", 0.5), ("a", 0.1)] and not second.more
-    assert third.page()[0] == [] and not third.more and not third.nothing_matches
+    assert shown(first.matches) == [("b", 0.9), ("a", 0.7), ("a", 0.5)] and first.more
+    assert shown(second.matches) == [("b", 0.5), ("a", 0.1)] and not second.more
+    assert third.matches == [] and not third.more and not third.nothing_matches
 
 
 def test_grouped_the_places_are_videos_by_their_best_match():
     looked = [found("a", 0.5, 0.7, 0.1), found("b", 0.2, 0.9), found("c"), found("d", 0.6)]
     first, second = (ranked(looked, top_k=2, offset=offset, group_by_video=True) for offset in (0, 2))
-    assert shown(first.page()[0]) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and first.more
-    assert shown(second.page()[0]) == [("d", 0.6)] and not second.more
+    assert shown(first.matches) == [("b", 0.9), ("b", 0.2), ("a", 0.7), ("a", 0.5), ("a", 0.1)] and first.more
+    assert shown(second.matches) == [("d", 0.6)] and not second.more
 
 
 def test_weak_matches_are_withheld_from_the_pages_and_counted():
     looked = [found("a", 0.9, 0.4), found("b", 0.6, 0.3, 0.2)]
-    assert ranked(looked, cut_off=0.5, top_k=4).page() == ([*found("a", 0.9), *found("b", 0.6)], 2)
+    assert page(ranked(looked, cut_off=0.5, top_k=4)) == ([*found("a", 0.9), *found("b", 0.6)], 2)
     assert not ranked(looked, cut_off=0.5, top_k=2).more and ranked(looked, cut_off=0.5, top_k=1).more
     nothing = ranked(looked, cut_off=0.95, top_k=4)
-    assert nothing.nothing_matches and nothing.page() == ([], 4)
+    assert nothing.nothing_matches and page(nothing) == ([], 4)
     grouped = ranked(looked, cut_off=0.5, top_k=2, group_by_video=True)
-    assert grouped.page() == ([*found("a", 0.9), *found("b", 0.6)], 3)
+    assert page(grouped) == ([*found("a", 0.9), *found("b", 0.6)], 3)
 
 
 @given(
@@ -249,9 +263,10 @@ def test_pages_from_as_few_videos_as_settle_them_are_those_of_the_whole_library(
             if ranking.is_settled(bounds[place]):
                 break
             ranking.add(library[place])
-        pages.append(ranking.page()[0])
-        if not ranking.more:
+        answer = ranking.answer(0, 0)
+        pages.append(answer.matches)
+        if not answer.more:
             break
-    together = [match for page in pages for match in page]
+    together = [match for matches in pages for match in matches]
     assert sorted(together, key=lambda match: match.order) == everything
     assert grouped or together == everything

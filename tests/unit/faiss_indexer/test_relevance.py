@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
 from executors.faiss_indexer.ranking.queries import Part
-from executors.faiss_indexer.ranking.relevance import CUT_OFF, Background, Relevance
+from executors.faiss_indexer.ranking.relevance import CUT_OFF, Relevance
 
 X = np.array([1.0, 0.0], np.float32)
 MEAN_FRAME = np.array([0.3, 0.4], np.float32)
@@ -54,7 +54,7 @@ def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrase
 
 def test_the_background_is_the_mean_of_the_cosines_of_the_frames():
     some = frames(0.9, 0.2, -0.5, 0.6)
-    assert Background(some.mean(axis=0)).average(X) == pytest.approx(np.mean([0.9, 0.2, -0.5, 0.6]))
+    assert Relevance(lambda: some.mean(axis=0)).find_scale(Part(X))[0] == pytest.approx(np.mean([0.9, 0.2, -0.5, 0.6]))
 
 
 def test_a_picture_is_compared_with_pictures():

@@ -12,8 +12,8 @@ from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segm
 from benchmarks.quality.strategies.options import StrategyOptions
 from executors.faiss_indexer.moments import segments
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
-from executors.faiss_indexer.moments.lengths import adjust_lengths
 from executors.faiss_indexer.moments.options import SCORES, SegmentOptions
+from executors.faiss_indexer.ranking.matches import adjust_lengths
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))

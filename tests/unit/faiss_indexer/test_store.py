@@ -23,8 +23,8 @@ from clipseek.api.errors import (
     VideoNotFound,
 )
 from clipseek.api.model_ids import model_name, settings_for
+from executors.faiss_indexer.store.database import SCHEMA_VERSION
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
-from executors.faiss_indexer.store.schema import SCHEMA_VERSION
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
 from executors.faiss_indexer.store.store import Store
 

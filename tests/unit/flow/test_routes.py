@@ -8,7 +8,7 @@ import pytest
 
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from executors.flow.executor import ChainExecutor
-from executors.flow.gateway.routes import ROUTES
+from executors.flow.gateway.streams import ROUTES
 
 ROOT = Path(__file__).parents[3] / "executors"
 FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Clip, Match, Query, Thumbnail, Video, VideoSpan
-from clipseek.api.fields import copy_fields, shared_fields
 from executors.faiss_indexer.moments.curves import Segment
 from executors.faiss_indexer.ranking.merging import SearchAnswer
 from executors.faiss_indexer.ranking.queries import SearchOptions

@@ -6,7 +6,7 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from executors.machine.folder_locks import FolderLocks
+from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.media_files import MediaFiles
 
 CHUNK = 64

@@ -18,8 +18,6 @@ REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 @dataclass
 class _Files:
-    """A video's files in the folder."""
-
     video: Path | None = None
     record: Path | None = None
     part: Path | None = None
@@ -40,11 +38,7 @@ class _Files:
 
 
 def check_media(root: Path, titles: Mapping[str, str]) -> Iterator[Finding]:
-    """Read every video below `root` and check it. Changes nothing, and may run beside a server.
-
-    Args:
-        titles: of the store's videos, by their ids.
-    """
+    """Read every video below `root` and check it against the store's titles, even beside a server; changes nothing."""
     files = _list_files(root)
     damaged = list(find_damaged_videos(root))
     count = sum(1 for own in files.values() if own.video)
@@ -145,7 +139,6 @@ def _list_files(root: Path) -> dict[str, _Files]:
 
 
 def _find_record_fault(video_id: str, own: _Files) -> str:
-    """What is wrong with the record of a video; empty if nothing is."""
     record = own.read_record()
     if own.video is None:
         is_waiting = own.part and own.chunks  # all chunks arrived, and the server was stopped while it stored them
@@ -171,7 +164,6 @@ def _find_link_fault(record: FileRecord) -> str:
 
 
 def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
-    """Files that nobody needs, old enough that nobody can be writing them."""
     now = time.time()
     for own in files.values():
         remains = [file for file in (own.part, own.chunks, *own.others) if file]
