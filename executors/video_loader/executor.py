@@ -213,7 +213,7 @@ class VideoLoader(ChainExecutor):
     def _piece(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
     ) -> tuple[CachedClip, bytes]:
-        """A piece of a clip, from the cache; only the first counts as a lookup. Raises: VideoNotFound: deleted by now."""
+        """A piece of a clip, from the cache; only the first is a lookup. Raises: VideoNotFound: deleted by now."""
 
         def make_and_count(destination: Path) -> ClipFile:
             metrics.CACHE_MISSES.labels("clips").inc()
