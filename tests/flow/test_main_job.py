@@ -191,7 +191,7 @@ def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
 
 def test_long_text_is_truncated_with_a_warning(library):
     answer = library.search("a cat " * 600)
-    assert any("ignored" in warning for warning in answer.warnings)
+    assert any("ignores the rest" in warning for warning in answer.warnings)
     assert answer.answered and answer.videos_searched == 3
 
 
@@ -266,7 +266,7 @@ def test_a_video_that_once_could_be_read_is_kept_when_it_cannot(library, server,
     path = tmp_path / "video.mp4"
     path.write_text("what a video looks like to an FFmpeg without its decoder\n" * 100)
     store = MediaFiles(server.home / "media", (), CHUNK_BYTES)
-    video_id = store.take(path).video_id
+    video_id = store.add_file(path).video_id
     store.accept(video_id)  # as it was before the server started
     with pytest.raises(errors.UnreadableVideo):
         library.index(path)
