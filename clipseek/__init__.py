@@ -1,8 +1,7 @@
 """ClipSeek: search inside videos. `from clipseek import Client` is the way in for scripts.
 
-Rooms: api/ (documents, errors, options), client/, cli/, config/, machine/, service/, watch/, evaluation/, upkeep/,
-vced/.
-Scripts import documents from clipseek.schema and errors from clipseek.errors.
+Rooms: api/ (documents, errors, options), client/, cli/, config/, machine/, service/, watch/, evaluation/, upkeep/ and
+vced/. Scripts import documents from clipseek.schema and errors from clipseek.errors.
 """
 
 from typing import TYPE_CHECKING, Any

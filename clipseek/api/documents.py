@@ -154,7 +154,7 @@ class Query(TextMeaning):
     video_ids: list[str] = []  # empty: the whole library
     start_seconds: Seconds = 0.0  # look only at `[start_seconds, end_seconds)` of each video; end 0: to its end
     end_seconds: Seconds = 0.0
-    least_score: float = 0.0  # withhold matches below this score instead of the model's own cut-off
+    least_score: float = 0.0  # leave out matches below this score, instead of the default cut-off
     all_matches: bool = False  # withhold nothing (except below `least_score`)
     group_by_video: bool = False  # put the matches of one video together, videos in order of their best match;
     # top_k and offset count videos then
@@ -182,7 +182,7 @@ class Query(TextMeaning):
 
 
 class Calibration(BaseDoc):
-    """Raises or lowers the library's cut-off, so that only a few neutral phrases find a match.
+    """Shifts all scores of the library, so that only a few neutral phrases reach 0.5.
 
     `reset` goes back to the default.
     """

@@ -47,7 +47,7 @@ _ROWS = (
     Endpoint("/index", VideoSpan, (LOADER, IMAGE_ENCODER, INDEXER), "Decode, embed and store a span of a video."),
     Endpoint("/search", Query, (IMAGE_ENCODER, TEXT_ENCODER, INDEXER), "Find matches, best first."),
     Endpoint("/timeline", Query, (IMAGE_ENCODER, TEXT_ENCODER, INDEXER), "The score curve and matches of one video."),
-    Endpoint("/calibrate", Calibration, (TEXT_ENCODER, INDEXER), "Fit the library's cut-off to neutral phrases."),
+    Endpoint("/calibrate", Calibration, (TEXT_ENCODER, INDEXER), "Fit the library's scores with neutral phrases."),
     Endpoint("/clip", Clip, (LOADER,), "Cut a clip, and answer with a piece of its file."),
     Endpoint("/join", Reel, (LOADER,), "Join clips into one video, and answer with a piece of its file."),
     Endpoint("/thumbnail", Thumbnail, (LOADER,), "The picture at one time of a video."),

@@ -1,6 +1,6 @@
 """Workarounds for docarray and gRPC that client and executors share.
 
-`tests/unit/flow/test_quirks.py` fails once one of them is no longer needed.
+`tests/unit/flow/test_flow_quirks.py` fails once one of them is no longer needed.
 """
 
 import sys

@@ -79,8 +79,8 @@ class QueryOptions(TypedDict, total=False):
         ),
     ]
     parts: Annotated["Sequence[QueryPart]", Option("Any of the above, with weights of their own.")]
-    start_seconds: Annotated[float, Option("Look at each video from this time on.", "--from", "TIME")]
-    end_seconds: Annotated[float, Option("Look at each video up to this time. [default: its end]", "--to", "TIME")]
+    start_seconds: Annotated[float, Option("Look from this time on.", "--from", "TIME")]
+    end_seconds: Annotated[float, Option("Look up to this time. [default: the video's end]", "--to", "TIME")]
     all_matches: Annotated[bool, Option("Show weak matches, too: those below the cut-off.", "--all", address="all")]
     least_score: Annotated[
         float,

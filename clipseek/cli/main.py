@@ -32,10 +32,10 @@ from clipseek.machine.talk import say
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.argument("shell", metavar="SHELL", type=click.Choice(("bash", "zsh", "fish")))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a script for Tab completion in SHELL.
+    """Print a script for Tab completion in SHELL: bash, zsh or fish.
 
     It completes commands and options. Save it where the shell looks for such scripts, then open a new shell:
 
@@ -45,7 +45,7 @@ def completion(context: click.Context, shell: str) -> None:
       clipseek completion fish > ~/.config/fish/completions/clipseek.fish
     """
     kind = get_completion_class(shell)
-    assert kind is not None, "click completes all of SHELLS"
+    assert kind is not None, "click completes all three shells"
     click.echo(kind(context.find_root().command, {}, "clipseek", "_CLIPSEEK_COMPLETE").source())
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts instead of text.")
 host_option = click.option(
     "--host",
     metavar="ADDRESS",
@@ -124,8 +124,12 @@ def weighted_parts(
     ]
 
 
-def server_options(command: F) -> F:
-    """Give the command the options of a server, for `server_settings`."""
+def server_options(command: F, home_suffix: str = "") -> F:
+    """Give the command the options of a server, for `server_settings`.
+
+    Args:
+        home_suffix: what the command adds to the name of the folder of the store if `--home` is not given.
+    """
     for option, name, kind in (
         ("--log-level", "log_level", click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)),
         ("--device", "device", click.Choice(["auto", "cpu", "cuda"])),
@@ -136,6 +140,11 @@ def server_options(command: F) -> F:
     ):
         row = SETTINGS[name]
         text = f"{row.sentence}. [${row.variable}; default: {row.shown_default}]"
+        if name == "home" and home_suffix:
+            text = (
+                f"{row.sentence}. [default: ${row.variable}, else {row.shown_default}, with '{home_suffix}' added to "
+                "its name]"
+            )
         command = click.option(option, name, type=kind, help=text)(command)
     return click.option(
         "--allow-anyone-on-the-network",

@@ -44,7 +44,7 @@ def is_port(value: str) -> bool:
 
 def port(variable: str, value: str) -> int:
     if not is_port(value):
-        raise InvalidSetting(f"'{value}' is not a port: {variable} takes a number from 1 to 65535")
+        raise InvalidSetting(f"'{value}' is not a port: {variable} takes a number from 1 to 65535.")
     return int(value)
 
 

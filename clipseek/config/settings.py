@@ -69,7 +69,7 @@ class Common:
         "auto",
         "what runs the model on a CPU: auto, torch, openvino or int8",
         parse=parsing.choice("auto", "torch", "openvino", "int8"),
-        details="`auto` is `openvino` if it is installed: the same vectors, sooner. For `int8` see `docs/models.md`.",
+        details="`auto` is `openvino` if it is installed: the same vectors, faster. For `int8` see `docs/models.md`.",
     )
     decoder: str = setting(
         "CLIPSEEK_DECODER",
@@ -98,7 +98,7 @@ class Common:
         "server folders whose videos can be indexed where they are",
         parse=parsing.folders,
         details="Separate them with `:`. `clipseek index --on-server` uses them. If there are tokens, only those made "
-        "by `clipseek token add NAME --server-folders` can.",
+        "with `clipseek token add NAME --server-folders` allow this.",
     )
 
 

@@ -1,6 +1,7 @@
 """`clipseek doctor`: what is installed and stored, whether it fits together, and what to do if it does not."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from clipseek.api.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.api.formats import counted, size
 from clipseek.config.distribution import is_installed_twice, is_whole_install
 from clipseek.config.libraries import libraries_below, library_folder, media_folder
-from clipseek.config.settings import LEAST_RECALL, Settings
+from clipseek.config.settings import LEAST_RECALL, Settings, rename_warnings
 from clipseek.config.shards import divisions, out_of_use, store_folders
 from clipseek.machine.module_call import PYTHON, call_module
 from clipseek.machine.ports import is_port_free
@@ -31,10 +32,11 @@ _FROM_BACKUP = "Restore it from a backup, or move it away and index again."
 def examine(settings: Settings, host: str | None) -> list[Finding]:
     """Check all that a service on this machine needs, or a client of a service elsewhere."""
     if not is_whole_install():
-        return [*_check_installation(_PACKAGES), *_check_server(settings, host)]
+        return [*_check_installation(_PACKAGES), *_check_names(), *_check_server(settings, host)]
     return [
         *_check_installation((*_PACKAGES, *_SERVER_PACKAGES)),
         _check_torch(),
+        *_check_names(),
         *_check_home(settings),
         *_check_server(settings, host),
     ]
@@ -155,10 +157,14 @@ def _check_torch() -> Finding:
     return Finding("CUDA", OK, "a GPU is used" if has_gpu else "no GPU: the CPU is used")
 
 
+def _check_names() -> Iterator[Finding]:
+    yield from (Finding("setting", WARNING, warning) for warning in rename_warnings(os.environ))
+
+
 def _check_home(settings: Settings) -> Iterator[Finding]:
     stores = store_folders(settings.home)
     if not stores:
-        yield Finding("store", OK, f"{settings.home}: empty, made at the first start")
+        yield Finding("store", OK, f"{settings.home}: nothing there yet; the first start makes it")
     else:
         yield from _check_databases(stores)
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())

@@ -7,7 +7,7 @@ _KEYS: dict[type[errors.ClipSeekError], str] = {
     errors.ServerUnreachable: "unreachable",
     errors.ServerNotReady: "not_ready",
     errors.ModelMismatch: "mismatch",
-    errors.ModelUnavailable: "mismatch",
+    errors.ModelUnavailable: "model",
     errors.StoreFull: "full",
     errors.MediaMissing: "media_missing",
     errors.UnreadableVideo: "unreadable",

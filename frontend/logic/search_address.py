@@ -25,7 +25,7 @@ class Ask:
     text: str = ""
     also: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
-    image: str = ""  # its key in `QueryImages`
+    image: str = ""  # its key in `QueryImageFolder`
     like: tuple[str, float] | None = None  # a video's id (or its start) and a time in seconds
     videos: tuple[str, ...] = ()  # ids, or their starts; none: all
     least_score: float = 0.0

@@ -2,8 +2,8 @@
 
 Streamlit 1.56: its upload handler holds the whole body in memory several times over; 300 MB grew the process by 1.4 GB.
 Ours writes large uploads to disk as they arrive, and gives Streamlit a ticket in place of the content. The page
-exchanges the ticket for the file. `tests/unit/frontend/test_quirks.py` fails once Streamlit streams uploads itself;
-delete this module then.
+exchanges the ticket for the file. `tests/unit/frontend/test_page_quirks.py` fails once Streamlit streams uploads
+itself; delete this module then.
 """
 
 import re

@@ -12,7 +12,7 @@ from clipseek.client import Indexed, Progress, SavedClip
 
 CAT, DOG = "a" * 64, "b" * 64
 LOW, FINE = 1_000_000_000, 90_000_000_000
-VIDEO = b"a video" * 10  # longer than a ticket of `frontend/uploads/spool.py`
+VIDEO = b"a video" * 10  # longer than a ticket of `frontend/uploads/quirks.py`
 BROKEN = b"broken" * 10
 
 

@@ -19,7 +19,7 @@ from tests.markdown import CHINESE, CHINESE_README, ROOT, Document, documents, n
 SOURCES = sorted(path for folder in ("clipseek", "executors", "frontend") for path in (ROOT / folder).rglob("*.py"))
 GLOSSARY = (
     *("video", "library", "store", "frame", "keyframe", "cut", "shot", "span", "embedding", "query", "part", "score"),
-    *("score curve", "segment", "match", "moment", "clip", "calibrate", "metrics", "measures"),
+    *("cut-off", "score curve", "segment", "match", "moment", "clip", "calibrate", "metrics", "measures"),
 )
 
 # Words that stand for a word of the glossary, and that word.
@@ -142,5 +142,5 @@ def test_chinese_texts_use_one_word_for_a_video():
 @pytest.mark.parametrize("folder", ["docs", "docs/zh"])
 def test_the_glossary_explains_every_word(folder):
     rows = [row[0] for row in Document.read(ROOT / folder / "concepts.md").tables]
-    explained = {word for row in rows for word in re.findall(r"[a-z]+(?: [a-z]+)?", row.lower())}
+    explained = {word for row in rows for word in re.findall(r"[a-z]+(?:[- ][a-z]+)?", row.lower())}
     assert set(GLOSSARY) <= explained

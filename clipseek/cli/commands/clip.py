@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clipseek.client import Client
 
 _COPIED_SUFFIX = ".mkv"  # of a copy whose streams do not fit into MP4
+_OPENED_CLIP_SECONDS = 24 * 3600.0  # a clip that was opened stays for a day: a player may still show it
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # so that -1 is read as a time, and refused as one
@@ -106,9 +107,6 @@ def _check_overwriting(paths: Iterable[Path]) -> None:
         click.confirm(f"'{path}' exists already. Overwrite it?", abort=True, err=True)
 
 
-_KEPT_SECONDS = 24 * 3600.0  # a clip that was opened stays for a day: a player may still show it
-
-
 @click.command(name="open", options_metavar='[OPTIONS] "TEXT" | VIDEO START END')
 @click.argument("words", nargs=-1, required=True, metavar="")
 @click.option(
@@ -181,7 +179,7 @@ def _cut(client: "Client", name: str, start_seconds: float, end_seconds: float) 
 
 
 def _remove_old(folder: Path) -> None:
-    oldest = time.time() - _KEPT_SECONDS
+    oldest = time.time() - _OPENED_CLIP_SECONDS
     for path in folder.glob("*/*"):
         with contextlib.suppress(OSError):  # another `clipseek open` removes them, too
             if path.stat().st_mtime < oldest:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,12 @@ KNOWN_ANSWERS = (
     KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
     KnownAnswer("a green meadow with trees", "bigbuckbunny.mp4", 0.0, 5.28),
 )
+_HOME_SUFFIX = "-demo"
 _Results = Sequence[tuple[KnownAnswer, "Match | None"]]
 
 
 @click.command()
-@click.option("--exit", "stop", is_flag=True, help="Stop after the searches instead of serving on.")
+@click.option("--exit", "stop", is_flag=True, help="Stop after the searches instead of running on until Ctrl-C.")
 @click.option(
     "--clips",
     default="demo-clips",
@@ -56,12 +58,12 @@ _Results = Sequence[tuple[KnownAnswer, "Match | None"]]
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the clips.",
 )
-@server_options
+@partial(server_options, home_suffix=_HOME_SUFFIX)
 def demo(stop: bool, clips: Path, **options: Any) -> None:
     """Show what ClipSeek does, with a small sample library.
 
-    The demo indexes the samples, searches them three times, cuts out the best matches, and then serves on. It keeps a
-    store of its own, apart from your library.
+    The demo indexes the samples, searches them three times, cuts out the best matches, opens the page and keeps
+    running until Ctrl-C. It keeps a store of its own, apart from your library.
 
     \b
       clipseek demo
@@ -71,12 +73,12 @@ def demo(stop: bool, clips: Path, **options: Any) -> None:
     settings = server_settings(options)
     logs.start(settings.log_level, settings.log_format, "server", replace=True)
     if options["home"] is None:
-        settings = replace(settings, home=settings.home.with_name(settings.home.name + "-demo"))
+        settings = replace(settings, home=settings.home.with_name(settings.home.name + _HOME_SUFFIX))
     run_demo(_with_free_port(settings), clips, stop=stop)
 
 
 def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
-    """Serve, show the demo, then serve on until Ctrl-C unless `stop`.
+    """Serve, show the demo, then keep running until Ctrl-C unless `stop`.
 
     Raises: ServerFailed: a search did not find its known answer.
     """

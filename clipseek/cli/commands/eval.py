@@ -68,7 +68,7 @@ def evaluate(client: "Client", file: Path, form: str, top_k: int, strategies: tu
 
     \b
     FILE is one of
-      clipseek      one line a query; no moments: nothing should match; null: in no video
+      clipseek      one query per line; "moments": [] if nothing should match, "video": null if no video has it
                     {"video": "holiday.mp4", "query": "a dog in a lake", "moments": [[12.0, 17.5]]}
                     {"video": null, "query": "a submarine", "moments": []}
       qvhighlights  highlight_train_release.jsonl, highlight_val_release.jsonl

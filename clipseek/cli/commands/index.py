@@ -45,7 +45,8 @@ def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: 
 
     def fail(path: str, error: ClipSeekError) -> None:
         hint = " Repeat the command: it continues where it stopped." if isinstance(error, ServerError) else ""
-        say(f"clipseek: {path}: {error}{hint}", style="red")
+        name = "" if path in str(error) else f"{path}: "
+        say(f"clipseek: {name}{error}{hint}", style="red")
         rows.append({"title": Path(path).name, "status": "failed", "error": str(error)})
         errors.append(error)
 

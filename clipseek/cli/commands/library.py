@@ -1,4 +1,4 @@
-"""`clipseek videos`, `rename`, `delete` and `calibrate`: what the library holds, and where its cut-off lies."""
+"""`clipseek videos`, `rename`, `delete` and `calibrate`: what the library holds, and how its scores are fitted."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -117,11 +117,11 @@ def delete(client: "Client", name: str, yes: bool) -> None:
 @json_option
 @with_client
 def calibrate(client: "Client", answered_share: float, reset: bool, as_json: bool) -> None:
-    """Fit the cut-off to this library.
+    """Fit the scores to this library.
 
-    The cut-off is the score from which a match counts. The model's own scale is a compromise for all libraries. This
-    searches for a hundred ordinary things that few libraries contain, and moves the cut-off so that hardly any of them
-    finds a match. Run it again after the library has changed much.
+    A match counts from score 0.5. The model's own scale is a compromise for all libraries. This searches for a hundred
+    ordinary things that few libraries contain, and shifts all scores so that hardly any of them reaches 0.5. Run it
+    again after the library has changed much.
 
     \b
       clipseek calibrate
@@ -133,10 +133,10 @@ def calibrate(client: "Client", answered_share: float, reset: bool, as_json: boo
         names = ("shift", "phrase_count", "answered_before", "answered")
         print_json({name: getattr(calibration, name) for name in names})
     elif reset:
-        say("The cut-off is the model's own again.")
+        say("The scores follow the model's own scale again.")
     else:
         say(
             f"{calibration.answered} of {calibration.phrase_count} neutral descriptions now find a match; before: "
-            f"{calibration.answered_before}. The cut-off moved by {calibration.shift:+.2f} (1 is the distance from the "
-            "background to a right frame)."
+            f"{calibration.answered_before}. Scores shifted by {-calibration.shift:+.2f} of relevance (1 is the "
+            "distance from the background to a right frame)."
         )

@@ -50,11 +50,11 @@ def model() -> None:
 @click.option("--again", is_flag=True, help="Make a new one if there is one already.")
 @json_option
 def optimise(paths: tuple[Path, ...], name: str | None, frames: int, bar: float, again: bool, as_json: bool) -> None:
-    """Make the image half of the model smaller and faster, with 8-bit integers, and check that it stays accurate.
+    """Make the model's image half smaller and faster.
 
-    It is made and checked with frames of the videos at PATH (files or folders), or of the library on this machine. If
-    it passes, it is kept, and runs with CLIPSEEK_ENGINE=int8. Its embeddings differ, so it counts as another model and
-    needs a store of its own. Processors with VNNI or AMX gain most. See docs/models.md.
+    It gets 8-bit integers, made and checked with frames of the videos at PATH (files or folders), or of the library on
+    this machine. If it passes, it is kept, and runs with CLIPSEEK_ENGINE=int8. Its embeddings differ, so it counts as
+    another model and needs a store of its own. Processors with VNNI or AMX gain most. See docs/models.md.
 
     \b
       clipseek model optimise

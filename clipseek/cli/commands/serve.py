@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def serve(with_page: bool, **options: Any) -> None:
     """Start the service and run it until Ctrl-C or SIGTERM.
 
-    It listens on this machine only, unless --bind says otherwise. An open network needs a token (clipseek token add
-    NAME) and should have TLS ($CLIPSEEK_TLS_CERT, $CLIPSEEK_TLS_KEY). The page is on http://127.0.0.1:8501
-    ($CLIPSEEK_PAGE_PORT), or on a free port if that is taken. It serves this machine only, and may do what
+    It listens on this machine only, unless --bind says otherwise. To serve a network, it needs a token (clipseek token
+    add NAME) and should have TLS ($CLIPSEEK_TLS_CERT, $CLIPSEEK_TLS_KEY). The page is on http://127.0.0.1:8501
+    ($CLIPSEEK_PAGE_PORT), or on a free port if that is taken. The page serves this machine only, and may do what
     $CLIPSEEK_TOKEN allows.
 
     \b

@@ -61,7 +61,7 @@ def add(name: str, libraries: tuple[str, ...], server_folders: bool) -> None:
 @token.command(name="list")
 @json_option
 def list_tokens(as_json: bool) -> None:
-    """List whose tokens there are and what they open, not the tokens themselves.
+    """List who has a token, and what it opens.
 
     \b
       clipseek token list

@@ -213,8 +213,8 @@ def _answer() -> dict[str, Any]:
 
 def _describe(spec: ModelSpec, cache: Path) -> dict[str, Any]:
     report = int8_folder(spec, cache) / REPORT_NAME
-    made = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
-    return {"picture": asdict(spec.preprocessing.picture_format), "made": made}
+    report_data = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else None
+    return {"picture": asdict(spec.preprocessing.picture_format), "made": report_data}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Patches of other people's packages that models need. tests/unit/clip_encoder/test_quirks.py fails once one is not.
+"""Patches of other people's packages that models need.
+
+tests/unit/clip_encoder/test_model_quirks.py fails once one of them is not needed.
 
 - torch 2.14.1, torchvision 0.29.1, timm 1.0.31: importing open_clip imports torch's compiler (`import_open_clip`).
 - openvino 2026.4.1, nncf 3.4.0: they report their use over the network (`hide_openvino_telemetry`).

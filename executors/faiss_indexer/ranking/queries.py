@@ -80,5 +80,5 @@ class SearchOptions:
         return (self.start_seconds, end) if self.start_seconds < end else None
 
     def cut_off(self, default: float) -> float:
-        """The score below which matches are not shown; `default` is the model's."""
+        """The score below which matches are not shown: `least_score`, else `default`."""
         return self.least_score or (0.0 if self.all_matches else default)

@@ -18,9 +18,10 @@ from clipseek.api.documents import Calibration, Health, Query, Video, VideoSpan
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
-from executors.faiss_indexer.shards.sharded import ShardedIndex, list_of
+from executors.faiss_indexer.shards.sharded import ShardedIndex
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier, signed
+from executors.flow.endpoint import list_of
 from executors.flow.lifetime import RECONNECTING, end_with_parent
 from executors.flow.quirks.own_port import guard_own_port
 from executors.flow.quirks.shard_heads import JinaHead
@@ -102,16 +103,16 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         request.document_array_cls = type(docs)
         request.data.docs = docs
         request.parameters = signed(caller, endpoint, self._settings.flow_secret, time.time())
-        told = await self.connection_pool.send_requests_once(
+        result = await self.connection_pool.send_requests_once(
             [request],
             deployment=self._deployment_name,
             shard_id=shard,
             timeout=self.timeout_send,
             retries=self._retries,
         )
-        if isinstance(told, BaseException):
-            raise told
-        answer, _ = told
+        if isinstance(result, BaseException):
+            raise result
+        answer, _ = result
         if answer.header.status.code == jina_pb2.StatusProto.ERROR:
             raise ShardFailed(answer.header.status)
         answer.document_array_cls = type(docs)

@@ -43,8 +43,8 @@ def reshard(home: Path, shards: int) -> list[Resharded]:
         StoreError: a server uses the store, a store cannot be read, or the disk has no room for a second one.
     """
     with out_of_use(home, range(shards)):
-        made = [_reshard_library(name, library_folder(home, name), shards) for name in libraries_below(home)]
-    return [each for each in made if each]
+        libraries = [_reshard_library(name, library_folder(home, name), shards) for name in libraries_below(home)]
+    return [library for library in libraries if library]
 
 
 def _reshard_library(name: str, folder: Path, shards: int) -> Resharded | None:
@@ -156,7 +156,7 @@ def _videos(source: Path, columns: list[str]) -> list[tuple[Any, ...]]:
 
 def _totals(stores: list[Path]) -> tuple[int, int]:
     """The videos and frames of all these stores."""
-    counts = [_counts(each) for each in stores]
+    counts = [_counts(store) for store in stores]
     return sum(videos for videos, _ in counts), sum(frames for _, frames in counts)
 
 
@@ -190,10 +190,10 @@ def _check_copied(folder: Path, old: int, new: int) -> None:
         names = " and ".join(map(str, stores.values()))
         raise StoreError(f"{names} cannot both be read ({error}). Nothing was removed.") from error
     if totals[old] != totals[new]:
-        told = " and ".join(
+        both = " and ".join(
             f"{stores[count]} ({totals[count][0]} videos, {totals[count][1]} frames)" for count in stores
         )
-        raise StoreError(f"Two stores of one library differ: {told}. Move one of them away.")
+        raise StoreError(f"Two stores of one library differ: {both}. Move one of them away.")
 
 
 def _retire(folder: Path, shards: int) -> None:
@@ -215,7 +215,7 @@ def _remove(path: Path) -> None:
 
 
 def main() -> None:
-    print_result(lambda: [asdict(each) for each in reshard(Path(sys.argv[1]), int(sys.argv[2]))])
+    print_result(lambda: [asdict(library) for library in reshard(Path(sys.argv[1]), int(sys.argv[2]))])
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.relevance import CUT_OFF, fit_shift
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
+from executors.flow.endpoint import list_of
 
 D = TypeVar("D", bound=BaseDoc)
 
@@ -90,7 +91,7 @@ class ShardedIndex:
 
     async def probe(self, doc: Video, caller: Caller) -> Video:
         claimed = await self._ask_all("/shard/claim", Video(model_id=doc.model_id), caller)
-        doc.added_at = max(each.added_at for each in claimed)
+        doc.added_at = max(video.added_at for video in claimed)
         return await self._ask_one(self._owner(doc.video_id), "/probe", doc, caller)
 
     async def videos(self, docs: DocList[Video], caller: Caller) -> DocList[Video]:
@@ -99,7 +100,7 @@ class ShardedIndex:
         lists = await asyncio.gather(
             *(self._ask(shard, "/videos", DocList[Video]([Video()]), caller) for shard in self._shards)
         )
-        videos = [video for each in lists for video in each]
+        videos = [video for videos_of_shard in lists for video in videos_of_shard]
         return DocList[Video](sorted(videos, key=lambda video: (video.added_at, video.video_id)))
 
     # Queries
@@ -109,7 +110,7 @@ class ShardedIndex:
         check_limit(self._settings, "max_top_k", query.top_k, f"top_k, {query.top_k},")
         ask = await self._prepared(_shard_query(query), caller)
         answer = await self._found(ask, caller)
-        fill_in(query, answer, [each.match for each in answer.matches])
+        fill_in(query, answer, [ranked.match for ranked in answer.matches])
         return query
 
     async def timeline(self, query: Query, caller: Caller) -> Query:
@@ -127,10 +128,10 @@ class ShardedIndex:
         keep = ShardQuery()
         if not doc.reset:
             found = [await self._best_relevance(phrase, neutral, caller) for phrase in phrases]
-            made = fit_shift(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
-            for name, value in vars(made).items():
+            result = fit_shift(np.array([best for best, _ in found]), found[0][1], doc.answered_share)
+            for name, value in vars(result).items():
                 setattr(doc, name, value)
-            keep.shift, keep.model_id = made.shift, phrases[0].model_id
+            keep.shift, keep.model_id = result.shift, phrases[0].model_id
         await self._ask_one(0, "/shard/shift", keep, caller)
         doc.done = True
         return doc
@@ -153,26 +154,27 @@ class ShardedIndex:
                 ask.parts[place].embedding = found.parts[place].embedding
                 ask.moment_start_seconds[place] = found.moment_start_seconds[place]
                 ask.moment_end_seconds[place] = found.moment_end_seconds[place]
-        told = await self._ask_all("/shard/frames", ShardQuery(), caller)
-        sums = [np.frombuffer(each.frame_sum, np.float64) for each in told if each.frame_count]
-        if len({len(each) for each in sums}) > 1:
+        answers = await self._ask_all("/shard/frames", ShardQuery(), caller)
+        sums = [np.frombuffer(answer.frame_sum, np.float64) for answer in answers if answer.frame_count]
+        if len({len(frame_sum) for frame_sum in sums}) > 1:
             raise ModelMismatch("The shards of the library hold frames of different models. Index its videos again.")
-        frames = sum(each.frame_count for each in told)
+        frames = sum(answer.frame_count for answer in answers)
         mean_frame = (np.sum(sums, axis=0) / frames).astype(np.float32) if sums else np.zeros(0, np.float32)
-        ask.mean_frame, ask.shift = mean_frame.tobytes(), told[0].fitted_shift
+        ask.mean_frame, ask.shift = mean_frame.tobytes(), answers[0].fitted_shift
         return ask
 
     async def _found(self, ask: ShardQuery, caller: Caller) -> SearchAnswer[_Ranked]:
         options = search_options(ask)
-        told = await self._ask_all("/shard/search", ask, caller)
-        videos, frames = sum(each.videos_searched for each in told), sum(each.frames_searched for each in told)
-        outside = [each.outside for each in told if each.outside]
+        answers = await self._ask_all("/shard/search", ask, caller)
+        videos = sum(answer.videos_searched for answer in answers)
+        frames = sum(answer.frames_searched for answer in answers)
+        outside = [answer.outside for answer in answers if answer.outside]
         if outside and not videos:
             raise InvalidTimeRange(outside[0])
         ranking: Ranking[_Ranked] = Ranking(options, options.cut_off(CUT_OFF))
         of_video: defaultdict[str, list[_Ranked]] = defaultdict(list)
-        for each in told:
-            for match, value in zip(each.matches, each.values, strict=True):
+        for answer in answers:
+            for match, value in zip(answer.matches, answer.values, strict=True):
                 of_video[match.video_id].append(_Ranked((-value, match.video_id, match.start_seconds), match))
         for matches in of_video.values():
             ranking.add(matches)
@@ -181,12 +183,12 @@ class ShardedIndex:
     # State
 
     async def health(self, doc: Health, caller: Caller) -> Health:
-        told = await self._ask_all("/health", Health(check_recall=doc.check_recall), caller)
-        components = [each.components[0] for each in told]
+        answers = await self._ask_all("/health", Health(check_recall=doc.check_recall), caller)
+        components = [answer.components[0] for answer in answers]
         facts = _merge_facts([component.facts for component in components])
         doc.components.append(Component(name=components[0].name, facts=facts))
-        for each in told:
-            doc.down |= each.down
+        for answer in answers:
+            doc.down |= answer.down
         return doc
 
 
@@ -218,9 +220,3 @@ def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def _shard_query(query: Query) -> ShardQuery:
     return ShardQuery(**{name: getattr(query, name) for name in Query.model_fields})
-
-
-def list_of(kind: type[D]) -> type[DocList[D]]:
-    """The type of a list of such documents."""
-    made: type[DocList[D]] = DocList.__class_getitem__(kind)
-    return made

@@ -127,8 +127,18 @@ def test_doctor_finds_the_installation_whole_and_no_server(monkeypatch, tmp_path
     checks = {check["what"]: check for check in json.loads(result.stdout)}
     assert result.exit_code == 0
     assert checks["server"]["state"] == "warning" and "clipseek serve" in checks["server"]["fix"]
-    assert checks["store"]["found"].endswith("made at the first start")
+    assert checks["store"]["found"].endswith("the first start makes it")
     assert {checks[name]["state"] for name in ("Python", "jina", "torch", "faiss-cpu", "port")} == {"ok"}
+
+
+def test_doctor_names_a_setting_that_is_set_under_its_earlier_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(tmp_path))
+    monkeypatch.setenv("CLIPSEEK_PORT", str(free_port("127.0.0.1")))
+    monkeypatch.setenv("CLIPSEEK_MAX_FILM_GB", "3")
+    result = run("doctor", "--json")
+    [row] = [check for check in json.loads(result.stdout) if check["what"] == "setting"]
+    assert result.exit_code == 0
+    assert row["state"] == "warning" and "is now called CLIPSEEK_MAX_VIDEO_GB" in row["found"]
 
 
 def test_a_store_that_is_not_there_does_not_count_as_whole(monkeypatch, tmp_path):

@@ -164,6 +164,12 @@ def test_open_without_a_player_names_the_clip(library, monkeypatch):
     assert failed.exit_code == 1 and "No program opened the clip. It is in " in failed.stderr
 
 
+def test_index_names_a_folder_without_videos_once(library, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("index", "empty")
+    assert result.exit_code != 0 and result.stderr.count("empty") == 1
+
+
 def test_index_says_which_video_a_known_file_is(library, tmp_path):
     for name in ("known copy.mp4", "new.mp4", HOLIDAY.title):
         (tmp_path / name).write_bytes(b"video")

@@ -99,7 +99,7 @@ def test_without_shots_an_edge_lies_between_two_samples_or_at_an_end(name, made)
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), made=curves(), tolerance=st.floats(0.0, 5.0))
 def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, made, tolerance):
-    """Consensus and watershed see the cuts before: theirs are in test_strategies.py."""
+    """Consensus and watershed see the cuts before: see test_consensus.py and test_quality_strategies.py."""
     shots = data.draw(shots_of(made))
     cuts = [start for start, _ in shots[1:]]
     loose = replace(TUNED[name], snap_seconds=0.0, smooth_over_cuts=True, most_per_video=100, shot_share=0.0)

@@ -23,8 +23,9 @@ from clipseek.api.errors import (
 from clipseek.config.settings import Settings
 from clipseek.config.shards import shard_of
 from executors.faiss_indexer.executor import FaissIndexer
-from executors.faiss_indexer.shards.sharded import ShardedIndex, list_of
+from executors.faiss_indexer.shards.sharded import ShardedIndex
 from executors.flow.callers import Caller
+from executors.flow.endpoint import list_of
 
 CALLER = Caller("anyone")
 MODEL = "tiny@1:2"

@@ -98,6 +98,11 @@ def test_every_text_that_is_used_exists_and_every_text_is_used():
         assert {f"problem.{key}", f"problem.{key}.fix"} <= set(keys)
 
 
+def test_a_model_that_cannot_be_loaded_is_not_called_another_model():
+    assert problem_key(errors.ModelUnavailable("no weights")) == "model"
+    assert problem_key(errors.ModelMismatch("a, not b")) == "mismatch"
+
+
 def test_the_language_is_the_one_asked_for_or_the_browsers():
     assert (
         choose_language("zh", "en-US") == "zh"
