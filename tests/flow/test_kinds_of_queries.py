@@ -237,7 +237,10 @@ def test_the_command_line(library, server, picture, tmp_path):
     assert len(data["pts_seconds"]) == len(data["scores"]) == 24 and data["matches"][0]["start_seconds"] == 8.0
 
     (tmp_path / "notes.txt").write_text("no image")
-    assert "notes.txt' is not a readable image" in run(server, "search", "--image", str(tmp_path / "notes.txt"), code=2).stderr
+    assert (
+        "notes.txt' is not a readable image"
+        in run(server, "search", "--image", str(tmp_path / "notes.txt"), code=2).stderr
+    )
     assert "only says what to avoid" in run(server, "search", "--not", "rain", code=2).stderr
     assert "'nope'" in run(server, "search", "--like", "nope@3", code=1).stderr
     assert "'nope'" in run(server, "timeline", "nope", "a cat", code=1).stderr
