@@ -5,6 +5,7 @@ brought  the ids of videos that a watcher added to the library; no others are ev
 """
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ class WatchState:
                 ) from error
             self._database = sqlite3.connect(file)
             if self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'films'").fetchone():
+                shutil.copy2(file, f"{file}.0.1")
                 self._database.executescript(_RENAMED)
             self._database.executescript(_TABLES)
 

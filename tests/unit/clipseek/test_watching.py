@@ -1,6 +1,8 @@
 """Watched folders: what a look finds, what is taken to be gone, what stands still, what is remembered. No server."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,31 @@ def test_what_is_remembered_outlives_the_process(tmp_path):
         assert state.videos(root)[raw].state.device == 2**63  # which equality leaves out
         assert state.videos(tmp_path) == {} and state.added_ids() == {"id"}
         assert sorted(state.files_of("id")) == [root / "c.mp4", root / raw]
+
+
+STATE_OF_0_1 = """
+CREATE TABLE films (
+    root BLOB, path BLOB, size_bytes INTEGER, mtime_ns INTEGER, inode TEXT, device TEXT,
+    video_id TEXT, coming_id TEXT, error TEXT, is_missing INTEGER, PRIMARY KEY (root, path)
+);
+CREATE INDEX films_of_video ON films (video_id);
+CREATE INDEX films_of_coming_video ON films (coming_id);
+CREATE TABLE brought (video_id TEXT PRIMARY KEY);
+INSERT INTO films VALUES (x'2f76', x'612e6d7034', 7, 8, '9', '10', 'id', '', '', 0);
+INSERT INTO brought VALUES ('id');
+"""
+
+
+def test_a_state_of_0_1_is_taken_over_and_a_copy_of_it_stays(tmp_path):
+    file = tmp_path / "state.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(STATE_OF_0_1)
+    before = file.read_bytes()
+    for _ in range(2):
+        with WatchState(file) as state:
+            assert state.videos(Path("/v")) == {"a.mp4": WatchedVideo(FileState(7, 8, 9, 10), "id")}
+            assert state.added_ids() == {"id"} and state.files_of("id") == [Path("/v/a.mp4")]
+    assert (tmp_path / "state.db.0.1").read_bytes() == before
 
 
 def test_a_video_is_left_over_once_no_file_is_it_or_becomes_it(tmp_path):

@@ -143,6 +143,14 @@ def test_jobs_of_an_earlier_process_continue(client, queue, tmp_path):
     assert later.contents[-1] == b"cancelled" and list(tmp_path.iterdir()) == []
 
 
+def test_an_upload_that_0_1_left_continues(tmp_path):
+    (tmp_path / "3.json").write_text('{"title": "a.mp4", "size_bytes": 5, "is_upload": true}')
+    (tmp_path / "3.film").write_bytes(b"video")
+    client = Steps()
+    assert IndexQueue(client, QueueFolder(tmp_path), client.clock).wait(10)
+    assert (client.titles, client.contents) == (["a.mp4"], [b"video"]) and list(tmp_path.iterdir()) == []
+
+
 def test_an_upload_that_is_on_disk_is_moved_not_copied(client, queue, tmp_path):
     arrived = tmp_path / "x.part"
     arrived.write_bytes(b"video")
