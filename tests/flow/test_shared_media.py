@@ -63,5 +63,5 @@ def test_another_host_indexes_shows_and_cuts_a_video_that_it_was_never_sent(host
 def test_a_start_without_the_object_store_ends_with_the_cause(host, shared):
     server = host("a", f"local://{shared}/not-mounted", ready=False)
     assert server.process.wait(timeout=120) == 1
-    server.wait_for("The server cannot start. The store of the videos, local://")
+    server.wait_for("The server cannot start. The object store of the videos, local://")
     assert "no such folder or bucket" in server.output

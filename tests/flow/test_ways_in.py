@@ -337,7 +337,9 @@ def test_what_vced_programs_may_not_or_cannot_is_refused_by_name(server, client,
         assert not client.videos()
         with Client(program.host) as lost:
             for ask in (lost.videos, lambda: lost.search("a"), lambda: lost.index(folder / "video.mp4")):
-                with pytest.raises(errors.InvalidSetting, match="no ClipSeek server, but perhaps `clipseek compat`"):
+                with pytest.raises(
+                    errors.InvalidSetting, match="is not a ClipSeek server, but perhaps `clipseek compat`"
+                ):
                     ask()
         program.index(folder / "video.mp4", "u")  # and it goes on
         assert [video.title for video in client.videos()] == ["video.mp4"]
