@@ -3,14 +3,15 @@
 Import documents through this module: it keeps torch out of docarray.
 """
 
+import dataclasses
 from array import array
 from collections.abc import Sized
-from dataclasses import fields
+from copy import copy
 from functools import cache
 from itertools import chain
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from clipseek.api.bounds import DEFAULT_RANGE, Range, check_value
+from clipseek.api.bounds import DEFAULT_RANGE, MAX_ENTRIES, Range, check_value
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.quirks import without_torch
 
@@ -30,6 +31,8 @@ class BaseDoc(docarray.BaseDoc):
     Fields that have their default value are not sent.
     """
 
+    question: ClassVar[frozenset[str]] = frozenset()  # the fields that a caller fills in; executors fill in the others
+
     packed: bytes = b""  # on the wire: the lists of floats that `packed_lengths` names, as float64, one after the other
     packed_lengths: dict[str, int] = {}
 
@@ -44,6 +47,15 @@ class BaseDoc(docarray.BaseDoc):
 
     def check_together(self) -> None:
         """Check fields that depend on each other. Documents override this."""
+
+    def keep_question(self) -> None:
+        """Give each field that no caller fills in its default, here and in the documents inside this one."""
+        for name, field in type(self).model_fields.items():
+            if name not in self.question and name != "id":
+                setattr(self, name, copy(field.default))
+            elif isinstance(value := getattr(self, name), DocList):
+                for document in value:
+                    document.keep_question()
 
     def to_protobuf(self) -> Any:
         message = self.model_copy()
@@ -70,13 +82,20 @@ class BaseDoc(docarray.BaseDoc):
     def _unpack(self) -> None:
         lengths = self.packed_lengths
         known = all(name in self.model_fields and isinstance(getattr(self, name), list) for name in lengths)
-        if not known or min(lengths.values(), default=0) < 0 or 8 * sum(lengths.values()) != len(self.packed):
+        count = sum(lengths.values())
+        fits = min(lengths.values(), default=0) >= 0 and 8 * count == len(self.packed) and count <= MAX_ENTRIES
+        if not known or not fits:
             raise InvalidRequest(f"The packed numbers of a {type(self).__name__} are damaged. Send the request again.")
         numbers = memoryview(self.packed).cast("d")
         for name, length in sorted(lengths.items()):  # packed in this order; a message keeps none
             setattr(self, name, numbers[:length].tolist())
             numbers = numbers[length:]
         self.packed, self.packed_lengths = b"", {}
+
+
+def fields(names: str) -> frozenset[str]:
+    """The names of fields, from a text with spaces between them."""
+    return frozenset(names.split())
 
 
 @cache
@@ -122,7 +141,7 @@ def copy_fields(source: object, target: object) -> None:
 def _field_names(kind: Any) -> set[str]:
     if hasattr(kind, "model_fields"):  # a document
         return set(kind.model_fields)
-    return {field.name for field in fields(kind)}
+    return {field.name for field in dataclasses.fields(kind)}
 
 
-__all__ = ["BaseDoc", "DocList", "copy_fields", "shared_fields"]
+__all__ = ["BaseDoc", "DocList", "copy_fields", "fields", "shared_fields"]

@@ -2,13 +2,14 @@
 
 The metadata `authorization: Bearer TOKEN` and `clipseek-library: NAME` say who asks, and for which library. Times are
 float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores lie in [0, 1].
-Each endpoint takes and answers the same kind of document: the answer is the request, filled in.
+Each endpoint takes and answers the same kind of document: the answer is the request, filled in. `question` names the
+fields that a caller fills in; the first executor empties the others.
 clipseek/api/endpoints.py lists the endpoints with their documents.
 """
 
 from typing import Annotated
 
-from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.base_document import BaseDoc, DocList, fields
 from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector
 from clipseek.api.errors import InvalidRequest
 
@@ -25,6 +26,8 @@ Side = Annotated[int, Range(0, MAX_PICTURE_SIDE)]
 class Upload(BaseDoc):
     """A piece of a file on its way to the loader, or (without `data`) the question which pieces are missing."""
 
+    question = fields("video_id title size_bytes offset data server_path")
+
     video_id: str = ""  # SHA-256 of the whole file, lower-case hex: the video's id from then on
     title: str = ""
     size_bytes: int = 0  # of the whole file
@@ -38,6 +41,8 @@ class Upload(BaseDoc):
 
 class Video(BaseDoc):
     """A video. `/probe` needs its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
+
+    question = fields("video_id title frames_per_second sampling")
 
     video_id: str = ""
     title: str = ""
@@ -68,6 +73,11 @@ class Video(BaseDoc):
 
 class VideoSpan(BaseDoc):
     """The span `[start_seconds, end_seconds)` of a video on its way through the chain."""
+
+    question = fields(
+        "video_id start_seconds end_seconds frames_per_second sampling "
+        "picture_width picture_height picture_fit picture_fill"
+    )
 
     video_id: str = ""
     start_seconds: Seconds = 0.0
@@ -133,6 +143,8 @@ class TextMeaning(BaseDoc):
 class QueryPart(TextMeaning):
     """One thing to look for, or with a negative weight to avoid: a text, an image, or a moment of an indexed video."""
 
+    question = fields("text image video_id at_seconds weight title")
+
     image: bytes = b""  # the content of a JPEG, PNG, WebP, GIF, BMP or TIFF file; emptied once it is embedded
     video_id: str = ""  # with at_seconds: what is seen there
     at_seconds: Seconds = 0.0
@@ -147,6 +159,11 @@ class Query(TextMeaning):
     At least one part must have a weight above 0; `text` counts as a part of weight 1. A number that is 0 and a list
     that is empty ask for the default.
     """
+
+    question = fields(
+        "text parts top_k offset video_ids start_seconds end_seconds least_score all_matches group_by_video "
+        "minimum_seconds maximum_seconds padding_seconds per_video strategy"
+    )
 
     parts: DocList[QueryPart] = DocList[QueryPart]()
     top_k: int = 5
@@ -187,6 +204,8 @@ class Calibration(BaseDoc):
     `reset` goes back to the default.
     """
 
+    question = fields("answered_share reset")
+
     answered_share: float = 0.1  # of the neutral phrases that may find a match
     reset: bool = False
     # filled by the text encoder, emptied by the indexer
@@ -207,6 +226,8 @@ class Calibration(BaseDoc):
 class Clip(BaseDoc):
     """A clip to cut, and one piece of its file: ask again with the next `offset` until `size_bytes` have come."""
 
+    question = fields("video_id start_seconds end_seconds mode offset")
+
     video_id: str = ""
     start_seconds: Seconds = 0.0
     end_seconds: Seconds = 0.0
@@ -221,6 +242,8 @@ class Clip(BaseDoc):
 
 class Reel(BaseDoc):
     """Clips to join into one video, in this order, and one piece of its file, piece by piece as with a `Clip`."""
+
+    question = fields("video_ids start_seconds end_seconds mode offset")
 
     video_ids: list[str] = []
     start_seconds: SecondsList = []  # of each clip
@@ -242,6 +265,8 @@ class Reel(BaseDoc):
 class Thumbnail(BaseDoc):
     """One picture of a video."""
 
+    question = fields("video_id at_seconds width")
+
     video_id: str = ""
     at_seconds: Seconds = 0.0
     width: int = 320
@@ -261,6 +286,8 @@ class Component(BaseDoc):
 
 class Health(BaseDoc):
     """The state of the service: every executor that answers adds its component."""
+
+    question = fields("check_recall")
 
     check_recall: bool = False  # question: compare what the index finds with all frames; takes seconds
     # answer

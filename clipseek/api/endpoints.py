@@ -1,7 +1,8 @@
 """The endpoints of the service, one row each, and the names of the executors, as in flow.yml.
 
-Routes, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the table. A new endpoint needs
-a row here, its document, a handler in each executor that answers it, and a method of `clipseek.Client`.
+Routes, what the gateway admits, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the
+table. A new endpoint needs a row here, its document, a handler in each executor that answers it, and a method of
+`clipseek.Client`.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from types import MappingProxyType
 
 from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import Calibration, Clip, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.errors import InvalidRequest
 
 LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
 EXECUTORS = (LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER)  # in the order in which a request passes them
-WITHOUT_IMAGES = f"({TEXT_ENCODER}|{INDEXER})"  # the executors that a query without images needs
+WITHOUT_IMAGES = (TEXT_ENCODER, INDEXER)  # the executors that a query without images needs
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Endpoint:
         executors: those that answer it together, in the order of the chain.
         purpose: what it does, for the documentation.
         repeatable: done twice it has the result of once, so the client repeats it after a crash of the server.
+        shortcuts: fewer executors, to which a caller may send instead of to all of `executors`.
+        is_large: its requests hold images, so only `CLIPSEEK_MAX_REQUEST_MB` limits their size.
     """
 
     path: str
@@ -32,30 +36,78 @@ class Endpoint:
     executors: tuple[str, ...]
     purpose: str
     repeatable: bool = True
+    shortcuts: tuple[tuple[str, ...], ...] = ()
+    is_large: bool = False
 
-    @property
-    def only_executor(self) -> str | None:
-        """The executor that answers alone, to which the client sends directly; None where several work together."""
-        return self.executors[0] if len(self.executors) == 1 else None
+    def route(self, target: str) -> tuple[str, ...]:
+        """The executors of a request, by the names that its caller wrote: `target_name(executors)`, or nothing for all.
+
+        Raises: InvalidRequest: the endpoint does not answer there.
+        """
+        if route := _ROUTES.get((self.path, target)):
+            return route
+        choices = " or ".join(f"'{target_name(executors)}'" for executors in (self.executors, *self.shortcuts))
+        raise InvalidRequest(
+            f"{self.path} cannot be sent to the executor '{target[:80]}'. Leave out target_executor, or use {choices}."
+        )
 
 
+def target_name(executors: tuple[str, ...]) -> str:
+    """The executors of a request as a caller names them in `target_executor`."""
+    return "|".join(executors)
+
+
+_QUERY = (IMAGE_ENCODER, TEXT_ENCODER, INDEXER)
 _ROWS = (
     Endpoint("/upload", Upload, (LOADER,), "Upload a piece of a file, or ask which pieces are missing."),
     Endpoint("/server_videos", Upload, (LOADER,), "List the videos below `server_path`."),
     Endpoint("/samples", Video, (LOADER,), "Build the sample videos and list them."),
     Endpoint("/probe", Video, (LOADER, IMAGE_ENCODER, INDEXER), "Probe a video and register it in the store."),
     Endpoint("/index", VideoSpan, (LOADER, IMAGE_ENCODER, INDEXER), "Decode, embed and store a span of a video."),
-    Endpoint("/search", Query, (IMAGE_ENCODER, TEXT_ENCODER, INDEXER), "Find matches, best first."),
-    Endpoint("/timeline", Query, (IMAGE_ENCODER, TEXT_ENCODER, INDEXER), "The score curve and matches of one video."),
+    Endpoint("/search", Query, _QUERY, "Find matches, best first.", shortcuts=(WITHOUT_IMAGES,), is_large=True),
+    Endpoint(
+        "/timeline",
+        Query,
+        _QUERY,
+        "The score curve and matches of one video.",
+        shortcuts=(WITHOUT_IMAGES,),
+        is_large=True,
+    ),
     Endpoint("/calibrate", Calibration, (TEXT_ENCODER, INDEXER), "Fit the library's scores with neutral phrases."),
     Endpoint("/clip", Clip, (LOADER,), "Cut a clip, and answer with a piece of its file."),
     Endpoint("/join", Reel, (LOADER,), "Join clips into one video, and answer with a piece of its file."),
     Endpoint("/thumbnail", Thumbnail, (LOADER,), "The picture at one time of a video."),
     Endpoint("/videos", Video, (INDEXER,), "List all videos, or describe one."),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
-    # Not repeated, because it must show the state as it is.
+    # Not repeated, because it must show the state as it is. Where the chain is broken, each executor is asked alone.
     Endpoint(
-        "/health", Health, EXECUTORS, "The state of the service, one component of each executor.", repeatable=False
+        "/health",
+        Health,
+        EXECUTORS,
+        "The state of the service, one component of each executor.",
+        repeatable=False,
+        shortcuts=tuple((name,) for name in EXECUTORS),
     ),
 )
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType({row.path: row for row in _ROWS})
+
+
+def endpoint_of(path: str) -> Endpoint:
+    """The row of an endpoint. Raises: InvalidRequest: there is none."""
+    if row := ENDPOINTS.get(path):
+        return row
+    raise InvalidRequest(f"There is no endpoint '{path[:80]}'. There are: {', '.join(ENDPOINTS)}.")
+
+
+def _routes(row: Endpoint) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Every way to name the executors of an endpoint. Clients of 0.1 wrote the names as regular expressions."""
+    routes = {(row.path, ""): row.executors}
+    for executors in (row.executors, *row.shortcuts):
+        name = target_name(executors)
+        routes |= dict.fromkeys([(row.path, name), (row.path, f"^{name}$"), (row.path, f"^({name})$")], executors)
+    return routes
+
+
+_ROUTES: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {key: route for row in _ROWS for key, route in _routes(row).items()}
+)

@@ -8,7 +8,7 @@ from typing import BinaryIO, Self, Unpack
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video
-from clipseek.api.endpoints import INDEXER, LOADER, WITHOUT_IMAGES
+from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
 from clipseek.api.errors import InvalidRequest, ServerFailed
 from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
@@ -128,7 +128,7 @@ class Client:
         if on_server:
             path = str(video)
             upload = Upload(server_path=sendable(path), title=sendable(title or Path(path).name))
-            video_id = self._one("/upload", upload, LOADER).video_id
+            video_id = self._one("/upload", upload).video_id
         else:
             video_id = indexing.upload(self._transport, upload_source(video), title, content_sha256, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
@@ -148,12 +148,12 @@ class Client:
 
         Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
-        return list(self._post("/server_videos", Upload(server_path=sendable(folder)), LOADER))
+        return list(self._post("/server_videos", Upload(server_path=sendable(folder))))
 
     def add_samples(self, progress: OnProgress = indexing.silent) -> list[Indexed]:
         """Index the sample library, which the server builds from videos and photographs of installed packages."""
         started = time.monotonic()
-        videos = self._post("/samples", Video(), LOADER)
+        videos = self._post("/samples", Video())
         return [indexing.index(self._transport, Video(video_id=video.video_id), progress, started) for video in videos]
 
     # Search
@@ -212,7 +212,7 @@ class Client:
 
     def videos(self) -> list[Video]:
         """All videos of the library, in the order they were added."""
-        return list(self._post("/videos", Video(), INDEXER))
+        return list(self._post("/videos", Video()))
 
     def video(self, name: str) -> Video:
         """One video of the library.
@@ -220,7 +220,7 @@ class Client:
         Raises: VideoNotFound, AmbiguousVideo.
         """
         if is_whole_id(name):  # one video is answered sooner than all
-            return self._one("/videos", Video(video_id=name), INDEXER)
+            return self._one("/videos", Video(video_id=name))
         return choose_video(self.videos(), name)
 
     def shots(self, name: str) -> list[tuple[float, float]]:
@@ -268,10 +268,10 @@ class Client:
         """
         target = clip_target(Path(output))
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
-        first = self._one("/clip", ask, LOADER)
+        first = self._one("/clip", ask)
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset}), LOADER))
+        save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset})))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
     def join(
@@ -294,14 +294,14 @@ class Client:
             end_seconds=[end for _, _, end in moments],
             mode=mode,
         )
-        first = self._one("/join", ask, LOADER)
-        save_clip(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset}), LOADER))
+        first = self._one("/join", ask)
+        save_clip(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset})))
         return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
         """The frame on screen at a time, as a JPEG."""
         ask = Thumbnail(video_id=self._video_id(name), at_seconds=at_seconds, width=width)
-        return self._one("/thumbnail", ask, LOADER).jpeg
+        return self._one("/thumbnail", ask).jpeg
 
     # State
 
@@ -331,7 +331,9 @@ class Client:
         return name if is_whole_id(name) else self.video(name).video_id
 
     def _ask(self, endpoint: str, query: Query) -> Query:
-        answer = self._one(endpoint, query, None if any(part.image for part in query.parts) else WITHOUT_IMAGES)
+        answer = self._one(
+            endpoint, query, None if any(part.image for part in query.parts) else target_name(WITHOUT_IMAGES)
+        )
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} returned the query unanswered. Its log has the details.")
         return answer

@@ -163,7 +163,7 @@ class Transport:
     async def post(
         self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
     ) -> DocList[D]:
-        """Send one document and return what the Flow answers, or one `executor` of it, by name or pattern.
+        """Send one document and return what the Flow answers, or those of its executors that `executor` names.
 
         Raises: ClipSeekError: what the server raised, under its own class. ServerUnreachable, ServerNotReady,
             RequestLost, ServerFailed, ServerTimeout.
@@ -213,9 +213,8 @@ class Transport:
         kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
         request = DataRequest()
         request.header.exec_endpoint = endpoint
-        executor = executor or (ENDPOINTS[endpoint].only_executor if endpoint in ENDPOINTS else None)
         if executor:
-            request.header.target_executor = f"^{executor}$"
+            request.header.target_executor = executor
         request.data.docs = kind([doc])
         try:
             async with asyncio.timeout(timeout_seconds):

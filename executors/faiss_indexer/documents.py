@@ -10,6 +10,7 @@ from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.bounds import SecondsList, Signed, Vector
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest, ModelMismatch
+from clipseek.api.limits import EVEN
 from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
@@ -17,7 +18,7 @@ from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.ranking.queries import Vector as Array
 from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.records import Frames, VideoRecord
-from executors.faiss_indexer.store.spans import missing_spans
+from executors.faiss_indexer.store.spans import missing_spans, plan_spans
 from executors.faiss_indexer.store.store import Store
 
 if TYPE_CHECKING:  # the head of several shards imports this module, and needs no Faiss
@@ -163,6 +164,18 @@ def fill_in_video(doc: Video, record: VideoRecord, store: Store) -> None:
     doc.missing_end_seconds = [end for _, end in missing]
     doc.status = "indexing" if missing else "ready"
     doc.model_id = doc.model_id or store.model_id
+
+
+def check_span(doc: VideoSpan, video: VideoRecord) -> None:
+    """Raises: InvalidRequest: the plan of the video has no such span, or samples it in another way."""
+    span = doc.start_seconds, doc.end_seconds
+    asked = doc.frames_per_second, doc.sampling or EVEN
+    planned = video.frames_per_second, video.sampling or EVEN
+    if span not in plan_spans(video.duration_seconds) or asked != planned:
+        raise InvalidRequest(
+            f"The span [{span[0]:g}, {span[1]:g}) s, {asked[1]} at {asked[0]:g} frames a second, is none of "
+            f"'{video.title}', {planned[1]} at {planned[0]:g}. Send the spans of /probe, as it lists them."
+        )
 
 
 def frames_of(doc: VideoSpan) -> Frames:

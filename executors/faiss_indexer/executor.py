@@ -91,6 +91,7 @@ class FaissIndexer(ChainExecutor):
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         check_frame_times(doc)
         library = self.library(caller.library)
+        documents.check_span(doc, library.store.video(doc.video_id))
         frames = documents.frames_of(doc)
         if len(frames.vectors):
             documents.check_dimensions(frames.vectors.shape[1], library)

@@ -1,8 +1,9 @@
-"""The caller of a request, signed by the gateway and verified by each executor.
+"""The caller of a request and its route, signed by the gateway and verified by each executor.
 
 The executors' ports are open to every program of their machine. So the gateway puts the caller into each request's
 `parameters`, signed with a secret that only the processes of one Flow share. A signature is valid for one endpoint, for
-a limited time, and once in each executor.
+the executors of the route, for a limited time, and once in each executor. By the route the first executor knows that a
+document comes straight from the caller, and the later ones that it comes from the executors before them.
 """
 
 import hashlib
@@ -27,11 +28,18 @@ LIFETIME_SECONDS = 900.0  # longer than a request waits in the chain: clients gi
 
 @dataclass(frozen=True)
 class Caller:
-    """A caller, the library of this request, and whether the caller may use videos in folders of the server."""
+    """Who makes a request, and what for.
+
+    Attributes:
+        library: the library of this request.
+        server_folders: whether the caller may use videos in folders of the server.
+        route: the executors that the request passes, in order.
+    """
 
     name: str
     library: str = MAIN
     server_folders: bool = False
+    route: tuple[str, ...] = ()
 
 
 def signed(caller: Caller, endpoint: str, secret: str, now: float) -> dict[str, str]:
@@ -43,10 +51,14 @@ def signed(caller: Caller, endpoint: str, secret: str, now: float) -> dict[str, 
 
 
 class Verifier:
-    """Accepts callers that the gateway signed. Safe for threads."""
+    """Accepts callers that the gateway signed. Safe for threads.
 
-    def __init__(self, secret: str, clock: Callable[[], float] = time.time) -> None:
-        self._secret, self._clock = secret, clock
+    Args:
+        executor: the name of the executor that verifies.
+    """
+
+    def __init__(self, secret: str, executor: str, clock: Callable[[], float] = time.time) -> None:
+        self._secret, self._executor, self._clock = secret, executor, clock
         # Nonces, remembered a second longer than any of them is valid.
         self._seen: TTLCache[str, bool] = TTLCache(math.inf, LIFETIME_SECONDS + 1, timer=clock)
         self._lock = threading.Lock()
@@ -59,9 +71,12 @@ class Verifier:
         if not self._secret or not hmac.compare_digest(expected.encode(), signature.encode()):
             raise _not_from_the_gateway()
         facts = json.loads(text)
-        if facts.pop("endpoint") != endpoint or not self._is_new(facts.pop("nonce"), facts.pop("until"), now):
+        caller_endpoint, nonce, until = facts.pop("endpoint"), facts.pop("nonce"), facts.pop("until")
+        caller = Caller(**facts | {"route": tuple(facts["route"])})
+        is_here = caller_endpoint == endpoint and self._executor in caller.route
+        if not is_here or not self._is_new(nonce, until, now):
             raise _not_from_the_gateway()
-        return Caller(**facts)
+        return caller
 
     def _is_new(self, nonce: str, until: float, now: float) -> bool:
         with self._lock:

@@ -1,7 +1,7 @@
 """`@endpoint` makes a handler of requests out of a method that answers one document.
 
-It does what every handler needs: it verifies the caller, checks the document, runs the method in a thread, times it,
-counts it, and logs one line for each request.
+It does what every handler needs: it verifies the caller, drops what callers may not fill in, checks the document, runs
+the method in a thread, times it, counts it, and logs one line for each request.
 """
 
 import logging
@@ -58,6 +58,8 @@ def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method]
 
         def answer_one(executor: Host, doc: BaseDoc, caller: Caller) -> list[Any]:
             started = time.monotonic()
+            if caller.route and caller.route[0] == executor.executor_name:
+                doc.keep_question()
             check_document(doc, executor.settings)
             with metrics.step(step) if step else nullcontext():
                 answer = method(executor, doc, caller)

@@ -35,7 +35,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     def __init__(self, settings: Settings | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settings = settings or Settings.from_env()
-        self.callers = Verifier(self.settings.flow_secret)
+        self.callers = Verifier(self.settings.flow_secret, self.executor_name)
         logs.start(self.settings.log_level, self.settings.log_format, self.executor_name)
         self.queues: dict[str, ThreadPoolExecutor] = {}
         guard_own_port()

@@ -33,6 +33,7 @@ from executors.video_loader.media.shared_media import check_media_reachable, ope
 from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
+MAX_SPAN_BYTES = 640_000_000  # of pictures: 4000 frames of 224x224, or 200 of 1024x1024
 JOINED = "joined"  # replaces the video's id in the cached names of videos joined from several
 UPLOAD, LOOK, INDEX, CLIP = "upload", "look", "index", "clip"  # queues; VideoWorkers sizes the last three
 UPLOAD_THREADS = 4
@@ -121,7 +122,7 @@ class VideoLoader(ChainExecutor):
             doc.frames_per_second,
             doc.sampling,
             shape,
-            self.settings.max_span_frames,
+            min(self.settings.max_span_frames, MAX_SPAN_BYTES / shape.size_bytes),
         )
         with self._video(caller.library, doc.video_id) as (path, title):
             sampled = self._videos.sample(path, title, options)

@@ -2,21 +2,19 @@
 
 import threading
 
-import numpy as np
 import psutil
 import pytest
 
 from benchmarks.synthetic import videos
 from benchmarks.torture.request_fuzz import fuzz
 from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Query, QueryPart, Upload, VideoSpan
+from clipseek.api.documents import Upload
 from clipseek.api.errors import (
     ClipSeekError,
     DecoderCrashed,
     InvalidRequest,
     InvalidTimeRange,
     LimitExceeded,
-    ModelMismatch,
     ServerError,
 )
 
@@ -61,22 +59,6 @@ def test_a_video_that_is_too_large_is_refused_when_it_is_announced(library):
 def test_a_clip_that_is_too_long_is_refused(library, tmp_path):
     with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_CLIP_SECONDS"):
         library.clip("bikes.mp4", 0.0, 6.0, tmp_path / "clip.mp4")
-
-
-def test_vectors_of_another_size_harm_neither_store_nor_search(library):
-    video = library.video("bikes.mp4")
-    span = VideoSpan(
-        video_id=video.video_id,
-        end_seconds=1.0,
-        embeddings=np.full(4, 0.5, np.float16).tobytes(),
-        pts_seconds=[0.0],
-        model_id=video.model_id,
-    )
-    query = Query(parts=[QueryPart(embedding=[0.5] * 4)])
-    for endpoint, doc in (("/index", span), ("/search", query)):
-        with pytest.raises(ModelMismatch, match="4 dimensions"):
-            library._one(endpoint, doc, "indexer")
-    assert library.search("a taxi", all_matches=True).matches
 
 
 def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_path):

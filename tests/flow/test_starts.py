@@ -4,14 +4,10 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import psutil
-import pytest
 
 from benchmarks.synthetic import videos
 from benchmarks.synthetic.models import write_folder
-from clipseek.api import errors
-from clipseek.api.documents import VideoSpan
 from clipseek.machine.ports import executor_ports, free_port
 from tests.flow.conftest import ROOT
 
@@ -66,15 +62,6 @@ def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(lau
     other = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))
     assert other.process.wait(timeout=120) == 1
     other.wait_for(f"Set CLIPSEEK_MODEL={tiny_model} to keep using the store")
-
-
-def test_frames_of_another_model_are_refused_by_the_store(server):
-    with server.client() as client:
-        span = VideoSpan(
-            video_id="0" * 64, end_seconds=1.0, embeddings=np.full(4, 0.5, np.float16).tobytes(), pts_seconds=[0.0]
-        )
-        with pytest.raises(errors.VideoNotFound):
-            client._one("/index", span, "indexer")
 
 
 def test_flow_yml_runs_without_the_command(tmp_path, cache):

@@ -16,26 +16,34 @@ class Clock:
 
 
 def test_a_caller_is_read_back_once_by_each_executor():
-    caller = Caller("alice", "a", server_folders=True)
+    caller = Caller("alice", "a", server_folders=True, route=("text_encoder", "indexer"))
     parameters = signed(caller, "/search", SECRET, 1000.0)
-    first, second = Verifier(SECRET, Clock()), Verifier(SECRET, Clock())
+    first, second = Verifier(SECRET, "indexer", Clock()), Verifier(SECRET, "indexer", Clock())
     assert first.caller(parameters, "/search") == second.caller(parameters, "/search") == caller
     with pytest.raises(AccessDenied):
         first.caller(parameters, "/search")
 
 
+def test_an_executor_outside_the_route_refuses():
+    parameters = signed(Caller("alice", route=("text_encoder", "indexer")), "/search", SECRET, 1000.0)
+    with pytest.raises(AccessDenied):
+        Verifier(SECRET, "image_encoder", Clock()).caller(parameters, "/search")
+
+
 def test_without_a_secret_nobody_is_believed():
     with pytest.raises(AccessDenied):
-        Verifier("", Clock()).caller(signed(Caller("a"), "/search", "", 1000.0), "/search")
+        Verifier("", "indexer", Clock()).caller(
+            signed(Caller("a", route=("indexer",)), "/search", "", 1000.0), "/search"
+        )
 
 
 def test_what_was_used_is_remembered_for_as_long_as_it_is_valid_and_no_longer():
     clock = Clock()
-    verifier = Verifier(SECRET, clock)
-    kept = signed(Caller("a"), "/x", SECRET, clock.now)
+    verifier = Verifier(SECRET, "indexer", clock)
+    kept = signed(Caller("a", route=("indexer",)), "/x", SECRET, clock.now)
     verifier.caller(kept, "/x")
     for _ in range(2000):
-        verifier.caller(signed(Caller("a"), "/x", SECRET, clock.now), "/x")
+        verifier.caller(signed(Caller("a", route=("indexer",)), "/x", SECRET, clock.now), "/x")
         clock.now += 1.0
         if clock.now < 1000.0 + LIFETIME_SECONDS:
             with pytest.raises(AccessDenied):

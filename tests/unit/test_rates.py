@@ -5,8 +5,11 @@ import asyncio
 import pytest
 
 from clipseek.api.errors import InvalidRequest, TooManyRequests
-from executors.flow.gateway.rates import BURST_SECONDS, LANE_WIDTH, Rates
+from executors.flow.gateway.rates import BURST_SECONDS, BYTES_OF_WORK, LANE_WIDTH, LEAST_BURST, Rates
+from executors.flow.gateway.request_size import RequestSize
 from executors.video_loader.media.open_uploads import FORGOTTEN_SECONDS, OpenUploads
+
+ONE = RequestSize(100, 1)
 
 
 class Clock:
@@ -19,17 +22,17 @@ class Clock:
 def test_a_burst_then_the_rate():
     async def work():
         clock = Clock()
-        rates = Rates(10, 1000, clock)
+        rates = Rates(50, 1000, clock)
 
         async def ask(count):
             for _ in range(count):
-                (await rates.enter("a", "/search"))()
+                (await rates.enter("a", "/search", ONE))()
 
-        await ask(int(10 * BURST_SECONDS))
-        with pytest.raises(TooManyRequests, match=r"10 requests a second.*CLIPSEEK_REQUESTS_PER_SECOND"):
+        await ask(int(50 * BURST_SECONDS))
+        with pytest.raises(TooManyRequests, match=r"50 documents a second.*CLIPSEEK_REQUESTS_PER_SECOND"):
             await ask(1)
-        await rates.enter("b", "/search")  # another caller has limits of its own
-        clock.now = 0.5
+        await rates.enter("b", "/search", ONE)  # another caller has limits of its own
+        clock.now = 0.1
         await ask(5)
         with pytest.raises(TooManyRequests):
             await ask(1)
@@ -40,17 +43,50 @@ def test_a_burst_then_the_rate():
 def test_too_many_under_way_are_refused_until_some_are_done():
     async def work():
         rates = Rates(1000, 12)
-        running = [await rates.enter("a", "/search") for _ in range(LANE_WIDTH)]
-        waiting = [asyncio.create_task(rates.enter("a", "/search")) for _ in range(12 - LANE_WIDTH)]
+        running = [await rates.enter("a", "/search", ONE) for _ in range(LANE_WIDTH)]
+        waiting = [asyncio.create_task(rates.enter("a", "/search", ONE)) for _ in range(12 - LANE_WIDTH)]
         await asyncio.sleep(0)
         with pytest.raises(TooManyRequests, match=r"12 requests under way.*CLIPSEEK_REQUESTS_UNDER_WAY"):
-            await rates.enter("a", "/videos")
+            await rates.enter("a", "/videos", ONE)
         running.pop()()
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [task.done() for task in waiting] == [True, False, False, False]  # in their order
         waiting[-1].cancel()  # who gives up while waiting takes no place
         await asyncio.sleep(0)
-        (await rates.enter("a", "/videos"))()
+        (await rates.enter("a", "/videos", ONE))()
+
+    asyncio.run(work())
+
+
+def test_documents_and_bytes_count_not_requests():
+    async def work():
+        rates = Rates(1, 1000, Clock())
+        (await rates.enter("a", "/search", RequestSize(100, LEAST_BURST - 3)))()
+        (await rates.enter("a", "/upload", RequestSize(2 * BYTES_OF_WORK, 1)))()
+        (await rates.enter("a", "/videos", RequestSize(100, 0)))()
+        with pytest.raises(TooManyRequests, match=r"counts as 1\. Slow down"):
+            await rates.enter("a", "/search", ONE)
+        with pytest.raises(TooManyRequests, match=f"counts as 3000. Send at most {LEAST_BURST} in one request"):
+            await rates.enter("b", "/search", RequestSize(100, 3000))
+
+    asyncio.run(work())
+
+
+def test_a_request_that_is_cancelled_while_it_waits_gives_its_place_back():
+    async def work():
+        rates = Rates(1000, LANE_WIDTH + 4)
+        for _ in range(LANE_WIDTH):
+            await rates.enter("a", "/search", ONE)
+        waiting = [asyncio.create_task(rates.enter("a", "/search", ONE)) for _ in range(4)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        await asyncio.wait(waiting[1:2])
+        async with asyncio.timeout(1):
+            await rates.enter("a", "/videos", ONE)
+        with pytest.raises(TooManyRequests):
+            await rates.enter("a", "/videos", ONE)
+        for task in waiting:
+            task.cancel()
 
     asyncio.run(work())
 
@@ -60,12 +96,12 @@ def test_a_flood_stands_in_its_own_lane():
 
     async def work():
         rates = Rates(1000, 100)
-        flood = [asyncio.create_task(rates.enter("flooder", "/index")) for _ in range(50)]
+        flood = [asyncio.create_task(rates.enter("flooder", "/index", ONE)) for _ in range(50)]
         await asyncio.sleep(0)
         assert sum(task.done() for task in flood) == LANE_WIDTH
         async with asyncio.timeout(1):
-            await rates.enter("flooder", "/search")
-            await rates.enter("other", "/index")
+            await rates.enter("flooder", "/search", ONE)
+            await rates.enter("other", "/index", ONE)
         for task in flood:
             task.cancel()
 

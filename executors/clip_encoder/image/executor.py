@@ -1,11 +1,13 @@
 """The second executor of the chain: it turns pictures into embeddings."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from clipseek.api.documents import Component, Query, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
+from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.preprocessing import Pictures
 from executors.clip_encoder.run.query_images import read_image
@@ -15,6 +17,8 @@ from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
 from executors.flow.executor import WORKER, ChainExecutor
 
+IMAGES = "images"  # the queue of queries with images: one at a time, because decoding takes memory
+
 
 class ClipImageEncoder(ChainExecutor):
     """Answers `/probe` with the pictures its model needs; embeds the pictures of `/index` and the images of queries."""
@@ -22,6 +26,9 @@ class ClipImageEncoder(ChainExecutor):
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "image", ImageTower)
         self._still = StillPictures(self.encoder.tower.encode)
+
+    def queue_sizes(self) -> Mapping[str, int]:
+        return {WORKER: 1, IMAGES: 1}
 
     @endpoint("/probe")
     def probe(self, doc: Video, _caller: Caller) -> str:
@@ -35,6 +42,7 @@ class ClipImageEncoder(ChainExecutor):
     @endpoint("/index", queue=WORKER, step="encode")
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         """Replace the pictures by their embeddings; those that stand still are encoded once. Raises: InvalidRequest."""
+        _check_format(doc, self.encoder.spec.preprocessing.picture_format)
         embedded = self._still.encode(f"{caller.library}/{doc.video_id}", _pictures(doc))
         doc.pictures = b""
         doc.embeddings = embedded.vectors.astype(np.float16).tobytes()
@@ -51,16 +59,26 @@ class ClipImageEncoder(ChainExecutor):
             part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
 
-    @endpoint("/search")
+    @endpoint("/search", queue=IMAGES)
     def search(self, doc: Query, _caller: Caller) -> str:
         return self._embed_images(doc)
 
-    @endpoint("/timeline")
+    @endpoint("/timeline", queue=IMAGES)
     def timeline(self, doc: Query, _caller: Caller) -> str:
         return self._embed_images(doc)
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
+
+
+def _check_format(doc: VideoSpan, needed: PictureFormat) -> None:
+    """Raises: InvalidRequest: the span asks for other pictures than its model needs, which would fit no query."""
+    asked = (doc.picture_width, doc.picture_height, doc.picture_fit, tuple(doc.picture_fill) or (0, 0, 0))
+    if asked != (needed.width, needed.height, needed.fit, needed.fill):
+        raise InvalidRequest(
+            f"The span asks for pictures of {asked[0]}x{asked[1]}, {asked[2]}, colour {asked[3]}; the model needs "
+            f"{needed.width}x{needed.height}, {needed.fit}, colour {needed.fill}. Copy the answer of /probe."
+        )
 
 
 def _pictures(doc: VideoSpan) -> Pictures:

@@ -1,6 +1,7 @@
 """Image files to search with: from the bytes of a JPEG, PNG, ... to a picture as a viewer shows it."""
 
 import io
+import math
 import struct
 from typing import cast
 
@@ -13,11 +14,15 @@ from executors.clip_encoder.run.preprocessing import Pictures
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # no others: some of Pillow's readers start programs
 MAX_PIXELS = 50_000_000
+KEPT_PIXELS = 8_000_000  # of an image; models look at a few hundred pixels a side
 _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bits
 
 
 def read_image(data: bytes, title: str = "the image") -> Pictures:
     """Decode an image file: upright as its EXIF data says, transparency on white, the first picture of several.
+
+    One with more than `KEPT_PIXELS` is reduced first, because each of the steps copies it: the memory is bounded by the
+    decoder's, some 4 bytes for each of `MAX_PIXELS`.
 
     Returns: uint8 [1, H, W, 3], RGB. Raises: UnreadableImage: it is not an image, damaged, or too large.
     """
@@ -41,14 +46,31 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
 def _decode(image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:  # nothing is decoded yet
         raise Image.DecompressionBombError
-    return _put_on_white(_reduce_to_eight_bits(ImageOps.exif_transpose(image)))
+    camera = image.getexif()
+    small = _reduce_size(_reduce_to_eight_bits(image))
+    small.getexif().update(camera)
+    return _put_on_white(ImageOps.exif_transpose(small))
+
+
+def _reduce_size(image: Image.Image) -> Image.Image:
+    factor = math.ceil(math.sqrt(image.width * image.height / KEPT_PIXELS))
+    if factor == 1:
+        return image
+    image.draft(None, (image.width // factor, image.height // factor))  # a JPEG is decoded smaller from the start
+    if image.mode in ("P", "PA", "1"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    factor = math.ceil(math.sqrt(image.width * image.height / KEPT_PIXELS))
+    return image.reduce(factor)
 
 
 def _reduce_to_eight_bits(image: Image.Image) -> Image.Image:
     """Keep the upper half of 16-bit grey; Pillow's own conversion would clip everything above 255."""
     if image.mode not in _SIXTEEN_BIT_MODES:
         return image
-    return Image.fromarray((np.asarray(image).astype(np.int32).clip(0, 65535) >> 8).astype(np.uint8))
+    values = np.array(image)
+    np.clip(values, 0, 65535, out=values)  # in place, because a copy may take 200 MB
+    values >>= 8
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _put_on_white(image: Image.Image) -> Image.Image:

@@ -45,7 +45,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         args.grpc_channel_options = RECONNECTING
         super().__init__(args, logger, **kwargs)
         self._settings = Settings.from_env()
-        self._callers = Verifier(self._settings.flow_secret)
+        self._callers = Verifier(self._settings.flow_secret, self._deployment_name)
         self._name = f"{self._deployment_name}-head"
         logs.start(self._settings.log_level, self._settings.log_format, self._name)
         metrics.serve_own(self._settings)

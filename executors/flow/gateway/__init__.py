@@ -1,4 +1,5 @@
-"""The Flow's gateway (`gateway.py`): `door.py` admits callers, `rates.py` limits them.
+"""The Flow's gateway (`gateway.py`): `door.py` admits requests of callers that `doorkeeper.py` knows.
 
-`streams.py` picks the executors of a request, and cancels it in the whole chain when its caller hangs up.
+`request_size.py` measures a request, `rates.py` limits its caller, and `streams.py` cancels it in the whole chain when
+its caller hangs up.
 """

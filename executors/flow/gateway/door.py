@@ -1,23 +1,24 @@
 """The gateway's door: each call of the gRPC server comes from a known caller, within its limits, or is refused.
 
-Only the standard health service is open to all: by it the Flow and orchestrators see that the server is up. A caller is
-known by its token in the metadata `authorization: Bearer TOKEN`; `clipseek-library: NAME` chooses among the token's
-libraries.
+Only the standard health service is open to all: by it the Flow and orchestrators see that the server is up. Neither it
+nor a refusal reads what the caller sends, so strangers cost nothing that grows with their calls.
 """
 
-import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from clipseek.api.errors import AccessDenied, ClipSeekError
-from clipseek.config.access import ANYONE, SERVER, AccessFile, Grant
-from clipseek.config.libraries import MAIN
-from executors.flow.callers import Caller, signed
+from clipseek.api.endpoints import Endpoint, endpoint_of
+from clipseek.api.errors import ClipSeekError, LimitExceeded
+from executors.flow.callers import signed
+from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
+from executors.flow.gateway.request_size import RequestSize, measure_request
 from executors.flow.metrics import Arrival
 from executors.flow.quirks.own_port import abort_with
 
@@ -33,46 +34,11 @@ INFO_METHODS = (
     "/jina.JinaInfoRPC/_status",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
-
-
-class Doorkeeper:
-    """Identifies callers by the metadata of their calls.
-
-    Args:
-        access: the tokens.
-        secret: the Flow's own, which the service uses as its token.
-        may_be_open: whether a service without tokens serves everyone.
-    """
-
-    def __init__(self, access: AccessFile, secret: str, *, may_be_open: bool) -> None:
-        self._access, self._secret, self._may_be_open = access, secret, may_be_open
-
-    def caller(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
-        """The caller, and the library that the call is for. Raises: AccessDenied, StoreError."""
-        texts = {key: value for key, value in metadata if isinstance(value, str)}
-        scheme, _, token = texts.get("authorization", "").partition(" ")
-        grant = self._grant(token.strip() if scheme.lower() == "bearer" else "")
-        library = texts.get("clipseek-library") or grant.libraries[0]
-        if library not in grant.libraries:
-            raise AccessDenied(f"Your token does not open the library '{library[:80]}'. Name another one, or none.")
-        return Caller(grant.name, library, grant.server_folders)
-
-    def _grant(self, token: str) -> Grant:
-        if token and hmac.compare_digest(token.encode(), self._secret.encode()):
-            return Grant(SERVER, "", (MAIN,), server_folders=True, created_at="")
-        if self._access.is_open and self._may_be_open:
-            return Grant(ANYONE, "", (MAIN,), server_folders=True, created_at="")
-        grant = self._access.grant_of(token) if token else None
-        if grant is None:
-            problem = "does not know this token" if token else "requires a token"
-            raise AccessDenied(
-                f"The server {problem}. Its operator makes one with `clipseek token add NAME`; set CLIPSEEK_TOKEN."
-            )
-        return grant
+MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
 class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Admits calls, signs their caller into the request, and strips internal data from the answer.
+    """Admits calls, signs their caller and route into the request, and strips internal data from the answer.
 
     Args:
         door: identifies the caller.
@@ -88,22 +54,29 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(HEALTH):
-            return handler
-        if method == CALL:
-            return grpc.stream_stream_rpc_method_handler(
-                self._stream(handler.stream_stream), handler.request_deserializer, handler.response_serializer
-            )
-        if method == SINGLE:
-            return grpc.unary_unary_rpc_method_handler(
-                self._single(handler.unary_unary), handler.request_deserializer, handler.response_serializer
-            )
-        if method not in INFO_METHODS:
+            return handler and _health_without_reading(handler)
+        return self._refuse(method, handler_call_details.invocation_metadata, handler) or self._guard(method, handler)
+
+    def _refuse(self, method: str, metadata: Any, handler: Any) -> Any:
+        """A handler that refuses the call without reading it, or None."""
+        if method not in (CALL, SINGLE, *INFO_METHODS):
             return abort_with(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
         try:
-            self._door.caller(handler_call_details.invocation_metadata)
+            self._door.caller(metadata)
         except ClipSeekError as error:
             logger.info("%s refused: %s", method, error)
-            return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
+            if method in INFO_METHODS:
+                return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
+            return _answer_without_reading(self._refusal(error), handler.response_serializer)
+        return None
+
+    def _guard(self, method: str, handler: Any) -> Any:
+        """The handler of a known caller's call."""
+        coders = handler.request_deserializer, handler.response_serializer
+        if method == CALL:
+            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *coders)
+        if method == SINGLE:
+            return grpc.unary_unary_rpc_method_handler(self._single(handler.unary_unary), *coders)
         return handler
 
     def _stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
@@ -122,12 +95,9 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                     yield request
 
             try:
-                self._door.caller(context.invocation_metadata())  # before anything is read
                 async for answer in behaviour(admitted(), context):
                     _leave(under_way, answer.header.exec_endpoint)
                     yield _plain(answer)
-            except ClipSeekError as error:
-                refused.append(error)
             finally:
                 for _, leave in under_way:
                     leave()
@@ -141,33 +111,74 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         async def guarded(request: Any, context: Any) -> Any:
             try:
                 leave = await self._admit(request, context)
-                try:
-                    return _plain(await behaviour(request, context))
-                finally:
-                    leave()
             except ClipSeekError as error:
                 logger.info("refused: %s: %s", type(error).__name__, error)
                 return self._refusal(error)
+            try:
+                return _plain(await behaviour(request, context))
+            finally:
+                leave()
 
         return guarded
 
     async def _admit(self, request: Any, context: Any) -> Callable[[], None]:
-        """Wait for the request's turn and sign the caller into it. Returns: a function to call when it is answered."""
-        endpoint = request.header.exec_endpoint
-        arrival = Arrival(endpoint)
+        """Wait for the request's turn, and sign its caller and route into it.
+
+        Returns: a function to call when it is answered.
+        """
+        size = measure_request(request.buffer or request.SerializeToString())
+        path = request.header.exec_endpoint
+        arrival = Arrival(path)
         try:
-            caller = self._door.caller(context.invocation_metadata())
-            leave = await self._rates.enter(caller.name, endpoint)
+            endpoint = endpoint_of(path)
+            route = endpoint.route(request.header.target_executor)
+            _check_size(endpoint, size)
+            caller = replace(self._door.caller(context.invocation_metadata()), route=route)
+            leave = await self._rates.enter(caller.name, path, size)
         except BaseException as error:
             arrival.refused(error)
             raise
-        request.parameters = signed(caller, endpoint, self._secret, time.time())
+        request.header.target_executor = _pattern(route)
+        request.parameters = signed(caller, path, self._secret, time.time())
 
         def done() -> None:
             leave()
             arrival.answered()
 
         return done
+
+
+def _pattern(route: tuple[str, ...]) -> str:
+    """The executors of a request as Jina takes them: as a regular expression."""
+    return f"^({'|'.join(route)})$"
+
+
+def _check_size(endpoint: Endpoint, size: RequestSize) -> None:
+    if size.size_bytes > MOST_BYTES and not endpoint.is_large:
+        raise LimitExceeded(
+            f"The request to {endpoint.path} has {size.size_bytes} bytes; the most allowed is {MOST_BYTES}. Send files "
+            f"in chunks, and less at a time."
+        )
+
+
+def _health_without_reading(handler: Any) -> Any:
+    """The health of the whole server, whichever service a caller names."""
+
+    async def answer(_requests: Any, context: Any) -> AsyncIterator[Any]:
+        if handler.response_streaming:
+            async for status in handler.unary_stream(HealthCheckRequest(), context):
+                yield status
+        else:
+            yield await handler.unary_unary(HealthCheckRequest(), context)
+
+    return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+def _answer_without_reading(answer: Any, serializer: Any) -> Any:
+    async def answer_at_once(_requests: Any, _context: Any) -> AsyncIterator[Any]:
+        yield answer
+
+    return grpc.stream_stream_rpc_method_handler(answer_at_once, None, serializer)
 
 
 def _leave(under_way: list[tuple[str, Callable[[], None]]], endpoint: str) -> None:

@@ -11,9 +11,10 @@ from clipseek.config.access import AccessFile, check_network, is_loopback
 from clipseek.config.settings import Settings
 from clipseek.config.tls import check_tls
 from clipseek.machine import logs
-from executors.flow.gateway.door import DoorInterceptor, Doorkeeper
+from executors.flow.gateway.door import DoorInterceptor
+from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
-from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one, routed
+from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one
 from executors.flow.lifetime import RECONNECTING, end_with_parent, report_start_failure
 from executors.flow.metrics import GATEWAY, serve_own
 from executors.flow.quirks.lost_connections import raise_own_errors
@@ -45,7 +46,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     async def setup_server(self) -> None:
         note_tasks(asyncio.get_running_loop())
         handler = self._request_handler  # gRPC calls the methods of these names
-        handler.Call = cancelled_with_caller(routed(handler.Call))
+        handler.Call = cancelled_with_caller(handler.Call)
         handler.process_single_data = one_by_one(handler.Call)
         await super().setup_server()
 

@@ -1,4 +1,6 @@
-"""Limits each caller: requests per second, requests at a time, and a fair turn among the others.
+"""Limits each caller: work per second, requests at a time, and a fair turn among the others.
+
+The unit of work is a document, or `BYTES_OF_WORK` of a request: 100 searches in one request weigh as much as in 100.
 
 Each caller has a lane for each endpoint. A lane lets a few requests through to the executors at a time; the others wait
 in it. So a caller who floods one endpoint waits in a queue of their own, and delays the others by a few requests only.
@@ -11,8 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clipseek.api.errors import TooManyRequests
+from executors.flow.gateway.request_size import RequestSize
 
-BURST_SECONDS = 2.0  # of requests that may come at once after a pause
+BURST_SECONDS = 2.0  # of work that may come at once after a pause
+LEAST_BURST = 64  # however low the rate: a query counts with each of its parts
+BYTES_OF_WORK = 4 * 1024 * 1024  # a chunk of an upload
 LANE_WIDTH = 8  # twice what a client has under way of one kind: a video's four chunks, or four spans
 
 
@@ -31,20 +36,21 @@ class Rates:
 
     def __init__(self, per_second: float, under_way: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._max_under_way, self._clock = per_second, under_way, clock
+        self._full = max(per_second * BURST_SECONDS, LEAST_BURST)
         self._callers: dict[str, _Account] = {}
 
-    async def enter(self, caller: str, endpoint: str) -> Callable[[], None]:
-        """Wait for the caller's turn at an endpoint. Returns: a function to call when the request is answered.
+    async def enter(self, caller: str, endpoint: str, size: RequestSize) -> Callable[[], None]:
+        """Wait for the caller's turn at an endpoint of the table. Returns: a function to call when it is answered.
 
         Raises: TooManyRequests: the caller has too many requests under way, or sends them too fast.
         """
-        account = self._callers.setdefault(caller, _Account(self._per_second * BURST_SECONDS, self._clock()))
+        account = self._callers.setdefault(caller, _Account(self._full, self._clock()))
         if account.under_way >= self._max_under_way:
             raise TooManyRequests(
                 f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an "
                 f"answer before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
             )
-        self._take_token(account, caller)
+        self._take_tokens(account, caller, max(1, size.documents, size.size_bytes // BYTES_OF_WORK))
         lane = account.lanes[endpoint]
         account.under_way += 1
         try:
@@ -59,14 +65,16 @@ class Rates:
 
         return leave
 
-    def _take_token(self, account: _Account, caller: str) -> None:
+    def _take_tokens(self, account: _Account, caller: str, work: int) -> None:
         now = self._clock()
-        full = self._per_second * BURST_SECONDS
-        account.tokens = min(full, account.tokens + (now - account.filled_at) * self._per_second)
+        account.tokens = min(self._full, account.tokens + (now - account.filled_at) * self._per_second)
         account.filled_at = now
-        if account.tokens < 1:
-            raise TooManyRequests(
-                f"'{caller}' sends more than {self._per_second:g} requests a second, the most allowed. Slow down and "
-                f"repeat the request; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
+        if account.tokens < work:
+            advice = (
+                "Slow down and repeat it" if work <= self._full else f"Send at most {self._full:.0f} in one request"
             )
-        account.tokens -= 1
+            raise TooManyRequests(
+                f"'{caller}' sends more than {self._per_second:g} documents a second, the most allowed: this request "
+                f"counts as {work}. {advice}; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
+            )
+        account.tokens -= work

@@ -1,26 +1,15 @@
-"""How the gateway answers requests: it sends each to the executors of its endpoint, and cancels it with its caller.
+"""How the gateway answers requests: it cancels them with their caller.
 
-Jina sends a request through the whole chain, where the other executors pass it on. A search would take half as long
-again, and would wait for a loader that is down.
-
-Jina's gateway also finishes what it has begun, whether anyone waits for it or not. Here the gateway notes the tasks of
+Jina's gateway finishes what it has begun, whether anyone waits for it or not. Here the gateway notes the tasks of
 each request, and cancels them when gRPC cancels the request. An executor then drops the work that it has not begun yet.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, TypeVar
 
-from clipseek.api.endpoints import ENDPOINTS
-
 T = TypeVar("T")
-
-# Jina takes the executors of a request as a regular expression.
-ROUTES: Mapping[str, str] = MappingProxyType(
-    {path: f"^({'|'.join(row.executors)})$" for path, row in ENDPOINTS.items()}
-)
 
 _request_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("request_tasks", default=None)
 
@@ -65,21 +54,5 @@ def one_by_one(stream: Callable[..., AsyncIterator[T]]) -> Callable[..., Awaitab
 
         [response] = [response async for response in stream(requests(), context)]
         return response
-
-    return answer
-
-
-def routed(stream: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    """Wrap a gateway's way to answer requests: it names the executors of each request that names none."""
-
-    async def answer(requests: AsyncIterator[Any], *args: Any, **options: Any) -> AsyncIterator[Any]:
-        async def with_executors() -> AsyncIterator[Any]:
-            async for request in requests:
-                if not request.header.target_executor:
-                    request.header.target_executor = ROUTES.get(request.header.exec_endpoint, "")
-                yield request
-
-        async for response in stream(with_executors(), *args, **options):
-            yield response
 
     return answer

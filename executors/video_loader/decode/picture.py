@@ -39,6 +39,10 @@ class PictureShape:
     fit: str = "squash"
     fill: tuple[int, int, int] = (0, 0, 0)
 
+    @property
+    def size_bytes(self) -> int:
+        return self.width * self.height * 3
+
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.fit not in {"squash", "pad"}:
             raise InvalidRequest(

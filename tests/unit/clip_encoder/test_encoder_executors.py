@@ -55,16 +55,23 @@ def test_probe_says_what_pictures_are_wanted(image, model_folder):
 
 
 def test_the_spans_of_a_request_get_their_own_embeddings(image, pictures):
-    other_size = np.random.default_rng(3).integers(0, 256, (2, 20, 30, 3), np.uint8)
+    others = np.random.default_rng(3).integers(0, 256, (2, 32, 32, 3), np.uint8)
     empty = VideoSpan(video_id="v", picture_width=32, picture_height=32)
-    docs = DocList[VideoSpan]([span(pictures[:2]), empty, span(other_size), span(pictures[2:])])
+    docs = DocList[VideoSpan]([span(pictures[:2]), empty, span(others), span(pictures[2:])])
     answers = asyncio.run(image.index(docs, caller=CALLER))
     tower = image.encoder.tower
-    expected = [tower.encode(p) for p in (pictures[:2], pictures[:0], other_size, pictures[2:])]
+    expected = [tower.encode(p) for p in (pictures[:2], pictures[:0], others, pictures[2:])]
     for doc, vectors in zip(answers, expected, strict=True):
         assert (doc.pictures, doc.dimensions, doc.model_id) == (b"", 24, image.encoder.model_id)
         stored = np.frombuffer(doc.embeddings, np.float16).reshape(-1, 24)
         np.testing.assert_allclose(stored, vectors, atol=1e-3)
+
+
+def test_pictures_of_another_format_are_refused(image, pictures):
+    wide = np.zeros((2, 20, 30, 3), np.uint8)
+    for doc in (span(wide), span(pictures, picture_fit="pad"), span(pictures, picture_fill=[1, 2, 3])):
+        with pytest.raises(InvalidRequest, match="the model needs 32x32, squash"):
+            asyncio.run(image.index(DocList[VideoSpan]([doc]), caller=CALLER))
 
 
 def test_a_still_span_costs_one_picture(image, pictures):

@@ -137,3 +137,23 @@ def test_damaged_images_are_read_or_refused(capfd):
         except UnreadableImage:
             continue
     assert 50 < read < 550
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "I", "CMYK"])
+def test_a_large_image_is_reduced_and_looks_the_same(monkeypatch, mode):
+    """White on the left and black on the right, upside down as its camera was held."""
+    monkeypatch.setattr(query_images, "KEPT_PIXELS", 2000)
+    picture = Image.new("RGB", (320, 160), "black")
+    picture.paste((255, 255, 255), (0, 0, 160, 160))
+    if mode in ("I;16", "I"):
+        grey = np.asarray(picture.convert("L")).astype(np.int32) * 257
+        picture = Image.fromarray(grey.astype(np.uint16) if mode == "I;16" else grey)
+    else:
+        picture = picture.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    form = {"CMYK": "JPEG", "I": "TIFF", "RGB": "JPEG"}.get(mode, "PNG")
+    read = read_image(saved(picture, form, exif=exif))
+    assert 200 < read[0].size / 3 <= 2000
+    middle = read.shape[1] // 2
+    assert read[0, middle, 5].max() <= 10 and read[0, middle, -5].min() >= 245

@@ -63,7 +63,7 @@ def original(tmp_path_factory) -> Path:
     service = Service(home, 1)
     fill(service, 12)
     service.ask("/probe", registered(77))
-    service.ask("/index", span_of(77, 0.0, 9.0))
+    service.put_half(77)
     service.ask("/probe", registered(5), PRESS)
     service.ask("/index", span_of(5), PRESS)
     service.executors[0].library("main").keep_shift(0.125, "tiny@1:2")

@@ -20,8 +20,10 @@ from clipseek.api.errors import (
     StoreError,
     VideoNotFound,
 )
+from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
 from clipseek.config.shards import shard_of
+from executors.faiss_indexer.documents import frames_of
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.faiss_indexer.shards.sharded import ShardedIndex
 from executors.flow.callers import Caller
@@ -72,6 +74,12 @@ class Service:
         docs = DocList[Video]([Video(video_id=video_id)])
         work = self._ask(0, "/videos", docs, CALLER) if len(self.executors) == 1 else self.index.videos(docs, CALLER)
         return list(asyncio.run(work))
+
+    def put_half(self, number: int, library: str = MAIN) -> None:
+        """The first 9 s of a video, as an earlier version with shorter spans left them."""
+        span = span_of(number, 0.0, 9.0)
+        executor = self.executors[shard_of(span.video_id, len(self.executors))]
+        executor.library(library).put_span(span.video_id, (0.0, 9.0), frames_of(span), MODEL)
 
     def close(self) -> None:
         for executor in self.executors:
@@ -277,14 +285,15 @@ def test_deleted_and_changed_videos_leave_the_same_behind(tmp_path):
         for number in (3, 4, 11):
             assert service.ask("/delete", Video(video_id=video_id(number))).status == "deleted"
         service.ask("/probe", replace_rate(registered(6)))  # at another rate: its frames are dropped
-        service.ask("/index", span_of(6, 0.0, 9.0))  # interrupted
+        service.put_half(6)
         [half] = service.videos(video_id(6))
         assert (half.status, half.frames) == ("indexing", 9)
         service.close()
         service = Service(tmp_path / str(shards), shards)
         listed = [(v.title, v.status, v.frames, v.missing_start_seconds) for v in service.videos()]
         answers.append([listed, plain(service.ask("/search", query(text(1), top_k=40)))])
-        assert service.ask("/index", span_of(6)).stored  # in place of the half
+        whole = span_of(6).model_copy(update={"frames_per_second": 2.0})
+        assert service.ask("/index", whole).stored  # in place of the half
         assert [video.status for video in service.videos(video_id(6))] == ["ready"]
         service.close()
     assert answers[1] == answers[0] and answers[2] == answers[0]

@@ -1,14 +1,13 @@
 """The table of endpoints against the executors: who answers a request, with which document, and who passes it on."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
-from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS, endpoint_of, target_name
+from clipseek.api.errors import InvalidRequest
 from executors.flow.executor import ChainExecutor
-from executors.flow.gateway.streams import ROUTES
 
 ROOT = Path(__file__).parents[3] / "executors"
 FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
@@ -32,8 +31,34 @@ def test_an_executor_answers_the_endpoints_that_the_table_says_with_its_document
 
 
 def test_a_request_goes_to_those_who_answer_it():
-    for path, row in ENDPOINTS.items():
-        assert [name for name in EXECUTORS if re.match(ROUTES[path], name)] == list(row.executors)
+    for row in ENDPOINTS.values():
+        assert row.route("") == row.route(target_name(row.executors)) == row.executors
+
+
+def test_only_what_the_table_says_is_sent_to_some_executors():
+    """Clients of 0.1 wrote the names as regular expressions."""
+    shortcuts = {path: row.shortcuts for path, row in ENDPOINTS.items() if row.shortcuts}
+    without_images = (("text_encoder", "indexer"),)
+    assert shortcuts == {
+        "/search": without_images,
+        "/timeline": without_images,
+        "/health": tuple((name,) for name in EXECUTORS),
+    }
+    for target in ("text_encoder|indexer", "^(text_encoder|indexer)$"):
+        assert ENDPOINTS["/search"].route(target) == ("text_encoder", "indexer")
+    for target in ("indexer", "^indexer$", "indexer|text_encoder", "^" + ".*" * 20 + "!", ".*", "nobody"):
+        with pytest.raises(InvalidRequest, match="/search cannot be sent to the executor"):
+            ENDPOINTS["/search"].route(target)
+    for path in ("/probe", "/index", "/delete", "/calibrate"):
+        for name in EXECUTORS:
+            with pytest.raises(InvalidRequest):
+                ENDPOINTS[path].route(name)
+
+
+def test_an_endpoint_that_does_not_exist_is_refused():
+    for path in ("", "/", "/shard/search", "/searchX", "_jina_dry_run_", "x" * 1000):
+        with pytest.raises(InvalidRequest, match="There is no endpoint"):
+            endpoint_of(path)
 
 
 def test_every_executor_exposes_what_an_earlier_one_does_with_the_same_document():
@@ -42,9 +67,3 @@ def test_every_executor_exposes_what_an_earlier_one_does_with_the_same_document(
     for path, row in ENDPOINTS.items():
         if path in exposed:
             assert exposed[path].request_schema.doc_type is exposed[path].response_schema.doc_type is row.document
-
-
-def test_only_what_one_executor_answers_is_sent_there_directly():
-    direct = {path: row.only_executor for path, row in ENDPOINTS.items() if row.only_executor}
-    loader = ("/upload", "/server_videos", "/samples", "/clip", "/join", "/thumbnail")
-    assert direct == dict.fromkeys(loader, "video_loader") | {"/videos": "indexer"}

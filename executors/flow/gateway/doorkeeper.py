@@ -1,0 +1,48 @@
+"""Identifies callers: by the token in a call's metadata, `authorization: Bearer TOKEN`.
+
+`clipseek-library: NAME` chooses among the token's libraries.
+"""
+
+import hmac
+from collections.abc import Iterable
+
+from clipseek.api.errors import AccessDenied
+from clipseek.config.access import ANYONE, SERVER, AccessFile, Grant
+from clipseek.config.libraries import MAIN
+from executors.flow.callers import Caller
+
+
+class Doorkeeper:
+    """Identifies callers by the metadata of their calls.
+
+    Args:
+        access: the tokens.
+        secret: the Flow's own, which the service uses as its token.
+        may_be_open: whether a service without tokens serves everyone.
+    """
+
+    def __init__(self, access: AccessFile, secret: str, *, may_be_open: bool) -> None:
+        self._access, self._secret, self._may_be_open = access, secret, may_be_open
+
+    def caller(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
+        """The caller, and the library that the call is for. Raises: AccessDenied, StoreError."""
+        texts = {key: value for key, value in metadata if isinstance(value, str)}
+        scheme, _, token = texts.get("authorization", "").partition(" ")
+        grant = self._grant(token.strip() if scheme.lower() == "bearer" else "")
+        library = texts.get("clipseek-library") or grant.libraries[0]
+        if library not in grant.libraries:
+            raise AccessDenied(f"Your token does not open the library '{library[:80]}'. Name another one, or none.")
+        return Caller(grant.name, library, grant.server_folders)
+
+    def _grant(self, token: str) -> Grant:
+        if token and hmac.compare_digest(token.encode(), self._secret.encode()):
+            return Grant(SERVER, "", (MAIN,), server_folders=True, created_at="")
+        if self._access.is_open and self._may_be_open:
+            return Grant(ANYONE, "", (MAIN,), server_folders=True, created_at="")
+        grant = self._access.grant_of(token) if token else None
+        if grant is None:
+            problem = "does not know this token" if token else "requires a token"
+            raise AccessDenied(
+                f"The server {problem}. Its operator makes one with `clipseek token add NAME`; set CLIPSEEK_TOKEN."
+            )
+        return grant

@@ -1,0 +1,227 @@
+"""Who passes the gateway's door, without a server: handlers as gRPC calls them."""
+
+import asyncio
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from jina.types.request.data import DataRequest
+
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Query
+from clipseek.api.errors import AccessDenied, TooManyRequests
+from clipseek.config.access import ANYONE, SERVER, AccessFile
+from executors.flow.callers import Verifier
+from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, SINGLE, DoorInterceptor
+from executors.flow.gateway.doorkeeper import Doorkeeper
+from executors.flow.gateway.rates import Rates
+
+SECRET = "5e" * 32
+
+
+def bearer(token: str, library: str = "") -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {token}")] + ([("clipseek-library", library)] if library else [])
+
+
+@pytest.fixture
+def access(tmp_path):
+    return AccessFile(tmp_path)
+
+
+def test_without_tokens_everyone_gets_in_only_where_the_service_may_be_open(access):
+    assert Doorkeeper(access, SECRET, may_be_open=True).caller([]).name == ANYONE
+    with pytest.raises(AccessDenied, match="requires a token"):
+        Doorkeeper(access, SECRET, may_be_open=False).caller([])
+
+
+def test_with_tokens_only_the_right_ones_get_in(access):
+    right = access.add("alice", ("a", "b"))
+    gone = access.add("gone", ("a",))
+    access.revoke("gone")
+    for may_be_open in (True, False):
+        door = Doorkeeper(access, SECRET, may_be_open=may_be_open)
+        caller = door.caller(bearer(right))
+        assert (caller.name, caller.library, caller.server_folders) == ("alice", "a", False)
+        assert door.caller(bearer(right, "b")).library == "b"
+        assert door.caller(bearer(SECRET)).name == SERVER
+        for wrong in ("", "wrong", right[:-1], right + "x", right.upper(), gone, SECRET[:-1], "é"):
+            with pytest.raises(AccessDenied):
+                door.caller(bearer(wrong))
+        for metadata in ([], [("authorization", right)], [("authorization", f"Basic {right}")], bearer(right, "c")):
+            with pytest.raises(AccessDenied):
+                door.caller(metadata)
+
+
+def request(endpoint: str = "/search", target: str = "", documents: int = 1, text: str = "a cat") -> DataRequest:
+    made = DataRequest()
+    made.header.exec_endpoint = endpoint
+    if target:
+        made.header.target_executor = target
+    made.data.docs = DocList[Query]([Query(text=text) for _ in range(documents)])
+    return DataRequest(made.proto_with_data.SerializeToString())
+
+
+class Gateway:
+    """The door in front of a gateway that answers each request with itself, and keeps what reached it."""
+
+    def __init__(self, door: Doorkeeper, rates: Rates) -> None:
+        self.reached: list[tuple[str, dict[str, str]]] = []  # target and parameters
+        self.read = 0
+        self.health: dict[str, grpc.RpcMethodHandler] = {}
+        self._interceptor = DoorInterceptor(door, rates, SECRET, self._refusal)
+
+    @staticmethod
+    def _refusal(error: Exception) -> DataRequest:
+        answer = DataRequest()
+        answer.add_exception(error)
+        return answer
+
+    async def handler(self, method: str, metadata: list[tuple[str, str]]):
+        async def stream(requests, _context):
+            async for each in requests:
+                self.reached.append((each.header.target_executor, dict(each.parameters)))
+                yield each
+
+        async def single(each, _context):
+            self.reached.append((each.header.target_executor, dict(each.parameters)))
+            return each
+
+        made = self.health.get(method.removeprefix(HEALTH)) or {
+            CALL: grpc.stream_stream_rpc_method_handler(stream),
+            SINGLE: grpc.unary_unary_rpc_method_handler(single),
+        }.get(method, grpc.unary_unary_rpc_method_handler(single))
+
+        async def proceed(_details):
+            return made
+
+        details = SimpleNamespace(method=method, invocation_metadata=metadata)
+        return await self._interceptor.intercept_service(proceed, details)
+
+    async def ask(self, method: str, metadata: list[tuple[str, str]], *requests: DataRequest) -> list[DataRequest]:
+        async def sent():
+            for each in requests:
+                self.read += 1
+                yield each
+
+        async def abort(code, reason):
+            raise grpc.RpcError(code, reason)
+
+        handler = await self.handler(method, metadata)
+        context = SimpleNamespace(invocation_metadata=lambda: metadata, abort=abort)
+        if handler.stream_stream:
+            return [each async for each in handler.stream_stream(sent(), context)]
+        return [await handler.unary_unary(each, context) for each in requests]
+
+
+@pytest.fixture
+def token(access):
+    return access.add("alice", ("a",))
+
+
+@pytest.fixture
+def gateway(access, token):
+    return Gateway(Doorkeeper(access, SECRET, may_be_open=True), Rates(100, 3))
+
+
+def error_of(answer: DataRequest) -> str:
+    return answer.header.status.exception.name
+
+
+@pytest.mark.parametrize("method", [CALL, SINGLE])
+def test_a_call_with_a_wrong_token_is_refused_before_it_is_read(gateway, method):
+    [answer] = asyncio.run(gateway.ask(method, bearer("wrong"), request()))
+    assert error_of(answer) == "AccessDenied"
+    assert gateway.read == 0 and not gateway.reached
+
+
+@pytest.mark.parametrize("method", [*INFO_METHODS, "/jina.JinaExecutorRestore/restore", "/any.Thing/else"])
+def test_other_calls_without_a_token_are_aborted_before_they_are_read(gateway, method):
+    with pytest.raises(grpc.RpcError):
+        asyncio.run(gateway.ask(method, [], request()))
+    assert gateway.read == 0 and not gateway.reached
+
+
+def test_health_answers_everyone_without_reading(gateway):
+    asked = []
+
+    async def status(each, _context):
+        asked.append(each)
+        return "serving"
+
+    async def watch(each, _context):
+        asked.append(each)
+        yield "serving"
+
+    gateway.health = {
+        "Check": grpc.unary_unary_rpc_method_handler(status),
+        "Watch": grpc.unary_stream_rpc_method_handler(watch),
+    }
+    for method in gateway.health:
+        assert asyncio.run(gateway.ask(HEALTH + method, [], request())) == ["serving"]
+    assert gateway.read == 0 and asked == [HealthCheckRequest()] * 2
+
+
+@pytest.mark.parametrize("method", [CALL, SINGLE])
+def test_an_admitted_request_is_signed_with_its_route_and_the_answer_is_not(gateway, token, method):
+    [answer] = asyncio.run(gateway.ask(method, bearer(token), request(target="text_encoder|indexer")))
+    [(target, parameters)] = gateway.reached
+    assert target == "^(text_encoder|indexer)$"
+    caller = Verifier(SECRET, "indexer").caller(parameters, "/search")
+    assert (caller.name, caller.library, caller.route) == ("alice", "a", ("text_encoder", "indexer"))
+    assert answer.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (request("/nothing"), "InvalidRequest"),
+        (request(target="^" + ".*" * 20 + "!"), "InvalidRequest"),
+        (request(target="indexer"), "InvalidRequest"),
+        (request("/probe", target="indexer"), "InvalidRequest"),
+        (request(documents=3000), "TooManyRequests"),
+        (request("/videos", text="x" * (MOST_BYTES + 1)), "LimitExceeded"),
+    ],
+)
+@pytest.mark.parametrize("method", [CALL, SINGLE])
+def test_a_request_that_may_not_pass_is_refused_by_name(gateway, token, method, wrong, error):
+    [answer] = asyncio.run(gateway.ask(method, bearer(token), DataRequest(wrong.SerializeToString())))
+    assert error_of(answer) == error
+    assert not gateway.reached
+
+
+@pytest.mark.parametrize("method", [CALL, SINGLE])
+def test_places_are_given_back(access, token, method):
+    """Also by requests that fail, and by calls that are given up: three may be under way."""
+    rates = Rates(1000, 3)
+    gateway = Gateway(Doorkeeper(access, SECRET, may_be_open=True), rates)
+
+    async def work():
+        for _ in range(10):
+            [answer] = await gateway.ask(method, bearer(token), request())
+            assert not error_of(answer)
+        for _ in range(10):
+            handler = await gateway.handler(method, bearer(token))
+            stuck = asyncio.create_task(_give_up(handler, bearer(token)))
+            await asyncio.sleep(0)
+            stuck.cancel()
+            await asyncio.wait([stuck])
+        leaves = [await rates.enter("alice", "/search", SimpleNamespace(documents=1, size_bytes=1)) for _ in range(3)]
+        with pytest.raises(TooManyRequests):
+            await rates.enter("alice", "/search", SimpleNamespace(documents=1, size_bytes=1))
+        for leave in leaves:
+            leave()
+
+    asyncio.run(work())
+
+
+async def _give_up(handler, metadata):
+    context = SimpleNamespace(invocation_metadata=lambda: metadata)
+    if handler.unary_unary:
+        return await handler.unary_unary(request(), context)
+
+    async def sent():
+        yield request()
+        await asyncio.Event().wait()
+
+    return [each async for each in handler.stream_stream(sent(), context)]

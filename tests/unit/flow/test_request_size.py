@@ -1,0 +1,68 @@
+"""What a request weighs, told from its bytes, against what protobuf parses from them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jina.proto import jina_pb2
+from jina.types.request.data import DataRequest
+
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Query, QueryPart
+from clipseek.api.errors import ClipSeekError, InvalidRequest
+from executors.flow.gateway.request_size import MAX_FIELDS, measure_request
+
+
+def serialized(queries: list[Query]) -> bytes:
+    request = DataRequest()
+    request.header.exec_endpoint = "/search"
+    request.parameters = {"a": [1, {"b": "c"}]}
+    request.data.docs = DocList[Query](queries)
+    return request.proto_with_data.SerializeToString()
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.binary(max_size=300))
+def test_documents_count_with_those_inside_them(parts, image):
+    queries = [Query(text="é", parts=DocList[QueryPart]([QueryPart(image=image)] * count)) for count in parts]
+    data = serialized(queries)
+    size = measure_request(data)
+    assert (size.size_bytes, size.documents) == (len(data), len(parts) + sum(parts))
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 100))
+def test_damaged_bytes_are_refused_by_name_or_measured(noise, place, removed):
+    data = serialized([Query(text="a cat")])
+    damaged = data[:place] + noise + data[place + removed :]
+    try:
+        documents = measure_request(damaged).documents
+    except ClipSeekError:
+        return
+    try:
+        parsed = jina_pb2.DataRequestProto.FromString(damaged)
+    except Exception:  # noqa: BLE001 (what protobuf refuses never reaches a document)
+        return
+    assert documents >= len(parsed.data.docs.docs)
+
+
+def test_many_empty_documents_are_refused_before_they_take_memory():
+    empty = b"\n\x00" * 10_000_000
+    data = b"".join([b'"', _varint(len(empty) + 5), b"\n", _varint(len(empty)), empty])
+    with pytest.raises(InvalidRequest, match=f"more than {MAX_FIELDS} fields"):
+        measure_request(data)
+    few = empty[:200]
+    data = b"".join([b'"', _varint(len(few) + 3), b"\n", _varint(len(few)), few])
+    assert measure_request(data).documents == len(jina_pb2.DataRequestProto.FromString(data).data.docs.docs) == 100
+
+
+def test_documents_as_bytes_are_refused():
+    request = jina_pb2.DataRequestProto()
+    request.data.docs_bytes = b"pickled"
+    with pytest.raises(InvalidRequest, match="documents as bytes"):
+        measure_request(request.SerializeToString())
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*digits, number])
