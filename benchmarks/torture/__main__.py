@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.torture import crash, load, request_fuzz, video_fuzz
+from benchmarks.torture import call_fuzz, crash, load, request_fuzz, video_fuzz
 from benchmarks.torture.service import Service
+from clipseek.config.access import AccessFile
 
 # At --scale 1: some 25 minutes on two cores.
 _CRASH_MINUTES, _LOAD_MINUTES, _LOAD_CLIENTS = 8.0, 6.0, 50
-_VIDEOS, _REQUESTS = 1500, 1500
+_VIDEOS, _REQUESTS, _CALLS = 1500, 1500, 3000
 _START_SECONDS = 180.0
 
 
@@ -65,6 +66,20 @@ def hostile_requests(folder: Path, scale: float) -> Row:
     return _fuzzed(found.counts.total(), found.failures, found.slowest_seconds)
 
 
+def hostile_calls(folder: Path, scale: float) -> Row:
+    """Raw calls with any header to every port of the service, beside an honest caller."""
+    service = Service(folder)
+    access = AccessFile(service.settings.home)
+    honest, hostile = (access.add(name, (name,)) for name in ("alice", "mallory"))
+    service.start()
+    service.wait_until_ready(_START_SECONDS, honest)
+    target = call_fuzz.Target(service.settings.port, folder, service.settings.home, service.processes())
+    with service.client(honest) as client:
+        found = call_fuzz.fuzz_calls(target, hostile, client, count=round(_CALLS * scale), first=round(time.time()))
+    service.stop()
+    return _fuzzed(found.counts.total(), found.failures, found.slowest_seconds)
+
+
 def many_callers(folder: Path, scale: float) -> Row:
     """Fifty callers at once; refused by name counts as survived, memory, handles or files that grow as a failure."""
     record = load.load(folder, _LOAD_CLIENTS, _LOAD_MINUTES * scale, requests=10**9)
@@ -82,6 +97,7 @@ SUITES: dict[str, Callable[[Path, float], Row]] = {
     "processes killed": killed,
     "damaged videos": damaged_videos,
     "hostile requests": hostile_requests,
+    "hostile calls": hostile_calls,
     "many callers": many_callers,
 }
 

@@ -90,7 +90,11 @@ class Security:
         "CLIPSEEK_ALLOW_ANYONE", False, "serve the network without any token: yes or no", parse=parsing.yes_or_no
     )
     requests_per_second: float = setting(
-        "CLIPSEEK_REQUESTS_PER_SECOND", 200.0, "requests per second of one caller, on average", parse=parsing.positive
+        "CLIPSEEK_REQUESTS_PER_SECOND",
+        200.0,
+        "requests per second of one caller, on average",
+        details="A request counts once for each document in it, and for each 4 MiB.",
+        parse=parsing.positive,
     )
     requests_under_way: int = setting(
         "CLIPSEEK_REQUESTS_UNDER_WAY", 128, "requests of one caller at the same time", parse=parsing.count(1)

@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -324,7 +324,7 @@ def _at_port(port: int, endpoint: str, doc: BaseDoc, parameters: dict[str, str])
 
 def test_an_executors_own_port_believes_the_gateway_only(world, ports):
     now = time.time()
-    bob = Caller("bob", "b", server_folders=True)
+    bob = Caller("bob", "b", server_folders=True, route=EXECUTORS)
     right = signed(bob, "/videos", SECRET, now)
     text, signature = right["clipseek_caller"], right["clipseek_signature"]
     forged = {
@@ -334,6 +334,7 @@ def test_an_executors_own_port_believes_the_gateway_only(world, ports):
         "an empty secret": signed(bob, "/videos", "", now),
         "changed": {"clipseek_caller": text.replace('"b"', '"a"'), "clipseek_signature": signature},
         "of another endpoint": signed(bob, "/health", SECRET, now),
+        "of another executor": signed(replace(bob, route=("nobody",)), "/videos", SECRET, now),
         "too old": signed(bob, "/videos", SECRET, now - LIFETIME_SECONDS - 1),
         "not text": {"clipseek_caller": [1], "clipseek_signature": "é"},
     }

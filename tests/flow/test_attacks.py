@@ -15,6 +15,7 @@ from jina.types.request.data import DataRequest
 from PIL import Image
 
 from benchmarks.synthetic import videos
+from benchmarks.torture.call_fuzz import Target, fuzz_calls
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart, Video, VideoSpan
 from clipseek.api.endpoints import EXECUTORS
@@ -46,9 +47,9 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(launch, tmp_path_factory, tiny_model) -> Iterator[World]:
-    home = tmp_path_factory.mktemp("store")
+    home = tmp_path_factory.mktemp("service") / "store"
     access = AccessFile(home)
-    tokens = {name: access.add(name, (name,)) for name in ("alice", "mallory")}
+    tokens = {name: access.add(name, (name,)) for name in ("alice", "mallory", "honest")}
     server = launch(home, CLIPSEEK_MODEL=str(tiny_model), CLIPSEEK_LOG_LEVEL="INFO")
     made = World(server, tokens, Video())
     file = videos.make(tmp_path_factory.mktemp("videos") / "a.mp4", frames=60).path
@@ -133,8 +134,14 @@ def test_a_request_of_countless_empty_documents_is_refused_unread(world, calm):
     before = world.peak_mb("gateway")
     request = _request("/search", DocList[Query]([Query(text="a cat")]))
     empty = b"\n\x00" * 8_000_000
-    head = request.proto_with_data
-    data = head.SerializeToString() + b'"' + _varint(len(empty) + 5) + b"\n" + _varint(len(empty)) + empty
+    data = (
+        request.proto_with_data.SerializeToString()
+        + b'"'
+        + _varint(len(empty) + 5)
+        + b"\n"
+        + _varint(len(empty))
+        + empty
+    )
     with grpc.insecure_channel(f"127.0.0.1:{world.server.port}", [("grpc.max_send_message_length", -1)]) as channel:
         metadata = (("authorization", f"Bearer {world.tokens['mallory']}"),)
         answer = DataRequest(channel.unary_unary(SINGLE)(data, metadata=metadata, timeout=60))
@@ -256,6 +263,16 @@ def test_pictures_larger_than_the_model_needs_are_not_made(world, calm):
     with pytest.raises(ClipSeekError):
         world.client("alice")._one("/index", span)
     assert world.peak_mb("video_loader") - before < 1500
+
+
+def test_no_call_with_any_header_to_any_port_does_harm(world):
+    """A short form of the suite in `make torture`."""
+    server = world.server
+    target = Target(server.port, server.home.parent, server.home, server.processes())
+    with world.client("honest") as honest:
+        outcomes = fuzz_calls(target, world.tokens["mallory"], honest, count=150, most_seconds=MOST_SECONDS)
+    assert not outcomes.failures
+    assert {"AccessDenied", "InvalidRequest", "PERMISSION_DENIED", "answered"} <= set(outcomes.counts)
 
 
 def test_the_service_is_whole_after_all_that(world):

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from clipseek.api.endpoints import Endpoint, endpoint_of
-from clipseek.api.errors import ClipSeekError, LimitExceeded
+from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
@@ -126,7 +127,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
         Returns: a function to call when it is answered.
         """
-        size = measure_request(request.buffer or request.SerializeToString())
+        size = _parse(request)
         path = request.header.exec_endpoint
         arrival = Arrival(path)
         try:
@@ -146,6 +147,16 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             arrival.answered()
 
         return done
+
+
+def _parse(request: Any) -> RequestSize:
+    """Parse a request, once its size is known to be harmless. Raises: InvalidRequest."""
+    size = measure_request(request.buffer or request.SerializeToString())
+    try:
+        request.proto_with_data  # noqa: B018 (parses, or raises)
+    except DecodeError as error:
+        raise InvalidRequest("The request is damaged. Send it again.") from error
+    return size
 
 
 def _pattern(route: tuple[str, ...]) -> str:
