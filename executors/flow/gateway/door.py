@@ -78,7 +78,23 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *coders)
         if method == SINGLE:
             return grpc.unary_unary_rpc_method_handler(self._single(handler.unary_unary), *coders)
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(self._limited(method, handler.unary_unary), *coders)
         return handler
+
+    def _limited(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+        async def guarded(request: Any, context: Any) -> Any:
+            try:
+                caller = self._door.caller(context.invocation_metadata())
+                leave = await self._rates.enter(caller.name, method, RequestSize(request.ByteSize(), 1))
+            except ClipSeekError as error:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+            try:
+                return await behaviour(request, context)
+            finally:
+                leave()
+
+        return guarded
 
     def _stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
         async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:

@@ -190,6 +190,27 @@ def test_a_request_that_may_not_pass_is_refused_by_name(gateway, token, method, 
     assert not gateway.reached
 
 
+def test_names_that_callers_make_up_are_not_kept(access, token):
+    rates = Rates(1000, 3)
+    gateway = Gateway(Doorkeeper(access, SECRET, may_be_open=True), rates)
+    for number in range(20):
+        asyncio.run(gateway.ask(SINGLE, bearer(token), request(f"/nothing/{number}")))
+        asyncio.run(gateway.ask(SINGLE, bearer(token), request(target=f"nobody-{number}")))
+        asyncio.run(gateway.ask(SINGLE, bearer(f"wrong-{number}"), request()))
+    asyncio.run(gateway.ask(SINGLE, bearer(token), request()))
+    assert {name: list(account.lanes) for name, account in rates._callers.items()} == {"alice": ["/search"]}
+
+
+def test_calls_that_inform_count_too(gateway, token):
+    async def ask_until_refused():
+        for _ in range(1000):
+            await gateway.ask(INFO_METHODS[0], bearer(token), request().proto_with_data)
+
+    with pytest.raises(grpc.RpcError, match="documents a second"):
+        asyncio.run(ask_until_refused())
+    assert 100 < len(gateway.reached) < 1000
+
+
 @pytest.mark.parametrize("method", [CALL, SINGLE])
 def test_places_are_given_back(access, token, method):
     """Also by requests that fail, and by calls that are given up: three may be under way."""
