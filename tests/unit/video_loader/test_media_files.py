@@ -223,7 +223,9 @@ def test_a_video_is_on_the_disk_before_it_counts_as_stored(store: MediaFiles, mo
     monkeypatch.setattr(os, "fsync", noted)
     for offset in range(0, len(DATA), CHUNK):
         send(store, offset)
-    assert synced == [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
+    chunk = [f"{VIDEO_ID}.part", f"{VIDEO_ID}.chunks"]  # the data first
+    stored = [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
+    assert synced == [*chunk, "media", *chunk * 4, *stored, "media"]
 
 
 def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaFiles, tmp_path: Path) -> None:
