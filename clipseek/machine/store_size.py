@@ -9,11 +9,12 @@ from pathlib import Path
 from clipseek.config.libraries import VIDEO_MARK
 
 PART_SUFFIX = ".part"  # of an upload on its way
+QUEUED_SUFFIX = ".upload"  # of one that waits in the page's queue
 _BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the disk's own blocks are
 
 
 def measure_videos(folders: Iterable[Path]) -> int:
-    """Bytes of the videos in these folders, and of what has arrived of unfinished uploads.
+    """Bytes of the videos in these folders, which may be the page's queue, and of what arrived of unfinished uploads.
 
     A file with several names counts once. Folders need not exist.
     """
@@ -31,4 +32,6 @@ def measure_videos(folders: Iterable[Path]) -> int:
 def _list_videos(folders: Iterable[Path]) -> Iterator[os.DirEntry[str]]:
     for folder in folders:
         with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-            yield from (entry for entry in entries if VIDEO_MARK in entry.name or entry.name.endswith(PART_SUFFIX))
+            for entry in entries:
+                if VIDEO_MARK in entry.name or entry.name.endswith((PART_SUFFIX, QUEUED_SUFFIX)):
+                    yield entry

@@ -5,14 +5,18 @@ NUMBER.upload   the upload that belongs to it
 *.part          an upload that is still arriving from the browser
 """
 
+import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from clipseek.api.errors import StoreFull
+from clipseek.config.settings import Settings
+from frontend.uploads.room import check_room
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,17 @@ class QueueFolder:
         return self._folder / f"{number}.upload"
 
     def store_upload(self, number: int, file: BinaryIO | Path) -> None:
-        """Store an upload: a file in this folder is renamed, an open one is copied. Raises: StoreFull."""
+        """Store an upload: a file in this folder is renamed, an open one is copied. Raises: see `check_room`."""
+        if not isinstance(file, Path):
+            check_room(self._folder, file.seek(0, io.SEEK_END), Settings.from_env())
+            file.seek(0)
         try:
             if isinstance(file, Path):
                 file.replace(self.upload(number))
                 return
             with self.upload(number).open("wb") as copy:
                 shutil.copyfileobj(file, copy)
+                _sync(copy)
         except OSError as error:
             self.upload(number).unlink(missing_ok=True)
             raise StoreFull(
@@ -70,15 +78,31 @@ class QueueFolder:
         """Store a task; it replaces one with the same number. Raises: StoreFull."""
         draft = self._folder / f"{number}.draft"
         try:
-            draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(asdict(task), file, ensure_ascii=False)
+                _sync(file)
             draft.replace(self._folder / f"{number}.json")
+            self._sync_names()
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise StoreFull(
                 f"The page cannot save its queue in {self._folder} ({error.strerror}). Make room there, then try again."
             ) from error
 
+    def _sync_names(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def delete(self, number: int) -> None:
         """Delete a task and its upload."""
         (self._folder / f"{number}.json").unlink(missing_ok=True)
         self.upload(number).unlink(missing_ok=True)
+
+
+def _sync(file: BinaryIO | TextIO) -> None:
+    """Write an open file to the disk, so that it survives a power cut."""
+    file.flush()
+    os.fsync(file.fileno())
