@@ -185,7 +185,11 @@ class SharedMediaFiles(MediaFiles):
         if not is_stored:
             self._stored_bytes.clear()
             self._check_total_size(0)  # others may have stored videos since this upload began
-            self.objects.put(upload.file, record.file_name)
+            try:
+                self.objects.put(upload.file, record.file_name)
+            except MediaUnreachable:
+                if upload.is_unchanged(part):  # else the video was deleted, and the copy with it
+                    raise
         with self._locks[record.video_id]:
             if not upload.is_unchanged(part):
                 if self.read_record(record.video_id) is None:
@@ -194,7 +198,7 @@ class SharedMediaFiles(MediaFiles):
             if existing is None or not is_stored:
                 existing = replace(record, untried=not self.is_known(record.video_id))
                 self._write_record(existing)
-        self._adopt(upload, existing)
+            self._adopt(upload, existing)  # under the lock: what is moved must be this upload, not a new one
         return True
 
     def _adopt(self, upload: PartialUpload, record: FileRecord) -> None:
@@ -202,10 +206,7 @@ class SharedMediaFiles(MediaFiles):
             self.cache.adopt(self.copy_name(record.file_name), upload.file)
         except (OSError, StoreFull) as error:
             logger.warning("'%s' is not cached here (%s): it is fetched when needed", record.title, error)
-            upload.file.unlink(missing_ok=True)
-        with self._locks[record.video_id]:
-            if not upload.has_begun:  # else somebody deleted the video and sends it again
-                upload.discard()
+        upload.discard()
 
     def _measure_used_bytes(self) -> int:
         if "all" not in self._stored_bytes:
