@@ -39,7 +39,7 @@ def media_folders(settings: Settings) -> list[Path]:
     """The folders of the videos of all libraries, in order of their names. Some may not exist yet."""
     names = {*libraries_below(settings.home)}
     if settings.media and not settings.media_url and Path(settings.media).is_dir():
-        names |= {path.name for path in Path(settings.media).iterdir() if _NAME.fullmatch(path.name)}
+        names |= {path.name for path in Path(settings.media).iterdir() if _NAME.fullmatch(path.name) and path.is_dir()}
     return [media_folder(settings, name) for name in sorted(names)]
 
 

@@ -264,7 +264,7 @@ class MediaFiles:
     def _check_total_size(self, new_bytes: int) -> None:
         if math.isfinite(self._max_store_gb):
             total = new_bytes + self._measure_used_bytes()
-            what = f"The size of all videos, with this one {size(total)},"
+            what = f"The size of all videos, with {size(new_bytes)} more,"  # the total would tell of other libraries
             hold_against("max_store_gb", self._max_store_gb, total / 1e9, what)
 
     def _check_room(self, upload: PartialUpload, size_bytes: int, new_bytes: int, what: str) -> None:
