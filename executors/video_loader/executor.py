@@ -81,7 +81,7 @@ class VideoLoader(ChainExecutor):
         if doc.complete:
             record = store.record(doc.video_id)
             doc.title = record.title
-            if self._uploads.end(upload):
+            if self._uploads.end(caller.name, upload):
                 self._audit_change("uploaded", record, caller)
         return f"{doc.video_id[:12]}, {size_bytes} bytes, {len(doc.missing_offsets)} chunks missing"
 
@@ -168,7 +168,7 @@ class VideoLoader(ChainExecutor):
         store = self.store(caller.library)
         records = [store.record(doc.video_id)] if store.is_known(doc.video_id) else []
         store.delete(doc.video_id)
-        self._uploads.end((caller.library, doc.video_id))
+        self._uploads.forget((caller.library, doc.video_id))
         self._clips.forget(_in_library(caller.library, doc.video_id))
         self._clips.forget(_in_library(caller.library, JOINED))  # the video may be in any of them
         for record in records:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from clipseek.api.errors import StoreFull
 from clipseek.config.settings import Settings
@@ -63,12 +63,14 @@ class QueueFolder:
         try:
             if isinstance(file, Path):
                 file.replace(self.upload(number))
-                return
-            with self.upload(number).open("wb") as copy:
-                shutil.copyfileobj(file, copy)
-                _sync(copy)
+            else:
+                with self.upload(number).open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
+            _sync(self.upload(number))
         except OSError as error:
-            self.upload(number).unlink(missing_ok=True)
+            for remains in (self.upload(number), file):
+                if isinstance(remains, Path):
+                    remains.unlink(missing_ok=True)
             raise StoreFull(
                 f"The page cannot store the upload in {self._folder} ({error.strerror}). "
                 "Make room there, then upload it again."
@@ -78,23 +80,15 @@ class QueueFolder:
         """Store a task; it replaces one with the same number. Raises: StoreFull."""
         draft = self._folder / f"{number}.draft"
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(asdict(task), file, ensure_ascii=False)
-                _sync(file)
+            draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
+            _sync(draft)
             draft.replace(self._folder / f"{number}.json")
-            self._sync_names()
+            _sync(self._folder)
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise StoreFull(
                 f"The page cannot save its queue in {self._folder} ({error.strerror}). Make room there, then try again."
             ) from error
-
-    def _sync_names(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def delete(self, number: int) -> None:
         """Delete a task and its upload."""
@@ -102,7 +96,10 @@ class QueueFolder:
         self.upload(number).unlink(missing_ok=True)
 
 
-def _sync(file: BinaryIO | TextIO) -> None:
-    """Write an open file to the disk, so that it survives a power cut."""
-    file.flush()
-    os.fsync(file.fileno())
+def _sync(path: Path) -> None:
+    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

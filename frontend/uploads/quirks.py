@@ -8,7 +8,6 @@ itself; delete this module then.
 
 import contextlib
 import logging
-import os
 import re
 import secrets
 import threading
@@ -155,7 +154,6 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
                 raise tornado.web.HTTPError(HTTPStatus.INSUFFICIENT_STORAGE)
             with _refusing():
                 self._body.finish()
-                os.fsync(self._file.fileno())
                 self._file.close()
             self._pieces = [self._body.head, SPOOL.put(self._path), self._body.end]
             IOLoop.current().call_later(self._idle_seconds, SPOOL.drop_old, self._idle_seconds)

@@ -81,7 +81,7 @@ def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
         uploads.begin("a", ("main", "3"))
     uploads.begin("b", ("main", "3"))
-    assert uploads.end(("main", "1")) and not uploads.end(("main", "1"))
+    assert uploads.end("a", ("main", "1")) and not uploads.end("a", ("main", "1"))
     uploads.begin("a", ("main", "3"))
     clock.now = 99
     with pytest.raises(TooManyRequests):
@@ -119,11 +119,16 @@ def test_a_refused_piece_does_not_hide_an_upload_whose_other_pieces_are_kept(tmp
     uploads.begin("a", ("main", "2"))
 
 
-def test_an_upload_that_two_callers_send_ends_for_both(tmp_path):
-    uploads = OpenUploads(tmp_path, 1, 100, Clock())
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_an_upload_that_two_callers_send_ends_for_both(tmp_path, is_deleted):
+    uploads, upload = OpenUploads(tmp_path, 1, 100, Clock()), ("main", "1")
     for caller in ("a", "b"):
-        uploads.begin(caller, ("main", "1"))
-    assert uploads.end(("main", "1"))
+        uploads.begin(caller, upload)
+    if is_deleted:
+        uploads.forget(upload)
+    else:
+        assert not uploads.end("c", upload)  # a caller that only asks for the video has not uploaded it
+        assert uploads.end("a", upload) and not uploads.end("b", upload)
     for caller in ("a", "b"):
         uploads.begin(caller, ("main", "2"))
 

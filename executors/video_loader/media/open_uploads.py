@@ -60,12 +60,17 @@ class OpenUploads:
             os.utime(note, (self._clock(), self._clock()))
             return note not in open_notes
 
-    def end(self, upload: Upload) -> bool:
-        """Note that an upload is complete or deleted, for all who send it. Returns: whether it was open."""
-        notes = list(self._folder.glob(f"*/{_hash('/'.join(upload))}"))
-        for note in notes:
+    def end(self, caller: str, upload: Upload) -> bool:
+        """Note that an upload is complete, for all who send it. Returns: whether this caller did."""
+        if not self._note(caller, upload).exists():
+            return False
+        self.forget(upload)
+        return True
+
+    def forget(self, upload: Upload) -> None:
+        """Note that an upload was deleted."""
+        for note in self._folder.glob(f"*/{_hash('/'.join(upload))}"):
             note.unlink(missing_ok=True)
-        return bool(notes)
 
     def _note(self, caller: str, upload: Upload) -> Path:
         return self._folder / _hash(caller) / _hash("/".join(upload))

@@ -1,5 +1,6 @@
 """Large uploads: written to a file as they arrive, and handed over once, for a ticket."""
 
+import errno
 import io
 import os
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.api.errors import LimitExceeded
+from clipseek.api.errors import LimitExceeded, StoreFull
 from clipseek.config.settings import Settings
 from frontend.uploads.queue_folder import QueueFolder, Task
 from frontend.uploads.quirks import Spool, UploadBody
@@ -128,6 +129,22 @@ def test_an_upload_is_on_the_disk_before_its_task_is(queue, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", noted)
     folder = QueueFolder(queue)
-    folder.store_upload(1, io.BytesIO(b"video"))
-    folder.save_task(1, Task("a video", 5, is_upload=True))
-    assert synced == ["1.upload", "1.draft", "queue"]
+    for number, upload in enumerate((io.BytesIO(b"video"), queue / "spooled.part"), 1):
+        if isinstance(upload, Path):
+            upload.write_bytes(b"video")
+        folder.store_upload(number, upload)
+        folder.save_task(number, Task("a video", 5, is_upload=True))
+        assert synced == [f"{number}.upload", f"{number}.draft", "queue"]
+        synced.clear()
+
+
+def test_a_spooled_upload_that_cannot_be_queued_leaves_no_file(queue, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = QueueFolder(queue)
+    (queue / "spooled.part").write_bytes(b"video")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StoreFull):
+        folder.store_upload(1, queue / "spooled.part")
+    assert not list(queue.iterdir())
