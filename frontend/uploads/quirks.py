@@ -129,7 +129,11 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
         self._idle_seconds = (settings := Settings.from_env()).upload_idle_seconds
         length = int(self.request.headers.get("Content-Length", 0))
         boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
+        if self.request.method == "PUT" and "Content-Length" not in self.request.headers:
+            raise tornado.web.HTTPError(HTTPStatus.LENGTH_REQUIRED)  # no browser sends such a body
         if self.request.method == "PUT" and length >= SPOOL_FROM_BYTES and boundary:
+            if not self._is_active_session(self.path_kwargs["session_id"]):  # Streamlit checks it after the last byte
+                raise tornado.web.HTTPError(HTTPStatus.BAD_REQUEST)
             with _refusing():
                 self._path = SPOOL.begin(page_folder() / "queue", length, settings)
                 self._file = self._path.open("w+b")
@@ -155,10 +159,13 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
             with _refusing():
                 self._body.finish()
                 self._file.close()
-            self._pieces = [self._body.head, SPOOL.put(self._path), self._body.end]
+            ticket = SPOOL.put(self._path)
+            self._pieces = [self._body.head, ticket, self._body.end]
             IOLoop.current().call_later(self._idle_seconds, SPOOL.drop_old, self._idle_seconds)
         self.request.body = b"".join(self._pieces)
         super().put(**kwargs)
+        if self._body and self.get_status() >= HTTPStatus.BAD_REQUEST and SPOOL.take(ticket):
+            self._path.unlink()
 
     def on_connection_close(self) -> None:
         self._delete_incomplete()

@@ -67,7 +67,7 @@ def write_record(root: Path, record: FileRecord) -> None:
     draft = root / f"{record.video_id}.json-part"
     draft.unlink(missing_ok=True)  # of a server that was killed, or a link: never write through one
     try:
-        with draft.open("x") as file:
+        with draft.open("x", encoding="utf-8") as file:
             file.write(record.to_json())
         sync(draft)
         draft.replace(root / f"{record.video_id}.json")

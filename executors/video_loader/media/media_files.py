@@ -305,7 +305,7 @@ class MediaFiles:
     def _find_record(self, video_id: str) -> FileRecord | None:
         file = self.root / f"{video_id}.json"
         try:
-            record = parse_record(file.read_text(), video_id, str(self.root))
+            record = parse_record(file.read_bytes(), video_id, str(self.root))
         except FileNotFoundError:
             return None
         return record if record.linked_path or (self.root / record.file_name).exists() else None

@@ -43,13 +43,13 @@ def serve(use):
     return [file.data for file in files.get_files("mine", ["1"])]
 
 
-def upload(body, until=lambda: True):
+def upload(body, until=lambda: True, session="mine"):
     """Send a body, and wait. Returns: (HTTP status, contents of the files that Streamlit got)."""
     status = []
 
     async def send(port):
         response = await AsyncHTTPClient().fetch(
-            f"http://127.0.0.1:{port}/upload/mine/1",
+            f"http://127.0.0.1:{port}/upload/{session}/1",
             method="PUT",
             body=body,
             headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
@@ -125,3 +125,22 @@ def test_an_upload_whose_browser_sends_nothing_more_is_deleted_and_its_connectio
         writer.close()
 
     assert serve(send_half) == [] and not list(queue.iterdir())
+
+
+def test_an_upload_without_a_visitor_or_a_file_leaves_no_file(monkeypatch, queue):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    begin, begun = SPOOL.begin, []
+    monkeypatch.setattr(SPOOL, "begin", lambda *args: begun.append(args) or begin(*args))
+    assert upload(BODY, session="nobodys") == (400, []) and not begun
+    assert upload(BODY.replace(b'; filename="a.mp4"', b"")) == (400, []) and begun
+    assert not list(queue.iterdir())
+
+
+def test_an_upload_that_does_not_say_its_length_is_refused_before_its_body_is_held_in_memory(queue):
+    async def send_chunked(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PUT /upload/mine/1 HTTP/1.1\r\nHost: page\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert b" 411 " in await asyncio.wait_for(reader.readline(), 60)
+        writer.close()
+
+    assert serve(send_chunked) == []

@@ -27,7 +27,7 @@ class _Files:
     def read_record(self) -> FileRecord | None:
         """The record; None if it is missing or unreadable."""
         try:
-            return FileRecord.from_json(self.record.read_text()) if self.record else None
+            return FileRecord.from_json(self.record.read_bytes()) if self.record else None
         except (ValueError, TypeError, FileNotFoundError):
             return None
 
