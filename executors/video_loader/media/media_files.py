@@ -337,7 +337,7 @@ class MediaFiles:
         Another library's file takes its place if it is the same: only now, when all bytes arrived, so that a client
         that knows no more than the hash learns nothing of other libraries.
         """
-        link = self.root / f"{record.video_id}.link"
+        link = self.root / f"{record.video_id}.{part.st_ino}.link"  # of this upload alone
         is_linked = link_same_video(record.video_id, link, self._list_roots() - {self.root})
         with self._locks[record.video_id]:
             is_there = upload.is_unchanged(part)

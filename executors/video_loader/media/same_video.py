@@ -23,21 +23,22 @@ def link_same_video(video_id: str, link: Path, roots: Iterable[Path]) -> bool:
         link.unlink(missing_ok=True)
         try:
             os.link(twin, link)
+            state = link.lstat()
         except OSError:  # deleted meanwhile, or on a disk without links
             continue
-        state = link.lstat()
         if not stat.S_ISREG(state.st_mode) or (state.st_dev, state.st_ino) in damaged:
             continue
-        if fault := _find_fault(link, video_id):
-            damaged.add((state.st_dev, state.st_ino))
+        fault = _find_fault(link, video_id)
+        if not fault:
+            return True
+        damaged.add((state.st_dev, state.st_ino))
+        if link.exists():  # else the new upload was deleted while the other file was read
             logger.error(
                 "The video in %s is damaged: %s. It is not used for the new upload of this video. Restore it from a "
                 "backup, or delete the video in its library and index its file again.",
                 twin,
                 fault,
             )
-            continue
-        return True
     link.unlink(missing_ok=True)
     return False
 

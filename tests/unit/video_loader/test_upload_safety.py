@@ -223,6 +223,25 @@ def test_a_video_deleted_while_its_upload_is_checked_stays_deleted(stores, hashi
     assert store.path(VIDEO_ID).read_bytes() == DATA
 
 
+@pytest.mark.parametrize("deleted", [0, 1], ids=["the other library's", "the new one"])
+def test_a_video_deleted_while_another_librarys_is_read_harms_nothing(stores, monkeypatch, caplog, deleted):
+    one, two, _ = stores
+    send(one)
+    real = same_video.compute_sha256
+
+    def delete_then_read(path: Path) -> str:
+        stores[deleted].delete(VIDEO_ID)
+        return real(path)
+
+    monkeypatch.setattr(same_video, "compute_sha256", delete_then_read)
+    assert send(two) == ([] if deleted == 0 else OFFSETS)
+    monkeypatch.undo()
+    assert not caplog.messages
+    assert one.is_known(VIDEO_ID) == bool(deleted) and send(two) == []
+    assert two.path(VIDEO_ID).read_bytes() == DATA
+    assert sorted(file.suffix for file in two.root.iterdir()) == [".json", ".mp4"]
+
+
 def test_two_who_complete_one_upload_at_once_both_succeed(stores, hashing):
     store, (runs, may_go_on) = stores[0], hashing
     with ThreadPoolExecutor(2) as pool:
