@@ -100,6 +100,13 @@ class Security:
         "CLIPSEEK_REQUESTS_UNDER_WAY", 128, "requests of one caller at the same time", parse=parsing.count(1)
     )
     open_uploads: int = setting("CLIPSEEK_OPEN_UPLOADS", 32, "unfinished uploads of one caller", parse=parsing.count(1))
+    upload_idle_seconds: float = setting(
+        "CLIPSEEK_UPLOAD_IDLE_SECONDS",
+        3600.0,
+        "seconds without a byte after which an unfinished upload counts as abandoned",
+        parse=parsing.positive,
+        details="Then it is no longer open, and makes room for others. It can go on until it is deleted, after a day.",
+    )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,14 @@ def media_folder(settings: Settings, name: str) -> Path:
     return library_folder(settings.home, name) / "media"
 
 
+def media_folders(settings: Settings) -> list[Path]:
+    """The folders of the videos of all libraries, in order of their names. Some may not exist yet."""
+    names = {*libraries_below(settings.home)}
+    if settings.media and not settings.media_url and Path(settings.media).is_dir():
+        names |= {path.name for path in Path(settings.media).iterdir() if _NAME.fullmatch(path.name) and path.is_dir()}
+    return [media_folder(settings, name) for name in sorted(names)]
+
+
 def libraries_below(home: Path) -> Iterator[str]:
     yield MAIN
     folder = home / "libraries"

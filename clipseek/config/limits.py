@@ -26,9 +26,9 @@ class Limits:
     max_store_gb: float = _limit(
         "CLIPSEEK_MAX_STORE_GB",
         math.inf,
-        "total size of all uploaded videos",
-        details="Unfinished uploads count.",
-        checked="when an upload is announced",
+        "total size of the uploaded videos of all libraries",
+        details="What has arrived of unfinished uploads counts.",
+        checked="when an upload is announced, and at each chunk",
     )
     max_video_hours: float = _limit(
         "CLIPSEEK_MAX_VIDEO_HOURS",

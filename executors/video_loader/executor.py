@@ -14,6 +14,7 @@ from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
 from clipseek.api.formats import size
+from clipseek.config.libraries import media_folders
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
@@ -26,6 +27,7 @@ from executors.video_loader.clips.cut import ClipFile
 from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
+from executors.video_loader.media.abandoned_uploads import AbandonedUploads
 from executors.video_loader.media.file_record import FileRecord, plain_title
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
@@ -36,7 +38,7 @@ CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
 MAX_SPAN_BYTES = 640_000_000  # of pictures: 4000 frames of 224x224, or 200 of 1024x1024
 JOINED = "joined"  # replaces the video's id in the cached names of videos joined from several
 UPLOAD, LOOK, INDEX, CLIP = "upload", "look", "index", "clip"  # queues; VideoWorkers sizes the last three
-UPLOAD_THREADS = 4
+UPLOAD_THREADS = 16  # some may be reading whole videos to check them; the others go on with their chunks
 
 
 class VideoLoader(ChainExecutor):
@@ -45,7 +47,9 @@ class VideoLoader(ChainExecutor):
     def load(self) -> None:
         check_media_reachable(self.settings)
         self._stores: dict[str, MediaFiles] = {}
-        self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads)
+        idle_seconds = self.settings.upload_idle_seconds
+        self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads, idle_seconds)
+        self._abandoned = AbandonedUploads(lambda: media_folders(self.settings), idle_seconds)
         self._audit = AuditLog(self.settings.home)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         # A spawned child first imports what it takes for the main module: let that be the module it needs anyway.
@@ -165,7 +169,7 @@ class VideoLoader(ChainExecutor):
         store = self.store(caller.library)
         records = [store.record(doc.video_id)] if store.is_known(doc.video_id) else []
         store.delete(doc.video_id)
-        self._uploads.end(caller.name, (caller.library, doc.video_id))
+        self._uploads.forget((caller.library, doc.video_id))
         self._clips.forget(_in_library(caller.library, doc.video_id))
         self._clips.forget(_in_library(caller.library, JOINED))  # the video may be in any of them
         for record in records:
@@ -185,6 +189,7 @@ class VideoLoader(ChainExecutor):
         return Component(name=self.executor_name, facts=facts)
 
     def close(self) -> None:
+        self._abandoned.close()
         self._videos.close()
         super().close()
 

@@ -1,9 +1,11 @@
 """The folder for what outlives the page's process: the queue, the baskets, images to search with."""
 
+import atexit
 import fcntl
 import json
 import re
-import tempfile
+import secrets
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -22,24 +24,31 @@ KEY = re.compile(f"[0-9a-f]{{{_KEY_LENGTH}}}")
 
 @cache
 def page_folder() -> Path:
-    """`CLIPSEEK_HOME/page`, locked by this process; a temporary folder if another page has locked it."""
+    """`CLIPSEEK_HOME/page`, locked by this process; if another page has locked it, a folder until this process ends."""
     folder = Settings.from_env().home / "page"
+    others = folder.with_name("other-pages")
+    for other in others.glob("*"):
+        if _lock(other) is not None:  # its page was killed
+            shutil.rmtree(other, ignore_errors=True)
+    if _lock(folder) is not None:
+        return folder
+    own = others / secrets.token_hex(16)
+    _lock(own)
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
+
+
+@cache
+def _lock(folder: Path) -> TextIO | None:
+    """Create and lock a folder until this process ends. None: another process has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / "lock").open("w")  # stays open, which keeps the lock
     try:
-        fcntl.flock(_lock_file(folder / "lock"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return Path(_temporary_folder().name)
-    return folder
-
-
-@cache
-def _lock_file(path: Path) -> TextIO:
-    return path.open("w")  # stays open until the process ends, which keeps the lock
-
-
-@cache
-def _temporary_folder() -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="clipseek-page-")
+        file.close()
+        return None
+    return file
 
 
 class BasketFolder:

@@ -91,10 +91,11 @@ class IndexQueue:
     # Adding jobs
 
     def add_upload(self, file: BinaryIO | Path, name: str) -> None:
-        """Index an upload. An open file is copied; a path is moved into the queue's folder. Raises: StoreFull."""
+        """Index an upload. An open file is copied; a path is moved into the queue's folder.
+
+        Raises: StoreFull, LimitExceeded: see `check_room`.
+        """
         size_bytes = file.stat().st_size if isinstance(file, Path) else file.seek(0, io.SEEK_END)
-        if not isinstance(file, Path):
-            file.seek(0)
         self._add(Task(name, size_bytes, is_upload=True), file)
 
     def add_server_videos(self, folder: str) -> int:

@@ -5,7 +5,9 @@ NUMBER.upload   the upload that belongs to it
 *.part          an upload that is still arriving from the browser
 """
 
+import io
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clipseek.api.errors import StoreFull
+from clipseek.config.settings import Settings
+from frontend.uploads.room import check_room
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,21 @@ class QueueFolder:
         return self._folder / f"{number}.upload"
 
     def store_upload(self, number: int, file: BinaryIO | Path) -> None:
-        """Store an upload: a file in this folder is renamed, an open one is copied. Raises: StoreFull."""
+        """Store an upload: a file in this folder is renamed, an open one is copied. Raises: see `check_room`."""
+        if not isinstance(file, Path):
+            check_room(self._folder, file.seek(0, io.SEEK_END), Settings.from_env())
+            file.seek(0)
         try:
             if isinstance(file, Path):
                 file.replace(self.upload(number))
-                return
-            with self.upload(number).open("wb") as copy:
-                shutil.copyfileobj(file, copy)
+            else:
+                with self.upload(number).open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
+            _sync(self.upload(number))
         except OSError as error:
-            self.upload(number).unlink(missing_ok=True)
+            for remains in (self.upload(number), file):
+                if isinstance(remains, Path):
+                    remains.unlink(missing_ok=True)
             raise StoreFull(
                 f"The page cannot store the upload in {self._folder} ({error.strerror}). "
                 "Make room there, then upload it again."
@@ -71,7 +81,9 @@ class QueueFolder:
         draft = self._folder / f"{number}.draft"
         try:
             draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
+            _sync(draft)
             draft.replace(self._folder / f"{number}.json")
+            _sync(self._folder)
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise StoreFull(
@@ -82,3 +94,12 @@ class QueueFolder:
         """Delete a task and its upload."""
         (self._folder / f"{number}.json").unlink(missing_ok=True)
         self.upload(number).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -6,12 +6,13 @@ exchanges the ticket for the file. `tests/unit/frontend/test_page_quirks.py` fai
 itself; delete this module then.
 """
 
+import contextlib
+import logging
 import re
 import secrets
-import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
@@ -19,34 +20,62 @@ from typing import BinaryIO
 import tornado.web
 from streamlit.web.server import server
 from streamlit.web.server.upload_file_request_handler import UploadFileRequestHandler
+from tornado.ioloop import IOLoop
 
+from clipseek.api.errors import LimitExceeded, StoreFull
+from clipseek.config.settings import Settings
+from clipseek.machine.store_size import PART_SUFFIX
 from frontend.media.page_folder import page_folder
+from frontend.uploads.room import check_room
+
+logger = logging.getLogger(__name__)
 
 # Smaller uploads take Streamlit's own way. So do images to search with, which have at most 32 MB.
 SPOOL_FROM_BYTES = 64 * 1024 * 1024
 TICKET_BYTES = 32
-_MAX_AGE_SECONDS = 3600.0  # of a file that no page took because its tab was closed
 _MAX_HEAD_BYTES = 64 * 1024
 _TAIL_BYTES = 256
 
 
 class Spool:
-    """Files that wait for the page. Safe for threads."""
+    """Files that arrive from browsers, and those that wait for the page. Safe for threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._arriving: dict[Path, int] = {}  # with their sizes once they are whole
         self._files: dict[bytes, tuple[float, Path]] = {}
         self._lock = threading.Lock()
 
+    def begin(self, folder: Path, size_bytes: int, settings: Settings) -> Path:
+        """A new file for an upload that will have this size. Raises: LimitExceeded, StoreFull: see `check_room`."""
+        file = folder / f"{secrets.token_hex(16)}{PART_SUFFIX}"
+        with self._lock:
+            arriving = sum(whole - other.stat().st_size for other, whole in self._arriving.items() if other.exists())
+            check_room(folder, size_bytes, settings, arriving)
+            file.touch()
+            self._arriving[file] = size_bytes
+        return file
+
     def put(self, file: Path) -> bytes:
-        """Add a file, and delete those that waited too long. Returns: its ticket, which nobody can guess."""
+        """Add a file that has arrived. Returns: its ticket, which nobody can guess."""
         ticket = secrets.token_bytes(TICKET_BYTES)
         with self._lock:
-            now = self._clock()
-            for old in [key for key, (since, _) in self._files.items() if now - since > _MAX_AGE_SECONDS]:
-                self._files.pop(old)[1].unlink(missing_ok=True)
-            self._files[ticket] = (now, file)
+            self._arriving.pop(file, None)
+            self._files[ticket] = (self._clock(), file)
         return ticket
+
+    def drop(self, file: Path) -> None:
+        """Delete a file that did not arrive."""
+        with self._lock:
+            self._arriving.pop(file, None)
+            file.unlink(missing_ok=True)
+
+    def drop_old(self, idle_seconds: float) -> None:
+        """Delete the files that no page took for so long, because its tab was closed."""
+        with self._lock:
+            now = self._clock()
+            for old in [key for key, (since, _) in self._files.items() if now - since >= idle_seconds]:
+                self._files.pop(old)[1].unlink(missing_ok=True)
 
     def take(self, content: bytes) -> Path | None:
         """The file of a ticket, which is then used up; None if the content is no ticket but the upload itself."""
@@ -97,29 +126,46 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
     def prepare(self) -> None:
         self._pieces: list[bytes] = []
         self._body: UploadBody | None = None
+        self._idle_seconds = (settings := Settings.from_env()).upload_idle_seconds
         length = int(self.request.headers.get("Content-Length", 0))
         boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
+        if self.request.method == "PUT" and "Content-Length" not in self.request.headers:
+            raise tornado.web.HTTPError(HTTPStatus.LENGTH_REQUIRED)  # no browser sends such a body
         if self.request.method == "PUT" and length >= SPOOL_FROM_BYTES and boundary:
-            folder = page_folder() / "queue"
-            if length > shutil.disk_usage(folder).free:
-                raise tornado.web.HTTPError(HTTPStatus.INSUFFICIENT_STORAGE)
-            self._path = folder / f"{secrets.token_hex(16)}.part"
-            self._file = self._path.open("w+b")
+            if not self._is_active_session(self.path_kwargs["session_id"]):  # Streamlit checks it after the last byte
+                raise tornado.web.HTTPError(HTTPStatus.BAD_REQUEST)
+            with _refusing():
+                self._path = SPOOL.begin(page_folder() / "queue", length, settings)
+                self._file = self._path.open("w+b")
             self._body = UploadBody(boundary[1].encode("latin-1"), self._file)
+            self._arrived_at = time.monotonic()
+            self._end_if_idle()
 
     def data_received(self, chunk: bytes) -> None:
-        if self._body:
-            self._body.feed(chunk)
-        else:
+        self._arrived_at = time.monotonic()
+        if not self._body:
             self._pieces.append(chunk)
+        elif not self._file.closed:  # else the disk was full, as the answer says
+            try:
+                self._body.feed(chunk)
+            except OSError as error:
+                logger.warning("The page cannot store an upload in %s (%s).", self._path.parent, error.strerror)
+                self._delete_incomplete()
 
     def put(self, **kwargs: str) -> None:
         if self._body:
-            self._body.finish()
-            self._file.close()
-            self._pieces = [self._body.head, SPOOL.put(self._path), self._body.end]
+            if self._file.closed:
+                raise tornado.web.HTTPError(HTTPStatus.INSUFFICIENT_STORAGE)
+            with _refusing():
+                self._body.finish()
+                self._file.close()
+            ticket = SPOOL.put(self._path)
+            self._pieces = [self._body.head, ticket, self._body.end]
+            IOLoop.current().call_later(self._idle_seconds, SPOOL.drop_old, self._idle_seconds)
         self.request.body = b"".join(self._pieces)
         super().put(**kwargs)
+        if self._body and self.get_status() >= HTTPStatus.BAD_REQUEST and SPOOL.take(ticket):
+            self._path.unlink()
 
     def on_connection_close(self) -> None:
         self._delete_incomplete()
@@ -130,8 +176,30 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
     def _delete_incomplete(self) -> None:
         """Delete the file of an upload that did not arrive completely."""
         if self._body and not self._file.closed:
-            self._file.close()
-            self._path.unlink()
+            with contextlib.suppress(OSError):  # the last bytes do not fit on a full disk
+                self._file.close()
+            SPOOL.drop(self._path)
+
+    def _end_if_idle(self) -> None:
+        """Close the connection of a browser that sends nothing more, and look again until then."""
+        if self._file.closed:
+            return
+        left_seconds = self._arrived_at + self._idle_seconds - time.monotonic()
+        if left_seconds > 0:
+            IOLoop.current().call_later(left_seconds, self._end_if_idle)
+        else:
+            logger.info("an upload from a browser got no byte for %.0f s and was deleted", self._idle_seconds)
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Answer an upload that does not fit with 507. The log says why: Streamlit shows nothing but the code."""
+    try:
+        yield
+    except (LimitExceeded, StoreFull, OSError) as error:
+        logger.warning("The page refused an upload. %s", error)
+        raise tornado.web.HTTPError(HTTPStatus.INSUFFICIENT_STORAGE) from error
 
 
 def install() -> None:

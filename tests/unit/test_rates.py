@@ -1,13 +1,14 @@
 """How much one caller may ask for, and that others do not wait for it."""
 
 import asyncio
+import errno
 
 import pytest
 
-from clipseek.api.errors import InvalidRequest, TooManyRequests
+from clipseek.api.errors import InvalidRequest, StoreFull, TooManyRequests, UploadCorrupted
 from executors.flow.gateway.rates import BURST_SECONDS, BYTES_OF_WORK, LANE_WIDTH, LEAST_BURST, Rates
 from executors.flow.gateway.request_size import RequestSize
-from executors.video_loader.media.open_uploads import FORGOTTEN_SECONDS, OpenUploads
+from executors.video_loader.media.open_uploads import OpenUploads
 
 ONE = RequestSize(100, 1)
 
@@ -110,7 +111,7 @@ def test_a_flood_stands_in_its_own_lane():
 
 def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     clock = Clock()
-    uploads = OpenUploads(tmp_path, 2, clock)
+    uploads = OpenUploads(tmp_path, 2, 100, clock)
     for video in ("1", "2", "1"):
         uploads.begin("a", ("main", video))
     with pytest.raises(TooManyRequests, match=r"2 uploads open.*CLIPSEEK_OPEN_UPLOADS"):
@@ -118,19 +119,20 @@ def test_open_uploads_are_counted_per_caller_and_forgotten_in_the_end(tmp_path):
     uploads.begin("b", ("main", "3"))
     assert uploads.end("a", ("main", "1")) and not uploads.end("a", ("main", "1"))
     uploads.begin("a", ("main", "3"))
+    clock.now = 99
     with pytest.raises(TooManyRequests):
-        OpenUploads(tmp_path, 2, clock).begin("a", ("main", "4"))  # of another replica of the loader
-    clock.now = FORGOTTEN_SECONDS + 1
-    uploads.begin("a", ("main", "4"))
+        OpenUploads(tmp_path, 2, 100, clock).begin("a", ("main", "4"))  # of another replica, or after a restart
+    clock.now = 101
+    OpenUploads(tmp_path, 2, 100, clock).begin("a", ("main", "4"))
 
 
 def test_an_upload_is_noted_under_no_name_that_its_caller_chose(tmp_path):
-    OpenUploads(tmp_path / "uploads", 2).begin("../a", ("main", "../../../b"))
+    OpenUploads(tmp_path / "uploads", 2, 100).begin("../a", ("main", "../../../b"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["uploads", "uploads.locks"]
 
 
-def test_an_upload_whose_piece_is_refused_does_not_stay_open(tmp_path):
-    uploads = OpenUploads(tmp_path, 1, Clock())
+def test_an_upload_whose_first_piece_is_refused_does_not_stay_open(tmp_path):
+    uploads = OpenUploads(tmp_path, 1, 100, Clock())
     for video in ("1", "2"):
         with pytest.raises(InvalidRequest), uploads.receiving("a", ("main", video)):
             raise InvalidRequest("no chunk")
@@ -138,3 +140,39 @@ def test_an_upload_whose_piece_is_refused_does_not_stay_open(tmp_path):
         pass
     with pytest.raises(TooManyRequests), uploads.receiving("a", ("main", "4")):
         pass
+
+
+def test_a_refused_piece_does_not_hide_an_upload_whose_other_pieces_are_kept(tmp_path):
+    uploads = OpenUploads(tmp_path, 1, 100, Clock())
+    with uploads.receiving("a", ("main", "1")):
+        pass
+    with pytest.raises(InvalidRequest), uploads.receiving("a", ("main", "1")):
+        raise InvalidRequest("no chunk")
+    with pytest.raises(TooManyRequests):
+        uploads.begin("a", ("main", "2"))
+    with pytest.raises(UploadCorrupted), uploads.receiving("a", ("main", "1")):
+        raise UploadCorrupted("its pieces were deleted")
+    uploads.begin("a", ("main", "2"))
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_an_upload_that_two_callers_send_ends_for_both(tmp_path, is_deleted):
+    uploads, upload = OpenUploads(tmp_path, 1, 100, Clock()), ("main", "1")
+    for caller in ("a", "b"):
+        uploads.begin(caller, upload)
+    if is_deleted:
+        uploads.forget(upload)
+    else:
+        assert not uploads.end("c", upload)  # a caller that only asks for the video has not uploaded it
+        assert uploads.end("a", upload) and not uploads.end("b", upload)
+    for caller in ("a", "b"):
+        uploads.begin(caller, ("main", "2"))
+
+
+def test_a_full_disk_refuses_an_upload_that_cannot_be_noted(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("pathlib.Path.touch", fails)
+    with pytest.raises(StoreFull, match="the list of open uploads"):
+        OpenUploads(tmp_path, 1, 100, Clock()).begin("a", ("main", "1"))

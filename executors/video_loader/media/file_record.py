@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clipseek.api.errors import InvalidRequest
+from clipseek.api.errors import InvalidRequest, StoreCorrupt
 from clipseek.api.limits import MAX_TITLE_LENGTH
 from clipseek.config.libraries import VIDEO_MARK
 from executors.machine.disk import sync
@@ -44,12 +44,35 @@ class FileRecord:
         return cls(**json.loads(text))
 
 
+def parse_record(data: str | bytes, video_id: str, where: str) -> FileRecord:
+    """The record of a video, which names no file but its own. Raises: StoreCorrupt: it is damaged."""
+    try:
+        return _check_names(FileRecord.from_json(data), video_id)
+    except (ValueError, TypeError) as error:
+        raise StoreCorrupt(
+            f"The record of video {video_id[:12]} at {where} is damaged ({error}). Restore it, or delete the video and "
+            "index its file again"
+        ) from error
+
+
+def _check_names(record: FileRecord, video_id: str) -> FileRecord:
+    own_name = re.fullmatch(rf"{re.escape(video_id + VIDEO_MARK)}(\.[a-z0-9]{{1,8}})?", record.file_name)
+    if record.video_id != video_id or not (own_name or record.linked_path):
+        raise ValueError(f"it belongs to {record.video_id[:12]}, file {record.file_name[:80]!r}")
+    return record
+
+
 def write_record(root: Path, record: FileRecord) -> None:
     """Write the record of a video, whole or not at all, so that it survives a power cut."""
     draft = root / f"{record.video_id}.json-part"
-    draft.write_text(record.to_json())
-    sync(draft)
-    draft.replace(root / f"{record.video_id}.json")
+    draft.unlink(missing_ok=True)  # of a server that was killed, or a link: never write through one
+    try:
+        with draft.open("x", encoding="utf-8") as file:
+            file.write(record.to_json())
+        sync(draft)
+        draft.replace(root / f"{record.video_id}.json")
+    finally:
+        draft.unlink(missing_ok=True)
     sync(root)
 
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from clipseek.api.errors import (
     EmptyFile,
@@ -26,22 +27,34 @@ from clipseek.api.errors import (
     VideoNotFound,
 )
 from clipseek.api.formats import size
-from clipseek.config.libraries import VIDEO_MARK
 from clipseek.config.limits import hold_against
+from clipseek.machine.store_size import measure_videos
 from executors.machine.disk import report_full_disk, require_free, sync
 from executors.machine.folder_cache import FolderLocks
+from executors.video_loader.media.abandoned_uploads import make_room
 from executors.video_loader.media.file_record import (
     FileRecord,
     check_video_id,
     compute_sha256,
     name_video_file,
+    parse_record,
     plain_title,
     write_record,
 )
 from executors.video_loader.media.partial_upload import PartialUpload
+from executors.video_loader.media.same_video import link_same_video
 from executors.video_loader.media.server_folders import ServerFolders, check_link
 
 logger = logging.getLogger(__name__)
+
+
+class UploadLimits(TypedDict, total=False):
+    """How much may be uploaded. Without one of them there is no limit."""
+
+    max_video_gb: float  # size of one video
+    max_store_gb: float  # of all uploaded videos of all libraries
+    idle_seconds: float  # an upload without a byte for so long is deleted when another one needs its room
+    all_roots: Callable[[], Iterable[Path]]  # the folders of all libraries
 
 
 class MediaFiles:
@@ -51,9 +64,7 @@ class MediaFiles:
         root: folder of the videos, created if missing.
         allowed_roots: folders whose videos may be registered without a copy.
         chunk_bytes: size of an upload's chunks; the last one is shorter.
-        max_video_gb, max_store_gb: size limit of one video, and of all uploaded ones with unfinished uploads.
-        all_roots: the folders of all libraries of the server. Equal videos in several of them share their bytes on the
-            disk, and nothing else.
+        limits: of uploads. Equal videos in several of `all_roots` share their bytes on the disk, and nothing else.
 
     Attributes:
         folders: those whose videos may be registered.
@@ -64,16 +75,15 @@ class MediaFiles:
         root: Path,
         allowed_roots: tuple[Path, ...],
         chunk_bytes: int,
-        *,
-        max_video_gb: float = math.inf,
-        max_store_gb: float = math.inf,
-        all_roots: Callable[[], Iterable[Path]] = tuple,
+        **limits: Unpack[UploadLimits],
     ) -> None:
         self.root = root
-        self._all_roots = all_roots
+        self._all_roots = limits.get("all_roots", tuple)
         self.folders = ServerFolders(allowed_roots)
         self._chunk_bytes = chunk_bytes
-        self._max_video_gb, self._max_store_gb = max_video_gb, max_store_gb
+        self._max_video_gb = limits.get("max_video_gb", math.inf)
+        self._max_store_gb = limits.get("max_store_gb", math.inf)
+        self._idle_seconds = limits.get("idle_seconds", math.inf)
         self._locks = FolderLocks(root)
         root.mkdir(parents=True, exist_ok=True)
 
@@ -133,7 +143,7 @@ class MediaFiles:
             return []
         upload = self._upload(video_id)
         if not upload.has_begun:
-            self._check_total_size(size_bytes)
+            self._make_room(lambda: self._check_total_size(size_bytes), video_id)
         upload.check_size(size_bytes)
         # If every chunk is marked, the server was stopped while it checked the video. Any chunk makes it continue.
         return upload.missing_offsets(size_bytes) or [upload.last_offset(size_bytes)]
@@ -143,24 +153,28 @@ class MediaFiles:
 
         Returns: The offsets that are still missing, ascending.
 
-        Raises: InvalidRequest, EmptyFile: id, size, offset or length do not fit together. StoreFull: no room; the chunk
-        does not count as arrived. UploadCorrupted: all chunks arrived, but their SHA-256 is another. The upload starts
-        again.
+        Raises: InvalidRequest, EmptyFile: id, size, offset or length do not fit together. LimitExceeded, StoreFull: no
+        room; the chunk does not count as arrived. UploadCorrupted: all chunks arrived, but their SHA-256 is another.
+        The upload starts again.
         """
-        self.missing_offsets(video_id, size_bytes)  # checks id and size
-        upload = self._upload(video_id)
+        if not self.missing_offsets(video_id, size_bytes):  # checks id and size
+            return []
+        upload, title = self._upload(video_id), plain_title(title)
         upload.check_chunk(size_bytes, offset, data)
-        what = f"the upload of '{plain_title(title)}'"
-        with self._locks[video_id], report_full_disk(self.root, what):
-            if not self.missing_offsets(video_id, size_bytes):
-                return []
-            missing = upload.missing_offsets(size_bytes)
-            if offset in missing:
-                require_free(self.root, min(size_bytes, len(missing) * self._chunk_bytes), what)
-                upload.write(size_bytes, offset, data)
-                missing.remove(offset)
+        what = f"the upload of '{title}'"
+        self._make_room(lambda: self._check_room(upload, size_bytes, len(data), what), video_id)
+        with report_full_disk(self.root, what):
+            with self._locks[video_id]:
+                if self._needs_no_upload(video_id):
+                    return []
+                upload.check_size(size_bytes)  # another caller may have begun it meanwhile
+                missing = upload.missing_offsets(size_bytes)
+                if offset in missing:
+                    upload.write(size_bytes, offset, data)
+                    missing.remove(offset)
             if not missing:
-                self._finish(upload, video_id, plain_title(title), size_bytes)
+                self._finish(upload, FileRecord(video_id, title, size_bytes, name_video_file(video_id, title)))
+                missing = self.missing_offsets(video_id, size_bytes)
             return missing
 
     def register(self, server_path: str, title: str = "") -> FileRecord:
@@ -227,9 +241,9 @@ class MediaFiles:
             self._remove_files(video_id)
 
     def records(self) -> Iterator[FileRecord]:
-        """The complete videos, in order of their ids."""
+        """The complete videos whose records are whole, in order of their ids."""
         for video_id in sorted(self._list_ids()):
-            with contextlib.suppress(VideoNotFound, InvalidRequest):
+            with contextlib.suppress(VideoNotFound, InvalidRequest, StoreCorrupt):
                 yield self.record(video_id)
 
     def facts(self) -> dict[str, str]:
@@ -241,47 +255,47 @@ class MediaFiles:
     def _upload(self, video_id: str) -> PartialUpload:
         return PartialUpload(self.root, video_id, self._chunk_bytes)
 
+    def _list_roots(self) -> set[Path]:
+        return {self.root, *self._all_roots()}
+
     def _check_video_size(self, size_bytes: int) -> None:
         hold_against("max_video_gb", self._max_video_gb, size_bytes / 1e9, f"The video's size, {size(size_bytes)},")
 
     def _check_total_size(self, new_bytes: int) -> None:
         if math.isfinite(self._max_store_gb):
             total = new_bytes + self._measure_used_bytes()
-            what = f"The size of all videos, with this one {size(total)},"
+            what = f"The size of all videos, with {size(new_bytes)} more,"  # the total would tell of other libraries
             hold_against("max_store_gb", self._max_store_gb, total / 1e9, what)
 
-    def _finish(self, upload: PartialUpload, video_id: str, title: str, size_bytes: int) -> None:
-        if (digest := compute_sha256(upload.file)) != video_id:
-            upload.drop_marks()
-            upload.file.unlink()
-            raise UploadCorrupted(
-                f"The upload of '{title}' has the SHA-256 {digest}, but {video_id} was announced: the file was "
-                "changed, or damaged on its way. Upload it again"
-            )
-        sync(upload.file)
-        untried = not self.is_known(video_id)
-        name = name_video_file(video_id, title)
-        self._store_upload(upload.file, FileRecord(video_id, title, size_bytes, file_name=name, untried=untried))
-        upload.drop_marks()
-        logger.info("stored '%s' as video %s, %d bytes", title, video_id[:12], size_bytes)
+    def _check_room(self, upload: PartialUpload, size_bytes: int, new_bytes: int, what: str) -> None:
+        missing_bytes = len(upload.missing_offsets(size_bytes)) * self._chunk_bytes
+        require_free(self.root, min(size_bytes, missing_bytes), what)
+        self._check_total_size(new_bytes)
 
-    def _share_bytes(self, part: Path, video_id: str) -> None:
-        """Replace an upload by a hard link to the same video of another library, if there is one.
+    def _make_room(self, check: Callable[[], None], video_id: str) -> None:
+        make_room(check, self._list_roots(), self._idle_seconds, keep=video_id)
 
-        Only after all bytes arrived: a client that knows no more than the hash learns nothing of other libraries.
-        """
-        roots = (root for root in self._all_roots() if root != self.root)
-        link = self.root / f"{video_id}.link"
-        for twin in (twin for root in roots for twin in root.glob(f"{video_id}{VIDEO_MARK}*")):
-            link.unlink(missing_ok=True)
-            try:
-                os.link(twin, link)
-            except OSError:  # deleted meanwhile, or on a disk without links: the upload's own bytes stay
-                continue
-            if link.stat().st_size == part.stat().st_size:  # a file of another size is not whole
-                link.replace(part)
+    def _finish(self, upload: PartialUpload, record: FileRecord) -> None:
+        """Check a whole upload and store it. It is read without a lock that other uploads need."""
+        with upload.alone() as part:
+            if part is None:  # another thread stored it, or it was deleted
                 return
-        link.unlink(missing_ok=True)
+            try:
+                digest = compute_sha256(upload.file)
+            except FileNotFoundError:  # deleted just now
+                return
+            if digest != record.video_id:
+                with self._locks[record.video_id]:
+                    if not upload.is_unchanged(part):  # deleted, and perhaps begun again
+                        return
+                    upload.discard()
+                raise UploadCorrupted(
+                    f"The upload of '{record.title}' has the SHA-256 {digest}, but {record.video_id} was announced: "
+                    "the file was changed, or damaged on its way. Upload it again"
+                )
+            sync(upload.file)
+            if self._store_upload(upload, part, record):
+                logger.info("stored '%s' as video %s, %d bytes", record.title, record.video_id[:12], record.size_bytes)
 
     # `SharedMediaFiles` overrides the methods below.
 
@@ -289,8 +303,9 @@ class MediaFiles:
         return (file.stem for file in self.root.glob("*.json"))
 
     def _find_record(self, video_id: str) -> FileRecord | None:
+        file = self.root / f"{video_id}.json"
         try:
-            record = FileRecord.from_json((self.root / f"{video_id}.json").read_text())
+            record = parse_record(file.read_bytes(), video_id, str(self.root))
         except FileNotFoundError:
             return None
         return record if record.linked_path or (self.root / record.file_name).exists() else None
@@ -308,23 +323,28 @@ class MediaFiles:
         write_record(self.root, record)
 
     def _remove_files(self, video_id: str) -> None:
-        self._upload(video_id).drop_marks()
+        self._upload(video_id).discard()
         for file in self.root.glob(f"{video_id}.*"):
             file.unlink(missing_ok=True)
         sync(self.root)
 
     def _measure_used_bytes(self) -> int:
-        return sum(_measure_bytes(file) for kind in (f"*{VIDEO_MARK}*", "*.part") for file in self.root.glob(kind))
+        return measure_videos(self._list_roots())
 
-    def _store_upload(self, part: Path, record: FileRecord) -> None:
-        self._share_bytes(part, record.video_id)
-        self._write_record(record)
-        part.replace(self.root / record.file_name)
-        sync(self.root)
+    def _store_upload(self, upload: PartialUpload, part: os.stat_result, record: FileRecord) -> bool:
+        """Move a checked upload, whose state is `part`, to its name. Returns: False if it was deleted meanwhile.
 
-
-def _measure_bytes(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+        Another library's file takes its place if it is the same: only now, when all bytes arrived, so that a client
+        that knows no more than the hash learns nothing of other libraries.
+        """
+        link = self.root / f"{record.video_id}.{part.st_ino}.link"  # of this upload alone
+        is_linked = link_same_video(record.video_id, link, self._list_roots() - {self.root})
+        with self._locks[record.video_id]:
+            is_there = upload.is_unchanged(part)
+            if is_there:
+                self._write_record(replace(record, untried=not self.is_known(record.video_id)))
+                (link if is_linked else upload.file).replace(self.root / record.file_name)
+                sync(self.root)
+                upload.discard()
+            link.unlink(missing_ok=True)
+        return is_there

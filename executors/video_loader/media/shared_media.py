@@ -10,24 +10,26 @@ Uploads are assembled and checked in a local folder, and FFmpeg opens copies in 
 
 import functools
 import logging
-import math
-import re
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from cachetools import TTLCache
 
 from clipseek.api.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
-from clipseek.config.libraries import MAIN, VIDEO_MARK, libraries_below, media_folder
+from clipseek.config.libraries import MAIN, media_folder, media_folders
 from clipseek.config.settings import Settings, variable_of
 from executors.flow import metrics
-from executors.video_loader.media.file_record import FileRecord
+from executors.video_loader.media.file_record import FileRecord, parse_record
 from executors.video_loader.media.local_copies import LocalCopies, hold
-from executors.video_loader.media.media_files import MediaFiles
+from executors.video_loader.media.media_files import MediaFiles, UploadLimits
 from executors.video_loader.media.object_store import ObjectStore
+from executors.video_loader.media.partial_upload import PartialUpload
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class SharedMediaFiles(MediaFiles):
         objects: where the videos are.
         cache: of videos of all libraries.
         library: keeps its videos apart in the cache.
-        others: see `MediaFiles`.
+        limits: see `MediaFiles`.
     """
 
     def __init__(
@@ -56,12 +58,12 @@ class SharedMediaFiles(MediaFiles):
         objects: ObjectStore,
         cache: LocalCopies,
         library: str,
-        max_video_gb: float = math.inf,
-        max_store_gb: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        **limits: Unpack[UploadLimits],
     ) -> None:
-        super().__init__(root, allowed_roots, chunk_bytes, max_video_gb=max_video_gb, max_store_gb=max_store_gb)
+        super().__init__(root, allowed_roots, chunk_bytes, **limits)
         self.objects, self.cache, self._library = objects, cache, library
+        self._stored_bytes: TTLCache[str, int] = TTLCache(1, REMEMBERED_SECONDS, timer=clock)
         self._records: TTLCache[str, FileRecord] = TTLCache(_MOST_REMEMBERED, REMEMBERED_SECONDS, timer=clock)
         self._records_lock = threading.Lock()
 
@@ -117,13 +119,7 @@ class SharedMediaFiles(MediaFiles):
             self._forget(video_id)
             self.cache.forget(self.copy_name(video_id))
             return None
-        try:
-            record = _check_names(FileRecord.from_json(data), video_id)
-        except (ValueError, TypeError) as error:
-            raise StoreCorrupt(
-                f"The record of video {video_id[:12]} at {self.objects.shown_url} is damaged ({error}). Restore "
-                "it, or delete the video and index its file again"
-            ) from error
+        record = parse_record(data, video_id, self.objects.shown_url)
         self._remember(record)
         return record
 
@@ -183,44 +179,46 @@ class SharedMediaFiles(MediaFiles):
         seconds = time.monotonic() - started
         logger.info("fetched video %s, %d bytes, %.2f s", record.video_id[:12], record.size_bytes, seconds)
 
-    def _store_upload(self, part: Path, record: FileRecord) -> None:
+    def _store_upload(self, upload: PartialUpload, part: os.stat_result, record: FileRecord) -> bool:
         existing = self.read_record(record.video_id)
-        if existing is None or existing.linked_path:  # else this server stored it before it was killed, or another did
+        is_stored = existing is not None and not existing.linked_path  # perhaps by another server
+        if not is_stored:
+            self._stored_bytes.clear()
             self._check_total_size(0)  # others may have stored videos since this upload began
-            self.objects.put(part, record.file_name)
-            self._write_record(record)
-            existing = record
+            try:
+                self.objects.put(upload.file, record.file_name)
+            except MediaUnreachable:
+                if upload.is_unchanged(part):  # else the video was deleted, and the copy with it
+                    raise
+        with self._locks[record.video_id]:
+            if not upload.is_unchanged(part):
+                if self.read_record(record.video_id) is None:
+                    self.objects.delete(record.video_id)
+                return False
+            if existing is None or not is_stored:
+                existing = replace(record, untried=not self.is_known(record.video_id))
+                self._write_record(existing)
+            self._adopt(upload, existing)  # under the lock: what is moved must be this upload, not a new one
+        return True
+
+    def _adopt(self, upload: PartialUpload, record: FileRecord) -> None:
         try:
-            self.cache.adopt(self.copy_name(existing.file_name), part)
+            self.cache.adopt(self.copy_name(record.file_name), upload.file)
         except (OSError, StoreFull) as error:
             logger.warning("'%s' is not cached here (%s): it is fetched when needed", record.title, error)
-            part.unlink(missing_ok=True)
+        upload.discard()
 
     def _measure_used_bytes(self) -> int:
-        stored = sum(size_bytes for name, size_bytes in self.objects.sizes().items() if VIDEO_MARK in name)
-        return stored + super()._measure_used_bytes()
-
-
-def _check_names(record: FileRecord, video_id: str) -> FileRecord:
-    """Check a record of an object store, where others may write. Raises: ValueError: it names another video's file."""
-    own_name = re.fullmatch(rf"{re.escape(video_id + VIDEO_MARK)}(\.[a-z0-9]{{1,8}})?", record.file_name)
-    if record.video_id != video_id or not (own_name or record.linked_path):
-        raise ValueError(f"it belongs to {record.video_id[:12]}, file {record.file_name[:80]!r}")
-    return record
+        if "all" not in self._stored_bytes:
+            self._stored_bytes["all"] = self.objects.measure_videos()
+        return self._stored_bytes["all"] + super()._measure_used_bytes()
 
 
 def open_media_files(settings: Settings, library: str, chunk_bytes: int) -> MediaFiles:
     """The videos of a library, wherever CLIPSEEK_MEDIA says. Raises: InvalidSetting, MediaUnreachable."""
     if settings.media_url:
         return open_shared_media(settings, library, chunk_bytes)
-    return MediaFiles(
-        media_folder(settings, library),
-        settings.media_roots,
-        chunk_bytes,
-        max_video_gb=settings.max_video_gb,
-        max_store_gb=settings.max_store_gb,
-        all_roots=lambda: [media_folder(settings, name) for name in libraries_below(settings.home)],
-    )
+    return MediaFiles(media_folder(settings, library), settings.media_roots, chunk_bytes, **_read_limits(settings))
 
 
 def open_shared_media(settings: Settings, library: str, chunk_bytes: int) -> SharedMediaFiles:
@@ -232,8 +230,16 @@ def open_shared_media(settings: Settings, library: str, chunk_bytes: int) -> Sha
         objects=ObjectStore(settings.media_url, library),
         cache=LocalCopies(settings.cache / "videos", settings.media_cache_gb * 1e9),
         library=library,
+        **_read_limits(settings),
+    )
+
+
+def _read_limits(settings: Settings) -> UploadLimits:
+    return UploadLimits(
         max_video_gb=settings.max_video_gb,
         max_store_gb=settings.max_store_gb,
+        idle_seconds=settings.upload_idle_seconds,
+        all_roots=lambda: media_folders(settings),
     )
 
 

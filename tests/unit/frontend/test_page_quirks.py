@@ -1,6 +1,7 @@
 """The patch of Streamlit: it is still needed, and it writes a large upload to disk."""
 
 import asyncio
+import errno
 
 import pytest
 import tornado.web
@@ -24,29 +25,43 @@ def test_streamlit_still_holds_uploads_in_memory():
     assert not UploadFileRequestHandler._stream_request_body
 
 
-def upload(body):
-    """Send a body to the patched handler. Returns: (HTTP status, contents of the files that Streamlit got)."""
+def serve(use):
+    """Start the patched handler, and use it. Returns: the contents of the files that Streamlit got."""
     files = MemoryUploadedFileManager("/upload")
     options = {"file_mgr": files, "is_active_session": lambda session: session == "mine"}
     handler = (r"/upload/(?P<session_id>[^/]+)/(?P<file_id>[^/]+)", quirks.SpoolingUploadHandler, options)
 
-    async def send():
+    async def run():
         listening = tornado.web.Application([handler]).listen(0, "127.0.0.1")
         [socket] = listening._sockets.values()
         try:
-            response = await AsyncHTTPClient().fetch(
-                f"http://127.0.0.1:{socket.getsockname()[1]}/upload/mine/1",
-                method="PUT",
-                body=body,
-                headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
-                raise_error=False,
-            )
+            await use(socket.getsockname()[1])
         finally:
             listening.stop()
-        return response.code
 
-    status = asyncio.run(send())
-    return status, [file.data for file in files.get_files("mine", ["1"])]
+    asyncio.run(run())
+    return [file.data for file in files.get_files("mine", ["1"])]
+
+
+def upload(body, until=lambda: True, session="mine"):
+    """Send a body, and wait. Returns: (HTTP status, contents of the files that Streamlit got)."""
+    status = []
+
+    async def send(port):
+        response = await AsyncHTTPClient().fetch(
+            f"http://127.0.0.1:{port}/upload/{session}/1",
+            method="PUT",
+            body=body,
+            headers={"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"},
+            raise_error=False,
+        )
+        status.append(response.code)
+        async with asyncio.timeout(60):
+            while not until():
+                await asyncio.sleep(0.01)
+
+    files = serve(send)
+    return status[0], files
 
 
 @pytest.fixture
@@ -70,3 +85,62 @@ def test_an_upload_the_disk_cannot_hold_or_that_is_incomplete_leaves_no_file(mon
     assert (status, files, list(queue.iterdir())) == (500, [], [])
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 999}))
     assert upload(BODY) == (507, []) and not list(queue.iterdir())
+
+
+def test_an_upload_over_the_limit_of_the_store_leaves_no_file(monkeypatch, queue, caplog):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    monkeypatch.setenv("CLIPSEEK_HOME", str(queue))
+    monkeypatch.setenv("CLIPSEEK_MAX_STORE_GB", "1e-6")
+    assert upload(BODY) == (507, []) and not list(queue.iterdir())
+    assert "CLIPSEEK_MAX_STORE_GB" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["feed", "finish"])
+def test_a_disk_that_fills_up_refuses_the_upload_and_leaves_no_file(monkeypatch, queue, step):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    monkeypatch.setattr(quirks.UploadBody, step, full)
+    assert upload(BODY) == (507, []) and not list(queue.iterdir())
+
+
+def test_an_upload_that_no_page_takes_is_deleted(monkeypatch, queue):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    monkeypatch.setenv("CLIPSEEK_UPLOAD_IDLE_SECONDS", "0.05")
+    status, [ticket] = upload(BODY, until=lambda: not list(queue.iterdir()))
+    assert status == 204 and SPOOL.take(ticket) is None
+
+
+def test_an_upload_whose_browser_sends_nothing_more_is_deleted_and_its_connection_closed(monkeypatch, queue):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    monkeypatch.setenv("CLIPSEEK_UPLOAD_IDLE_SECONDS", "0.05")
+
+    async def send_half(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"PUT /upload/mine/1 HTTP/1.1\r\nHost: page\r\nContent-Length: {len(BODY)}\r\n"
+        writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
+        writer.write(BODY[: len(BODY) // 2])
+        assert await asyncio.wait_for(reader.read(), 60) == b""  # closed without an answer
+        writer.close()
+
+    assert serve(send_half) == [] and not list(queue.iterdir())
+
+
+def test_an_upload_without_a_visitor_or_a_file_leaves_no_file(monkeypatch, queue):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+    begin, begun = SPOOL.begin, []
+    monkeypatch.setattr(SPOOL, "begin", lambda *args: begun.append(args) or begin(*args))
+    assert upload(BODY, session="nobodys") == (400, []) and not begun
+    assert upload(BODY.replace(b'; filename="a.mp4"', b"")) == (400, []) and begun
+    assert not list(queue.iterdir())
+
+
+def test_an_upload_that_does_not_say_its_length_is_refused_before_its_body_is_held_in_memory(queue):
+    async def send_chunked(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PUT /upload/mine/1 HTTP/1.1\r\nHost: page\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert b" 411 " in await asyncio.wait_for(reader.readline(), 60)
+        writer.close()
+
+    assert serve(send_chunked) == []

@@ -223,7 +223,9 @@ def test_a_video_is_on_the_disk_before_it_counts_as_stored(store: MediaFiles, mo
     monkeypatch.setattr(os, "fsync", noted)
     for offset in range(0, len(DATA), CHUNK):
         send(store, offset)
-    assert synced == [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
+    chunk = [f"{VIDEO_ID}.part", f"{VIDEO_ID}.chunks"]  # the data first
+    stored = [f"{VIDEO_ID}.part", f"{VIDEO_ID}.json-part", "media", "media"]
+    assert synced == [*chunk, "media", *chunk * 4, *stored, "media"]
 
 
 def test_a_registered_video_is_not_copied_and_not_deleted(store: MediaFiles, tmp_path: Path) -> None:
@@ -423,3 +425,13 @@ def test_a_server_killed_while_it_deletes_an_upload_leaves_no_marks(
         with pytest.raises(UploadCorrupted):
             send(store, 4000)
     assert order.index(".chunks") < order.index(".part")
+
+
+def test_the_size_of_the_videos_leaves_out_those_used_in_place(store: MediaFiles, tmp_path: Path) -> None:
+    for offset in range(0, len(DATA), CHUNK):
+        send(store, offset)
+    linked = tmp_path / "videos" / "linked.mp4"
+    linked.parent.mkdir()
+    linked.write_bytes(DATA * 2)
+    store.register(str(linked))
+    assert store.facts() == {"media_files": "2", "media_bytes": str(len(DATA))}

@@ -39,3 +39,17 @@ def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SamplesUnavailable, match="pip install scikit-image scikit-learn"):
         sample_videos.build(tmp_path)
+
+
+def test_two_processes_that_build_at_once_do_not_write_into_each_others_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode_slowly(_: object, draft: Path) -> None:
+        with draft.open("wb", buffering=0) as file:
+            monkeypatch.setattr(sample_videos, "_encode", lambda _, other: other.write_bytes(b"whole"))
+            other = sample_videos.build(tmp_path)[-1]
+            file.write(b"torn")
+            assert other.read_bytes() == b"whole"
+
+    monkeypatch.setattr(sample_videos, "_encode", encode_slowly)
+    sample_videos.build(tmp_path)

@@ -85,6 +85,7 @@ def host(tmp_path: Path, shared: Path, now: list[float]) -> Host:
             cache=LocalCopies(tmp_path / name / "cache", cache_bytes),
             library=library,
             max_store_gb=max_store_gb,
+            idle_seconds=3600.0,
             clock=lambda: now[0],
         )
 
@@ -462,3 +463,63 @@ def test_a_video_that_another_loader_has_just_deleted_is_sent_again(host, shared
     assert list((shared / "main").iterdir()) == []  # no record was put back without its video
     send(a)
     assert b.path(ID).read_bytes() == DATA
+
+
+def test_a_copy_that_breaks_off_does_not_harm_the_video_that_another_host_stored_meanwhile(host, shared, monkeypatch):
+    a, b = host("a"), host("b")
+    moved = object_store._Watch.moved
+
+    def break_off(watch: object_store._Watch) -> None:
+        moved(watch)
+        if FakeObjects.done["open wb", VIDEO]:  # at the first block of b's
+            monkeypatch.setattr(object_store._Watch, "moved", moved)
+            send(a)
+            raise ConnectionError("no route")
+
+    monkeypatch.setattr(object_store._Watch, "moved", break_off)
+    with pytest.raises(MediaUnreachable, match="no route"):
+        send(b)
+    with host("c").in_use(ID) as path:
+        assert path.read_bytes() == DATA
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
+
+
+@pytest.mark.parametrize("operation", ["open wb", "name"])
+def test_a_video_deleted_while_it_is_copied_to_the_object_store_stays_deleted(host, shared, operation):
+    a = host("a")
+
+    def delete(did: str, what: str) -> None:
+        if (did, what) == (operation, VIDEO):
+            FakeObjects.reset()
+            a.delete(ID)
+
+    FakeObjects.meddle = delete
+    send(a)
+    assert list((shared / "main").iterdir()) == list(a.root.iterdir()) == a.cache.files() == []
+    assert not a.is_known(ID) and not host("b").is_known(ID)
+    send(a)
+    assert host("b").is_complete(ID)
+
+
+def test_the_size_limit_is_over_all_libraries_of_the_object_store(host):
+    send(host("a", "one"), b"x" * 2000)
+    send(host("a", "other"), b"y" * 2000)
+    third = host("a", "third", max_store_gb=4500 / 1e9)
+    FakeObjects.done.clear()
+    with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
+        send(third, b"z" * 501)
+    send(third, b"z" * 500)
+    assert FakeObjects.done["list", "one"] <= 2  # not once a chunk
+
+
+def test_abandoned_uploads_make_room_for_videos_of_an_object_store(host):
+    a = host("a", max_store_gb=10_000 / 1e9)
+    begun = hashlib.sha256(b"x" * 6000).hexdigest()
+    a.write_chunk(begun, "x", 6000, 0, b"x" * CHUNK)
+    video = b"y" * 9000
+    with pytest.raises(LimitExceeded):
+        send(a, video)
+    for file in a.root.iterdir():
+        os.utime(file, (1, 1))
+    assert a.is_complete(send(a, video))
+    assert list(a.root.iterdir()) == []

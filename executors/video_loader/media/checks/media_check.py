@@ -9,10 +9,10 @@ from pathlib import Path
 from clipseek.api.errors import MediaMissing
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Finding, verdict
+from executors.video_loader.media.abandoned_uploads import KEPT_SECONDS
 from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
 from executors.video_loader.media.server_folders import check_link
 
-_LEFTOVER_SECONDS = 24 * 3600.0  # a younger upload or draft may still be in use
 REPAIR = "Stop the server, then: clipseek doctor --repair"
 
 
@@ -27,7 +27,7 @@ class _Files:
     def read_record(self) -> FileRecord | None:
         """The record; None if it is missing or unreadable."""
         try:
-            return FileRecord.from_json(self.record.read_text()) if self.record else None
+            return FileRecord.from_json(self.record.read_bytes()) if self.record else None
         except (ValueError, TypeError, FileNotFoundError):
             return None
 
@@ -169,4 +169,4 @@ def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
         remains = [file for file in (own.part, own.chunks, *own.others) if file]
         if own.record and not own.video and not own.part and not own.is_linked:
             remains.append(own.record)
-        yield from (file for file in remains if now - file.stat().st_mtime > _LEFTOVER_SECONDS)
+        yield from (file for file in remains if now - file.stat().st_mtime > KEPT_SECONDS)
