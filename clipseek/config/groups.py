@@ -89,6 +89,13 @@ class Security:
     allow_anyone: bool = setting(
         "CLIPSEEK_ALLOW_ANYONE", False, "serve the network without any token: yes or no", parse=parsing.yes_or_no
     )
+    page_hosts: tuple[str, ...] = setting(
+        "CLIPSEEK_PAGE_HOSTS",
+        (),
+        "names under which browsers may reach the page, besides this machine's own",
+        parse=parsing.host_names,
+        details="Separate them with commas. A proxy in front of the page needs its name here.",
+    )
     requests_per_second: float = setting(
         "CLIPSEEK_REQUESTS_PER_SECOND", 200.0, "requests per second of one caller, on average", parse=parsing.positive
     )
