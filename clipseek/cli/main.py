@@ -28,6 +28,7 @@ from clipseek.cli.commands.serve import serve
 from clipseek.cli.commands.store import backup, reshard
 from clipseek.cli.commands.token import token
 from clipseek.cli.commands.watch import watch
+from clipseek.machine.logs import PlainRecord
 from clipseek.machine.talk import say
 
 
@@ -109,6 +110,7 @@ def main(verbose: bool) -> None:
     Watch the best match:                 clipseek open "a dog jumps into a lake"
     Cut a match out:                      clipseek clip holiday.mp4 00:12.0 00:17.5
     """
+    logging.setLogRecordFactory(PlainRecord)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

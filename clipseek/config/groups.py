@@ -123,6 +123,13 @@ class Monitoring:
         parse=parsing.choice("text", "json"),
         details="See `docs/monitoring.md`.",
     )
+    audit_days: float = setting(
+        "CLIPSEEK_AUDIT_DAYS",
+        90.0,
+        "days that lines of the audit log are kept (inf: forever)",
+        parse=parsing.limit,
+        details="See `docs/security.md`.",
+    )
     metrics_port: int | None = setting(
         "CLIPSEEK_METRICS_PORT",
         None,

@@ -13,8 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from clipseek.api.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.api.formats import size
 from clipseek.client.indexing import Progress
@@ -91,9 +89,9 @@ def _drafts(target: Path) -> Iterator[Path]:
 
 
 def _copy_access(home: Path, target: Path, drafts: Path) -> None:
-    log = AuditLog(home).path
-    with FileLock(home / "audit.lock", mode=0o600):  # so that no line is written between the two files
-        for file in (home / "access.json", log, log.with_suffix(".log.1")):
+    log = AuditLog(home)
+    with log.lock:  # so that no line moves from one file to the other meanwhile
+        for file in (home / "access.json", home / "audit.log.1", *log.files()):
             with suppress(FileNotFoundError):
                 _copy(file, target / file.name, drafts)
 

@@ -51,9 +51,11 @@ def add(name: str, libraries: tuple[str, ...], server_folders: bool) -> None:
     from clipseek.config.access import AccessFile
     from clipseek.machine.audit_log import AuditLog
 
-    home = Settings.from_env().home
-    secret = AccessFile(home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
-    AuditLog(home).write(f"token made for {name}", caller=_operator(), library=" ".join(libraries))
+    settings = Settings.from_env()
+    secret = AccessFile(settings.home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
+    AuditLog(settings.home, settings.audit_days).write(
+        f"token made for {name}", caller=_operator(), library=" ".join(libraries)
+    )
     click.echo(secret)
     say(f"This is shown only once. Give it to {name}, to be set as CLIPSEEK_TOKEN.", style="dim")
 
@@ -92,10 +94,10 @@ def revoke(name: str) -> None:
     from clipseek.config.access import AccessFile
     from clipseek.machine.audit_log import AuditLog
 
-    home = Settings.from_env().home
-    access = AccessFile(home)
+    settings = Settings.from_env()
+    access = AccessFile(settings.home)
     remaining = access.revoke(name)
-    AuditLog(home).write(f"token revoked of {name}", caller=_operator())
+    AuditLog(settings.home, settings.audit_days).write(f"token revoked of {name}", caller=_operator())
     say(f"Revoked the token of {name}.")
     if not remaining:
         say(f"It was the last token, so the server refuses everyone. To open it to this machine, remove {access.path}.")
