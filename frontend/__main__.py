@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.machine.private_files import make_private_from_now_on, protect
 
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -30,6 +31,8 @@ def main() -> None:
         threading.Thread(target=_stop_when_input_closes, name="stop-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")
+    make_private_from_now_on()
+    protect(settings.home)
     _serve(options.address, options.port, settings.page_hosts)
 
 

@@ -20,6 +20,7 @@ from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folde
 from clipseek.config.settings import Settings
 from clipseek.config.shards import check_whole, divided_folder, divisions, out_of_use, shard_folders
 from clipseek.machine.audit_log import AuditLog
+from clipseek.machine.private_files import protect
 
 _VIDEO = re.compile(rf"[0-9a-f]{{64}}{re.escape(VIDEO_MARK)}(\.[A-Za-z0-9]{{1,8}})?")
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
@@ -70,6 +71,7 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
             for count in (count for library in libraries for count in library.copy_videos()):
                 done += count
                 on_progress(Progress("copy", done, total))
+        protect(target)
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:

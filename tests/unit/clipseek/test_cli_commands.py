@@ -98,6 +98,19 @@ def test_a_clip_never_overwrites_silently(library, tmp_path):
     assert (tmp_path / "dog.mp4").read_bytes() == b"clip"
 
 
+def test_a_clip_that_a_user_saves_has_the_rights_of_all_files_of_that_user(library, tmp_path):
+    before = os.umask(0o022)
+    try:
+        assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4").exit_code == 0
+        assert run("open", "1a2b", "1", "2", "--print").exit_code == 0
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert (tmp_path / "dog.mp4").stat().st_mode & 0o777 == 0o644
+    kept = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert len(kept) == 4 and not any(path.stat().st_mode & 0o077 for path in kept)
+
+
 def test_on_a_terminal_a_clip_asks_before_it_overwrites(library, terminal, tmp_path):
     (tmp_path / "dog.mp4").write_bytes(b"mine")
     declined = run("clip", "1a2b", "1", "2", "-o", "dog.mp4", answer="n\n")
