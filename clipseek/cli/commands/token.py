@@ -5,7 +5,7 @@ import getpass
 import click
 
 from clipseek.cli.options import json_option
-from clipseek.cli.terminal import print_json, show_table
+from clipseek.cli.terminal import is_interactive, print_json, show_table
 from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
 from clipseek.machine.talk import say
@@ -85,8 +85,11 @@ def list_tokens(as_json: bool) -> None:
 
 @token.command()
 @click.argument("name")
-def revoke(name: str) -> None:
+@click.option("--yes", "-y", is_flag=True, help="Revoke without asking.")
+def revoke(name: str, yes: bool) -> None:
     """Revoke the token of NAME: its next request is refused.
+
+    Before the last token it asks, because the server then refuses everyone. A script revokes it at once.
 
     \b
       clipseek token revoke alice
@@ -96,6 +99,10 @@ def revoke(name: str) -> None:
 
     settings = Settings.from_env()
     access = AccessFile(settings.home)
+    if not yes and is_interactive() and [grant.name for grant in access.grants()] == [name]:
+        click.confirm(
+            f"'{name}' is the last token. Without it the server refuses everyone. Revoke it?", abort=True, err=True
+        )
     remaining = access.revoke(name)
     AuditLog(settings.home, settings.audit_days).write(f"token revoked of {name}", caller=_operator())
     say(f"Revoked the token of {name}.")
