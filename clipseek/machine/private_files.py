@@ -41,7 +41,7 @@ def protect(*folders: Path) -> None:
 def _own_paths(folder: Path) -> Iterator[Path]:
     try:
         paths = sorted(folder.iterdir())
-    except OSError:  # not there yet, or unreadable: then whoever needs it says so
+    except OSError:  # not there yet, or unreadable: then the one that needs it says so
         return
     own = [path for path in paths if _NAMES.fullmatch(path.name)]
     for path in own:

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.synthetic import videos
 from clipseek.api import errors
 from clipseek.machine.ports import free_port
+from executors.faiss_indexer.store.store import Store
 from tests.flow.conftest import run
 
 
@@ -95,32 +96,19 @@ def test_a_video_whose_server_was_killed_is_finished_from_what_is_missing(launch
 
 def test_what_server_and_page_keep_is_for_their_owner_only(launch, tmp_path, long_video, tiny_model):
     folders, page_port = (tmp_path / "home", tmp_path / "cache"), free_port("127.0.0.1")
-    environ = {
-        "CLIPSEEK_CACHE": str(folders[1]),
-        "CLIPSEEK_MODEL": str(tiny_model),
-        "CLIPSEEK_PAGE_PORT": str(page_port),
-    }
-
-    def paths():
-        return [path for folder in folders for path in (folder, *folder.rglob("*"))]
-
-    def others_may_read():
-        return [path for path in paths() if path.stat().st_mode & 0o077]
-
+    environ = {"CLIPSEEK_CACHE": str(folders[1]), "CLIPSEEK_MODEL": str(tiny_model)}
     before = os.umask(0o022)
     try:
-        server = launch(folders[0], "--page", **environ)
+        Store(folders[0]).close()  # as version 0.1 left it
+        assert (folders[0] / "index.db").stat().st_mode & 0o077
+        server = launch(folders[0], "--page", **environ, CLIPSEEK_PAGE_PORT=str(page_port))
         with server.client() as client:
             video = client.index(long_video).video
             client.clip(video.video_id, 0.0, 1.0, tmp_path / "clip.mp4")
             client.add_samples()
         run(server, "token", "add", "alice", CLIPSEEK_HOME=str(folders[0]))
-        assert others_may_read() == []
-        server.stop()
-        for path in paths():
-            path.chmod(0o755 if path.is_dir() else 0o644)  # as version 0.1 left them
-        server = launch(folders[0], **environ)
-        assert others_may_read() == [] and len(paths()) > 20
+        paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+        assert [path for path in paths if path.stat().st_mode & 0o077] == [] and len(paths) > 20
         assert (tmp_path / "clip.mp4").stat().st_mode & 0o777 == 0o644
     finally:
         os.umask(before)
