@@ -110,7 +110,7 @@ class AuditLog:
     def _append(self, lines: list[_Line], now: datetime) -> None:
         if not lines:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.lock:
             if now.date() != self._day:
                 self._begin_day(now.date())

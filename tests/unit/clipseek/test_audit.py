@@ -49,6 +49,12 @@ def test_lines_of_several_processes_are_whole(tmp_path):
     assert (tmp_path / "audit.log").stat().st_mode & 0o777 == 0o600
 
 
+def test_the_first_line_makes_a_home_of_several_levels(tmp_path):
+    AuditLog(tmp_path / "one" / "two" / "home").write("added", caller="a")
+    assert [line["what"] for line in lines(tmp_path / "one" / "two" / "home" / "audit.log")] == ["added"]
+    assert (tmp_path / "one" / "two" / "home").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_line_shows_what_it_holds_and_has_a_bound(tmp_path):
     log = AuditLog(tmp_path)
     hostile = '\n{"what": "forged"}\r\x1b[2J\x9b\u202e\u2028\x85' + "x" * 100_000
