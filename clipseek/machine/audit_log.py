@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from clipseek.api.formats import escape_hidden
+from clipseek.api.formats import counted, escape_hidden
 
 ROUTINE_PER_HOUR = 500
 DELETIONS_PER_HOUR = 2000  # each needs a video, and adding that takes longer
@@ -105,7 +105,9 @@ class AuditLog:
             del self._hours[caller]
             if hour.counted:
                 kinds = ", ".join(f"{count} {what}" for what, count in sorted(hour.counted.items()))
-                yield _Line(_time_of(now), caller, "", f"{hour.counted.total()} more changes in an hour: {kinds}")
+                yield _Line(
+                    _time_of(now), caller, "", f"{counted(hour.counted.total(), 'more change')} in an hour: {kinds}"
+                )
 
     def _append(self, lines: list[_Line], now: datetime) -> None:
         if not lines:

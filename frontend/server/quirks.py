@@ -9,6 +9,7 @@ Tornado reads into memory. `tests/frontend/test_foreign_requests.py` fails once 
 from typing import Any
 
 import tornado.web
+from streamlit import config
 from streamlit.web.server import server
 from tornado.httputil import HTTPServerRequest
 
@@ -41,7 +42,9 @@ class CheckedApplication(tornado.web.Application):
         self._application, self._check = application, check
 
     def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
-        why = self._check.refusal(request.method or "", request.path, request.headers)
+        base = str(config.get_option("server.baseUrlPath")).strip("/")
+        path = request.path.removeprefix(f"/{base}") if base else request.path
+        why = self._check.refusal(request.method or "", path, request.headers)
         if why:
             return self.get_handler_delegate(request, _Refusal, {"why": why})
         return self._application.find_handler(request, **options)

@@ -84,6 +84,15 @@ def test_a_noisy_caller_is_counted_and_neither_hides_itself_nor_others(tmp_path,
     ]
 
 
+def test_the_first_change_that_is_counted_only_says_so(tmp_path, clock):
+    log = AuditLog(tmp_path, clock=clock)
+    for _ in range(ROUTINE_PER_HOUR + 1):
+        log.write("renamed", caller="a")
+    assert lines(log.path)[-1]["what"] == "more changes in this hour are only counted"
+    log.close()
+    assert lines(log.path)[-1]["what"] == "1 more change in an hour: 1 renamed"
+
+
 def test_deleting_has_a_bound_of_its_own(tmp_path, clock):
     log = AuditLog(tmp_path, clock=clock)
     for number in range(DELETIONS_PER_HOUR + 5):

@@ -6,6 +6,15 @@ from clipseek.api.errors import InvalidSetting
 from clipseek.config.settings import Settings
 from frontend.server.request_check import RequestCheck
 
+NO_HOSTS = (
+    "evil@videos.example",
+    "videos.example/x",
+    "videos.example?x",
+    "videos.example:1:2",
+    "videos.example:",
+    "..",
+)
+
 
 def refused(check, host, **headers):
     return bool(check.refusal("GET", "/", {"Host": host} | headers))
@@ -15,7 +24,16 @@ def test_a_page_on_one_address_answers_to_it_and_to_loopback_names():
     check = RequestCheck("192.0.2.7", ["videos.example"])
     for host in ("192.0.2.7:8501", "127.0.0.1", "localhost", "videos.example", "VIDEOS.example.:1", "[::1]:8501"):
         assert not refused(check, host), host
-    for host in ("192.0.2.8", "evil.example", "videos.example.evil", "xvideos.example", "192.0.2.7:x", "a b", "[::1"):
+    for host in (
+        "192.0.2.8",
+        "evil.example",
+        "videos.example.evil",
+        "xvideos.example",
+        "192.0.2.7:x",
+        "a b",
+        "[::1",
+        *NO_HOSTS,
+    ):
         assert refused(check, host), host
 
 
@@ -31,6 +49,13 @@ def test_a_proxy_may_send_its_own_name_as_origin():
     assert not refused(check, "127.0.0.1:8501", Origin="https://videos.example")
     assert refused(check, "127.0.0.1:8501", Origin="https://videos.example.evil")
     assert refused(check, "videos.example", Origin="http://127.0.0.1") and refused(check, "videos.example", Origin="")
+
+
+def test_only_the_same_name_and_port_are_the_same_site():
+    check = RequestCheck("127.0.0.1")
+    assert not refused(check, "LOCALHOST:8501", Origin="http://localhost:8501")
+    for origin in ("http://localhost", "http://127.0.0.1:8501", "ftp://localhost:8501", "localhost:8501", "null"):
+        assert refused(check, "localhost:8501", Origin=origin), origin
 
 
 def test_a_refusal_repeats_no_markup_and_no_long_name():
