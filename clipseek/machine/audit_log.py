@@ -127,7 +127,7 @@ class AuditLog:
         for file in (self.path.with_suffix(".log.1"), self.path):  # the first is of version 0.1
             if file.exists():
                 day = datetime.fromtimestamp(file.stat().st_mtime, UTC).date()
-                if file != self.path or day != today:
+                if day != today:
                     _move(file, self.path.with_name(f"audit.{day}.log"))
         for file in self.files():
             match = _DATED.fullmatch(file.name)
