@@ -24,7 +24,7 @@ DELETIONS_PER_HOUR = 2000  # each needs a video, and adding that takes longer
 DAYS = 90.0
 OPERATOR = "operator "  # begins the names of those at the command line; no token has a space in its name
 _DELETIONS = frozenset({"deleted", "file deleted"})
-_MOST_CHARACTERS = 100  # of each field
+_MOST_CHARACTERS = 100  # of each field, except where an operator wrote it
 _DATED = re.compile(r"audit\.([0-9]{4}-[0-9]{2}-[0-9]{2})\.log")
 
 
@@ -38,7 +38,8 @@ class _Line:
     title: str = ""
 
     def to_bytes(self) -> bytes:
-        fields = {name: value[:_MOST_CHARACTERS] for name, value in asdict(self).items()}
+        most = None if self.caller.startswith(OPERATOR) else _MOST_CHARACTERS
+        fields = {name: value[:most] for name, value in asdict(self).items()}
         return f"{escape_hidden(json.dumps(fields, ensure_ascii=False))}\n".encode()
 
 
