@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.machine.private_files import make_private_from_now_on, protect
 
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -30,21 +31,38 @@ def main() -> None:
         threading.Thread(target=_stop_when_input_closes, name="stop-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")
-    _serve(options.address, options.port)
+    make_private_from_now_on()
+    protect(settings.home)
+    _serve(options.address, options.port, settings.page_hosts)
 
 
-def _serve(address: str, port: str) -> None:
+def _serve(address: str, port: str, names: tuple[str, ...]) -> None:
     from streamlit.web.cli import main as streamlit
 
-    from frontend.uploads import quirks
+    from frontend.server import quirks as server_quirks
+    from frontend.server.request_check import RequestCheck
+    from frontend.uploads import quirks as upload_quirks
 
-    quirks.install()
+    upload_quirks.install()
+    server_quirks.install(RequestCheck(address, names))
     import clipseek.client  # noqa: F401 (takes seconds, so import it before the first visit)
 
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     app = Path(__file__).with_name("app.py")
-    sys.argv = ["streamlit", "run", str(app), f"--server.address={address}", f"--server.port={port}"]
+    options = {
+        "address": address,
+        "port": port,
+        "useStarlette": "false",  # the checks are for Tornado
+        "enableXsrfProtection": "true",
+        "enableCORS": "true",
+    }
+    sys.argv = ["streamlit", "run", str(app), *(f"--server.{name}={value}" for name, value in options.items())]
+    sys.argv += [f"--server.corsAllowedOrigins=https://{_in_url(name)}" for name in names]
     streamlit()
+
+
+def _in_url(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
 
 
 def _warm_up() -> None:

@@ -1,5 +1,32 @@
 """Times, sizes, counts and texts as people write and read them."""
 
+import json
+import unicodedata
+
+# Categories of what shows nothing itself and changes what is around it: controls, line ends, changes of direction,
+# halves of characters. The two joiners shape Persian words and emoji.
+_HIDDEN, _JOINERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"}), "\u200c\u200d"
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN and character not in _JOINERS
+
+
+def escape_hidden(text: str, keep: str = "") -> str:
+    """The text with each hidden character as JSON writes it (`\\n`, `\\u001b`), so that terminals and logs show it.
+
+    Args:
+        keep: hidden characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(json.dumps(c)[1:-1] if _is_hidden(c) and c not in keep else c for c in text)
+
+
+def one_line(text: str) -> str:
+    """The text in one line that shows all it holds, with a space for each hidden character."""
+    return "".join(" " if _is_hidden(c) else c for c in text).strip()
+
 
 def parse_time(text: str) -> float:
     """The seconds of a time, as `timestamp` writes it or as a number: 75.2, 01:15.2, 1:00:03.

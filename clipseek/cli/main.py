@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from clipseek.cli.commands.serve import serve
 from clipseek.cli.commands.store import backup, reshard
 from clipseek.cli.commands.token import token
 from clipseek.cli.commands.watch import watch
+from clipseek.machine.logs import PlainRecord
+from clipseek.machine.private_files import make_private_from_now_on
 from clipseek.machine.talk import say
 
 
@@ -55,6 +58,11 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Server": (serve, demo, health, doctor, token, backup, reshard, model, compat),
     "Shell": (completion,),
 }
+
+_SAVING_COMMANDS = {
+    "clip",
+    "demo",
+}  # they save clips where the user wants them, with the rights that the user gives files
 
 
 class _Group(click.Group):
@@ -99,7 +107,8 @@ def _as_typed(option: click.Parameter) -> str:
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="clipseek")
 @click.option("-v", "--verbose", is_flag=True, help="Print more about what happens, on stderr.")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
     """Search inside videos: describe what you want to see, get the exact moments, cut them out.
 
     \b
@@ -109,6 +118,9 @@ def main(verbose: bool) -> None:
     Watch the best match:                 clipseek open "a dog jumps into a lake"
     Cut a match out:                      clipseek clip holiday.mp4 00:12.0 00:17.5
     """
+    if context.invoked_subcommand not in _SAVING_COMMANDS:
+        context.call_on_close(partial(os.umask, make_private_from_now_on()))
+    logging.setLogRecordFactory(PlainRecord)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from clipseek.api.formats import escape_hidden
+
 if TYPE_CHECKING:
     from clipseek.client.indexing import Progress as Step
 
@@ -22,7 +24,7 @@ def is_interactive() -> bool:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(escape_hidden(json.dumps(value, ensure_ascii=False, indent=2), keep="\n"))
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -37,7 +39,7 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         justify: Literal["left", "right"] = "right" if head != name else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in _WRAPPED_COLUMNS)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(escape_hidden(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _FILE_WIDTH)
@@ -70,7 +72,7 @@ def progress_bar(title: str) -> Iterator[Callable[["Step"], None]]:
                 if task is not None:
                     bar.remove_task(task)
                 stage = progress.stage
-                task = bar.add_task(f"{_STAGES[stage]} {escape(title)}", total=progress.total)
+                task = bar.add_task(f"{_STAGES[stage]} {escape(escape_hidden(title))}", total=progress.total)
             if task is not None:
                 bar.update(task, completed=progress.done)
 

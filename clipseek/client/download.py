@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clipseek.api.documents import Clip, Reel
 from clipseek.api.errors import FileMissing, OutputRefused, ServerFailed, StoreFull
+from clipseek.api.formats import one_line
 
 _LONGEST_STEM = 180  # bytes of a file name; file systems take 255, and times, a number and a suffix come on top
 
@@ -26,9 +27,9 @@ class SavedClip:
 
 def clip_file_name(title: str, start_seconds: float, end_seconds: float, suffix: str = ".mp4") -> str:
     """A file name for a clip that every system takes, cut to its length in bytes: `holiday 12.0-17.5.mp4`."""
-    stem = re.sub(r"\.[A-Za-z0-9]{1,8}$", "", title)
-    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", stem).strip(". ")
-    safe = safe.encode(errors="replace")[:_LONGEST_STEM].decode(errors="ignore").strip(". ") or "clip"
+    stem = re.sub(r"\.[A-Za-z0-9]{1,8}$", "", one_line(title))
+    safe = re.sub(r'[<>:"/\\|?*]', "_", stem).strip(". ")
+    safe = safe.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(". ") or "clip"
     return f"{safe} {start_seconds:.1f}-{end_seconds:.1f}{suffix}"
 
 

@@ -108,7 +108,7 @@ class AccessFile:
         return len(left)
 
     def _lock(self) -> FileLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileLock(self.path.with_suffix(".lock"), mode=0o600)
 
     def _write(self, grants: tuple[Grant, ...]) -> None:

@@ -89,6 +89,13 @@ class Security:
     allow_anyone: bool = setting(
         "CLIPSEEK_ALLOW_ANYONE", False, "serve the network without any token: yes or no", parse=parsing.yes_or_no
     )
+    page_hosts: tuple[str, ...] = setting(
+        "CLIPSEEK_PAGE_HOSTS",
+        (),
+        "names under which browsers may reach the page, besides this machine's own",
+        parse=parsing.host_names,
+        details="Separate them with commas. A proxy in front of the page needs its name here.",
+    )
     requests_per_second: float = setting(
         "CLIPSEEK_REQUESTS_PER_SECOND",
         200.0,
@@ -126,6 +133,13 @@ class Monitoring:
         "format of the log: text, or json with one object per line",
         parse=parsing.choice("text", "json"),
         details="See `docs/monitoring.md`.",
+    )
+    audit_days: float = setting(
+        "CLIPSEEK_AUDIT_DAYS",
+        90.0,
+        "days that lines of the audit log are kept (inf: forever)",
+        parse=parsing.limit,
+        details="See `docs/security.md`.",
     )
     metrics_port: int | None = setting(
         "CLIPSEEK_METRICS_PORT",

@@ -28,6 +28,15 @@ def folders(_variable: str, value: str) -> tuple[Path, ...]:
     return tuple(Path(path).expanduser().resolve() for path in value.split(os.pathsep) if path)
 
 
+def host_names(variable: str, value: str) -> tuple[str, ...]:
+    """Names or addresses of hosts, separated by commas, in lower case."""
+    names = tuple(name.strip("[]") for name in value.lower().replace(",", " ").split())
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]+", name):
+            raise InvalidSetting(f"'{name}' is no host: {variable} takes names such as videos.example, without a port.")
+    return names
+
+
 def is_url(value: str) -> bool:
     return "://" in value
 

@@ -1,7 +1,8 @@
 """Logging, set up in one place for every process: lines of text, or JSON objects with CLIPSEEK_LOG_FORMAT=json.
 
-A JSON line that is logged during a request names the endpoint, and the seconds since the request arrived in this
-process.
+Records show text from elsewhere (titles, paths, names) in escaped form, whichever library logs it with whichever
+handler: it can forge no line and sends nothing to a terminal. A JSON line that is logged during a request names the
+endpoint, and the seconds since the request arrived in this process.
 """
 
 import json
@@ -11,12 +12,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Any
+
+from clipseek.api.formats import escape_hidden
 
 JSON = "json"
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TRACES_LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"  # warns at every attempt while its collector is away
 _QUIET_SECONDS = 600.0
 _request: ContextVar[tuple[str, float] | None] = ContextVar("request", default=None)  # endpoint, monotonic time
+
+
+class PlainRecord(logging.LogRecord):
+    """A record without hidden characters. The lines of its traceback are indented, so none looks like a record."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.name = escape_hidden(self.name)
+        if self.exc_info and self.exc_info[0]:
+            lines = logging.Formatter().formatException(self.exc_info).split("\n")
+            self.exc_text = "\n".join(f"  {escape_hidden(line)}" for line in lines)
+
+    def getMessage(self) -> str:  # noqa: N802 (its name in `logging`)
+        return escape_hidden(super().getMessage())
 
 
 class JsonFormatter(logging.Formatter):
@@ -34,7 +52,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": logging.LogRecord.getMessage(record),  # JSON escapes it itself
             "process": self._process,
         }
         if request := _request.get():
@@ -43,7 +61,7 @@ class JsonFormatter(logging.Formatter):
             fields["error"] = error
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
+        return escape_hidden(json.dumps(fields, ensure_ascii=False))
 
 
 class _Seldom(logging.Filter):
@@ -64,6 +82,7 @@ def start(level: str, form: str, process: str, *, replace: bool = False) -> None
         process: the name of this process, e.g. "video_loader".
         replace: also if logging is set up already; it is then set up again.
     """
+    logging.setLogRecordFactory(PlainRecord)
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter(process) if form == JSON else logging.Formatter(_TEXT))
     logging.basicConfig(level=level, handlers=[handler], force=replace)

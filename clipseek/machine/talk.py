@@ -2,6 +2,7 @@
 
 import logging
 
+from clipseek.api.formats import escape_hidden
 from clipseek.machine import logs
 
 _log = logging.getLogger(__name__)
@@ -10,7 +11,7 @@ _LEVELS = {"red": logging.ERROR, "yellow": logging.WARNING}
 
 
 def say(message: str, style: str = "") -> None:
-    """Print a line on stderr, or log it where the log is JSON. The text is plain: titles and paths may hold anything.
+    """Print a line on stderr, or log it where the log is JSON. Titles and paths in it may hold anything.
 
     The style is one of rich; red is an error, yellow a warning.
     """
@@ -20,4 +21,4 @@ def say(message: str, style: str = "") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, soft_wrap=True).print(Text(message, style=style))
+    Console(stderr=True, soft_wrap=True).print(Text(escape_hidden(message, keep="\n"), style=style))

@@ -13,8 +13,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from clipseek.api.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.api.formats import size
 from clipseek.client.indexing import Progress
@@ -22,6 +20,7 @@ from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folde
 from clipseek.config.settings import Settings
 from clipseek.config.shards import check_whole, divided_folder, divisions, out_of_use, shard_folders
 from clipseek.machine.audit_log import AuditLog
+from clipseek.machine.private_files import protect
 
 _VIDEO = re.compile(rf"[0-9a-f]{{64}}{re.escape(VIDEO_MARK)}(\.[A-Za-z0-9]{{1,8}})?")
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
@@ -72,6 +71,7 @@ def back_up(settings: Settings, target: Path, on_progress: Callable[[Progress], 
             for count in (count for library in libraries for count in library.copy_videos()):
                 done += count
                 on_progress(Progress("copy", done, total))
+        protect(target)
     except sqlite3.Error as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
@@ -91,9 +91,9 @@ def _drafts(target: Path) -> Iterator[Path]:
 
 
 def _copy_access(home: Path, target: Path, drafts: Path) -> None:
-    log = AuditLog(home).path
-    with FileLock(home / "audit.lock", mode=0o600):  # so that no line is written between the two files
-        for file in (home / "access.json", log, log.with_suffix(".log.1")):
+    log = AuditLog(home)
+    with log.lock:  # so that no line moves from one file to the other meanwhile
+        for file in (home / "access.json", home / "audit.log.1", *log.files()):
             with suppress(FileNotFoundError):
                 _copy(file, target / file.name, drafts)
 

@@ -127,8 +127,11 @@ class Vced:
     def _index(self, doc: Any, is_awaited: Callable[[], bool]) -> None:
         if not doc.uri:
             raise _unsupported("a document for /index has no uri")
-        path = Path(doc.uri).resolve()
-        if not any(path.is_relative_to(folder) for folder in self._folders):
+        try:
+            path = Path(doc.uri).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+            raise FileMissing(f"There is no file {doc.uri[:200]!r}.") from error
+        if not any(path.is_relative_to(folder) for folder in self._folders):  # with links resolved
             allowed = ", ".join(map(str, self._folders))
             raise PathNotAllowed(f"'{doc.uri}' is not in a folder that `clipseek compat` was started with: {allowed}.")
         if not path.is_file():

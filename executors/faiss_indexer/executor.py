@@ -57,7 +57,7 @@ class FaissIndexer(ChainExecutor):
         self._libraries: dict[str, Library] = {}
         self._opening = threading.Lock()
         self._measuring = threading.Lock()
-        self._audit = AuditLog(home)
+        self._audit = AuditLog(home, self.settings.audit_days)
         self.library(MAIN)
 
     def library(self, name: str) -> Library:
@@ -266,6 +266,7 @@ class FaissIndexer(ChainExecutor):
 
     def close(self) -> None:
         super().close()
+        self._audit.close()
         for library in self._libraries.values():
             library.close()
         self._lock.release()

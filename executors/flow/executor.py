@@ -18,6 +18,7 @@ from clipseek.api.endpoints import ENDPOINTS, INDEXER
 from clipseek.api.errors import StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.machine.private_files import make_private_from_now_on, protect
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.endpoint import endpoint, pass_on
@@ -37,6 +38,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         self.settings = settings or Settings.from_env()
         self.callers = Verifier(self.settings.flow_secret, self.executor_name)
         logs.start(self.settings.log_level, self.settings.log_format, self.executor_name)
+        make_private_from_now_on()
+        protect(self.settings.home, self.settings.cache)
         self.queues: dict[str, ThreadPoolExecutor] = {}
         guard_own_port()
         end_with_parent()

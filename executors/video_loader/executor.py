@@ -50,7 +50,7 @@ class VideoLoader(ChainExecutor):
         idle_seconds = self.settings.upload_idle_seconds
         self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads, idle_seconds)
         self._abandoned = AbandonedUploads(lambda: media_folders(self.settings), idle_seconds)
-        self._audit = AuditLog(self.settings.home)
+        self._audit = AuditLog(self.settings.home, self.settings.audit_days)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         # A spawned child first imports what it takes for the main module: let that be the module it needs anyway.
         sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.workers.worker")
@@ -192,6 +192,7 @@ class VideoLoader(ChainExecutor):
         self._abandoned.close()
         self._videos.close()
         super().close()
+        self._audit.close()
 
     def _audit_change(self, change: str, record: FileRecord, caller: Caller) -> None:
         self._audit.write(

@@ -7,11 +7,12 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import duration, timestamp
+from clipseek.client.download import clip_file_name
 from frontend.components.elements import clip_player, muted, title_html
 from frontend.components.messages import show_error
 from frontend.components.visitor import save_basket, visitor_basket
 from frontend.logic.basket import STEP_SECONDS, BasketItem, edge_limits, last_frame_seconds, move_edge, separate_edges
-from frontend.logic.safe_text import clip_file_name, escape_html
+from frontend.logic.safe_text import escape_html
 from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts

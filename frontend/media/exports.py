@@ -3,19 +3,24 @@
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from clipseek.api.documents import Video
+from clipseek.api.formats import escape_hidden, one_line
+from clipseek.client.download import clip_file_name
 from frontend.logic.basket import BasketItem
-from frontend.logic.safe_text import clip_file_name
 from frontend.media.caches import ClipCache, ClipKey
 
 FORMATS = ("csv", "json", "edl", "srt")
 _TIMES = ("start_seconds", "end_seconds", "length_seconds")
 _FIELDS = ("place", "video_id", "title", *_TIMES)
 _REEL_LENGTH = 8  # characters of a source name in CMX 3600
+# A cell that begins so is a formula, also in full width. Some countries split cells at ; and so inside a title.
+_FORMULA = re.compile("(^|;)( *)(?=[=+\\-@＝＋－＠])")
+_NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SRT has no way to escape its markup
 
 
 def exportable_items(
@@ -54,18 +59,19 @@ def _rows(items: Sequence[BasketItem]) -> list[dict[str, object]]:
 
 
 def _csv(items: Sequence[BasketItem]) -> str:
-    """Spreadsheets run cells that start with =, +, - or @, so such titles get an apostrophe in front."""
+    """Spreadsheets run cells that start with =, +, - or @, so such texts get an apostrophe in front."""
     file = io.StringIO()
     writer = csv.DictWriter(file, _FIELDS)
     writer.writeheader()
     for row in _rows(items):
-        title = str(row["title"])
-        writer.writerow(row | {"title": f"'{title}" if title[:1] in ("=", "+", "-", "@") else title})
+        writer.writerow(
+            row | {name: _FORMULA.sub(r"\1\2'", one_line(str(row[name]))) for name in ("video_id", "title")}
+        )
     return file.getvalue()
 
 
 def _json(items: Sequence[BasketItem]) -> str:
-    return json.dumps(_rows(items), ensure_ascii=False, indent=2) + "\n"
+    return escape_hidden(json.dumps(_rows(items), ensure_ascii=False, indent=2), keep="\n") + "\n"
 
 
 def _srt(items: Sequence[BasketItem]) -> str:
@@ -73,7 +79,7 @@ def _srt(items: Sequence[BasketItem]) -> str:
     blocks, at = [], 0.0
     for place, item in enumerate(items, 1):
         end = at + item.length_seconds
-        text = f"{item.title} [{_srt_time(item.start_seconds)[:8]}]"
+        text = f"{one_line(item.title).translate(_NO_MARKUP)} [{_srt_time(item.start_seconds)[:8]}]".strip()
         blocks.append(f"{place}\n{_srt_time(at)} --> {_srt_time(end)}\n{text}\n")
         at = end
     return "\n".join(blocks)
@@ -93,8 +99,8 @@ def _edl(items: Sequence[BasketItem], fps: float) -> str:
         start = round(Fraction(item.start_seconds) * rate)
         count = max(round(Fraction(item.length_seconds) * rate), 1)
         times = " ".join(_timecode(frames, rate) for frames in (start, start + count, at, at + count))
-        lines += [f"{place:03d}  {item.video_id[:_REEL_LENGTH].upper()} V     C        {times}"]
-        lines += [f"* FROM CLIP NAME: {' '.join(item.title.split())}", ""]
+        reel = re.sub("[^A-Z0-9]", "_", item.video_id[:_REEL_LENGTH].upper())
+        lines += [f"{place:03d}  {reel} V     C        {times}", f"* FROM CLIP NAME: {one_line(item.title)}", ""]
         at += count
     return "\n".join(lines)
 

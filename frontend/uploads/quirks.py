@@ -123,17 +123,25 @@ class UploadBody:
 class SpoolingUploadHandler(UploadFileRequestHandler):
     """Writes a large upload to disk piece by piece, and gives Streamlit a body that holds its ticket."""
 
+    _body: UploadBody | None = None
+
     def prepare(self) -> None:
+        """Refuse what belongs to no open tab before its body arrives."""
         self._pieces: list[bytes] = []
-        self._body: UploadBody | None = None
         self._idle_seconds = (settings := Settings.from_env()).upload_idle_seconds
-        length = int(self.request.headers.get("Content-Length", 0))
+        if self.request.method == "OPTIONS":
+            return
+        if not self._is_active_session(self.path_kwargs["session_id"]):
+            raise tornado.web.HTTPError(HTTPStatus.FORBIDDEN, reason="No open tab of the page has this session")
+        if self.request.method != "PUT":
+            return
+        if "Content-Length" not in self.request.headers:  # it could be too long for the memory
+            raise tornado.web.HTTPError(HTTPStatus.LENGTH_REQUIRED)
+        length = int(self.request.headers["Content-Length"])
         boundary = re.search(r'boundary="?([^";]+)', self.request.headers.get("Content-Type", ""))
-        if self.request.method == "PUT" and "Content-Length" not in self.request.headers:
-            raise tornado.web.HTTPError(HTTPStatus.LENGTH_REQUIRED)  # no browser sends such a body
-        if self.request.method == "PUT" and length >= SPOOL_FROM_BYTES and boundary:
-            if not self._is_active_session(self.path_kwargs["session_id"]):  # Streamlit checks it after the last byte
-                raise tornado.web.HTTPError(HTTPStatus.BAD_REQUEST)
+        if not boundary:
+            raise tornado.web.HTTPError(HTTPStatus.BAD_REQUEST, reason="The upload is no form")
+        if length >= SPOOL_FROM_BYTES:
             with _refusing():
                 self._path = SPOOL.begin(page_folder() / "queue", length, settings)
                 self._file = self._path.open("w+b")

@@ -1,11 +1,14 @@
 """The life of a server: start, stop, killing and starting again with what was stored."""
 
+import os
 import signal
 
 import pytest
 
 from benchmarks.synthetic import videos
 from clipseek.api import errors
+from clipseek.machine.ports import free_port
+from executors.faiss_indexer.store.store import Store
 from tests.flow.conftest import run
 
 
@@ -89,3 +92,23 @@ def test_a_video_whose_server_was_killed_is_finished_from_what_is_missing(launch
         client.delete(half.video_id)
         whole = client.index(long_video)
         assert whole.frames_added == whole.video.frames == done.video.frames > half.frames
+
+
+def test_what_server_and_page_keep_is_for_their_owner_only(launch, tmp_path, long_video, tiny_model):
+    folders, page_port = (tmp_path / "home", tmp_path / "cache"), free_port("127.0.0.1")
+    environ = {"CLIPSEEK_CACHE": str(folders[1]), "CLIPSEEK_MODEL": str(tiny_model)}
+    before = os.umask(0o022)
+    try:
+        Store(folders[0]).close()  # as version 0.1 left it
+        assert (folders[0] / "index.db").stat().st_mode & 0o077
+        server = launch(folders[0], "--page", **environ, CLIPSEEK_PAGE_PORT=str(page_port))
+        with server.client() as client:
+            video = client.index(long_video).video
+            client.clip(video.video_id, 0.0, 1.0, tmp_path / "clip.mp4")
+            client.add_samples()
+        run(server, "token", "add", "alice", CLIPSEEK_HOME=str(folders[0]))
+        paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
+        assert [path for path in paths if path.stat().st_mode & 0o077] == [] and len(paths) > 20
+        assert (tmp_path / "clip.mp4").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)

@@ -18,7 +18,7 @@ BROKEN = b"broken" * 10
 
 def video(video_id, title, **values):
     shape = {"width": 640, "height": 360, "fps": 25.0}
-    given = {"duration_seconds": 60.0, "size_bytes": 5_000_000, "status": "ready"} | shape
+    given = {"duration_seconds": 60.0, "size_bytes": 5_000_000, "frames": 30, "status": "ready"} | shape
     return Video(video_id=video_id, title=title, **(given | values))
 
 

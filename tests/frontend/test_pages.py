@@ -352,7 +352,8 @@ def test_rename(draw, client):
 def test_delete_asks_first(open_page, draw, client):
     page = open_page("views/library.py")
     button(page, "video.delete.bbbbbbbbbbbb").click().run()
-    assert any(r"\<b\>dog\<\/b\>\.mp4" in each.value for each in page.markdown)
+    [question] = [each.value for each in page.markdown if r"\<b\>dog\<\/b\>\.mp4" in each.value]
+    assert "its file (5.0 MB) and its index (00:30.0, 30 frames)" in question
     assert len(client.library) == 2
 
     def script():

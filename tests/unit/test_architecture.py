@@ -26,7 +26,13 @@ FRAMEWORK = {"jina", "docarray"}
 SPEAK_JINA = {"executor.py", "documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow", "executors/faiss_indexer/shards"}
 # Files of the page that speak streamlit outside of its views and components.
-SPEAK_STREAMLIT = {"frontend/app.py", "frontend/services.py", "frontend/__main__.py", "frontend/uploads/quirks.py"}
+SPEAK_STREAMLIT = {
+    "frontend/app.py",
+    "frontend/services.py",
+    "frontend/__main__.py",
+    "frontend/server/quirks.py",
+    "frontend/uploads/quirks.py",
+}
 MOST_FILES = 12  # of a room; about eight is the aim
 
 
@@ -91,7 +97,7 @@ FLOORS = {
     "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
     "executors/clip_encoder": ("model", "relevance", "run", "starter", "int8", "image", "text"),
     "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
-    "frontend": ("texts", "logic", "media", "uploads", "services.py", "components", "views"),
+    "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),
     "frontend/components": (
         "messages.py",
         "elements.py",

@@ -13,6 +13,7 @@ from clipseek.config.addresses import DEFAULT_PORT, parse_host
 from clipseek.config.distribution import check_vced_install
 from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
+from clipseek.machine.private_files import protect
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def compat(folders: tuple[Path, ...], port: int, host: str | None) -> None:
     from clipseek.vced.requests import KnownVideos, Vced
     from clipseek.vced.server import CompatServer
 
+    protect(Settings.from_env().home)
     with Client(host) as client:
         _check_ports(client, port)
         stop = threading.Event()

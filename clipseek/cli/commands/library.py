@@ -1,15 +1,17 @@
 """`clipseek videos`, `rename`, `delete` and `calibrate`: what the library holds, and how its scores are fitted."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipseek.api.formats import clock, counted, duration, timestamp
+from clipseek.api.formats import clock, counted, duration, escape_hidden, size, timestamp
 from clipseek.cli.options import json_option, with_client
 from clipseek.cli.terminal import is_interactive, print_json, show_table
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
+    from clipseek.api.documents import Video
     from clipseek.client import Client
 
 _FIELDS = """
@@ -79,28 +81,51 @@ def rename(client: "Client", name: str, title: str) -> None:
 
 
 @click.command()
-@click.argument("name", metavar="VIDEO")
+@click.argument("names", metavar="VIDEO...", nargs=-1, required=True)
 @click.option("--yes", "-y", is_flag=True, help="Delete without asking, e.g. in scripts.")
 @with_client
-def delete(client: "Client", name: str, yes: bool) -> None:
-    """Delete a video from the library.
+def delete(client: "Client", names: tuple[str, ...], yes: bool) -> None:
+    """Delete videos from the library.
 
     The server's copy goes, and all that the library holds of the video. VIDEO is the video's title, its id or the start
-    of its id. A video that was indexed in place (--on-server) keeps its file.
+    of its id. A video that was indexed in place (--on-server) keeps its file, and other libraries keep theirs. The
+    command says what is lost, and asks. Without a terminal to ask on, it deletes nothing unless you add --yes.
 
     \b
       clipseek delete holiday.mp4
-      clipseek delete 1a2b3c4d --yes
+      clipseek delete 1a2b3c4d 5e6f7a8b --yes
     """
-    video = client.video(name)
+    videos = list({video.video_id: video for video in map(client.video, names)}.values())
     if not yes:
-        if not is_interactive():
-            raise click.UsageError(f"There is no terminal to ask on. To delete '{video.title}', add --yes.")
-        length = f"{clock(video.duration_seconds)}, {counted(video.frames, 'frame')}"
-        question = f"Delete '{video.title}' ({length}) from the library? This cannot be undone."
-        click.confirm(question, abort=True, err=True)
-    client.delete(video.video_id)
-    say(f"Deleted '{video.title}' ({video.video_id[:12]}).")
+        _ask_before_deleting(videos)
+    for video in videos:
+        client.delete(video.video_id)
+        say(f"Deleted '{video.title}' ({video.video_id[:12]}).")
+
+
+def _ask_before_deleting(videos: "Sequence[Video]") -> None:
+    """Raises: Abort: the answer is no. UsageError: there is nobody to ask."""
+    title = escape_hidden(videos[0].title)
+    subject, their, they = f"'{title}'", "its", "it was"
+    if len(videos) > 1:
+        subject, their, they = f"these {len(videos)} videos", "their", "they were"
+    if not is_interactive():
+        raise click.UsageError(f"There is no terminal to ask on. To delete {subject}, add --yes.")
+    if len(videos) > 1:
+        for video in videos:
+            say(f"  '{video.title}': {size(video.size_bytes)}, {_index_size([video])}")
+    files = f"{their} file{'s' if len(videos) > 1 else ''} on the server"
+    click.confirm(
+        f"Delete {subject}? You lose {files} ({size(sum(video.size_bytes for video in videos))}, unless {they} indexed "
+        f"in place) and {their} index ({_index_size(videos)}). This cannot be undone.",
+        abort=True,
+        err=True,
+    )
+
+
+def _index_size(videos: "Sequence[Video]") -> str:
+    seconds, frames = sum(video.duration_seconds for video in videos), sum(video.frames for video in videos)
+    return f"{clock(seconds)}, {counted(frames, 'frame')}"
 
 
 @click.command()

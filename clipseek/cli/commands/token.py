@@ -5,7 +5,7 @@ import getpass
 import click
 
 from clipseek.cli.options import json_option
-from clipseek.cli.terminal import print_json, show_table
+from clipseek.cli.terminal import is_interactive, print_json, show_table
 from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
 from clipseek.machine.talk import say
@@ -51,9 +51,11 @@ def add(name: str, libraries: tuple[str, ...], server_folders: bool) -> None:
     from clipseek.config.access import AccessFile
     from clipseek.machine.audit_log import AuditLog
 
-    home = Settings.from_env().home
-    secret = AccessFile(home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
-    AuditLog(home).write(f"token made for {name}", caller=_operator(), library=" ".join(libraries))
+    settings = Settings.from_env()
+    secret = AccessFile(settings.home).add(name, tuple(dict.fromkeys(libraries)), server_folders=server_folders)
+    AuditLog(settings.home, settings.audit_days).write(
+        f"token made for {name}", caller=_operator(), library=" ".join(libraries)
+    )
     click.echo(secret)
     say(f"This is shown only once. Give it to {name}, to be set as CLIPSEEK_TOKEN.", style="dim")
 
@@ -83,8 +85,11 @@ def list_tokens(as_json: bool) -> None:
 
 @token.command()
 @click.argument("name")
-def revoke(name: str) -> None:
+@click.option("--yes", "-y", is_flag=True, help="Revoke without asking.")
+def revoke(name: str, yes: bool) -> None:
     """Revoke the token of NAME: its next request is refused.
+
+    Before the last token it asks, because the server then refuses everyone. A script revokes it at once.
 
     \b
       clipseek token revoke alice
@@ -92,10 +97,14 @@ def revoke(name: str) -> None:
     from clipseek.config.access import AccessFile
     from clipseek.machine.audit_log import AuditLog
 
-    home = Settings.from_env().home
-    access = AccessFile(home)
+    settings = Settings.from_env()
+    access = AccessFile(settings.home)
+    if not yes and is_interactive() and [grant.name for grant in access.grants()] == [name]:
+        click.confirm(
+            f"'{name}' is the last token. Without it the server refuses everyone. Revoke it?", abort=True, err=True
+        )
     remaining = access.revoke(name)
-    AuditLog(home).write(f"token revoked of {name}", caller=_operator())
+    AuditLog(settings.home, settings.audit_days).write(f"token revoked of {name}", caller=_operator())
     say(f"Revoked the token of {name}.")
     if not remaining:
         say(f"It was the last token, so the server refuses everyone. To open it to this machine, remove {access.path}.")

@@ -15,6 +15,7 @@ from clipseek.cli.options import fps_option, host_option, sampling_option
 from clipseek.cli.terminal import progress_bar
 from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
+from clipseek.machine.private_files import protect
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def watch(
     from clipseek.watch.watcher import Watcher
 
     settings = Settings.from_env()
+    protect(settings.home)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     reporter = _Reporter(as_json)
     try:

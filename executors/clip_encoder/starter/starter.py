@@ -37,7 +37,7 @@ from clipseek.api.errors import ClipSeekError, ModelUnavailable
 from executors.clip_encoder.model.folder import CONFIG_NAME, read_model_folder
 from executors.clip_encoder.model.profiles import STARTER
 from executors.clip_encoder.model.spec import ModelSpec, read_and_hash
-from executors.clip_encoder.relevance.score_scales import SCALE_NAME, Coefficients, save_scale
+from executors.clip_encoder.relevance.score_scales import Coefficients, save_scale
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import TextTower
 
@@ -168,9 +168,6 @@ def _build(folder: Path) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
         _write_model(draft, image_weights, text_folder)
-        draft.chmod(0o755)  # files written under temporary names are readable by their owner only
-        for name in (_WEIGHTS_NAME, SCALE_NAME):
-            (draft / name).chmod(0o644)
         if folder.exists():  # an unfinished one
             shutil.rmtree(folder)
         os.rename(draft, folder)  # noqa: PTH104 (Path.rename is the same and reads as if it replaced)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clipseek.api.errors import FileMissing, MediaMissing, PathNotAllowed
+from clipseek.api.errors import FileMissing, MediaMissing, NoVideosFound, PathNotAllowed
 from clipseek.watch.folder_scan import videos_below
 from executors.video_loader.media.file_record import FileRecord
 
@@ -17,10 +17,12 @@ class ServerFolders:
         """The path with its links resolved. Raises: PathNotAllowed: it is outside the allowed folders."""
         try:
             path = Path(server_path).resolve()
-            path.exists()  # raises for paths that no system can have
+            is_allowed = self._holds(path)
+            if is_allowed:  # of others nothing is told, not even whether they exist
+                path.exists()  # raises for paths that no system can have
         except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
             raise PathNotAllowed(f"{server_path[:200]!r} is no path that the server can read ({error})") from error
-        if not any(path.is_relative_to(folder) for folder in self._roots):
+        if not is_allowed:
             raise PathNotAllowed(
                 f"The server may not read {server_path}. Upload the file, or ask the operator to add its folder to "
                 "CLIPSEEK_MEDIA_ROOTS"
@@ -28,14 +30,20 @@ class ServerFolders:
         return path
 
     def list_videos(self, server_path: str) -> list[Path]:
-        """The videos in a folder, ordered by name; for a file, the file itself.
+        """The videos in a folder, ordered by name; for a file, the file itself. Links that lead out are left out.
 
         Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
         path = self.resolve(server_path)
         if not path.exists():
             raise FileMissing(f"The server has no folder {server_path}")
-        return list(videos_below(path))
+        videos = [video for video in videos_below(path) if self._holds(video.resolve())]
+        if not videos:
+            raise NoVideosFound(f"There are no videos in or below the folder '{path}' that the server may read.")
+        return videos
+
+    def _holds(self, path: Path) -> bool:
+        return any(path.is_relative_to(folder) for folder in self._roots)
 
 
 def check_link(record: FileRecord) -> None:

@@ -82,7 +82,15 @@ def rename_form(video: Video, t: Texts) -> None:
 
 def delete_question(video: Video, t: Texts) -> None:
     """Ask before deleting a video, and say what is lost."""
-    st.markdown(t("video.delete.question", title=escape_markdown(shorten(video.title, 80))))
+    st.markdown(
+        t.plural(
+            "video.delete.question",
+            video.frames,
+            title=escape_markdown(shorten(video.title, 80)),
+            size=size(video.size_bytes),
+            length=timestamp(video.duration_seconds),
+        )
+    )
     with st.container(horizontal=True):
         if st.button(t("video.delete.confirm"), key="video.delete.confirm", type="primary", icon=":material/delete:"):
             with errors_shown(t):

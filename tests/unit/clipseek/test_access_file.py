@@ -26,6 +26,14 @@ def test_a_token_is_kept_as_its_hash_and_nowhere_else(tmp_path):
     assert list(tmp_path.glob("*part*")) == []
 
 
+def test_the_first_token_makes_a_home_of_several_levels(tmp_path):
+    home = tmp_path / "one" / "two" / "home"
+    token = AccessFile(home).add("alice")
+    assert AccessFile(home).grant_of(token).name == "alice"
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert sorted(file.name for file in home.iterdir()) == ["access.json", "access.lock"]
+
+
 def test_what_another_process_changes_is_seen_at_once(tmp_path):
     reader, writer = AccessFile(tmp_path), AccessFile(tmp_path)
     assert reader.grants() == ()

@@ -1,8 +1,10 @@
 """A copy of the store answers as the store, whatever happens meanwhile, and is brought up to date."""
 
 import json
+import os
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -137,12 +139,14 @@ def test_a_copy_that_is_broken_off_stays_what_it_was(home, tmp_path, before, mon
 
 
 def test_all_of_the_audit_log_is_copied(home, tmp_path):
-    log = AuditLog(home, max_bytes=600)
-    for number in range(6):
+    clock = iter([datetime(2026, 3, day, tzinfo=UTC) for day in range(1, 5)])
+    log = AuditLog(home, clock=lambda: next(clock))
+    for number in range(4):
         log.write("deleted", caller=f"caller {number}")
+        os.utime(log.path, (datetime(2026, 3, number + 1, tzinfo=UTC).timestamp(),) * 2)
     copied(home, tmp_path / "copy")
-    lines = "".join((tmp_path / "copy" / name).read_text() for name in ("audit.log.1", "audit.log"))
-    assert lines == (home / "audit.log.1").read_text() + (home / "audit.log").read_text() and "caller 2" in lines
+    lines = "".join(file.read_text() for file in AuditLog(tmp_path / "copy").files())
+    assert lines == "".join(file.read_text() for file in log.files()) and lines.count('"caller": "caller ') == 4
 
 
 def test_videos_that_are_not_at_the_url_yet_are_copied(home, tmp_path):

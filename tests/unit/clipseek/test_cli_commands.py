@@ -14,11 +14,21 @@ from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import InvalidRequest, VideoNotFound
 from clipseek.cli.commands import clip as clip_command
 from clipseek.cli.commands import library as library_command
+from clipseek.cli.commands import token as token_command
 from clipseek.cli.main import main
 from clipseek.client import Client, Indexed, SavedClip
+from clipseek.config.access import AccessFile
 
 HOLIDAY = Video(
-    video_id="1a2b" + "0" * 60, title="holiday: 'lake'.mp4", duration_seconds=192.4, frames=192, status="ready"
+    video_id="1a2b" + "0" * 60,
+    title="holiday: 'lake'.mp4",
+    duration_seconds=192.4,
+    frames=192,
+    size_bytes=5_000_000,
+    status="ready",
+)
+SNOW = Video(
+    video_id="3c4d" + "0" * 60, title="snow\x1b[2J\u202e.mp4", duration_seconds=8, frames=1, size_bytes=1_000_000
 )
 
 
@@ -28,9 +38,10 @@ def library(monkeypatch, tmp_path):
     calls = []
 
     def video(_, name):
-        if name not in (HOLIDAY.title, HOLIDAY.video_id, HOLIDAY.video_id[:4]):
-            raise VideoNotFound(f"There is no video '{name}'.")
-        return HOLIDAY
+        for known in (HOLIDAY, SNOW):
+            if name in (known.title, known.video_id, known.video_id[:4]):
+                return known
+        raise VideoNotFound(f"There is no video '{name}'.")
 
     def clip(_, name, start, end, output, *, mode="exact"):
         target = Path(output).with_suffix(".mkv") if mode == "copy" else Path(output)
@@ -67,7 +78,7 @@ def run(*arguments: str, answer: str | None = None):
 @pytest.fixture
 def terminal(monkeypatch):
     """Somebody is there to answer questions."""
-    for command in (clip_command, library_command):
+    for command in (clip_command, library_command, token_command):
         monkeypatch.setattr(command, "is_interactive", lambda: True)
 
 
@@ -98,6 +109,19 @@ def test_a_clip_never_overwrites_silently(library, tmp_path):
     assert (tmp_path / "dog.mp4").read_bytes() == b"clip"
 
 
+def test_a_clip_that_a_user_saves_has_the_rights_of_all_files_of_that_user(library, tmp_path):
+    before = os.umask(0o022)
+    try:
+        assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4").exit_code == 0
+        assert run("open", "1a2b", "1", "2", "--print").exit_code == 0
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert (tmp_path / "dog.mp4").stat().st_mode & 0o777 == 0o644
+    kept = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert len(kept) == 4 and not any(path.stat().st_mode & 0o077 for path in kept)
+
+
 def test_on_a_terminal_a_clip_asks_before_it_overwrites(library, terminal, tmp_path):
     (tmp_path / "dog.mp4").write_bytes(b"mine")
     declined = run("clip", "1a2b", "1", "2", "-o", "dog.mp4", answer="n\n")
@@ -117,11 +141,57 @@ def test_delete_refuses_without_a_terminal_unless_it_is_told_yes(library):
 
 
 def test_delete_asks_on_a_terminal(library, terminal):
-    question = "Delete 'holiday: 'lake'.mp4' (3:12, 192 frames) from the library? This cannot be undone. [y/N]"
+    question = (
+        "Delete 'holiday: 'lake'.mp4'? You lose its file on the server (5.0 MB, unless it was indexed in place) and "
+        "its index (3:12, 192 frames). This cannot be undone. [y/N]"
+    )
     declined = run("delete", "1a2b", answer="\n")
     assert declined.exit_code == 1 and question in declined.stderr and declined.stdout == "" and library == []
     assert run("delete", "1a2b", answer="y\n").exit_code == 0
     assert library == [("delete", HOLIDAY.video_id)]
+
+
+def test_delete_of_several_says_what_is_lost_of_each_and_in_total(library, terminal):
+    declined = run("delete", "1a2b", "3c4d", HOLIDAY.title, answer="n\n")
+    assert declined.exit_code == 1 and library == []
+    assert declined.stderr.splitlines()[:3] == [
+        "  'holiday: 'lake'.mp4': 5.0 MB, 3:12, 192 frames",
+        r"  'snow\u001b[2J\u202e.mp4': 1.0 MB, 0:08, 1 frame",
+        "Delete these 2 videos? You lose their files on the server (6.0 MB, unless they were indexed in place) and "
+        "their index (3:20, 193 frames). This cannot be undone. [y/N]: n",
+    ]
+    assert run("delete", "1a2b", "3c4d", answer="y\n").exit_code == 0
+    assert library == [("delete", HOLIDAY.video_id), ("delete", SNOW.video_id)]
+
+
+def test_delete_of_several_deletes_none_if_one_is_not_there(library):
+    assert run("delete", "1a2b", "nope", "--yes").exit_code == 1 and library == []
+    refused = run("delete", "1a2b", "3c4d")
+    assert refused.exit_code == 2 and "To delete these 2 videos, add --yes." in refused.stderr and library == []
+    hostile = run("delete", "3c4d")
+    assert hostile.exit_code == 2 and "\x1b" not in hostile.stderr and "\u202e" not in hostile.stderr
+
+
+def test_revoking_the_last_token_asks_where_somebody_is_there(terminal, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(tmp_path))
+    for name in ("a", "b"):
+        assert run("token", "add", name).exit_code == 0
+    assert run("token", "revoke", "a").exit_code == 0
+    declined = run("token", "revoke", "b", answer="n\n")
+    assert (
+        declined.exit_code == 1 and "'b' is the last token. Without it the server refuses everyone." in declined.stderr
+    )
+    assert [grant.name for grant in AccessFile(tmp_path).grants()] == ["b"]
+    assert run("token", "revoke", "nobody").exit_code == 1
+    assert run("token", "revoke", "b", "--yes").exit_code == 0
+    assert AccessFile(tmp_path).grants() == ()
+
+
+def test_a_script_revokes_the_last_token_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPSEEK_HOME", str(tmp_path))
+    run("token", "add", "leaked")
+    revoked = run("token", "revoke", "leaked")
+    assert revoked.exit_code == 0 and "It was the last token" in revoked.stderr
 
 
 def test_rename_says_both_titles(library):

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from clipseek.api.documents import Query
-from clipseek.api.errors import InvalidRequest, StoreError
+from clipseek.api.errors import FileMissing, InvalidRequest, PathNotAllowed, StoreError
 from clipseek.cli.main import main
 from clipseek.machine.ports import free_port
 from clipseek.vced import messages
-from clipseek.vced.requests import KnownVideos, Parameters, edges_by_drop
+from clipseek.vced.requests import KnownVideos, Parameters, Vced, edges_by_drop
 from tests.vced import ANSWER, INDEX, SEARCH
 
 
@@ -64,6 +64,26 @@ def test_videos_are_known_by_their_paths_also_after_a_restart(tmp_path):
     (tmp_path / "text.json").write_text("{")
     with pytest.raises(StoreError, match="cannot be read"):
         KnownVideos(tmp_path / "text.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["out.mp4", "folder/secret.mp4", "../secret.mp4", "broken.mp4", "loop.mp4", "a\0b.mp4"]
+)
+def test_links_that_lead_out_of_the_folders_are_refused_unread(tmp_path, name):
+    inside, secret = tmp_path / "inside", tmp_path / "secret.mp4"
+    inside.mkdir()
+    secret.write_bytes(b"secret")
+    (inside / "out.mp4").symlink_to(secret)
+    (inside / "folder").symlink_to(tmp_path)
+    (inside / "broken.mp4").symlink_to(tmp_path / "none.mp4")
+    (inside / "loop.mp4").symlink_to(inside / "loop.mp4")
+    request = messages.Request()
+    request.header.exec_endpoint = "/index"
+    request.data.docs.docs.add(uri=f"{inside}/{name}", id="u1")
+    vced = Vced(None, [inside], KnownVideos(tmp_path / "vced.json"))  # without a client that could send anything
+    with pytest.raises((PathNotAllowed, FileMissing)) as refused:
+        vced.answer(request.SerializeToString())
+    assert str(secret) not in str(refused.value)
 
 
 WITHOUT_VCED = """

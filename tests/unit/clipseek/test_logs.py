@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from clipseek.api.errors import VideoNotFound
+from clipseek.api.formats import escape_hidden
 from clipseek.cli.main import main
 from clipseek.machine import logs
 
@@ -15,8 +16,9 @@ from clipseek.machine import logs
 def root():
     """The root logger, given back as it was."""
     logger = logging.getLogger()
-    handlers, level = logger.handlers[:], logger.level
+    handlers, level, factory = logger.handlers[:], logger.level, logging.getLogRecordFactory()
     yield logger
+    logging.setLogRecordFactory(factory)
     logger.handlers[:] = handlers
     logger.setLevel(level)
 
@@ -83,3 +85,88 @@ def test_an_absent_collector_of_traces_is_told_once(root, capsys):
     for _ in range(5):
         logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").warning("retrying")
     assert [line["message"] for line in lines(capsys)] == ["retrying"]
+
+
+HOSTILE = "a\n2026-01-01 00:00:00,000 ERROR forged: x\r\x1b[2J\x9b2J\u202e\u2066\u2028\x85\x00\x7f\udcff b"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def log_all_ways(logger, level):
+    """A message, an argument, a logger's name, an exception, a chain of them, and the stack, all with hostile text."""
+    number = logging.getLevelName(level)
+    logger.log(number, HOSTILE)
+    logger.log(number, "of '%s'", HOSTILE)
+    logging.getLogger(f"library.{HOSTILE}").log(number, "named", stack_info=True)
+    try:
+        try:
+            {}[HOSTILE]
+        except KeyError as error:
+            raise ValueError(HOSTILE) from error
+    except ValueError:
+        logger.log(number, "failed: %s", HOSTILE, exc_info=True)
+
+
+def assert_plain(text):
+    for line in text.split("\n"):
+        assert line.isprintable(), ascii(line)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_text_from_elsewhere_forges_no_line_and_commands_no_terminal(root, capsys, level):
+    logs.start("DEBUG", "text", "indexer", replace=True)
+    log_all_ways(logging.getLogger("x"), level)
+    text = capsys.readouterr().err
+    assert_plain(text)
+    records = [line for line in text.splitlines() if line[:2] == "20"]
+    assert len(records) == 4 and all(f" {level} " in line for line in records)
+    assert "forged" in text and "KeyError" in text and "ValueError" in text and "Stack (most recent" in text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_objects_show_all_they_hold(root, capsys, level):
+    logs.start("DEBUG", "json", "indexer", replace=True)
+    log_all_ways(logging.getLogger("x"), level)
+    text = capsys.readouterr().err
+    assert_plain(text)
+    objects = [json.loads(line) for line in text.splitlines()]
+    assert [line["level"] for line in objects] == [level] * 4
+    assert objects[0]["message"] == HOSTILE and objects[2]["logger"] == f"library.{escape_hidden(HOSTILE)}"
+    assert HOSTILE in objects[3]["traceback"]
+
+
+def test_a_librarys_own_handler_escapes_too(root, capsys):
+    logs.start("DEBUG", "text", "page", replace=True)
+    library = logging.getLogger("a library with a handler")
+    library.propagate = False
+    library.addHandler(logging.StreamHandler())
+    library.handlers[0].setFormatter(logging.Formatter("OWN %(name)s %(message)s"))
+    try:
+        log_all_ways(library, "ERROR")
+    finally:
+        library.handlers.clear()
+    own = [line for line in capsys.readouterr().err.split("\n") if line.startswith("OWN")]
+    assert len(own) == 3
+    assert_plain("\n".join(own))
+
+
+def test_what_the_cli_says_and_logs_is_plain(root, capsys, monkeypatch):
+    from clipseek.cli import terminal
+    from clipseek.machine.talk import say
+
+    root.handlers.clear()
+    say(HOSTILE)
+    terminal.show_table(("Title",), [(HOSTILE,)])
+    terminal.print_json({"title": HOSTILE})
+    said = capsys.readouterr()
+    assert_plain(said.err)
+    assert_plain(said.out)
+    assert json.loads(said.out[said.out.index("{") :]) == {"title": HOSTILE}
+
+
+def test_the_command_line_logs_without_control_signs(root):
+    root.handlers.clear()  # pytest's, which would stay
+    done = CliRunner().invoke(main, ["-v", "model", "--help"])
+    assert done.exit_code == 0
+    record = logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, HOSTILE, (), None)
+    formatted = root.handlers[-1].format(record)
+    assert formatted.startswith("INFO x: ") and formatted.isprintable()

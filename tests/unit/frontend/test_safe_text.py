@@ -2,7 +2,8 @@
 
 import pytest
 
-from frontend.logic.safe_text import clip_file_name, escape_html, escape_markdown, shorten
+from clipseek.client.download import clip_file_name
+from frontend.logic.safe_text import escape_html, escape_markdown, shorten
 
 
 def test_html_and_markdown_are_text():

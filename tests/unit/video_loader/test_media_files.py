@@ -328,6 +328,34 @@ def test_the_videos_below_an_allowed_folder(store: MediaFiles, tmp_path: Path) -
             store.folders.list_videos(str(asked))
 
 
+def test_links_that_lead_out_of_the_allowed_folders_are_not_listed(tmp_path: Path) -> None:
+    one, two, secret = tmp_path / "one", tmp_path / "two", tmp_path / "secret"
+    for folder in (one, two, secret):
+        folder.mkdir()
+        (folder / "video.mp4").write_bytes(DATA)
+    store = MediaFiles(tmp_path / "media", (one, two), CHUNK)
+    (one / "file.mp4").symlink_to(secret / "video.mp4")
+    (one / "folder").symlink_to(secret)
+    (one / "indirect.mp4").symlink_to(one / "folder" / "video.mp4")
+    (one / "broken.mp4").symlink_to(secret / "none.mp4")
+    (one / "loop.mp4").symlink_to(one / "loop.mp4")
+    (one / "allowed.mp4").symlink_to(two / "video.mp4")
+    assert store.folders.list_videos(str(one)) == [one / "allowed.mp4", one / "video.mp4"]
+    (one / "allowed.mp4").unlink()
+    (one / "video.mp4").unlink()
+    with pytest.raises(NoVideosFound):
+        store.folders.list_videos(str(one))
+
+
+def test_what_lies_outside_is_refused_alike_whether_it_exists_or_not(store: MediaFiles, monkeypatch) -> None:
+    def forbidden(path: Path, **_: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+    with pytest.raises(PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
+        store.folders.resolve("/root/secret.mp4")
+
+
 def test_equal_videos_of_two_stores_share_their_bytes_where_links_can_be_made(tmp_path, monkeypatch):
     roots = [tmp_path / name for name in ("a", "b", "c")]
     a, b, c = (MediaFiles(root, (), CHUNK, all_roots=lambda: roots) for root in roots)
