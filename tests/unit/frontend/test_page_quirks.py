@@ -131,7 +131,7 @@ def test_an_upload_without_a_visitor_or_a_file_leaves_no_file(monkeypatch, queue
     monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
     begin, begun = SPOOL.begin, []
     monkeypatch.setattr(SPOOL, "begin", lambda *args: begun.append(args) or begin(*args))
-    assert upload(BODY, session="nobodys") == (400, []) and not begun
+    assert upload(BODY, session="nobodys") == (403, []) and not begun
     assert upload(BODY.replace(b'; filename="a.mp4"', b"")) == (400, []) and begun
     assert not list(queue.iterdir())
 
