@@ -19,12 +19,16 @@ _BUSY_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class StoreTotals:
-    """How much a store holds. `problem` says why it cannot be read; then all else is empty."""
+    """How much a store holds. `problem` says why it cannot be read; then all else is empty.
+
+    `store_id` is its identity, also in each copy; empty while only earlier versions have used the store.
+    """
 
     videos: int = 0
     seconds: float = 0.0
     frames: int = 0
     model_id: str = ""
+    store_id: str = ""
     problem: str = ""
 
 
@@ -36,8 +40,8 @@ def read_totals(folder: Path, *, check: bool = False) -> StoreTotals:
                 return StoreTotals(problem=problem)
             videos, seconds = db.execute("SELECT COUNT(*), COALESCE(SUM(duration_seconds), 0) FROM videos").fetchone()
             [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
-            model = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
-            return StoreTotals(videos, seconds, frames, model[0] if model else "")
+            meta = dict(db.execute("SELECT key, value FROM meta"))
+            return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
     except sqlite3.Error as error:
         return StoreTotals(problem=str(error))
 

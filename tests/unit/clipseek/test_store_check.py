@@ -98,6 +98,54 @@ def test_a_span_that_breaks_a_rule_is_found_and_dropped(settings, statement, val
         assert library.store.stored_spans(ID) == {(0.0, 30.0): 30}
 
 
+@pytest.mark.parametrize(
+    ("column", "place"), [("vectors", 7), ("vectors", 101), ("pts_seconds", 16), ("cut_seconds", 0), ("blank", 3)]
+)
+def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, column, place):
+    """The sign of a number in a vector changes nothing about its length, nor the last bit of a time about its order."""
+    with sqlite3.connect(settings.home / "index.db") as db:
+        [blob] = db.execute(f"SELECT {column} FROM spans WHERE start_seconds = 30").fetchone()
+        wrong = blob[:place] + bytes([blob[place] ^ (0x80 if column == "vectors" else 1)]) + blob[place + 1 :]
+        db.execute(f"UPDATE spans SET {column} = ? WHERE start_seconds = 30", (wrong,))
+    db.close()
+    [finding] = [check for check in check_store(settings) if check.what == "spans"]
+    assert finding.state == "error"
+    assert finding.found == f"'holiday.mp4' ({ID[:12]}) [30, 40): is not as it was stored: its checksum is wrong"
+    assert "clipseek doctor --repair" in finding.fix and "clipseek index FILE" in finding.fix
+    assert "dropped 1 wrong spans" in repair_store(settings)[0].found
+    with Library(settings.home) as library:
+        library.put_span(ID, (30.0, 40.0), frames(10, 30.0), MODEL)
+    assert faults(check_store(settings)) == {}
+
+
+def as_version_0_1(settings: Settings) -> None:
+    """Take from the store what that version does not write."""
+    with sqlite3.connect(settings.home / "index.db") as db:
+        db.execute("ALTER TABLE spans DROP COLUMN checksum")
+        db.execute("DELETE FROM meta WHERE key = 'store_id'")
+    db.close()
+
+
+def test_spans_of_an_earlier_version_are_read_and_get_a_checksum_when_repaired(settings):
+    as_version_0_1(settings)
+    expected = {"checksums": "2 of 2 spans have none: an earlier ClipSeek stored them"}
+    assert faults(check_store(settings)) == expected
+    with Library(settings.home) as library:  # a start of this version
+        assert library.store.frames(ID).vectors.tobytes() == b"".join(
+            part.vectors.tobytes() for part in (frames(30), frames(10, 30.0))
+        )
+    assert faults(check_store(settings)) == expected
+    checks = repair_store(settings)
+    assert checks[0].found == "gave 2 spans a checksum" and faults(checks) == {}
+    change(settings, "UPDATE spans SET cut_seconds = ? WHERE start_seconds = 30", np.array([31.0]).tobytes())
+    assert set(faults(check_store(settings))) == {"spans"}
+
+
+def test_an_untouched_store_of_an_earlier_version_is_repaired_as_it_is(settings):
+    as_version_0_1(settings)
+    assert faults(repair_store(settings)) == {}
+
+
 @pytest.mark.parametrize("damage", ["torn", "another store's", "other vectors"])
 def test_an_index_cache_that_does_not_fit_is_found_and_dropped(settings, damage):
     [file] = (settings.home / "index").glob("frames-*.faiss")
