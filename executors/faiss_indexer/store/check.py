@@ -128,19 +128,16 @@ def _check_for_checksums(db: sqlite3.Connection, spans: int) -> Finding:
 def _fill_in_checksums(db: sqlite3.Connection) -> int:
     """Give the spans without a checksum one. Returns: how many."""
     add_checksums(db)
-    numbers = [row[0] for row in db.execute("SELECT span_id FROM spans WHERE checksum IS NULL")]
-    for number in numbers:
-        [span] = _read_spans(db, number)
-        db.execute("UPDATE spans SET checksum = ? WHERE span_id = ?", (span.compute_checksum(), number))
-    return len(numbers)
+    missing = [(span.compute_checksum(), span.span_id) for span in _read_spans(db, "WHERE checksum IS NULL")]
+    db.executemany("UPDATE spans SET checksum = ? WHERE span_id = ?", missing)
+    return len(missing)
 
 
-def _read_spans(db: sqlite3.Connection, span_id: int | None = None) -> Iterator[_Span]:
+def _read_spans(db: sqlite3.Connection, condition: str = "") -> Iterator[_Span]:
     checksum = "checksum" if has_checksums(db) else "NULL"  # no server of this version has used the store yet
     rows = db.execute(
         "SELECT span_id, video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank, "
-        f"{checksum} FROM spans WHERE span_id = coalesce(?, span_id)",
-        (span_id,),
+        f"{checksum} FROM spans {condition}"
     )
     yield from (_Span(*row) for row in rows)
 

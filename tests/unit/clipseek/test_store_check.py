@@ -36,6 +36,10 @@ def frames(count: int, start: float = 0.0) -> Frames:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path)
+
+
+def make_settings(tmp_path: Path) -> Settings:
     """A store with one video of two spans, complete, as a server that was stopped leaves it."""
     file = tmp_path / "holiday.mp4"
     file.write_bytes(VIDEO)
@@ -98,19 +102,27 @@ def test_a_span_that_breaks_a_rule_is_found_and_dropped(settings, statement, val
         assert library.store.stored_spans(ID) == {(0.0, 30.0): 30}
 
 
-@pytest.mark.parametrize(
-    ("column", "place"), [("vectors", 7), ("vectors", 101), ("pts_seconds", 16), ("cut_seconds", 0), ("blank", 3)]
-)
-def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, column, place):
-    """The sign of a number in a vector changes nothing about its length, nor the last bit of a time about its order."""
-    with sqlite3.connect(settings.home / "index.db") as db:
+SPAN_FAULT = f"'holiday.mp4' ({ID[:12]}) [30, 40): is not as it was stored: its checksum is wrong"
+
+
+def change_span(home: Path, column: str = "vectors", place: int = 7) -> None:
+    """Change one bit of the span [30, 40): in a vector the sign of a number, in a time the last one."""
+    with sqlite3.connect(home / "index.db") as db:
         [blob] = db.execute(f"SELECT {column} FROM spans WHERE start_seconds = 30").fetchone()
         wrong = blob[:place] + bytes([blob[place] ^ (0x80 if column == "vectors" else 1)]) + blob[place + 1 :]
         db.execute(f"UPDATE spans SET {column} = ? WHERE start_seconds = 30", (wrong,))
     db.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "place"), [("vectors", 7), ("vectors", 101), ("pts_seconds", 16), ("cut_seconds", 0), ("blank", 3)]
+)
+def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, column, place):
+    """The sign of a number changes nothing about a vector's length, nor the last bit of a time about its order."""
+    change_span(settings.home, column, place)
     [finding] = [check for check in check_store(settings) if check.what == "spans"]
     assert finding.state == "error"
-    assert finding.found == f"'holiday.mp4' ({ID[:12]}) [30, 40): is not as it was stored: its checksum is wrong"
+    assert finding.found == SPAN_FAULT
     assert "clipseek doctor --repair" in finding.fix and "clipseek index FILE" in finding.fix
     assert "dropped 1 wrong spans" in repair_store(settings)[0].found
     with Library(settings.home) as library:
