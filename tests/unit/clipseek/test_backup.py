@@ -4,8 +4,11 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from filelock import FileLock
@@ -14,16 +17,18 @@ from clipseek.api.errors import InvalidRequest, StoreError, StoreFull
 from clipseek.cli.main import main
 from clipseek.client.indexing import Progress
 from clipseek.config.settings import Settings
-from clipseek.config.shards import divisions, shard_folder
+from clipseek.config.shards import divisions, shard_folder, shard_of
 from clipseek.machine.audit_log import AuditLog
 from clipseek.upkeep import backup
 from clipseek.upkeep.backup import BackedUp, back_up, verify
 from clipseek.upkeep.copies import list_copies
 from executors.faiss_indexer.shards.resharding import reshard
+from executors.faiss_indexer.store.check import check_store as check_database
+from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from tests.unit.clipseek.test_store_check import ID, SPAN_FAULT, VIDEO, change_span, make_settings
 from tests.unit.faiss_indexer.test_resharding import PRESS, told
-from tests.unit.faiss_indexer.test_sharded import Service, fill, registered, span_of, video_id
+from tests.unit.faiss_indexer.test_sharded import DIMENSIONS, MODEL, Service, fill, registered, span_of, video_id
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +243,32 @@ def test_a_video_deleted_after_it_was_copied_stays_as_long_as_the_index_of_the_c
     monkeypatch.setattr(backup, "_copy_access", delete)
     copied(home, tmp_path / "backup")
     assert (newest(tmp_path / "backup") / video_file(2)).exists()
+
+
+def test_the_databases_are_consistent_while_they_are_written_to(home, tmp_path):
+    """Each transaction replaces a span and counts one revision: a copy amid one would have neither or both."""
+    shard = shard_folder(home, shard_of(video_id(0), 2), 2)
+    part = Frames(np.arange(500.0) / 100, np.resize(np.eye(DIMENSIONS, dtype=np.float16), (500, DIMENSIONS)))
+    is_over = threading.Event()
+
+    def write() -> int:
+        with Store(shard) as store:
+            first, turns = store.revision, 0
+            while not is_over.is_set():
+                store.put_span(video_id(0), (0.0, 20.0), part, MODEL)
+                turns += 1
+            assert store.revision == first + 2 * turns
+            return turns
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        for _ in range(3):
+            back(home, tmp_path / "backup")
+        is_over.set()
+        assert writing.result() > 3
+    for copy in list_copies(tmp_path / "backup"):
+        found = {finding.what: finding for finding in check_database(copy / shard.relative_to(home))}
+        assert (found["database"].state, found["spans"].state) == ("ok", "ok")
 
 
 # Another store, or a store that has lost everything
