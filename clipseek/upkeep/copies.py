@@ -4,7 +4,6 @@ A copy gets its name once it is complete. Until then it is in a folder of its ow
 """
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,6 @@ from clipseek.api.errors import InvalidRequest, StoreError
 from clipseek.config.shards import divisions, out_of_use
 
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
-_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 _UNFINISHED = "backup.unfinished"
 _EARLIER = "backup.earlier"  # a copy by an earlier version, on its way into a dated folder
 _REMOVED = "backup.removed"  # a copy that is being removed
@@ -27,7 +25,7 @@ _FLAT = ("index.db*", "index", "shards-*", "media", "libraries", "access.json", 
 
 def list_copies(folder: Path) -> list[Path]:
     """All complete copies, the oldest first."""
-    return sorted(path for path in folder.glob("*Z") if _NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(path for path in folder.glob("*Z") if _read_time(path.name) and path.is_dir())
 
 
 def find_copy(folder: Path, name: str = "") -> Path:
@@ -91,7 +89,7 @@ def finish_copy(folder: Path) -> Path:
     copies = list_copies(folder)
     now = datetime.now(UTC)
     if copies:
-        now = max(now, datetime.strptime(copies[-1].name, _FORMAT).replace(tzinfo=UTC) + timedelta(seconds=1))
+        now = max(now, (_read_time(copies[-1].name) or now) + timedelta(seconds=1))
     copy = folder / _free_name(folder, now)
     (folder / _UNFINISHED).replace(copy)
     sync(folder)
@@ -113,6 +111,15 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _read_time(name: str) -> datetime | None:
+    """When a copy was made, by its name; None if it is no copy's."""
+    try:
+        time = datetime.strptime(name, _FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return time if time.strftime(_FORMAT) == name else None
 
 
 def _free_name(folder: Path, time: datetime) -> str:

@@ -1,6 +1,7 @@
 """Whether a store is still the one whose copy a folder has. Another store, or a disk that is not mounted, is refused.
 
-Each database has an identity, which its copies share (executors/faiss_indexer/store). Those of version 0.1 have none.
+Each database has an identity, which its copies share (executors/faiss_indexer/store). Those of version 0.1 have none:
+two of them are of one store if they share a video.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,8 +20,9 @@ _REPORT = "executors.faiss_indexer.store.report"
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a library has: its databases by their folder in the library, and how many files of videos."""
+    """What a library has: its databases by their place in `folder`, and how many files of videos."""
 
+    folder: Path
     databases: Mapping[str, Mapping[str, Any]]
     files: int
 
@@ -31,6 +33,11 @@ class Holdings:
     @property
     def identities(self) -> set[str]:
         return {totals["store_id"] for totals in self.databases.values()} - {""}
+
+    def read_video_ids(self) -> set[str]:
+        paths = [str(self.folder / name) for name in self.databases]
+        titles = call_module(_REPORT, "titles", *paths, failure=StoreError) if paths else []
+        return {video_id for store in titles for video_id in store}
 
     @property
     def is_unreadable(self) -> bool:
@@ -44,17 +51,17 @@ def read_holdings(home: Path, files: Mapping[str, int]) -> dict[str, Holdings]:
     folders = [(name, folder) for name, folder in folders if (folder / "index.db").exists()]
     paths = [str(folder) for _, folder in folders]
     totals = call_module(_REPORT, "totals", *paths, failure=StoreError) if paths else []
+    roots = {name: library_folder(home, name) for name in names}
     found: dict[str, dict[str, Any]] = {name: {} for name in names}
     for (name, folder), values in zip(folders, totals, strict=True):
-        found[name][str(folder.relative_to(library_folder(home, name)))] = values
-    return {name: Holdings(databases, files.get(name, 0)) for name, databases in found.items()}
+        found[name][str(folder.relative_to(roots[name]))] = values
+    return {name: Holdings(roots[name], found[name], files.get(name, 0)) for name in names}
 
 
 def check_same_store(home: Path, here: Mapping[str, Holdings], copy: Path, there: Mapping[str, Holdings]) -> None:
     """Compare the store `home` with a copy. Raises: StoreError: it is another store, or has lost everything."""
-    nothing = Holdings({}, 0)
     for name, copied in there.items():
-        own = here.get(name, nothing)
+        own = here.get(name) or Holdings(library_folder(home, name), {}, 0)
         library = "" if name == MAIN else f" library '{name}' of"
         if own.is_unreadable or copied.is_unreadable:
             continue  # copying it fails with the reason, or the copy is of no use
@@ -71,9 +78,11 @@ def check_same_store(home: Path, here: Mapping[str, Holdings], copy: Path, there
 
 
 def _is_other(own: Holdings, copied: Holdings) -> bool:
+    if not (own.identities and copied.identities):
+        return bool(own.videos and copied.videos) and not own.read_video_ids() & copied.read_video_ids()
     common = own.databases.keys() & copied.databases.keys()
     if not common:  # divided into another number of shards, whose identity is that of the first one before
-        return bool(own.identities and copied.identities) and not own.identities & copied.identities
+        return not own.identities & copied.identities
     pairs = [(own.databases[name]["store_id"], copied.databases[name]["store_id"]) for name in common]
     return any(first != second for first, second in pairs if first and second)
 

@@ -141,6 +141,8 @@ def test_copies_stay_in_order_when_the_clock_is_set_back(home, tmp_path):
     for name in ("2099-12-31T23-59-58Z", "2099-12-31T23-59-59Z"):
         copied(home, folder)
         newest(folder).rename(folder / name)
+    for name in ("2099-99-99T23-59-59Z", "2099-1-1T1-1-1Z"):  # of somebody else
+        (folder / name).mkdir()
     copied(home, folder, keep=2)
     assert [copy.name for copy in list_copies(folder)] == ["2099-12-31T23-59-59Z", "2100-01-01T00-00-00Z"]
 
@@ -395,6 +397,21 @@ def test_a_copy_by_an_earlier_version_becomes_the_first(home, tmp_path, monkeypa
     assert contents(first) == {name: data for name, data in before.items() if name != "note.txt"}
     assert (folder / "note.txt").exists() and len(list_copies(folder)) == 2
     assert told(first, 2) == told(home, 2)
+
+
+def test_a_copy_by_an_earlier_version_of_another_store_stays_where_it_is(home, tmp_path):
+    """Perhaps it is no copy, but a store that is in use."""
+    folder = tmp_path / "backup"
+    flat_copy(home, folder)
+    before = contents(folder)
+    service = Service(tmp_path / "other", 1)
+    for number in (50, 51):
+        service.ask("/probe", registered(number))
+    service.close()
+    with pytest.raises(StoreError, match="but of another store"):
+        back(tmp_path / "other", folder)
+    after = contents(folder)
+    assert {name: after[name] for name in before} == before
 
 
 def test_a_copy_by_an_earlier_version_stays_where_it_is_if_the_store_is_lost(home, tmp_path):
