@@ -27,7 +27,6 @@ from clipseek.upkeep.doctor import check_store
 from clipseek.upkeep.finding import ERROR, Finding
 from clipseek.upkeep.same_store import check_same_store, read_holdings
 
-KEEP = 7  # copies: a week, if one is made every day
 _VIDEO = re.compile(rf"[0-9a-f]{{64}}{re.escape(VIDEO_MARK)}(\.[A-Za-z0-9]{{1,8}})?")
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
 _READ_ONLY = 0o555
@@ -54,7 +53,7 @@ def back_up(
     folder: Path,
     on_progress: Callable[[Progress], None],
     *,
-    keep: int = KEEP,
+    keep: int = copies.KEEP,
     anyway: bool = False,
 ) -> list[BackedUp]:
     """Copy the store of this machine's server into a dated folder in `folder`. The server may keep running.
@@ -87,7 +86,7 @@ def back_up(
                 _check_source(settings, before)
             copies.take_over_flat_copy(folder)
             return _make_copy(settings, names, folder, keep, on_progress)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreError(f"A database cannot be copied: {error}. See `clipseek doctor --check`.") from error
     except OSError as error:
         raise StoreError(f"{error.filename or folder} cannot be copied: {error.strerror}.") from error
@@ -125,11 +124,13 @@ def _has_anything(settings: Settings, library: str) -> bool:
 def _check_source(settings: Settings, before: Path) -> None:
     """Raises: StoreError: the store is not the one that was copied before."""
     home = settings.home.resolve()
-    copied = {name: len(_list_videos(library_folder(before, name) / "media")) for name in libraries_below(before)}
-    own = {name: len(_list_videos(media_folder(settings, name))) for name in libraries_below(home)}
-    if settings.media:  # all videos may have moved there since
-        own = copied = {}
-    check_same_store(home, read_holdings(home, own), before, read_holdings(before, copied))
+    places = () if settings.media else (home, before)  # all videos may have moved to CLIPSEEK_MEDIA since
+    files = {
+        place: {name: len(_list_videos(library_folder(place, name) / "media")) for name in libraries_below(place)}
+        for place in places
+    }
+    own, copied = (read_holdings(place, files.get(place, {})) for place in (home, before))
+    check_same_store(home, own, before, copied)
 
 
 def _make_copy(

@@ -13,12 +13,16 @@ from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
+from clipseek.upkeep.copies import KEEP
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
-    "--keep", type=click.IntRange(min=1), default=7, help="How many copies stay; older ones are removed. [default: 7]"
+    "--keep",
+    type=click.IntRange(min=1),
+    default=KEEP,
+    help=f"How many copies stay; older ones are removed. [default: {KEEP}]",
 )
 @click.option(
     "--anyway",

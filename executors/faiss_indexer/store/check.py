@@ -17,7 +17,7 @@ import numpy as np
 
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
 from executors.faiss_indexer.store.cache_file import CacheDamaged, cache_path, list_stale_files, read_cache
-from executors.faiss_indexer.store.database import SCHEMA_VERSION, add_checksums, has_checksums
+from executors.faiss_indexer.store.database import SCHEMA_VERSION, UNREADABLE, add_checksums, has_checksums
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, number_frames, plan_spans
 
@@ -56,7 +56,7 @@ def check_store(folder: Path) -> Iterator[Finding]:
             db.execute("BEGIN")  # one state of the store, whatever a server writes in the meantime
             yield from _check_database(db)
             yield from _check_index_cache(folder / "index", db)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield Finding("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
@@ -84,7 +84,7 @@ def repair_store(folder: Path) -> Iterator[Finding]:
             for file in [*_list_misfits(folder / "index", db), *list_stale_files(folder / "index", revision)]:
                 file.unlink()
                 yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield Finding("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 

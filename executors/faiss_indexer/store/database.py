@@ -27,6 +27,8 @@ _ERRORS = {  # how SQLite's name of an error starts -> what it means for the sto
 }
 
 
+UNREADABLE = (sqlite3.Error, TypeError, ValueError)  # a damaged file may hold values of another type than was stored
+
 SCHEMA_VERSION = 4
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

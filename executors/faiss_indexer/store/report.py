@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.machine.module_call import print_result
+from executors.faiss_indexer.store.database import UNREADABLE
 
 _BUSY_SECONDS = 1.0
 
@@ -42,7 +43,7 @@ def read_totals(folder: Path, *, check: bool = False) -> StoreTotals:
             [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
             meta = dict(db.execute("SELECT key, value FROM meta"))
             return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         return StoreTotals(problem=str(error))
 
 
@@ -51,7 +52,7 @@ def read_titles(folder: Path) -> dict[str, str]:
     try:
         with closing(_open(folder)) as db:
             return dict(db.execute("SELECT video_id, title FROM videos"))
-    except sqlite3.Error:
+    except UNREADABLE:
         return {}
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from clipseek.upkeep.finding import Finding
 from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.store.check import check_store as check_database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.video_loader.media.media_files import MediaFiles
 
@@ -128,6 +130,25 @@ def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, colum
     with Library(settings.home) as library:
         library.put_span(ID, (30.0, 40.0), frames(10, 30.0), MODEL)
     assert faults(check_store(settings)) == {}
+
+
+def test_whatever_bit_of_the_database_is_wrong_no_span_changes_unnoticed(settings, tmp_path):
+    whole = (settings.home / "index.db").read_bytes()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    used = [place for place in range(len(whole)) if whole[place]]  # the rest is free space
+    random = np.random.default_rng(0)
+    for place in sorted(random.choice(used, 300, replace=False).tolist()):
+        bit = 1 << int(random.integers(8))
+        (copy / "index.db").write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        if not any(finding.state == "error" for finding in check_database(copy)):
+            assert read_spans(copy) == read_spans(settings.home), (place, bit)
+
+
+def read_spans(home: Path) -> list[tuple[object, ...]]:
+    names = "video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank"
+    with closing(sqlite3.connect(home / "index.db")) as db:
+        return db.execute(f"SELECT {names} FROM spans ORDER BY start_seconds").fetchall()
 
 
 def as_version_0_1(settings: Settings) -> None:
