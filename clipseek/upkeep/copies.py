@@ -41,8 +41,8 @@ def find_copy(folder: Path, name: str = "") -> Path:
 
 def latest_copy(folder: Path) -> Path | None:
     """The newest copy, or that of an earlier version in the folder itself; None if there is none."""
-    copies = list_copies(folder)
-    return folder if divisions(folder) else copies[-1] if copies else None
+    flat = [place for place in (folder, folder / _EARLIER) if divisions(place)]
+    return next(iter([*flat, *list_copies(folder)[-1:]]), None)
 
 
 @contextmanager

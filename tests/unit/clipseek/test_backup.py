@@ -391,6 +391,9 @@ def test_a_copy_by_an_earlier_version_becomes_the_first(home, tmp_path, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "replace", die_at_the_third)
         copied(home, folder)
+    Service(tmp_path / "new", 2).close()
+    with pytest.raises(StoreError, match="of which none is left"):  # it is compared with what was moved
+        back(tmp_path / "new", folder)
     assert copied(home, folder) == [(2, 3, 0, 0), (2, 0, 0, 0)]
     first = list_copies(folder)[0]
     assert first.name == "2001-09-09T01-46-40Z"
