@@ -22,7 +22,7 @@ from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folde
 from clipseek.config.settings import Settings
 from clipseek.config.shards import check_whole, divisions, store_folders
 from clipseek.machine.audit_log import AuditLog
-from clipseek.upkeep import copies
+from clipseek.upkeep import KEEP_COPIES, copies
 from clipseek.upkeep.doctor import check_store
 from clipseek.upkeep.finding import ERROR, Finding
 from clipseek.upkeep.same_store import check_same_store, read_holdings
@@ -53,7 +53,7 @@ def back_up(
     folder: Path,
     on_progress: Callable[[Progress], None],
     *,
-    keep: int = copies.KEEP,
+    keep: int = KEEP_COPIES,
     anyway: bool = False,
 ) -> list[BackedUp]:
     """Copy the store of this machine's server into a dated folder in `folder`. The server may keep running.

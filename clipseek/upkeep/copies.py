@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 from clipseek.api.errors import InvalidRequest, StoreError
 from clipseek.config.shards import divisions, out_of_use
 
-KEEP = 7  # a week, if one is made every day
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 _UNFINISHED = "backup.unfinished"
 _EARLIER = "backup.earlier"  # a copy by an earlier version, on its way into a dated folder

@@ -13,7 +13,7 @@ from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
-from clipseek.upkeep.copies import KEEP
+from clipseek.upkeep import KEEP_COPIES
 
 
 @click.command()
@@ -21,8 +21,8 @@ from clipseek.upkeep.copies import KEEP
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
-    default=KEEP,
-    help=f"How many copies stay; older ones are removed. [default: {KEEP}]",
+    default=KEEP_COPIES,
+    help=f"How many copies stay; older ones are removed. [default: {KEEP_COPIES}]",
 )
 @click.option(
     "--anyway",
@@ -33,19 +33,20 @@ from clipseek.upkeep.copies import KEEP
 @click.option("--copy", "name", metavar="NAME", default="", help="With --verify: another copy, by its name.")
 @json_option
 def backup(folder: Path, keep: int, anyway: bool, is_check: bool, name: str, as_json: bool) -> None:
-    """Copy the store into a dated folder in FOLDER; the server may keep running.
+    """Copy the store into FOLDER; the server may keep running.
 
-    Each copy is complete and can take the place of the store. Videos that the copy before has take no more space: they
-    are hard links. A copy has all libraries: databases, uploaded videos, tokens and the audit log. It leaves out videos
-    that lie elsewhere (indexed with --on-server, or kept at CLIPSEEK_MEDIA) and what the server makes again by itself.
+    Each copy is a dated folder in FOLDER, complete, and can take the place of the store. Videos that the copy before
+    has take no more space: they are hard links. A copy has all libraries: databases, uploaded videos, tokens and the
+    audit log. It leaves out videos that are elsewhere (indexed with --on-server, or kept at CLIPSEEK_MEDIA) and what
+    the server makes again by itself.
 
     \b
       clipseek backup /mnt/backup/clipseek
       clipseek backup /mnt/backup/clipseek --verify
     """
+    check_whole_install("backup")
     from clipseek.upkeep.backup import back_up, verify
 
-    check_whole_install("backup")
     settings = Settings.from_env()
     if name and not is_check:
         raise click.UsageError("--copy goes with --verify.")

@@ -231,7 +231,7 @@ def _read_revision(db: sqlite3.Connection) -> int:
 def _fits(file: Path, db: sqlite3.Connection) -> bool:
     try:
         index, _ = read_cache(file)
-    except (CacheDamaged, RuntimeError):
+    except (CacheDamaged, OSError, RuntimeError):
         return False
     total = 0
     for span_id, frames, blob in db.execute("SELECT span_id, frames, vectors FROM spans WHERE frames > 0"):
