@@ -81,10 +81,12 @@ def _is_other(own: Holdings, copied: Holdings) -> bool:
     if not (own.identities and copied.identities):
         return bool(own.videos and copied.videos) and not own.read_video_ids() & copied.read_video_ids()
     common = own.databases.keys() & copied.databases.keys()
-    if not common:  # divided into another number of shards, whose identity is that of the first one before
+    if not common:
         return not own.identities & copied.identities
+    # A store that was divided again has the identity of its first database everywhere: places alone tell nothing.
+    known = own.identities & copied.identities
     pairs = [(own.databases[name]["store_id"], copied.databases[name]["store_id"]) for name in common]
-    return any(first != second for first, second in pairs if first and second)
+    return any(first and second and not known & {first, second} for first, second in pairs)
 
 
 def _list_losses(own: Holdings, copied: Holdings) -> Iterable[str]:

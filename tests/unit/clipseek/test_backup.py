@@ -294,10 +294,11 @@ def test_a_copy_of_another_store_is_not_replaced(home, tmp_path):
         back(home, folder)
 
 
-@pytest.mark.parametrize("shards", [1, 3])
-def test_a_store_stays_the_same_when_it_is_divided_or_restored(home, tmp_path, shards):
+@pytest.mark.parametrize("divisions", [[1], [3], [3, 2]])
+def test_a_store_stays_the_same_when_it_is_divided_or_restored(home, tmp_path, divisions):
     copied(home, tmp_path / "backup")
-    reshard(home, shards)
+    for shards in divisions:
+        reshard(home, shards)
     copied(home, tmp_path / "backup")
     restored = Path(shutil.copytree(list_copies(tmp_path / "backup")[0], tmp_path / "restored"))
     assert told(restored, 2)
@@ -327,6 +328,11 @@ def no_shard(home: Path) -> None:
     (home / "shards-2" / "1").mkdir()
 
 
+def new_shard(home: Path) -> None:
+    no_shard(home)
+    Service(home, 2).close()
+
+
 def no_rows(home: Path) -> None:
     service = Service(home, 2)
     for video in service.videos():
@@ -342,6 +348,7 @@ def no_rows(home: Path) -> None:
         (no_videos, r"3 video files, of which none is left. Is the disk of the store mounted\?"),
         (no_library, r"has what library 'press' of the store .*: 1 video in the index, of which none is left"),
         (no_shard, r"the databases in shards-2/1\. Is the disk"),
+        (new_shard, "but of another store"),
         (no_rows, r"6 videos in the index, of which none is left.*add --anyway"),
     ],
 )
