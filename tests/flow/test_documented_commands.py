@@ -51,7 +51,7 @@ NOT_RUN = {
     "export AWS_ACCESS_KEY_ID=": "needs an object store; tests/flow/test_shared_media.py has one",
 }
 # These commands would disturb the service, or lock out the commands after them, so they get an empty store.
-APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair")
+APART = ("clipseek token", "clipseek reshard", "clipseek doctor --repair", 'mv "$CLIPSEEK_HOME"', "cp -a ")
 # Files that documents say they write.
 WRITTEN = {"README.md": ("dog.mp4", "dog-*.mp4"), "docs/quickstart.md": ("dog.mp4", "dog-01.mp4", "found.csv")}
 TRUTH = '{"video": "holiday.mp4", "query": "a dog", "moments": [[12.0, 17.5]]}\n'

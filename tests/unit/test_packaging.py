@@ -87,7 +87,8 @@ def test_the_client_runs_on_what_its_install_brings():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("serve",), ("demo",), ("reshard", "2"), ("model", "optimise"), ("doctor", "--check")]
+    "arguments",
+    [("serve",), ("demo",), ("reshard", "2"), ("backup", "copy"), ("model", "optimise"), ("doctor", "--check")],
 )
 def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
     done = run_light(*arguments)

@@ -33,7 +33,8 @@ def doctor(work: str | None, host: str | None, as_json: bool) -> None:
     --check proves that nothing in the store is lost or damaged, and changes nothing.
 
     --repair deletes what can be made again (the index cache, wrong spans, remains of uploads that stopped a day ago or
-    earlier), restores lost records of videos, and lists what it did. It never deletes a video or a right frame.
+    earlier), restores lost records of videos, gives spans of an earlier version a checksum, and lists what it did. It
+    never deletes a video or a right frame.
 
     --recall compares what the index finds with all frames of the library, which takes seconds. If the index finds less
     than 0.99 of the nearest frames, the server looks at more of them from then on.
@@ -42,13 +43,17 @@ def doctor(work: str | None, host: str | None, as_json: bool) -> None:
       clipseek doctor
       clipseek doctor --check
     """
-    checks = _examine(work, host)
+    show_findings(_examine(work, host), as_json=as_json)
+
+
+def show_findings(findings: "list[Finding]", *, as_json: bool) -> None:
+    """Print findings; exit with 1 if one is an error."""
     if as_json:
-        print_json([vars(check) for check in checks])
+        print_json([vars(finding) for finding in findings])
     else:
-        rows = [(_SIGNS[c.state], c.what, c.found + (f"\n{c.fix}" if c.fix else "")) for c in checks]
+        rows = [(_SIGNS[f.state], f.what, f.found + (f"\n{f.fix}" if f.fix else "")) for f in findings]
         show_table(("", "What", "Found"), rows)
-    if any(check.state == "error" for check in checks):
+    if any(finding.state == "error" for finding in findings):
         sys.exit(1)
 
 

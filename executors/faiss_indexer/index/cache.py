@@ -1,56 +1,58 @@
 """The index on disk: a cache beside the store, which is rebuilt where it is missing, stale or broken."""
 
 import logging
-import os
 from pathlib import Path
-from typing import Any, cast
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from executors.faiss_indexer.index import kinds
-from executors.faiss_indexer.store.spans import Ids, cache_file, list_stale_files
+from executors.faiss_indexer.store.cache_file import (
+    CacheDamaged,
+    FrameSum,
+    cache_path,
+    list_stale_files,
+    read_cache,
+    write_cache,
+)
+from executors.faiss_indexer.store.spans import Ids
 from executors.machine.disk import sync
 
 logger = logging.getLogger(__name__)
 
-FrameSum = npt.NDArray[np.float64]  # of the frames' vectors, [D]
-
 
 class IndexCache:
-    """The saved index in `folder`, with the sum of its frames behind it in the same file."""
+    """The saved index in `folder`, with the sum of its frames in the same file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def load(self, revision: int, ids: Ids) -> tuple[faiss.Index, FrameSum] | None:
-        """The index of this revision of the store, if it was saved and holds exactly these frames."""
-        path = cache_file(self._folder, revision)
+        """The index of this revision of the store, if it was saved, is undamaged and holds exactly these frames."""
+        path = cache_path(self._folder, revision)
         self._remove_stale_files(revision)
         if not path.exists():
             return None
         try:
-            index = faiss.read_index(str(path))
-        except RuntimeError as error:
+            index, frame_sum = read_cache(path)
+        except CacheDamaged:
+            logger.warning("The index cache %s is damaged, or of an earlier version. It is rebuilt.", path)
+            return None
+        except (OSError, RuntimeError) as error:
             logger.warning("The index cache %s cannot be read (%s). It is rebuilt from the store.", path, error)
             return None
         if not kinds.is_known(index) or not np.array_equal(kinds.list_ids(index), ids):
             logger.warning("The index cache %s does not fit the store. It is rebuilt.", path)
             return None
-        with path.open("rb") as file:
-            file.seek(-8 * index.d, os.SEEK_END)
-            return index, np.frombuffer(file.read()).copy()
+        return index, frame_sum
 
     def save(self, revision: int, index: faiss.Index, frame_sum: FrameSum) -> bool:
         """Write the index under a temporary name, then rename it. Returns: False on a disk error, which is logged."""
-        path = cache_file(self._folder, revision)
+        path = cache_path(self._folder, revision)
         temporary = path.with_suffix(".tmp")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:  # given a path, Faiss would not report a full disk
-                faiss.write_index(index, cast(Any, faiss).PyCallbackIOWriter(file.write))
-                file.write(frame_sum.tobytes())
+            write_cache(temporary, index, frame_sum)
             sync(temporary)
             temporary.replace(path)
             sync(self._folder)

@@ -13,24 +13,22 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
-from executors.faiss_indexer.store.database import SCHEMA_VERSION
-from executors.faiss_indexer.store.spans import (
-    MAX_SPAN_FRAMES,
-    cache_file,
-    list_stale_files,
-    missing_spans,
-    number_frames,
-    plan_spans,
-)
+from executors.faiss_indexer.store.cache_file import CacheDamaged, cache_path, list_stale_files, read_cache
+from executors.faiss_indexer.store.database import SCHEMA_VERSION, UNREADABLE, add_checksums, has_checksums
+from executors.faiss_indexer.store.records import compute_checksum
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, number_frames, plan_spans
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
 _EDGE_SECONDS = 1e-3  # durations are float64, timestamps are in ticks of the video's own clock
 _FROM_BACKUP = "Restore index.db from a backup, or move it away and index the videos again."
 _REPAIR = "Stop the server, then: clipseek doctor --repair"
+_INDEX_AGAIN = (
+    f"{_REPAIR}. It drops these spans. Then start the server and index the same files again: clipseek index FILE. "
+    "Only the dropped spans are indexed."
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,11 @@ class _Span:
     vectors: bytes
     cuts: bytes
     blank: bytes
+    checksum: int | None
+
+    def compute_checksum(self) -> int:
+        blobs = (self.pts, self.vectors, self.cuts, self.blank)
+        return compute_checksum(self.video_id, self.start_seconds, self.end_seconds, self.frames, *blobs)
 
 
 def check_store(folder: Path) -> Iterator[Finding]:
@@ -53,7 +56,7 @@ def check_store(folder: Path) -> Iterator[Finding]:
             db.execute("BEGIN")  # one state of the store, whatever a server writes in the meantime
             yield from _check_database(db)
             yield from _check_index_cache(folder / "index", db)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield Finding("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
@@ -61,7 +64,7 @@ def repair_store(folder: Path) -> Iterator[Finding]:
     """Repair what can be repaired, while no server uses the store. Yields what was done.
 
     Deletes spans that break the rules, so that their videos can be indexed again, and an index cache that does not fit.
-    Correct data is never touched.
+    Spans that an earlier version stored get a checksum. Correct data is never touched.
     """
     try:
         with closing(_open(folder, "rw")) as db:
@@ -74,12 +77,14 @@ def repair_store(folder: Path) -> Iterator[Finding]:
             if wrong:
                 db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
                 yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
+            if count := _fill_in_checksums(db):
+                yield Finding("repair", OK, f"gave {count} spans a checksum")
             db.execute("COMMIT")
             revision = _read_revision(db)
             for file in [*_list_misfits(folder / "index", db), *list_stale_files(folder / "index", revision)]:
                 file.unlink()
                 yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield Finding("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
 
 
@@ -101,7 +106,8 @@ def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
     yield verdict("references", orphans, "complete", _REPAIR)
     wrong = _find_wrong_spans(db)
     spans, frames = db.execute("SELECT COUNT(*), COALESCE(SUM(frames), 0) FROM spans").fetchone()
-    yield verdict("spans", list(wrong.values()), f"{spans} with {frames} frames, unit vectors", _REPAIR)
+    yield verdict("spans", list(wrong.values()), f"{spans} with {frames} frames, unit vectors", _INDEX_AGAIN)
+    yield _check_for_checksums(db, spans)
     yield verdict(
         "complete",
         list(_list_incomplete(db)),
@@ -111,21 +117,45 @@ def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
     )
 
 
+def _check_for_checksums(db: sqlite3.Connection, spans: int) -> Finding:
+    without = spans
+    if has_checksums(db):
+        [without] = db.execute("SELECT COUNT(*) FROM spans WHERE checksum IS NULL").fetchone()
+    faults = [f"{without} of {spans} spans have none: an earlier ClipSeek stored them"] if without else []
+    return verdict("checksums", faults, "every span has one", f"{_REPAIR} adds them.", state=WARNING)
+
+
+def _fill_in_checksums(db: sqlite3.Connection) -> int:
+    """Give the spans without a checksum one. Returns: how many."""
+    add_checksums(db)
+    missing = [(span.compute_checksum(), span.span_id) for span in _read_spans(db, "WHERE checksum IS NULL")]
+    db.executemany("UPDATE spans SET checksum = ? WHERE span_id = ?", missing)
+    return len(missing)
+
+
+def _read_spans(db: sqlite3.Connection, condition: str = "") -> Iterator[_Span]:
+    checksum = "checksum" if has_checksums(db) else "NULL"  # no server of this version has used the store yet
+    rows = db.execute(
+        "SELECT span_id, video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank, "
+        f"{checksum} FROM spans {condition}"
+    )
+    yield from (_Span(*row) for row in rows)
+
+
 def _find_wrong_spans(db: sqlite3.Connection) -> dict[int, str]:
-    durations = dict(db.execute("SELECT video_id, duration_seconds FROM videos"))
+    """Why each wrong span is wrong, by its id."""
+    videos = {row[0]: row[1:] for row in db.execute("SELECT video_id, title, duration_seconds FROM videos")}
     common = db.execute(
         "SELECT length(vectors) / frames FROM spans WHERE frames > 0 GROUP BY 1 ORDER BY SUM(frames) DESC LIMIT 1"
     ).fetchone()
-    wrong = dict(chain.from_iterable(_find_overlaps(db, *item) for item in durations.items()))
-    rows = db.execute(
-        "SELECT span_id, video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank "
-        "FROM spans"
-    )
-    for row in rows:
-        span = _Span(*row)
-        fault = _find_fault(span, durations.get(span.video_id), common[0] if common else 0)
+    overlaps = dict(chain.from_iterable(_find_overlaps(db, name, values[1]) for name, values in videos.items()))
+    wrong = {}
+    for span in _read_spans(db):
+        title, duration_seconds = videos.get(span.video_id, ("unknown video", None))
+        fault = overlaps.get(span.span_id) or _find_fault(span, duration_seconds, common[0] if common else 0)
         if fault:
-            wrong[span.span_id] = f"{span.video_id[:12]} [{span.start_seconds:g}, {span.end_seconds:g}): {fault}"
+            place = f"[{span.start_seconds:g}, {span.end_seconds:g})"
+            wrong[span.span_id] = f"'{title}' ({span.video_id[:12]}) {place}: {fault}"
     return wrong
 
 
@@ -138,7 +168,7 @@ def _find_overlaps(db: sqlite3.Connection, video_id: str, duration_seconds: floa
     for before, after in pairwise(rows.fetchall()):
         if after[1] < before[2]:
             odd = before if before[1:] not in planned else after
-            yield odd[0], f"{video_id[:12]} [{odd[1]:g}, {odd[2]:g}): overlaps another span"
+            yield odd[0], "overlaps another span"
 
 
 def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int) -> str:
@@ -165,7 +195,8 @@ def _find_fault_in_arrays(span: _Span) -> str:
         lengths = np.linalg.norm(vectors, axis=1)
         if not (np.abs(lengths - 1) < _UNIT_TOLERANCE).all():  # also false for NaN
             return f"its vectors have lengths from {lengths.min():.3f} to {lengths.max():.3f} instead of 1"
-    return ""
+    is_same = span.checksum in (None, span.compute_checksum())
+    return "" if is_same else "is not as it was stored: its checksum is wrong"
 
 
 def _list_incomplete(db: sqlite3.Connection) -> Iterator[str]:
@@ -189,7 +220,7 @@ def _check_index_cache(folder: Path, db: sqlite3.Connection) -> Iterator[Finding
 
 
 def _list_misfits(folder: Path, db: sqlite3.Connection) -> list[Path]:
-    file = cache_file(folder, _read_revision(db))
+    file = cache_path(folder, _read_revision(db))
     return [file] if file.exists() and not _fits(file, db) else []
 
 
@@ -199,8 +230,8 @@ def _read_revision(db: sqlite3.Connection) -> int:
 
 def _fits(file: Path, db: sqlite3.Connection) -> bool:
     try:
-        index = faiss.read_index(str(file))
-    except RuntimeError:
+        index, _ = read_cache(file)
+    except (CacheDamaged, OSError, RuntimeError):
         return False
     total = 0
     for span_id, frames, blob in db.execute("SELECT span_id, frames, vectors FROM spans WHERE frames > 0"):

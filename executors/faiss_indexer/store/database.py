@@ -5,6 +5,7 @@ the tables, with the steps from each earlier format to this one.
 import errno
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ _ERRORS = {  # how SQLite's name of an error starts -> what it means for the sto
 }
 
 
+UNREADABLE = (sqlite3.Error, TypeError, ValueError)  # a damaged file may hold values of another type than was stored
+
 SCHEMA_VERSION = 4
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -43,6 +46,7 @@ CREATE TABLE spans (
     vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
     cut_seconds BLOB NOT NULL DEFAULT x'',  -- float64 [cuts]
     blank BLOB NOT NULL DEFAULT x'',        -- bool [frames]; nothing: not known
+    checksum INTEGER,                       -- see compute_checksum; NULL: an earlier version stored the span
     UNIQUE (video_id, start_seconds)
 );
 CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);  -- without reading the vectors
@@ -157,7 +161,22 @@ def prepare_schema(database: Database) -> None:
         for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
             for statement in _MIGRATIONS[step]:
                 db.execute(statement)
+        add_checksums(db)
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def add_checksums(db: sqlite3.Connection) -> None:
+    """Add the column to a store of version 0.1. The format stays the same: that version opens the store, too.
+
+    It neither reads the column nor the row `store_id` of `meta`; the spans that it stores have no checksum.
+    """
+    if not has_checksums(db):
+        db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+
+
+def has_checksums(db: sqlite3.Connection) -> bool:
+    return any(row[1] == "checksum" for row in db.execute("PRAGMA table_info(spans)"))
 
 
 def _read_version(database: Database) -> int:

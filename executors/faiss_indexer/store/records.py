@@ -1,5 +1,6 @@
 """What a store holds of a video: its record, its frames, its shots."""
 
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,6 +89,14 @@ class Frames:
             cuts,
             np.concatenate([piece.blank for piece in with_frames]),
         )
+
+
+def compute_checksum(video_id: str, start_seconds: float, end_seconds: float, count: int, *blobs: bytes) -> int:
+    """The CRC-32 of a stored span: whose it is, when, and `Frames.to_blobs`. A changed byte is found by it."""
+    checksum = zlib.crc32(repr((video_id, float(start_seconds), float(end_seconds), count)).encode())
+    for blob in blobs:
+        checksum = zlib.crc32(blob, checksum)
+    return checksum
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from clipseek.machine.module_call import print_result
+from executors.faiss_indexer.store.database import UNREADABLE
 
 _BUSY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class StoreTotals:
-    """How much a store holds. `problem` says why it cannot be read; then all else is empty."""
+    """How much a store holds. `problem` says why it cannot be read; then all else is empty.
+
+    `store_id` is its identity, also in each copy; empty while only earlier versions have used the store.
+    """
 
     videos: int = 0
     seconds: float = 0.0
     frames: int = 0
     model_id: str = ""
+    store_id: str = ""
     problem: str = ""
 
 
@@ -36,9 +41,9 @@ def read_totals(folder: Path, *, check: bool = False) -> StoreTotals:
                 return StoreTotals(problem=problem)
             videos, seconds = db.execute("SELECT COUNT(*), COALESCE(SUM(duration_seconds), 0) FROM videos").fetchone()
             [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
-            model = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
-            return StoreTotals(videos, seconds, frames, model[0] if model else "")
-    except sqlite3.Error as error:
+            meta = dict(db.execute("SELECT key, value FROM meta"))
+            return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
+    except UNREADABLE as error:
         return StoreTotals(problem=str(error))
 
 
@@ -47,7 +52,7 @@ def read_titles(folder: Path) -> dict[str, str]:
     try:
         with closing(_open(folder)) as db:
             return dict(db.execute("SELECT video_id, title FROM videos"))
-    except sqlite3.Error:
+    except UNREADABLE:
         return {}
 
 

@@ -14,7 +14,7 @@ from clipseek.api.errors import InvalidRequest, ModelMismatch, StoreError, Video
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.model_ids import model_name, settings_for
 from executors.faiss_indexer.store.database import Database, prepare_schema
-from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, list_shots
+from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, compute_checksum, list_shots
 
 TICK_SECONDS = 1e-6  # the least time between two videos that are added one after the other
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
@@ -25,7 +25,8 @@ _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 class Store(AbstractContextManager["Store"]):
     """The SQLite store in `folder`. Any thread may read; writes wait for one another.
 
-    A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`.
+    A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`. A store
+    without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
 
     Raises: StoreVersion: a newer ClipSeek wrote the file. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
     StoreError: it cannot be opened; every method that reads or writes may raise them, too.
@@ -139,6 +140,8 @@ class Store(AbstractContextManager["Store"]):
         holds frames of another model.
         """
         start, end = span
+        blobs = frames.to_blobs()
+        checksum = compute_checksum(video_id, start, end, *blobs)
         with self._database.write() as db:
             if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
                 raise VideoNotFound(f"There is no video '{video_id}': it was deleted, or never sent to /probe.")
@@ -147,9 +150,9 @@ class Store(AbstractContextManager["Store"]):
                 db, "video_id = ? AND start_seconds < ? AND end_seconds > ?", (video_id, end, start)
             )
             cursor = db.execute(
-                f"INSERT INTO spans (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (video_id, start, end, *frames.to_blobs()),
+                f"INSERT INTO spans (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (video_id, start, end, *blobs, checksum),
             )
             _bump_revision(db)
             span_id = cursor.lastrowid

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from clipseek.config.settings import Settings
 from clipseek.upkeep.doctor import check_store, repair_store
 from clipseek.upkeep.finding import Finding
 from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.store.check import check_store as check_database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.video_loader.media.media_files import MediaFiles
 
@@ -36,6 +38,10 @@ def frames(count: int, start: float = 0.0) -> Frames:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    return make_settings(tmp_path)
+
+
+def make_settings(tmp_path: Path) -> Settings:
     """A store with one video of two spans, complete, as a server that was stopped leaves it."""
     file = tmp_path / "holiday.mp4"
     file.write_bytes(VIDEO)
@@ -96,6 +102,81 @@ def test_a_span_that_breaks_a_rule_is_found_and_dropped(settings, statement, val
     assert set(faults(checks)) == {"complete"}  # the span is missing, to be indexed again
     with Library(settings.home) as library:
         assert library.store.stored_spans(ID) == {(0.0, 30.0): 30}
+
+
+SPAN_FAULT = f"'holiday.mp4' ({ID[:12]}) [30, 40): is not as it was stored: its checksum is wrong"
+
+
+def change_span(home: Path, column: str = "vectors", place: int = 7) -> None:
+    """Change one bit of the span [30, 40): in a vector the sign of a number, in a time the last one."""
+    with sqlite3.connect(home / "index.db") as db:
+        [blob] = db.execute(f"SELECT {column} FROM spans WHERE start_seconds = 30").fetchone()
+        wrong = blob[:place] + bytes([blob[place] ^ (0x80 if column == "vectors" else 1)]) + blob[place + 1 :]
+        db.execute(f"UPDATE spans SET {column} = ? WHERE start_seconds = 30", (wrong,))
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "place"), [("vectors", 7), ("vectors", 101), ("pts_seconds", 16), ("cut_seconds", 0), ("blank", 3)]
+)
+def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, column, place):
+    """The sign of a number changes nothing about a vector's length, nor the last bit of a time about its order."""
+    change_span(settings.home, column, place)
+    [finding] = [check for check in check_store(settings) if check.what == "spans"]
+    assert finding.state == "error"
+    assert finding.found == SPAN_FAULT
+    assert "clipseek doctor --repair" in finding.fix and "clipseek index FILE" in finding.fix
+    assert "dropped 1 wrong spans" in repair_store(settings)[0].found
+    with Library(settings.home) as library:
+        library.put_span(ID, (30.0, 40.0), frames(10, 30.0), MODEL)
+    assert faults(check_store(settings)) == {}
+
+
+def test_whatever_bit_of_the_database_is_wrong_no_span_changes_unnoticed(settings, tmp_path):
+    whole = (settings.home / "index.db").read_bytes()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    used = [place for place in range(len(whole)) if whole[place]]  # the rest is free space
+    random = np.random.default_rng(0)
+    for place in sorted(random.choice(used, 300, replace=False).tolist()):
+        bit = 1 << int(random.integers(8))
+        (copy / "index.db").write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        if not any(finding.state == "error" for finding in check_database(copy)):
+            assert read_spans(copy) == read_spans(settings.home), (place, bit)
+
+
+def read_spans(home: Path) -> list[tuple[object, ...]]:
+    names = "video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank"
+    with closing(sqlite3.connect(home / "index.db")) as db:
+        return db.execute(f"SELECT {names} FROM spans ORDER BY start_seconds").fetchall()
+
+
+def as_version_0_1(settings: Settings) -> None:
+    """Take from the store what that version does not write."""
+    with sqlite3.connect(settings.home / "index.db") as db:
+        db.execute("ALTER TABLE spans DROP COLUMN checksum")
+        db.execute("DELETE FROM meta WHERE key = 'store_id'")
+    db.close()
+
+
+def test_spans_of_an_earlier_version_are_read_and_get_a_checksum_when_repaired(settings):
+    as_version_0_1(settings)
+    expected = {"checksums": "2 of 2 spans have none: an earlier ClipSeek stored them"}
+    assert faults(check_store(settings)) == expected
+    with Library(settings.home) as library:  # a start of this version
+        assert library.store.frames(ID).vectors.tobytes() == b"".join(
+            part.vectors.tobytes() for part in (frames(30), frames(10, 30.0))
+        )
+    assert faults(check_store(settings)) == expected
+    checks = repair_store(settings)
+    assert checks[0].found == "gave 2 spans a checksum" and faults(checks) == {}
+    change(settings, "UPDATE spans SET cut_seconds = ? WHERE start_seconds = 30", np.array([31.0]).tobytes())
+    assert set(faults(check_store(settings))) == {"spans"}
+
+
+def test_an_untouched_store_of_an_earlier_version_is_repaired_as_it_is(settings):
+    as_version_0_1(settings)
+    assert faults(repair_store(settings)) == {}
 
 
 @pytest.mark.parametrize("damage", ["torn", "another store's", "other vectors"])

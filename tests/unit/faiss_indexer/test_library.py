@@ -5,6 +5,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import faiss
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Library, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.ranking.video_curves import FrameCache
+from executors.faiss_indexer.store.cache_file import cache_path
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
@@ -215,13 +217,48 @@ def test_the_saved_index_is_used_and_a_missing_stale_or_broken_one_is_rebuilt(tm
     assert "rebuilt" not in caplog.text
     saved.write_bytes(saved.read_bytes()[:1000])
     assert nearest() == expected
-    assert "cannot be read" in caplog.text
+    assert "is damaged, or of an earlier version" in caplog.text
     saved.unlink()
     assert nearest() == expected
     with Library(tmp_path) as library:
         library.delete(expected[0])
         library.index.save = lambda: None  # as if the process were killed here
     assert nearest() == expected[1:]
+
+
+def test_any_wrong_byte_in_the_saved_index_has_it_rebuilt(tmp_path, caplog):
+    with Library(tmp_path) as library:
+        videos = fill(library, count=3)
+        frame_sum = library.index.frame_sum()[0]
+    [saved] = (tmp_path / "index").glob("frames-*.faiss")
+    whole = saved.read_bytes()
+    for place in {*range(200), *range(200, len(whole), 131), *range(len(whole) - 80, len(whole))}:
+        saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        caplog.clear()
+        with Store(tmp_path) as store:
+            index = VectorIndex(tmp_path / "index", store)
+            nearest = dict(index.nearest_videos(unit()))
+        assert "rebuilt" in caplog.text, place
+        assert nearest == pytest.approx({name: _best(video, unit()) for name, video in videos.items()}, abs=1e-5)
+        np.testing.assert_allclose(index.frame_sum()[0], frame_sum, atol=1e-9)
+
+
+def test_an_index_saved_by_an_earlier_version_is_rebuilt(tmp_path, caplog):
+    with Library(tmp_path) as library:
+        videos = fill(library, count=3)
+        [saved] = [cache_path(tmp_path / "index", library.store.revision)]
+        faiss.write_index(library.index._index, str(tmp_path / "earlier"))
+        frame_sum = library.index.frame_sum()[0]
+    saved.write_bytes((tmp_path / "earlier").read_bytes() + np.zeros(DIMENSIONS).tobytes())
+    with Library(tmp_path) as library:
+        assert [name for name, _ in library.index.nearest_videos(unit())] == by_brute_force(videos, unit())
+        np.testing.assert_allclose(library.index.frame_sum()[0], frame_sum, atol=1e-9)
+    with pytest.raises(RuntimeError, match="not recognized"):  # what an earlier version meets in a new file
+        faiss.read_index(str(saved))
+
+
+def _best(video: Frames, vector: np.ndarray) -> float:
+    return float((video.vectors.astype(np.float32) @ vector).max())
 
 
 def test_the_index_made_before_a_backup_was_restored_is_not_taken_for_the_new_one(tmp_path):

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -216,7 +217,9 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
 def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
     """Version 0.2 has the format of version 0.1: there is nothing to migrate, so no copy is made."""
     path = old_store(tmp_path, 4)
-    before = [rows(path, f"SELECT * FROM {table}") for table in ("videos", "spans", "meta")]
+    columns = ", ".join(row[1] for row in rows(path, "PRAGMA table_info(spans)"))
+    before = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    meta = dict(rows(path, "SELECT * FROM meta"))
     with Store(tmp_path) as store:
         assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
         assert store.stored_spans("a" * 64) == {(0.0, 30.0): 4}
@@ -224,9 +227,31 @@ def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
         np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
         assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
         assert store.fitted_shift(MODEL) == 0.125
-    assert [rows(path, f"SELECT * FROM {table}") for table in ("videos", "spans", "meta")] == before
+    after = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    assert after == before
+    assert rows(path, "SELECT checksum FROM spans") == [(None,)]
+    new_meta = dict(rows(path, "SELECT * FROM meta"))
+    assert len(new_meta.pop("store_id")) == 32 and new_meta == meta
     assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
     assert [file.name for file in tmp_path.iterdir()] == ["index.db"]
+
+
+def test_a_store_keeps_its_identity_and_version_0_1_can_still_write_to_it(tmp_path):
+    old_store(tmp_path, 4)
+    identities = []
+    for number in range(2):
+        with Store(tmp_path) as store, closing(sqlite3.connect(store.path)) as db:
+            identities.append(rows(store.path, "SELECT value FROM meta WHERE key = 'store_id'"))
+            db.execute(  # as that version stores a span
+                "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, "
+                "blank) VALUES (?, ?, 60, 0, '', '', '', '')",
+                ("a" * 64, 30 + number),
+            )
+            db.commit()
+    assert identities[0] == identities[1] and identities[0][0][0]
+    with Store(tmp_path / "other") as store:
+        assert rows(store.path, "SELECT value FROM meta WHERE key = 'store_id'") not in ([], identities[0])
+    assert rows(tmp_path / "index.db", "SELECT checksum FROM spans") == [(None,)] * 3
 
 
 def test_a_restored_backup_is_brought_up_to_date_again(tmp_path):
@@ -352,6 +377,16 @@ def test_videos_keep_the_order_they_were_added_in_when_the_clock_is_set_back(sto
         store.register(video(f"{9 - number}" * 64, title=f"{9 - number}.mp4"), MODEL)
     store.register(video("9" * 64, title="first.mp4"), MODEL)
     assert [each.title for each in store.videos()] == ["first.mp4", "8.mp4", "7.mp4"]
+
+
+def test_a_video_is_added_at_the_present_time_and_keeps_it(store):
+    before = time.time()
+    store.register(video(), MODEL)
+    added_at = store.added_at("a" * 64)
+    assert before <= added_at <= time.time() and store.last_added_at() == added_at
+    store.register(video(title="renamed.mp4"), MODEL)
+    assert store.added_at("a" * 64) == added_at
+    assert store.added_at("b" * 64) == 0.0
 
 
 def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):

@@ -278,6 +278,20 @@ def test_the_cells_to_look_at_are_as_few_as_find_enough():
     assert 1 < cells < made.nlist and recall.measure_recall(made, queries, truth) < 0.995 <= enough
 
 
+def test_k_means_gets_48_frames_for_each_of_two_root_n_cells():
+    assert kinds.sample_size(10**6) == 96_000
+    assert kinds.sample_size(100) == 100  # there are no more
+
+
+def test_generated_queries_have_unit_length_and_lie_a_quarter_of_the_way_to_their_picture():
+    shown = np.random.default_rng(1).normal(size=(500, 512)).astype(np.float32)
+    mean = np.full(512, 0.5, np.float32)
+    queries = recall.make_queries(shown + mean, mean, np.random.default_rng(2))
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1.0, atol=1e-6)
+    cosines = (queries * shown).sum(axis=1) / np.linalg.norm(shown, axis=1)
+    assert cosines.mean() == pytest.approx(0.25, abs=0.01)
+
+
 def test_faiss_still_mixes_up_ids_in_a_wrapped_partitioned_index():
     """Why a partitioned index is not wrapped in an IndexIDMap2."""
     vectors = np.stack([unit(seed) for seed in range(400)])
