@@ -16,8 +16,9 @@ from pathlib import Path
 
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.machine.parent import kill_with_parent
 
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 1.0  # for Streamlit to delete its temporary files; whoever started the page kills it soon after
 _POLL_SECONDS = 0.05
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--port", required=True, help="the port to listen on, such as 8501")
     options = parser.parse_args()
     if stat.S_ISFIFO(os.fstat(0).st_mode):
+        kill_with_parent()
         threading.Thread(target=_stop_when_input_closes, name="stop-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")

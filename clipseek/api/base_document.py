@@ -1,6 +1,6 @@
 """The base class of all documents, and copies between records that share field names.
 
-Import documents through this module: it keeps torch out of docarray.
+Import documents through this module, and before Jina: it keeps torch out of docarray, and cloud clients out of Jina.
 """
 
 from array import array
@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from clipseek.api.bounds import DEFAULT_RANGE, Range, check_value
 from clipseek.api.errors import InvalidRequest
-from clipseek.api.quirks import without_torch
+from clipseek.api.quirks import stand_in_for_cloud_clients, without_torch
 
+stand_in_for_cloud_clients()
 with without_torch():
     import docarray
     from docarray import DocList

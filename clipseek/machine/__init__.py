@@ -1,5 +1,5 @@
 """What programs of this machine share: ports, logs, talk to the operator, modules run as a process.
 
 ports.py: free ports. logs.py, talk.py: lines on stderr. audit_log.py: who changed what. module_call.py: a module of the
-executors, run in a process of its own.
+executors, run in a process of its own. parent.py: a process that ends with the one that started it.
 """

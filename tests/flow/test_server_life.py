@@ -1,6 +1,7 @@
 """The life of a server: start, stop, killing and starting again with what was stored."""
 
 import signal
+import time
 
 import pytest
 
@@ -89,3 +90,16 @@ def test_a_video_whose_server_was_killed_is_finished_from_what_is_missing(launch
         client.delete(half.video_id)
         whole = client.index(long_video)
         assert whole.frames_added == whole.video.frames == done.video.frames > half.frames
+
+
+def test_a_stop_takes_five_seconds_whatever_hangs(launch, tmp_path, tiny_model):
+    server = launch(tmp_path, "--page", CLIPSEEK_MODEL=str(tiny_model))
+    *_, indexer, gateway = server.processes()
+    decoder = server.processes()[0].children()[0]
+    for process in (decoder, indexer, gateway):
+        process.suspend()
+    started = time.monotonic()
+    assert server.stop() == 0  # and nothing is left behind
+    assert time.monotonic() - started < 5 + 2  # a busy machine may need a little more than the five that are promised
+    assert "Killed, because they did not stop in 3.5 s: " in server.output
+    assert server.lines[-1] == "Stopped."

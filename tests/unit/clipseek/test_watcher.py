@@ -97,7 +97,7 @@ def test_a_failed_video_is_tried_again_after_pauses_that_double_from_half_a_minu
     watched.write("a.mp4", b"a")
     watched.library.failure = ServerFailed("It failed.")
     watcher, tries = watched.watcher(state), []
-    for watched.now in range(0, 15_000, 10):  # noqa: B020 (the clock reads it)
+    for watched.now in range(0, 15_000, 10):
         watcher.look()
         if len(watched.library.asked) > len(tries):
             tries.append(watched.now)
@@ -114,11 +114,11 @@ def test_a_changed_file_is_tried_at_once_and_its_pause_starts_over(watched, stat
     watched.write("a.mp4", b"a")
     watched.library.failure = ServerFailed("It failed.")
     watcher = watched.watcher(state)
-    for watched.now in (0, 30, 31):  # noqa: B020
+    for watched.now in (0, 30, 31):
         watcher.look()
     assert len(watched.library.asked) == 2
     watched.write("a.mp4", b"other")
-    for watched.now in (32, 61, 62):  # noqa: B020
+    for watched.now in (32, 61, 62):
         watcher.look()
     assert len(watched.library.asked) == 4
     assert watched.told() == ["later", "later"]
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_video_is_told_once_and_left_until_it_changes(watched,
     watched.write("a.mp4", b"a")
     watched.library.failure = UnreadableVideo("It has no pictures.")
     watcher = watched.watcher(state)
-    for watched.now in (0, 10_000, 20_000):  # noqa: B020
+    for watched.now in (0, 10_000, 20_000):
         watcher.look()
     assert (watched.told(), len(watched.library.asked)) == (["failed"], 1)
     watched.library.failure = None
@@ -142,7 +142,7 @@ def test_files_that_still_change_are_counted_and_wait(watched, state):
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         watched.write(name, name.encode())
     looks = []
-    for watched.now, grown in ((0, ""), (9, "b.mp4"), (10, ""), (18, "c.mp4"), (19, ""), (28, "")):  # noqa: B020
+    for watched.now, grown in ((0, ""), (9, "b.mp4"), (10, ""), (18, "c.mp4"), (19, ""), (28, "")):
         if grown:
             watched.write(grown, b"%d" % watched.now)
         watcher.look()
@@ -156,7 +156,7 @@ def test_files_that_still_change_are_counted_and_wait(watched, state):
         (0, ["a.mp4", "b.mp4", "c.mp4", "c.mp4"], 3),
     ]
     (watched.folder / "a.mp4").unlink()
-    for watched.now, moving, kinds in ((30, 1, []), (40, 0, ["missing"]), (50, 0, ["missing"])):  # noqa: B020
+    for watched.now, moving, kinds in ((30, 1, []), (40, 0, ["missing"]), (50, 0, ["missing"])):
         watcher.look()
         assert (watcher.moving, [kind for kind in watched.told() if kind == "missing"]) == (moving, kinds)
 
