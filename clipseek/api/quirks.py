@@ -66,7 +66,9 @@ def stand_in_for_cloud_clients() -> None:
 class _CloudClient(ModuleType):
     """A package of functions that answer None: no executor of this Flow lies in a cloud, and no option is added."""
 
-    __path__: list[str] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []  # Python imports modules below it
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -66,6 +66,6 @@ class Probe:
         if not self._certificate:
             return grpc.insecure_channel(target, options)
         certificate = Path(self._certificate)
-        name = certificate_name(self._host, self._port, certificate)
+        name = certificate_name(self._host, self._port, certificate, self._seconds)
         options.append(("grpc.ssl_target_name_override", name))
         return grpc.secure_channel(target, grpc.ssl_channel_credentials(certificate.read_bytes()), options)

@@ -56,8 +56,8 @@ def serve(
             without a token, or certificate and key cannot be used.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
-    An executor or gateway that dies or hangs is restarted. If one cannot start, or dies too often, the process exits with code 1
-    and prints the cause on stderr: Jina would wait for it forever.
+    An executor or gateway that dies or hangs is restarted. If one cannot start, or dies too often, the process exits
+    with code 1 and prints the cause on stderr: Jina would wait for it forever.
     """
     for warning in rename_warnings(os.environ):
         say(f"clipseek: {warning}", "yellow")

@@ -78,6 +78,20 @@ def test_an_executor_that_hangs_is_not_ready(server):
     assert "did not answer /health within 3 s" in hangs.warnings[0]
 
 
+def test_a_gateway_that_hangs_is_killed_and_started_again(server):
+    gateway = next(process for process in server.processes() if listens_on(process, server.port))
+    gateway.suspend()
+    assert "does not answer" in run(server, "doctor", code=1).stdout
+    server.wait_for("gateway has not answered for 20 s and is killed. It restarts in 0.5 s.")
+    server.wait_for("gateway is back after", times=2)  # once from being killed before
+    with server.client() as client:
+        assert [component.ok for component in client.health()] == [True] * 4
+
+
+def listens_on(process: psutil.Process, port: int) -> bool:
+    return any(connection.laddr.port == port for connection in process.net_connections("tcp"))
+
+
 def test_the_whole_service_stops_cleanly_after_restarts(server):
     family = server.processes()
     assert len(family) == len(NAMES)

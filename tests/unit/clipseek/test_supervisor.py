@@ -1,28 +1,25 @@
 """When a process that died or hangs is started again, when it is left, and when it counts as back."""
 
-import asyncio
 import multiprocessing
 import os
 import re
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
-import grpc
 import pytest
 import trustme
-from grpc_health.v1 import health, health_pb2_grpc
-from jina.orchestrate.pods.factory import PodFactory
 
+import clipseek.client  # noqa: F401 (it hides the warnings of jina)
 from clipseek.api.errors import ServerNotReady
 from clipseek.config.addresses import local_address
 from clipseek.config.settings import DOWN_SUFFIX
 from clipseek.service.supervise import Restarts, Supervisor
+from tests.health_server import serve_health, wait_for_ever
 
 
 def test_the_pause_doubles_up_to_half_a_minute():
@@ -45,30 +42,6 @@ def test_too_many_deaths_in_ten_minutes_end_it():
 
 
 _SPAWN = multiprocessing.get_context("spawn")
-
-
-def wait_for_ever(told, _listener: None = None) -> None:
-    told.send(0)
-    threading.Event().wait()
-
-
-def serve_health(told, tls: tuple[bytes, bytes] | None = None, busy_threads: int = 0) -> None:
-    """Serve gRPC's health on a free port, in an event loop, while threads compute without a pause."""
-
-    async def serve() -> None:
-        server = grpc.aio.server()
-        health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
-        if tls:
-            port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([tls]))
-        else:
-            port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        for _ in range(busy_threads):
-            threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
-        told.send(port)
-        await server.wait_for_termination()
-
-    asyncio.run(serve())
 
 
 @pytest.fixture
@@ -98,7 +71,7 @@ class Watched:
     def __init__(self, notes: Path, monkeypatch, **options: object) -> None:
         self.notes, self.said, self.asked, self.next = notes, [], [], []
         self._options = {"most_restarts": 9, "ready_seconds": 60.0, "silent_seconds": 60.0, **options}
-        monkeypatch.setattr(PodFactory, "build_pod", self._build)
+        monkeypatch.setattr("jina.orchestrate.pods.factory.PodFactory.build_pod", self._build)
 
     def _build(self, arguments):
         self.asked.append(arguments.port)
