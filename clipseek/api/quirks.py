@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-# grpcio 1.68: status UNAVAILABLE means both "never connected" and "the connection broke while the request was
+# grpcio 1.85: status UNAVAILABLE means both "never connected" and "the connection broke while the request was
 # under way". Only the text tells them apart.
 _NEVER_CONNECTED = "failed to connect"
 # What Jina imports of the clients of its makers' cloud.
@@ -69,6 +69,9 @@ class _CloudClient(ModuleType):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.__path__ = []  # Python imports modules below it
+
+    def __repr__(self) -> str:
+        return f"<module {self.__name__!r} standing in for a package that is not installed>"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
