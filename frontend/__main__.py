@@ -18,7 +18,7 @@ from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from clipseek.machine.parent import kill_with_parent
 
-_STOP_SECONDS = 1.0  # for Streamlit to delete its temporary files; whoever started the page kills it soon after
+_STOP_SECONDS = 1.0  # for Streamlit to delete its temporary files; the service kills the page soon after
 _POLL_SECONDS = 0.05
 
 

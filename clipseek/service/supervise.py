@@ -23,6 +23,7 @@ PERIOD_SECONDS = 600.0  # in which deaths are counted
 # held up most by reading a large request: 0.2 s for 60 MB, on two shared cores.
 SILENT_SECONDS = 20.0
 _CONNECT_SECONDS = 0.2
+_END_SECONDS = 1.0  # of a killed process; until it has ended, it holds its port
 
 
 @dataclass
@@ -124,6 +125,7 @@ class Supervisor:
                 self._check_restart(watched, now)
             elif watched.probe.silent_seconds >= self._silent_seconds:
                 watched.process.kill()
+                watched.process.join(_END_SECONDS)
                 cause = f"it did not answer for {self._silent_seconds:g} s."
                 self._note_death(watched, now, f"has not answered for {self._silent_seconds:g} s and is killed.", cause)
 
