@@ -19,7 +19,8 @@ from clipseek.config.settings import START_ERRORS_VARIABLE
 from clipseek.service.stop import STOP_SECONDS, Stop, end_processes
 from executors.flow.lifetime import end_with_parent
 
-NICE, STUCK, STOPPED, WITH_CHILD = "nice", "stuck", "stopped", "with-child"
+NICE, STUCK, STOPPED, WITH_CHILD, BROWSER = "nice", "stuck", "stopped", "with-child", "browser"
+PAUSE = [sys.executable, "-c", "import signal; signal.pause()"]
 
 
 def finish_and_end(done: Path, ready) -> None:
@@ -55,7 +56,7 @@ def start_a_child(ready) -> None:
     """Start a process that nothing but a signal ends, and ignore the wish to end."""
     end_with_parent()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    child = subprocess.Popen(PAUSE)
     ready.send([child.pid])
     child.wait()
 
@@ -66,7 +67,7 @@ def main(told: Path) -> None:
     stop.listen()
     works = {NICE: (finish_and_end, told.parent / "done"), STUCK: (hold_the_interpreter,), STOPPED: (stop_itself,)}
     works[WITH_CHILD] = (start_a_child,)
-    pids, children = {}, {}
+    pids, children = {BROWSER: subprocess.Popen(PAUSE, stdout=subprocess.DEVNULL).pid}, {}
     context = multiprocessing.get_context("spawn")
     for name, (work, *arguments) in works.items():
         ours, theirs = context.Pipe(duplex=False)

@@ -18,7 +18,7 @@ from clipseek.machine.talk import say
 
 PAGE_BIND = "127.0.0.1"  # the page asks for no password, so it serves this machine only
 _START_SECONDS = 120.0  # importing Streamlit takes seconds, on a busy machine many
-_STOP_SECONDS = 2.0  # after that it is killed
+_STOP_SECONDS = 0.9  # then it is killed; it is asked to end when the stop begins, up to four seconds earlier
 _POLL_SECONDS = 0.2
 
 

@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
-from multiprocessing import resource_tracker
 from typing import NoReturn
 
 import psutil
@@ -25,7 +24,7 @@ _POLL_SECONDS = 0.05
 
 
 class Stop:
-    """The wish to stop. Five seconds after it this process has ended, with all that it started.
+    """The wish to stop. Five seconds after it this process has ended, with all processes of the Flow.
 
     Attributes:
         deadline: monotonic time at which processes that still run are killed.
@@ -81,7 +80,7 @@ def end_processes(deadline: float) -> list[str]:
 
 
 def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
-    """Kill all that this process started, and exit at once. The folder of this run is removed: nothing else would."""
+    """Kill all processes of the Flow, and exit at once. The folder of this run is removed: nothing else would."""
     _kill(_family())
     say(message, style)
     shutil.rmtree(os.environ.get(START_ERRORS_VARIABLE, ""), ignore_errors=True)
@@ -89,9 +88,13 @@ def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
 
 
 def _family() -> set[psutil.Process]:
-    """All processes that this one started, and theirs, but for multiprocessing's tracker, which ends by itself."""
-    tracker = getattr(resource_tracker._resource_tracker, "_pid", None)
-    return {process for process in psutil.Process().children(recursive=True) if process.pid != tracker}
+    """The processes of the Flow and all that they started. A browser that this process opened is not among them."""
+    family = set()
+    for child in multiprocessing.active_children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(child.pid)
+            family |= {process, *process.children(recursive=True)}
+    return family
 
 
 def _alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stubborn import NICE, STOPPED, STUCK, WITH_CHILD
+from tests.stubborn import BROWSER, NICE, STOPPED, STUCK, WITH_CHILD
 
 ROOT = Path(__file__).parents[3]
 PROMISED_SECONDS = 5.0
@@ -26,6 +26,7 @@ class Stubborn:
 
     process: subprocess.Popen[str]
     family: list[psutil.Process]
+    browser: psutil.Process  # the first process started it, and it belongs to the user
     folder: Path
 
     def end(self, number: int) -> tuple[int, float]:
@@ -55,9 +56,10 @@ def stubborn(tmp_path) -> Iterator[Stubborn]:
     try:
         assert process.stdout.readline() == "ready\n"
         pids = json.loads(told.read_text())
-        assert set(pids) == {NICE, STUCK, STOPPED, WITH_CHILD, f"{WITH_CHILD}/0"}
+        assert set(pids) == {BROWSER, NICE, STUCK, STOPPED, WITH_CHILD, f"{WITH_CHILD}/0"}
+        browser = psutil.Process(pids.pop(BROWSER))
         family = [psutil.Process(pid) for pid in pids.values()]
-        yield Stubborn(process, family, tmp_path)
+        yield Stubborn(process, family, browser, tmp_path)
     finally:
         process.kill()
         process.wait()
@@ -73,6 +75,7 @@ def test_a_stop_ends_every_process_in_five_seconds(stubborn, number):
     assert code == 0
     assert seconds < PROMISED_SECONDS + BUSY_SECONDS
     assert stubborn.process.stdout.read() == f"after 3.5 s: {STOPPED} {STUCK} {WITH_CHILD}\n"
+    assert is_running(stubborn.browser)
     assert (stubborn.folder / "done").exists()  # who ends by itself finishes its work
 
 
