@@ -76,7 +76,9 @@ def end_processes(deadline: float) -> list[str]:
         family |= _family()  # a process whose parent has ended is not found any more
     _kill(alive)
     late = {process.pid for process in alive}
-    return [child.name for child in children if child.pid in late]
+    return [
+        child.name.removesuffix("/rep-0") for child in children if child.pid in late
+    ]  # what Jina adds to most names
 
 
 def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
