@@ -16,9 +16,10 @@ from pathlib import Path
 
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.machine.parent import kill_with_parent
 from clipseek.machine.private_files import make_private_from_now_on, protect
 
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 1.0  # for Streamlit to delete its temporary files; the service kills the page soon after
 _POLL_SECONDS = 0.05
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--port", required=True, help="the port to listen on, such as 8501")
     options = parser.parse_args()
     if stat.S_ISFIFO(os.fstat(0).st_mode):
+        kill_with_parent()
         threading.Thread(target=_stop_when_input_closes, name="stop-with-input", daemon=True).start()
     settings = Settings.from_env()
     logs.start(settings.log_level, settings.log_format, "page")

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from clipseek.api.quirks import stand_in_for_cloud_clients
+
+stand_in_for_cloud_clients()  # some tests import jina first
 # Before torch reads it: its threads wait by working, which takes the cores from the other processes of the tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -1,6 +1,6 @@
 """The base class of all documents, and copies between records that share field names.
 
-Import documents through this module: it keeps torch out of docarray.
+Import documents through this module, and before Jina: it keeps torch out of docarray, and cloud clients out of Jina.
 """
 
 import dataclasses
@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Self
 
 from clipseek.api.bounds import DEFAULT_RANGE, MAX_ENTRIES, Range, check_value
 from clipseek.api.errors import InvalidRequest
-from clipseek.api.quirks import without_torch
+from clipseek.api.quirks import stand_in_for_cloud_clients, without_torch
 
+stand_in_for_cloud_clients()
 with without_torch():
     import docarray
     from docarray import DocList

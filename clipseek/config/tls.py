@@ -24,12 +24,12 @@ def check_tls(settings: Settings) -> None:
             ) from error
 
 
-def certificate_name(host: str, port: int, certificate: Path) -> str:
+def certificate_name(host: str, port: int, certificate: Path, seconds: float = _SECONDS) -> str:
     """The name in the certificate of the server at an address, if it is the certificate in that file.
 
     Clients on the server's machine connect to 127.0.0.1, which its certificate seldom names.
 
-    Raises: OSError: no server answers, or one with another certificate.
+    Raises: OSError: no server answers within `seconds`, or one with another certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # the name is not known yet; the certificate must be the one in the file
@@ -37,7 +37,7 @@ def certificate_name(host: str, port: int, certificate: Path) -> str:
     context.load_verify_locations(certificate)
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection((host, port), timeout=_SECONDS) as connection,
+        socket.create_connection((host, port), timeout=seconds) as connection,
         context.wrap_socket(connection) as secured,
     ):
         names = (secured.getpeercert() or {}).get("subjectAltName", ())

@@ -1,5 +1,6 @@
 """Runs the server on this machine: `clipseek serve`.
 
-run.py: all steps of a run. flow.py: Jina's Flow, started and stopped. supervise.py: restarts dead processes. page.py:
-the page beside it. metrics_server.py, stored_metrics.py: /metrics for Prometheus.
+run.py: all steps of a run. flow.py: Jina's Flow, started and stopped. stop.py: ends all processes in time.
+supervise.py: restarts processes that died, or that hang, which probe.py finds out. page.py: the page beside it.
+metrics_server.py, stored_metrics.py: /metrics for Prometheus.
 """

@@ -1,11 +1,9 @@
-"""Jina's Flow as a context: it starts or fails with a cause, and it stops in time."""
+"""Jina's Flow as a context: it starts or fails with a cause, and stops in time."""
 
 import contextlib
 import io
 import math
 import multiprocessing
-import os
-import shutil
 import signal
 import threading
 import time
@@ -17,13 +15,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NoReturn
 
-from clipseek.config.settings import START_ERRORS_VARIABLE
 from clipseek.machine.talk import say
+from clipseek.service.stop import STOP_SECONDS, Stop, end_processes, exit_with_all
 
 POLL_SECONDS = 0.5
 _PATIENCE_SECONDS = 20.0  # of a start, until a line tells what it waits for
-_STOP_SECONDS = 20.0  # executors finish the span at hand; after this the process exits whatever they do
-_STOP_SECONDS_EACH = 4.0  # of many processes, which Jina closes one after the other
 
 
 def flow_file() -> Path:
@@ -33,8 +29,8 @@ def flow_file() -> Path:
 
 
 @contextlib.contextmanager
-def running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
-    """Start Jina's Flow, and close it at the end. If it cannot start, print why and exit with code 1.
+def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
+    """Start Jina's Flow, and end its processes at the end. If it cannot start, print why and exit with code 1.
 
     Executors write into the folder `start_errors` why they cannot start. During the start, `stop` ends the process.
     """
@@ -57,9 +53,9 @@ def running_flow(start_errors: Path, stop: threading.Event) -> Iterator[Any]:
     try:
         yield flow
     finally:
-        seconds = max(_STOP_SECONDS, _STOP_SECONDS_EACH * len(multiprocessing.active_children()))
-        threading.Thread(target=_exit_after, args=(seconds,), name="exit-after", daemon=True).start()
-        flow.close()
+        stop.ask()
+        if late := end_processes(stop.deadline):  # Jina's own `close` waits for one after the other
+            say(f"clipseek: Killed, because they did not stop in {STOP_SECONDS:g} s: {', '.join(late)}.")
 
 
 @contextlib.contextmanager
@@ -77,7 +73,7 @@ def block_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _watch_start(start_errors: Path, started: threading.Event, stop: threading.Event) -> None:
+def _watch_start(start_errors: Path, started: threading.Event, stop: Stop) -> None:
     """Until the Flow has started: exit if asked to stop, or if an executor fails. Jina would wait for it forever."""
     children: dict[str, BaseProcess] = {}
     patient_until = time.monotonic() + _PATIENCE_SECONDS
@@ -85,8 +81,8 @@ def _watch_start(start_errors: Path, started: threading.Event, stop: threading.E
         if time.monotonic() > patient_until:
             say("Models are loading. The first time takes longer: they are built or downloaded.", style="dim")
             patient_until = math.inf
-        if stop.is_set() or signal.SIGINT in signal.sigpending():
-            _exit_with_children("Stopped.", exit_code=0)
+        if stop.is_asked() or signal.SIGINT in signal.sigpending():
+            exit_with_all("Stopped.", exit_code=0)  # nothing was accepted yet that could be lost
         if cause := _cause(start_errors):
             _fail_start(cause)
         children |= {process.name: process for process in multiprocessing.active_children()}
@@ -105,24 +101,4 @@ def _cause(start_errors: Path) -> str | None:
 
 
 def _fail_start(cause: str) -> NoReturn:
-    _exit_with_children(f"clipseek: The server cannot start. {cause}", exit_code=1, style="red")
-
-
-def _exit_with_children(message: str, exit_code: int, style: str = "") -> NoReturn:
-    """Exit at once, and end the children, too: some do not watch this process yet."""
-    for child in multiprocessing.active_children():
-        child.terminate()
-    say(message, style)
-    _exit(exit_code)
-
-
-def _exit_after(seconds: float) -> None:
-    time.sleep(seconds)
-    say("clipseek: An executor did not stop in time. It is killed.")
-    _exit(1)
-
-
-def _exit(code: int) -> NoReturn:
-    """Exit now, but remove the folder of this run first: nothing else would."""
-    shutil.rmtree(os.environ.get(START_ERRORS_VARIABLE, ""), ignore_errors=True)
-    os._exit(code)
+    exit_with_all(f"clipseek: The server cannot start. {cause}", exit_code=1, style="red")

@@ -18,7 +18,7 @@ from clipseek.machine.talk import say
 
 PAGE_BIND = "127.0.0.1"  # the page asks for no password, so it serves this machine only
 _START_SECONDS = 120.0  # importing Streamlit takes seconds, on a busy machine many
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 0.9  # then it is killed; it is asked to end when the stop begins, up to four seconds earlier
 _POLL_SECONDS = 0.2
 
 
@@ -71,13 +71,16 @@ class Page:
             time.sleep(_POLL_SECONDS)
         threading.Thread(target=self._report_end, args=(self._process,), name="watch-page", daemon=True).start()
 
+    def ask_to_end(self) -> None:
+        self._closing = True
+        if self._process and self._process.stdin:
+            self._process.stdin.close()  # then it exits; a signal would interrupt that and print a traceback
+
     def close(self) -> None:
         process = self._process
         if process is None:
             return
-        self._closing = True
-        if process.stdin:
-            process.stdin.close()  # then it exits; a signal would interrupt that and print a traceback
+        self.ask_to_end()
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

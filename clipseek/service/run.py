@@ -4,10 +4,8 @@ import contextlib
 import importlib.util
 import multiprocessing
 import os
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from clipseek.machine.ports import free_port, is_port_free
 from clipseek.machine.talk import say
 from clipseek.service.flow import POLL_SECONDS, block_interrupts, running_flow
 from clipseek.service.metrics_server import serve_metrics
+from clipseek.service.stop import Stop
 from clipseek.service.supervise import Supervisor
 
 # What each process of the Flow gets besides the settings, unless its operator sets it.
@@ -41,12 +40,15 @@ PROCESS_ENVIRONMENT = {
 }
 
 
-def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> None:
-    """Run the Flow until SIGINT or SIGTERM.
+def serve(
+    settings: Settings, when_ready: Callable[[list[Component]], bool], when_stopping: Callable[[], None] = lambda: None
+) -> None:
+    """Run the Flow until SIGINT or SIGTERM. End this process after it: if that takes long, it is ended (see `Stop`).
 
     Args:
         settings: exported to the environment, from which `flow.yml` and the executors read them.
         when_ready: called once with the health of each executor; returns whether to keep serving.
+        when_stopping: called when the stop begins, to stop together with the Flow what runs beside it.
 
     Raises:
         ServerNotReady: the port is taken, or an executor does not answer.
@@ -54,8 +56,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             without a token, or certificate and key cannot be used.
         ModelMismatch: the store was filled by another model than the one that was loaded.
 
-    An executor or gateway that dies is restarted. If one cannot start, or dies too often, the process exits with code 1
-    and prints the cause on stderr: Jina would wait for it forever.
+    An executor or gateway that dies or hangs is restarted. If one cannot start, or dies too often, the process exits
+    with code 1 and prints the cause on stderr: Jina would wait for it forever.
     """
     for warning in rename_warnings(os.environ):
         say(f"clipseek: {warning}", "yellow")
@@ -64,7 +66,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
     _check_ports(settings)
     settings = with_flow_secret(settings)
     _export(settings)
-    stop = _stop_event()
+    stop = Stop()
+    stop.listen()
     with _run_folder(settings) as folder, running_flow(folder, stop) as flow:
         supervisor = Supervisor(
             flow,
@@ -72,6 +75,7 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
             most_restarts=settings.most_restarts,
             ready_seconds=settings.ready_timeout_seconds,
             say=lambda message: say(f"clipseek: {message}"),
+            certificate=settings.tls_cert,
         )
         try:
             components = _check_health(settings)
@@ -81,7 +85,8 @@ def serve(settings: Settings, when_ready: Callable[[list[Component]], bool]) -> 
                         with block_interrupts():
                             supervisor.check_processes()
         finally:
-            supervisor.kill_silent_processes()
+            when_stopping()
+            supervisor.close()
 
 
 def _check_ports(settings: Settings) -> None:
@@ -109,13 +114,6 @@ def _export(settings: Settings) -> None:
         multiprocessing.set_start_method("spawn")
     # A spawned child first imports the main module by its spec: let that be docarray without torch.
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("clipseek.api.base_document")
-
-
-def _stop_event() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Keeps the processes of a running Flow alive: one that dies restarts on its port while the others keep running."""
+"""Keeps the processes of a running Flow alive: one that dies or hangs restarts on its port, and the others go on."""
 
 import multiprocessing
 import socket
@@ -13,11 +13,17 @@ from typing import Any
 from clipseek.api.errors import ServerNotReady
 from clipseek.config.addresses import local_address
 from clipseek.config.settings import DOWN_SUFFIX
+from clipseek.service.probe import Probe
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 HEALTHY_SECONDS = 60.0  # without a death; then the next pause is the first one again
+GATEWAY = "gateway"  # Jina's name for it
 PERIOD_SECONDS = 600.0  # in which deaths are counted
+# A process that does not answer for so long hangs. A busy one answers: its threads do the work, and its event loop is
+# held up most by reading a large request: 0.2 s for 60 MB, on two shared cores.
+SILENT_SECONDS = 20.0
 _CONNECT_SECONDS = 0.2
+_END_SECONDS = 1.0  # of a killed process; until it has ended, it holds its port
 
 
 @dataclass
@@ -58,7 +64,7 @@ class ProcessState:
 class _Watched:
     name: str
     pod: Any
-    deployment: Any
+    probe: Probe
     restarts: Restarts
     restart_count: int = 0
     start_at: float | None = None  # when to restart it; None while it runs
@@ -71,11 +77,6 @@ class _Watched:
         process: multiprocessing.process.BaseProcess = self.pod.worker
         return process
 
-    def kill(self) -> None:
-        """Kill it, if it still runs, and mark it as shut down: Jina waits at its end for all that it ever started."""
-        self.process.kill()
-        self.pod.is_shutdown.set()
-
 
 class Supervisor:
     """Looks after the processes of a started Flow. All times are monotonic.
@@ -86,13 +87,26 @@ class Supervisor:
         most_restarts: crashes allowed per process in ten minutes.
         ready_seconds: how long a process may take to start.
         say: takes a sentence for the operator.
+        certificate: PEM file with the gateway's certificate, if it speaks TLS.
+        silent_seconds: a process that does not answer for so long is killed.
     """
 
     def __init__(
-        self, flow: Any, notes: Path, *, most_restarts: int, ready_seconds: float, say: Callable[[str], None]
+        self,
+        flow: Any,
+        notes: Path,
+        *,
+        most_restarts: int,
+        ready_seconds: float,
+        say: Callable[[str], None],
+        certificate: str = "",
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
-        self._notes, self._ready_seconds, self._say = notes, ready_seconds, say
-        self._watched = [_Watched(*pod, Restarts(most_restarts)) for pod in _pods(flow)]
+        self._notes, self._ready_seconds, self._say, self._silent_seconds = notes, ready_seconds, say, silent_seconds
+        self._watched = []
+        for name, pod in _pods(flow):
+            probe = Probe(*_address(pod.args), certificate if name == GATEWAY else "", seconds=silent_seconds / 4)
+            self._watched.append(_Watched(name, pod, probe, Restarts(most_restarts)))
 
     def check_processes(self) -> None:
         """Check every process once, and restart those whose pause is over.
@@ -105,24 +119,36 @@ class Supervisor:
                 if now >= watched.start_at:
                     self._restart(watched)
             elif not watched.process.is_alive():
-                self._note_death(watched, now)
+                cause = self._cause(watched.process)
+                self._note_death(watched, now, f"died: {cause}", cause)
             elif watched.down_since is not None:
                 self._check_restart(watched, now)
+            elif watched.probe.silent_seconds >= self._silent_seconds:
+                watched.process.kill()
+                watched.process.join(_END_SECONDS)
+                cause = f"it did not answer for {self._silent_seconds:g} s."
+                self._note_death(watched, now, f"has not answered for {self._silent_seconds:g} s and is killed.", cause)
 
     def states(self) -> list[ProcessState]:
+        """A process counts as up while it answers."""
         return [
-            ProcessState(watched.name, watched.process.pid, watched.down_since is None, watched.restart_count)
+            ProcessState(
+                watched.name,
+                watched.process.pid,
+                watched.down_since is None and not watched.probe.silent_seconds,
+                watched.restart_count,
+            )
             for watched in self._watched
         ]
 
-    def kill_silent_processes(self) -> None:
-        """Kill what does not answer: Jina's own stop would wait for it."""
+    def close(self) -> None:
+        """Ask no more, and kill the processes that are down: those that are starting would not hear a wish to end."""
         for watched in self._watched:
-            if watched.down_since is not None or not watched.process.is_alive():
-                watched.kill()
+            watched.probe.close()
+            if watched.down_since is not None:
+                watched.process.kill()
 
-    def _note_death(self, watched: _Watched, now: float) -> None:
-        cause = self._cause(watched.process)
+    def _note_death(self, watched: _Watched, now: float, event: str, cause: str) -> None:
         pause = watched.restarts.pause_after_death(now)
         if pause is None:
             raise ServerNotReady(
@@ -130,7 +156,7 @@ class Supervisor:
                 f"the server stops. The last time: {cause} No acknowledged data is lost: fix the cause, start the "
                 f"server again, and repeat what was interrupted."
             )
-        self._say(f"{watched.name} died: {cause} It restarts in {pause:g} s.")
+        self._say(f"{watched.name} {event} It restarts in {pause:g} s.")
         if watched.down_since is None:
             watched.down_since, watched.down_since_text = now, f"down since {datetime.now(UTC):%H:%M:%S} UTC"
         self._down_note(watched).write_text(f"{watched.down_since_text}: {cause}", encoding="utf-8")
@@ -139,17 +165,17 @@ class Supervisor:
     def _restart(self, watched: _Watched) -> None:
         from jina.orchestrate.pods.factory import PodFactory
 
-        watched.kill()
         watched.restart_count += 1
         watched.pod = PodFactory.build_pod(watched.pod.args)
-        watched.deployment.enter_context(watched.pod)  # starts the process; `check_processes` sees when it answers
+        watched.pod.start()  # `check_processes` sees when it answers
         watched.start_at = None
         watched.started_at = time.monotonic()
 
     def _check_restart(self, watched: _Watched, now: float) -> None:
-        if _answers(watched.pod.args):
+        if _listens(watched.pod.args):
             self._say(f"{watched.name} is back after {now - (watched.down_since or now):.1f} s.")
             watched.down_since = None
+            watched.probe.reset()
             self._down_note(watched).unlink()
         elif now - watched.started_at > self._ready_seconds:
             watched.process.kill()
@@ -164,23 +190,27 @@ class Supervisor:
         return f"exit code {process.exitcode}."
 
 
-def _answers(arguments: Any) -> bool:
-    """Whether a pod with these arguments listens. Executors have another address than the gateway."""
+def _address(arguments: Any) -> tuple[str, int]:
+    """Where this machine reaches a pod with these arguments. Executors have another address than the gateway."""
     host = arguments.host if isinstance(arguments.host, str) else arguments.host[0]
+    return local_address(host), arguments.port[0]
+
+
+def _listens(arguments: Any) -> bool:
     try:
-        with socket.create_connection((local_address(host), arguments.port[0]), _CONNECT_SECONDS):
+        with socket.create_connection(_address(arguments), _CONNECT_SECONDS):
             return True
     except OSError:
         return False
 
 
-def _pods(flow: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Name, pod and deployment of every process that Jina started for a Flow."""
+def _pods(flow: Any) -> Iterator[tuple[str, Any]]:
+    """Name and pod of every process that Jina started for a Flow."""
     for name, deployment in flow:
         if deployment.head_pod:
-            yield f"{name}-head", deployment.head_pod, deployment
+            yield f"{name}-head", deployment.head_pod
         for shard, replicas in deployment.shards.items():
             of_shard = f"{name}-shard-{shard}" if len(deployment.shards) > 1 else name
             for pod in replicas._pods:
                 replica = f"-replica-{pod.args.replica_id}" if len(replicas._pods) > 1 else ""
-                yield of_shard + replica, pod, deployment
+                yield of_shard + replica, pod

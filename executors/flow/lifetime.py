@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from clipseek.config.settings import DOWN_SUFFIX, START_ERRORS_VARIABLE
+from clipseek.machine.parent import kill_with_parent
 
 _POLL_SECONDS = 0.5
 # With these the gateway finds a restarted executor at once, and not after gRPC's own pause of up to two minutes. Do not
@@ -44,10 +45,13 @@ def end_with_parent() -> None:
     """End this process at once when the process that started it is gone; a daemon thread watches.
 
     Jina leaves orphans that keep serving on their ports. Polling the parent's id works with every start method: under
-    fork, sibling processes hold open the pipe that multiprocessing offers for this.
+    fork, sibling processes hold open the pipe that multiprocessing offers for this. A thread cannot run while C code
+    holds the interpreter's lock, so the service, which starts its processes in its main thread, has the system do it.
     """
     started_by = multiprocessing.parent_process()
     parent = os.getppid() if started_by is None else started_by.pid
+    if started_by is not None and START_ERRORS_VARIABLE in os.environ:
+        kill_with_parent()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,14 @@ class Server:
 
     def client(self, **options: float) -> Client:
         return Client(self.host, **{"timeout_seconds": 120, **options})
+
+    def wait_until_healthy(self) -> None:
+        """Wait until all executors answer."""
+        deadline = time.monotonic() + READY_SECONDS
+        with self.client() as client:
+            while not all(component.ok for component in client.health()):
+                assert time.monotonic() < deadline, self.output
+                time.sleep(0.1)
 
     def children(self) -> dict[str, psutil.Process]:
         """The processes of the executors, told apart by the ports and files they hold open."""

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.errors import RequestLost, ServerNotReady
+from clipseek.api.errors import RequestLost, ServerError, ServerNotReady
 from clipseek.client import EXECUTORS
 from tests.flow.conftest import run
 
@@ -67,15 +67,33 @@ def test_health_names_what_is_down_and_is_ready_again_after_it(server, processes
 
 def test_an_executor_that_hangs_is_not_ready(server):
     victim = next(process for process in server.processes() if process.memory_info().rss > 400e6)  # it has a model
-    victim.suspend()
+    victim.suspend()  # too short for the supervisor, unless the machine is very busy
     try:
         with server.client(timeout_seconds=3) as client:
             [hangs] = [component for component in client.health() if not component.ok]
         assert f"is degraded: {hangs.name} does not answer" in run(server, "doctor", code=1).stdout
     finally:
         victim.resume()
+        server.wait_until_healthy()
     assert hangs.name in ("image_encoder", "text_encoder")
     assert "did not answer /health within 3 s" in hangs.warnings[0]
+
+
+def test_a_gateway_that_hangs_is_killed_and_started_again(server):
+    with server.client() as client:
+        client.search("a dog")
+    returns = server.output.count("gateway is back after")
+    gateway = next(process for process in server.processes() if listens_on(process, server.port))
+    gateway.suspend()
+    with server.client(timeout_seconds=3, retry_seconds=0) as client, pytest.raises(ServerError):
+        client.videos()
+    server.wait_for("gateway has not answered for 20 s and is killed. It restarts in 0.5 s.")
+    server.wait_for("gateway is back after", times=returns + 1)
+    server.wait_until_healthy()
+
+
+def listens_on(process: psutil.Process, port: int) -> bool:
+    return any(connection.laddr.port == port for connection in process.net_connections("tcp"))
 
 
 def test_the_whole_service_stops_cleanly_after_restarts(server):

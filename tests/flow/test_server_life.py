@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -112,3 +113,16 @@ def test_what_server_and_page_keep_is_for_their_owner_only(launch, tmp_path, lon
         assert (tmp_path / "clip.mp4").stat().st_mode & 0o777 == 0o644
     finally:
         os.umask(before)
+
+
+def test_a_stop_takes_five_seconds_whatever_hangs(launch, tmp_path, tiny_model):
+    server = launch(tmp_path, "--page", CLIPSEEK_MODEL=str(tiny_model))
+    *_, indexer, gateway = server.processes()
+    decoder = server.processes()[0].children()[0]
+    for process in (decoder, indexer, gateway):
+        process.suspend()
+    started = time.monotonic()
+    assert server.stop() == 0  # and nothing is left behind
+    assert time.monotonic() - started < 5 + 2  # a busy machine may need a little more than the five that are promised
+    assert "Killed, because they did not stop in 3.5 s: " in server.output
+    assert server.lines[-1] == "Stopped."

@@ -20,6 +20,14 @@ from clipseek.config.distribution import is_installed_twice
 ROOT = Path(__file__).parents[2]
 WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CLIENT = tomllib.loads((ROOT / "packaging/client/pyproject.toml").read_text())["project"]
+UV = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+PINNED = {Requirement(line).name for line in LOCK}
+# What jina's and docarray's wishes would bring, and nothing imports: see [tool.uv] in pyproject.toml.
+LEFT_OUT = {
+    *{"docker", "ecdsa", "fastapi", "jcloud", "jina-hubble-sdk", "pyasn1", "python-dotenv", "python-jose"},
+    *{"python-multipart", "rsa", "starlette", "types-requests", "types-urllib3", "uvicorn", "uvloop", "websockets"},
+}
 COMMAND = """
 import sys
 for name in sys.argv.pop(1).split(","):
@@ -72,6 +80,51 @@ def test_the_client_needs_nothing_that_the_whole_does_not_with_the_same_versions
     assert set(CLIENT["optional-dependencies"]["page"]) < page
     assert CLIENT["requires-python"] == WHOLE["requires-python"]
     assert CLIENT["scripts"] == WHOLE["scripts"]
+
+
+def test_the_lock_leaves_out_what_nothing_imports_and_names_no_registry():
+    excluded = {canonicalize_name(name) for name in UV["exclude-dependencies"]}
+    assert not PINNED & {*LEFT_OUT, *excluded}
+    assert excluded - LEFT_OUT == {
+        "aiofiles",
+        "opentelemetry-exporter-otlp",
+        "opentelemetry-exporter-prometheus",
+        "opentelemetry-instrumentation-fastapi",
+    }
+    assert "://" not in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def test_the_lock_has_current_versions_where_jina_asks_for_old_ones():
+    pins = {pin.name: pin.specifier for pin in map(Requirement, LOCK)}
+    for wish in map(Requirement, UV["override-dependencies"]):
+        [pin] = pins[wish.name]
+        assert pin.version in wish.specifier, wish
+    [protobuf] = pins["protobuf"]
+    assert int(protobuf.version.partition(".")[0]) >= 7
+
+
+def test_no_process_of_the_service_imports_what_the_lock_leaves_out():
+    """Here more may be installed than the lock has, so it is hidden."""
+    hidden = ["jose", "docker", "fastapi", "starlette", "uvicorn", "uvloop", "websockets", "aiofiles"]
+    program = f"""
+import sys
+sys.modules |= dict.fromkeys({hidden})
+import importlib.util as util
+find = util.find_spec
+util.find_spec = lambda name, *more: None if name in ("hubble", "jcloud") else find(name, *more)
+import warnings
+warnings.simplefilter("ignore")
+import executors.flow.gateway.gateway, executors.faiss_indexer.executor, executors.faiss_indexer.shards.head
+import executors.video_loader.executor, executors.clip_encoder.text.executor, executors.clip_encoder.image.executor
+import clipseek.service.run, executors.flow.pod
+from jina import Client, Flow
+from jina.orchestrate.pods.factory import PodFactory
+from jina.parsers import get_main_parser
+get_main_parser()
+assert "standing in" in repr(sys.modules["hubble"])
+"""
+    environ = {**os.environ, "CLIPSEEK_FLOW_SECRET": "secret"}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=environ, timeout=120)
 
 
 def test_no_extra_names_what_the_base_brings():

@@ -98,7 +98,7 @@ def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
                 _show_next_steps(settings, host, page)
             return not stop
 
-        serve(settings, when_ready)
+        serve(settings, when_ready, page.ask_to_end)
 
 
 def _with_free_port(settings: Settings) -> Settings:

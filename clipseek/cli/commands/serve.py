@@ -47,7 +47,7 @@ def serve(with_page: bool, **options: Any) -> None:
             say("Ctrl-C stops it.", style="dim")
             return True
 
-        run_server(settings, when_ready)
+        run_server(settings, when_ready, page.ask_to_end)
     say("Stopped.")
 
 

@@ -17,8 +17,8 @@ import queue
 import resource
 import signal
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, ParamSpec, TypeVar
@@ -28,6 +28,7 @@ import av
 from clipseek.api.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded, UnreadableVideo
 from clipseek.config.settings import variable_of
 from clipseek.machine import logs
+from clipseek.machine.parent import kill_with_parent
 from executors.flow.lifetime import end_with_parent
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked child would inherit locks held by the executor's threads
 _MOST_WAIT_SECONDS = 2_000_000.0  # the system counts milliseconds in 32 bits
-_START_LOCK = threading.Lock()  # multiprocessing does not lock its list of children
+# All workers start in one thread, which never ends: the system kills each of them with the thread that started it. That
+# also guards multiprocessing's list of children, which has no lock.
+_STARTER = ThreadPoolExecutor(1, "start-decoder")
 
 
 @dataclass(frozen=True)
@@ -100,16 +103,15 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        with _START_LOCK:
-            ours, theirs = _SPAWN.Pipe()
-            process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
-            try:
-                process.start()
-            except BaseException:
-                ours.close()
-                raise
-            finally:
-                theirs.close()
+        ours, theirs = _SPAWN.Pipe()
+        process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
+        try:
+            _STARTER.submit(process.start).result()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self._pipe, self._process = ours, process  # last: a process that did not start cannot be used or killed
 
     def kill(self) -> None:
@@ -156,6 +158,7 @@ def _describe_exit(exit_code: int | None) -> str:
 
 
 def _serve(pipe: Connection, options: WorkerOptions) -> None:
+    kill_with_parent()
     end_with_parent()
     os.nice(options.niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides

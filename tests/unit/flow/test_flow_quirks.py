@@ -14,6 +14,7 @@ import grpc
 import pytest
 import yaml
 from jina.excepts import InternalNetworkError
+from jina.orchestrate.pods import factory
 from jina.serve.executors import run
 from jina.serve.helper import get_default_grpc_options
 from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
@@ -22,7 +23,7 @@ from jina.serve.stream import RequestStreamer
 
 from clipseek.api.quirks import never_connected
 from clipseek.machine.ports import free_port
-from executors.flow.quirks import tracing
+from clipseek.service.stop import STOP_SECONDS
 from executors.flow.quirks.lost_connections import _jina_handler
 from executors.flow.quirks.own_port import ALLOWED_METHODS
 
@@ -32,7 +33,7 @@ def test_the_versions_that_the_quirks_name_are_installed():
     assert {name: version.rpartition(".")[0] for name, version in versions.items()} == {
         "jina": "3.34",
         "docarray": "0.41",
-        "grpcio": "1.68",
+        "grpcio": "1.85",
     }
 
 
@@ -94,13 +95,20 @@ def test_an_executors_port_still_offers_what_nobody_should_call():
     assert not any("Restore" in method for method in ALLOWED_METHODS)
 
 
-def test_the_exporter_of_traces_tries_for_a_minute():
-    from opentelemetry.exporter.otlp.proto.grpc import exporter
+def test_the_exporter_of_traces_tries_for_longer_than_a_stop_takes(monkeypatch):
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_TIMEOUT", raising=False)
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    assert "_expo(max_value=max_value)" in inspect.getsource(exporter.OTLPExporterMixin._export)
-    if exporter._expo is not tracing._pauses:
-        pauses = exporter._expo(max_value=64)
-        assert sum(next(pauses) for _ in range(6)) > 30
+    exporter = OTLPSpanExporter(endpoint="127.0.0.1:1", insecure=True)
+    try:
+        assert exporter._timeout > STOP_SECONDS
+        assert "deadline_sec = time() + self._timeout" in inspect.getsource(exporter._export)
+    finally:
+        exporter.shutdown()
+
+
+def test_jina_imports_the_clients_of_its_makers_cloud():
+    assert "from hubble" in inspect.getsource(factory)
 
 
 def test_jina_misspells_its_options_for_pings():
