@@ -21,6 +21,7 @@ from clipseek.config.settings import Settings
 from clipseek.config.shards import check_whole, divisions, store_folders
 from clipseek.machine.audit_log import AuditLog
 from clipseek.machine.private_files import protect
+from clipseek.machine.sync import sync
 from clipseek.upkeep import KEEP_COPIES, copies
 from clipseek.upkeep.doctor import check_store
 from clipseek.upkeep.finding import ERROR, Finding
@@ -280,14 +281,14 @@ def _copy_database(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")  # so that all is in one file
         if (fault := copy.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise StoreCorrupt(f"{source} is damaged: {fault}. It was not copied. See `clipseek doctor --check`.")
-    copies.sync(target)
+    sync(target)
 
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name("unfinished")
     shutil.copy2(source, draft)
-    copies.sync(draft)
+    sync(draft)
     draft.replace(target)
 
 

@@ -3,7 +3,6 @@
 A copy gets its name once it is complete. Until then it is in a folder of its own, which the next backup continues.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from clipseek.api.errors import InvalidRequest, StoreError
 from clipseek.config.shards import divisions, out_of_use
+from clipseek.machine.sync import sync
 
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
 _UNFINISHED = "backup.unfinished"
@@ -102,15 +102,6 @@ def remove_old_copies(folder: Path, keep: int) -> None:
         with suppress(StoreError), out_of_use(copy):
             copy.replace(folder / _REMOVED)
         shutil.rmtree(folder / _REMOVED, ignore_errors=True)
-
-
-def sync(path: Path) -> None:
-    """Write a file's content, or a folder's list of names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_time(name: str) -> datetime | None:

@@ -1,7 +1,6 @@
-"""The disk: its free space, checked before something is written, errors of ours when it fills up anyway, and `sync`."""
+"""The disk: its free space, checked before something is written, and errors of ours when it fills up anyway."""
 
 import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +47,3 @@ def report_full_disk(folder: Path, what: str) -> Iterator[None]:
             f"The disk of {folder} is full: {what} could not be written, {size(measure_free_bytes(folder))} are free. "
             "Delete videos you do not need, or free disk space"
         ) from error
-
-
-def sync(path: Path) -> None:
-    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,6 @@ NUMBER.upload   the upload that belongs to it
 
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import BinaryIO
 
 from clipseek.api.errors import StoreFull
 from clipseek.config.settings import Settings
+from clipseek.machine.sync import sync
 from frontend.uploads.room import check_room
 
 
@@ -66,7 +66,7 @@ class QueueFolder:
             else:
                 with self.upload(number).open("wb") as copy:
                     shutil.copyfileobj(file, copy)
-            _sync(self.upload(number))
+            sync(self.upload(number))
         except OSError as error:
             for remains in (self.upload(number), file):
                 if isinstance(remains, Path):
@@ -81,9 +81,9 @@ class QueueFolder:
         draft = self._folder / f"{number}.draft"
         try:
             draft.write_text(json.dumps(asdict(task), ensure_ascii=False), encoding="utf-8")
-            _sync(draft)
+            sync(draft)
             draft.replace(self._folder / f"{number}.json")
-            _sync(self._folder)
+            sync(self._folder)
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise StoreFull(
@@ -94,12 +94,3 @@ class QueueFolder:
         """Delete a task and its upload."""
         (self._folder / f"{number}.json").unlink(missing_ok=True)
         self.upload(number).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Write a file's content, or a folder's list of names, to the disk, so that it survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

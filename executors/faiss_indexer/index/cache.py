@@ -6,6 +6,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from clipseek.machine.sync import sync
 from executors.faiss_indexer.index import kinds
 from executors.faiss_indexer.store.cache_file import (
     CacheDamaged,
@@ -16,7 +17,6 @@ from executors.faiss_indexer.store.cache_file import (
     write_cache,
 )
 from executors.faiss_indexer.store.spans import Ids
-from executors.machine.disk import sync
 
 logger = logging.getLogger(__name__)
 

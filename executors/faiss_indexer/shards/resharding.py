@@ -19,8 +19,8 @@ from clipseek.api.errors import StoreCorrupt, StoreError, StoreFull
 from clipseek.config.libraries import libraries_below, library_folder
 from clipseek.config.shards import MAKING, RETIRED, divided_folder, divisions, out_of_use, shard_folders, shard_of
 from clipseek.machine.module_call import print_result
+from clipseek.machine.sync import sync
 from executors.faiss_indexer.store.store import TICK_SECONDS, Store
-from executors.machine.disk import sync
 
 _NOT_COPIED = "revision"  # of the metadata: how often this file was changed
 

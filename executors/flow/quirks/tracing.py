@@ -18,7 +18,7 @@ def export_traces_once() -> None:
     from opentelemetry.exporter.otlp.proto.grpc import exporter
 
     os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    exporter._expo = _pauses  # only 1.15 reads it
+    exporter._expo = _pauses  # type: ignore[attr-defined]  # only 1.15 reads it
 
 
 def _pauses(max_value: float) -> Iterator[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from clipseek.api.errors import InvalidRequest, StoreCorrupt
 from clipseek.api.limits import MAX_TITLE_LENGTH
 from clipseek.config.libraries import VIDEO_MARK
-from executors.machine.disk import sync
+from clipseek.machine.sync import sync
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{64}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")

@@ -29,7 +29,8 @@ from clipseek.api.errors import (
 from clipseek.api.formats import size
 from clipseek.config.limits import hold_against
 from clipseek.machine.store_size import measure_videos
-from executors.machine.disk import report_full_disk, require_free, sync
+from clipseek.machine.sync import sync
+from executors.machine.disk import report_full_disk, require_free
 from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.abandoned_uploads import make_room
 from executors.video_loader.media.file_record import (

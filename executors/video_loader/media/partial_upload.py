@@ -15,7 +15,7 @@ from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest
 from clipseek.machine.store_size import PART_SUFFIX
-from executors.machine.disk import sync
+from clipseek.machine.sync import sync
 
 MARKS_SUFFIX = ".chunks"
 _ARRIVED = 1
