@@ -15,7 +15,7 @@ from benchmarks.quality.synthetic_curves import SHORT
 from clipseek.evaluation.measures import Moment
 from executors.faiss_indexer.moments.consensus import snap_edges
 from executors.faiss_indexer.moments.curves import ScoreCurve, smooth_scores
-from executors.faiss_indexer.moments.features import measure_features
+from executors.faiss_indexer.moments.features import measure_features, measure_standing_out
 from executors.faiss_indexer.moments.segments import TUNED
 from executors.faiss_indexer.moments.shots import Floats
 from executors.faiss_indexer.moments.trees import DEPTH, Trees
@@ -85,7 +85,8 @@ def make_examples(case: Case) -> Examples:
     curve, options = case.calibrated, TUNED["consensus"]
     windows, smooth = propose_windows(curve, case.shots), smooth_scores(curve, case.shots, options)
     edges = snap_edges(find_window_edges(windows, smooth), case.shots, options.snap_seconds)
-    return Examples(measure_features(windows, smooth), _measure_overlaps(edges, case.moments))
+    features = measure_features(windows, smooth, measure_standing_out(windows, smooth))
+    return Examples(features, _measure_overlaps(edges, case.moments))
 
 
 def vary_scale(cases: Sequence[Case]) -> Iterator[Case]:

@@ -2,7 +2,7 @@
 
 from executors.faiss_indexer.moments.consensus import find_by_judge
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
-from executors.faiss_indexer.moments.features import FEATURES, measure_features
+from executors.faiss_indexer.moments.features import weigh_standing_out
 from executors.faiss_indexer.moments.options import SegmentOptions
 from executors.faiss_indexer.moments.shots import Floats, Shots
 from executors.faiss_indexer.moments.windows import Windows
@@ -13,6 +13,5 @@ def find_by_standing_out(curve: ScoreCurve, shots: Shots, options: SegmentOption
     return find_by_judge(curve, shots, options, _judge)
 
 
-def _judge(windows: Windows, smooth: Floats) -> Floats:
-    values: Floats = measure_features(windows, smooth)[FEATURES.index("standing_out")]
-    return values
+def _judge(_windows: Windows, _smooth: Floats, standing_out: Floats) -> Floats:
+    return weigh_standing_out(standing_out)

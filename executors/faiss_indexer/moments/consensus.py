@@ -18,18 +18,18 @@ import numpy as np
 
 from executors.faiss_indexer.moments.curves import Indices, ScoreCurve, Segment, clip, is_flat, smooth_scores
 from executors.faiss_indexer.moments.edges import make_segments, take_whole_video
-from executors.faiss_indexer.moments.features import measure_features, measure_standing_out
+from executors.faiss_indexer.moments.features import measure_features, measure_standing_out, weigh_standing_out
 from executors.faiss_indexer.moments.options import SegmentOptions
 from executors.faiss_indexer.moments.shots import Floats, Shots, find_nearest_cuts, list_cuts
 from executors.faiss_indexer.moments.trees import load_trees
 from executors.faiss_indexer.moments.windows import Windows, find_window_edges, propose_windows
 
 _SHARPNESS = 25.0  # a window with an expected IoU .1 higher is e^2.5 times as plausible; 15 and 40 measured the same
-Judge = Callable[[Windows, Floats], Floats]  # windows [M], smoothed scores [N] -> logarithms of plausibilities [M]
+# Windows [M], the smoothed scores [N] and what `measure_standing_out` says -> the logarithms of plausibilities [M].
+Judge = Callable[[Windows, Floats, Floats], Floats]
 _CANDIDATES = 40  # windows that vote: the plausibility of later ones is next to nothing
-_COMPARED = 96  # windows that are compared once for all rounds
 # Of the many windows of a long video the trees judge those that stand out most in each part of it.
-_PARTS, _PER_PART = 16, 16
+_PARTS, _PER_PART = 12, 12
 
 
 def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
@@ -43,9 +43,11 @@ def find_by_judge(curve: ScoreCurve, shots: Shots, options: SegmentOptions, judg
     if is_flat(smooth, options.least_contrast):
         return take_whole_video(curve, smooth, shots, options)
     windows = _drop_short(propose_windows(curve, shots), options.minimum_seconds)
+    standing_out = measure_standing_out(windows, smooth)
     if len(windows) > _PARTS * _PER_PART:
-        windows = windows.select(_screen(windows, measure_standing_out(windows, smooth)))
-    values = judge(windows, smooth)
+        places = _screen(windows, weigh_standing_out(standing_out))
+        windows, standing_out = windows.select(places), standing_out[:, places]
+    values = judge(windows, smooth, standing_out)
     edges = find_window_edges(windows, smooth)
     chosen = _choose(windows, values, snap_edges(edges, shots, options.snap_seconds), options.most_per_video)
     ranks = np.argsort(windows.first[chosen])
@@ -55,8 +57,8 @@ def find_by_judge(curve: ScoreCurve, shots: Shots, options: SegmentOptions, judg
     return make_segments(curve, smooth, ranges, shots, options, ranks=ranks.tolist())
 
 
-def _expect_overlaps(windows: Windows, smooth: Floats) -> Floats:
-    return _SHARPNESS * load_trees().predict(measure_features(windows, smooth))
+def _expect_overlaps(windows: Windows, smooth: Floats, standing_out: Floats) -> Floats:
+    return _SHARPNESS * load_trees().predict(measure_features(windows, smooth, standing_out))
 
 
 def _screen(windows: Windows, values: Floats) -> Indices:
@@ -89,15 +91,13 @@ def _choose(windows: Windows, values: Floats, edges: Floats, most: int) -> Indic
     """
     order = np.argsort(-values, kind="stable")
     values, edges, first, after = values[order], edges[order], windows.first[order], windows.after[order]
-    likely = _compare(edges[:_COMPARED])  # most rounds need no other comparisons
+    agreements = _compare(edges)
     chosen: list[int] = []
     left = np.arange(len(order))
     while len(left) and len(chosen) < most:
         candidates = left[:_CANDIDATES]
         plausibility = np.exp(values[candidates] - values[candidates[0]])
-        is_known = candidates[-1] < len(likely)
-        agreement = likely[candidates[:, None], candidates] if is_known else _compare(edges[candidates])
-        best = candidates[int((agreement @ plausibility).argmax())]
+        best = candidates[int((agreements[candidates[:, None], candidates] @ plausibility).argmax())]
         chosen.append(int(order[best]))
         left = left[(after[left] <= first[best]) | (first[left] >= after[best])]
     return np.array(chosen)

@@ -59,15 +59,15 @@ _CHANGE_SECONDS = 6.0
 _LEAST_DEVIATION = 0.02  # of calibrated scores; keeps shares of it finite on a curve that hardly moves
 
 
-def measure_features(windows: Windows, smooth: Floats) -> Floats:
+def measure_features(windows: Windows, smooth: Floats, standing_out: Floats) -> Floats:
     """float64 [number of FEATURES, M], in their order.
 
     Args:
         smooth: the curve's scores after smoothing, float64 [N].
+        standing_out: from `measure_standing_out`, of these windows.
     """
     curve, first, after = windows.curve, windows.first, windows.after
-    standing_out = _measure_standing_out(windows, smooth)
-    values = _WEIGHTS @ standing_out
+    values = weigh_standing_out(standing_out)
     cells = np.diff(curve.cell_edges)
     lower, median, high = _find_quantiles(curve.scores, cells, (0.25, 0.5, 0.9))
     highest = -_find_lowest(-smooth, first, after)
@@ -89,14 +89,14 @@ def measure_features(windows: Windows, smooth: Floats) -> Floats:
     return features
 
 
-def measure_standing_out(windows: Windows, smooth: Floats) -> Floats:
+def weigh_standing_out(standing_out: Floats) -> Floats:
     """How far each window stands out of its curve, float64 [M]: the weighted sum of STANDING_OUT."""
-    values: Floats = _WEIGHTS @ _measure_standing_out(windows, smooth)
+    values: Floats = _WEIGHTS @ standing_out
     return values
 
 
-def _measure_standing_out(windows: Windows, smooth: Floats) -> Floats:
-    """float64 [7, M]."""
+def measure_standing_out(windows: Windows, smooth: Floats) -> Floats:
+    """The features of STANDING_OUT, float64 [7, M]."""
     curve, first, after, seconds = windows.curve, windows.first, windows.after, windows.seconds
     duration, is_whole = curve.duration_seconds, (first == 0) & (after == len(curve.scores))
     inside, before, behind = windows.inside_and_beside

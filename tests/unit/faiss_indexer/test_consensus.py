@@ -61,9 +61,9 @@ def test_of_many_windows_each_part_of_the_video_keeps_its_best():
     windows = Windows(curve(np.zeros(1000)), first, first + 1)
     values = np.random.default_rng(0).normal(size=3000)
     kept = _screen(windows, values)
-    part = ((first + 0.5) * 16 / 1001).astype(int)
+    part = ((first + 0.5) * 12 / 1001).astype(int)
     in_order = np.argsort(-values)
-    wanted = [place for number in range(16) for place in in_order[part[in_order] == number][:16].tolist()]
+    wanted = [place for number in range(12) for place in in_order[part[in_order] == number][:12].tolist()]
     assert kept.tolist() == sorted(wanted)
 
 

@@ -10,9 +10,9 @@ from executors.faiss_indexer.moments.curves import smooth_scores
 from executors.faiss_indexer.moments.features import (
     FEATURES,
     STANDING_OUT,
-    _measure_standing_out,
     measure_features,
     measure_standing_out,
+    weigh_standing_out,
 )
 from executors.faiss_indexer.moments.options import SegmentOptions
 from executors.faiss_indexer.moments.trees import Trees, load_trees
@@ -20,6 +20,11 @@ from executors.faiss_indexer.moments.windows import Windows, propose_windows
 from tests.unit.faiss_indexer.curves import curve, curves
 
 OPTIONS = SegmentOptions()
+
+
+def measure(windows, made):
+    smooth = smooth_scores(made, [], OPTIONS)
+    return measure_features(windows, smooth, measure_standing_out(windows, smooth))
 
 
 def test_features_equal_their_definitions():
@@ -97,18 +102,18 @@ def test_features_equal_their_definitions():
     pairs = [(i, j) for i, j in itertools.combinations(range(41), 2) if j - i < 40]
     first, after = np.array(pairs).T
     windows = Windows(made, first, after)
-    found = measure_features(windows, smooth).T
+    found = measure_features(windows, smooth, measure_standing_out(windows, smooth)).T
     standing_out = np.array([list(by_hand(*pair).values()) for pair in pairs])
     values = standing_out @ np.array(list(STANDING_OUT.values()))
     assert tuple(by_hand(3, 9)) == tuple(STANDING_OUT)
     assert ("share_of_video", "variance_between", "edge_step", "standing_out", *rest_by_hand(3, 9)) == FEATURES
-    assert pytest.approx(standing_out, abs=1e-9) == _measure_standing_out(windows, smooth).T
+    assert pytest.approx(standing_out, abs=1e-9) == measure_standing_out(windows, smooth).T
     assert found[:, :3] == pytest.approx(standing_out[:, 1:4], abs=1e-9)
     assert found[:, 3] == pytest.approx(values - values.max(), abs=1e-9)
-    assert measure_standing_out(windows, smooth) == pytest.approx(values, abs=1e-9)
+    assert weigh_standing_out(standing_out.T) == pytest.approx(values, abs=1e-9)
     wanted = np.array([list(rest_by_hand(*pair).values()) for pair in pairs])
     assert found[:, 4:] == pytest.approx(wanted, abs=1e-9)
-    [whole] = _measure_standing_out(Windows(made, np.array([0]), np.array([40])), smooth).T
+    [whole] = measure_standing_out(Windows(made, np.array([0]), np.array([40])), smooth).T
     assert dict(zip(STANDING_OUT, whole, strict=True)) == pytest.approx(
         {
             "least_rise": 0.0,
@@ -126,7 +131,7 @@ def test_features_equal_their_definitions():
 @settings(deadline=None, max_examples=100)
 def test_features_and_predictions_are_finite_for_any_curve(made):
     windows = propose_windows(made, [])
-    features = measure_features(windows, smooth_scores(made, [], OPTIONS))
+    features = measure(windows, made)
     assert features.shape == (len(FEATURES), len(windows))
     assert np.isfinite(features).all()
     assert np.isfinite(load_trees().predict(features)).all()
@@ -141,7 +146,7 @@ def test_features_hardly_depend_on_the_sampling_rate(step):
         scores = np.interp(pts, [0, 40, 44, 70, 74, 120], [0, 0.1, 0.9, 0.8, 0.1, 0])
         made = curve(scores, pts=pts, duration=120.0)
         window = Windows(made, np.array([round(42 / step)]), np.array([round(72 / step)]))
-        return measure_features(window, smooth_scores(made, [], OPTIONS))[:, 0]
+        return measure(window, made)[:, 0]
 
     coarse, fine = (dict(zip(FEATURES, features(at), strict=True)) for at in (2.0, step))
     del coarse["edge_step"], fine["edge_step"]  # a step of one second cannot be seen in samples of two
