@@ -41,7 +41,7 @@ def read_curves(path: Path) -> list[Case]:
 def _read_line(row: dict[str, object]) -> tuple[Label, ScoreCurve]:
     label = parse_label({"video": None, "query": "", **row})
     duration, scores = float(str(row["duration"])), np.array(row["scores"], dtype=np.float64)
-    pts = (np.arange(len(scores)) + 0.5) * _CLIP_SECONDS
+    pts = (np.arange(len(scores), dtype=np.float64) + 0.5) * _CLIP_SECONDS
     inside = pts < duration
     if not inside.any() or not label.moments:
         raise ValueError("it needs scores and moments")
