@@ -27,9 +27,8 @@ from executors.faiss_indexer.moments.windows import Windows, find_window_edges, 
 _SHARPNESS = 25.0  # a window with an expected IoU .1 higher is e^2.5 times as plausible; 15 and 40 measured the same
 # Windows [M], the smoothed scores [N] and what `measure_standing_out` says -> the logarithms of plausibilities [M].
 Judge = Callable[[Windows, Floats, Floats], Floats]
-_CANDIDATES = 40  # windows that vote: the plausibility of later ones is next to nothing
 # Of the many windows of a long video the trees judge those that stand out most in each part of it.
-_PARTS, _PER_PART = 12, 12
+_PARTS, _PER_PART = 12, 8
 
 
 def find_by_consensus(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> list[Segment]:
@@ -89,17 +88,13 @@ def _choose(windows: Windows, values: Floats, edges: Floats, most: int) -> Indic
         values: float64 [M], higher is more plausible.
         edges: where each would start and end as a segment, float64 [M, 2].
     """
-    order = np.argsort(-values, kind="stable")
-    values, edges, first, after = values[order], edges[order], windows.first[order], windows.after[order]
-    agreements = _compare(edges)
     chosen: list[int] = []
-    left = np.arange(len(order))
-    while len(left) and len(chosen) < most:
-        candidates = left[:_CANDIDATES]
-        plausibility = np.exp(values[candidates] - values[candidates[0]])
-        best = candidates[int((agreements[candidates[:, None], candidates] @ plausibility).argmax())]
-        chosen.append(int(order[best]))
-        left = left[(after[left] <= first[best]) | (first[left] >= after[best])]
+    agreements, is_left = _compare(edges), np.ones(len(values), np.bool_)
+    while len(chosen) < most and is_left.any():
+        plausibility = np.where(is_left, np.exp(np.minimum(values - values[is_left].max(), 0.0)), 0.0)
+        best = int(np.where(is_left, agreements @ plausibility, -1.0).argmax())
+        chosen.append(best)
+        is_left &= (windows.after <= windows.first[best]) | (windows.first >= windows.after[best])
     return np.array(chosen)
 
 
