@@ -61,13 +61,14 @@ def read_labels(path: Path) -> list[Label]:
     labels = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            labels.append(_label(json.loads(line)))
+            labels.append(parse_label(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} line {number} is not a label: {error!r}") from error
     return labels
 
 
-def _label(row: dict[str, object]) -> Label:
+def parse_label(row: dict[str, object]) -> Label:
+    """One line of a label file. Raises: KeyError, TypeError, ValueError: it is not a label."""
     video, query, moments, split = row["video"], row["query"], row["moments"], row["split"]
     if not (video is None or isinstance(video, str)) or not isinstance(query, str) or not isinstance(moments, list):
         raise TypeError("video must be a text or null, query a text, moments a list")
