@@ -48,7 +48,7 @@ class AccessFile:
     @property
     def is_open(self) -> bool:
         """Whether there has never been a token."""
-        return not self.path.exists()
+        return not os.path.lexists(self.path)  # a link to a disk that is not mounted is no invitation
 
     def grants(self) -> tuple[Grant, ...]:
         """All grants, in the order they were made. Raises: StoreError."""

@@ -10,7 +10,7 @@ from clipseek.config.libraries import VIDEO_MARK
 
 PART_SUFFIX = ".part"  # of an upload on its way
 QUEUED_SUFFIX = ".upload"  # of one that waits in the page's queue
-_BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the disk's own blocks are
+BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the disk's own blocks are
 
 
 def measure_videos(folders: Iterable[Path]) -> int:
@@ -24,7 +24,7 @@ def measure_videos(folders: Iterable[Path]) -> int:
             state = entry.stat(follow_symlinks=False)
             if not stat.S_ISREG(state.st_mode):
                 continue
-            arrived = min(state.st_size, state.st_blocks * _BLOCK_BYTES)  # the rest of a part is a hole
+            arrived = min(state.st_size, state.st_blocks * BLOCK_BYTES)  # the rest of a part is a hole
             sizes[state.st_dev, state.st_ino] = arrived if entry.name.endswith(PART_SUFFIX) else state.st_size
     return sum(sizes.values())
 

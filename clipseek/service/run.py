@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import multiprocessing
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from clipseek.service.metrics_server import serve_metrics
 from clipseek.service.stop import Stop
 from clipseek.service.supervise import Supervisor
 
+MOST_OPEN_FILES = 65_536
 # What each process of the Flow gets besides the settings, unless its operator sets it.
 PROCESS_ENVIRONMENT = {
     "JINA_OPTOUT_TELEMETRY": "1",
@@ -65,6 +67,7 @@ def serve(
     check_tls(settings)
     _check_ports(settings)
     settings = with_flow_secret(settings)
+    _raise_open_files()
     _export(settings)
     stop = Stop()
     stop.listen()
@@ -87,6 +90,17 @@ def serve(
         finally:
             when_stopping()
             supervisor.close()
+
+
+def _raise_open_files() -> None:
+    """Allow as many open files and connections as the system lets us, up to `MOST_OPEN_FILES`.
+
+    Shells often allow 1024, which as many idle connections of strangers use up.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _check_ports(settings: Settings) -> None:

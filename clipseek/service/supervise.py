@@ -120,14 +120,17 @@ class Supervisor:
                     self._restart(watched)
             elif not watched.process.is_alive():
                 cause = self._cause(watched.process)
-                self._note_death(watched, now, f"died: {cause}", cause)
+                pause = watched.restarts.pause_after_death(now)
+                self._note_death(watched, now, f"died: {cause}", cause, pause)
             elif watched.down_since is not None:
                 self._check_restart(watched, now)
             elif watched.probe.silent_seconds >= self._silent_seconds:
                 watched.process.kill()
                 watched.process.join(_END_SECONDS)
                 cause = f"it did not answer for {self._silent_seconds:g} s."
-                self._note_death(watched, now, f"has not answered for {self._silent_seconds:g} s and is killed.", cause)
+                # Not counted as a death: a flood from outside may silence the gateway, but must not end the service.
+                event = f"has not answered for {self._silent_seconds:g} s and is killed."
+                self._note_death(watched, now, event, cause, FIRST_PAUSE_SECONDS)
 
     def states(self) -> list[ProcessState]:
         """A process counts as up while it answers."""
@@ -148,8 +151,7 @@ class Supervisor:
             if watched.down_since is not None:
                 watched.process.kill()
 
-    def _note_death(self, watched: _Watched, now: float, event: str, cause: str) -> None:
-        pause = watched.restarts.pause_after_death(now)
+    def _note_death(self, watched: _Watched, now: float, event: str, cause: str, pause: float | None) -> None:
         if pause is None:
             raise ServerNotReady(
                 f"{watched.name} died {len(watched.restarts.deaths)} times in {PERIOD_SECONDS / 60:.0f} minutes, so "

@@ -3,6 +3,7 @@
 A copy gets its name once it is complete. Until then it is in a folder of its own, which the next backup continues.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,6 +92,8 @@ def finish_copy(folder: Path) -> Path:
     if copies:
         now = max(now, (_read_time(copies[-1].name) or now) + timedelta(seconds=1))
     copy = folder / _free_name(folder, now)
+    for below, _, _ in os.walk(folder / _UNFINISHED, topdown=False):
+        sync(Path(below))  # the names in it, those of linked files too
     (folder / _UNFINISHED).replace(copy)
     sync(folder)
     return copy

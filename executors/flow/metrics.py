@@ -78,8 +78,15 @@ class Arrival:
     """A request that has arrived at the gateway."""
 
     def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint if endpoint in ENDPOINTS else OTHER
+        self._endpoint = OTHER
         self._arrived_at = time.monotonic()
+        UNDER_WAY.labels(GATEWAY, self._endpoint).inc()
+        self.name(endpoint)
+
+    def name(self, endpoint: str) -> None:
+        """Say which endpoint it is for, once that is known."""
+        UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
+        self._endpoint = endpoint if endpoint in ENDPOINTS else OTHER
         UNDER_WAY.labels(GATEWAY, self._endpoint).inc()
 
     def refused(self, error: BaseException) -> None:

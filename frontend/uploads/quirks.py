@@ -177,9 +177,11 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
 
     def on_connection_close(self) -> None:
         self._delete_incomplete()
+        self._pieces.clear()  # Tornado keeps the handler of a request that was broken off
 
     def on_finish(self) -> None:
         self._delete_incomplete()
+        self._pieces.clear()
 
     def _delete_incomplete(self) -> None:
         """Delete the file of an upload that did not arrive completely."""

@@ -67,9 +67,9 @@ def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(lau
 def test_flow_yml_runs_without_the_command(tmp_path, cache):
     """`Flow.load_config("flow.yml")` in a bare interpreter, at the end of which nothing is left."""
     script = """
+from clipseek.api.documents import Health, Upload
 from docarray import DocList
 from jina import Flow
-from clipseek.api.documents import Health, Upload
 
 if __name__ == "__main__":
     with Flow.load_config("flow.yml") as flow:

@@ -6,7 +6,7 @@ import errno
 import pytest
 
 from clipseek.api.errors import InvalidRequest, StoreFull, TooManyRequests, UploadCorrupted
-from executors.flow.gateway.rates import BURST_SECONDS, BYTES_OF_WORK, LANE_WIDTH, LEAST_BURST, Rates
+from executors.flow.gateway.rates import BURST_SECONDS, BYTES_OF_WORK, FIELDS_OF_WORK, LANE_WIDTH, LEAST_BURST, Rates
 from executors.flow.gateway.request_size import RequestSize
 from executors.video_loader.media.open_uploads import OpenUploads
 
@@ -62,9 +62,9 @@ def test_too_many_under_way_are_refused_until_some_are_done():
 def test_documents_and_bytes_count_not_requests():
     async def work():
         rates = Rates(1, 1000, Clock())
-        (await rates.enter("a", "/search", RequestSize(100, LEAST_BURST - 3)))()
+        (await rates.enter("a", "/search", RequestSize(100, LEAST_BURST - 4)))()
         (await rates.enter("a", "/upload", RequestSize(2 * BYTES_OF_WORK, 1)))()
-        (await rates.enter("a", "/videos", RequestSize(100, 0)))()
+        (await rates.enter("a", "/search", RequestSize(100, 1, 2 * FIELDS_OF_WORK)))()
         with pytest.raises(TooManyRequests, match=r"counts as 1\. Slow down"):
             await rates.enter("a", "/search", ONE)
         with pytest.raises(TooManyRequests, match=f"counts as 3000. Send at most {LEAST_BURST} in one request"):

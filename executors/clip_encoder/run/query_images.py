@@ -15,6 +15,9 @@ from executors.clip_encoder.run.preprocessing import Pictures
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # no others: some of Pillow's readers start programs
 MAX_PIXELS = 50_000_000
 KEPT_PIXELS = 8_000_000  # of an image; models look at a few hundred pixels a side
+MAX_SCANS = 100  # of a progressive JPEG, each of which decodes all of it once more; cameras write ten
+_SCAN = b"\xff\xda"  # begins one
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bits
 
 
@@ -29,6 +32,10 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
     if len(data) > MAX_IMAGE_BYTES:
         raise UnreadableImage(f"'{title}' has {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}. Save it smaller.")
     try:
+        if data.startswith(b"\xff\xd8") and data.count(_SCAN) > MAX_SCANS:
+            raise UnreadableImage(
+                f"'{title}' is a JPEG of more than {MAX_SCANS} scans, which take long to read. Save it again."
+            )
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             picture = np.asarray(_decode(image))
     except UnidentifiedImageError as error:
@@ -44,12 +51,19 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
 
 
 def _decode(image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:  # nothing is decoded yet
-        raise Image.DecompressionBombError
+    _check_work(image)  # nothing is decoded yet
     camera = image.getexif()
     small = _reduce_size(_reduce_to_eight_bits(image))
     small.getexif().update(camera)
     return _put_on_white(ImageOps.exif_transpose(small))
+
+
+def _check_work(image: Image.Image) -> None:
+    """Raises: DecompressionBombError: the size that the image, or a tile of it, announces is too large."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose tiles may be larger than the image
+    tile_pixels = tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_LENGTH, 0)
+    if max(image.width * image.height, tile_pixels) > MAX_PIXELS:
+        raise Image.DecompressionBombError
 
 
 def _reduce_size(image: Image.Image) -> Image.Image:

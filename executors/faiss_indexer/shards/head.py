@@ -15,6 +15,7 @@ from jina.types.request.data import DataRequest, Response
 
 from clipseek.api.base_document import BaseDoc, DocList
 from clipseek.api.documents import Calibration, Health, Query, Video, VideoSpan
+from clipseek.api.endpoints import INDEXER
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
@@ -45,7 +46,7 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         args.grpc_channel_options = RECONNECTING
         super().__init__(args, logger, **kwargs)
         self._settings = Settings.from_env()
-        self._callers = Verifier(self._settings.flow_secret, self._deployment_name)
+        self._callers = Verifier(self._settings.flow_secret, INDEXER)
         self._name = f"{self._deployment_name}-head"
         logs.start(self._settings.log_level, self._settings.log_format, self._name)
         metrics.serve_own(self._settings)

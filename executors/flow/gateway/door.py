@@ -19,7 +19,7 @@ from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
-from executors.flow.gateway.request_size import RequestSize, measure_request
+from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import Arrival
 from executors.flow.quirks.own_port import abort_with
 
@@ -35,6 +35,7 @@ INFO_METHODS = (
     "/jina.JinaInfoRPC/_status",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
+REFUSED = RequestSize(0, fields=MAX_FIELDS // 4)  # what a request weighs that is refused before it is parsed
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
@@ -115,6 +116,8 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                 async for answer in behaviour(admitted(), context):
                     _leave(under_way, answer.header.exec_endpoint)
                     yield _plain(answer)
+            except ClipSeekError as error:  # an executor is away
+                refused.append(error)
             finally:
                 for _, leave in under_way:
                     leave()
@@ -128,35 +131,43 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         async def guarded(request: Any, context: Any) -> Any:
             try:
                 leave = await self._admit(request, context)
+                try:
+                    return _plain(await behaviour(request, context))
+                finally:
+                    leave()
             except ClipSeekError as error:
                 logger.info("refused: %s: %s", type(error).__name__, error)
                 return self._refusal(error)
-            try:
-                return _plain(await behaviour(request, context))
-            finally:
-                leave()
 
         return guarded
+
+    def _measure(self, caller: str, request: Any) -> RequestSize:
+        """Parse a request whose caller may still send some; refusing one costs them, too."""
+        self._rates.require(caller)
+        try:
+            return _parse(request)
+        except ClipSeekError:
+            self._rates.charge(caller, REFUSED)
+            raise
 
     async def _admit(self, request: Any, context: Any) -> Callable[[], None]:
         """Wait for the request's turn, and sign its caller and route into it.
 
         Returns: a function to call when it is answered.
         """
-        size = _parse(request)
-        path = request.header.exec_endpoint
-        arrival = Arrival(path)
+        arrival = Arrival("")
         try:
-            endpoint = endpoint_of(path)
-            route = endpoint.route(request.header.target_executor)
-            _check_size(endpoint, size)
-            caller = replace(self._door.caller(context.invocation_metadata()), route=route)
+            caller = self._door.caller(context.invocation_metadata())
+            size = self._measure(caller.name, request)
+            path = size.endpoint
+            arrival.name(path)
+            route = endpoint_of(path).route(request.header.target_executor)
             leave = await self._rates.enter(caller.name, path, size)
         except BaseException as error:
             arrival.refused(error)
             raise
         request.header.target_executor = _pattern(route)
-        request.parameters = signed(caller, path, self._secret, time.time())
+        request.parameters = signed(replace(caller, route=route), path, self._secret, time.time())
 
         def done() -> None:
             leave()
@@ -166,8 +177,9 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
 
 def _parse(request: Any) -> RequestSize:
-    """Parse a request, once its size is known to be harmless. Raises: InvalidRequest."""
+    """Parse a request, once its size is known to be harmless. Raises: InvalidRequest, LimitExceeded."""
     size = measure_request(request.buffer or request.SerializeToString())
+    _check_size(endpoint_of(size.endpoint), size)
     try:
         request.proto_with_data  # noqa: B018 (parses, or raises)
     except DecodeError as error:
@@ -191,12 +203,11 @@ def _check_size(endpoint: Endpoint, size: RequestSize) -> None:
 def _health_without_reading(handler: Any) -> Any:
     """The health of the whole server, whichever service a caller names."""
 
+    if handler.response_streaming:  # a stream that nobody ends would cost something
+        return abort_with(grpc.StatusCode.UNIMPLEMENTED, "Not offered here: ask Check again and again.")
+
     async def answer(_requests: Any, context: Any) -> AsyncIterator[Any]:
-        if handler.response_streaming:
-            async for status in handler.unary_stream(HealthCheckRequest(), context):
-                yield status
-        else:
-            yield await handler.unary_unary(HealthCheckRequest(), context)
+        yield await handler.unary_unary(HealthCheckRequest(), context)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
 

@@ -1,6 +1,7 @@
 """Limits each caller: work per second, requests at a time, and a fair turn among the others.
 
-The unit of work is a document, or `BYTES_OF_WORK` of a request: 100 searches in one request weigh as much as in 100.
+The unit of work is a document, `BYTES_OF_WORK` of a request, or `FIELDS_OF_WORK`: 100 searches in one request weigh as
+much as in 100.
 
 Each caller has a lane for each endpoint. A lane lets a few requests through to the executors at a time; the others wait
 in it. So a caller who floods one endpoint waits in a queue of their own, and delays the others by a few requests only.
@@ -18,6 +19,7 @@ from executors.flow.gateway.request_size import RequestSize
 BURST_SECONDS = 2.0  # of work that may come at once after a pause
 LEAST_BURST = 64  # however low the rate: a query counts with each of its parts
 BYTES_OF_WORK = 4 * 1024 * 1024  # a chunk of an upload
+FIELDS_OF_WORK = 500  # reading them takes as long as a search
 LANE_WIDTH = 8  # twice what a client has under way of one kind: a video's four chunks, or four spans
 
 
@@ -44,13 +46,13 @@ class Rates:
 
         Raises: TooManyRequests: the caller has too many requests under way, or sends them too fast.
         """
-        account = self._callers.setdefault(caller, _Account(self._full, self._clock()))
+        account = self._account(caller)
         if account.under_way >= self._max_under_way:
             raise TooManyRequests(
                 f"'{caller}' has {account.under_way} requests under way, the most allowed at a time. Wait for an "
                 f"answer before the next one; the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
             )
-        self._take_tokens(account, caller, max(1, size.documents, size.size_bytes // BYTES_OF_WORK))
+        self._take_tokens(account, caller, _work(size))
         lane = account.lanes[endpoint]
         account.under_way += 1
         try:
@@ -65,10 +67,25 @@ class Rates:
 
         return leave
 
-    def _take_tokens(self, account: _Account, caller: str, work: int) -> None:
+    def require(self, caller: str) -> None:
+        """Check that a caller may send anything now. Raises: TooManyRequests."""
+        self._take_tokens(self._account(caller), caller, 1)
+        self._account(caller).tokens += 1
+
+    def charge(self, caller: str, size: RequestSize) -> None:
+        """Count a request that was refused."""
+        account = self._account(caller)
+        account.tokens = max(0.0, account.tokens - _work(size))
+
+    def _account(self, caller: str) -> _Account:
+        """A caller's account, with the tokens that have come in since."""
         now = self._clock()
+        account = self._callers.setdefault(caller, _Account(self._full, now))
         account.tokens = min(self._full, account.tokens + (now - account.filled_at) * self._per_second)
         account.filled_at = now
+        return account
+
+    def _take_tokens(self, account: _Account, caller: str, work: int) -> None:
         if account.tokens < work:
             advice = (
                 "Slow down and repeat it" if work <= self._full else f"Send at most {self._full:.0f} in one request"
@@ -78,3 +95,7 @@ class Rates:
                 f"counts as {work}. {advice}; the operator can allow more with CLIPSEEK_REQUESTS_PER_SECOND."
             )
         account.tokens -= work
+
+
+def _work(size: RequestSize) -> int:
+    return max(1, size.documents, size.size_bytes // BYTES_OF_WORK, size.fields // FIELDS_OF_WORK)

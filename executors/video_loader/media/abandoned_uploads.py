@@ -4,11 +4,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from clipseek.api.errors import LimitExceeded, StoreFull
-from clipseek.machine.store_size import PART_SUFFIX
+from clipseek.machine.store_size import BLOCK_BYTES, PART_SUFFIX
 from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.partial_upload import MARKS_SUFFIX, PartialUpload
 
@@ -36,18 +36,38 @@ def drop_abandoned(
             return
 
 
-def make_room(check: Callable[[], None], roots: Iterable[Path], idle_seconds: float, keep: str) -> None:
-    """Delete abandoned uploads until `check` finds room; see `drop_abandoned`. Raises: LimitExceeded, StoreFull."""
+def make_room(check: Callable[[int], None], roots: Collection[Path], idle_seconds: float, keep: str) -> None:
+    """Delete abandoned uploads until `check` finds room; see `drop_abandoned`.
 
-    def is_enough() -> bool:
+    None is deleted where all of them together are too small.
+
+    Args:
+        check: raises if there is no room even with so many bytes more.
+
+    Raises: LimitExceeded, StoreFull.
+    """
+
+    def is_enough(more_bytes: int = 0) -> bool:
         with contextlib.suppress(LimitExceeded, StoreFull):
-            check()
+            check(more_bytes)
             return True
         return False
 
-    if not is_enough():
+    if is_enough():
+        return
+    if is_enough(_measure_abandoned(roots, idle_seconds, keep)):
         drop_abandoned(roots, idle_seconds, is_enough, keep)
-        check()
+    check(0)
+
+
+def _measure_abandoned(roots: Iterable[Path], idle_seconds: float, keep: str) -> int:
+    """The bytes that the uploads take which `make_room` may delete."""
+    oldest, total = time.time() - idle_seconds, 0
+    for changed, root, video_id in _find_uploads(roots):
+        if changed < oldest and video_id != keep:
+            with contextlib.suppress(FileNotFoundError):
+                total += (root / f"{video_id}{PART_SUFFIX}").lstat().st_blocks * BLOCK_BYTES
+    return total
 
 
 class AbandonedUploads:

@@ -144,7 +144,7 @@ class MediaFiles:
             return []
         upload = self._upload(video_id)
         if not upload.has_begun:
-            self._make_room(lambda: self._check_total_size(size_bytes), video_id)
+            self._make_room(lambda more_bytes: self._check_total_size(size_bytes - more_bytes), video_id)
         upload.check_size(size_bytes)
         # If every chunk is marked, the server was stopped while it checked the video. Any chunk makes it continue.
         return upload.missing_offsets(size_bytes) or [upload.last_offset(size_bytes)]
@@ -163,7 +163,7 @@ class MediaFiles:
         upload, title = self._upload(video_id), plain_title(title)
         upload.check_chunk(size_bytes, offset, data)
         what = f"the upload of '{title}'"
-        self._make_room(lambda: self._check_room(upload, size_bytes, len(data), what), video_id)
+        self._make_room(lambda more_bytes: self._check_room(upload, size_bytes, len(data), what, more_bytes), video_id)
         with report_full_disk(self.root, what):
             with self._locks[video_id]:
                 if self._needs_no_upload(video_id):
@@ -268,12 +268,14 @@ class MediaFiles:
             what = f"The size of all videos, with {size(new_bytes)} more,"  # the total would tell of other libraries
             hold_against("max_store_gb", self._max_store_gb, total / 1e9, what)
 
-    def _check_room(self, upload: PartialUpload, size_bytes: int, new_bytes: int, what: str) -> None:
+    def _check_room(
+        self, upload: PartialUpload, size_bytes: int, new_bytes: int, what: str, more_bytes: int = 0
+    ) -> None:
         missing_bytes = len(upload.missing_offsets(size_bytes)) * self._chunk_bytes
-        require_free(self.root, min(size_bytes, missing_bytes), what)
-        self._check_total_size(new_bytes)
+        require_free(self.root, min(size_bytes, missing_bytes) - more_bytes, what)
+        self._check_total_size(new_bytes - more_bytes)
 
-    def _make_room(self, check: Callable[[], None], video_id: str) -> None:
+    def _make_room(self, check: Callable[[int], None], video_id: str) -> None:
         make_room(check, self._list_roots(), self._idle_seconds, keep=video_id)
 
     def _finish(self, upload: PartialUpload, record: FileRecord) -> None:

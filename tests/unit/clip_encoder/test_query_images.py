@@ -2,6 +2,8 @@
 
 import io
 import random
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -157,3 +159,31 @@ def test_a_large_image_is_reduced_and_looks_the_same(monkeypatch, mode):
     assert 200 < read[0].size / 3 <= 2000
     middle = read.shape[1] // 2
     assert read[0, middle, 5].max() <= 10 and read[0, middle, -5].min() >= 245
+
+
+def test_a_jpeg_of_countless_scans_is_refused_before_it_is_decoded():
+    file = saved(Image.fromarray(halves()), "JPEG", progressive=True)
+    assert read_image(file).shape == (1, 20, 40, 3)
+    scan = file[file.index(b"\xff\xda") : file.index(b"\xff\xda", file.index(b"\xff\xda") + 2)]
+    with pytest.raises(UnreadableImage, match="scans"):
+        read_image(file.replace(scan, scan * 200, 1))
+
+
+def test_a_tiff_whose_tiles_are_huge_is_refused():
+    """A tile is decoded whole, however little of it the image shows."""
+    tags = [
+        (256, 8),
+        (257, 8),
+        (258, 8),
+        (259, 8),
+        (262, 1),
+        (277, 1),
+        (322, 20_000),
+        (323, 20_000),
+        (324, 200),
+        (325, 9),
+    ]
+    entries = b"".join(struct.pack("<HHII", number, 4, 1, value) for number, value in tags)
+    file = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
+    with pytest.raises(UnreadableImage, match="megapixels"):
+        read_image(file.ljust(200, b"\0") + zlib.compress(bytes(9)))

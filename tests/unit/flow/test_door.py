@@ -16,8 +16,10 @@ from executors.flow.callers import Verifier
 from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, SINGLE, DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
+from executors.flow.gateway.request_size import RequestSize
 
 SECRET = "5e" * 32
+ONE = RequestSize(1)
 
 
 def bearer(token: str, library: str = "") -> list[tuple[str, str]]:
@@ -149,17 +151,14 @@ def test_health_answers_everyone_without_reading(gateway):
         asked.append(each)
         return "serving"
 
-    async def watch(each, _context):
-        asked.append(each)
-        yield "serving"
-
     gateway.health = {
         "Check": grpc.unary_unary_rpc_method_handler(status),
-        "Watch": grpc.unary_stream_rpc_method_handler(watch),
+        "Watch": grpc.unary_stream_rpc_method_handler(None),
     }
-    for method in gateway.health:
-        assert asyncio.run(gateway.ask(HEALTH + method, [], request())) == ["serving"]
-    assert gateway.read == 0 and asked == [HealthCheckRequest()] * 2
+    assert asyncio.run(gateway.ask(HEALTH + "Check", [], request())) == ["serving"]
+    with pytest.raises(grpc.RpcError):  # it would hold a stream open for nobody
+        asyncio.run(gateway.ask(HEALTH + "Watch", [], request()))
+    assert gateway.read == 0 and asked == [HealthCheckRequest()]
 
 
 @pytest.mark.parametrize("method", [CALL, SINGLE])
@@ -188,6 +187,17 @@ def test_a_request_that_may_not_pass_is_refused_by_name(gateway, token, method, 
     [answer] = asyncio.run(gateway.ask(method, bearer(token), DataRequest(wrong.SerializeToString())))
     assert error_of(answer) == error
     assert not gateway.reached
+
+
+def test_refused_requests_count_too(gateway, token):
+    """Refusing one costs the gateway something: whoever sends nothing else is told to slow down."""
+    bad = request("/videos", text="x" * (MOST_BYTES + 1)).SerializeToString()
+
+    async def errors():
+        return [error_of((await gateway.ask(SINGLE, bearer(token), DataRequest(bad)))[0]) for _ in range(20)]
+
+    found = asyncio.run(errors())
+    assert found[0] == "LimitExceeded" and set(found[10:]) == {"TooManyRequests"}
 
 
 def test_names_that_callers_make_up_are_not_kept(access, token):
@@ -227,9 +237,9 @@ def test_places_are_given_back(access, token, method):
             await asyncio.sleep(0)
             stuck.cancel()
             await asyncio.wait([stuck])
-        leaves = [await rates.enter("alice", "/search", SimpleNamespace(documents=1, size_bytes=1)) for _ in range(3)]
+        leaves = [await rates.enter("alice", "/search", ONE) for _ in range(3)]
         with pytest.raises(TooManyRequests):
-            await rates.enter("alice", "/search", SimpleNamespace(documents=1, size_bytes=1))
+            await rates.enter("alice", "/search", ONE)
         for leave in leaves:
             leave()
 

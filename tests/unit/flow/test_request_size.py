@@ -53,10 +53,42 @@ def test_many_empty_documents_are_refused_before_they_take_memory():
     assert measure_request(data).documents == len(jina_pb2.DataRequestProto.FromString(data).data.docs.docs) == 100
 
 
+@pytest.mark.parametrize("length", [10, 100_000, 5_000_000])
+def test_endless_numbers_are_refused_at_once(length):
+    """Reading them took time with the square of their length."""
+    for digit in (b"\xff", b"\x80"):
+        for data in (b"\x08" + digit * length + b"\x01", digit * length + b"\x01", b'"' + digit * length + b"\x01"):
+            with pytest.raises(InvalidRequest, match="damaged"):
+                measure_request(data)
+
+
+def test_fields_that_no_request_has_are_refused_unread():
+    blob = _varint(1_000_000) + bytes(1_000_000)
+    for data in (
+        b"\x7a" + blob,
+        serialized([Query(text="a cat")]) + b"\x7a" + blob,
+        b'"' + _varint(5) + b"\x78\x01" * 2,
+    ):
+        with pytest.raises(InvalidRequest):
+            measure_request(data)
+
+
+def test_each_number_of_a_packed_list_counts():
+    request = jina_pb2.DataRequestProto()
+    node = request.data.docs.docs.add().data["x"]
+    node.ndarray.dense.shape.extend([1] * (MAX_FIELDS + 1))
+    with pytest.raises(InvalidRequest, match="fields"):
+        measure_request(request.SerializeToString())
+
+
+def test_the_endpoint_is_read_without_parsing():
+    assert measure_request(serialized([Query(text="a cat")])).endpoint == "/search"
+
+
 def test_documents_as_bytes_are_refused():
     request = jina_pb2.DataRequestProto()
     request.data.docs_bytes = b"pickled"
-    with pytest.raises(InvalidRequest, match="documents as bytes"):
+    with pytest.raises(InvalidRequest, match="does not read"):
         measure_request(request.SerializeToString())
 
 
