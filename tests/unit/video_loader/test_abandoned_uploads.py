@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from clipseek.api.errors import LimitExceeded
+from clipseek.api.errors import LimitExceeded, StoreFull
 from clipseek.machine.store_size import measure_videos
+from executors.machine.disk import RESERVED_BYTES
 from executors.video_loader.media.abandoned_uploads import KEPT_SECONDS, AbandonedUploads, drop_abandoned
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.partial_upload import PartialUpload
@@ -117,8 +118,20 @@ def test_a_full_disk_ends_abandoned_uploads_too(stores, monkeypatch):
     send(two, 1, 0)
     make_old(two.root, 1, IDLE_SECONDS + 60)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0 if list(two.root.glob("*.part")) else 10**12))
+    short = RESERVED_BYTES + 20_000  # 2.mp4 needs 25 kB
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(short if list(two.root.glob("*.part")) else 10**12))
     assert send(one, 2) == []
+
+
+def test_where_all_abandoned_uploads_together_are_too_small_none_is_deleted(stores, monkeypatch):
+    one, two = stores
+    send(two, 1, 0)
+    make_old(two.root, 1, IDLE_SECONDS + 60)
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0))
+    with pytest.raises(StoreFull):
+        send(one, 2)
+    assert list(two.root.glob("*.part"))
 
 
 def test_abandoned_uploads_are_deleted_after_a_day_also_those_from_before_a_restart(tmp_path):
