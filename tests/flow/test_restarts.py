@@ -1,5 +1,6 @@
 """Processes of the service are killed: they are started again, requests are answered all the same, health tells."""
 
+import contextlib
 import logging
 
 import psutil
@@ -67,13 +68,14 @@ def test_health_names_what_is_down_and_is_ready_again_after_it(server, processes
 
 def test_an_executor_that_hangs_is_not_ready(server):
     victim = next(process for process in server.processes() if process.memory_info().rss > 400e6)  # it has a model
-    victim.suspend()  # too short for the supervisor, unless the machine is very busy
+    victim.suspend()  # on a busy machine long enough for the supervisor to kill it
     try:
         with server.client(timeout_seconds=3) as client:
             [hangs] = [component for component in client.health() if not component.ok]
-        assert f"is degraded: {hangs.name} does not answer" in run(server, "doctor", code=1).stdout
+        assert f"is degraded: {hangs.name}" in run(server, "doctor", code=1).stdout
     finally:
-        victim.resume()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.resume()
         server.wait_until_healthy()
     assert hangs.name in ("image_encoder", "text_encoder")
     assert "did not answer /health within 3 s" in hangs.warnings[0]

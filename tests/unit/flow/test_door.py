@@ -189,8 +189,9 @@ def test_a_request_that_may_not_pass_is_refused_by_name(gateway, token, method, 
     assert not gateway.reached
 
 
-def test_refused_requests_count_too(gateway, token):
+def test_refused_requests_count_too(access, token):
     """Refusing one costs the gateway something: whoever sends nothing else is told to slow down."""
+    gateway = Gateway(Doorkeeper(access, SECRET, may_be_open=True), Rates(100, 3, clock=lambda: 0.0))
     bad = request("/videos", text="x" * (MOST_BYTES + 1)).SerializeToString()
 
     async def errors():
