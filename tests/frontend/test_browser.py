@@ -358,6 +358,7 @@ def test_300_megabytes_are_uploaded(visit, tmp_path):
 QUEUED_VIDEOS = {"half.mp4": 25, "waiting.mp4": 24}
 
 
+@pytest.mark.timeout(600)  # five minutes of video are indexed, beside other tests
 def test_queued_videos_continue_when_the_page_starts_again(visit, server, tmp_path):  # noqa: F811
     videos = [make(tmp_path / name, frames=25 * 150, fps=fps, gop=250).path for name, fps in QUEUED_VIDEOS.items()]
     queue = tmp_path / "page" / "queue"
@@ -373,7 +374,7 @@ def test_queued_videos_continue_when_the_page_starts_again(visit, server, tmp_pa
         second.start()
         page = visit("/library", base=second.address)
         by_key(page, "jobs").get_by_text("waiting.mp4").wait_for()
-        by_key(page, "job-").first.wait_for(state="detached")
+        by_key(page, "job-").first.wait_for(state="detached", timeout=240_000)
         assert list(queue.iterdir()) == []
     with server.client() as client:
         for name in QUEUED_VIDEOS:
