@@ -99,9 +99,6 @@ def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[
     """
     if sigma_seconds < _LEAST_SIGMA_SECONDS or len(curve.scores) < 2:
         return curve.scores
-    step = np.diff(curve.pts_seconds)
-    if shot is None and step.max() - step.min() < _LEAST_SIGMA_SECONDS * step[0]:
-        return _smooth_evenly(curve.scores, sigma_seconds / float(step.mean()))
     total, weight = curve.scores.copy(), np.ones(len(curve.scores))
     for shift in range(1, len(curve.scores)):
         apart = curve.pts_seconds[shift:] - curve.pts_seconds[:-shift]
@@ -116,15 +113,6 @@ def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[
         weight[shift:] += gauss
         weight[:-shift] += gauss
     return total / weight
-
-
-def _smooth_evenly(scores: Floats, sigma: float) -> Floats:
-    """As `smooth_over_time`, of evenly spaced samples, with sigma in steps: several times faster."""
-    reach = min(int(3 * sigma + 1e-6), len(scores) - 1)
-    gauss = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    both = np.convolve(scores, gauss), np.convolve(np.ones(len(scores)), gauss)
-    smooth: Floats = (both[0] / both[1])[reach : reach + len(scores)]
-    return smooth
 
 
 def find_otsu_threshold(values: Floats) -> float:
@@ -149,6 +137,5 @@ def is_flat(values: Floats, least_contrast: float = 0.0) -> bool:
     the median of Otsu's lower class."""
     if len(values) < 2 or np.ptp(values) < _LEAST_CONTRAST:
         return True
-    low = np.sort(values[values < find_otsu_threshold(values)])
-    background = float(low[(len(low) - 1) // 2] + low[len(low) // 2]) / 2  # the median
+    background = float(np.median(values[values < find_otsu_threshold(values)]))
     return float(values.max()) - background < least_contrast
