@@ -33,7 +33,8 @@ def test_every_request_is_answered_or_refused_by_name(server, library):
     before = executors(server)
     outcomes = fuzz(library, 250)
     assert not outcomes.failures
-    assert outcomes.counts["answered"] > 50 and outcomes.counts["InvalidRequest"] > 5
+    # Most requests to one executor are refused: few endpoints go there.
+    assert outcomes.counts["answered"] > 30 and outcomes.counts["InvalidRequest"] > 5
     assert executors(server) == before
     assert len(library.health()) == 4 and library.search("a cat", all_matches=True).matches
 
