@@ -9,19 +9,18 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 import psutil
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from jina.types.request.data import DataRequest
 
 from benchmarks.synthetic import videos
-from benchmarks.torture.request_fuzz import NASTY_TEXTS, Outcomes, Request, requests
+from benchmarks.torture.request_fuzz import NASTY_TEXTS, Outcomes, Request, requests, run_examples
 from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import error_from_name
 from clipseek.api.formats import sendable
@@ -190,7 +189,7 @@ def fuzz_calls(
 
     def send_all(number: int, first: int) -> None:
         with _channels(ports) as channels:
-            _run(
+            run_examples(
                 hostile,
                 number,
                 first,
@@ -218,22 +217,6 @@ def _channels(ports: Sequence[int]) -> Iterator[dict[int, grpc.Channel]]:
     yield channels
     for channel in channels.values():
         channel.close()
-
-
-def _run(hostile: st.SearchStrategy[HostileCall], count: int, first: int, work: Callable[[HostileCall], None]) -> None:
-    @seed(first)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(hostile)
-    def run(call: HostileCall) -> None:
-        work(call)
-
-    run()
 
 
 def _is_expected(name: str) -> bool:

@@ -8,7 +8,7 @@ import struct
 import time
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -25,6 +25,7 @@ from clipseek.client import Client
 Request = tuple[str, str | None, BaseDoc]  # endpoint, the executor it is sent to or None for all, document
 
 D = TypeVar("D", bound=BaseDoc)
+T = TypeVar("T")
 
 UNKNOWN_ID = "0" * 64
 
@@ -172,6 +173,13 @@ def fuzz(client: Client, count: int, first: int = 0) -> Outcomes:
     outcomes = Outcomes()
     video_ids = [video.video_id for video in client.videos()]
 
+    run_examples(requests(video_ids), count, first, lambda request: outcomes.send(client, request))
+    return outcomes
+
+
+def run_examples(examples: st.SearchStrategy[T], count: int, first: int, work: Callable[[T], None]) -> None:
+    """Work on `count` examples, the same for the same `first`."""
+
     @seed(first)
     @settings(
         max_examples=count,
@@ -180,9 +188,8 @@ def fuzz(client: Client, count: int, first: int = 0) -> Outcomes:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(requests(video_ids))
-    def send(request: Request) -> None:
-        outcomes.send(client, request)
+    @given(examples)
+    def run(example: T) -> None:
+        work(example)
 
-    send()
-    return outcomes
+    run()

@@ -23,6 +23,7 @@ from clipseek.api.errors import ClipSeekError, InvalidRequest, VideoNotFound
 from clipseek.client import Client
 from clipseek.config.access import AccessFile
 from tests.flow.conftest import Server
+from tests.protobuf import documents
 
 # That a search of another caller may take. `make torture` asks for one second; other tests share this machine.
 MOST_SECONDS = 5.0
@@ -134,27 +135,12 @@ def test_a_request_of_countless_empty_documents_is_refused_unread(world, calm):
     before = world.peak_mb("gateway")
     request = _request("/search", DocList[Query]([Query(text="a cat")]))
     empty = b"\n\x00" * 8_000_000
-    data = (
-        request.proto_with_data.SerializeToString()
-        + b'"'
-        + _varint(len(empty) + 5)
-        + b"\n"
-        + _varint(len(empty))
-        + empty
-    )
+    data = request.proto_with_data.SerializeToString() + documents(empty)
     with grpc.insecure_channel(f"127.0.0.1:{world.server.port}", [("grpc.max_send_message_length", -1)]) as channel:
         metadata = (("authorization", f"Bearer {world.tokens['mallory']}"),)
         answer = DataRequest(channel.unary_unary(SINGLE)(data, metadata=metadata, timeout=60))
     assert answer.header.status.exception.name == "InvalidRequest"
     assert world.peak_mb("gateway") - before < 100
-
-
-def _varint(number: int) -> bytes:
-    digits = []
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*digits, number])
 
 
 def test_an_endpoint_that_does_not_exist_is_refused_and_leaves_no_trace(world):

@@ -10,6 +10,7 @@ from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import ClipSeekError, InvalidRequest
 from executors.flow.gateway.request_size import MAX_FIELDS, measure_request
+from tests.protobuf import documents, varint
 
 
 def serialized(queries: list[Query]) -> bytes:
@@ -45,11 +46,10 @@ def test_damaged_bytes_are_refused_by_name_or_measured(noise, place, removed):
 
 def test_many_empty_documents_are_refused_before_they_take_memory():
     empty = b"\n\x00" * 10_000_000
-    data = b"".join([b'"', _varint(len(empty) + 5), b"\n", _varint(len(empty)), empty])
+    data = documents(empty)
     with pytest.raises(InvalidRequest, match=f"more than {MAX_FIELDS} fields"):
         measure_request(data)
-    few = empty[:200]
-    data = b"".join([b'"', _varint(len(few) + 3), b"\n", _varint(len(few)), few])
+    data = documents(empty[:200])
     assert measure_request(data).documents == len(jina_pb2.DataRequestProto.FromString(data).data.docs.docs) == 100
 
 
@@ -63,11 +63,11 @@ def test_endless_numbers_are_refused_at_once(length):
 
 
 def test_fields_that_no_request_has_are_refused_unread():
-    blob = _varint(1_000_000) + bytes(1_000_000)
+    blob = varint(1_000_000) + bytes(1_000_000)
     for data in (
         b"\x7a" + blob,
         serialized([Query(text="a cat")]) + b"\x7a" + blob,
-        b'"' + _varint(5) + b"\x78\x01" * 2,
+        b'"' + varint(5) + b"\x78\x01" * 2,
     ):
         with pytest.raises(InvalidRequest):
             measure_request(data)
@@ -90,11 +90,3 @@ def test_documents_as_bytes_are_refused():
     request.data.docs_bytes = b"pickled"
     with pytest.raises(InvalidRequest, match="does not read"):
         measure_request(request.SerializeToString())
-
-
-def _varint(number: int) -> bytes:
-    digits = []
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*digits, number])
