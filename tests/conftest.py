@@ -1,6 +1,8 @@
 """For all tests: property tests try the same examples at every run of CI, and new ones at every run elsewhere."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _same_main() -> Iterator[None]:
+    """A page that was tested leaves itself as `__main__`, and every process started later would run it first."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
