@@ -1,8 +1,8 @@
 """How well the cut-off separates matches from "nothing matches": `python -m benchmarks.relevance`.
 
-It puts the labelled videos into one library. It searches for every true query of `labels/moments.jsonl`, leaving out
+It puts the labelled videos into one library. It searches for every true query of the labels, leaving out
 copies of the query's video; the query succeeds if the best match's peak lies in a true moment. It searches the whole
-library for the absurd queries of `labels/no_match.jsonl` and for the encoder's neutral phrases. It prints how many
+library for the absurd queries of the labels and for the encoder's neutral phrases. It prints how many
 successful queries stay above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of
 a model that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with
 them.
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.__main__ import DEFAULT_VIDEOS
-from benchmarks.quality.cases import LABELS, TUNE, Label, read_labels
+from benchmarks.quality.cases import LANGUAGES, TUNE, Label, read_queries
 from benchmarks.quality.video_curves import Video, VideoVectors
 from benchmarks.quality.video_facts import MONTAGE
 from clipseek.api.score_scale import MATCHES_BEGIN
@@ -160,10 +160,10 @@ class BestMatches:
         return [match for match in self.true if match.is_right]
 
 
-def search_all(bench: Bench) -> BestMatches:
-    true = [bench.search(label.query, label) for label in read_labels(LABELS / "moments.jsonl")]
-    absurd = [bench.search(label.query) for label in read_labels(LABELS / "no_match.jsonl")]
-    return BestMatches(true, absurd, [bench.search(phrase) for phrase in NEUTRAL_PHRASES])
+def search_all(bench: Bench, true: Sequence[Label], absurd: Sequence[Label]) -> BestMatches:
+    found = [bench.search(label.query, label) for label in true]
+    nothing = [bench.search(label.query) for label in absurd]
+    return BestMatches(found, nothing, [bench.search(phrase) for phrase in NEUTRAL_PHRASES])
 
 
 def show(matches: BestMatches, verbose: bool) -> None:
@@ -236,14 +236,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with tempfile.TemporaryDirectory() as store:
         bench = build_bench(options.videos, options.cache, Path(store), options.model, options.rate)
-        matches = search_all(bench)
+        queries = read_queries(options.everyday, options.language)
+        matches = search_all(bench, *queries)
         show(matches, options.verbose)
         if options.fit:
             coefficients = fit(bench, matches)
             print(f"\nfitted: {coefficients}\nwith it:")
             assert isinstance(bench.scales, ReferenceScales)
             refitted = replace(bench, scales=replace(bench.scales, coefficients=coefficients))
-            show(search_all(refitted), options.verbose)
+            show(search_all(refitted, *queries), options.verbose)
     return 0
 
 
@@ -252,6 +253,10 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
+    parser.add_argument(
+        "--everyday", action="store_true", help="the queries in everyday words instead of the first ones"
+    )
+    parser.add_argument("--language", default="en", choices=list(LANGUAGES), help="of the labelled queries")
     parser.add_argument("--cache", type=Path, default=cache, help="folder that keeps models and vectors between runs")
     parser.add_argument("--model", default="starter", help="as CLIPSEEK_MODEL; all but the starter need the hub")
     parser.add_argument("--rate", type=float, default=1.0, help="frames per second: 1, 2 or 4")

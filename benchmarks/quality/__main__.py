@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
-from benchmarks.quality.cases import LABELS, REPORT, TUNE, Case, Label, read_labels
+from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Case, Label, read_queries
 from benchmarks.quality.fitting import fit_weights
 from benchmarks.quality.scoring import BASELINES, RULES, Options, choose_options
 from benchmarks.quality.strategies.catalogue import TUNED
@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     encoder = None if options.no_videos else Encoder(options.cache, options.model)
-    labels = read_labels(LABELS / "moments.jsonl") + read_labels(LABELS / "no_match.jsonl")
-    videos = encoder.videos(options.videos, labels) if encoder else None
+    true, absurd = read_queries(options.everyday, options.language)
+    videos = encoder.videos(options.videos, true + absurd) if encoder else None
     if options.tune or options.fit:
         sets = _make_tuning_sets(options.cases, encoder, videos, options.rates)
         if options.fit:
@@ -197,6 +197,10 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
+    parser.add_argument(
+        "--everyday", action="store_true", help="the queries in everyday words instead of the first ones"
+    )
+    parser.add_argument("--language", default="en", choices=list(LANGUAGES), help="of the queries about the videos")
     parser.add_argument("--cache", type=Path, default=cache, help="folder of models and vectors, for the next run")
     parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the Hub")
     parser.add_argument("--no-videos", action="store_true", help="made curves only: no model is loaded")

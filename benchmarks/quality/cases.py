@@ -11,6 +11,7 @@ from executors.faiss_indexer.moments.shots import Floats
 
 LABELS = Path(__file__).parent / "labels"
 TUNE, REPORT = "tune", "report"
+LANGUAGES = {"en": "query", "zh": "zh"}  # the field of a label file that holds the query
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,15 @@ def calibrate_curve(curve: ScoreCurve, background: float, contrast: float) -> Sc
     return replace(curve, scores=(curve.scores - background) / contrast)
 
 
-def read_labels(path: Path) -> list[Label]:
-    """Read a file of JSON lines.
+def read_queries(everyday: bool = False, language: str = "en") -> tuple[list[Label], list[Label]]:
+    """Read the label files. Returns: the true queries, and those that nothing matches."""
+    kind = "everyday_" if everyday else ""
+    true, absurd = (read_labels(LABELS / f"{kind}{name}.jsonl", language) for name in ("moments", "no_match"))
+    return true, absurd
+
+
+def read_labels(path: Path, language: str = "en") -> list[Label]:
+    """Read a file of JSON lines, its queries in one of LANGUAGES.
 
     Raises:
         ValueError: a line is not a label; the message has its number.
@@ -61,14 +69,15 @@ def read_labels(path: Path) -> list[Label]:
     labels = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            labels.append(_label(json.loads(line)))
+            labels.append(parse_label(json.loads(line), language))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} line {number} is not a label: {error!r}") from error
     return labels
 
 
-def _label(row: dict[str, object]) -> Label:
-    video, query, moments, split = row["video"], row["query"], row["moments"], row["split"]
+def parse_label(row: dict[str, object], language: str = "en") -> Label:
+    """One line of a label file. Raises: KeyError, TypeError, ValueError: it is not a label."""
+    video, query, moments, split = row["video"], row[LANGUAGES[language]], row["moments"], row["split"]
     if not (video is None or isinstance(video, str)) or not isinstance(query, str) or not isinstance(moments, list):
         raise TypeError("video must be a text or null, query a text, moments a list")
     pairs = tuple((float(start), float(end)) for start, end in moments)

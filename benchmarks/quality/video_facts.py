@@ -72,7 +72,7 @@ def show_video_facts(names: Sequence[str], options: Options, videos: Videos, rat
     halves = {split: [case for case in cases if case.split == split] for split in (TUNE, REPORT)}
     nothing = _list_queries_of_all_videos(videos, rate, with_moments=False)
     montage, everywhere = list_montage_cases(videos, rate), _list_queries_of_all_videos(videos, rate, with_moments=True)
-    print(f"\nmontage ({MONTAGE_MOMENTS} moments, of both halves) and no match, {rate:g} fps; all videos, report half")
+    print(f"\nmontage ({len(montage)} moments, of both halves) and no match, {rate:g} fps; all videos, report half")
     print(f"{'':45}{'best in the right':>22}{'first 5':>18}")
     head = f"{'rule':12}{'IoU .5':>8}{'edges s':>9}{'kept':>7}{'alarms':>9}"
     print(head + f"{'video':>13}{'moment':>9}" + f"{'video':>9}{'moment':>9}")

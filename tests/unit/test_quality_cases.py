@@ -1,29 +1,66 @@
 """The labels and the made curves that quality is measured on."""
 
 import itertools
+import json
+import re
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.quality.cases import LABELS, REPORT, TUNE, read_labels
+from benchmarks.quality.cases import LABELS, LANGUAGES, REPORT, TUNE, read_labels, read_queries
 from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
 from benchmarks.quality.units import STARTER
+from benchmarks.quality.video_facts import MONTAGE
+
+LENGTHS = {row["video"]: row["seconds"] for row in map(json.loads, (LABELS / "lengths.jsonl").read_text().splitlines())}
 
 
-def test_the_labels_are_whole_and_halved_for_each_video():
-    labels = read_labels(LABELS / "moments.jsonl")
-    assert len(labels) == 84
-    for video in {label.video for label in labels}:
+@pytest.mark.parametrize("everyday, count", [(False, 84), (True, 100)])
+def test_the_labels_are_whole_and_halved_for_each_video(everyday, count):
+    labels, _ = read_queries(everyday)
+    assert len(labels) == count
+    assert {label.video for label in labels} == set(LENGTHS) - ({MONTAGE} if everyday else set())
+    for video in LENGTHS:
         splits = [label.split for label in labels if label.video == video]
         assert abs(splits.count(TUNE) - splits.count(REPORT)) <= 1
+
+
+@pytest.mark.parametrize("everyday", [False, True])
+def test_every_moment_lies_inside_its_video(everyday):
+    labels, _ = read_queries(everyday)
     assert all(label.moments for label in labels)
-    assert len({(label.video, label.query) for label in labels}) == len(labels)
+    assert [label for label in labels if label.moments[-1][1] > LENGTHS[label.video]] == []
 
 
-def test_thirty_queries_match_nothing():
-    labels = read_labels(LABELS / "no_match.jsonl")
-    assert len({label.query for label in labels}) == 30
-    assert {(label.video, label.moments) for label in labels} == {(None, ())}
+@pytest.mark.parametrize("everyday", [False, True])
+def test_thirty_queries_match_nothing(everyday):
+    _, absurd = read_queries(everyday)
+    assert len(absurd) == 30
+    assert {(label.video, label.moments) for label in absurd} == {(None, ())}
+
+
+@pytest.mark.parametrize("everyday", [False, True])
+def test_the_two_halves_are_equally_long(everyday):
+    for labels in read_queries(everyday):
+        splits = [label.split for label in labels]
+        assert splits.count(TUNE) == splits.count(REPORT)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_query_is_there_twice(language):
+    labels = [label for everyday in (False, True) for part in read_queries(everyday, language) for label in part]
+    keys = [(label.video, label.query.strip().lower()) for label in labels]
+    assert [key for key, count in Counter(keys).items() if count > 1] == []
+
+
+def test_every_query_is_in_english_and_in_chinese():
+    for everyday in (False, True):
+        for english, chinese in zip(read_queries(everyday, "en"), read_queries(everyday, "zh"), strict=True):
+            assert all(label.query.isascii() and label.query.strip() for label in english)
+            assert [label.query for label in chinese if not re.search("[\u4e00-\u9fff]", label.query)] == []
+            assert [replace(label, query="") for label in english] == [replace(label, query="") for label in chinese]
 
 
 @pytest.mark.parametrize(
