@@ -24,17 +24,22 @@ _request: ContextVar[tuple[str, float] | None] = ContextVar("request", default=N
 
 
 class PlainRecord(logging.LogRecord):
-    """A record without hidden characters. The lines of its traceback are indented, so none looks like a record."""
+    """A record without hidden characters. The lines of its tracebacks are indented, so none looks like a record."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.name = escape_hidden(self.name)
+        self.name = escape_hidden(self.name or "")  # `logging.makeLogRecord` has none
         if self.exc_info and self.exc_info[0]:
-            lines = logging.Formatter().formatException(self.exc_info).split("\n")
-            self.exc_text = "\n".join(f"  {escape_hidden(line)}" for line in lines)
+            self.exc_text = _indent(logging.Formatter().formatException(self.exc_info))
+        if self.stack_info:  # it shows lines of the source
+            self.stack_info = _indent(self.stack_info)
 
     def getMessage(self) -> str:  # noqa: N802 (its name in `logging`)
         return escape_hidden(super().getMessage())
+
+
+def _indent(traceback: str) -> str:
+    return "\n".join(f"  {escape_hidden(line)}" for line in traceback.split("\n"))
 
 
 class JsonFormatter(logging.Formatter):

@@ -41,6 +41,8 @@ class RequestCheck:
 
     def _is_own(self, name: str) -> bool:
         """Whether a name is the page's. A page on all addresses accepts any: DNS rebinding needs a name."""
+        if not name:
+            return False
         is_known = name == self._address or name in self._names or is_loopback(name)
         return is_known or (self._has_all_addresses and _is_address(name))
 

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # Smaller uploads take Streamlit's own way. So do images to search with, which have at most 32 MB.
 SPOOL_FROM_BYTES = 64 * 1024 * 1024
+MOST_HELD_BYTES = 8 * SPOOL_FROM_BYTES  # of smaller ones that arrive at the same time
 TICKET_BYTES = 32
 _MAX_HEAD_BYTES = 64 * 1024
 _TAIL_BYTES = 256
@@ -123,10 +124,13 @@ class UploadBody:
 class SpoolingUploadHandler(UploadFileRequestHandler):
     """Writes a large upload to disk piece by piece, and gives Streamlit a body that holds its ticket."""
 
+    all_held_bytes = 0  # what all small uploads under way may take of the memory
+    _held_bytes = 0
     _body: UploadBody | None = None
+    _has_ended = False
 
     def prepare(self) -> None:
-        """Refuse what belongs to no open tab before its body arrives."""
+        """Refuse what belongs to no open tab, and what there is no room for, before its body arrives."""
         self._pieces: list[bytes] = []
         self._idle_seconds = (settings := Settings.from_env()).upload_idle_seconds
         if self.request.method == "OPTIONS":
@@ -146,8 +150,16 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
                 self._path = SPOOL.begin(page_folder() / "queue", length, settings)
                 self._file = self._path.open("w+b")
             self._body = UploadBody(boundary[1].encode("latin-1"), self._file)
-            self._arrived_at = time.monotonic()
-            self._end_if_idle()
+        else:
+            self._hold(length)
+        self._arrived_at = time.monotonic()
+        self._end_if_idle()
+
+    def _hold(self, length: int) -> None:
+        if SpoolingUploadHandler.all_held_bytes + length > MOST_HELD_BYTES:
+            raise tornado.web.HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, reason="Too many uploads at once. Try again")
+        self._held_bytes = length
+        SpoolingUploadHandler.all_held_bytes += length
 
     def data_received(self, chunk: bytes) -> None:
         self._arrived_at = time.monotonic()
@@ -176,12 +188,17 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
             self._path.unlink()
 
     def on_connection_close(self) -> None:
-        self._delete_incomplete()
-        self._pieces.clear()  # Tornado keeps the handler of a request that was broken off
+        self._end()
 
     def on_finish(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._has_ended = True
         self._delete_incomplete()
-        self._pieces.clear()
+        self._pieces.clear()  # Tornado keeps the handler of a request that was broken off
+        SpoolingUploadHandler.all_held_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def _delete_incomplete(self) -> None:
         """Delete the file of an upload that did not arrive completely."""
@@ -192,7 +209,7 @@ class SpoolingUploadHandler(UploadFileRequestHandler):
 
     def _end_if_idle(self) -> None:
         """Close the connection of a browser that sends nothing more, and look again until then."""
-        if self._file.closed:
+        if self._has_ended or (self._body and self._file.closed):
             return
         left_seconds = self._arrived_at + self._idle_seconds - time.monotonic()
         if left_seconds > 0:

@@ -106,6 +106,19 @@ def log_all_ways(logger, level):
         logger.log(number, "failed: %s", HOSTILE, exc_info=True)
 
 
+def test_a_record_from_another_process_can_be_made(root):
+    assert logging.makeLogRecord({"msg": "from elsewhere"}).getMessage() == "from elsewhere"
+
+
+def test_the_stack_forges_no_line(root, capsys):
+    logs.start("DEBUG", "text", "indexer", replace=True)
+    record = logging.getLogger("x").makeRecord("x", 10, "f", 1, "at", (), None, sinfo=f"Stack (most\n{HOSTILE}")
+    logging.getLogger("x").handle(record)
+    text = capsys.readouterr().err
+    assert_plain(text)
+    assert [line for line in text.splitlines() if not line.startswith("  ")] == [text.splitlines()[0]]
+
+
 def assert_plain(text):
     for line in text.split("\n"):
         assert line.isprintable(), ascii(line)

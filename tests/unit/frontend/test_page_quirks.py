@@ -112,19 +112,49 @@ def test_an_upload_that_no_page_takes_is_deleted(monkeypatch, queue):
     assert status == 204 and SPOOL.take(ticket) is None
 
 
-def test_an_upload_whose_browser_sends_nothing_more_is_deleted_and_its_connection_closed(monkeypatch, queue):
-    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", 1000)
+@pytest.mark.parametrize("spool_from_bytes", [1000, 1_000_000])
+def test_an_upload_whose_browser_sends_nothing_more_is_deleted_and_its_connection_closed(
+    monkeypatch, queue, spool_from_bytes
+):
+    monkeypatch.setattr(quirks, "SPOOL_FROM_BYTES", spool_from_bytes)
     monkeypatch.setenv("CLIPSEEK_UPLOAD_IDLE_SECONDS", "0.05")
 
     async def send_half(port):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"PUT /upload/mine/1 HTTP/1.1\r\nHost: page\r\nContent-Length: {len(BODY)}\r\n"
-        writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
-        writer.write(BODY[: len(BODY) // 2])
+        reader, writer = await begin(port)
         assert await asyncio.wait_for(reader.read(), 60) == b""  # closed without an answer
         writer.close()
 
     assert serve(send_half) == [] and not list(queue.iterdir())
+    assert quirks.SpoolingUploadHandler.all_held_bytes == 0
+
+
+async def begin(port):
+    """Send the first half of an upload."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"PUT /upload/mine/1 HTTP/1.1\r\nHost: page\r\nContent-Length: {len(BODY)}\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
+    writer.write(BODY[: len(BODY) // 2])
+    return reader, writer
+
+
+def test_small_uploads_that_do_not_end_take_a_bounded_part_of_the_memory(monkeypatch, queue):
+    monkeypatch.setattr(quirks, "MOST_HELD_BYTES", 3 * len(BODY))
+    held = quirks.SpoolingUploadHandler
+
+    async def begin_four(port):
+        connections = [await begin(port) for _ in range(3)]
+        async with asyncio.timeout(60):
+            while held.all_held_bytes < 3 * len(BODY):
+                await asyncio.sleep(0.01)
+            reader, writer = await begin(port)
+            assert b" 503 " in await reader.readline()
+            for _, other in [*connections, (reader, writer)]:
+                other.close()
+            while held.all_held_bytes:
+                await asyncio.sleep(0.01)
+
+    assert serve(begin_four) == []
+    assert upload(BODY) == (204, [VIDEO]) and held.all_held_bytes == 0
 
 
 def test_an_upload_without_a_visitor_or_a_file_leaves_no_file(monkeypatch, queue):

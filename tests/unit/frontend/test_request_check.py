@@ -44,6 +44,12 @@ def test_a_page_on_all_addresses_answers_to_addresses_but_to_no_names():
     assert refused(check, "10.0.0.3", Origin="http://10.0.0.4")
 
 
+def test_a_request_without_a_name_is_refused_whatever_the_page_listens_on():
+    for address in ("", "0.0.0.0", "127.0.0.1"):
+        check = RequestCheck(address)
+        assert check.refusal("GET", "/", {}) and refused(check, "") and refused(check, "a b")
+
+
 def test_a_proxy_may_send_its_own_name_as_origin():
     check = RequestCheck("127.0.0.1", ["videos.example"])
     assert not refused(check, "127.0.0.1:8501", Origin="https://videos.example")
