@@ -45,7 +45,8 @@ class Library(AbstractContextManager["Library"]):
         self.store = Store(folder)
         self.curves = CurveSource(self.store)
         self.index = VectorIndex(folder / "index", self.store, exact_frames)
-        self.relevance = Relevance(self.index.mean_frame, self.store.fitted_shift(self.store.model_id))
+        fitted_shift = self.store.fitted_shift(self.store.model_id)
+        self.relevance = Relevance(self.index.mean_frame, fitted_shift, self.index.sample)
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.background_noise import MODELS, NOISES, try_library
 from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
+from executors.faiss_indexer.index.frame_sample import FrameSample
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import CUT_OFF, Relevance
 
@@ -50,6 +52,33 @@ def test_a_text_above_the_background_begins_at_the_librarys_mean_cosine_with_it(
 def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrases(mean_phrase, zero):
     part = Part(X, scale=ABOVE, mean_phrase=np.array(mean_phrase, np.float32))
     assert relevance().find_scale(part) == pytest.approx((zero, zero + 0.08))
+
+
+def test_the_best_of_many_unrelated_frames_hardly_ever_reaches_where_matches_begin():
+    """Frames with the cosines 0 to .03: half of their spread below the median, and 1000 of them in the library."""
+    sample = FrameSample(frames(*np.random.default_rng(0).normal(0.02, 0.03, 2000)), 1000)
+    noisy = Relevance(lambda: np.array([0.02, 0.4], np.float32), sample=lambda: sample)
+    zero, one = noisy.find_scale(Part(X, scale=ABOVE))
+    assert zero == pytest.approx(0.02)
+    assert zero + MATCHES_BEGIN * (one - zero) == pytest.approx(0.02 + 0.03 * 3.94, rel=0.05)
+    assert noisy.find_scale(Part(X, scale=ABSOLUTE)) == (ABSOLUTE.zero, ABSOLUTE.one)
+    assert noisy.find_scale(Part(X)) == relevance([0.02, 0.4]).find_scale(Part(X))
+    calm = Relevance(lambda: MEAN_FRAME, sample=lambda: FrameSample(frames(*[0.3] * 9), 9))
+    assert calm.find_scale(Part(X, scale=ABOVE)) == pytest.approx((0.3, 0.38))
+
+
+def test_right_frames_do_not_count_as_noise():
+    some = np.random.default_rng(0).normal(0, 0.01, 1000)
+    some[:300] += 0.5
+    assert FrameSample(frames(*some), 1000).noise(X) == pytest.approx(0.01 * 3.94, rel=0.3)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("noise", NOISES)
+def test_models_with_cosines_are_decided_almost_as_by_who_knows_the_answers(model, noise):
+    found = [try_library(model, 600, noise, 0.04, seed) for seed in (100, 101)]
+    lost = [best.decide_best().mean - best.decide(MATCHES_BEGIN).mean for best in found]
+    assert np.mean(lost) <= 0.05
 
 
 def test_the_background_is_the_mean_of_the_cosines_of_the_frames():

@@ -344,3 +344,21 @@ def test_a_lock_is_free_again_whatever_is_raised_under_it():
             raise ValueError
     with lock.writing():
         pass
+
+
+def test_a_sample_of_the_frames_follows_a_library_that_grows(tmp_path):
+    library = Filled(tmp_path)
+    assert library.index.sample().noise(unit(1)) == 0.0
+    for number in range(12):
+        library.put(number)
+    first = library.index.sample()
+    assert first.frame_count == 1200 and first.vectors.shape == (1200, DIMENSIONS)
+    library.put(12)
+    assert library.index.sample() is first  # less than a tenth more
+    library.put(13)
+    assert library.index.sample().frame_count == 1400
+    for number in range(14):
+        library.delete(number)
+    assert library.index.sample().noise(unit(1)) == 0.0
+    library.settle()
+    library.index.close()
