@@ -1,6 +1,7 @@
 """The indexer's documents: from the wire to what the library computes with, and back."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +36,15 @@ class ShardQuery(Query):
     frame_count: int = 0
     fitted_shift: Signed = 0.0
     values: Vector = []  # of each match, its score in the unit of the curve
+    texts: int = 0  # whose noise matters
+    cosines: bytes = b""  # float32 [texts, sampled frames], the texts in the query's order
     outside: str = ""  # why there is no match, though the query names videos of the shard
     # filled by the head
     moment_start_seconds: SecondsList = []  # of each part that is a moment, found by its shard; else 0
     moment_end_seconds: SecondsList = []
     mean_frame: bytes = b""  # float32 [D], of the whole library
     shift: Signed = 0.0  # fitted to the whole library
+    noises: Vector = []  # of those texts, in the whole library
 
 
 # Queries
@@ -71,7 +75,8 @@ def parts_of(doc: Query, library: "Library") -> list[Part]:
         else:
             parts.append(embedded_part(part, part.weight, mean_phrase))
     check_vectors(parts, library)
-    return parts
+    noises = iter(doc.noises if isinstance(doc, ShardQuery) else ())
+    return [replace(part, noise=next(noises, None)) if part.has_noise else part for part in parts]
 
 
 def check_vectors(parts: list[Part], library: "Library") -> None:

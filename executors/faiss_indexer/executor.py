@@ -190,10 +190,12 @@ class FaissIndexer(ChainExecutor):
 
     @endpoint("/shard/frames")
     def frames(self, doc: ShardQuery, caller: Caller) -> str:
-        """Answer what the head must know of this shard's frames before any query."""
+        """Answer what the head must know of this shard's frames for a query."""
         library = self.library(caller.library)
         total, doc.frame_count = library.index.frame_sum()
         doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
+        texts = [part.vector for part in documents.parts_of(doc, library) if part.has_noise] if doc.frame_count else []
+        doc.texts, doc.cosines = len(texts), b"".join(library.index.sample().cosines(text).tobytes() for text in texts)
         return ""
 
     @endpoint("/shard/search", step="index")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from clipseek.api.errors import InvalidTimeRange
 from clipseek.config.settings import EXACT_FRAMES
+from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.moments.segments import ScoreCurve
 from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, judge_by_curve
@@ -45,8 +46,7 @@ class Library(AbstractContextManager["Library"]):
         self.store = Store(folder)
         self.curves = CurveSource(self.store)
         self.index = VectorIndex(folder / "index", self.store, exact_frames)
-        fitted_shift = self.store.fitted_shift(self.store.model_id)
-        self.relevance = Relevance(self.index.mean_frame, fitted_shift, self.index.sample)
+        self.relevance = Relevance(self.index.mean_frame, self.store.fitted_shift(self.store.model_id))
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -101,6 +101,7 @@ class Library(AbstractContextManager["Library"]):
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         self._check_models(parts)
+        parts = self._with_noise(parts)
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
         for bound, video in self._list_candidates(parts, options, relevance):
             if ranking.is_settled(bound):
@@ -117,6 +118,7 @@ class Library(AbstractContextManager["Library"]):
         """
         relevance = relevance or self.relevance
         self._check_models(parts)
+        parts = self._with_noise(parts)
         [(_, video)] = self._list_candidates(parts, options, relevance)
         curve, matches = self._find_matches(video, parts, options, relevance)
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
@@ -145,6 +147,16 @@ class Library(AbstractContextManager["Library"]):
             long_enough = (v.video_id for v in self.store.videos() if options.range_in(v.duration_seconds))
             counts = [frames_of[video_id] for video_id in long_enough if video_id in frames_of]
         return len(counts), sum(counts)
+
+    def _with_noise(self, parts: Sequence[Part]) -> list[Part]:
+        """Measure the noise of each part that lacks it: once for a query, because it takes a millisecond."""
+        sample = self.index.sample()
+
+        def measured(part: Part) -> Part:
+            noise = measure_noise(sample.cosines(part.vector), sample.frame_count)
+            return replace(part, noise=noise)
+
+        return [measured(part) if part.has_noise else part for part in parts]
 
     def _check_models(self, parts: Sequence[Part]) -> None:
         for model_id in {part.model_id for part in parts if part.model_id}:

@@ -26,19 +26,25 @@ class FrameSample:
     vectors: Vectors
     frame_count: int
 
-    def noise(self, text: Vectors) -> float:
-        """How far above their background unrelated frames come by chance, as a cosine; 0 in an empty library.
+    def cosines(self, text: Vectors) -> Vectors:
+        """float32 [M], with a text, float32 [D], of unit length; [0] in an empty library."""
+        return self.vectors @ text if self.vectors.shape[1:] == text.shape else np.empty(0, np.float32)
 
-        The spread is measured below the median, because right frames lie above it. The best of n values of a normal
-        distribution exceeds its quantile 1 - chance / n about as often as `chance` says.
 
-        Args:
-            text: float32 [D], of unit length.
-        """
-        if self.vectors.shape[1:] != text.shape or not len(self.vectors):
-            return 0.0
-        lower, median = np.percentile(self.vectors @ text, [_LOWER, 50])
-        return float(median - lower) * _STANDARD.inv_cdf(1 - _CHANCE / max(self.frame_count, 1))
+def measure_noise(cosines: Vectors, frame_count: int) -> float:
+    """How far above their background unrelated frames come by chance, as a cosine; 0 in an empty library.
+
+    The spread is measured below the median, because right frames lie above it. The best of n values of a normal
+    distribution exceeds its quantile 1 - chance / n about as often as `chance` says.
+
+    Args:
+        cosines: float32 [M], of a text with some of the library's frames.
+        frame_count: how many frames the library has.
+    """
+    if not len(cosines):
+        return 0.0
+    lower, median = np.percentile(cosines, [_LOWER, 50])
+    return float(median - lower) * _STANDARD.inv_cdf(1 - _CHANCE / max(frame_count, 1))
 
 
 NO_FRAMES = FrameSample(np.empty((0, 0), np.float32), 0)

@@ -28,6 +28,8 @@ class Part:
         scale: how to read the cosines of a text; None for a picture.
         mean_phrase: float32 [D], the mean of what neutral phrases mean to the model; None where it is not known.
         curve_vector: float32 [D], unit length, to find moments in a video with; None: use `vector` for that, too.
+        noise: of a text whose scale lies above its background, how far above it unrelated frames of the library come by
+            chance, as a cosine; None where it was not measured.
     """
 
     vector: Vector
@@ -37,6 +39,12 @@ class Part:
     scale: ScoreScale | None = None
     mean_phrase: Vector | None = None
     curve_vector: Vector | None = None
+    noise: float | None = None
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether its noise matters, and is to be measured."""
+        return self.noise is None and self.scale is not None and self.scale.above_background
 
 
 def list_moments_of(video_id: str, parts: Sequence[Part]) -> list[TimeRange]:

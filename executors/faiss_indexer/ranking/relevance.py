@@ -7,7 +7,7 @@ frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosin
   library's frames have with it. A library about a single thing has a high background for the name of that thing. So
   the background counts only as far as it is close to that of neutral phrases. Where a model's cosines vary from frame
   to frame, the best of many unrelated frames reaches far above the background. So 1 lies so high above it that
-  chance hardly ever reaches where matches begin, see `FrameSample.noise`.
+  chance hardly ever reaches where matches begin, see `measure_noise`.
 - A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 lies `_ALIKE` of the
   way from there to the picture itself.
 
@@ -22,7 +22,6 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.api.score_scale import MATCHES_BEGIN
-from executors.faiss_indexer.index.frame_sample import NO_FRAMES, FrameSample
 from executors.faiss_indexer.ranking.queries import Part
 
 Floats = npt.NDArray[np.float64]
@@ -47,19 +46,13 @@ class Relevance:
     Args:
         mean_frame: returns the mean of the library's vectors, float32 [D], not of unit length; called whenever it is
             needed.
-        sample: returns some of its frames.
         fitted_shift: how much relevance this library's matches need beyond MATCHES_BEGIN.
     """
 
     cut_off = CUT_OFF
 
-    def __init__(
-        self,
-        mean_frame: Callable[[], Vector],
-        fitted_shift: float = 0.0,
-        sample: Callable[[], FrameSample] = lambda: NO_FRAMES,
-    ) -> None:
-        self._mean_frame, self._sample = mean_frame, sample
+    def __init__(self, mean_frame: Callable[[], Vector], fitted_shift: float = 0.0) -> None:
+        self._mean_frame = mean_frame
         self.fitted_shift = fitted_shift
 
     def judge(self, frames: Vector, parts: Sequence[Part], *, to_find: bool = False) -> Floats:
@@ -110,7 +103,7 @@ class Relevance:
         if part.mean_phrase is not None:
             neutral, most = float(mean_frame @ part.mean_phrase), _MOST_BACKGROUND * (scale.one - scale.zero)
             background = float(np.clip(background, neutral - most, neutral + most))
-        noise = self._sample().noise(part.vector) / MATCHES_BEGIN
+        noise = (part.noise or 0.0) / MATCHES_BEGIN
         return scale.zero + background, background + max(scale.one, scale.zero + noise)
 
     def score(self, relevance: Floats) -> Floats:

@@ -27,6 +27,7 @@ from executors.faiss_indexer.documents import (
     search_options,
     video_of_timeline,
 )
+from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.relevance import CUT_OFF, fit_shift
 from executors.flow.callers import Caller
@@ -154,13 +155,14 @@ class ShardedIndex:
                 ask.parts[place].embedding = found.parts[place].embedding
                 ask.moment_start_seconds[place] = found.moment_start_seconds[place]
                 ask.moment_end_seconds[place] = found.moment_end_seconds[place]
-        answers = await self._ask_all("/shard/frames", ShardQuery(), caller)
+        answers = await self._ask_all("/shard/frames", ask, caller)
         sums = [np.frombuffer(answer.frame_sum, np.float64) for answer in answers if answer.frame_count]
         if len({len(frame_sum) for frame_sum in sums}) > 1:
             raise ModelMismatch("The shards of the library hold frames of different models. Index its videos again.")
         frames = sum(answer.frame_count for answer in answers)
         mean_frame = (np.sum(sums, axis=0) / frames).astype(np.float32) if sums else np.zeros(0, np.float32)
         ask.mean_frame, ask.shift = mean_frame.tobytes(), answers[0].fitted_shift
+        ask.noises = _measure_noises(answers)
         return ask
 
     async def _found(self, ask: ShardQuery, caller: Caller) -> SearchAnswer[_Ranked]:
@@ -190,6 +192,15 @@ class ShardedIndex:
         for answer in answers:
             doc.down |= answer.down
         return doc
+
+
+def _measure_noises(answers: Sequence[ShardQuery]) -> list[float]:
+    """The noise of each text that has one, from what the shards' samples have of it."""
+    frames = sum(answer.frame_count for answer in answers)
+    cosines = [
+        np.frombuffer(answer.cosines, np.float32).reshape(answer.texts, -1) for answer in answers if answer.texts
+    ]
+    return [measure_noise(row, frames) for row in np.concatenate(cosines, axis=1)] if cosines else []
 
 
 def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.background_noise import MODELS, NOISES, try_library
 from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
-from executors.faiss_indexer.index.frame_sample import FrameSample
+from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import CUT_OFF, Relevance
 
@@ -54,23 +54,23 @@ def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrase
     assert relevance().find_scale(part) == pytest.approx((zero, zero + 0.08))
 
 
-def test_the_best_of_many_unrelated_frames_hardly_ever_reaches_where_matches_begin():
-    """Frames with the cosines 0 to .03: half of their spread below the median, and 1000 of them in the library."""
-    sample = FrameSample(frames(*np.random.default_rng(0).normal(0.02, 0.03, 2000)), 1000)
-    noisy = Relevance(lambda: np.array([0.02, 0.4], np.float32), sample=lambda: sample)
-    zero, one = noisy.find_scale(Part(X, scale=ABOVE))
-    assert zero == pytest.approx(0.02)
-    assert zero + MATCHES_BEGIN * (one - zero) == pytest.approx(0.02 + 0.03 * 3.94, rel=0.05)
-    assert noisy.find_scale(Part(X, scale=ABSOLUTE)) == (ABSOLUTE.zero, ABSOLUTE.one)
-    assert noisy.find_scale(Part(X)) == relevance([0.02, 0.4]).find_scale(Part(X))
-    calm = Relevance(lambda: MEAN_FRAME, sample=lambda: FrameSample(frames(*[0.3] * 9), 9))
-    assert calm.find_scale(Part(X, scale=ABOVE)) == pytest.approx((0.3, 0.38))
+def test_matches_begin_above_what_unrelated_frames_reach_by_chance():
+    noisy = relevance([0.02, 0.4])
+    zero, one = noisy.find_scale(Part(X, scale=ABOVE, noise=0.1))
+    assert zero == pytest.approx(0.02) and zero + MATCHES_BEGIN * (one - zero) == pytest.approx(0.12)
+    assert noisy.find_scale(Part(X, scale=ABOVE, noise=0.01)) == noisy.find_scale(Part(X, scale=ABOVE))
+    assert Part(X, scale=ABOVE).has_noise and not Part(X, scale=ABOVE, noise=0.0).has_noise
+    assert not Part(X, scale=ABSOLUTE).has_noise and not Part(X).has_noise
 
 
-def test_right_frames_do_not_count_as_noise():
-    some = np.random.default_rng(0).normal(0, 0.01, 1000)
-    some[:300] += 0.5
-    assert FrameSample(frames(*some), 1000).noise(X) == pytest.approx(0.01 * 3.94, rel=0.3)
+def test_noise_is_the_quantile_that_the_best_of_all_frames_hardly_ever_exceeds():
+    dice = np.random.default_rng(0)
+    cosines = dice.normal(0.02, 0.03, 20_000).astype(np.float32)
+    assert measure_noise(cosines, 1000) == pytest.approx(0.03 * 3.94, rel=0.03)  # 1 - .04 / 1000
+    assert measure_noise(cosines, 1) == pytest.approx(0.03 * 1.75, rel=0.03)
+    cosines[:2000] += 0.5  # right frames
+    assert measure_noise(cosines, 1000) == pytest.approx(0.03 * 3.94, rel=0.25)
+    assert measure_noise(cosines[:0], 0) == 0.0 and measure_noise(cosines[:1], 1) == 0.0
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -163,7 +163,7 @@ def moment(number: int, at_seconds: float, weight: float = 1.0) -> QueryPart:
 
 
 QUERIES = {
-    "a text": lambda: query(text(1), all_matches=False),
+    "a text": lambda: query(text(1), all_matches=False, least_score=0.2),
     "withheld": lambda: query(text(2), all_matches=False, least_score=0.97),
     "several texts": lambda: query(text(3), text(4, 0.5), top_k=20),
     "what to avoid": lambda: query(text(5), text(6, -1.0)),

@@ -348,17 +348,17 @@ def test_a_lock_is_free_again_whatever_is_raised_under_it():
 
 def test_a_sample_of_the_frames_follows_a_library_that_grows(tmp_path):
     library = Filled(tmp_path)
-    assert library.index.sample().noise(unit(1)) == 0.0
+    assert not len(library.index.sample().cosines(unit(1)))
     for number in range(12):
         library.put(number)
     first = library.index.sample()
-    assert first.frame_count == 1200 and first.vectors.shape == (1200, DIMENSIONS)
+    assert first.frame_count == 1200 and first.cosines(unit(1)).shape == (1200,)
     library.put(12)
     assert library.index.sample() is first  # less than a tenth more
     library.put(13)
     assert library.index.sample().frame_count == 1400
     for number in range(14):
         library.delete(number)
-    assert library.index.sample().noise(unit(1)) == 0.0
+    assert not len(library.index.sample().cosines(unit(1)))
     library.settle()
     library.index.close()
