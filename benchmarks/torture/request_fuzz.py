@@ -20,6 +20,7 @@ from clipseek.api.documents import Clip, Query, QueryPart, Reel, Thumbnail, Vide
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import ClipSeekError, ServerError
 from clipseek.api.formats import sendable
+from clipseek.api.picture_fit import FITS
 from clipseek.client import Client
 
 Request = tuple[str, str | None, BaseDoc]  # endpoint, the executor it is sent to or None for all, document
@@ -61,7 +62,7 @@ NASTY_TEXTS = (
 CHOICES = {
     "sampling": ("even", "adaptive"),
     "mode": ("exact", "copy"),
-    "picture_fit": ("squash", "pad"),
+    "picture_fit": FITS,
     "strategy": ("consensus",),
 }
 

@@ -66,7 +66,7 @@ class Video(BaseDoc):
     model_id: str = ""
     picture_width: Side = 0  # what the model looks at; copy these four into each VideoSpan
     picture_height: Side = 0
-    picture_fit: str = ""  # "squash" or "pad"
+    picture_fit: str = ""  # "squash", "pad" or "crop"
     picture_fill: list[int] = []  # colour of the padding, RGB
     shot_start_seconds: SecondsList = []  # where each shot begins; only `/videos` with a `video_id` answers it
 

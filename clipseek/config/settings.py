@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from platformdirs import user_cache_path, user_data_path
 
+from clipseek.api.picture_fit import FITS
 from clipseek.config import parsing
 from clipseek.config.addresses import DEFAULT_BIND, DEFAULT_PORT, local_address
 from clipseek.config.declaration import Setting, rows_of, setting, text_of
@@ -57,6 +58,13 @@ class Common:
         "auto",
         "the model: a profile, open_clip NAME/TAG, or a model folder",
         details="See `docs/models.md`.",
+    )
+    picture_fit: str = setting(
+        "CLIPSEEK_PICTURE_FIT",
+        "auto",
+        "how wide pictures go into the model's square: auto, squash, pad or crop",
+        parse=parsing.choice("auto", *FITS),
+        details="`crop` cuts off what lies beside the middle. Another fit is another model, see `docs/models.md`.",
     )
     device: str = setting(
         "CLIPSEEK_DEVICE",

@@ -53,6 +53,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise UnknownModel(f"{path} cannot be read as an open_clip configuration: {error!r}") from error
     if missing:
         raise UnknownModel(f"{path} is not complete: its model_cfg has no {', '.join(missing)}")
+    if not config.get("preprocess_cfg"):
+        raise UnknownModel(
+            f"{path} is not complete: it has no preprocess_cfg, which says how training prepared its pictures. "
+            "Copy it from where the model comes from"
+        )
     return config
 
 

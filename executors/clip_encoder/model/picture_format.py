@@ -6,7 +6,8 @@ from typing import Any
 
 from clipseek.api.errors import ModelError
 
-RESIZE_MODES = ("squash", "longest", "shortest")
+# How training fitted pictures into the model's square, in open_clip's words, and in ours.
+RESIZE_MODES = {"squash": "squash", "longest": "pad", "shortest": "crop"}
 # open_clip's defaults for a model whose configuration has no values: those of the first CLIP.
 DEFAULT_MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEFAULT_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -14,7 +15,7 @@ DEFAULT_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """The pictures to send to a model: size in pixels, `fit` "squash" or "pad", RGB colour of the padding."""
+    """The pictures to send to a model: size in pixels, `fit` "squash", "pad" or "crop", RGB colour of the padding."""
 
     width: int
     height: int
@@ -26,9 +27,9 @@ class PictureFormat:
 class Preprocessing:
     """How a model wants its pictures: size in pixels, mean and std of RGB in [0, 1], interpolation and resize mode.
 
-    `resize_mode` is the one used in training. Here the model always sees the whole frame: "squash" squashes it;
-    "longest" fits it inside and pads with the model's own fill colour; "shortest", which cut off the frame's sides in
-    training, fits it inside and pads with the model's mean colour, which becomes zero.
+    `resize_mode` is the one used in training. Unless `fit` says otherwise, the model sees the whole frame: "squash"
+    squashes it; "longest" fits it inside and pads with the model's own fill colour; "shortest", which cut off the
+    frame's sides in training, fits it inside and pads with the model's mean colour, which becomes zero.
     """
 
     width: int
@@ -38,6 +39,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
     resize_mode: str = "shortest"
     fill_color: int = 0
+    fit: str = ""  # "squash", "pad" or "crop", the middle of the frame
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1 or self.resize_mode not in RESIZE_MODES or not all(self.std):
@@ -67,15 +69,21 @@ class Preprocessing:
                 "open_clip_config.json."
             ) from error
 
+    def describe(self) -> str:
+        """Size and fit, and the fit in training where that was another one, for people."""
+        fit, trained = self.picture_format.fit, RESIZE_MODES[self.resize_mode]
+        return f"{self.width}x{self.height}, {fit}" + (f" (trained with {trained})" if trained != fit else "")
+
     @property
     def picture_format(self) -> PictureFormat:
         """The pictures to ask the video loader for."""
-        if self.resize_mode == "squash":
-            return PictureFormat(self.width, self.height, "squash", (0, 0, 0))
+        fit = self.fit or ("squash" if self.resize_mode == "squash" else "pad")
+        if fit != "pad":
+            return PictureFormat(self.width, self.height, fit, (0, 0, 0))
         if self.resize_mode == "longest":
-            return PictureFormat(self.width, self.height, "pad", (self.fill_color,) * 3)
+            return PictureFormat(self.width, self.height, fit, (self.fill_color,) * 3)
         red, green, blue = (min(255, round(value * 255)) for value in self.mean)
-        return PictureFormat(self.width, self.height, "pad", (red, green, blue))
+        return PictureFormat(self.width, self.height, fit, (red, green, blue))
 
 
 def _parse_rgb(values: Any) -> tuple[float, float, float]:

@@ -64,13 +64,16 @@ class Registry:
     hub: Hub = field(default_factory=Hub)  # where named models come from
     build_starter: Callable[[Path], ModelSpec] = build_starter
 
-    def resolve(self, name: str, store_model: str | None = None, engine: str = "auto") -> ModelSpec:
+    def resolve(
+        self, name: str, store_model: str | None = None, engine: str = "auto", picture_fit: str = "auto"
+    ) -> ModelSpec:
         """Find the model called `name`; fetch or build what is missing.
 
         Args:
             name: `auto`, `starter`, a profile, an open_clip NAME/TAG, a folder, or `local-dir:FOLDER`.
             store_model: the name of the model that filled the store; `auto` stays with it.
             engine: as CLIPSEEK_ENGINE; `int8` adds the int8 form of the image half.
+            picture_fit: as CLIPSEEK_PICTURE_FIT.
 
         Raises:
             UnknownModel: there is no such model; the message lists similar names.
@@ -83,6 +86,8 @@ class Registry:
             spec = self._find_by_name(store_model, "auto: this model filled the store")
         else:
             spec = self._decide()
+        if picture_fit != "auto":
+            spec = replace(spec, preprocessing=replace(spec.preprocessing, fit=picture_fit))
         return replace(spec, image_form=find_int8_form(spec, self.cache)) if engine == "int8" else spec
 
     def _find_by_name(self, name: str, reason: str) -> ModelSpec:

@@ -79,7 +79,8 @@ class ModelSpec:
         architecture = deepcopy(dict(self.model_cfg))
         for half in ("vision_cfg", "text_cfg"):
             architecture[half] = {k: v for k, v in architecture[half].items() if k not in _PLACES}
-        recipe = [architecture, asdict(self.preprocessing), asdict(self.preprocessing.picture_format)]
+        preprocessing = {k: v for k, v in asdict(self.preprocessing).items() if k != "fit"}  # the format has it
+        recipe = [architecture, preprocessing, asdict(self.preprocessing.picture_format)]
         digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         return f"{self.name}@{weights_sha256[:16]}:{digest[:8]}"
 

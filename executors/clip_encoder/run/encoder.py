@@ -40,7 +40,9 @@ class Encoder(Generic[T]):
         server_reports = START_ERRORS_VARIABLE in os.environ
         try:
             self.device = choose_device(settings.device, settings.engine)
-            self.spec = registry.resolve(settings.model, read_store_model(settings.home), settings.engine)
+            self.spec = registry.resolve(
+                settings.model, read_store_model(settings.home), settings.engine, settings.picture_fit
+            )
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)
         except ClipSeekError as error:
@@ -61,5 +63,6 @@ class Encoder(Generic[T]):
             "device": self.device.name,
             "precision": self.device.precision,
             "engine": self.tower.engine,
+            "pictures": self.spec.preprocessing.describe(),
             "dimensions": str(self.spec.dimensions),
         }

@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812 (its usual name)
 from numpy.typing import NDArray
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.picture_fit import size_around, size_inside
 from executors.clip_encoder.model.picture_format import Preprocessing
 
 Pictures = NDArray[np.uint8]
@@ -33,21 +34,32 @@ def to_tensor(pictures: Pictures, preprocessing: Preprocessing, device: str = "c
 
 
 def _fit(planes: torch.Tensor, wanted: Preprocessing) -> torch.Tensor:
-    """Squash or pad uint8 [N, 3, H, W] to uint8 [N, 3, height, width]."""
+    """Squash, pad or crop uint8 [N, 3, H, W] to uint8 [N, 3, height, width]."""
     height, width = planes.shape[2:]
     if (height, width) == (wanted.height, wanted.width):
         return planes
     if wanted.picture_format.fit == "squash":
         return _resize(planes, wanted.height, wanted.width, wanted.interpolation)
-    factor = min(wanted.width / width, wanted.height / height)
-    inner_width = min(wanted.width, max(1, round(width * factor)))
-    inner_height = min(wanted.height, max(1, round(height * factor)))
+    return _pad(planes, wanted) if wanted.picture_format.fit == "pad" else _crop(planes, wanted)
+
+
+def _pad(planes: torch.Tensor, wanted: Preprocessing) -> torch.Tensor:
+    height, width = planes.shape[2:]
+    inner_width, inner_height = size_inside((width, height), (wanted.width, wanted.height))
     left, top = (wanted.width - inner_width) // 2, (wanted.height - inner_height) // 2
     canvas = torch.tensor(wanted.picture_format.fill, dtype=torch.uint8).view(1, 3, 1, 1)
     canvas = canvas.repeat(len(planes), 1, wanted.height, wanted.width)
     inner = _resize(planes, inner_height, inner_width, wanted.interpolation)
     canvas[:, :, top : top + inner_height, left : left + inner_width] = inner
     return canvas
+
+
+def _crop(planes: torch.Tensor, wanted: Preprocessing) -> torch.Tensor:
+    height, width = planes.shape[2:]
+    outer_width, outer_height = size_around((width, height), (wanted.width, wanted.height))
+    left, top = (outer_width - wanted.width) // 2, (outer_height - wanted.height) // 2
+    outer = _resize(planes, outer_height, outer_width, wanted.interpolation)
+    return outer[:, :, top : top + wanted.height, left : left + wanted.width]
 
 
 def _resize(planes: torch.Tensor, height: int, width: int, interpolation: str) -> torch.Tensor:

@@ -155,7 +155,7 @@ class VectorIndex:
         return (total / max(count, 1)).astype(np.float32)
 
     def sample(self) -> FrameSample:
-        """Some of the frames, taken anew where the library has grown or shrunk by a tenth since."""
+        """Some of the frames, taken again where the library has grown or shrunk by a tenth since."""
         with self._lock.reading():
             taken = self._sample
             is_current = taken.vectors.shape[1:] == (self.dimensions,) and (

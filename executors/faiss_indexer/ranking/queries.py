@@ -43,7 +43,7 @@ class Part:
 
     @property
     def has_noise(self) -> bool:
-        """Whether its noise matters, and is to be measured."""
+        """Whether its noise matters and is not known yet."""
         return self.noise is None and self.scale is not None and self.scale.above_background
 
 

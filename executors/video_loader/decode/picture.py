@@ -13,6 +13,7 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.picture_fit import FITS, size_around, size_inside
 
 Picture = NDArray[np.uint8]
 
@@ -31,7 +32,7 @@ class PictureShape:
     """Size in pixels of the picture a model looks at.
 
     `squash`: the whole picture, stretched to exactly this size. `pad`: the whole picture, centred, in its own
-    proportions, the rest filled with `fill` (RGB).
+    proportions, the rest filled with `fill` (RGB). `crop`: the middle of the picture, in its own proportions.
     """
 
     width: int
@@ -44,10 +45,10 @@ class PictureShape:
         return self.width * self.height * 3
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1 or self.fit not in {"squash", "pad"}:
+        if self.width < 1 or self.height < 1 or self.fit not in FITS:
             raise InvalidRequest(
                 f"A picture of {self.width}x{self.height} with fit '{self.fit}' is not possible: width and height must "
-                "be 1 or more, fit 'squash' or 'pad'"
+                f"be 1 or more, fit one of {', '.join(FITS)}"
             )
 
 
@@ -91,15 +92,21 @@ class FrameRenderer:
         """The picture for the model. Returns: uint8 [shape.height, shape.width, 3], RGB."""
         if shape.fit == "squash":
             return self.scale(frame, shape.width, shape.height)
-        width, height = self.measure(frame)
-        factor = min(shape.width / width, shape.height / height)
-        inner_width = min(shape.width, max(1, round(width * factor)))
-        inner_height = min(shape.height, max(1, round(height * factor)))
+        return self._pad(frame, shape) if shape.fit == "pad" else self._crop(frame, shape)
+
+    def _pad(self, frame: VideoFrame, shape: PictureShape) -> Picture:
+        inner_width, inner_height = size_inside(self.measure(frame), (shape.width, shape.height))
         left, top = (shape.width - inner_width) // 2, (shape.height - inner_height) // 2
         canvas = np.empty((shape.height, shape.width, 3), np.uint8)
         canvas[:] = shape.fill
         canvas[top : top + inner_height, left : left + inner_width] = self.scale(frame, inner_width, inner_height)
         return canvas
+
+    def _crop(self, frame: VideoFrame, shape: PictureShape) -> Picture:
+        width, height = size_around(self.measure(frame), (shape.width, shape.height))
+        left, top = (width - shape.width) // 2, (height - shape.height) // 2
+        outer = self.scale(frame, width, height)
+        return np.ascontiguousarray(outer[top : top + shape.height, left : left + shape.width])
 
     def scale(self, frame: VideoFrame, width: int, height: int) -> Picture:
         """Scale the whole frame to exactly this size, in one pass from the decoder's format, then turn it.

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from clipseek.api.errors import ModelError
+from clipseek.api.picture_fit import size_around, size_inside
 from executors.clip_encoder.model.picture_format import DEFAULT_MEAN, PictureFormat, Preprocessing
 from executors.clip_encoder.run.preprocessing import to_tensor
 
@@ -44,6 +47,29 @@ def test_padding_shows_the_whole_picture_in_the_middle_of_the_mean_colour():
     torch.testing.assert_close(tensor[:, 10:30], white.view(3, 1, 1).expand(3, 20, 40))
     assert tensor[:, :10].abs().max() < 0.01
     assert tensor[:, 30:].abs().max() < 0.01
+
+
+def test_cropping_is_what_open_clips_own_transform_does():
+    config = CONFIG | {"resize_mode": "shortest"}
+    expected = image_transform_v2(PreprocessCfg(size=224, **config), is_train=False)(Image.fromarray(photograph()))
+    preprocessing = replace(Preprocessing.from_config(224, config), fit="crop")
+    assert preprocessing.picture_format == PictureFormat(224, 224, "crop", (0, 0, 0))
+    difference = (to_tensor(photograph()[None], preprocessing)[0] - expected).abs()
+    assert difference.max() <= 2.01 / 255 / 0.2 and difference.mean() <= 0.01 / 255 / 0.2
+
+
+def test_a_strip_of_a_few_lines_is_cropped_within_the_memory():
+    assert size_around((40_000, 2), (224, 224)) == (896, 224) and size_around((2, 40_000), (224, 224)) == (224, 896)
+    assert size_around((600, 400), (224, 224)) == (336, 224) and size_inside((600, 400), (224, 224)) == (224, 149)
+    strip = np.zeros((1, 2, 40_000, 3), np.uint8)
+    assert to_tensor(strip, replace(Preprocessing.from_config(224, CONFIG), fit="crop")).shape == (1, 3, 224, 224)
+
+
+def test_the_fit_is_told_with_that_of_the_training():
+    wide = Preprocessing.from_config(224, CONFIG | {"resize_mode": "shortest"})
+    assert wide.describe() == "224x224, pad (trained with crop)"
+    assert replace(wide, fit="crop").describe() == "224x224, crop"
+    assert replace(wide, fit="squash").describe() == "224x224, squash (trained with crop)"
 
 
 def test_padding_a_model_trained_with_padding_takes_its_own_colour():

@@ -224,8 +224,15 @@ def test_an_unknown_model_gets_names_that_come_near(registry, asked, hint):
     assert hint in str(error.value).split("CLIPSEEK_MODEL")[0].split("Similar names")[1]
 
 
+def test_the_fit_of_pictures_can_be_chosen_and_makes_another_model(registry, model_folder):
+    usual, cropped = (registry.resolve(str(model_folder), picture_fit=fit) for fit in ("auto", "crop"))
+    assert usual.preprocessing.picture_format.fit == "squash" and cropped.preprocessing.picture_format.fit == "crop"
+    assert usual.identity("0" * 64) != cropped.identity("0" * 64)
+    assert usual.identity("0" * 64) == registry.resolve(str(model_folder), picture_fit="squash").identity("0" * 64)
+
+
 def test_a_model_like_nothing_known_gets_the_list(registry):
-    with pytest.raises(UnknownModel, match="takes auto, starter, english, multilingual, fast, a folder"):
+    with pytest.raises(UnknownModel, match="takes auto, starter, multilingual, chinese, english, fast, large, a f"):
         registry.resolve("xyzzy plugh")
 
 

@@ -252,6 +252,20 @@ def test_pad_shows_all_in_proportion(tmp_path: Path, options: dict, shape: tuple
     assert (frame.picture[outside] == (10, 20, 30)).all()
 
 
+@pytest.mark.parametrize("rotation_degrees", [0, 90])
+def test_crop_shows_the_middle_in_proportion(tmp_path: Path, rotation_degrees: int) -> None:
+    """A wide picture with a white square in its middle, beside which all is black."""
+    size = (96, 48) if rotation_degrees == 0 else (48, 96)
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - 48) // 2, (size[1] - 48) // 2
+    picture[top : top + 48, left : left + 48] = 250
+    video = videos.make(tmp_path / "a.mp4", pictures=[picture] * 3, size=size, rotation_degrees=rotation_degrees)
+    (frame,) = sample_frames(video.path, 0, 1, 1, PictureShape(32, 32, "crop"))
+    assert frame.picture.shape == (32, 32, 3) and (frame.picture[1:-1, 1:-1] > 200).all()
+    (whole,) = sample_frames(video.path, 0, 1, 1, PictureShape(32, 32))
+    assert (whole.picture < 30).mean() > 0.4
+
+
 def test_black_and_white_stay_black_and_white(tmp_path: Path) -> None:
     pictures = [np.zeros((48, 64, 3), np.uint8), np.full((48, 64, 3), 255, np.uint8)]
     for name, codec in (("a.mp4", "h264"), ("a.mov", "mjpeg")):
@@ -262,6 +276,6 @@ def test_black_and_white_stay_black_and_white(tmp_path: Path) -> None:
 
 
 def test_an_invalid_shape_is_refused() -> None:
-    for args in ((0, 10), (10, -1), (10, 10, "crop")):
+    for args in ((0, 10), (10, -1), (10, 10, "twist")):
         with pytest.raises(InvalidRequest, match="is not possible"):
             PictureShape(*args)
