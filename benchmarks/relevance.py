@@ -77,7 +77,7 @@ class Bench:
         options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_make_video_id, titles)))
         [best] = self.library.search(parts, options).matches
         zero, one = self.library.relevance.find_scale(parts[0])
-        relevance = best.segment.score + self.library.relevance.fitted_shift
+        relevance = best.segment.score
         is_right = label is not None and _is_right(best, label)
         is_in_tune_half = label is None or label.split == TUNE
         return BestMatch(text, best.segment.score, zero + relevance * (one - zero), is_right, is_in_tune_half)

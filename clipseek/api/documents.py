@@ -12,6 +12,7 @@ from typing import Annotated
 from clipseek.api.base_document import BaseDoc, DocList, fields
 from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.score_scale import CUT_OFF
 
 CHUNK_BYTES = 4 * 1024 * 1024  # of an upload and of a clip's download: 100 MB took 2.0 s in chunks of this size
 MAX_WEIGHT = 1e6
@@ -119,6 +120,11 @@ class Match(BaseDoc):
     score: float = 0.0  # in [0, 1]
     peak_seconds: Seconds = 0.0
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether the segment is only a candidate: it does not score enough to count as a match."""
+        return self.score < CUT_OFF
+
 
 class TextMeaning(BaseDoc):
     """What a text or an image means to the model: filled by the encoders, emptied by the indexer."""
@@ -161,7 +167,7 @@ class Query(TextMeaning):
     """
 
     question = fields(
-        "text parts top_k offset video_ids start_seconds end_seconds least_score all_matches group_by_video "
+        "text parts top_k offset video_ids start_seconds end_seconds least_score all_matches weaker group_by_video "
         "minimum_seconds maximum_seconds padding_seconds per_video strategy"
     )
 
@@ -173,18 +179,20 @@ class Query(TextMeaning):
     end_seconds: Seconds = 0.0
     least_score: float = 0.0  # leave out matches below this score, instead of the default cut-off
     all_matches: bool = False  # withhold nothing (except below `least_score`)
+    weaker: int = 0  # where matches do not fill the first page, add so many weaker candidates at most
     group_by_video: bool = False  # put the matches of one video together, videos in order of their best match;
     # top_k and offset count videos then
     minimum_seconds: Seconds = 0.0  # of a match's length
     maximum_seconds: Seconds = 0.0
     padding_seconds: Seconds = 0.0  # added at both ends of a match
-    per_video: int = 0  # matches of one video at most
+    per_video: int = 0  # matches of one video at most; 0: as many as the page has room for
     strategy: str = ""  # how to divide score curves into matches, by its name in docs/quality.md
     # filled by the text encoder, emptied by the indexer
     neutral_embedding: Vector = []  # the mean of what neutral phrases mean to the model
     # answer
     answered: bool = False
     matches: DocList[Match] = DocList[Match]()
+    weaker_matches: DocList[Match] = DocList[Match]()  # never in `matches`; of a library two of a video at most
     nothing_matches: bool = False  # neither on this page nor on another
     cut_off: float = 0.0  # the score below which matches are not shown
     withheld: int = 0  # how many matches are below it, in the videos that were searched
@@ -216,6 +224,7 @@ class Calibration(BaseDoc):
     phrase_count: int = 0
     answered_before: int = 0  # phrases that found a match before
     answered: int = 0  # phrases that find a match now
+    at_bound: bool = False  # more than the share find one, because the cut-off may not rise further
     shift: Signed = 0.0  # of relevance, see executors/faiss_indexer/ranking/relevance.py
 
     def check_together(self) -> None:

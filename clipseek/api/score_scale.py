@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-MATCHES_BEGIN = 0.7  # a frame with this relevance or more counts as a match; see docs/relevance.md
+MATCHES_BEGIN = 0.7  # the relevance from which a moment counts as a match; see docs/relevance.md
+CUT_OFF = 0.5  # the score of that relevance
 
 
 @dataclass(frozen=True)

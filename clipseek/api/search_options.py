@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clipseek.api.documents import Query, QueryPart
 
 MAX_OFFSET = 10_000  # matches before a page: nobody reads so far, and the server ranks each of them
+MAX_WEAKER = 100
 _SHORTEST_SECONDS = 0.01  # of `maximum_seconds`: no frame of a video is on screen for less
 
 Image = str | Path | bytes
@@ -82,6 +83,14 @@ class QueryOptions(TypedDict, total=False):
     start_seconds: Annotated[float, Option("Look from this time on.", "--from", "TIME")]
     end_seconds: Annotated[float, Option("Look up to this time. [default: the video's end]", "--to", "TIME")]
     all_matches: Annotated[bool, Option("Show weak matches, too: those below the cut-off.", "--all", address="all")]
+    weaker: Annotated[
+        int,
+        Option(
+            "How many weaker candidates to add at most where the matches do not fill the first page. They are in "
+            "`weaker_matches`, two of a video at most unless `videos` names it.",
+            most=MAX_WEAKER,
+        ),
+    ]
     least_score: Annotated[
         float,
         Option(
@@ -103,7 +112,7 @@ class QueryOptions(TypedDict, total=False):
     ]
     padding_seconds: Annotated[float, Option("Add this at both ends of each match.", "--padding", "SECONDS")]
     per_video: Annotated[
-        int, Option("How many matches of one video at most. [default: the server's]", "--per-video", "COUNT")
+        int, Option("How many matches of one video at most. [default: all that fit]", "--per-video", "COUNT")
     ]
     strategy: Annotated[
         str, Option("How to divide score curves into matches; docs/quality.md lists the names.", "--strategy", "NAME")

@@ -168,7 +168,8 @@ class Client:
             options: those of `SearchOptions`, by name.
 
         Returns: the query with its `matches`, best first, and `warnings`. If there is no match, `nothing_matches` says
-            so, and `withheld` is the number of weaker ones that `all_matches` would add.
+            so. The option `weaker` puts the nearest other moments into `weaker_matches`, for which `Match.is_weak` is
+            true; `withheld` is the number of those that `all_matches` would add to the page.
 
         Raises: EmptyQuery, InvalidRequest, InvalidTopK, InvalidTimeRange, UnreadableImage, FileMissing, VideoNotFound,
             AmbiguousVideo, MomentNotIndexed, ModelMismatch.

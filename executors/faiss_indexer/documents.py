@@ -1,6 +1,6 @@
 """The indexer's documents: from the wire to what the library computes with, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -139,13 +139,16 @@ def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
     )
 
 
-def fill_in(query: Query, answer: SearchAnswer[Any], matches: Iterable[Match]) -> None:
-    """Put an answer into a query, and remove the embeddings that the encoders left there."""
+def fill_in(query: Query, answer: SearchAnswer[Any], matches_of: Callable[[list[Any]], Iterable[Match]]) -> None:
+    """Put an answer into a query, and remove the embeddings that the encoders left there.
+
+    `matches_of` turns the answer's matches into those of the wire.
+    """
     query.embedding, query.curve_embedding, query.neutral_embedding = [], [], []
     for part in query.parts:
         part.embedding, part.curve_embedding = [], []
-    for name, value in (shared_fields(answer, Query) | {"matches": DocList[Match](matches)}).items():
-        setattr(query, name, value)
+    for name, value in shared_fields(answer, Query).items():
+        setattr(query, name, DocList[Match](matches_of(value)) if isinstance(value, list) else value)
     query.answered = True
 
 

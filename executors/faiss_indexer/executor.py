@@ -132,7 +132,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         options = documents.search_options(doc)
         answer = library.search(documents.parts_of(doc, library), options)
-        documents.fill_in(doc, answer, documents.matches_of(answer.matches))
+        documents.fill_in(doc, answer, documents.matches_of)
         return _counts(answer)
 
     @endpoint("/timeline")
@@ -147,7 +147,7 @@ class FaissIndexer(ChainExecutor):
         timeline = library.timeline(documents.parts_of(doc, library), options, relevance)
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
-        documents.fill_in(doc, timeline.answer, documents.matches_of(timeline.answer.matches))
+        documents.fill_in(doc, timeline.answer, documents.matches_of)
         return _counts(timeline.answer)
 
     @endpoint("/calibrate")

@@ -14,7 +14,7 @@ from clipseek.config.settings import EXACT_FRAMES
 from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.moments.segments import ScoreCurve
-from executors.faiss_indexer.ranking.matches import VideoMatch, find_beside_known, judge_by_curve
+from executors.faiss_indexer.ranking.matches import VideoMatch, find_matches
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions, list_moments_of
 from executors.faiss_indexer.ranking.relevance import Calibrated, Relevance, fit_shift
@@ -194,8 +194,8 @@ class Library(AbstractContextManager["Library"]):
         if not len(curves.judging.scores):
             return curves.judging, []
         known = list_moments_of(video.video_id, parts)
-        segments = find_beside_known(curves.finding, self.curves.shots(video), time_range, options, known)
-        segments = judge_by_curve(segments, curves.judging)
+        least = relevance.find_least(options.cut_off(relevance.cut_off)) - _ROUNDING
+        segments = find_matches(curves, self.curves.shots(video), time_range, options, known=known, least=least)
         scores = relevance.score(np.array([segment.score for segment in segments])).tolist()
         matches = [VideoMatch(video, segment, score) for segment, score in zip(segments, scores, strict=True)]
         return curves.judging, matches
@@ -227,6 +227,6 @@ class Library(AbstractContextManager["Library"]):
         self.relevance.fitted_shift = shift
 
     def _find_best_relevance(self, phrase: Part) -> float:
-        """Of the best match, without any shift; -inf in an empty library."""
+        """Of the best match; -inf in an empty library."""
         matches = self.search([phrase], SearchOptions(top_k=1, all_matches=True)).matches
-        return matches[0].segment.score + self.relevance.fitted_shift if matches else -np.inf
+        return matches[0].segment.score if matches else -np.inf

@@ -26,6 +26,11 @@ def empty_state(title: str, hint: str = "") -> None:
     st.html(f'<div class="cs-empty"><h3>{title}</h3>{f"<p>{hint}</p>" if hint else ""}</div>')
 
 
+def divider(text: str) -> None:
+    """A line across the page, with what is below it."""
+    st.html(f'<h3 class="cs-line">{text}</h3>')
+
+
 def muted(html: str, *, stretch: bool = True) -> None:
     """A line in a soft colour."""
     st.html(f'<span class="cs-soft">{html}</span>', width="stretch" if stretch else "content")

@@ -27,11 +27,11 @@ def open_timeline(video_id: str) -> None:
     st.switch_page("views/timeline.py")
 
 
-def video_timeline(video: Video, text: str, t: Texts) -> Query | None:
+def video_timeline(video: Video, text: str, t: Texts, *, weaker: int) -> Query | None:
     """Draw the chart and the player. Returns: the answer; None without a description, or where the server refused."""
     client = services().client
     try:
-        answer = client.timeline(video.video_id, text) if text.strip() else None
+        answer = client.timeline(video.video_id, text, weaker=weaker) if text.strip() else None
         shots = answer.shot_start_seconds if answer else [start for start, _ in client.shots(video.video_id)]
     except ClipSeekError as error:
         show_error(error, t)

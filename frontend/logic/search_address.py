@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.score_scale import CUT_OFF
 from clipseek.api.search_options import SearchOptions, options_of
 
 PAGE_SIZE = 9  # three rows of three
 _ID_LENGTH = 12  # characters of a video's id in the address, as the command line shows it
+_ROUNDING = 1e-6
 _TEXT, _SHOWN = "q", "shown"  # in the address: the description, and how many matches are shown
 # The options of a search that the page offers, and their parameters in the address.
 _ADDRESSES = {name: option.address for name, option in options_of(SearchOptions).items() if option.address}
@@ -44,13 +46,23 @@ class Ask:
         """How many filters narrow the search."""
         return sum(map(bool, (self.videos, self.least_score, self.minimum_seconds, self.maximum_seconds)))
 
+    @property
+    def threshold(self) -> float:
+        """The score from which matches are shown: the cut-off where the search names none, 0 where it shows all."""
+        return self.least_score or (0.0 if self.all_matches else CUT_OFF)
+
+    def with_threshold(self, score: float) -> "Ask":
+        """The same search with another threshold."""
+        least = 0.0 if abs(score - CUT_OFF) < _ROUNDING else score
+        return replace(self, least_score=least, all_matches=score < _ROUNDING)
+
     def with_more(self) -> "Ask":
         """The same search with one page more of its matches."""
         return replace(self, shown=min(self.shown + PAGE_SIZE, MAX_TOP_K))
 
-    def options(self, image: bytes | None) -> SearchOptions:
+    def options(self, image: bytes | None, weaker: int = 0) -> SearchOptions:
         """The options for `Client.search`, with the content of the image."""
-        options: Any = {name: getattr(self, name) for name in _ADDRESSES} | {"image": image}
+        options: Any = {name: getattr(self, name) for name in _ADDRESSES} | {"image": image, "weaker": weaker}
         return options  # type: ignore[no-any-return]
 
     def to_params(self) -> dict[str, str | list[str]]:

@@ -4,9 +4,9 @@ import streamlit as st
 
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
-from frontend.components.elements import card_grid, empty_state, heading
+from frontend.components.elements import empty_state, heading, muted
 from frontend.components.messages import show_page_error
-from frontend.components.search.result_card import result_card
+from frontend.components.search.results import WEAKER, answer_cards
 from frontend.components.search.search_form import search_text
 from frontend.components.video_timeline import OPEN, video_timeline
 from frontend.components.visitor import language_params, texts
@@ -32,12 +32,15 @@ def timeline_page(t: Texts) -> None:
         return
     _fill_boxes(videos)
     video, text = _boxes(videos, t)
-    answer = video_timeline(video, text, t)
+    answer = video_timeline(video, text, t, weaker=WEAKER)
     if answer is None:
         return
-    if not answer.matches:
+    if not answer.matches and not answer.weaker_matches:
         empty_state(t("results.none"))
-    card_grid(list(answer.matches)[:_MAX_CARDS], lambda match: result_card(match, video, t))
+    if len(answer.matches) > _MAX_CARDS:
+        muted(t("timeline.first_cards", shown=_MAX_CARDS, count=len(answer.matches)))
+        answer.matches = answer.matches[:_MAX_CARDS]
+    answer_cards(answer, [video], t)
 
 
 def _fill_boxes(videos: dict[str, Video]) -> None:

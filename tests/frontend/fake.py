@@ -71,10 +71,12 @@ class FakeClient:
             raise EmptyQuery("nothing asked")
         found = self.found + (self.withheld if options["all_matches"] else [])
         shown = found[: options["top_k"]]
+        weaker = [] if options["all_matches"] or options["least_score"] > 0.5 else self.withheld
         return Query(
             text=text,
             answered=True,
             matches=DocList[Match](shown),
+            weaker_matches=DocList[Match](weaker[: min(options["weaker"], options["top_k"] - len(shown))]),
             nothing_matches=not found,
             withheld=0 if options["all_matches"] else len(self.withheld),
             more=len(found) > len(shown),

@@ -93,24 +93,59 @@ def test_typing_goes_before_an_older_address(open_page, client):
 
 def test_filters_change_the_search_and_the_address(open_page, client):
     page = ask(open_page(), "a cat")
-    page.slider(key="search.min_score").set_value(0.5).run()
+    assert page.slider(key="search.min_score").value == 0.5  # the cut-off
+    page.slider(key="search.min_score").set_value(0.6).run()
     page.text_area(key="search.without").set_value("snow\n\n rain ").run()
-    assert client.asked[-1]["least_score"] == 0.5 and client.asked[-1]["without"] == ("snow", "rain")
-    assert page.query_params["least"] == ["0.5"] and page.query_params["without"] == ["snow", "rain"]
+    assert client.asked[-1]["least_score"] == 0.6 and client.asked[-1]["without"] == ("snow", "rain")
+    assert page.query_params["least"] == ["0.6"] and page.query_params["without"] == ["snow", "rain"]
 
 
-def test_weaker_candidates_are_a_click_away_where_nothing_matches(open_page, client):
-    client.found, client.withheld = [], [match(score=0.1)]
+def weak(count):
+    return [match(start=20.0 + 5 * place, end=24.0 + 5 * place, score=0.4 - 0.05 * place) for place in range(count)]
+
+
+def cards(page):
+    """The starts of the cards, in order."""
+    return [key.split("-")[1] for key in (each.key for each in page.button) if key.startswith("card.play.")]
+
+
+def test_the_nearest_candidates_are_shown_where_nothing_matches_and_all_a_click_away(open_page, client):
+    client.found, client.withheld = [], weak(5)
     page = ask(open_page(), "a submarine")
-    assert EN("results.none") in html_of(page)
-    assert button(page, "results.show_weaker").label == EN("results.show_weaker.one")
+    shown = html_of(page)
+    assert f'<h3 class="cs-line">{EN("results.nearest")}</h3>' in shown and EN("results.none") not in shown
+    assert f"{EN('results.matches', count=0)} · {EN('results.weaker', count=3)}" in shown
+    assert cards(page) == ["20.00", "25.00", "30.00"] and shown.count("cs-score cs-weak") == 3
+    assert button(page, "results.show_weaker").label == EN("results.show_weaker", count=5)
     button(page, "results.show_weaker").click().run()
-    assert client.asked[-1]["all_matches"] and f"card.play.{CAT_CARD}" in keys(page)
+    assert client.asked[-1]["all_matches"] and len(cards(page)) == 5
     assert page.query_params["all"] == ["1"]
-    assert EN("results.only_weaker") in [each.value for each in page.info]
-    assert f"{EN('results.matches', count=0)} · {EN('results.weaker', count=1)}" in html_of(page)
+    assert page.slider(key="search.min_score").value == 0.0  # as the slider would show all, too
+    assert f"{EN('results.matches', count=0)} · {EN('results.weaker', count=5)}" in html_of(page)
     ask(page, "a dog")
-    assert not client.asked[-1]["all_matches"]
+    assert not client.asked[-1]["all_matches"] and page.slider(key="search.min_score").value == 0.5
+
+
+def test_below_the_matches_a_line_divides_weaker_candidates_which_do_not_count(open_page, client):
+    client.found, client.withheld = [match()], weak(2)
+    page = ask(open_page(), "a cat")
+    shown = html_of(page)
+    assert f'<h3 class="cs-line">{EN("results.weaker_below")}</h3>' in shown
+    assert f"{EN('results.matches.one')} · {EN('results.weaker', count=2)}" in shown
+    assert cards(page) == ["12.00", "20.00", "25.00"] and shown.count("cs-score cs-weak") == 2
+    assert "results.show_weaker" not in keys(page)  # all are there
+    client.found = [match(), *weak(2)]
+    page.slider(key="search.min_score").set_value(0.2).run()
+    assert client.asked[-1]["least_score"] == 0.2
+    assert f"{EN('results.matches.one')} · {EN('results.weaker', count=2)}" in html_of(page).split("cs-line")[0]
+
+
+def test_where_nothing_reaches_a_higher_score_the_page_says_so(open_page, client):
+    client.found, client.withheld = [], weak(2)
+    page = open_page(q="a cat", least="0.9")
+    assert EN("results.none") in html_of(page) and cards(page) == []
+    button(page, "results.show_weaker").click().run()
+    assert client.asked[-1]["all_matches"] and not client.asked[-1]["least_score"] and len(cards(page)) == 2
 
 
 def test_more_results_and_more_like_one(open_page, client):

@@ -41,7 +41,7 @@ def find_by_gap_merge(curve: ScoreCurve, shots: Shots, options: StrategyOptions)
         return take_whole_video(curve, curve.scores, shots, options)
     inside = curve.scores >= _find_level(float(curve.scores.max()), options.level_share)
     ranges = merge_gaps(_find_frame_ranges(curve, Runs.of(inside)), options.merge_gap_seconds)
-    ranges = pad_ranges(ranges, options.padding_seconds, curve.duration_seconds)
+    ranges = pad_ranges(ranges, options.padding_seconds, (0.0, curve.duration_seconds))
     return make_segments(curve, curve.scores, ranges, shots, options)
 
 

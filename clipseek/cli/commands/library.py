@@ -11,7 +11,7 @@ from clipseek.cli.terminal import is_interactive, print_json, show_table
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
-    from clipseek.api.documents import Video
+    from clipseek.api.documents import Calibration, Video
     from clipseek.client import Client
 
 _FIELDS = """
@@ -155,13 +155,19 @@ def calibrate(client: "Client", answered_share: float, reset: bool, as_json: boo
     """
     calibration = client.calibrate(answered_share, reset=reset)
     if as_json:
-        names = ("shift", "phrase_count", "answered_before", "answered")
+        names = ("shift", "phrase_count", "answered_before", "answered", "at_bound")
         print_json({name: getattr(calibration, name) for name in names})
     elif reset:
         say("The scores follow the model's own scale again.")
     else:
-        say(
-            f"{calibration.answered} of {calibration.phrase_count} neutral descriptions now find a match; before: "
-            f"{calibration.answered_before}. Scores shifted by {-calibration.shift:+.2f} of relevance (1 is the "
-            "distance from the background to a right frame)."
-        )
+        say(calibration_sentence(calibration))
+
+
+def calibration_sentence(calibration: "Calibration") -> str:
+    """How far a calibration came, and whether it could not go as far as it was asked to."""
+    found = f"{calibration.answered} of {calibration.phrase_count} neutral descriptions"
+    found += " still find a match: the cut-off is at its bound" if calibration.at_bound else " now find a match"
+    return (
+        f"{found}. Before: {calibration.answered_before}. Scores shifted by {-calibration.shift:+.2f} of relevance (1 "
+        "is the distance from the background to a right frame)."
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipseek.api.search_options import MAX_OFFSET, QueryOptions, SearchOptions
-from clipseek.cli.answers import answer_data, match_cells, match_data, say_notes, show_matches
+from clipseek.cli.answers import WEAKER, answer_data, match_cells, match_data, say_notes, show_matches, show_weaker
 from clipseek.cli.options import json_option, query_options, with_client
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.machine.talk import say
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 @click.option("--top-k", "-k", default=5, show_default=True, help="How many matches at most, 1 to 1000.")
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page of matches to show.")
 @json_option
-@click.option("--json-answer", is_flag=True, help="As --json, with the cut-off, warnings and counts: the whole answer.")
+@click.option(
+    "--json-answer",
+    is_flag=True,
+    help="As --json, with weaker candidates, the cut-off, warnings and counts: the whole answer.",
+)
 @with_client
 def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_json: bool, json_answer: bool) -> None:
     """Find the moments that fit the description TEXT, best first.
+
+    Matches score 0.5 or more. Where they do not fill the first page, the nearest weaker candidates follow, marked as
+    weak. `--json` prints matches only.
 
     Put TEXT in quotes. It may be left out if --image or --like says what to look for. Append ^WEIGHT to TEXT or to a
     value of --also, --not, --image or --like to weigh it (default 1). Cut a match out with `clipseek clip`, which takes
@@ -38,13 +45,13 @@ def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_js
     offset = (page - 1) * top_k
     if offset > MAX_OFFSET:
         raise click.UsageError(f"--page {page} would skip {offset} matches; at most {MAX_OFFSET} can be skipped.")
-    answer = client.search(top_k=top_k, offset=offset, **query)
+    answer = client.search(top_k=top_k, offset=offset, weaker=0 if as_json and not json_answer else WEAKER, **query)
     say_notes(answer)
     if json_answer:
         print_json(answer_data(answer))
     elif as_json:
         print_json([match_data(match) for match in answer.matches])
-    elif answer.matches:
+    else:
         show_matches(answer)
         if answer.more:
             say(f"More matches: --page {page + 1}", style="dim")
@@ -66,7 +73,7 @@ def timeline(client: "Client", name: str, query: dict[str, Any], as_json: bool) 
       clipseek timeline holiday.mp4 --image dog.jpg --from 10:00
     """
     video = client.video(name)
-    answer = client.timeline(video.video_id, **query)
+    answer = client.timeline(video.video_id, weaker=WEAKER, **query)
     say_notes(answer)
     if as_json:
         print_json(timeline_data(video, answer))
@@ -93,9 +100,10 @@ def show_timeline(video: "Video", answer: "Query") -> None:
     click.echo("\n".join(lines))
     if answer.cut_off > 0:
         say(f"Matches score {answer.cut_off:.3f} or more.", style="dim")
+    heads = ("#", "Start", "End", ">Length", ">Score")
     if answer.matches:
-        rows = [(str(place), *match_cells(match)) for place, match in enumerate(answer.matches, 1)]
-        show_table(("#", "Start", "End", ">Length", ">Score"), rows)
+        show_table(heads, [(str(place), *match_cells(match)) for place, match in enumerate(answer.matches, 1)])
+    show_weaker(answer, heads, [("-", *match_cells(match)) for match in answer.weaker_matches])
 
 
 def timeline_data(video: "Video", answer: "Query") -> dict[str, Any]:

@@ -66,6 +66,7 @@ class SearchOptions:
     end_seconds: float = 0.0
     least_score: float = 0.0
     all_matches: bool = False
+    weaker: int = 0
     group_by_video: bool = False
     minimum_seconds: float = 0.0
     maximum_seconds: float = 0.0

@@ -12,22 +12,23 @@ frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosin
   way from there to the picture itself.
 
 Scores are relevances on a logistic curve, `1 / (1 + exp(-5 (relevance - MATCHES_BEGIN)))`: in (0, 1), 0.5 where matches
-begin, 0.82 at relevance 1. `fitted_shift` moves that point for one library, see `Library.calibrate`.
+begin, 0.82 at relevance 1. `fitted_shift` moves that point for one library, see `Library.calibrate`; relevance, and
+with it where moments are found, stays as it is.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.score_scale import MATCHES_BEGIN
+from clipseek.api.score_scale import CUT_OFF, MATCHES_BEGIN
 from executors.faiss_indexer.ranking.queries import Part
 
 Floats = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
 
-CUT_OFF = 0.5  # the score at which matches begin
 _STEEPNESS = 5.0
 # How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
 _MOST_BACKGROUND = 0.25
@@ -38,6 +39,7 @@ _ALIKE = 0.6
 _LEAST_RANGE = 0.05  # of cosines from a picture's background to the picture: a still video has none
 # A lower shift would show matches that the model's own scale withholds with reason, a higher one hides right frames.
 _SHIFT_BOUNDS = (-0.2, 0.3)
+_ROUNDING = 1e-6  # of relevance, between two searches for the same phrase
 
 
 class Relevance:
@@ -81,7 +83,7 @@ class Relevance:
         """
         looked_for = [part for part in parts if part.weight > 0]
         total = sum(part.weight for part in looked_for)
-        vector, offset = np.zeros_like(looked_for[0].vector), -self.fitted_shift
+        vector, offset = np.zeros_like(looked_for[0].vector), 0.0
         for part in looked_for:
             zero, one = self.find_scale(part)
             chosen = part.curve_vector if to_find and part.curve_vector is not None else part.vector
@@ -108,26 +110,40 @@ class Relevance:
 
     def score(self, relevance: Floats) -> Floats:
         """Turn relevances, or their means, into scores in (0, 1); the order stays."""
-        return 1 / (1 + np.exp(-_STEEPNESS * (relevance - MATCHES_BEGIN)))
+        return 1 / (1 + np.exp(-_STEEPNESS * (relevance - self.fitted_shift - MATCHES_BEGIN)))
+
+    def find_least(self, score: float) -> float:
+        """The relevance that gets this score, which is in [0, 1]: the inverse of `score`."""
+        if not 0 < score < 1:
+            return math.inf if score >= 1 else -math.inf
+        return MATCHES_BEGIN + self.fitted_shift + math.log(score / (1 - score)) / _STEEPNESS
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """The fitted shift of relevance, the number of neutral phrases, and how many were and are answered."""
+    """The fitted shift of relevance, the number of neutral phrases, and how many were and are answered.
+
+    `at_bound`: more of them are answered than wanted, because the shift may not go further.
+    """
 
     shift: float
     phrase_count: int
     answered_before: int
     answered: int
+    at_bound: bool = False
 
 
 def fit_shift(best: Floats, shift_before: float, answered_share: float) -> Calibrated:
     """Find the shift with which at most a share of neutral phrases is answered.
 
     Args:
-        best: float64 [phrases], the relevance of each one's best match, without any shift; -inf in an empty library.
+        best: float64 [phrases], the relevance of each one's best match; -inf in an empty library.
     """
-    shift = float(np.quantile(best, 1 - answered_share)) - MATCHES_BEGIN if np.isfinite(best).all() else 0.0
+    allowed = min(int(answered_share * len(best) + _ROUNDING), len(best) - 1)
+    shift = 0.0
+    if np.isfinite(best).all():
+        above_the_others = float(np.sort(best)[::-1][allowed]) + _ROUNDING  # a share of few or of equal phrases
+        shift = max(float(np.quantile(best, 1 - answered_share)), above_the_others) - MATCHES_BEGIN
     shift = float(np.clip(shift, *_SHIFT_BOUNDS))
-    answered_before, answered = (int((best > MATCHES_BEGIN + bound).sum()) for bound in (shift_before, shift))
-    return Calibrated(shift, len(best), answered_before, answered)
+    answered_before, answered = (int((best - bound - MATCHES_BEGIN >= 0).sum()) for bound in (shift_before, shift))
+    return Calibrated(shift, len(best), answered_before, answered, at_bound=answered > allowed)

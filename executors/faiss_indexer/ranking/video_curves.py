@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from clipseek.api.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.faiss_indexer.moments.shots import Floats, TimeRange
+from executors.faiss_indexer.ranking.matches import VideoCurves
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
@@ -71,19 +72,6 @@ class FrameCache:
         with self._lock:
             self._changes += 1
             self._frames.pop(video_id, None)
-
-
-@dataclass(frozen=True)
-class VideoCurves:
-    """The two curves of a video for a query.
-
-    Attributes:
-        judging: how well each frame fits; scores are read off it.
-        finding: drawn with the parts' curve vectors, which are better at where in a video something fits best.
-    """
-
-    judging: ScoreCurve
-    finding: ScoreCurve
 
 
 class CurveSource:

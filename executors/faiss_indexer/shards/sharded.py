@@ -17,6 +17,7 @@ import numpy as np
 from clipseek.api.base_document import BaseDoc, DocList
 from clipseek.api.documents import Calibration, Component, Health, Match, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidTimeRange, ModelMismatch
+from clipseek.api.score_scale import CUT_OFF
 from clipseek.config.limits import check_limit
 from clipseek.config.settings import Settings
 from clipseek.config.shards import shard_of
@@ -29,7 +30,7 @@ from executors.faiss_indexer.documents import (
 )
 from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
-from executors.faiss_indexer.ranking.relevance import CUT_OFF, fit_shift
+from executors.faiss_indexer.ranking.relevance import fit_shift
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_document
 from executors.flow.endpoint import list_of
@@ -53,6 +54,10 @@ class _Ranked:
     @property
     def score(self) -> float:
         return self.match.score
+
+    @property
+    def video_id(self) -> str:
+        return self.match.video_id
 
 
 class ShardedIndex:
@@ -111,7 +116,7 @@ class ShardedIndex:
         check_limit(self._settings, "max_top_k", query.top_k, f"top_k, {query.top_k},")
         ask = await self._prepared(_shard_query(query), caller)
         answer = await self._found(ask, caller)
-        fill_in(query, answer, [ranked.match for ranked in answer.matches])
+        fill_in(query, answer, lambda found: [ranked.match for ranked in found])
         return query
 
     async def timeline(self, query: Query, caller: Caller) -> Query:
@@ -138,11 +143,11 @@ class ShardedIndex:
         return doc
 
     async def _best_relevance(self, phrase: QueryPart, neutral: list[float], caller: Caller) -> tuple[float, float]:
-        """The relevance of a phrase's best match without shift (-inf in an empty library), and the present shift."""
+        """The relevance of a phrase's best match (-inf in an empty library), and the present shift."""
         ask = ShardQuery(parts=[phrase], neutral_embedding=neutral, top_k=1, all_matches=True)
         ask = await self._prepared(ask, caller)
         found = (await self._found(ask, caller)).matches
-        return (ask.shift - found[0].order[0] if found else -np.inf), ask.shift
+        return (-found[0].order[0] if found else -np.inf), ask.shift
 
     async def _prepared(self, ask: ShardQuery, caller: Caller) -> ShardQuery:
         """Add to a query the embeddings of its moments, and what turns cosines into relevance."""

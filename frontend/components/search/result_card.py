@@ -13,7 +13,6 @@ from frontend.logic.basket import BasketItem
 from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.texts import Texts
 
-MATCH_SCORE = 0.5  # a candidate counts as a match from this score on: docs/relevance.md
 LOOP = "card.loop"  # whether clips start again at their end
 _PLAYING = "card.playing"  # name of the card whose clip plays
 _CLOSE_OTHER = "card.close_other"  # whether another card played when this one was clicked
@@ -35,13 +34,13 @@ def result_card(match: Match, video: Video, t: Texts) -> None:
     if st.session_state.pop(_CLOSE_OTHER, False):
         st.rerun()  # a click redraws only its own card, and the other one must close
     name = match_name(match)
-    with st.container(border=True, key=f"card-{name}"):
+    with st.container(border=True, key=f"card-{'weak-' if match.is_weak else ''}{name}"):
         if st.session_state.get(_PLAYING) == name:
             clip = ClipKey(match.video_id, match.start_seconds, match.end_seconds)
             clip_player(clip, t, loop=bool(st.session_state.get(LOOP, False)))
         else:
             _thumbnail(match, name, t)
-        st.html(card_html(match.title, match.start_seconds, match.end_seconds, match.score))
+        st.html(card_html(match))
         _tools(match, video, name, t)
 
 
@@ -64,14 +63,15 @@ def _play(name: str) -> None:
     st.session_state[_PLAYING] = name
 
 
-def card_html(title: str, start_seconds: float, end_seconds: float, score: float) -> str:
+def card_html(match: Match) -> str:
     """The words of a card: title, times, and a bar as long as the score."""
+    score = match.score
     percent = round(100 * min(max(score, 0.0), 1.0))
-    weak = "" if score >= MATCH_SCORE else " cs-weak"
+    weak = " cs-weak" if match.is_weak else ""
     number = f"{score:.2f}" if score >= 0.005 else "&lt; 0.01"
     return (
-        f'{title_html(title)}<div class="cs-meta">'
-        f"<span>{timestamp(start_seconds)} - {timestamp(end_seconds)}</span>"
+        f'{title_html(match.title)}<div class="cs-meta">'
+        f"<span>{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}</span>"
         f'<span class="cs-score{weak}"><span class="cs-bar"><i style="width:{percent}%"></i></span>{number}</span>'
         "</div>"
     )

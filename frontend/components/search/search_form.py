@@ -45,7 +45,10 @@ def search_form(videos: Sequence[Video], t: Texts) -> Ask:
         _chips(ask, videos, t)
     changed = replace(filtered, text=text, also=also, without=without)
     if _first_page(changed) != _first_page(ask):
-        changed = _first_page(changed)
+        if changed.all_matches and changed.all_matches == ask.all_matches:
+            start_search(_first_page(changed))  # the slider goes back to the cut-off
+            st.rerun()
+        changed = replace(changed, shown=Ask.shown)
     _save(changed)
     return changed
 
@@ -90,7 +93,7 @@ def _fill_widgets(ask: Ask) -> None:
     st.session_state[_TEXT] = ask.text
     st.session_state[_ALSO], st.session_state[_WITHOUT] = "\n".join(ask.also), "\n".join(ask.without)
     st.session_state[_VIDEOS] = list(ask.videos)
-    st.session_state[_MIN_SCORE] = ask.least_score
+    st.session_state[_MIN_SCORE] = ask.threshold
     st.session_state[_MIN_LENGTH], st.session_state[_MAX_LENGTH] = ask.minimum_seconds, ask.maximum_seconds
 
 
@@ -133,11 +136,10 @@ def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
         format_func=lambda video_id: titles.get(video_id, video_id),
         placeholder=t("filter.all_videos"),
     )
-    min_score = st.slider(t("filter.min_score"), 0.0, 1.0, key=_MIN_SCORE, step=0.01, help=t("filter.min_score.help"))
+    threshold = st.slider(t("filter.min_score"), 0.0, 1.0, key=_MIN_SCORE, step=0.01, help=t("filter.min_score.help"))
     return replace(
-        ask,
+        ask.with_threshold(threshold),
         videos=tuple(chosen),
-        least_score=min_score,
         minimum_seconds=_seconds_input(t("filter.min_length"), _MIN_LENGTH),
         maximum_seconds=_seconds_input(t("filter.max_length"), _MAX_LENGTH, t("filter.max_length.help")),
     )

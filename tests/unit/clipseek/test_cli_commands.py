@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Match, Query, Video
+from clipseek.api.documents import Calibration, Match, Query, Video
 from clipseek.api.errors import InvalidRequest, VideoNotFound
 from clipseek.cli.commands import clip as clip_command
 from clipseek.cli.commands import library as library_command
@@ -265,10 +265,36 @@ def test_search_asks_what_its_options_say(library, tmp_path):
     ]
     assert {name: value for name, value in options.items() if value} == {
         "top_k": 1,
+        "weaker": 5,
         "start_seconds": 60.0,
         "all_matches": True,
         "group_by_video": True,
         "videos": ("1a2b",),
+    }
+
+
+def test_scripts_get_the_same_answer_as_before_and_the_weaker_ones_only_with_the_whole_answer(library):
+    assert run("search", "a dog", "--json").exit_code == run("search", "nothing", "--json-answer").exit_code == 0
+    assert [options["weaker"] for _, _, options in library] == [0, 5]
+
+
+@pytest.mark.parametrize(
+    ("answered", "at_bound", "said"),
+    [
+        (3, False, "3 of 40 neutral descriptions now find a match. Before: 9."),
+        (7, True, "7 of 40 neutral descriptions still find a match: the cut-off is at its bound. Before: 9."),
+    ],
+)
+def test_a_calibration_says_where_it_could_not_go_as_far_as_asked(monkeypatch, answered, at_bound, said):
+    made = Calibration(done=True, phrase_count=40, answered_before=9, answered=answered, at_bound=at_bound, shift=0.3)
+    monkeypatch.setattr(Client, "calibrate", lambda *_, **__: made)
+    assert said in run("calibrate").stderr
+    assert json.loads(run("calibrate", "--json").stdout) == {
+        "shift": 0.3,
+        "phrase_count": 40,
+        "answered_before": 9,
+        "answered": answered,
+        "at_bound": at_bound,
     }
 
 

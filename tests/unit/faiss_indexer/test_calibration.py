@@ -4,17 +4,20 @@ import asyncio
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Health, Query, QueryPart
 from clipseek.api.errors import InvalidRequest, ModelMismatch
-from clipseek.api.score_scale import ScoreScale
+from clipseek.api.score_scale import CUT_OFF, ScoreScale
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.documents import parts_of
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.faiss_indexer.index.vector_index import VectorIndex
 from executors.faiss_indexer.library import Calibrated, Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
+from executors.faiss_indexer.ranking.relevance import Relevance, fit_shift
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
@@ -120,9 +123,43 @@ def test_no_more_than_the_share_of_the_phrases_finds_a_match(library, share, shi
 
 def test_the_cut_off_moves_within_bounds(library):
     everything = library.calibrate(phrases([0.9] * 5, one=0.5), 0.1)  # a relevance of 1.8
-    assert everything == Calibrated(0.3, 5, 5, 5)
+    assert everything == Calibrated(0.3, 5, 5, 5, at_bound=True)
     nothing = library.calibrate(phrases([0.1] * 5), 0.1)
     assert nothing == Calibrated(-0.2, 5, 0, 0)
+
+
+@given(
+    best=st.lists(st.floats(-1.0, 1.2).map(lambda value: round(value, 2)), min_size=1, max_size=40),
+    share=st.floats(0.01, 0.99),
+)
+def test_no_more_than_the_share_is_answered_or_the_calibration_says_so(best, share):
+    """Few phrases, and phrases with the same relevance, too."""
+    made = fit_shift(np.array(best), 0.0, share)
+    scores = Relevance(lambda: SHOWN, made.shift).score(np.array(best))
+    assert made.answered == (scores >= CUT_OFF).sum()
+    assert made.at_bound == (made.answered > share * len(best) + 1e-6)
+    assert not made.at_bound or made.shift == 0.3
+
+
+def test_the_promise_of_a_calibration_holds_in_the_searches_after_it(tmp_path):
+    """Moments are found where they were before: a calibration moves the cut-off alone."""
+    with Library(tmp_path) as library:
+        for number in range(12):
+            name, random = f"{number:064x}", np.random.default_rng(number)
+            library.register(video(name, duration_seconds=60.0), MODEL)
+            shown = np.repeat(random.normal(size=(12, 2)), 5, axis=0) + 0.3 * random.normal(size=(60, 2))
+            shown /= np.linalg.norm(shown, axis=1, keepdims=True)
+            cuts = np.arange(5.0, 60.0, 5.0)
+            library.put_span(name, (0.0, 60.0), Frames(np.arange(60.0), shown.astype(np.float16), cuts), MODEL)
+        asked = phrases(np.linspace(-0.99, 0.99, 21).tolist(), one=1.1)
+        before = [library.search([phrase], SearchOptions(all_matches=True)).matches[0].segment for phrase in asked]
+        for share in (0.05, 0.1, 0.3, 0.8):
+            made = library.calibrate(asked, share)
+            found = [library.search([phrase], SearchOptions()).matches for phrase in asked]
+            assert sum(map(bool, found)) == made.answered
+            assert made.answered <= share * 21 or made.at_bound
+            after = [library.search([phrase], SearchOptions(all_matches=True)).matches[0].segment for phrase in asked]
+            assert after == before
 
 
 def test_a_calibration_is_kept_for_its_model_until_it_is_forgotten(tmp_path):

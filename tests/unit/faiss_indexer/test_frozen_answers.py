@@ -1,4 +1,4 @@
-"""Segments, scores and ranking stay as version 0.1 had them: its answers are in `answers/`, with every digit.
+"""Segments stay as version 0.1 had them, scores and ranking as they are: all is in `answers/`, with every digit.
 
 A change that is meant to alter them writes the file again: `python -m tests.unit.faiss_indexer.test_frozen_answers`.
 """
@@ -14,7 +14,7 @@ from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
 from executors.faiss_indexer.moments.segments import TUNED, find_segments
-from executors.faiss_indexer.ranking.matches import find_in_range
+from executors.faiss_indexer.ranking.matches import VideoCurves, find_matches
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
 from tests.unit.faiss_indexer.test_store import MODEL, video
@@ -56,7 +56,9 @@ def answer_curve(seed: int) -> dict[str, list[list[float]]]:
         options = SearchOptions(
             strategy=name, padding_seconds=1.25, minimum_seconds=2.0, maximum_seconds=9.0, per_video=3
         )
-        answers[f"search by {name}"] = as_rows(find_in_range(part, shots, (3.0, end_seconds), options))
+        answers[f"search by {name}"] = as_rows(
+            find_matches(VideoCurves(part, part), shots, (3.0, end_seconds), options)
+        )
     return answers
 
 
@@ -119,7 +121,7 @@ def test_a_curve_has_the_segments_of_version_0_1(seed):
             assert row == pytest.approx(frozen_row, rel=1e-9, abs=1e-9), name
 
 
-def test_queries_have_the_answers_of_version_0_1():
+def test_queries_have_the_frozen_answers():
     frozen = json.loads(ANSWERS.read_text())["queries"]
     pages = answer_queries()
     assert [len(page) for page in pages] == [len(page) for page in frozen]

@@ -12,11 +12,12 @@ from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.ranking.matches import (
+    VideoCurves,
     VideoMatch,
     adjust_lengths,
     find_beside_known,
     find_in_range,
-    judge_by_curve,
+    find_matches,
 )
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import SearchOptions
@@ -30,6 +31,11 @@ def curve(scores, duration=None) -> ScoreCurve:
 
 def spans(found) -> list[tuple[float, float]]:
     return [(segment.start_seconds, segment.end_seconds) for segment in found]
+
+
+def all_matches(scores: ScoreCurve, shots, time_range, options: SearchOptions) -> list[Segment]:
+    """The matches of a video whose two curves are one."""
+    return find_matches(VideoCurves(scores, scores), shots, time_range, options)
 
 
 # Parts
@@ -133,16 +139,16 @@ TWO = [Segment(10.0, 14.0, 0.9, 11.0), Segment(2.0, 8.0, 0.7, 7.5)]
     ],
 )
 def test_padding_and_lengths(options, expected):
-    adjusted = adjust_lengths(TWO, 15.0, **options)
+    adjusted = adjust_lengths(TWO, (0.0, 15.0), **options)
     assert spans(adjusted) == expected
     assert all(segment.start_seconds <= segment.peak_seconds < segment.end_seconds for segment in adjusted)
 
 
 def test_the_best_segments_stay_where_a_number_is_wanted():
     made = curve([0, 0, 0.9, 0.9, 0.9, 0, 0, 0, 0, 1, 1, 1, 0, 0])
-    every = find_in_range(made, [], (0.0, 14.0), SearchOptions())
-    assert [segment.peak_seconds for segment in every][:2] == [10.0, 3.0]
-    assert find_in_range(made, [], (0.0, 14.0), SearchOptions(per_video=1)) == every[:1]
+    every = all_matches(made, [], (0.0, 14.0), SearchOptions())
+    assert [segment.peak_seconds for segment in every][:2] == [9.0, 2.0]
+    assert all_matches(made, [], (0.0, 14.0), SearchOptions(per_video=1)) == every[:1]
 
 
 @pytest.mark.parametrize("name", ["", *STRATEGIES])
@@ -162,7 +168,7 @@ def test_segments_stay_in_the_range_hold_their_peak_and_never_overlap(name, scor
     options = SearchOptions(strategy=name, padding_seconds=padding, maximum_seconds=maximum)
     part = ScoreCurve(whole.pts_seconds[inside], whole.scores[inside], whole.duration_seconds)
     shots = [(0.0, 7.3), (7.3, 9.1), (9.1, whole.duration_seconds)] if whole.duration_seconds > 9.2 else []
-    found = sorted(find_in_range(part, shots, span, options), key=lambda s: s.start_seconds)
+    found = sorted(all_matches(part, shots, span, options), key=lambda s: s.start_seconds)
     assert found
     for segment in found:
         assert span[0] <= segment.start_seconds < segment.end_seconds <= span[1]
@@ -183,19 +189,6 @@ def test_what_overlaps_a_known_moment_is_left_out_and_does_not_hide_the_others()
     [by_default] = find_beside_known(made, [], (0.0, 45.0), SearchOptions(), [(11.0, 12.5)])
     assert spans([by_default]) == [(pytest.approx(29.5), pytest.approx(34.5))]
     assert find_beside_known(curve([0.5, 0.5]), [], (0.0, 2.0), SearchOptions(), [(0.0, 0.5)]) == []
-
-
-def test_segments_are_judged_by_the_best_frames_of_another_curve_the_first_by_the_best():
-    judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.2, 0.9, 0.4]), 10.0)
-    made = judge_by_curve(
-        [Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)], judging
-    )
-    assert made == [
-        Segment(2.0, 5.0, 0.9, 2.0),  # found first, so it has the best score, though its own is 0.3
-        Segment(5.5, 7.0, 0.4, 6.0),
-        Segment(8.0, 9.0, 0.3, 8.5),  # no frame in it: what is seen nearest to it
-    ]
-    assert judge_by_curve([], judging) == []
 
 
 # Pages

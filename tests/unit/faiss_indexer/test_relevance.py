@@ -159,8 +159,17 @@ def test_scores_rise_with_relevance_and_stay_between_0_and_1(values):
 
 def test_a_fitted_shift_moves_where_matches_begin_and_nothing_else():
     part, shifted = Part(X, scale=ABSOLUTE), relevance(fitted_shift=0.1)
-    np.testing.assert_allclose(shifted.judge(frames(0.24, 0.26), [part]), [0.6, 0.7], atol=1e-6)
+    np.testing.assert_array_equal(
+        shifted.judge(frames(0.24, 0.26), [part]), relevance().judge(frames(0.24, 0.26), [part])
+    )
     assert shifted.find_scale(part) == (0.1, 0.3)
     assert shifted.score(shifted.judge(frames(0.26), [part]))[0] == pytest.approx(0.5, abs=1e-5)
     shifted.fitted_shift = -0.2
-    np.testing.assert_allclose(shifted.judge(frames(0.24), [part]), [0.9], atol=1e-6)
+    assert shifted.score(shifted.judge(frames(0.2), [part]))[0] == pytest.approx(0.5, abs=1e-5)
+
+
+@given(score=st.floats(0.001, 0.999), shift=st.floats(-0.2, 0.3))
+def test_the_least_relevance_of_a_score_gets_that_score(score, shift):
+    made = relevance(fitted_shift=shift)
+    assert made.score(np.array([made.find_least(score)]))[0] == pytest.approx(score)
+    assert (made.find_least(0.0), made.find_least(1.0)) == (-np.inf, np.inf)

@@ -114,7 +114,7 @@ def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, m
 @given(made=curves(), padding=st.floats(0.01, 10.0))
 def test_padding_widens_up_to_the_neighbour_and_the_ends_of_the_video(name, made, padding):
     bare = find_segments(made, TUNED[name])
-    padded = adjust_lengths(bare, made.duration_seconds, padding_seconds=padding)
+    padded = adjust_lengths(bare, (0.0, made.duration_seconds), padding_seconds=padding)
     assert len(bare) == len(padded)
     for (start, end), (wide_start, wide_end) in zip(sorted(edges(bare)), sorted(edges(padded)), strict=True):
         assert max(0.0, start - padding) <= wide_start <= start

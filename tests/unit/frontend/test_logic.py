@@ -10,11 +10,11 @@ import pytest
 
 import frontend
 from clipseek.api import errors
-from clipseek.api.documents import Component, Thumbnail, Video
+from clipseek.api.documents import Component, Match, Thumbnail, Video
 from clipseek.api.errors import ClipSeekError, MediaMissing
 from clipseek.client import SavedClip
 from executors.faiss_indexer.ranking.relevance import CUT_OFF
-from frontend.components.search.result_card import MATCH_SCORE, card_html
+from frontend.components.search.result_card import card_html
 from frontend.logic.basket import edge_limits, last_frame_seconds, move_edge, separate_edges
 from frontend.logic.problems import KEYS, problem_key
 from frontend.logic.service_health import LOW_DISK_BYTES, service_state
@@ -217,9 +217,9 @@ def test_a_clip_that_is_asked_for_twice_at_once_is_cut_once(error):
 
 
 def test_a_card_tells_matches_from_weaker_candidates_as_the_indexer_does():
-    assert MATCH_SCORE == CUT_OFF
-    assert "cs-weak" not in card_html("a.mp4", 0.0, 1.0, CUT_OFF)
-    assert "cs-weak" in card_html("a.mp4", 0.0, 1.0, 0.49) and "&lt; 0.01" in card_html("a.mp4", 0.0, 1.0, 0.004)
+    assert "cs-weak" not in card_html(Match(title="a.mp4", score=CUT_OFF))
+    assert "cs-weak" in card_html(Match(title="a.mp4", score=0.49))
+    assert "&lt; 0.01" in card_html(Match(title="a.mp4", score=0.004))
 
 
 def test_the_chart_holds_curve_shots_matches_and_pictures():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipseek.api.score_scale import CUT_OFF
 from frontend.logic.search_address import PAGE_SIZE, PARAMS, Ask, lines, whole_ids
 
 FULL = Ask(
@@ -50,6 +51,14 @@ def test_more_results_filters_and_emptiness():
     assert Ask(shown=999).with_more().shown == 1000
     assert Ask(videos=("a",), least_score=0.1).filters == 2
     assert Ask(text=" ", without=("snow",)).is_empty and not Ask(like=("a", 0.0)).is_empty
+
+
+def test_the_threshold_is_the_cut_off_unless_the_search_names_another():
+    assert Ask().threshold == CUT_OFF and Ask(all_matches=True).threshold == 0.0 and FULL.threshold == 0.25
+    assert Ask(least_score=0.3, all_matches=True).with_threshold(CUT_OFF) == Ask()
+    assert Ask().with_threshold(0.0) == Ask(all_matches=True)
+    for score in (0.0, 0.01, 0.49, 0.5, 0.51, 1.0):
+        assert Ask(text="a cat").with_threshold(score).threshold == score
 
 
 def test_short_ids_and_lines():
