@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
+from clipseek.api.score_scale import MATCHES_BEGIN
+from executors.clip_encoder.relevance.score_scales import LogitScales
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames, VideoRecord
@@ -26,7 +27,7 @@ from executors.faiss_indexer.store.records import Frames, VideoRecord
 Floats = NDArray[np.float64]
 DIMENSIONS, TEXTS, TRUE = 256, 40, 20
 FRAMES_PER_VIDEO, LENGTHS = 60, (5, 13)  # one frame a second; the lengths of true moments in frames
-SCALE = ScoreScale(0.0, 0.08, above_background=True)  # 8 logits at a logit scale of 100
+SCALE = LogitScales(100.0).of(np.empty(0, np.float32))
 _ALIKE = 0.6  # any two texts have the square of it as their cosine
 MODEL = "simulated/model@0123456789ab/1x1"
 

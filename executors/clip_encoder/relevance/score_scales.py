@@ -1,8 +1,8 @@
 """Which cosines a text has with pictures that fit it: a `ScoreScale` for every text, depending on the model.
 
 A model trained with a softmax or sigmoid over its cosines has a logit scale: how much a difference of cosines means.
-CLIP's fitting pairs are reported to differ from unrelated ones by 8 logits, 0.08 of cosine at CLIP's scale of 100. This
-was not measured here, because no weights were available.
+CLIP's fitting pairs are reported to differ from unrelated ones by 6 to 10 logits, 0.06 to 0.10 of cosine at CLIP's
+scale of 100. This was not measured here, because no weights were available.
 
 A model with reference vectors beside its weights (the starter) allows more. Its cosines are higher for some texts than
 for others, whether a picture fits or not: for texts near a reference (a class that it knows by name), and for texts
@@ -29,7 +29,7 @@ from executors.clip_encoder.model.weights import read_logit_scale
 
 Vector = NDArray[np.float32]
 SCALE_NAME = "score_scale.safetensors"
-_LOGITS = 8.0  # from the background to a picture that fits
+_LOGITS = 6.0  # from the background to a picture that fits; the least that is reported
 _USUAL_LOGIT_SCALE = 100.0  # near the end of training, for CLIP and SigLIP models
 
 

@@ -23,6 +23,8 @@ _ROUNDING_SECONDS = 1e-6
 # and a few weak frames at the edges do no harm. On the labelled videos this found the right moment first 98 times of
 # 368; the best frame alone did so 93 times, the mean of all frames 95 times (`docs/relevance.md`).
 _SOFTNESS = 0.1
+# Of a model whose cosines are noisy, a match must be so long that its mean can be trusted. See `pool_scores`.
+_SURE_FRAMES = 8
 # A match that covers so much of the range to search is no moment. It gets what so much of its shots, by their time,
 # reach.
 _WHOLE_SHARE = 0.9
@@ -56,10 +58,12 @@ class VideoCurves:
     Attributes:
         judging: how well each frame fits; scores are read off it.
         finding: drawn with the parts' curve vectors, which are better at where in a video something fits best.
+        noise: how far above the background the best unrelated frame of the library comes by chance, in their unit.
     """
 
     judging: ScoreCurve
     finding: ScoreCurve
+    noise: float = 0.0
 
 
 def find_matches(
@@ -85,7 +89,7 @@ def find_matches(
     counts = curves.judging.scores >= least
     segments = find_beside_known(curves.finding, shots, time_range, options, known, counts)
     longest = options.maximum_seconds
-    judged = [judge_segment(segment, curves.judging, shots, time_range, longest) for segment in segments]
+    judged = [judge_segment(segment, curves, shots, time_range, longest) for segment in segments]
     adjusted = adjust_lengths(
         judged,
         time_range,
@@ -158,13 +162,14 @@ def find_beside_known(
 
 
 def judge_segment(
-    segment: Segment, curve: ScoreCurve, shots: Shots, time_range: TimeRange, maximum_seconds: float = 0.0
+    segment: Segment, curves: VideoCurves, shots: Shots, time_range: TimeRange, maximum_seconds: float = 0.0
 ) -> Segment:
-    """A segment with the score of its own frames by this curve, shortened around the best of them; 0 sets no maximum.
+    """A segment with the score of its own frames, shortened around the best of them; 0 sets no maximum.
 
     The score is at most that of the best frame. A segment of nearly the whole range is an answer only if it is one
     scene, or if nearly all its shots are: it gets the score that nine tenths of its shots reach.
     """
+    curve = curves.judging
     segment = replace(segment, peak_seconds=_find_peak(segment, curve))
     if maximum_seconds:
         start, end = _shorten((segment.start_seconds, segment.end_seconds), segment.peak_seconds, maximum_seconds)
@@ -172,27 +177,32 @@ def judge_segment(
     frames = _select_frames(segment.start_seconds, segment.end_seconds, curve)
     if not len(frames):  # rounding has put its only frame on the edge
         frames = curve.scores[[np.abs(curve.pts_seconds - segment.peak_seconds).argmin()]]
-    score = pool_scores(frames)
+    score = pool_scores(frames, curves.noise)
     if segment.end_seconds - segment.start_seconds >= _WHOLE_SHARE * (time_range[1] - time_range[0]):
-        score = min(score, _score_shots(segment, curve, shots, score))
+        score = min(score, _score_shots(segment, curves, shots, score))
     return replace(segment, score=score)
 
 
-def pool_scores(scores: Floats) -> float:
-    """A soft maximum of the scores of frames, at least one: never above the best of them, and not below their mean."""
+def pool_scores(scores: Floats, noise: float = 0.0) -> float:
+    """What a match's frames, at least one, say together: a soft maximum, which is never above the best of them.
+
+    The noisier a model, the closer it is to their mean. Noise falls with the square root of the number of frames, and
+    what it may have added to a short match beyond a long one is taken off.
+    """
     best = scores.max()
-    weights = np.exp((scores - best) / _SOFTNESS)
-    return min(float(best), float(scores @ weights / weights.sum()))
+    weights = np.exp((scores - best) / max(_SOFTNESS, noise))
+    excess = noise * max(0.0, float(1 / np.sqrt(len(scores)) - 1 / np.sqrt(_SURE_FRAMES)))
+    return min(float(best), float(scores @ weights / weights.sum())) - excess
 
 
-def _score_shots(segment: Segment, curve: ScoreCurve, shots: Shots, default: float) -> float:
+def _score_shots(segment: Segment, curves: VideoCurves, shots: Shots, default: float) -> float:
     """The score that the best shots of a segment reach, as many as make nine tenths of it."""
     scored: list[tuple[float, float]] = []
     for shot_start, shot_end in shots:
         start, end = max(shot_start, segment.start_seconds), min(shot_end, segment.end_seconds)
-        frames = _select_frames(start, end, curve)
+        frames = _select_frames(start, end, curves.judging)
         if len(frames):
-            scored.append((pool_scores(frames), end - start))
+            scored.append((pool_scores(frames, curves.noise), end - start))
     if not scored:
         return default
     scored.sort(reverse=True)

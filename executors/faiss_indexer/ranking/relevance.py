@@ -6,8 +6,8 @@ frame gets, and matches begin at `MATCHES_BEGIN`. Where 0 and 1 lie on the cosin
 - The text encoder sends a `ScoreScale` with each text. It may lie above the text's background, the mean cosine that the
   library's frames have with it. A library about a single thing has a high background for the name of that thing. So
   the background counts only as far as it is close to that of neutral phrases. Where a model's cosines vary from frame
-  to frame, the best of many unrelated frames reaches far above the background. So 1 lies so high above it that
-  chance hardly ever reaches where matches begin, see `measure_noise`.
+  to frame, the best of many unrelated frames reaches far above the background. `Relevance.find_noise` says how far, so
+  that short matches are not taken for more than they are.
 - A picture (an image, or a moment of a video) is compared with pictures: 0 is the background, 1 lies `_ALIKE` of the
   way from there to the picture itself.
 
@@ -31,7 +31,7 @@ Vector = npt.NDArray[np.float32]
 
 _STEEPNESS = 5.0
 # How far a text's background may lie from that of neutral phrases, as a share of the way from relevance 0 to 1.
-_MOST_BACKGROUND = 0.25
+_MOST_BACKGROUND = 1 / 3
 # Measured on 18 videos with the starter model: frames of other videos that show the same kind of thing (5 toys on a
 # table) lie half-way on the median. Those of other things lie at .03, 95 in 100 of them below .37. So matches begin at
 # .42.
@@ -105,8 +105,18 @@ class Relevance:
         if part.mean_phrase is not None:
             neutral, most = float(mean_frame @ part.mean_phrase), _MOST_BACKGROUND * (scale.one - scale.zero)
             background = float(np.clip(background, neutral - most, neutral + most))
-        noise = (part.noise or 0.0) / MATCHES_BEGIN
-        return scale.zero + background, background + max(scale.one, scale.zero + noise)
+        return scale.zero + background, scale.one + background
+
+    def find_noise(self, parts: Sequence[Part]) -> float:
+        """How far above 0 the best unrelated frame of the library comes by chance: that of what to look for, weighted
+        as in `combine`.
+        """
+        total, noise = 0.0, 0.0
+        for part in (part for part in parts if part.weight > 0):
+            zero, one = self.find_scale(part)
+            total += part.weight
+            noise += part.weight * (part.noise or 0.0) / (one - zero)
+        return noise / total
 
     def score(self, relevance: Floats) -> Floats:
         """Turn relevances, or their means, into scores in (0, 1); the order stays."""

@@ -123,7 +123,8 @@ class CurveSource:
 
         judging = draw_one(to_find=False)
         has_own = any(part.curve_vector is not None for part in parts)
-        return VideoCurves(judging, draw_one(to_find=True) if has_own else judging)
+        finding = draw_one(to_find=True) if has_own else judging
+        return VideoCurves(judging, finding, relevance.find_noise(parts))
 
     def make_part(self, video: VideoRecord, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.

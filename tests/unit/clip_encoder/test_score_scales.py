@@ -48,7 +48,7 @@ def test_a_trained_logit_scale_is_read_from_safetensors_and_pt(tmp_path):
     torch.save(tensors, tmp_path / "tiny.pt")
     for checkpoint in (spec.checkpoint, tmp_path / "tiny.pt"):
         made = read_scales(replace(spec, checkpoint=checkpoint)).of(TEXT)
-        assert made == ScoreScale(0.0, pytest.approx(0.16, abs=1e-6), above_background=True)
+        assert made == ScoreScale(0.0, pytest.approx(0.12, abs=1e-6), above_background=True)
 
 
 def test_a_checkpoint_that_does_not_say_is_taken_for_a_usual_one(tmp_path):
@@ -61,7 +61,7 @@ def test_a_checkpoint_that_does_not_say_is_taken_for_a_usual_one(tmp_path):
     for checkpoint in (spec.checkpoint, tmp_path / "tiny.pt", tmp_path / "damaged.safetensors"):
         assert read_logit_scale(checkpoint) is None
         assert read_scales(replace(spec, checkpoint=checkpoint)) == LogitScales(100.0)
-    assert LogitScales(100.0).of(TEXT) == ScoreScale(0.0, 0.08, above_background=True)
+    assert LogitScales(100.0).of(TEXT) == ScoreScale(0.0, 0.06, above_background=True)
 
 
 def test_references_give_each_text_a_scale_of_its_own():

@@ -45,8 +45,8 @@ def test_a_text_above_the_background_begins_at_the_librarys_mean_cosine_with_it(
     ("mean_phrase", "zero"),
     [
         ([0.5, 0.35], 0.3),  # neutral phrases get 0.29: the text's own background is believed
-        ([0.4, 0.2], 0.22),  # they get 0.2, and a quarter of 0.08 beyond that is believed
-        ([0.0, 1.0], 0.38),  # they get 0.4
+        ([0.4, 0.2], 0.2 + 0.08 / 3),  # they get 0.2, and a third of 0.08 beyond that is believed
+        ([0.0, 1.0], 0.4 - 0.08 / 3),  # they get 0.4
     ],
 )
 def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrases(mean_phrase, zero):
@@ -54,11 +54,12 @@ def test_a_background_is_believed_as_far_as_it_is_near_to_that_of_neutral_phrase
     assert relevance().find_scale(part) == pytest.approx((zero, zero + 0.08))
 
 
-def test_matches_begin_above_what_unrelated_frames_reach_by_chance():
-    noisy = relevance([0.02, 0.4])
-    zero, one = noisy.find_scale(Part(X, scale=ABOVE, noise=0.1))
-    assert zero == pytest.approx(0.02) and zero + MATCHES_BEGIN * (one - zero) == pytest.approx(0.12)
-    assert noisy.find_scale(Part(X, scale=ABOVE, noise=0.01)) == noisy.find_scale(Part(X, scale=ABOVE))
+def test_noise_is_told_in_the_unit_of_relevance():
+    noisy, part = relevance([0.02, 0.4]), Part(X, scale=ABOVE, noise=0.04)
+    assert noisy.find_noise([part]) == pytest.approx(0.5)
+    assert noisy.find_noise([part, Part(X, -1.0, scale=ABOVE, noise=0.9)]) == pytest.approx(0.5)
+    assert noisy.find_noise([part, Part(X, 3.0, scale=ABSOLUTE)]) == pytest.approx(0.125)
+    assert noisy.find_noise([Part(X), Part(X, scale=ABOVE)]) == 0.0
     assert Part(X, scale=ABOVE).has_noise and not Part(X, scale=ABOVE, noise=0.0).has_noise
     assert not Part(X, scale=ABSOLUTE).has_noise and not Part(X).has_noise
 

@@ -44,7 +44,7 @@ def test_one_lucky_frame_is_worth_less_than_a_moment_and_weak_edges_do_no_harm()
 def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
     judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.3, 0.9, 0.4]), 10.0)
     found = [Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)]
-    judged = [judge_segment(segment, judging, [], (0.0, 10.0)) for segment in found]
+    judged = [judge_segment(segment, VideoCurves(judging, judging), [], (0.0, 10.0)) for segment in found]
     assert judged == [
         Segment(2.0, 5.0, 0.3, 2.0),
         Segment(5.5, 7.0, 0.9, 6.0),
@@ -231,3 +231,13 @@ def test_more_is_true_exactly_while_there_is_more(forty):
     assert not ask_forty(forty, top_k=5, offset=35).more and ask_forty(forty, top_k=5, offset=34).more
     assert not ask_forty(forty, top_k=5, per_video=5).more and ask_forty(forty, top_k=5, per_video=6).more
     assert [match.segment.start_seconds for match in ask_forty(forty, top_k=9, per_video=2).matches] == [3.0, 9.0]
+
+
+def test_a_noisy_model_is_believed_where_a_match_is_long_enough():
+    """Noise of .6: one lucky frame, four and nine frames of the same mean."""
+    assert pool_scores(np.array([0.9]), 0.6) == pytest.approx(0.9 - 0.6 * (1 - 8**-0.5))
+    assert pool_scores(np.full(4, 0.9), 0.6) == pytest.approx(0.9 - 0.6 * (0.5 - 8**-0.5))
+    assert pool_scores(np.full(9, 0.9), 0.6) == pytest.approx(0.9)
+    mixed = np.array([0.2, 0.4, 1.2] * 3)
+    assert mixed.mean() < pool_scores(mixed, 0.6) < pool_scores(mixed)
+    assert pool_scores(mixed, 100.0) == pytest.approx(mixed.mean(), abs=0.01)
