@@ -37,7 +37,7 @@ def test_the_logit_scale_is_that_of_the_checkpoint(tmp_path, custom_text, torch_
     assert read_logit_scale(spec.checkpoint) == pytest.approx(math.log(1 / 0.07))  # CLIP's at the start of training
     scales = read_scales(spec)
     made = scales.of(TEXT)
-    assert made == ScoreScale(0.0, pytest.approx(8 * 0.07), above_background=True)
+    assert made == ScoreScale(0.0, pytest.approx(6 * 0.07), above_background=True)
     np.testing.assert_array_equal(scales.for_curves(TEXT), TEXT)
 
 
