@@ -143,7 +143,7 @@ def test_what_no_video_shows_is_withheld_unless_asked_for(library, server):
     assert run(server, "search", "a submarine under the ice", "--json").stdout.strip() == "[]"
     assert list(nothing.weaker_matches) == [] and nothing.withheld
     inside = library.search("a submarine under the ice", videos=["photographs.mp4"], weaker=3)
-    assert len(inside.weaker_matches) == 3 and {m.title for m in inside.weaker_matches} == {"photographs.mp4"}
+    assert {m.title for m in inside.weaker_matches} == {"photographs.mp4"}
 
 
 def test_calibration_moves_the_cut_off_until_it_is_reset(library, server):

@@ -159,6 +159,19 @@ def test_more_results_and_more_like_one(open_page, client):
     assert page.query_params["like"] == ["aaaaaaaaaaaa@3.250"]
 
 
+def test_the_last_page_of_matches_says_that_there_are_more(open_page, client):
+    client.found = [match(start=float(place), end=place + 0.5) for place in range(12)]
+    client.most = 9  # of matches in an answer
+    page = open_page(q="a cat", shown="1000")
+    assert EN("results.most", count=1000) in html_of(page) and "results.more" not in keys(page)
+
+
+def test_the_timeline_says_how_many_matches_have_no_card(open_page, client):
+    client.found = [match(start=float(place), end=place + 0.5) for place in range(31)]
+    page = open_page("views/timeline.py", q="a cat", video=CAT[:12])
+    assert EN("timeline.first_cards", shown=30, count=31) in html_of(page) and len(cards(page)) == 30
+
+
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):
     def script():
         from frontend.components.clip_editor import edges_form

@@ -153,7 +153,8 @@ def find_beside_known(
     if is_hidden.all():
         return []
     scores = np.where(is_hidden, np.median(curve.scores[~is_hidden]), curve.scores)
-    segments = find_in_range(replace(curve, scores=scores), shots, time_range, options, counts)
+    beside = ~is_hidden if counts is None else counts & ~is_hidden
+    segments = find_in_range(replace(curve, scores=scores), shots, time_range, options, beside)
     return [segment for segment in segments if not _overlaps(segment, known)]
 
 

@@ -53,6 +53,7 @@ def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
 
 
 @pytest.mark.parametrize("name", ["", *STRATEGIES])
+@settings(deadline=None)
 @given(
     scores=st.lists(st.tuples(st.floats(-1, 2, width=32), st.floats(-1, 2, width=32)), min_size=1, max_size=60),
     padding=st.sampled_from([0.0, 1.5]),
@@ -74,6 +75,7 @@ def test_no_match_scores_more_than_its_best_frame_and_the_order_is_that_of_the_s
         assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
 
 
+@settings(deadline=None)
 @given(scores=frame_scores, least=st.floats(-0.5, 1.5), top_k=st.integers(1, 12))
 def test_every_match_that_counts_is_found_however_few_are_shown(scores, least, top_k):
     made = curve(scores * 4)
