@@ -233,3 +233,26 @@ def test_more_is_true_exactly_while_there_is_more(forty):
     assert not ask_forty(forty, top_k=5, offset=35).more and ask_forty(forty, top_k=5, offset=34).more
     assert not ask_forty(forty, top_k=5, per_video=5).more and ask_forty(forty, top_k=5, per_video=6).more
     assert [match.segment.start_seconds for match in ask_forty(forty, top_k=9, per_video=2).matches] == [3.0, 9.0]
+
+
+@pytest.mark.parametrize("all_matches", [False, True])
+def test_the_pages_of_long_videos_are_slices_of_all_matches(tmp_path, all_matches):
+    """Also of weaker ones, of which there are far more than a page shows."""
+    with Library(tmp_path) as library:
+        for number in range(4):
+            random, name = np.random.default_rng(number), f"{number:064x}"
+            library.register(video(name, duration_seconds=150.0), MODEL)
+            for start in range(0, 150, 30):
+                vectors = random.normal(size=(30, 3))
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                times = np.arange(float(start), start + 30.0)
+                library.put_span(name, (start, start + 30.0), Frames(times, vectors.astype(np.float16)), MODEL)
+        part = Part(np.array([1.0, 0.0, 0.0], np.float32), scale=ScoreScale(0.0, 0.9))
+        everything = library.search([part], SearchOptions(top_k=1000, all_matches=all_matches)).matches
+        assert len(everything) > 40
+        offsets = range(0, len(everything), 7)
+        pages = [
+            library.search([part], SearchOptions(top_k=7, offset=offset, all_matches=all_matches)) for offset in offsets
+        ]
+        assert [match for page in pages for match in page.matches] == everything
+        assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
