@@ -195,7 +195,7 @@ class Query(TextMeaning):
     weaker_matches: DocList[Match] = DocList[Match]()  # never in `matches`; of a library two of a video at most
     nothing_matches: bool = False  # neither on this page nor on another
     cut_off: float = 0.0  # the score below which matches are not shown
-    withheld: int = 0  # how many matches are below it, in the videos that were searched
+    withheld: int = 0  # how many weaker ones the pages up to this one would show; ten of a video at most
     more: bool = False  # there are matches beyond this page
     warnings: list[str] = []
     videos_searched: int = 0

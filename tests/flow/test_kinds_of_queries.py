@@ -137,7 +137,13 @@ def test_what_no_video_shows_is_withheld_unless_asked_for(library, server):
     [best, *_] = library.search("a cup of coffee").matches
     assert (best.title, best.start_seconds, best.end_seconds) == ("photographs.mp4", *COFFEE) and best.score > 0.5
     said = run(server, "search", "a submarine under the ice")
-    assert said.stdout == "" and "No match. " in said.stderr and "add --all." in said.stderr
+    assert "No moment clearly matches. Nearest:" in said.stderr
+    nearest = [line.split() for line in said.stdout.splitlines()[1:]]
+    assert 3 <= len(nearest) <= 5 and all(line[0] == "-" and "weak" in line for line in nearest)
+    assert run(server, "search", "a submarine under the ice", "--json").stdout.strip() == "[]"
+    assert list(nothing.weaker_matches) == [] and nothing.withheld
+    inside = library.search("a submarine under the ice", videos=["photographs.mp4"], weaker=3)
+    assert {m.title for m in inside.weaker_matches} == {"photographs.mp4"}
 
 
 def test_calibration_moves_the_cut_off_until_it_is_reset(library, server):
@@ -147,7 +153,7 @@ def test_calibration_moves_the_cut_off_until_it_is_reset(library, server):
     before = best()
     try:
         made = json.loads(run(server, "calibrate", "--json").stdout)
-        assert list(made) == ["shift", "phrase_count", "answered_before", "answered"]
+        assert list(made) == ["shift", "phrase_count", "answered_before", "answered", "at_bound"]
         assert made["phrase_count"] == 107 and made["answered"] <= 11 and -0.2 <= made["shift"] <= 0.3
         logit = math.log(before / (1 - before)) - 5 * made["shift"]
         assert made["shift"] != 0 and best() == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-6)

@@ -40,6 +40,7 @@ class FakeClient:
         self.library = [video(CAT, "cat.mp4"), video(DOG, "<b>dog</b>.mp4", duration_seconds=30.0)]
         self.found = [match(), match(DOG, "<b>dog</b>.mp4", 3.0, 5.0, 0.4)]
         self.withheld = []
+        self.most = 1000
         self.error = None
         self.asked = []
         self.clips = []
@@ -70,7 +71,7 @@ class FakeClient:
         if not (text or options["also"] or options["like"] or options["image"]):
             raise EmptyQuery("nothing asked")
         found = self.found + (self.withheld if options["all_matches"] else [])
-        shown = found[: options["top_k"]]
+        shown = found[: min(options["top_k"], self.most)]
         weaker = [] if options["all_matches"] or options["least_score"] > 0.5 else self.withheld
         return Query(
             text=text,

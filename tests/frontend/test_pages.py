@@ -134,10 +134,10 @@ def test_below_the_matches_a_line_divides_weaker_candidates_which_do_not_count(o
     assert f"{EN('results.matches.one')} · {EN('results.weaker', count=2)}" in shown
     assert cards(page) == ["12.00", "20.00", "25.00"] and shown.count("cs-score cs-weak") == 2
     assert "results.show_weaker" not in keys(page)  # all are there
-    client.found = [match(), *weak(2)]
+    client.found, client.withheld = [match(), *weak(2)], []
     page.slider(key="search.min_score").set_value(0.2).run()
     assert client.asked[-1]["least_score"] == 0.2
-    assert f"{EN('results.matches.one')} · {EN('results.weaker', count=2)}" in html_of(page).split("cs-line")[0]
+    assert f"{EN('results.matches.one')} · {EN('results.weaker', count=2)}" in html_of(page)
 
 
 def test_where_nothing_reaches_a_higher_score_the_page_says_so(open_page, client):
@@ -157,6 +157,19 @@ def test_more_results_and_more_like_one(open_page, client):
     button(page, "card.similar.aaaaaaaaaaaa-3.00-3.50").click().run()
     assert client.asked[-1]["like"] == (CAT, 3.25) and client.asked[-1]["text"] == ""
     assert page.query_params["like"] == ["aaaaaaaaaaaa@3.250"]
+
+
+def test_the_last_page_of_matches_says_that_there_are_more(open_page, client):
+    client.found = [match(start=float(place), end=place + 0.5) for place in range(12)]
+    client.most = 9  # of matches in an answer
+    page = open_page(q="a cat", shown="1000")
+    assert EN("results.most", count=1000) in html_of(page) and "results.more" not in keys(page)
+
+
+def test_the_timeline_says_how_many_matches_have_no_card(open_page, client):
+    client.found = [match(start=float(place), end=place + 0.5) for place in range(31)]
+    page = open_page("views/timeline.py", q="a cat", video=CAT[:12])
+    assert EN("timeline.first_cards", shown=30, count=31) in html_of(page) and len(cards(page)) == 30
 
 
 def test_the_edges_are_moved_and_the_clip_follows(draw, client):

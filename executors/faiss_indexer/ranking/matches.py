@@ -83,8 +83,8 @@ def find_matches(
         curves: the frames in the range alone, in the video's own time.
         shots: those of the whole video.
         known: moments of the query; what overlaps them is no match.
-        least: the score, in the unit of the curve, from which a match counts. All of these are found; of weaker ones
-            as many as a page can show.
+        least: the score, in the unit of the curve, from which a match counts. All of these are found; where there are
+            none beyond the first ten segments, weaker ones beyond them are left out.
     """
     counts = curves.judging.scores >= least
     segments = find_beside_known(curves.finding, shots, time_range, options, known, counts)
@@ -118,7 +118,7 @@ def find_in_range(
     inside = [(max(s, start) - start, min(e, end) - start) for s, e in shots if s < end and e > start]
     tuned = TUNED[options.strategy] if options.strategy else SegmentOptions()
     segments: list[Segment] = []
-    for most in (max(_FIRST_SEGMENTS, options.offset + options.top_k), _ALL_SEGMENTS):
+    for most in (_FIRST_SEGMENTS, _ALL_SEGMENTS):  # never what one page needs: the edges depend on the neighbours
         segments = find_segments(moved, replace(tuned, most_per_video=most), inside)
         if len(segments) < most or not (_mark_outside(moved, segments) & (True if counts is None else counts)).any():
             break
@@ -157,7 +157,8 @@ def find_beside_known(
     if is_hidden.all():
         return []
     scores = np.where(is_hidden, np.median(curve.scores[~is_hidden]), curve.scores)
-    segments = find_in_range(replace(curve, scores=scores), shots, time_range, options, counts)
+    beside = ~is_hidden if counts is None else counts & ~is_hidden
+    segments = find_in_range(replace(curve, scores=scores), shots, time_range, options, beside)
     return [segment for segment in segments if not _overlaps(segment, known)]
 
 

@@ -34,7 +34,8 @@ class SearchAnswer(Generic[M]):
         weaker_matches: the nearest below the cut-off, best first, where the query wants them and too few match.
         nothing_matches: there is no match on any page.
         cut_off: the score below which matches are not shown.
-        `withheld`: how many weaker matches the pages up to this one would show without the cut-off.
+        `withheld`: how many weaker matches the pages up to this one would show without the cut-off, ten of a video at
+            most.
         more: there are matches beyond this page.
         videos_searched: the videos whose frames were compared with the query, `frames_searched` in all.
     """

@@ -9,6 +9,7 @@ import streamlit as st
 
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import ClipSeekError
+from clipseek.api.limits import MAX_TOP_K
 from frontend.components.elements import card_grid, divider, empty_state, muted
 from frontend.components.messages import show_error
 from frontend.components.search.result_card import LOOP, match_name, match_thumbnail, result_card
@@ -45,7 +46,9 @@ def results(ask: Ask, videos: Sequence[Video], t: Texts) -> None:
     else:
         with st.container(key="nothing", horizontal_alignment="center"):
             empty_state(t("results.none" if answer.videos_searched else "results.no_videos"), t("results.none.hint"))
-    if answer.more:
+    if answer.more and ask.shown >= MAX_TOP_K:
+        muted(t("results.most", count=MAX_TOP_K))
+    elif answer.more:
         _button("more", t("results.more"), "expand_more", ask.with_more())
     elif answer.withheld > len(answer.weaker_matches) and not ask.all_matches:
         label = t.plural("results.show_weaker", answer.withheld)

@@ -53,6 +53,7 @@ def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
 
 
 @pytest.mark.parametrize("name", ["", *STRATEGIES])
+@settings(deadline=None)
 @given(
     scores=st.lists(st.tuples(st.floats(-1, 2, width=32), st.floats(-1, 2, width=32)), min_size=1, max_size=60),
     padding=st.sampled_from([0.0, 1.5]),
@@ -74,6 +75,7 @@ def test_no_match_scores_more_than_its_best_frame_and_the_order_is_that_of_the_s
         assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
 
 
+@settings(deadline=None)
 @given(scores=frame_scores, least=st.floats(-0.5, 1.5), top_k=st.integers(1, 12))
 def test_every_match_that_counts_is_found_however_few_are_shown(scores, least, top_k):
     made = curve(scores * 4)
@@ -241,3 +243,26 @@ def test_a_noisy_model_is_believed_where_a_match_is_long_enough():
     mixed = np.array([0.2, 0.4, 1.2] * 3)
     assert mixed.mean() < pool_scores(mixed, 0.6) < pool_scores(mixed)
     assert pool_scores(mixed, 100.0) == pytest.approx(mixed.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("all_matches", [False, True])
+def test_the_pages_of_long_videos_are_slices_of_all_matches(tmp_path, all_matches):
+    """Also of weaker ones, of which there are far more than a page shows."""
+    with Library(tmp_path) as library:
+        for number in range(4):
+            random, name = np.random.default_rng(number), f"{number:064x}"
+            library.register(video(name, duration_seconds=150.0), MODEL)
+            for start in range(0, 150, 30):
+                vectors = random.normal(size=(30, 3))
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                times = np.arange(float(start), start + 30.0)
+                library.put_span(name, (start, start + 30.0), Frames(times, vectors.astype(np.float16)), MODEL)
+        part = Part(np.array([1.0, 0.0, 0.0], np.float32), scale=ScoreScale(0.0, 0.9))
+        everything = library.search([part], SearchOptions(top_k=1000, all_matches=all_matches)).matches
+        assert len(everything) > 40
+        offsets = range(0, len(everything), 7)
+        pages = [
+            library.search([part], SearchOptions(top_k=7, offset=offset, all_matches=all_matches)) for offset in offsets
+        ]
+        assert [match for page in pages for match in page.matches] == everything
+        assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipseek.api.base_document import DocList
@@ -84,6 +84,7 @@ def test_the_rest_of_an_answer_is_the_same_with_and_without_them():
 libraries = st.lists(st.lists(st.integers(0, 19).map(lambda value: value / 20), max_size=4), max_size=60)
 
 
+@settings(deadline=None)
 @given(libraries, st.integers(1, 9), st.integers(0, 5), st.booleans())
 def test_they_come_from_as_few_videos_as_settle_them(library, top_k, weaker, grouped):
     videos = [matches_of(f"{n:064x}", *scores) for n, scores in enumerate(library)]
@@ -101,6 +102,7 @@ def test_they_come_from_as_few_videos_as_settle_them(library, top_k, weaker, gro
     assert max(Counter(match.video_id for match in answer.weaker_matches).values(), default=0) <= 2
 
 
+@settings(deadline=None)
 @given(libraries, st.integers(1, 9), st.integers(0, 5), st.integers(1, 20).map(lambda value: value / 20))
 def test_a_higher_threshold_never_shows_more(library, top_k, weaker, threshold):
     videos = [matches_of(f"{n:064x}", *scores) for n, scores in enumerate(library)]
