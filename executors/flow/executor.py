@@ -22,7 +22,12 @@ from clipseek.machine.private_files import make_private_from_now_on, protect
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.endpoint import endpoint, pass_on
-from executors.flow.lifetime import end_with_parent, processes_down, report_start_failure
+from executors.flow.lifetime import (
+    end_with_parent,
+    exit_child_without_teardown,
+    processes_down,
+    report_start_failure,
+)
 from executors.flow.quirks.own_port import guard_own_port
 from executors.machine.fair_queue import FairQueue
 
@@ -103,6 +108,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         for queue in self.queues.values():
             queue.close()
         super().close()
+        exit_child_without_teardown()
 
 
 for _row in ENDPOINTS.values():

@@ -23,7 +23,7 @@ from executors.faiss_indexer.shards.sharded import ShardedIndex
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier, signed
 from executors.flow.endpoint import list_of
-from executors.flow.lifetime import RECONNECTING, end_with_parent
+from executors.flow.lifetime import RECONNECTING, end_with_parent, exit_child_without_teardown
 from executors.flow.quirks.own_port import guard_own_port
 from executors.flow.quirks.shard_heads import JinaHead
 
@@ -63,6 +63,10 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
             "/health": (Health, _of_each(index.health)),
             "/videos": (Video, index.videos),
         }
+
+    async def close(self) -> None:
+        await super().close()
+        exit_child_without_teardown()
 
     async def process_data(self, requests: list[Any], context: Any) -> Any:
         """Answer one request. Errors go back in the form of Jina's executors."""
