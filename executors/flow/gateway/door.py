@@ -6,7 +6,8 @@ nor a refusal reads what the caller sends, so strangers cost nothing that grows 
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from clipseek.api.endpoints import Endpoint, endpoint_of
-from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded
+from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
@@ -57,31 +58,47 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         method = handler_call_details.method
         if handler is None or method.startswith(HEALTH):
             return handler and _health_without_reading(handler)
-        return self._refuse(method, handler_call_details.invocation_metadata, handler) or self._guard(method, handler)
-
-    def _refuse(self, method: str, metadata: Any, handler: Any) -> Any:
-        """A handler that refuses the call without reading it, or None."""
         if method not in (CALL, SINGLE, *INFO_METHODS):
             return abort_with(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
         try:
-            self._door.caller(metadata)
+            caller = self._door.caller(handler_call_details.invocation_metadata)
         except ClipSeekError as error:
             logger.info("%s refused: %s", method, error)
             if method in INFO_METHODS:
                 return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
             return _answer_without_reading(self._refusal(error), handler.response_serializer)
-        return None
+        return grpc.stream_stream_rpc_method_handler(
+            self._counted(caller.name, method, self._guard(method, handler)),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     def _guard(self, method: str, handler: Any) -> Any:
-        """The handler of a known caller's call."""
-        coders = handler.request_deserializer, handler.response_serializer
+        """How a known caller's call is answered, as a stream."""
         if method == CALL:
-            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *coders)
+            return self._stream(handler.stream_stream)
         if method == SINGLE:
-            return grpc.unary_unary_rpc_method_handler(self._single(handler.unary_unary), *coders)
+            return _as_stream(self._single(handler.unary_unary))
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(self._limited(method, handler.unary_unary), *coders)
-        return handler
+            return _as_stream(self._limited(method, handler.unary_unary))
+        return handler.stream_stream
+
+    def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
+        """Refuse the call, unread, where its caller has too many open."""
+
+        async def counted(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            try:
+                with self._rates.open_call(caller):
+                    async with aclosing(behaviour(requests, context)) as answers:
+                        async for answer in answers:
+                            yield answer
+            except TooManyRequests as error:
+                logger.info("%s refused: %s", method, error)
+                if method in INFO_METHODS:
+                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+                yield self._refusal(error)
+
+        return counted
 
     def _limited(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Any:
         async def guarded(request: Any, context: Any) -> Any:
@@ -210,6 +227,17 @@ def _health_without_reading(handler: Any) -> Any:
         yield await handler.unary_unary(HealthCheckRequest(), context)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+def _as_stream(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
+    """The same for a call that gRPC hands over before it has read the request, so that an empty one counts, too."""
+
+    async def answer(requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
+        async for request in requests:
+            yield await behaviour(request, context)
+            return
+
+    return answer
 
 
 def _answer_without_reading(answer: Any, serializer: Any) -> Any:

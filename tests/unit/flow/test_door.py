@@ -101,7 +101,7 @@ class Gateway:
         return await self._interceptor.intercept_service(proceed, details)
 
     async def ask(self, method: str, metadata: list[tuple[str, str]], *requests: DataRequest) -> list[DataRequest]:
-        async def sent():
+        async def sent(requests):
             for each in requests:
                 self.read += 1
                 yield each
@@ -111,9 +111,7 @@ class Gateway:
 
         handler = await self.handler(method, metadata)
         context = SimpleNamespace(invocation_metadata=lambda: metadata, abort=abort)
-        if handler.stream_stream:
-            return [each async for each in handler.stream_stream(sent(), context)]
-        return [await handler.unary_unary(each, context) for each in requests]
+        return [each async for each in handler.stream_stream(sent(requests), context)]
 
 
 @pytest.fixture
@@ -249,8 +247,6 @@ def test_places_are_given_back(access, token, method):
 
 async def _give_up(handler, metadata):
     context = SimpleNamespace(invocation_metadata=lambda: metadata)
-    if handler.unary_unary:
-        return await handler.unary_unary(request(), context)
 
     async def sent():
         yield request()
