@@ -83,6 +83,8 @@ def endpoint(path: str, *, queue: str | Callable[[Any], str] = "", step: str = "
                 while (documents := await executor.in_queue(chosen, caller.name, partial(_advance, steps))) is None:
                     pass
                 answers.extend(documents)
+            message = await executor.in_queue("", caller.name, answers.to_protobuf)
+            object.__setattr__(answers, "to_protobuf", lambda: message)  # Jina would do it in the event loop
             return answers
 
         return _handler(path, document, answer_all)

@@ -49,7 +49,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         make_private_from_now_on()
         protect(self.settings.home, self.settings.cache)
         self.queues: dict[str, FairQueue] = {}
-        guard_own_port()
+        guard_own_port(self.callers, self._documents_of)
         end_with_parent()
         try:
             self.load()
@@ -65,6 +65,11 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         sizes = {_AT_ONCE: _AT_ONCE_THREADS, **self.queue_sizes()}
         self.queues = {name: FairQueue(size, name) for name, size in sizes.items()}
         metrics.serve_own(self.settings, self.store_folders)
+
+    def _documents_of(self, endpoint: str) -> Any:
+        """The list of documents that an endpoint takes; None where there is no such endpoint."""
+        handler = self.requests.get(endpoint)
+        return handler and handler.request_schema
 
     def load(self) -> None:
         """Prepare what the handlers need. An error here stops the start, and `clipseek serve` shows it."""

@@ -50,7 +50,6 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         self._name = f"{self._deployment_name}-head"
         logs.start(self._settings.log_level, self._settings.log_format, self._name)
         metrics.serve_own(self._settings)
-        guard_own_port()
         end_with_parent()
         index = ShardedIndex(self._settings, self._ask)
         self._answers: dict[str, tuple[type[BaseDoc], Callable[[Any, Caller], Awaitable[Any]]]] = {
@@ -63,6 +62,10 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
             "/health": (Health, _of_each(index.health)),
             "/videos": (Video, index.videos),
         }
+        guard_own_port(self._callers, self._documents_of)
+
+    def _documents_of(self, endpoint: str) -> Any:
+        return list_of(self._answers[endpoint][0]) if endpoint in self._answers else None
 
     async def close(self) -> None:
         await super().close()

@@ -4,11 +4,13 @@ Only the standard health service is open to all: by it the Flow and orchestrator
 nor a refusal reads what the caller sends, so strangers cost nothing that grows with their calls.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import grpc
@@ -23,6 +25,7 @@ from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import Arrival
 from executors.flow.quirks.own_port import abort_with
+from executors.machine.fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ INFO_METHODS = (
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 REFUSED = RequestSize(0, fields=MAX_FIELDS // 4)  # what a request weighs that is refused before it is parsed
+SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
@@ -52,6 +56,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
     def __init__(self, door: Doorkeeper, rates: Rates, secret: str, refusal: Callable[[Exception], Any]) -> None:
         self._door, self._rates, self._secret, self._refusal = door, rates, secret, refusal
+        self._reading = FairQueue(1, "requests")  # large ones, away from the event loop
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)
@@ -83,7 +88,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return _as_stream(self._limited(method, handler.unary_unary))
         return handler.stream_stream
 
-    def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
+    def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
         """Refuse the call, unread, where its caller has too many open."""
 
         async def counted(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -158,11 +163,13 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
         return guarded
 
-    def _measure(self, caller: str, request: Any) -> RequestSize:
+    async def _measure(self, caller: str, request: Any) -> RequestSize:
         """Parse a request whose caller may still send some; refusing one costs them, too."""
         self._rates.require(caller)
         try:
-            return _parse(request)
+            if len(request.buffer or b"") < SMALL_BYTES:
+                return _parse(request)
+            return await asyncio.wrap_future(self._reading.submit(caller, partial(_parse, request)))
         except ClipSeekError:
             self._rates.charge(caller, REFUSED)
             raise
@@ -175,7 +182,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         arrival = Arrival("")
         try:
             caller = self._door.caller(context.invocation_metadata())
-            size = self._measure(caller.name, request)
+            size = await self._measure(caller.name, request)
             path = size.endpoint
             arrival.name(path)
             route = endpoint_of(path).route(request.header.target_executor)

@@ -99,6 +99,20 @@ def test_a_query_without_an_image_does_not_wait_behind_one(image, monkeypatch):
         free.set()
 
 
+def test_answers_are_written_beside_the_event_loop(text, monkeypatch):
+    writers = []
+    write = DocList.to_protobuf
+
+    def note_and_write(docs):
+        writers.append(threading.current_thread())
+        return write(docs)
+
+    monkeypatch.setattr(DocList, "to_protobuf", note_and_write)
+    answers = asyncio.run(text.search(DocList[Query]([Query(text="a cat"), Query(text="a dog")]), caller=CALLER))
+    assert [doc.text for doc in DocList[Query].from_protobuf(answers.to_protobuf())] == ["a cat", "a dog"]
+    assert writers and threading.main_thread() not in writers
+
+
 def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
     """A query of many texts is begun first; another caller's single text is answered before it."""
     encoding, free, order = threading.Event(), threading.Event(), []
