@@ -37,19 +37,19 @@ def slow_jpeg() -> bytes:
     return data[:-2] + (image_file.MAX_SCANS - data.count(b"\xff\xda")) * last_scan + data[-2:]
 
 
-def decode_and_hang(_data: bytes, _title: str) -> None:
+def decode_and_hang(_seconds: float, _data: bytes, _title: str) -> None:
     time.sleep(3600)
 
 
-def decode_and_crash(_data: bytes, _title: str) -> None:
+def decode_and_crash(_seconds: float, _data: bytes, _title: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def decode_and_fill_memory(_data: bytes, _title: str) -> bytes:
+def decode_and_fill_memory(_seconds: float, _data: bytes, _title: str) -> bytes:
     return bytes(2_000_000_000)
 
 
-def decode_and_fail(_data: bytes, _title: str) -> None:
+def decode_and_fail(_seconds: float, _data: bytes, _title: str) -> None:
     raise ZeroDivisionError("by zero")
 
 
@@ -74,26 +74,24 @@ def test_the_process_starts_with_the_first_image_and_stays(decoder):
 def test_an_image_that_decodes_slowly_is_refused_in_time(decoder, monkeypatch):
     monkeypatch.setattr(image_decoder, "MOST_SECONDS", 0.5)
     decoder.read(png())
-    started = time.monotonic()
-    with pytest.raises(UnreadableImage, match=r"'slow\.jpg' takes more than .* s to decode\. Save it smaller"):
+    with pytest.raises(UnreadableImage, match=r"'slow\.jpg' takes more than 0\.5 s to decode\. Save it smaller"):
         decoder.read(slow_jpeg(), "slow.jpg")
-    assert time.monotonic() - started < 5
     assert decoder.read(png()).shape == (1, 3, 4, 3)
 
 
 @pytest.mark.parametrize(
     ("decode", "message"),
     [
-        (decode_and_hang, r"^'cat\.jpg' takes more than 5 s to decode"),
+        (decode_and_hang, r"^'cat\.jpg' takes more than 30 s to decode"),
         (decode_and_crash, r"^'cat\.jpg' crashed its decoder"),
         (decode_and_fill_memory, r"^'cat\.jpg' takes more than 1 GB of memory"),
         (decode_and_fail, r"^'cat\.jpg' cannot be read \(ZeroDivisionError: by zero\)"),
     ],
 )
 def test_whatever_happens_to_the_process_only_this_image_fails(decoder, monkeypatch, decode, message):
-    monkeypatch.setattr(image_decoder, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(image_decoder, "PATIENCE_SECONDS", 5.0)
     with monkeypatch.context() as patch:
-        patch.setattr(image_file, "read_image", decode)
+        patch.setattr(image_decoder, "read_in_time", decode)
         with pytest.raises(UnreadableImage, match=message):
             decoder.read(png(), "cat.jpg")
     assert decoder.read(png()).shape == (1, 3, 4, 3)
