@@ -32,11 +32,11 @@ from benchmarks.synthetic.labelled_videos import looped_video, photographs
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.limits import EVEN
 from clipseek.config.settings import SOFTWARE, Settings
+from executors.machine.worker import WorkerOptions, WorkerPool
 from executors.video_loader.decode import hardware
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.source import Needs, open_video
-from executors.video_loader.workers.video_workers import SampledSpan, SpanOptions, sample_span
-from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
+from executors.video_loader.workers.video_workers import SampledSpan, SpanOptions, explain_error, sample_span
 
 HD, UHD = (1920, 1080), (3840, 2160)
 # Name -> size, encoder, pixel format. Hardware gives 10 bits in another layout than 8.
@@ -163,7 +163,16 @@ def show_machine() -> None:
 
 
 def _start_worker(memory_bytes: int) -> WorkerPool:
-    return WorkerPool(1, WorkerOptions(module="benchmarks.decoders", memory_bytes=memory_bytes, log_level="WARNING"))
+    return WorkerPool(
+        1,
+        WorkerOptions(
+            module="benchmarks.decoders",
+            memory_bytes=memory_bytes,
+            explain=explain_error,
+            crash_advice="",
+            log_level="WARNING",
+        ),
+    )
 
 
 def usable_hardware() -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Jina's Flow as a context: it starts or fails with a cause, and stops in time."""
 
 import contextlib
+import gc
 import io
 import math
 import multiprocessing
@@ -56,6 +57,7 @@ def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
         stop.ask()
         if late := end_processes(stop.deadline):  # Jina's own `close` waits for one after the other
             say(f"clipseek: Killed, because they did not stop in {STOP_SECONDS:g} s: {', '.join(late)}.")
+        gc.freeze()  # this process ends now, without looking through all its objects once more: 0.5 s
 
 
 @contextlib.contextmanager

@@ -65,8 +65,18 @@ class Verifier:
 
     def caller(self, parameters: Mapping[str, Any], endpoint: str) -> Caller:
         """The caller of a request. Raises: AccessDenied: it did not come from the gateway, or was used here before."""
+        caller, nonce, until = self._signed(parameters, endpoint)
+        if not self._is_new(nonce, until, self._clock()):
+            raise _not_from_the_gateway()
+        return caller
+
+    def check(self, parameters: Mapping[str, Any], endpoint: str) -> Caller:
+        """The same without using the request up. Raises: AccessDenied: it did not come from the gateway."""
+        return self._signed(parameters, endpoint)[0]
+
+    def _signed(self, parameters: Mapping[str, Any], endpoint: str) -> tuple[Caller, str, float]:
+        """Returns: the caller, the request's nonce, and until when it is valid."""
         text, signature = str(parameters.get(_CALLER, "")), str(parameters.get(_SIGNATURE, ""))
-        now = self._clock()
         expected = _signature(text, self._secret)
         if not self._secret or not hmac.compare_digest(expected.encode(), signature.encode()):
             raise _not_from_the_gateway()
@@ -74,9 +84,9 @@ class Verifier:
         caller_endpoint, nonce, until = facts.pop("endpoint"), facts.pop("nonce"), facts.pop("until")
         caller = Caller(**facts | {"route": tuple(facts["route"])})
         is_here = caller_endpoint == endpoint and self._executor in caller.route
-        if not is_here or not self._is_new(nonce, until, now):
+        if not is_here or until < self._clock():
             raise _not_from_the_gateway()
-        return caller
+        return caller, nonce, until
 
     def _is_new(self, nonce: str, until: float, now: float) -> bool:
         with self._lock:

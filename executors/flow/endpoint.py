@@ -6,8 +6,9 @@ the method in a thread, times it, counts it, and logs one line for each request.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, get_type_hints
 
@@ -27,7 +28,8 @@ T = TypeVar("T")
 D = TypeVar("D", bound=BaseDoc)
 
 Answer = str | list[Any]  # details for the log line, or the documents of the answer
-Method = Callable[[Any, Any, Caller], Answer]
+Steps = Generator[None, None, Answer]  # the same after some steps, between which others take their turn
+Method = Callable[[Any, Any, Caller], Answer | Steps]
 
 
 class Host(Protocol):
@@ -39,30 +41,34 @@ class Host(Protocol):
     @property
     def executor_name(self) -> str: ...
 
-    async def in_queue(self, queue: str, function: Callable[..., T], *args: Any) -> T: ...
+    async def in_queue(self, queue: str, caller: str, task: Callable[[], T]) -> T: ...
 
 
-def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method], Any]:
+def endpoint(path: str, *, queue: str | Callable[[Any], str] = "", step: str = "") -> Callable[[Method], Any]:
     """Declare a method as the one that answers a document of an endpoint.
 
     The method takes the document, annotated with its class, and the caller. It fills in the document and returns the
-    details for the log line ("" logs nothing), or it returns the documents of the answer. It runs in a thread.
+    details for the log line ("" logs nothing), or it returns the documents of the answer. It runs in a thread. If it is
+    a generator, it waits in the queue again at each `yield`.
 
     Args:
-        queue: the queue of the executor in which the document waits; "" runs it at once.
+        queue: the queue of the executor in which a document waits, or a function that chooses one for it; "" runs it at
+            once.
         step: the name of the step in the metrics; "" where it is none.
     """
 
     def declare(method: Method) -> Any:
         document = next(iter(get_type_hints(method).values()))
 
-        def answer_one(executor: Host, doc: BaseDoc, caller: Caller) -> list[Any]:
+        def answer_one(executor: Host, doc: BaseDoc, caller: Caller) -> Generator[None, None, list[Any]]:
             started = time.monotonic()
             if caller.route and caller.route[0] == executor.executor_name:
                 doc.keep_question()
             check_document(doc, executor.settings)
             with metrics.step(step) if step else nullcontext():
                 answer = method(executor, doc, caller)
+            if isinstance(answer, Generator):
+                answer = yield from answer
             documents = [doc] if isinstance(answer, str) else answer
             line = answer if isinstance(answer, str) else f"documents: {len(answer)}"
             if line:
@@ -72,12 +78,28 @@ def endpoint(path: str, *, queue: str = "", step: str = "") -> Callable[[Method]
         async def answer_all(executor: Host, docs: DocList[Any], caller: Caller) -> DocList[Any]:
             answers = list_of(document)()
             for doc in docs or [document()]:  # a request without a document asks as an empty one does
-                answers.extend(await executor.in_queue(queue, answer_one, executor, doc, caller))
+                chosen = queue if isinstance(queue, str) else queue(doc)
+                steps = answer_one(executor, doc, caller)
+                while (documents := await executor.in_queue(chosen, caller.name, partial(_advance, steps))) is None:
+                    pass
+                answers.extend(documents)
+            message = await executor.in_queue("", caller.name, answers.to_protobuf)
+            object.__setattr__(answers, "to_protobuf", lambda: message)  # Jina would do it in the event loop
             return answers
 
         return _handler(path, document, answer_all)
 
     return declare
+
+
+def _advance(steps: Generator[None, None, T]) -> T | None:
+    """Take the next step. Returns: None, or what came of the last one."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return None
 
 
 def pass_on(row: Endpoint) -> Any:

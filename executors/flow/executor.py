@@ -7,7 +7,7 @@ document. So the base executor passes on every endpoint of the table, and an exe
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +22,20 @@ from clipseek.machine.private_files import make_private_from_now_on, protect
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.endpoint import endpoint, pass_on
-from executors.flow.lifetime import end_with_parent, processes_down, report_start_failure
+from executors.flow.lifetime import (
+    end_with_parent,
+    exit_child_without_teardown,
+    processes_down,
+    report_start_failure,
+)
 from executors.flow.quirks.own_port import guard_own_port
+from executors.machine.fair_queue import FairQueue
 
 T = TypeVar("T")
 
 WORKER = "worker"  # a queue with one thread, for work that must be done one at a time
+_AT_ONCE = ""  # what needs no queue: its threads are enough for all but a flood
+_AT_ONCE_THREADS = 8
 
 
 class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
@@ -40,8 +48,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         logs.start(self.settings.log_level, self.settings.log_format, self.executor_name)
         make_private_from_now_on()
         protect(self.settings.home, self.settings.cache)
-        self.queues: dict[str, ThreadPoolExecutor] = {}
-        guard_own_port()
+        self.queues: dict[str, FairQueue] = {}
+        guard_own_port(self.callers, self._documents_of)
         end_with_parent()
         try:
             self.load()
@@ -54,8 +62,14 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         except Exception as error:
             report_start_failure(error)
             raise
-        self.queues = {name: ThreadPoolExecutor(size, name) for name, size in self.queue_sizes().items()}
+        sizes = {_AT_ONCE: _AT_ONCE_THREADS, **self.queue_sizes()}
+        self.queues = {name: FairQueue(size, name) for name, size in sizes.items()}
         metrics.serve_own(self.settings, self.store_folders)
+
+    def _documents_of(self, endpoint: str) -> Any:
+        """The list of documents that an endpoint takes; None where there is no such endpoint."""
+        handler = self.requests.get(endpoint)
+        return handler and handler.request_schema
 
     def load(self) -> None:
         """Prepare what the handlers need. An error here stops the start, and `clipseek serve` shows it."""
@@ -64,10 +78,10 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The queues of the executor, and how many documents of each are worked on at a time."""
         return {WORKER: 1}
 
-    async def in_queue(self, queue: str, function: Callable[..., T], *args: Any) -> T:
-        """Run a function in a thread of a queue, or at once where `queue` is "". What it logs has the same request."""
-        run, pool = contextvars.copy_context().run, self.queues[queue] if queue else None
-        return await asyncio.get_running_loop().run_in_executor(pool, run, function, *args)
+    async def in_queue(self, queue: str, caller: str, task: Callable[[], T]) -> T:
+        """Run a task in a thread of a queue, or at once where `queue` is "". What it logs has the same request."""
+        run: Callable[[], T] = partial(contextvars.copy_context().run, task)
+        return await asyncio.wrap_future(self.queues[queue].submit(caller, run))
 
     @endpoint("/health")
     def health(self, doc: Health, caller: Caller) -> str:
@@ -97,8 +111,9 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
 
     def close(self) -> None:
         for queue in self.queues.values():
-            queue.shutdown(wait=True, cancel_futures=True)
+            queue.close()
         super().close()
+        exit_child_without_teardown()
 
 
 for _row in ENDPOINTS.values():

@@ -14,6 +14,7 @@ from jina.serve.runtimes.head import request_handling as head
 from jina.serve.runtimes.worker.request_handling import WorkerRequestHandler
 
 from clipseek.api.errors import ClipSeekError
+from executors.flow.lifetime import exit_without_teardown
 from executors.flow.quirks.shard_heads import bring_own_heads
 
 
@@ -35,3 +36,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    exit_without_teardown()

@@ -1,1 +1,4 @@
-"""The machine below the executors: `processors.py` counts processors, `disk.py` and `folder_cache.py` keep files."""
+"""The machine below the executors: `processors.py` counts processors, `disk.py` and `folder_cache.py` keep files.
+
+`worker.py` runs tasks in processes that may be killed, `fair_queue.py` in threads that callers share fairly.
+"""

@@ -1,9 +1,7 @@
 """The first executor of the chain: it keeps the videos, and makes pictures, clips and thumbnails of them."""
 
 import functools
-import importlib.util
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -52,8 +50,6 @@ class VideoLoader(ChainExecutor):
         self._abandoned = AbandonedUploads(lambda: media_folders(self.settings), idle_seconds)
         self._audit = AuditLog(self.settings.home, self.settings.audit_days)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
-        # A spawned child first imports what it takes for the main module: let that be the module it needs anyway.
-        sys.modules["__main__"].__spec__ = importlib.util.find_spec("executors.video_loader.workers.worker")
         self._videos = VideoWorkers(self.settings)
         self._info = functools.lru_cache(maxsize=1024)(self._probe)
 

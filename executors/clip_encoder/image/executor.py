@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -10,14 +11,18 @@ from clipseek.api.errors import InvalidRequest
 from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.preprocessing import Pictures
-from executors.clip_encoder.run.query_images import read_image
 from executors.clip_encoder.run.still_pictures import StillPictures
 from executors.clip_encoder.run.towers import ImageTower
 from executors.flow.callers import Caller
-from executors.flow.endpoint import endpoint
+from executors.flow.endpoint import Steps, endpoint
 from executors.flow.executor import WORKER, ChainExecutor
+from executors.query_images.image_decoder import ImageDecoder
 
 IMAGES = "images"  # the queue of queries with images: one at a time, because decoding takes memory
+
+
+def _queue_of(doc: Query) -> str:
+    return IMAGES if any(part.image for part in doc.parts) else ""
 
 
 class ClipImageEncoder(ChainExecutor):
@@ -26,6 +31,7 @@ class ClipImageEncoder(ChainExecutor):
     def load(self) -> None:
         self.encoder = Encoder(self.settings, "image", ImageTower)
         self._still = StillPictures(self.encoder.tower.encode)
+        self._decoder = ImageDecoder(self.settings)
 
     def queue_sizes(self) -> Mapping[str, int]:
         return {WORKER: 1, IMAGES: 1}
@@ -50,22 +56,28 @@ class ClipImageEncoder(ChainExecutor):
         doc.frames_encoded = embedded.encoded
         return f"{doc.video_id[:12]}, {embedded.encoded} of {len(embedded.vectors)} frames encoded"
 
-    def _embed_images(self, doc: Query) -> str:
-        """Replace the images in the query by their embeddings. Raises: UnreadableImage."""
+    def _embed_images(self, doc: Query, caller: Caller) -> Steps:
+        """Replace the images in the query by their embeddings, one in each step. Raises: UnreadableImage."""
         images = [part for part in doc.parts if part.image]
-        for part in images:
-            picture = read_image(part.image, part.title or "the image")
-            [vector] = self.queues[WORKER].submit(self.encoder.tower.encode, picture).result()
+        for number, part in enumerate(images):
+            if number:
+                yield
+            picture = self._decoder.read(part.image, part.title or "the image")
+            [vector] = self.queues[WORKER].submit(caller.name, partial(self.encoder.tower.encode, picture)).result()
             part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
 
-    @endpoint("/search", queue=IMAGES)
-    def search(self, doc: Query, _caller: Caller) -> str:
-        return self._embed_images(doc)
+    @endpoint("/search", queue=_queue_of)
+    def search(self, doc: Query, caller: Caller) -> Steps:
+        return self._embed_images(doc, caller)
 
-    @endpoint("/timeline", queue=IMAGES)
-    def timeline(self, doc: Query, _caller: Caller) -> str:
-        return self._embed_images(doc)
+    @endpoint("/timeline", queue=_queue_of)
+    def timeline(self, doc: Query, caller: Caller) -> Steps:
+        return self._embed_images(doc, caller)
+
+    def close(self) -> None:
+        self._decoder.close()
+        super().close()
 
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))

@@ -12,7 +12,7 @@ from executors.clip_encoder.run.tokenizer import language_warning
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
-from executors.flow.endpoint import endpoint
+from executors.flow.endpoint import Steps, endpoint
 from executors.flow.executor import WORKER, ChainExecutor
 
 T = TypeVar("T", bound=TextMeaning)
@@ -45,11 +45,13 @@ class ClipTextEncoder(ChainExecutor):
     def component(self, _caller: Caller, /) -> Component:
         return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
 
-    def _embed_texts(self, doc: Query) -> str:
-        """Fill in the embeddings of the query's texts, and the warnings about them."""
+    def _embed_texts(self, doc: Query) -> Steps:
+        """Fill in the embeddings of the query's texts, one in each step, and the warnings about them."""
         doc.neutral_embedding = self._mean_phrase
         texts: list[TextMeaning] = [part for part in (doc, *doc.parts) if part.text.strip()]
-        for part in texts:
+        for number, part in enumerate(texts):
+            if number:
+                yield
             metrics.CACHE_LOOKUPS.labels("texts").inc()
             encoded = self._encode(part.text)
             self._fill_in(part, encoded.vectors[0])
@@ -58,11 +60,11 @@ class ClipTextEncoder(ChainExecutor):
         return f"texts embedded: {len(texts)}" if texts else ""
 
     @endpoint("/search", queue=WORKER)
-    def search(self, doc: Query, _caller: Caller) -> str:
+    def search(self, doc: Query, _caller: Caller) -> Steps:
         return self._embed_texts(doc)
 
     @endpoint("/timeline", queue=WORKER)
-    def timeline(self, doc: Query, _caller: Caller) -> str:
+    def timeline(self, doc: Query, _caller: Caller) -> Steps:
         return self._embed_texts(doc)
 
     def _encode_one(self, text: str) -> EncodedTexts:

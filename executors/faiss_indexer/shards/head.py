@@ -23,7 +23,7 @@ from executors.faiss_indexer.shards.sharded import ShardedIndex
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier, signed
 from executors.flow.endpoint import list_of
-from executors.flow.lifetime import RECONNECTING, end_with_parent
+from executors.flow.lifetime import RECONNECTING, end_with_parent, exit_child_without_teardown
 from executors.flow.quirks.own_port import guard_own_port
 from executors.flow.quirks.shard_heads import JinaHead
 
@@ -50,7 +50,6 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
         self._name = f"{self._deployment_name}-head"
         logs.start(self._settings.log_level, self._settings.log_format, self._name)
         metrics.serve_own(self._settings)
-        guard_own_port()
         end_with_parent()
         index = ShardedIndex(self._settings, self._ask)
         self._answers: dict[str, tuple[type[BaseDoc], Callable[[Any, Caller], Awaitable[Any]]]] = {
@@ -63,6 +62,14 @@ class Head(JinaHead):  # type: ignore[misc]  # jina has no types
             "/health": (Health, _of_each(index.health)),
             "/videos": (Video, index.videos),
         }
+        guard_own_port(self._callers, self._documents_of)
+
+    def _documents_of(self, endpoint: str) -> Any:
+        return list_of(self._answers[endpoint][0]) if endpoint in self._answers else None
+
+    async def close(self) -> None:
+        await super().close()
+        exit_child_without_teardown()
 
     async def process_data(self, requests: list[Any], context: Any) -> Any:
         """Answer one request. Errors go back in the form of Jina's executors."""

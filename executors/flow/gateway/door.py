@@ -4,10 +4,13 @@ Only the standard health service is open to all: by it the Flow and orchestrator
 nor a refusal reads what the caller sends, so strangers cost nothing that grows with their calls.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import grpc
@@ -15,13 +18,14 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from clipseek.api.endpoints import Endpoint, endpoint_of
-from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded
+from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import Arrival
 from executors.flow.quirks.own_port import abort_with
+from executors.machine.fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +40,7 @@ INFO_METHODS = (
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 REFUSED = RequestSize(0, fields=MAX_FIELDS // 4)  # what a request weighs that is refused before it is parsed
+SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
@@ -51,37 +56,54 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
     def __init__(self, door: Doorkeeper, rates: Rates, secret: str, refusal: Callable[[Exception], Any]) -> None:
         self._door, self._rates, self._secret, self._refusal = door, rates, secret, refusal
+        self._reading = FairQueue(1, "requests")  # large ones, away from the event loop
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or method.startswith(HEALTH):
             return handler and _health_without_reading(handler)
-        return self._refuse(method, handler_call_details.invocation_metadata, handler) or self._guard(method, handler)
-
-    def _refuse(self, method: str, metadata: Any, handler: Any) -> Any:
-        """A handler that refuses the call without reading it, or None."""
         if method not in (CALL, SINGLE, *INFO_METHODS):
             return abort_with(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
         try:
-            self._door.caller(metadata)
+            caller = self._door.caller(handler_call_details.invocation_metadata)
         except ClipSeekError as error:
             logger.info("%s refused: %s", method, error)
             if method in INFO_METHODS:
                 return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
             return _answer_without_reading(self._refusal(error), handler.response_serializer)
-        return None
+        return grpc.stream_stream_rpc_method_handler(
+            self._counted(caller.name, method, self._guard(method, handler)),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
 
     def _guard(self, method: str, handler: Any) -> Any:
-        """The handler of a known caller's call."""
-        coders = handler.request_deserializer, handler.response_serializer
+        """How a known caller's call is answered, as a stream."""
         if method == CALL:
-            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *coders)
+            return self._stream(handler.stream_stream)
         if method == SINGLE:
-            return grpc.unary_unary_rpc_method_handler(self._single(handler.unary_unary), *coders)
+            return _as_stream(self._single(handler.unary_unary))
         if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(self._limited(method, handler.unary_unary), *coders)
-        return handler
+            return _as_stream(self._limited(method, handler.unary_unary))
+        return handler.stream_stream
+
+    def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
+        """Refuse the call, unread, where its caller has too many open."""
+
+        async def counted(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            try:
+                with self._rates.open_call(caller):
+                    async with aclosing(behaviour(requests, context)) as answers:
+                        async for answer in answers:
+                            yield answer
+            except TooManyRequests as error:
+                logger.info("%s refused: %s", method, error)
+                if method in INFO_METHODS:
+                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+                yield self._refusal(error)
+
+        return counted
 
     def _limited(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Any:
         async def guarded(request: Any, context: Any) -> Any:
@@ -141,11 +163,13 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
         return guarded
 
-    def _measure(self, caller: str, request: Any) -> RequestSize:
+    async def _measure(self, caller: str, request: Any) -> RequestSize:
         """Parse a request whose caller may still send some; refusing one costs them, too."""
         self._rates.require(caller)
         try:
-            return _parse(request)
+            if len(request.buffer or b"") < SMALL_BYTES:
+                return _parse(request)
+            return await asyncio.wrap_future(self._reading.submit(caller, partial(_parse, request)))
         except ClipSeekError:
             self._rates.charge(caller, REFUSED)
             raise
@@ -158,7 +182,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         arrival = Arrival("")
         try:
             caller = self._door.caller(context.invocation_metadata())
-            size = self._measure(caller.name, request)
+            size = await self._measure(caller.name, request)
             path = size.endpoint
             arrival.name(path)
             route = endpoint_of(path).route(request.header.target_executor)
@@ -210,6 +234,17 @@ def _health_without_reading(handler: Any) -> Any:
         yield await handler.unary_unary(HealthCheckRequest(), context)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+def _as_stream(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
+    """The same for a call that gRPC hands over before it has read the request, so that an empty one counts, too."""
+
+    async def answer(requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
+        async for request in requests:
+            yield await behaviour(request, context)
+            return
+
+    return answer
 
 
 def _answer_without_reading(answer: Any, serializer: Any) -> Any:

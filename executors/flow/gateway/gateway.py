@@ -15,7 +15,12 @@ from executors.flow.gateway.door import DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one
-from executors.flow.lifetime import RECONNECTING, end_with_parent, report_start_failure
+from executors.flow.lifetime import (
+    RECONNECTING,
+    end_with_parent,
+    exit_child_without_teardown,
+    report_start_failure,
+)
 from executors.flow.metrics import GATEWAY, serve_own
 from executors.flow.quirks.lost_connections import raise_own_errors
 from executors.flow.quirks.shard_heads import bring_own_heads
@@ -49,6 +54,10 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         handler.Call = cancelled_with_caller(handler.Call)
         handler.process_single_data = one_by_one(handler.Call)
         await super().setup_server()
+
+    async def shutdown(self) -> None:
+        await super().shutdown()
+        exit_child_without_teardown()
 
     @property
     def _settings(self) -> Settings:

@@ -1,4 +1,4 @@
-"""Limits each caller: work per second, requests at a time, and a fair turn among the others.
+"""Limits each caller: work per second, requests at a time, open calls, and a fair turn among the others.
 
 The unit of work is a document, `BYTES_OF_WORK` of a request, or `FIELDS_OF_WORK`: 100 searches in one request weigh as
 much as in 100.
@@ -10,7 +10,8 @@ in it. So a caller who floods one endpoint waits in a queue of their own, and de
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from clipseek.api.errors import TooManyRequests
@@ -20,6 +21,7 @@ BURST_SECONDS = 2.0  # of work that may come at once after a pause
 LEAST_BURST = 64  # however low the rate: a query counts with each of its parts
 BYTES_OF_WORK = 4 * 1024 * 1024  # a chunk of an upload
 FIELDS_OF_WORK = 500  # reading them takes as long as a search
+CALLS_PER_REQUEST = 2  # open at a time, for each request allowed under way; an empty one takes 30 KB of the gateway
 LANE_WIDTH = 8  # twice what a client has under way of one kind: a video's four chunks, or four spans
 
 
@@ -28,6 +30,7 @@ class _Account:
     tokens: float  # of a token bucket, full at first
     filled_at: float
     under_way: int = 0
+    open_calls: int = 0
     lanes: defaultdict[str, asyncio.Semaphore] = field(
         default_factory=lambda: defaultdict(lambda: asyncio.Semaphore(LANE_WIDTH))
     )
@@ -66,6 +69,21 @@ class Rates:
             account.under_way -= 1
 
         return leave
+
+    @contextmanager
+    def open_call(self, caller: str) -> Iterator[None]:
+        """Count a call while it is open, whether it holds requests or not. Raises: TooManyRequests."""
+        account, most = self._account(caller), CALLS_PER_REQUEST * self._max_under_way
+        if account.open_calls >= most:
+            raise TooManyRequests(
+                f"'{caller}' has {account.open_calls} calls open, the most allowed at a time. End some of them first; "
+                f"the operator can allow more with CLIPSEEK_REQUESTS_UNDER_WAY."
+            )
+        account.open_calls += 1
+        try:
+            yield
+        finally:
+            account.open_calls -= 1
 
     def require(self, caller: str) -> None:
         """Check that a caller may send anything now. Raises: TooManyRequests."""

@@ -1,43 +1,99 @@
 """Jina 3.34: an executor's own port offers more than the gateway needs, to every program that reaches it.
 
 Its restore even deletes any file that the caller names. So the server of an executor refuses everything but health,
-reflection and requests; `@endpoint` accepts requests from the gateway only.
+reflection and requests.
+
+Jina also reads a request's documents in the event loop, before anyone asks who sends them: 500 of them keep all others
+waiting for a second. So requests that do not come from the gateway are refused unread, and the others are read in a
+thread, in which callers take turns.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
+from jina.serve.executors import __dry_run_endpoint__ as DRY_RUN  # noqa: N812 (a constant)
 from jina.serve.instrumentation import InstrumentationMixin
 from jina.serve.runtimes.servers.grpc import GRPCServer
+from jina.types.request.data import DataRequest
 
+from clipseek.api.errors import ClipSeekError
+from executors.flow.callers import Verifier
+from executors.machine.fair_queue import FairQueue
+
+logger = logging.getLogger(__name__)
+
+SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
 ALLOWED_METHODS = (
     "/grpc.health.v1.Health/",
     "/grpc.reflection.v1alpha.ServerReflection/",  # by which the gateway finds the other methods
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
-    "/jina.JinaSingleDataRequestRPC/process_single_data",
+    SINGLE,
 )
 
 
-def guard_own_port() -> None:
+def guard_own_port(callers: Verifier, documents: Callable[[str], Any]) -> None:
     """Put the guard in front of the server of this process.
 
     Jina builds that server itself, once the executor exists, and asks it for its interceptors.
+
+    Args:
+        callers: knows the gateway's requests.
+        documents: the list of documents that an endpoint takes, or None where it is not answered here.
     """
 
     def interceptors(server: GRPCServer) -> list[Any]:
-        return [AllowedMethodsOnly(), *(InstrumentationMixin.aio_tracing_server_interceptors(server) or [])]
+        return [OwnPortGuard(callers, documents), *(InstrumentationMixin.aio_tracing_server_interceptors(server) or [])]
 
     GRPCServer.aio_tracing_server_interceptors = interceptors
 
 
-class AllowedMethodsOnly(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Refuses every other call."""
+class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Refuses every other call, and requests that are not the gateway's."""
+
+    def __init__(self, callers: Verifier, documents: Callable[[str], Any]) -> None:
+        self._callers, self._documents = callers, documents
+        self._reading = FairQueue(1, "documents")
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
-        if handler_call_details.method.startswith(ALLOWED_METHODS):
-            return await continuation(handler_call_details)
+        method = handler_call_details.method
+        if method.startswith(ALLOWED_METHODS):
+            handler = await continuation(handler_call_details)
+            return self._checked(handler) if handler and method == SINGLE else handler
         return abort_with(grpc.StatusCode.PERMISSION_DENIED, "Not offered here: send requests to the gateway.")
+
+    def _checked(self, handler: Any) -> Any:
+        async def answer(request: Any, context: Any) -> Any:
+            endpoint = request.header.exec_endpoint
+            try:
+                if endpoint == DRY_RUN:  # from the gateway, too, but unsigned
+                    request = _without_documents(request)
+                else:
+                    caller = self._callers.check(request.parameters, endpoint)
+                    await self._read_documents(request, endpoint, caller.name)
+            except Exception as error:  # noqa: BLE001 (the sender gets it, as Jina's own errors)
+                level = logging.INFO if isinstance(error, ClipSeekError) else logging.ERROR
+                logger.log(level, "%s refused: %s: %s", endpoint[:80], type(error).__name__, error)
+                refused = _without_documents(request)
+                refused.add_exception(error)
+                context.set_trailing_metadata((("is-error", "true"),))
+                return refused
+            return await handler.unary_unary(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
+
+    async def _read_documents(self, request: Any, endpoint: str, caller: str) -> None:
+        if documents := self._documents(endpoint):
+            request.document_array_cls = documents
+            await asyncio.wrap_future(self._reading.submit(caller, lambda: request.docs))
+
+
+def _without_documents(request: Any) -> Any:
+    bare = DataRequest()
+    bare.header.CopyFrom(request.header)
+    return bare
 
 
 def abort_with(code: grpc.StatusCode, reason: str) -> Any:

@@ -1,4 +1,4 @@
-"""Processes that decode: `worker` is one, with its pool; `video_workers` runs all work on videos in such processes.
+"""Processes that decode: `video_workers` runs all work on videos in them; `executors/machine/worker.py` is one.
 
 `library_frames` is a program of its own, for `clipseek model optimise`.
 """

@@ -1,14 +1,18 @@
 """Runs all work on videos in worker processes. Each kind of work has its own processes: a clip never waits for a span
 that is being indexed, nor a thumbnail for a clip."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from clipseek.api.errors import LimitExceeded
+import av
+
+from clipseek.api.errors import LimitExceeded, UnreadableVideo
 from clipseek.config.settings import SOFTWARE, Settings, variable_of
 from executors.machine.processors import processor_count
+from executors.machine.worker import WorkerOptions, WorkerPool
 from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import JpegPicture, make_thumbnail
@@ -19,8 +23,8 @@ from executors.video_loader.decode.probe import VideoInfo, probe_video
 from executors.video_loader.media import sample_videos
 from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.span_reader import Cut
-from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
 
+logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -78,6 +82,8 @@ class VideoWorkers:
                 WorkerOptions(
                     module=__name__,
                     memory_bytes=settings.max_worker_gb * 1e9,
+                    explain=explain_error,
+                    crash_advice="Convert the video to H.264 in MP4, or leave out this range",
                     log_level=settings.log_level,
                     log_format=settings.log_format,
                     niceness=_NICENESS[kind],
@@ -138,6 +144,16 @@ class VideoWorkers:
     ) -> T:
         deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * max(0.0, video_seconds)
         return self._pools[kind].run(what, deadline_seconds, function, *args, **kwargs)
+
+
+def explain_error(what: str, error: Exception) -> Exception:
+    """Name an error that a video provoked: UnreadableVideo, or an error of the system as it is."""
+    if isinstance(error, av.FFmpegError):
+        return UnreadableVideo(f"{what} cannot be decoded (FFmpeg: {error.strerror})")
+    if isinstance(error, OSError):
+        return error
+    logger.error("%s failed", what, exc_info=error)
+    return UnreadableVideo(f"{what} cannot be decoded ({type(error).__name__}: {error})")
 
 
 class OpenReader:

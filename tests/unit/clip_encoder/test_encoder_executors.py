@@ -1,5 +1,6 @@
 import asyncio
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -72,6 +73,70 @@ def test_pictures_of_another_format_are_refused(image, pictures):
     for doc in (span(wide), span(pictures, picture_fit="pad"), span(pictures, picture_fill=[1, 2, 3])):
         with pytest.raises(InvalidRequest, match="the model needs 32x32, squash"):
             asyncio.run(image.index(DocList[VideoSpan]([doc]), caller=CALLER))
+
+
+def test_a_query_without_an_image_does_not_wait_behind_one(image, monkeypatch):
+    decoding, free = threading.Event(), threading.Event()
+
+    def decode_slowly(*_):
+        decoding.set()
+        assert free.wait(30)
+        return np.zeros((1, 32, 32, 3), np.uint8)
+
+    async def ask():
+        slow = asyncio.create_task(image.search(DocList[Query]([Query(parts=[QueryPart(image=b"x")])]), caller=CALLER))
+        await asyncio.to_thread(decoding.wait, 30)
+        async with asyncio.timeout(10):
+            await image.search(DocList[Query]([Query(text="a cat")]), caller=CALLER)
+        assert not slow.done()
+        free.set()
+        await slow
+
+    monkeypatch.setattr(image._decoder, "read", decode_slowly)
+    try:
+        asyncio.run(ask())
+    finally:
+        free.set()
+
+
+def test_answers_are_written_beside_the_event_loop(text, monkeypatch):
+    writers = []
+    write = DocList.to_protobuf
+
+    def note_and_write(docs):
+        writers.append(threading.current_thread())
+        return write(docs)
+
+    monkeypatch.setattr(DocList, "to_protobuf", note_and_write)
+    answers = asyncio.run(text.search(DocList[Query]([Query(text="a cat"), Query(text="a dog")]), caller=CALLER))
+    assert [doc.text for doc in DocList[Query].from_protobuf(answers.to_protobuf())] == ["a cat", "a dog"]
+    assert writers and threading.main_thread() not in writers
+
+
+def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
+    """A query of many texts is begun first; another caller's single text is answered before it."""
+    encoding, free, order = threading.Event(), threading.Event(), []
+    encode = text._encode
+
+    def encode_slowly(words):
+        encoding.set()
+        assert free.wait(30)
+        order.append(words)
+        return encode(words)
+
+    async def ask():
+        parts = [QueryPart(text=f"text {number}") for number in range(8)]
+        long = asyncio.create_task(text.search(DocList[Query]([Query(parts=parts)]), caller=CALLER))
+        await asyncio.to_thread(encoding.wait, 30)
+        other = asyncio.create_task(text.search(DocList[Query]([Query(text="a cat")]), caller=Caller("other")))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(long, other)
+
+    monkeypatch.setattr(text, "_encode", encode_slowly)
+    asyncio.run(ask())
+    assert order[:3] == ["text 0", "a cat", "text 1"]
+    assert sorted(order) == ["a cat", *(f"text {number}" for number in range(8))]
 
 
 def test_a_still_span_costs_one_picture(image, pictures):

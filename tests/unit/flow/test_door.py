@@ -1,6 +1,7 @@
 """Who passes the gateway's door, without a server: handlers as gRPC calls them."""
 
 import asyncio
+import threading
 from types import SimpleNamespace
 
 import grpc
@@ -13,6 +14,7 @@ from clipseek.api.documents import Query
 from clipseek.api.errors import AccessDenied, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile
 from executors.flow.callers import Verifier
+from executors.flow.gateway import door
 from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, SINGLE, DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
@@ -101,7 +103,7 @@ class Gateway:
         return await self._interceptor.intercept_service(proceed, details)
 
     async def ask(self, method: str, metadata: list[tuple[str, str]], *requests: DataRequest) -> list[DataRequest]:
-        async def sent():
+        async def sent(requests):
             for each in requests:
                 self.read += 1
                 yield each
@@ -111,9 +113,7 @@ class Gateway:
 
         handler = await self.handler(method, metadata)
         context = SimpleNamespace(invocation_metadata=lambda: metadata, abort=abort)
-        if handler.stream_stream:
-            return [each async for each in handler.stream_stream(sent(), context)]
-        return [await handler.unary_unary(each, context) for each in requests]
+        return [each async for each in handler.stream_stream(sent(requests), context)]
 
 
 @pytest.fixture
@@ -201,6 +201,33 @@ def test_refused_requests_count_too(access, token):
     assert found[0] == "LimitExceeded" and set(found[10:]) == {"TooManyRequests"}
 
 
+def test_a_large_request_is_measured_beside_the_event_loop(gateway, access, token, monkeypatch):
+    """Meanwhile another caller's request passes."""
+    measuring, free = threading.Event(), threading.Event()
+    measure = door.measure_request
+
+    def measure_slowly(data):
+        if len(data) > 100_000:
+            measuring.set()
+            assert free.wait(30)
+        return measure(data)
+
+    async def ask():
+        large = asyncio.create_task(gateway.ask(SINGLE, bearer(token), request(text="x" * 200_000)))
+        assert await asyncio.to_thread(measuring.wait, 30)
+        [answer] = await gateway.ask(SINGLE, bearer(bob), request())
+        assert not error_of(answer) and not large.done()
+        free.set()
+        await large
+
+    bob = access.add("bob", ("b",))
+    monkeypatch.setattr(door, "measure_request", measure_slowly)
+    try:
+        asyncio.run(ask())
+    finally:
+        free.set()
+
+
 def test_names_that_callers_make_up_are_not_kept(access, token):
     rates = Rates(1000, 3)
     gateway = Gateway(Doorkeeper(access, SECRET, may_be_open=True), rates)
@@ -249,8 +276,6 @@ def test_places_are_given_back(access, token, method):
 
 async def _give_up(handler, metadata):
     context = SimpleNamespace(invocation_metadata=lambda: metadata)
-    if handler.unary_unary:
-        return await handler.unary_unary(request(), context)
 
     async def sent():
         yield request()

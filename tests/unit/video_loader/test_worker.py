@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from clipseek.api.errors import DeadlineExceeded, DecoderCrashed, InvalidTimeRange, LimitExceeded, UnreadableVideo
-from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
+from executors.machine.worker import WorkerPool
+from executors.video_loader.workers.video_workers import explain_error
 from tests.unit.video_loader import worker_tasks
-
-OPTIONS = WorkerOptions("executors.video_loader.workers.worker", 500_000_000, "WARNING")
+from tests.unit.video_loader.worker_tasks import OPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_an_idle_worker_calls_its_function_and_works_on(tmp_path, monkeypatch):
 @pytest.mark.parametrize("number", [11, 6, 9])
 def test_a_worker_that_crashes_is_named_and_replaced(workers, number):
     pid = run(workers, os.getpid)
-    with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIG"):
+    with pytest.raises(DecoderCrashed, match=r"The span \[0, 30\) s of 'a.mp4' crashed the decoder \(SIG.*Convert it$"):
         run(workers, worker_tasks.die, number)
     assert run(workers, os.getpid) != pid
 
@@ -155,14 +155,45 @@ def test_a_worker_without_a_limit_has_the_systems(memory_bytes):
     ("error", "raised", "message"),
     [
         (InvalidTimeRange("not a range"), InvalidTimeRange, "^not a range$"),
-        (av.error.InvalidDataError(1, "Invalid data"), UnreadableVideo, "FFmpeg: Invalid data"),
-        (ZeroDivisionError("by zero"), UnreadableVideo, "ZeroDivisionError: by zero"),
-        (FileNotFoundError(2, "No such file"), FileNotFoundError, "No such file"),
+        (ZeroDivisionError("by zero"), UnreadableVideo, "^The span .*ZeroDivisionError: by zero"),
     ],
 )
 def test_errors_come_back_named(workers, error, raised, message):
     with pytest.raises(raised, match=message):
         run(workers, worker_tasks.fail, error)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (
+            av.error.InvalidDataError(1, "Invalid data"),
+            UnreadableVideo,
+            "'a.mp4' cannot be decoded (FFmpeg: Invalid data)",
+        ),
+        (
+            av.error.FileNotFoundError(2, "No such file"),
+            UnreadableVideo,
+            "'a.mp4' cannot be decoded (FFmpeg: No such file)",
+        ),
+        (ZeroDivisionError("by zero"), UnreadableVideo, "'a.mp4' cannot be decoded (ZeroDivisionError: by zero)"),
+        (FileNotFoundError(2, "No such file"), FileNotFoundError, "[Errno 2] No such file"),
+    ],
+)
+def test_what_a_video_provokes_is_named(error, raised, message):
+    explained = explain_error("'a.mp4'", error)
+    assert (type(explained), str(explained)) == (raised, message)
+
+
+def test_the_start_of_a_process_is_not_the_time_of_its_task(tmp_path, monkeypatch):
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(2)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(tmp_path)
+    slow = WorkerPool(1, replace(OPTIONS, module="slow_to_import"))
+    try:
+        assert run(slow, os.getpid, deadline_seconds=1.0) != os.getpid()
+    finally:
+        slow.close()
 
 
 def test_a_killed_parent_leaves_no_worker():

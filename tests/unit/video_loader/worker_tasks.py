@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from executors.video_loader.workers.worker import WorkerOptions, WorkerPool
+from clipseek.api.errors import UnreadableVideo
+from executors.machine.worker import WorkerOptions, WorkerPool
 
 
 def die(number: int) -> None:
@@ -33,8 +34,21 @@ def fail(error: Exception) -> None:
     raise error
 
 
+def explain(what: str, error: Exception) -> Exception:
+    """What tests see of an unexpected error."""
+    return UnreadableVideo(f"{what} cannot be decoded ({type(error).__name__}: {error})")
+
+
+OPTIONS = WorkerOptions(
+    module="executors.machine.worker",
+    memory_bytes=500_000_000,
+    explain=explain,
+    crash_advice="Convert it",
+    log_level="WARNING",
+)
+
 if __name__ == "__main__":
-    started = WorkerPool(2, WorkerOptions("executors.video_loader.workers.worker", 1_000_000_000, "WARNING"))
+    started = WorkerPool(2, OPTIONS)
     print(*(worker._process.pid for worker in started._all), flush=True)
     time.sleep(3600)
     sys.exit(1)

@@ -6,11 +6,13 @@ import struct
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clipseek.api.errors import UnreadableImage
 from clipseek.api.limits import MAX_IMAGE_BYTES
-from executors.clip_encoder.run.preprocessing import Pictures
+
+Pictures = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # no others: some of Pillow's readers start programs
 MAX_PIXELS = 50_000_000
@@ -21,6 +23,12 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")  # one channel of 16 bits
 
 
+def check_size(data: bytes, title: str) -> None:
+    """Raises: UnreadableImage: the file has too many bytes."""
+    if len(data) > MAX_IMAGE_BYTES:
+        raise UnreadableImage(f"'{title}' has {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}. Save it smaller.")
+
+
 def read_image(data: bytes, title: str = "the image") -> Pictures:
     """Decode an image file: upright as its EXIF data says, transparency on white, the first picture of several.
 
@@ -29,8 +37,6 @@ def read_image(data: bytes, title: str = "the image") -> Pictures:
 
     Returns: uint8 [1, H, W, 3], RGB. Raises: UnreadableImage: it is not an image, damaged, or too large.
     """
-    if len(data) > MAX_IMAGE_BYTES:
-        raise UnreadableImage(f"'{title}' has {len(data)} bytes; the limit is {MAX_IMAGE_BYTES}. Save it smaller.")
     try:
         if data.startswith(b"\xff\xd8") and data.count(_SCAN) > MAX_SCANS:
             raise UnreadableImage(

@@ -1,15 +1,15 @@
 """Processes that decode, so that a codec that hangs, crashes or uses up memory fails only its own task.
 
 Each process has its own pipe and runs one task at a time: nothing is shared that a killed process could leave locked.
-Our own errors arrive unchanged. Any other error that a video provokes becomes `UnreadableVideo`, with the traceback in
-the log. This is no sandbox: if a codec is tricked into running foreign code, that code has the rights of the service.
+Our own errors arrive unchanged; `WorkerOptions.explain` says what others become. This is no sandbox: if a codec is
+tricked into running foreign code, that code has the rights of the service.
 """
 
 import contextlib
 import functools
 import gc
 import importlib
-import logging
+import importlib.util
 import math
 import multiprocessing
 import os
@@ -23,20 +23,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, ParamSpec, TypeVar
 
-import av
-
-from clipseek.api.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded, UnreadableVideo
+from clipseek.api.errors import ClipSeekError, DeadlineExceeded, DecoderCrashed, LimitExceeded
 from clipseek.config.settings import variable_of
 from clipseek.machine import logs
 from clipseek.machine.parent import kill_with_parent
 from executors.flow.lifetime import end_with_parent
 
-logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked child would inherit locks held by the executor's threads
 _MOST_WAIT_SECONDS = 2_000_000.0  # the system counts milliseconds in 32 bits
+_START_SECONDS = 60.0  # until a process has imported its modules
 # All workers start in one thread, which never ends: the system kills each of them with the thread that started it. That
 # also guards multiprocessing's list of children, which has no lock.
 _STARTER = ThreadPoolExecutor(1, "start-decoder")
@@ -49,6 +47,9 @@ class WorkerOptions:
     Args:
         module: imported before the first task.
         memory_bytes: the most it may use; may be infinite.
+        explain: a module's function, which turns an unexpected error of a task, named in its first argument, into the
+            one that its caller sees.
+        crash_advice: what to do about a file that crashes the worker.
         niceness: above 0, it leaves the processors to processes that need them.
         when_idle: a module's function, called when no task came for `idle_seconds`. By default that is longer than a
             client takes from one answer to its next request.
@@ -56,6 +57,8 @@ class WorkerOptions:
 
     module: str
     memory_bytes: float
+    explain: Callable[[str, Exception], Exception]
+    crash_advice: str
     log_level: str
     log_format: str = "text"
     niceness: int = 0
@@ -82,7 +85,7 @@ class WorkerPool:
         Raises:
             DeadlineExceeded, DecoderCrashed: the worker did not answer in time, or died.
             LimitExceeded: the task needs more memory than a worker may use.
-            ClipSeekError, OSError: raised by `function`; its other errors become UnreadableVideo.
+            ClipSeekError: raised by `function`; its other errors as `WorkerOptions.explain` says.
             OSError: the system could not start a process in place of a lost one. The next task tries again.
         """
         worker = self._idle.get()
@@ -106,13 +109,14 @@ class _Worker:
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
         try:
-            _STARTER.submit(process.start).result()
+            _STARTER.submit(_start_lean, process).result()
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
         self._pipe, self._process = ours, process  # last: a process that did not start cannot be used or killed
+        self._is_ready = False
 
     def kill(self) -> None:
         self._process.kill()
@@ -127,7 +131,7 @@ class _Worker:
             self.kill()
             raise DecoderCrashed(
                 f"{_sentence(what)} crashed the decoder ({_describe_exit(self._process.exitcode)}); the service goes "
-                "on. Convert the video to H.264 in MP4, or leave out this range"
+                f"on. {self._options.crash_advice}"
             ) from error
         except BaseException:
             self.kill()  # otherwise its late answer would be taken for the next task's
@@ -138,7 +142,13 @@ class _Worker:
         raise answer
 
     def _ask(self, what: str, deadline_seconds: float, task: Callable[[], T]) -> tuple[bool, Any]:
+        if not self._is_ready:  # its start is not the task's time
+            self._receive(what, _START_SECONDS)
+            self._is_ready = True
         self._pipe.send((what, task))
+        return self._receive(what, deadline_seconds)
+
+    def _receive(self, what: str, deadline_seconds: float) -> tuple[bool, Any]:
         wait_seconds = min(deadline_seconds, _MOST_WAIT_SECONDS)
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
             raise DeadlineExceeded(
@@ -147,6 +157,16 @@ class _Worker:
             )
         answer: tuple[bool, Any] = self._pipe.recv()
         return answer
+
+
+def _start_lean(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process that does not import the program of this one: a spawned child imports that first."""
+    main = sys.modules["__main__"]
+    usual, main.__spec__ = main.__spec__, importlib.util.find_spec(__name__)
+    try:
+        process.start()
+    finally:
+        main.__spec__ = usual
 
 
 def _sentence(what: str) -> str:
@@ -167,6 +187,7 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.memory_bytes <= sys.maxsize:  # the system accepts no larger limit
         resource.setrlimit(resource.RLIMIT_DATA, (round(options.memory_bytes),) * 2)
+    pipe.send((True, None))  # ready
     gc.freeze()  # imported modules stay: collections after each video need not look through them
     while True:
         if options.when_idle and not pipe.poll(options.idle_seconds):
@@ -176,25 +197,20 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
         except EOFError:
             return
         with contextlib.suppress(MemoryError):  # the answer is copied before sending: if that fails, nothing was sent
-            pipe.send(_run_task(what, task, options.memory_bytes))
+            pipe.send(_run_task(what, task, options))
             continue
         pipe.send((False, _make_memory_error(what, options.memory_bytes)))
 
 
-def _run_task(what: str, task: Callable[[], Any], memory_bytes: float) -> tuple[bool, Any]:
+def _run_task(what: str, task: Callable[[], Any], options: WorkerOptions) -> tuple[bool, Any]:
     try:
         return True, task()
     except ClipSeekError as error:
         return False, error
-    except (MemoryError, av.error.MemoryError):
-        return False, _make_memory_error(what, memory_bytes)
-    except av.FFmpegError as error:
-        return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded (FFmpeg: {error.strerror})")
-    except OSError as error:
-        return False, error
-    except Exception as error:
-        logger.exception("%s failed", what)
-        return False, UnreadableVideo(f"{_sentence(what)} cannot be decoded ({type(error).__name__}: {error})")
+    except MemoryError:
+        return False, _make_memory_error(what, options.memory_bytes)
+    except Exception as error:  # noqa: BLE001 (the options say what it means)
+        return False, options.explain(_sentence(what), error)
 
 
 def _make_memory_error(what: str, memory_bytes: float) -> LimitExceeded:

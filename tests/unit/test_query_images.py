@@ -11,9 +11,8 @@ from PIL import Image
 
 from benchmarks.torture.video_fuzz import mutate
 from clipseek.api.errors import UnreadableImage
-from clipseek.api.limits import MAX_IMAGE_BYTES
-from executors.clip_encoder.run import query_images
-from executors.clip_encoder.run.query_images import read_image
+from executors.query_images import image_file
+from executors.query_images.image_file import read_image
 
 RED, BLUE, WHITE = [255, 0, 0], [0, 0, 255], [255, 255, 255]
 
@@ -31,7 +30,7 @@ def halves() -> np.ndarray:
     return picture
 
 
-@pytest.mark.parametrize("form", query_images.FORMATS)
+@pytest.mark.parametrize("form", image_file.FORMATS)
 def test_every_format_is_read(form):
     picture = read_image(saved(Image.fromarray(halves()), form))
     assert (picture.dtype, picture.shape) == (np.uint8, (1, 20, 40, 3))
@@ -119,11 +118,6 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(size, monkeypatch):
         read_image(huge, "bomb.png")
 
 
-def test_files_of_more_bytes_than_may_be_sent_are_refused():
-    with pytest.raises(UnreadableImage, match=f"the limit is {MAX_IMAGE_BYTES}"):
-        read_image(bytes(MAX_IMAGE_BYTES + 1))
-
-
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of much that is wrong with them
 def test_damaged_images_are_read_or_refused(capfd):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))
@@ -144,7 +138,7 @@ def test_damaged_images_are_read_or_refused(capfd):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "I", "CMYK"])
 def test_a_large_image_is_reduced_and_looks_the_same(monkeypatch, mode):
     """White on the left and black on the right, upside down as its camera was held."""
-    monkeypatch.setattr(query_images, "KEPT_PIXELS", 2000)
+    monkeypatch.setattr(image_file, "KEPT_PIXELS", 2000)
     picture = Image.new("RGB", (320, 160), "black")
     picture.paste((255, 255, 255), (0, 0, 160, 160))
     if mode in ("I;16", "I"):
