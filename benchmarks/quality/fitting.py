@@ -24,7 +24,7 @@ from executors.faiss_indexer.moments.windows import find_window_edges
 _SEED = 0
 _CLEAN_CASES = 800
 _ROUNDS, _RATE = 100, 0.14  # of boosting; more gained nothing in cross-validation, fewer or flatter trees lost
-_LEAST_WINDOWS, _SHRINKAGE, _BINS = 100, 10.0, 64
+_LEAST_WINDOWS, _SHRINKAGE, _BINS = 200, 20.0, 64
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ one it is what a resembling shot gets, uniform in 0 to .7. Look is normal for ea
 moments, shots, looks and drift.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -143,7 +144,7 @@ def _noise(count: int, units: Units, generator: np.random.Generator) -> Floats:
 
 
 def draw_clean_cases(count: int, seed: int = 1) -> Iterator[Case]:
-    """Draw curves of steps with little noise or none, whose moments any rule should find to the sample; half have shots.
+    """Draw curves of steps with little noise or none, whose moments any rule should find to the sample; half with shots.
 
     A shot scores 1 in a moment and elsewhere 0, or at most .7; the scale is wrong by up to 30 %. All cases are TUNE.
     """
@@ -157,7 +158,7 @@ def _draw_clean_case(name: str, generator: np.random.Generator) -> Case:
     duration, shortest = float(generator.uniform(12, 90)) * max(step, 0.5), max(0.9, 1.5 * step)
     lengths = shortest + generator.exponential(np.exp(generator.uniform(0, np.log(15))), size=int(duration) + 10)
     bounds = [0.0, *(float(cut) for cut in np.cumsum(lengths) if cut < duration - shortest), duration]
-    shots = list(zip(bounds[:-1], bounds[1:], strict=True))
+    shots = list(itertools.pairwise(bounds))
     is_right = _choose_apart(len(shots), generator)
     others = generator.uniform(float(generator.choice([-1.5, -0.6, 0.0])), 0.7, len(shots))
     levels = np.where(is_right, 1.0, np.where(generator.random(len(shots)) < 0.4, others, 0.0))

@@ -14,7 +14,7 @@ from benchmarks.quality.real_curves import read_curves
 from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, choose_options, run_rule
 from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segments
 from benchmarks.quality.strategies.options import StrategyOptions
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases, draw_clean_cases
 from benchmarks.quality.tables import Results, show_gains
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.vced_rule import find_by_vced_rule
@@ -106,15 +106,28 @@ def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():
 def test_the_fit_expects_the_most_of_right_windows_and_is_reproducible(monkeypatch):
     cases = [case for case in draw_cases(SHORT, STARTER, 40) if case.split == TUNE]
     monkeypatch.setattr(fitting, "_LEAST_WINDOWS", 20)
+    monkeypatch.setattr(fitting, "_CLEAN_CASES", 60)
     shares = fitting.make_shares([(SHORT.name, cases)])
     trees = fitting.fit_trees(shares)
-    [share] = shares
-    expected = np.concatenate([trees.predict(examples.features) for examples in share.curves])
-    overlaps = np.concatenate([examples.overlaps for examples in share.curves])
+    assert [share.of_all for share in shares] == [1.0, 0.3]
+    assert [len(share.curves) for share in shares] == [20, 60]
+    curves = [examples for share in shares for examples in share.curves]
+    expected = np.concatenate([trees.predict(examples.features) for examples in curves])
+    overlaps = np.concatenate([examples.overlaps for examples in curves])
     assert np.corrcoef(expected, overlaps)[0, 1] > 0.8
     assert expected.mean() == pytest.approx(overlaps.mean(), abs=0.05)
     again = fitting.fit_trees(fitting.make_shares([(SHORT.name, cases)]))
     assert np.array_equal(again.leaf, trees.leaf) and np.array_equal(again.threshold, trees.threshold)
+
+
+def test_clean_cases_score_the_most_in_their_moments_and_change_at_cuts_only():
+    for case in draw_clean_cases(60):
+        pts, scores = case.calibrated.pts_seconds, case.calibrated.scores
+        inside = np.any([(pts >= start) & (pts < end) for start, end in case.moments], axis=0)
+        assert 1 <= len(case.moments) <= 3
+        assert scores[inside].min() > scores[~inside].max()
+        assert np.ptp(scores[inside]) < 0.5
+        assert not case.shots or all(moment in case.shots for moment in case.moments)
 
 
 def test_examples_hold_the_overlap_of_each_window_with_the_nearest_moment():

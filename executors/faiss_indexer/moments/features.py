@@ -161,8 +161,11 @@ def _measure_separation(windows: Windows) -> tuple[Floats, Floats]:
 
 
 def _find_median_step(scores: Floats) -> float:
+    if len(scores) < 2:
+        return 0.0
     steps = np.sort(np.abs(np.diff(scores)))
-    return float(steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / 2 / max(float(np.ptp(scores)), _LEAST_RANGE)
+    median = float(steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / 2
+    return median / max(float(np.ptp(scores)), _LEAST_RANGE)
 
 
 def _measure_edge_steps(windows: Windows) -> Floats:

@@ -18,6 +18,7 @@ from executors.faiss_indexer.ranking.matches import adjust_lengths
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))
+SEE_CUTS = {"consensus", "standing-out", "watershed"}  # before edges move to them
 # They read calibrated scores, or shares of the best one.
 READ_SCALES = {"consensus", "standing-out", "peak-walk", "gap-merge"}
 PLAIN = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)
@@ -107,13 +108,11 @@ def test_without_shots_an_edge_lies_between_two_samples_or_at_an_end(name, made)
         assert end == made.duration_seconds or (len(behind) and inside[-1] < end < behind[0])
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in STRATEGIES if name not in {"consensus", "standing-out", "watershed"}]
-)
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in SEE_CUTS])
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), made=curves(), tolerance=st.floats(0.0, 5.0))
 def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, made, tolerance):
-    """Consensus and watershed see the cuts before: see test_consensus.py and test_quality_strategies.py."""
+    """The others see the cuts before: see test_consensus.py and test_quality_strategies.py."""
     shots = data.draw(shots_of(made))
     cuts = [start for start, _ in shots[1:]]
     loose = replace(TUNED[name], snap_seconds=0.0, smooth_over_cuts=True, most_per_video=100, shot_share=0.0)
