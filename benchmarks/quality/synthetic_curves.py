@@ -146,8 +146,9 @@ def _noise(count: int, units: Units, generator: np.random.Generator) -> Floats:
 def draw_clean_cases(count: int, seed: int = 1) -> Iterator[Case]:
     """Draw curves of steps with little noise or none, whose moments any rule should find to the sample.
 
-    A shot scores 1 in a moment and elsewhere 0, or at most .7; the scale is wrong by up to 30 %. Half have shots; all are
-    TUNE.
+    A shot scores 1 in a moment and elsewhere 0, or at most .7; the scale is wrong by up to 30 %.
+
+    Half have shots. All are TUNE.
     """
     generator = np.random.default_rng(seed)
     for number in range(count):
