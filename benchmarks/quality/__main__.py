@@ -2,14 +2,17 @@
 
 Prints rules x measures (see `scoring.py`) on
 
-- made curves in the units of two kinds of models (see `synthetic_curves.py`, `units.py`),
+- made curves in the units of two kinds of models, and clean ones (see `synthetic_curves.py`, `units.py`),
 - the labelled videos (see `labels/`): the half that options were chosen on, and the other half,
 - the sample videos with exact cuts: photographs, and bicycles,
 
 and then what the default strategy gains over the baselines, and what it loses where scores are calibrated wrongly.
 
+With --curves it prints rules x measures on the report half of a file of real curves instead (see `real_curves.py`).
+
 The labelled videos are in --videos or CLIPSEEK_TEST_VIDEOS, by default in ../shared/videos beside the checkout.
---no-videos leaves them out. --tune or --fit chooses options or weights on the tuning halves instead, and prints them.
+--no-videos leaves them out. --tune chooses options on the tuning halves instead, and prints them. --fit fits the trees
+of the default strategy on the tuning halves of all that is given, and writes them into the source tree.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,14 +28,14 @@ import numpy as np
 
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Case, Label, read_queries
-from benchmarks.quality.fitting import fit_weights
+from benchmarks.quality.real_curves import REAL, read_curves
 from benchmarks.quality.scoring import BASELINES, RULES, Options, choose_options
 from benchmarks.quality.strategies.catalogue import TUNED
 from benchmarks.quality.strategies.options import StrategyOptions
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases, draw_clean_cases
 from benchmarks.quality.tables import Results, show_calibration_errors, show_gains
 from benchmarks.quality.tuning import GRIDS, tune_options
-from benchmarks.quality.units import CLIP, STARTER
+from benchmarks.quality.units import CLIP, MOMENT_DETR, STARTER
 from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
 from benchmarks.synthetic.sample_moments import MOMENTS
@@ -42,13 +45,13 @@ from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
+from executors.faiss_indexer.moments.trees import TREES_FILE
 from executors.video_loader.media import sample_videos
 
 logger = logging.getLogger(__name__)
 DEFAULT_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
 KINDS = (STARTER, CLIP)
 VIDEOS_WITH_CUTS = (sample_videos.PHOTOGRAPHS_VIDEO, "bikes.mp4")
-_SHARE_OF_A_VIDEO_SET = 0.5  # of the weight of a set of made curves in the fit: 42 queries invite overfitting
 
 
 class Encoder:
@@ -86,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark. Returns: the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if options.curves and not (options.tune or options.fit):
+        _show_real_curves(options.curves, options.rules)
+        return 0
     if not options.no_videos and not options.videos.is_dir():
         print(
             f"The labelled videos are not in {options.videos}. Set their folder with --videos or CLIPSEEK_TEST_VIDEOS, "
@@ -98,8 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     videos = encoder.videos(options.videos, true + absurd) if encoder else None
     if options.tune or options.fit:
         sets = _make_tuning_sets(options.cases, encoder, videos, options.rates)
+        if options.curves:
+            sets[MOMENT_DETR.name] = {REAL: _half(_read_all(options.curves), TUNE)}
         if options.fit:
-            _print_fitted(sets)
+            _fit(sets)
         else:
             _print_tuned(options.rules, sets)
         return 0
@@ -111,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cases[title] = _half(draw_cases(family, units, options.cases), REPORT)
             chosen = choose_options(BASELINE_OPTIONS[units.name])
             results.append(_show(Results.of(title, options.rules, chosen, cases[title])))
+    clean = list(draw_clean_cases(options.cases // 2, seed=2))  # not those of the fit
+    _show(Results.of("clean curves of steps", options.rules, choose_options(BASELINE_OPTIONS[MOMENT_DETR.name]), clean))
     if encoder and videos:
         chosen = choose_options(BASELINE_OPTIONS[encoder.units.name])
         results += _measure_videos(videos, options.rules, chosen, options.rates)
@@ -118,6 +128,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show_gains(default, results)
     show_calibration_errors(default, TUNED, cases)
     return 0
+
+
+def _read_all(paths: Sequence[Path]) -> list[Case]:
+    return [case for path in paths for case in read_curves(path)]
+
+
+def _show_real_curves(paths: Sequence[Path], names: Sequence[str]) -> None:
+    """The rules on the report half of each file, and what the default gains."""
+    default, chosen = StrategyOptions().strategy, choose_options(BASELINE_OPTIONS[MOMENT_DETR.name])
+    cases = {f"real curves, {path.stem}, report half": _half(read_curves(path), REPORT) for path in paths}
+    results = [_show(Results.of(title, names, chosen, of_file)) for title, of_file in cases.items()]
+    show_gains(default, results)
+    show_calibration_errors(default, TUNED, cases)
 
 
 def _measure_videos(videos: Videos, names: Sequence[str], options: Options, rates: Sequence[float]) -> list[Results]:
@@ -181,11 +204,13 @@ def _print_options(title: str, options: StrategyOptions, value: float) -> None:
     print(f"{title:20}{value:7.4f}  {changed}", flush=True)
 
 
-def _print_fitted(sets: dict[str, dict[str, list[Case]]]) -> None:
-    flat = [pair for of_kind in sets.values() for pair in of_kind.items()]
-    shares = [_SHARE_OF_A_VIDEO_SET if title.startswith("videos") else 1.0 for title, _ in flat]
-    for name, weight in fit_weights([cases for _, cases in flat], shares).items():
-        print(f'"{name}": {weight:.4g},')
+def _fit(sets: Mapping[str, Mapping[str, Sequence[Case]]]) -> None:
+    """Fit the trees of the default strategy and write them where it reads them."""
+    from benchmarks.quality.fitting import fit_trees, make_shares  # scikit-learn is needed here alone
+
+    trees = fit_trees(make_shares([pair for of_kind in sets.values() for pair in of_kind.items()]))
+    trees.save(TREES_FILE)
+    print(f"{len(trees.leaf)} trees, {TREES_FILE.stat().st_size} bytes: {TREES_FILE}")
 
 
 def _half(cases: Iterable[Case], split: str) -> list[Case]:
@@ -201,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
         "--everyday", action="store_true", help="the queries in everyday words instead of the first ones"
     )
     parser.add_argument("--language", default="en", choices=list(LANGUAGES), help="of the queries about the videos")
+    parser.add_argument("--curves", type=Path, nargs="+", default=[], metavar="FILE", help="files of real curves")
     parser.add_argument("--cache", type=Path, default=cache, help="folder of models and vectors, for the next run")
     parser.add_argument("--model", default="starter", help="what CLIPSEEK_MODEL takes; other models need the Hub")
     parser.add_argument("--no-videos", action="store_true", help="made curves only: no model is loaded")
@@ -208,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=int, default=1000, help="made curves of each kind; half are for tuning")
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
     parser.add_argument("--tune", action="store_true", help="choose options on the tuning halves and print them")
-    parser.add_argument("--fit", action="store_true", help="fit the weights of consensus on the tuning halves")
+    parser.add_argument("--fit", action="store_true", help="fit the trees of consensus on the tuning halves")
     return parser
 
 

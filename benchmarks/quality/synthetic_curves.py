@@ -15,6 +15,7 @@ one it is what a resembling shot gets, uniform in 0 to .7. Look is normal for ea
 moments, shots, looks and drift.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ from executors.faiss_indexer.moments.curves import ScoreCurve
 Floats = NDArray[np.float64]
 _FINE_SECONDS = 0.1  # of the grid that presence is drawn on before it is sampled
 _LEAST_GAP_SECONDS = 4.0
+_CLEAN_STEPS = (0.25, 0.5, 0.5, 1.0, 1.0, 2.0)
+_CLEAN_NOISES = (0.0, 0.0, 0.01, 0.03, 0.05)
+_CLEAN_LOGIT_SCALE = 8.0  # the contrast of the other units in logits
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,42 @@ def _noise(count: int, units: Units, generator: np.random.Generator) -> Floats:
     for index in range(count):
         last = noise[index] = memory * last + steps[index]
     return noise
+
+
+def draw_clean_cases(count: int, seed: int = 1) -> Iterator[Case]:
+    """Draw curves of steps with little noise or none, whose moments any rule should find to the sample.
+
+    A shot scores 1 in a moment and elsewhere 0, or at most .7; the scale is wrong by up to 30 %.
+
+    Half have shots. All are TUNE.
+    """
+    generator = np.random.default_rng(seed)
+    for number in range(count):
+        yield _draw_clean_case(f"clean {number}", generator)
+
+
+def _draw_clean_case(name: str, generator: np.random.Generator) -> Case:
+    step = float(generator.choice(_CLEAN_STEPS))
+    duration, shortest = float(generator.uniform(12, 90)) * max(step, 0.5), max(0.9, 1.5 * step)
+    lengths = shortest + generator.exponential(np.exp(generator.uniform(0, np.log(15))), size=int(duration) + 10)
+    bounds = [0.0, *(float(cut) for cut in np.cumsum(lengths) if cut < duration - shortest), duration]
+    shots = list(itertools.pairwise(bounds))
+    is_right = _choose_apart(len(shots), generator)
+    others = generator.uniform(float(generator.choice([-1.5, -0.6, 0.0])), 0.7, len(shots))
+    levels = np.where(is_right, 1.0, np.where(generator.random(len(shots)) < 0.4, others, 0.0))
+    pts = np.arange(float(generator.choice([0.0, step / 2])), duration, step)
+    noise = float(generator.choice(_CLEAN_NOISES)) * generator.normal(size=len(pts))
+    scores = levels[np.searchsorted(bounds[1:-1], pts, side="right")] + noise
+    curve = ScoreCurve(pts, scores * generator.uniform(0.7, 1.3) + generator.uniform(-0.15, 0.15), duration)
+    moments = tuple(shot for shot, right in zip(shots, is_right, strict=True) if right)
+    known = shots if generator.random() < 0.5 else []
+    return Case(name, curve, curve, known, moments, TUNE, np.zeros(len(pts)), _CLEAN_LOGIT_SCALE)
+
+
+def _choose_apart(count: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """One to three of so many shots, no two side by side, at most a third of them."""
+    chosen = np.zeros(count, dtype=bool)
+    wanted = min(int(generator.integers(1, 4)), max(1, count // 3))
+    for place in generator.permutation(count)[:wanted].tolist():
+        chosen[place] = not chosen[max(0, place - 1) : place + 2].any()
+    return chosen

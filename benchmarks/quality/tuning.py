@@ -1,6 +1,6 @@
 """Chooses each strategy's options on the tuning halves: `python -m benchmarks.quality --tune`.
 
-Coordinate ascent over a grid. `fitting.py` fits the weights of `consensus`.
+Coordinate ascent over a grid. `fitting.py` fits the trees of `consensus`.
 """
 
 import itertools

@@ -39,3 +39,5 @@ STARTER = Units("starter", 0.05, 0.15, 0.2, (0.15, 0.5), 0.01, 40.0)
 # Noise of 0.015 to 0.02 at a contrast of 0.08. A word that describes no particular picture counts as an unrelated
 # caption. 100 is the scale that all of OpenAI's CLIP models were trained to.
 CLIP = Units("clip", 0.20, 0.05, 0.08, (0.19, 0.25), 0.20, 100.0)
+# What the curves of `real_curves.py` have, whose noise is not drawn: the medians outside and inside of the moments.
+MOMENT_DETR = Units("moment-detr", -0.499, 0.0, 0.876, (0.0, 0.0), -0.499, 8.0 / 0.876)  # as many logits as the others

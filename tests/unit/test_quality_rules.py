@@ -1,23 +1,26 @@
 """What quality is measured against: VCED's rule by hand, the units of made curves, the fit, and the tables' figures."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.quality import fitting
+from benchmarks.quality.__main__ import main
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import REPORT, TUNE, Case, calibrate_curve
-from benchmarks.quality.fitting import fit_weights
+from benchmarks.quality.real_curves import read_curves
 from benchmarks.quality.scoring import BASELINES, RULES, VCED_RULE, choose_options, run_rule
 from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segments
 from benchmarks.quality.strategies.options import StrategyOptions
-from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases
+from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases, draw_clean_cases
 from benchmarks.quality.tables import Results, show_gains
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.vced_rule import find_by_vced_rule
 from benchmarks.quality.video_facts import LibraryRanks, score_montage
-from executors.faiss_indexer.moments.consensus import FEATURES
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.features import FEATURES
 
 
 def curve(probabilities) -> tuple[ScoreCurve, np.ndarray]:
@@ -100,12 +103,86 @@ def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():
     assert LibraryRanks.of("otsu", otsu, [[elsewhere, right], [right]]) == LibraryRanks(0.5, 0.5, 1.0, 1.0)
 
 
-def test_the_fit_makes_right_windows_plausible():
-    cases = [case for case in draw_cases(SHORT, STARTER, 30) if case.split == TUNE]
-    weights = fit_weights([cases], [1.0])
-    assert list(weights) == list(FEATURES)
-    assert weights["edge_step"] > 0
-    assert weights["variance_between"] > 0
+def test_the_fit_expects_the_most_of_right_windows_and_is_reproducible(monkeypatch):
+    cases = [case for case in draw_cases(SHORT, STARTER, 40) if case.split == TUNE]
+    monkeypatch.setattr(fitting, "_LEAST_WINDOWS", 20)
+    monkeypatch.setattr(fitting, "_CLEAN_CASES", 60)
+    shares = fitting.make_shares([(SHORT.name, cases)])
+    trees = fitting.fit_trees(shares)
+    assert [share.of_all for share in shares] == [1.0, 0.3]
+    assert [len(share.curves) for share in shares] == [20, 60]
+    curves = [examples for share in shares for examples in share.curves]
+    expected = np.concatenate([trees.predict(examples.features) for examples in curves])
+    overlaps = np.concatenate([examples.overlaps for examples in curves])
+    assert np.corrcoef(expected, overlaps)[0, 1] > 0.8
+    assert expected.mean() == pytest.approx(overlaps.mean(), abs=0.05)
+    again = fitting.fit_trees(fitting.make_shares([(SHORT.name, cases)]))
+    assert np.array_equal(again.leaf, trees.leaf) and np.array_equal(again.threshold, trees.threshold)
+
+
+def test_clean_cases_score_the_most_in_their_moments_and_change_at_cuts_only():
+    for case in draw_clean_cases(60):
+        pts, scores = case.calibrated.pts_seconds, case.calibrated.scores
+        inside = np.any([(pts >= start) & (pts < end) for start, end in case.moments], axis=0)
+        assert 1 <= len(case.moments) <= 3
+        assert scores[inside].mean() > scores[~inside].max()
+        assert np.ptp(scores[inside]) < 0.7
+        assert not case.shots or all(moment in case.shots for moment in case.moments)
+
+
+def test_examples_hold_the_overlap_of_each_window_with_the_nearest_moment():
+    case = replace(_one_step_case(10.0, 20.0), moments=((10.0, 20.0), (30.0, 35.0)))
+    examples = fitting.make_examples(case)
+    assert examples.features.shape == (len(FEATURES), len(examples.overlaps))
+    whole = int(examples.features[FEATURES.index("share_of_video")].argmax())
+    assert examples.overlaps[whole] == pytest.approx(10 / 40)
+    assert examples.overlaps.max() == pytest.approx(9.5 / 10.5)  # from half-way to half-way between samples
+
+
+def test_varied_curves_keep_their_moments():
+    cases = [_one_step_case(10.0, 20.0)] * 20
+    for case, other, scaled in zip(cases, fitting.vary_rate(cases), fitting.vary_scale(cases), strict=True):
+        factor = other.calibrated.duration_seconds / case.calibrated.duration_seconds
+        assert 0.2 <= factor <= 1.6
+        assert other.moments == ((10.0 * factor, 20.0 * factor),)
+        assert scaled.moments == case.moments
+        inside = np.sort(np.unique(scaled.calibrated.scores))
+        assert 0.8 <= inside[1] - inside[0] <= 1.25
+
+
+def _write_curves(path, split):
+    rows = [
+        {"duration": 9, "scores": [-1.0, 1.0, -1.0, -1.0, -0.5, 0.0], "moments": [[2, 4]], "split": split},
+        {"duration": 6, "scores": [0.0, -1.0, -1.0], "moments": [[0, 2]], "split": "report"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_real_curves_are_read_and_calibrated_on_their_tune_half(tmp_path):
+    first, second = read_curves(_write_curves(tmp_path / "a.jsonl", TUNE))
+    assert first.calibrated.pts_seconds.tolist() == [1.0, 3.0, 5.0, 7.0]  # what lies beyond the end is left out
+    assert first.calibrated.scores.tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert second.calibrated.scores.tolist() == [0.5, 0.0, 0.0]
+    assert (first.moments, first.split, second.split, first.shots) == (((2.0, 4.0),), TUNE, REPORT, ())
+    alone, _ = read_curves(_write_curves(tmp_path / "b.jsonl", REPORT))
+    assert alone.calibrated.scores[1] == pytest.approx((1 + 0.499) / 0.876)
+
+
+def test_a_line_that_is_no_curve_is_named(tmp_path):
+    path = _write_curves(tmp_path / "a.jsonl", TUNE)
+    path.write_text(path.read_text() + '{"duration": 4, "scores": [], "moments": [[0, 2]], "split": "tune"}\n')
+    with pytest.raises(ValueError, match=r"line 3 is not a curve with moments"):
+        read_curves(path)
+
+
+def test_the_command_measures_every_rule_on_the_report_half_of_a_file_of_curves(tmp_path, capsys):
+    assert main(["--curves", str(_write_curves(tmp_path / "some.jsonl", TUNE))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(
+        number for number, line in enumerate(lines) if line.startswith("real curves, some, report half, 1 quer")
+    )
+    assert [line.split()[0] for line in lines[head + 2 : head + 2 + len(RULES)]] == list(RULES)
 
 
 def _one_step_case(start, end, height=1.0) -> Case:

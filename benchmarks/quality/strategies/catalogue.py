@@ -8,6 +8,7 @@ from benchmarks.quality.strategies.baselines import find_by_gap_merge, find_by_p
 from benchmarks.quality.strategies.options import StrategyOptions
 from benchmarks.quality.strategies.peaks import find_by_peaks
 from benchmarks.quality.strategies.proposals import find_by_contrast, find_by_watershed
+from benchmarks.quality.strategies.standing_out import find_by_standing_out
 from benchmarks.quality.strategies.thresholds import find_by_otsu, find_by_two_levels
 from executors.faiss_indexer.moments import segments
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
@@ -17,6 +18,7 @@ Strategy = Callable[[ScoreCurve, Shots, StrategyOptions], list[Segment]]
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {
         "consensus": segments.STRATEGIES["consensus"],
+        "standing-out": find_by_standing_out,
         "peaks": find_by_peaks,
         "otsu": find_by_otsu,
         "hysteresis": segments.STRATEGIES["hysteresis"],
@@ -29,6 +31,7 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
 )
 _PLAIN = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, level_share=0.5)
 _TUNED = {name: StrategyOptions(**asdict(options)) for name, options in segments.TUNED.items()} | {
+    "standing-out": StrategyOptions(),
     "peaks": StrategyOptions(smoothing_seconds=1.5, score="mean", low_share=0.4),
     "otsu": StrategyOptions(smoothing_seconds=0.5, score="mean"),
     "two-level": StrategyOptions(smoothing_seconds=1.5, score="mean", switch_seconds=1.0),

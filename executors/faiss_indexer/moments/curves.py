@@ -83,10 +83,11 @@ def smooth_scores(curve: ScoreCurve, shots: Shots, options: SegmentOptions) -> F
     if not len(cuts) or not len(curve.scores):
         return smooth_over_time(curve, options.smoothing_seconds)
     shot = np.searchsorted(cuts, curve.pts_seconds, side="right")  # the number of each sample's shot
+    means: Floats = np.bincount(shot, curve.scores)[shot] / np.bincount(shot)[shot]
+    if options.shot_share == 1:
+        return means
     smooth = smooth_over_time(curve, options.smoothing_seconds, None if options.smooth_over_cuts else shot)
-    totals, counts = np.bincount(shot, curve.scores), np.bincount(shot)
-    mixed: Floats = (1 - options.shot_share) * smooth + options.shot_share * totals[shot] / counts[shot]
-    return mixed
+    return (1 - options.shot_share) * smooth + options.shot_share * means
 
 
 def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[np.intp] | None = None) -> Floats:
@@ -99,6 +100,9 @@ def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[
     """
     if sigma_seconds < _LEAST_SIGMA_SECONDS or len(curve.scores) < 2:
         return curve.scores
+    step = np.diff(curve.pts_seconds)
+    if step.max() - step.min() < _LEAST_SIGMA_SECONDS * step[0]:
+        return _smooth_evenly(curve.scores, sigma_seconds / float(step.mean()), shot)
     total, weight = curve.scores.copy(), np.ones(len(curve.scores))
     for shift in range(1, len(curve.scores)):
         apart = curve.pts_seconds[shift:] - curve.pts_seconds[:-shift]
@@ -113,6 +117,17 @@ def smooth_over_time(curve: ScoreCurve, sigma_seconds: float, shot: npt.NDArray[
         weight[shift:] += gauss
         weight[:-shift] += gauss
     return total / weight
+
+
+def _smooth_evenly(scores: Floats, sigma: float, shot: npt.NDArray[np.intp] | None) -> Floats:
+    """As `smooth_over_time`, of evenly spaced samples, with sigma in steps: several times faster."""
+    reach = min(int(3 * sigma + 1e-6), len(scores) - 1)
+    gauss = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    place = np.arange(len(scores)) if shot is None else np.arange(len(scores)) + reach * shot  # gaps part the shots
+    spread = np.zeros((2, place[-1] + 1))
+    spread[0, place], spread[1, place] = scores, 1.0
+    smooth: Floats = np.convolve(spread[0], gauss)[place + reach] / np.convolve(spread[1], gauss)[place + reach]
+    return smooth
 
 
 def find_otsu_threshold(values: Floats) -> float:
@@ -137,5 +152,6 @@ def is_flat(values: Floats, least_contrast: float = 0.0) -> bool:
     the median of Otsu's lower class."""
     if len(values) < 2 or np.ptp(values) < _LEAST_CONTRAST:
         return True
-    background = float(np.median(values[values < find_otsu_threshold(values)]))
+    low = np.sort(values[values < find_otsu_threshold(values)])
+    background = float(low[(len(low) - 1) // 2] + low[len(low) // 2]) / 2  # the median
     return float(values.max()) - background < least_contrast

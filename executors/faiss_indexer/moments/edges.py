@@ -98,7 +98,7 @@ def _lower_rising_scores(segments: Sequence[Segment]) -> list[Segment]:
     lowered: list[Segment] = []
     for segment in segments:
         highest = math.nextafter(lowered[-1].score, -math.inf) if lowered else math.inf
-        lowered.append(replace(segment, score=min(segment.score, highest)))
+        lowered.append(segment if segment.score <= highest else replace(segment, score=highest))
     return lowered
 
 

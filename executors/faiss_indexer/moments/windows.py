@@ -14,7 +14,7 @@ from executors.faiss_indexer.moments.edges import find_edges_after
 from executors.faiss_indexer.moments.options import SegmentOptions
 from executors.faiss_indexer.moments.shots import Floats, Shots
 
-# The weights of consensus.py were fitted on windows as these numbers make them: other numbers need another fit.
+# The trees were fitted on windows as these numbers make them: other numbers need another fit.
 _SMOOTHINGS = (
     SegmentOptions(smoothing_seconds=0.5, smooth_over_cuts=False),
     SegmentOptions(smoothing_seconds=2.0),

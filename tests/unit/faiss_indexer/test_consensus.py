@@ -1,4 +1,4 @@
-"""The default strategy: its features against the brute force, its choices on curves whose right answer is plain."""
+"""The default strategy: proposals and choices against the brute force, and curves whose right answer is plain."""
 
 import itertools
 from dataclasses import replace
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executors.faiss_indexer.moments.consensus import FEATURES, measure_features
+from benchmarks.quality.strategies import catalogue
+from benchmarks.quality.synthetic_curves import draw_clean_cases
+from executors.faiss_indexer.moments.consensus import _choose, _compare, _screen
 from executors.faiss_indexer.moments.curves import smooth_scores
 from executors.faiss_indexer.moments.options import SegmentOptions
 from executors.faiss_indexer.moments.segments import find_segments
@@ -24,61 +26,83 @@ def noisy(levels_and_seconds, sigma=0.15, seed=0):
     return curve(levels + np.random.default_rng(seed).normal(0, sigma, len(levels)))
 
 
-def test_features_equal_their_definitions():
-    generator = np.random.default_rng(2)
-    made = curve(generator.normal(0.3, 0.5, 40), pts=np.cumsum(generator.uniform(0.3, 3, 40)), duration=80.0)
-    smooth, bounds, scores = smooth_scores(made, [], OPTIONS), made.cell_edges, made.scores
-    seconds, duration = np.diff(bounds), 80.0
+def test_how_right_three_ranges_are_if_another_is_true():
+    """IoUs: 8 of 10, 4 of 10, and 4 of 8: half for reaching .5, and half for what is reached of .5 to .95."""
+    found = _compare(np.array([[0.0, 10.0], [0.0, 8.0], [0.0, 4.0]]))
+    assert found == pytest.approx(np.array([[1.0, 0.85, 0.0], [0.85, 1.0, 0.55], [0.0, 0.55, 1.0]]))
 
-    def mean(low, high):
-        return float(np.average(scores[low:high], weights=seconds[low:high]))
 
-    def before(first, length):
-        return mean(min(int(np.searchsorted(bounds, bounds[first] - length)), first - 1), first)
+def test_the_window_that_others_overlap_is_chosen_before_a_lone_better_one():
+    windows = Windows(curve(np.zeros(40)), np.array([0, 20, 20, 21]), np.array([6, 30, 31, 30]))
+    edges_of = np.array([[0.0, 6.0], [20.0, 30.0], [20.0, 31.0], [21.0, 30.0]])
+    assert _choose(windows, np.array([0.3, 0.0, 0.0, 0.0]), edges_of, 10).tolist() == [1, 0]
+    assert _choose(windows, np.array([3.0, 0.0, 0.0, 0.0]), edges_of, 10).tolist() == [0, 1]
+    assert _choose(windows, np.array([3.0, 0.0, 0.0, 0.0]), edges_of, 1).tolist() == [0]
 
-    def behind(after, length):
-        return mean(after, min(max(int(np.searchsorted(bounds, bounds[after] + length)), after + 1), 40))
 
-    def by_hand(first, after):
-        length = bounds[after] - bounds[first]
-        wide = np.clip(length, 2.0, 12.0)
-        outer = [*([before(first, wide)] if first else []), *([behind(after, wide)] if after < 40 else [])]
-        inside, outside = mean(first, after), np.delete(np.arange(40), np.arange(first, after))
-        rest = float(np.average(scores[outside], weights=seconds[outside]))
-        variance = float(np.average((scores - mean(0, 40)) ** 2, weights=seconds))
-        until = max(first + 1, min(after, int(np.searchsorted(bounds, bounds[first] + 1.0))))
-        since = min(after - 1, max(first, int(np.searchsorted(bounds, bounds[after] - 1.0, side="right")) - 1))
-        up = mean(first, until) - before(first, 1.0) if first else 0.3
-        down = mean(since, after) - behind(after, 1.0) if after < 40 else 0.3
-        evidence = np.clip((scores[first:after] - 0.4) / 0.3, -1.5, 1.5) @ seconds[first:after]
-        return {
-            "least_rise": inside - max(outer),
-            "share_of_video": length / duration,
-            "variance_between": length * (duration - length) / duration**2 * (inside - rest) ** 2 / variance,
-            "edge_step": (up + down) / 2,
-            "whole_video": 0.0,
-            "lowest": np.clip(smooth[first:after].min(), -1, 1),
-            "evidence": evidence / np.sqrt(length),
-        }
+def test_choosing_equals_comparing_all_candidates_in_every_round():
+    generator = np.random.default_rng(5)
+    first = generator.integers(0, 900, 400)
+    windows = Windows(curve(np.zeros(1000)), first, first + generator.integers(1, 60, 400))
+    ranges, values = np.stack([windows.first, windows.after], axis=1).astype(float), generator.normal(0, 2, 400)
+    left, wanted = np.argsort(-values, kind="stable"), []
+    while len(left) and len(wanted) < 10:
+        likely = left
+        votes = [
+            sum(weight * one for one, weight in zip(row, np.exp(values[likely]), strict=True))
+            for row in _compare(ranges[likely])
+        ]
+        best = likely[int(np.argmax(votes))]
+        wanted.append(int(best))
+        left = left[(windows.after[left] <= first[best]) | (first[left] >= windows.after[best])]
+    assert _choose(windows, values, ranges, 10).tolist() == wanted
 
-    pairs = [(i, j) for i, j in itertools.combinations(range(41), 2) if j - i < 40]
-    first, after = np.array(pairs).T
-    found = measure_features(Windows(made, first, after), smooth)
-    wanted = [list(by_hand(*pair).values()) for pair in pairs]
-    assert list(by_hand(3, 9)) == list(FEATURES)
-    assert found == pytest.approx(np.array(wanted), abs=1e-9)
-    [whole] = measure_features(Windows(made, np.array([0]), np.array([40])), smooth)
-    assert dict(zip(FEATURES, whole, strict=True)) == pytest.approx(
-        {
-            "least_rise": 0.0,
-            "share_of_video": 1.0,
-            "variance_between": 0.0,
-            "edge_step": 0.0,
-            "whole_video": 1.0,
-            "lowest": np.clip(smooth.min(), -1, 1),
-            "evidence": np.clip((scores - 0.4) / 0.3, -1.5, 1.5) @ seconds / np.sqrt(duration),
-        }
-    )
+
+def test_of_many_windows_each_part_of_the_video_keeps_its_best():
+    first = np.arange(3000) % 1000
+    windows = Windows(curve(np.zeros(1000)), first, first + 1)
+    values = np.random.default_rng(0).normal(size=3000)
+    kept = _screen(windows, values)
+    part = ((first + 0.5) * 12 / 1001).astype(int)
+    in_order = np.argsort(-values)
+    wanted = [place for number in range(12) for place in in_order[part[in_order] == number][:8].tolist()]
+    assert kept.tolist() == sorted(wanted)
+
+
+def windows_by_brute_force(made, shots):
+    """Runs above twelve levels of the curve, smoothed in three ways, and with gaps up to 4 s closed."""
+    count, bounds = len(made.scores), made.cell_edges
+    found = {(0, count)}
+    for smoothing in (
+        SegmentOptions(smoothing_seconds=0.5),
+        SegmentOptions(smoothing_seconds=2.0),
+        SegmentOptions(smoothing_seconds=1.0, shot_share=1.0),
+    ):
+        values = smooth_scores(made, shots, smoothing)
+        for number in range(12):
+            level, runs = values.min() + (number + 0.5) / 12 * np.ptp(values), []
+            for sample in np.flatnonzero(values >= level).tolist():
+                if runs and runs[-1][1] == sample:
+                    runs[-1] = (runs[-1][0], sample + 1)
+                else:
+                    runs.append((sample, sample + 1))
+            merged = []
+            for run in runs:
+                if merged and bounds[run[0]] - bounds[merged[-1][1]] <= 4.0:
+                    merged[-1] = (merged[-1][0], run[1])
+                else:
+                    merged.append(run)
+            found |= {*runs, *merged}
+    return found
+
+
+def test_proposals_equal_the_brute_force_with_three_gaps_and_a_cut():
+    scores = [0, 0, 1, 1, 1, 0.1, 0.1, 0.9, 1, 1, 0, 0, 0, 0, 0.8, 0.9, 0.8, 0.2, 0.7, 0.8, 0, 0, 0, 0.5, 0.6, 0]
+    made = curve(scores)
+    for shots in ([(0.0, 7.6), (7.6, 26.0)], []):
+        windows = propose_windows(made, shots)
+        pairs = set(zip(windows.first.tolist(), windows.after.tolist(), strict=True))
+        assert pairs == windows_by_brute_force(made, shots)
 
 
 @given(made=curves())
@@ -89,6 +113,46 @@ def test_each_window_is_proposed_once_and_the_whole_video_is_among_them(made):
     assert len(set(pairs)) == len(pairs)
     assert (0, len(made.scores)) in pairs
     assert all(0 <= first < after <= len(made.scores) for first, after in pairs)
+
+
+def clean_curve(levels_and_seconds, step, shift, noise, generator):
+    """Steps sampled each `step` seconds: the curve and its cuts."""
+    ends = np.cumsum([seconds for _, seconds in levels_and_seconds])
+    pts = np.arange(shift, ends[-1], step)
+    levels = np.array([level for level, _ in levels_and_seconds])[np.searchsorted(ends, pts, side="right")]
+    made = curve(levels + generator.normal(0, noise, len(pts)), pts=pts, duration=float(ends[-1]))
+    return made, list(itertools.pairwise([0.0, *ends.tolist()]))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+@pytest.mark.parametrize("step", [0.25, 0.5, 1.0, 2.0])
+def test_on_a_clean_curve_every_edge_is_exact(step, noise):
+    """Moments of 3 samples and more, beside shots that score less, far less or a little, with and without cuts.
+
+    Exact is to the sample; what is sampled more often than twice a second is smoothed before.
+    """
+    generator = np.random.default_rng(7)
+    for _ in range(40):
+        other, beside = generator.uniform(-1.5, 0.3), generator.uniform(0.0, 0.3)
+        lengths = generator.uniform(3, 12, 7) * max(step, 0.5)
+        levels = (0.0, 1.0, other, 0.0, beside, 1.0, 0.0)
+        made, shots = clean_curve(list(zip(levels, lengths, strict=True)), step, step / 3, noise, generator)
+        for known in ([], shots):
+            best = sorted(edges(find_segments(made, shots=known))[:2])
+            assert np.abs(np.array(best) - np.array([shots[1], shots[5]])).max() < max(step, 0.75)
+
+
+def test_clean_curves_are_divided_as_exactly_as_by_the_measure_without_trees():
+    def count_exact(name):
+        exact = 0
+        for case in draw_clean_cases(150, seed=3):
+            made, truth = case.calibrated, np.array(case.moments)
+            found = catalogue.find_segments(made, catalogue.TUNED[name], case.shots)[: len(truth)]
+            step = made.pts_seconds[1] - made.pts_seconds[0]
+            exact += len(found) == len(truth) and np.abs(np.array(sorted(edges(found))) - truth).max() < step
+        return exact
+
+    assert count_exact("consensus") >= max(count_exact("standing-out"), 120)
 
 
 def test_a_moment_in_noise_is_one_segment_though_it_dips():

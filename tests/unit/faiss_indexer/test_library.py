@@ -4,6 +4,7 @@ import resource
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import faiss
 import numpy as np
@@ -125,6 +126,23 @@ def test_a_still_picture_beside_black_is_a_moment_without_it(library):
         np.testing.assert_allclose(scores, np.where(blank, min(0.0, 0.5 - lowest), 1.0 - lowest), atol=1e-3)
         best = library.search([part], SearchOptions(all_matches=True)).matches[0].segment
         assert (best.start_seconds, best.end_seconds) == (0.0, 6.0)
+
+
+def test_the_vector_ranks_videos_and_the_curve_vector_says_where_in_them(library):
+    seen, told = np.eye(DIMENSIONS, dtype=np.float32)[:2]
+    for name, seen_share, places in (("a" * 64, 0.9, (2, 20)), ("b" * 64, 0.8, (8, 14))):
+        vectors = np.zeros((30, DIMENSIONS), np.float32)
+        vectors[:, 2] = 1.0
+        vectors[places[0] : places[0] + 5] = seen_share * seen
+        vectors[places[1] : places[1] + 5] = (1.7 - seen_share) * told
+        library.register(video(name, duration_seconds=30.0), MODEL)
+        library.put_span(name, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16)), MODEL)
+    plain = library.search([like(seen)], SearchOptions(per_video=1, all_matches=True)).matches
+    part = replace(like(seen), curve_vector=told)
+    apart = library.search([part], SearchOptions(per_video=1, all_matches=True)).matches
+    assert [match.video.video_id[0] for match in plain] == [match.video.video_id[0] for match in apart] == ["a", "b"]
+    assert [match.segment.start_seconds for match in plain] == pytest.approx([1.5, 7.5], abs=0.3)
+    assert [match.segment.start_seconds for match in apart] == pytest.approx([19.5, 13.5], abs=0.3)
 
 
 def test_search_finds_the_planted_moment_first(library):

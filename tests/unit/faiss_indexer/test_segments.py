@@ -12,11 +12,15 @@ from benchmarks.quality.strategies.catalogue import STRATEGIES, TUNED, find_segm
 from benchmarks.quality.strategies.options import StrategyOptions
 from executors.faiss_indexer.moments import segments
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
+from executors.faiss_indexer.moments.edges import make_segments
 from executors.faiss_indexer.moments.options import SCORES, SegmentOptions
 from executors.faiss_indexer.ranking.matches import adjust_lengths
 from tests.unit.faiss_indexer.curves import curve, curves, edges, shots_of
 
 every_strategy = pytest.mark.parametrize("name", list(STRATEGIES))
+SEE_CUTS = {"consensus", "standing-out", "watershed"}  # before edges move to them
+# They read calibrated scores, or shares of the best one.
+READ_SCALES = {"consensus", "standing-out", "peak-walk", "gap-merge"}
 PLAIN = StrategyOptions(smoothing_seconds=0.0, snap_seconds=0.0, minimum_seconds=0.0, least_contrast=0.0)
 
 
@@ -73,6 +77,15 @@ def test_short_segments_are_left_out_unless_there_are_no_others(name, data, made
     assert min(lengths) >= minimum - 1e-9 or max(lengths) < minimum
 
 
+def test_a_range_of_exactly_the_minimum_stays_and_a_shorter_one_is_dropped():
+    made = curve([0, 1, 1, 0, 0, 1, 0, 0])
+    options = SegmentOptions(minimum_seconds=2.0, snap_seconds=0.0)
+    found = make_segments(made, made.scores, [(0.5, 2.5), (4.5, 6.25)], [], options)
+    assert edges(found) == [(0.5, 2.5)]
+    both = make_segments(made, made.scores, [(0.5, 2.5), (4.5, 6.25)], [], replace(options, minimum_seconds=1.75))
+    assert edges(both) == [(0.5, 2.5), (4.5, 6.25)]
+
+
 def test_a_segment_that_a_cut_makes_long_enough_drops_the_shorter_ones():
     made = curve([0, 0, 2, 0.5, 1, 1.5, 2, 1.375], pts=[1, 2, 3, 4, 5, 5.5, 7, 8], duration=9.0)
     shots = [(0.0, 5.0), (5.0, 7.0), (7.0, 8.0), (8.0, 9.0)]
@@ -95,11 +108,11 @@ def test_without_shots_an_edge_lies_between_two_samples_or_at_an_end(name, made)
         assert end == made.duration_seconds or (len(behind) and inside[-1] < end < behind[0])
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"consensus", "watershed"}])
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in SEE_CUTS])
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), made=curves(), tolerance=st.floats(0.0, 5.0))
 def test_an_edge_moves_to_a_cut_within_the_tolerance_or_not_at_all(name, data, made, tolerance):
-    """Consensus and watershed see the cuts before: see test_consensus.py and test_quality_strategies.py."""
+    """The others see the cuts before: see test_consensus.py and test_quality_strategies.py."""
     shots = data.draw(shots_of(made))
     cuts = [start for start, _ in shots[1:]]
     loose = replace(TUNED[name], snap_seconds=0.0, smooth_over_cuts=True, most_per_video=100, shot_share=0.0)
@@ -168,8 +181,8 @@ def test_two_samples(name, shift):
     assert len(others) <= 1
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in {"consensus", "peak-walk", "gap-merge"}])
-def test_the_scale_and_the_zero_of_the_scores_do_not_matter_but_for_consensus_and_the_baselines(name):
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name not in READ_SCALES])
+def test_the_scale_and_the_zero_of_the_scores_do_not_matter_to_the_others(name):
     scores = np.random.default_rng(1).normal(size=80).cumsum()
     options = replace(PLAIN, strategy=name, smoothing_seconds=1.0)
     here = edges(find_segments(curve(scores), options))
