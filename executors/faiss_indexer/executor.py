@@ -50,7 +50,11 @@ class FaissIndexer(ChainExecutor):
                 f"The store {home} is in use by another server. Stop that one, or give this one a store "
                 f"of its own with CLIPSEEK_HOME."
             ) from error
-        check_division(home, self.settings.shards)
+        try:
+            check_division(home, self.settings.shards)
+        except StoreError:
+            self._lock.release()
+            raise
         if self.settings.shards == 1:  # only the head uses these, and there is none
             for path in [path for path in self.requests if path.startswith("/shard/")]:
                 del self.requests[path]
