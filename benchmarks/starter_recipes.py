@@ -59,7 +59,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`pictures` takes centred class scores [N, 1000], `texts` the sentence encoder's [M, 512], both to unit rows [., D].
+    """`pictures` takes centred class scores [N, 1000], `texts` the sentence encoder's [M, 512], both to unit rows.
 
     With `pool_shots` each frame gets the mean score of its shot.
     """
