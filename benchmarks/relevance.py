@@ -231,7 +231,7 @@ def fit(bench: Bench) -> Coefficients:
     base = float(np.quantile(margins[len(right) :][: len(absurd)], 1 - ABSURD_SHARE))
     contrast = float(np.median(margins[: len(right)]) - base) / (1 - MATCHES_BEGIN)  # a typical right frame: 1
     nearest, spread, common = (float(-slope / slopes[0]) for slope in slopes[1:])
-    return Coefficients(base, nearest, spread, common, contrast)
+    return Coefficients(base, nearest, spread, common, contrast, bench.scales.coefficients.most)
 
 
 def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_], weights: Floats) -> Floats:

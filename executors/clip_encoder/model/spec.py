@@ -73,7 +73,7 @@ class ModelSpec:
     def is_multilingual(self) -> bool:
         """Whether its text half is known to have been trained on many languages."""
         text = self.model_cfg["text_cfg"]
-        names = (self.name, text.get("hf_model_name"), text.get("hf_tokenizer_name"))
+        names = (self.name, text.get("hf_model_name"), text.get("hf_tokenizer_name"), text.get("sentence_encoder"))
         return any(mark in str(name).lower() for name in names for mark in _MANY_LANGUAGES)
 
     def identity(self, weights_sha256: str) -> str:

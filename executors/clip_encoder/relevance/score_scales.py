@@ -11,7 +11,7 @@ matches begin is
 
     cut_off = base + nearest * max_r cos(text, r) + spread * |(text . r) over all r| + common * (text . mean of names)
 
-with coefficients from a logistic regression, see docs/relevance.md. Such a model may also know that it has no idea of a
+with coefficients from a logistic regression, but no more than `most`, see docs/relevance.md. Such a model may also know that it has no idea of a
 text: because the text is close to one that means nothing to it, closer than to any name. Then no picture fits.
 """
 
@@ -58,13 +58,17 @@ class LogitScales:
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Of the formula at the top of this module; `contrast` is the difference of cosine from relevance 0 to 1."""
+    """Of the formula at the top of this module; `contrast` is the difference of cosine from relevance 0 to 1.
+
+    `most` is a cosine that is enough for any text: the names of classes themselves are rare in the fitted queries.
+    """
 
     base: float
     nearest: float
     spread: float
     common: float
     contrast: float
+    most: float
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ class ReferenceScales:
             return _NOTHING_FITS
         [(nearest, spread, common)] = self.measure(text[np.newaxis])
         weights = self.coefficients
-        cut_off = float(weights.base + weights.nearest * nearest + weights.spread * spread + weights.common * common)
+        fitted = weights.base + weights.nearest * nearest + weights.spread * spread + weights.common * common
+        cut_off = min(float(fitted), weights.most)
         zero = cut_off - MATCHES_BEGIN * weights.contrast
         return ScoreScale(zero, zero + weights.contrast)
 

@@ -23,7 +23,7 @@ from executors.clip_encoder.relevance.score_scales import (
 
 TEXT = np.array([0.6, 0.8], np.float32)
 REFERENCES = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)
-COEFFICIENTS = Coefficients(base=0.1, nearest=0.2, spread=0.3, common=0.5, contrast=0.4)
+COEFFICIENTS = Coefficients(base=0.1, nearest=0.2, spread=0.3, common=0.5, contrast=0.4, most=1.5)
 SCALES = ReferenceScales(
     references=REFERENCES,
     common=np.array([0.5, 0.0], np.float32),
@@ -79,6 +79,11 @@ def test_references_give_each_text_a_scale_of_its_own():
         pytest.approx(cut_off - 0.7 * 0.4, abs=1e-6), pytest.approx(cut_off + 0.3 * 0.4, abs=1e-6)
     )
     assert (cut_off - made.zero) / (made.one - made.zero) == pytest.approx(MATCHES_BEGIN, abs=1e-6)
+
+
+def test_a_high_cosine_is_enough_for_any_text():
+    scales = replace(SCALES, coefficients=replace(COEFFICIENTS, most=0.5))
+    assert scales.of(TEXT) == ScoreScale(pytest.approx(0.5 - 0.7 * 0.4), pytest.approx(0.5 + 0.3 * 0.4))
 
 
 @pytest.mark.parametrize(
