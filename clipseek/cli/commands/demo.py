@@ -116,7 +116,7 @@ def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
 
     prefix = "" if settings.port == DEFAULT_PORT else f"CLIPSEEK_HOST={host} "
     say("\nThe service keeps running. In another terminal:", style="bold")
-    say(f'  {prefix}{_command()} search "a cat"')
+    say(f'  {prefix}{_command()} search "a taxi"')
     say(f"  {prefix}{_command()} index YOUR_VIDEO.mp4")
     try:
         page.start()

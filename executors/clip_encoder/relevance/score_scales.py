@@ -11,8 +11,9 @@ matches begin is
 
     cut_off = base + nearest * max_r cos(text, r) + spread * |(text . r) over all r| + common * (text . mean of names)
 
-with coefficients from a logistic regression, but no more than `most`, see docs/relevance.md. Such a model may also know that it has no idea of a
-text: because the text is close to one that means nothing to it, closer than to any name. Then no picture fits.
+with coefficients from a logistic regression, but no more than `most`, see docs/relevance.md. Such a model may also know
+that it has no idea of a text: because the text is close to one that means nothing to it, closer than to any name. Then
+no picture fits.
 """
 
 import math
