@@ -4,8 +4,8 @@ It puts the labelled videos into one library. It searches for every true query o
 copies of the query's video; the query succeeds if the best match's peak lies in a true moment. It searches the whole
 library for the absurd queries of the labels and for the encoder's neutral phrases. It prints how many
 successful queries stay above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of
-a model that has reference vectors, on the tune half of the labels and the neutral phrases, and prints the same with
-them.
+a model that has reference vectors, on the tune halves of all labels in both languages and on the neutral phrases, and
+prints the same with them.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.__main__ import DEFAULT_VIDEOS
-from benchmarks.quality.cases import LANGUAGES, TUNE, Label, read_queries
+from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Label, read_queries
 from benchmarks.quality.video_curves import Video, VideoVectors
 from benchmarks.quality.video_facts import MONTAGE
 from clipseek.api.score_scale import MATCHES_BEGIN
@@ -41,7 +41,8 @@ Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 # The three videos of one cartoon show the same rabbit.
 CARTOON = frozenset({"bigbuckbunny.mp4", "fw_2s.mp4", "moviepy_bbb_0_30.webm"})
-ANSWERED_SHARE = 0.95  # of the successful queries, by the cut-off that `--fit` chooses
+ABSURD_SHARE = 1 / 12  # of the tune halves' absurd queries that the cut-off of `--fit` answers
+_NEUTRAL_WEIGHT = 0.5  # of a neutral phrase in the fit; some of them fit something
 _RIDGE = 0.3  # of the logistic regression, on standardised features
 _NEWTON_STEPS = 50
 
@@ -54,6 +55,7 @@ class BestMatch:
     relevance: float
     cosine: float
     is_right: bool
+    is_in_right_video: bool
     is_in_tune_half: bool
 
 
@@ -78,16 +80,15 @@ class Bench:
         [best] = self.library.search(parts, options).matches
         zero, one = self.library.relevance.find_scale(parts[0])
         relevance = best.segment.score
+        cosine = zero + relevance * (one - zero)
         is_right = label is not None and _is_right(best, label)
+        is_in_right_video = label is not None and best.video.title == label.video
         is_in_tune_half = label is None or label.split == TUNE
-        return BestMatch(text, best.segment.score, zero + relevance * (one - zero), is_right, is_in_tune_half)
+        return BestMatch(text, best.segment.score, cosine, is_right, is_in_right_video, is_in_tune_half)
 
     def encode_parts(self, texts: Sequence[str]) -> list[Part]:
         vectors = self.texts.encode(texts).vectors
-        return [
-            Part(v, 1.0, self.model, None, self.scales.of(v), self.mean_phrase, self.scales.for_curves(v))
-            for v in vectors
-        ]
+        return [Part(v, 1.0, self.model, None, self.scales.of(v), self.mean_phrase) for v in vectors]
 
 
 def _is_right(match: VideoMatch, label: Label) -> bool:
@@ -162,26 +163,34 @@ class BestMatches:
 
 def search_all(bench: Bench, true: Sequence[Label], absurd: Sequence[Label]) -> BestMatches:
     found = [bench.search(label.query, label) for label in true]
-    nothing = [bench.search(label.query) for label in absurd]
+    nothing = [replace(bench.search(label.query), is_in_tune_half=label.split == TUNE) for label in absurd]
     return BestMatches(found, nothing, [bench.search(phrase) for phrase in NEUTRAL_PHRASES])
 
 
 def show(matches: BestMatches, verbose: bool) -> None:
-    right = matches.right
-    reported = [match for match in right if not match.is_in_tune_half]
-    rows = [
-        ("true queries found at all", right, matches.true),
-        ("  of these answered", _select_answered(right), right),
-        ("  of these in the report half", _select_answered(reported), reported),
-        ("absurd queries answered", _select_answered(matches.absurd), matches.absurd),
-        ("neutral phrases answered", _select_answered(matches.neutral), matches.neutral),
-    ]
-    for label, some, all_ in rows:
-        print(f"{label:34}{len(some):>4} of {len(all_):>3}  {100 * len(some) / max(len(all_), 1):5.1f} %")
+    for half in (TUNE, REPORT):
+        true, absurd = (
+            [match for match in some if match.is_in_tune_half == (half == TUNE)]
+            for some in (matches.true, matches.absurd)
+        )
+        in_video = [match for match in true if match.is_in_right_video]
+        right = [match for match in true if match.is_right]
+        print(f"{half} half")
+        _show_share("  best match in the right video", in_video, true)
+        _show_share("    of these answered", _select_answered(in_video), in_video)
+        _show_share("  best match in a true moment", right, true)
+        _show_share("    of these answered", _select_answered(right), right)
+        _show_share("  true queries answered", _select_answered(true), true)
+        _show_share("  absurd queries answered", _select_answered(absurd), absurd)
+    _show_share("neutral phrases answered", _select_answered(matches.neutral), matches.neutral)
     if verbose:
-        _show_wrong("lost", [match for match in right if match not in _select_answered(right)])
+        _show_wrong("lost", [match for match in matches.right if match not in _select_answered(matches.right)])
         _show_wrong("absurd", _select_answered(matches.absurd))
         _show_wrong("neutral", _select_answered(matches.neutral))
+
+
+def _show_share(name: str, some: Sequence[BestMatch], all_: Sequence[BestMatch]) -> None:
+    print(f"{name:34}{len(some):>4} of {len(all_):>3}  {100 * len(some) / max(len(all_), 1):5.1f} %")
 
 
 def _select_answered(matches: Sequence[BestMatch]) -> list[BestMatch]:
@@ -193,38 +202,51 @@ def _show_wrong(kind: str, matches: Sequence[BestMatch]) -> None:
         print(f"  {kind:8}{match.relevance:6.2f}  {match.text}")
 
 
-def fit(bench: Bench, matches: BestMatches) -> Coefficients:
-    """Fit coefficients so that the tune half's right matches lie above the middle and the neutral phrases below.
+def search_all_labels(bench: Bench) -> BestMatches:
+    """Search for the first and the everyday queries in all languages."""
+    found = [search_all(bench, *read_queries(everyday, code)) for everyday in (False, True) for code in LANGUAGES]
+    return BestMatches(
+        [m for one in found for m in one.true], [m for one in found for m in one.absurd], found[0].neutral
+    )
 
-    It is a logistic regression on the cosine and the measures of the text; the cut-off answers ANSWERED_SHARE of the
-    right ones.
+
+def fit(bench: Bench) -> Coefficients:
+    """Fit coefficients that separate the tune halves' matches in right videos from absurd queries and neutral phrases.
+
+    It is a logistic regression on the cosine and the measures of the text. The cut-off answers ABSURD_SHARE of the
+    absurd ones.
     """
     if not isinstance(bench.scales, ReferenceScales):
         sys.exit("This model has no reference vectors to fit: its scale is its logit scale. Use --model starter.")
-    right = [match for match in matches.right if match.is_in_tune_half]
-    examples = [*right, *matches.neutral]
-    nearest, spread = bench.scales.measure(bench.texts.encode([match.text for match in examples]).vectors)
-    features = np.stack([np.array([match.cosine for match in examples]), nearest, spread], axis=1)
-    slopes = _fit_logistic(features, np.arange(len(examples)) < len(right))
-    margins = (features[: len(right)] @ slopes) / slopes[0]
-    base = float(np.quantile(margins, 1 - ANSWERED_SHARE))
-    contrast = float(np.median(margins) - base) / (1 - MATCHES_BEGIN)  # a typical right frame has relevance 1
-    return Coefficients(base, float(-slopes[1] / slopes[0]), float(-slopes[2] / slopes[0]), contrast)
+    matches = search_all_labels(bench)
+    right = [match for match in matches.true if match.is_in_tune_half and match.is_in_right_video]
+    absurd = [match for match in matches.absurd if match.is_in_tune_half]
+    examples = [*right, *absurd, *matches.neutral]
+    weights = np.array([1.0] * (len(right) + len(absurd)) + [_NEUTRAL_WEIGHT] * len(matches.neutral))
+    weights[: len(right)] = weights[len(right) :].sum() / len(right)  # both sides count alike
+    measures = bench.scales.measure(bench.texts.encode([match.text for match in examples]).vectors)
+    features = np.column_stack([[match.cosine for match in examples], measures])
+    slopes = _fit_logistic(features, np.arange(len(examples)) < len(right), weights)
+    margins = (features @ slopes) / slopes[0]
+    base = float(np.quantile(margins[len(right) :][: len(absurd)], 1 - ABSURD_SHARE))
+    contrast = float(np.median(margins[: len(right)]) - base) / (1 - MATCHES_BEGIN)  # a typical right frame: 1
+    nearest, spread, common = (float(-slope / slopes[0]) for slope in slopes[1:])
+    return Coefficients(base, nearest, spread, common, contrast, bench.scales.coefficients.most)
 
 
-def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_]) -> Floats:
+def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_], weights: Floats) -> Floats:
     """Returns: slopes of a ridge logistic regression in the features' own units, by Newton's method."""
     mean, deviation = features.mean(axis=0), features.std(axis=0)
     scaled = np.column_stack([(features - mean) / deviation, np.ones(len(features))])
-    penalty = np.diag([_RIDGE, _RIDGE, _RIDGE, 0.0])
-    weights = np.zeros(scaled.shape[1])
+    penalty = np.diag([_RIDGE] * features.shape[1] + [0.0])
+    slopes: Floats = np.zeros(scaled.shape[1])
     for _ in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-scaled @ weights))
-        gradient = scaled.T @ (chance - is_positive) + penalty @ weights
-        curvature = (scaled * (chance * (1 - chance))[:, np.newaxis]).T @ scaled + penalty
-        weights = weights - np.linalg.solve(curvature, gradient)
-    slopes: Floats = weights[:3] / deviation
-    return slopes
+        chance = 1 / (1 + np.exp(-scaled @ slopes))
+        gradient = scaled.T @ (weights * (chance - is_positive)) + penalty @ slopes
+        curvature = (scaled.T * (weights * chance * (1 - chance))) @ scaled + penalty
+        slopes = slopes - np.linalg.solve(curvature, gradient)
+    in_units: Floats = slopes[:-1] / deviation
+    return in_units
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         matches = search_all(bench, *queries)
         show(matches, options.verbose)
         if options.fit:
-            coefficients = fit(bench, matches)
+            coefficients = fit(bench)
             print(f"\nfitted: {coefficients}\nwith it:")
             assert isinstance(bench.scales, ReferenceScales)
             refitted = replace(bench, scales=replace(bench.scales, coefficients=coefficients))

@@ -24,8 +24,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.quality.baseline_options import BASELINE_OPTIONS
 from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Case, Label, read_queries
 from benchmarks.quality.real_curves import REAL, read_curves
@@ -81,8 +79,7 @@ class Encoder:
         """The videos of a folder; each is encoded when it is first used."""
         texts = self._texts.encode([label.query for label in labels]).vectors
         scales = [self._scales.of(text) for text in texts]
-        queries = np.stack([self._scales.for_curves(text) for text in texts])
-        return Videos(self._vectors, folder, labels, queries, self._unknown, scales, self.units)
+        return Videos(self._vectors, folder, labels, texts, self._unknown, scales, self.units)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

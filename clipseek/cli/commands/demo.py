@@ -86,7 +86,7 @@ def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
     from clipseek.service.page import Page
     from clipseek.service.run import serve
 
-    say("Starting ... (the first time, this builds the starter model: about half a minute)", style="dim")
+    say("Starting ... (the first time, this builds the starter model: about ten seconds)", style="dim")
     host = settings.local_host
     with Page(settings, host) as page:
 
@@ -116,7 +116,7 @@ def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
 
     prefix = "" if settings.port == DEFAULT_PORT else f"CLIPSEEK_HOST={host} "
     say("\nThe service keeps running. In another terminal:", style="bold")
-    say(f'  {prefix}{_command()} search "a cat"')
+    say(f'  {prefix}{_command()} search "a taxi"')
     say(f"  {prefix}{_command()} index YOUR_VIDEO.mp4")
     try:
         page.start()

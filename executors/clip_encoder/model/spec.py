@@ -24,6 +24,8 @@ Half = Callable[[torch.Tensor], torch.Tensor]  # one half of a model, loaded: a 
 _PLACES = ("hf_model_name", "hf_tokenizer_name", "hf_model_pretrained", "timm_model_pretrained")
 # Parts of the names of text models and tokenizers that were trained on many languages.
 _MANY_LANGUAGES = ("siglip2", "i18n", "worldwide", "xlm", "mt5", "nllb", "gemma", "multilingual")
+# The value of `sentence_encoder` in a `text_cfg`: the text half is a package's, not the checkpoint's.
+SENTENCE_ENCODER = "universal-sentence-encoder-multilingual-3"
 _CHUNK_BYTES = 4 * 1024 * 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -63,10 +65,15 @@ class ModelSpec:
         return int(self.model_cfg["embed_dim"])
 
     @property
+    def has_sentence_encoder(self) -> bool:
+        """Whether its texts are read by the sentence encoder, see `run/sentence_encoder.py`."""
+        return bool(self.model_cfg["text_cfg"].get("sentence_encoder") == SENTENCE_ENCODER)
+
+    @property
     def is_multilingual(self) -> bool:
         """Whether its text half is known to have been trained on many languages."""
         text = self.model_cfg["text_cfg"]
-        names = (self.name, text.get("hf_model_name"), text.get("hf_tokenizer_name"))
+        names = (self.name, text.get("hf_model_name"), text.get("hf_tokenizer_name"), text.get("sentence_encoder"))
         return any(mark in str(name).lower() for name in names for mark in _MANY_LANGUAGES)
 
     def identity(self, weights_sha256: str) -> str:

@@ -12,6 +12,7 @@ from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleToken
 from clipseek.api.errors import ModelError, ModelUnavailable
 from executors.clip_encoder.model.profiles import PREFERRED
 from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.run.sentence_encoder import SCRIPTS
 
 _CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode adds to a text
 # The last ones are Latin letters whose Unicode names start differently: ordinal signs, and letters like full-width A.
@@ -108,15 +109,22 @@ def _read_padding(folder: Path) -> int | None:
 
 
 def language_warning(text: str, spec: ModelSpec) -> list[str]:
-    """Returns: one warning if the text is in another script than Latin and the model knows only English, else none."""
+    """Returns: one warning if the text is in a script that the model cannot read, else none."""
+    advice = f"CLIPSEEK_MODEL={PREFERRED} reads many languages; the videos must then be indexed again."
+    if spec.has_sentence_encoder and has_other_script(text, SCRIPTS):
+        return [f"The starter model was not trained on the script of this text: expect poor answers. {advice}"]
     if spec.is_multilingual or not has_other_script(text):
         return []
     return [
         f"The model ({spec.name}) understands only English, but the text is in another script (e.g. Chinese): expect "
-        f"poor answers. CLIPSEEK_MODEL={PREFERRED} reads many languages; the videos must then be indexed again."
+        f"poor answers. {advice}"
     ]
 
 
-def has_other_script(text: str) -> bool:
-    """Whether the text holds a letter outside the Latin script, for example a Chinese or Cyrillic one."""
-    return any(char.isalpha() and not unicodedata.name(char, "").startswith(_LATIN) for char in text)
+def has_other_script(text: str, scripts: tuple[str, ...] = ()) -> bool:
+    """Whether the text holds a letter outside the Latin script, for example a Chinese or Cyrillic one.
+
+    The letters whose Unicode names start with one of `scripts` do not count.
+    """
+    known = (*_LATIN, *scripts)
+    return any(char.isalpha() and not unicodedata.name(char, "").startswith(known) for char in text)

