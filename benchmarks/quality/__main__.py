@@ -4,7 +4,7 @@ Prints rules x measures (see `scoring.py`) on
 
 - made curves in the units of two kinds of models (see `synthetic_curves.py`, `units.py`),
 - the labelled videos (see `labels/`): the half that options were chosen on, and the other half,
-- the sample videos with exact cuts: photographs, and bicycles,
+- videos with exact cuts: sample videos, and stills of them,
 
 and then what the default strategy gains over the baselines, and what it loses where scores are calibrated wrongly.
 
@@ -15,6 +15,7 @@ The labelled videos are in --videos or CLIPSEEK_TEST_VIDEOS, by default in ../sh
 import argparse
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -33,8 +34,7 @@ from benchmarks.quality.tuning import GRIDS, tune_options
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
-from benchmarks.synthetic.sample_moments import MOMENTS
-from clipseek.api.errors import SamplesUnavailable
+from benchmarks.synthetic.sample_moments import MOMENTS, STILL_MOMENTS, STILLS_VIDEO, make_stills_video
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.score_scales import read_scales
@@ -45,7 +45,7 @@ from executors.video_loader.media import sample_videos
 logger = logging.getLogger(__name__)
 DEFAULT_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
 KINDS = (STARTER, CLIP)
-VIDEOS_WITH_CUTS = (sample_videos.PHOTOGRAPHS_VIDEO, "bikes.mp4")
+VIDEOS_WITH_CUTS = ("nature.mp4", "toys.mp4")
 _SHARE_OF_A_VIDEO_SET = 0.5  # of the weight of a set of made curves in the fit: 42 queries invite overfitting
 
 
@@ -131,12 +131,11 @@ def _measure_samples(
     encoder: Encoder, folder: Path, names: Sequence[str], options: Options, rates: Sequence[float]
 ) -> list[Results]:
     """The videos whose cuts are known to the frame. `--tune` and `--fit` do not use them."""
-    try:
-        sample_videos.build(folder)
-    except SamplesUnavailable as error:
-        print(f"The sample videos are left out: {error}", file=sys.stderr)
-        return []
-    moments = [moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in VIDEOS_WITH_CUTS:
+        shutil.copyfile(sample_videos.FOLDER / name, folder / name)
+    make_stills_video(folder / STILLS_VIDEO)
+    moments = [*(moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS), *STILL_MOMENTS]
     labels = [Label(m.video, m.seen, ((m.start_seconds, m.end_seconds),), REPORT) for m in moments]
     videos = encoder.videos(folder, labels)
     return [
