@@ -21,8 +21,8 @@ from clipseek.vced import messages
 from clipseek.watch.intake import AWAY
 from clipseek.watch.state import WatchState
 from clipseek.watch.watcher import Watcher
-from executors.video_loader.media import sample_videos
 from tests.flow.conftest import ROOT
+from tests.pictures import read_photograph
 from tests.vced import INDEX, SEARCH
 
 
@@ -281,14 +281,13 @@ def compat(server, folder):
 
 def photographs(path, *names):
     """A video of photographs, each for four seconds."""
-    found = [cv2.imread(str(sample_videos.find_photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
-    pictures = [cv2.resize(picture, (320, 240)) for picture in found for _ in range(40)]
+    pictures = [cv2.resize(read_photograph(name), (320, 240)) for name in names for _ in range(40)]
     return videos.make(path, pictures=pictures, fps=10, size=(320, 240)).path
 
 
 def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
-    first = photographs(folder / "first one.mp4", "a cup of coffee", "a cat", "a temple")
-    second = photographs(folder / "second.mp4", "a cat", "a cup of coffee")
+    first = photographs(folder / "first one.mp4", "coffee", "cat", "rocket")
+    second = photographs(folder / "second.mp4", "cat", "coffee")
     with compat(server, folder) as program:
         assert program.index(first, "uid-1").data.docs.docs[0].uri == str(first)
         [cat] = program.search("a cat", uid="uid-1", maxCount=1)

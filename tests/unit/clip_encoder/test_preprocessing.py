@@ -7,14 +7,13 @@ from PIL import Image
 from clipseek.api.errors import ModelError
 from executors.clip_encoder.model.picture_format import DEFAULT_MEAN, PictureFormat, Preprocessing
 from executors.clip_encoder.run.preprocessing import to_tensor
+from tests.pictures import read_photograph
 
 CONFIG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "resize_mode": "squash"}
 
 
 def photograph() -> np.ndarray:
-    from skimage import data
-
-    return data.coffee()  # 400 x 600
+    return read_photograph("coffee")  # 400 x 600
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
