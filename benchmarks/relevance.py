@@ -230,7 +230,8 @@ def fit(bench: Bench) -> Coefficients:
     margins = (features @ slopes) / slopes[0]
     base = float(np.quantile(margins[len(right) :][: len(absurd)], 1 - ABSURD_SHARE))
     contrast = float(np.median(margins[: len(right)]) - base) / (1 - MATCHES_BEGIN)  # a typical right frame: 1
-    return Coefficients(base, *(float(-slope / slopes[0]) for slope in slopes[1:]), contrast)
+    nearest, spread, common = (float(-slope / slopes[0]) for slope in slopes[1:])
+    return Coefficients(base, nearest, spread, common, contrast)
 
 
 def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_], weights: Floats) -> Floats:
@@ -244,7 +245,8 @@ def _fit_logistic(features: Floats, is_positive: NDArray[np.bool_], weights: Flo
         gradient = scaled.T @ (weights * (chance - is_positive)) + penalty @ slopes
         curvature = (scaled.T * (weights * chance * (1 - chance))) @ scaled + penalty
         slopes = slopes - np.linalg.solve(curvature, gradient)
-    return slopes[:-1] / deviation
+    in_units: Floats = slopes[:-1] / deviation
+    return in_units
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,23 +26,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.quality.__main__ import DEFAULT_VIDEOS
-from benchmarks.quality.cases import LABELS, REPORT, TUNE, Label, read_labels
+from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Label, read_queries
 from benchmarks.quality.video_curves import VideoVectors
 from benchmarks.relevance import find_copies
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.preprocessing import to_tensor
 from executors.clip_encoder.run.towers import TextTower
-from executors.clip_encoder.starter.starter import (
-    ARCHITECTURE,
-    CLASSES,
-    ClassText,
-    find_classifier,
-    list_class_texts,
-    read_classifier,
-)
+from executors.clip_encoder.starter.class_texts import CLASSES, ClassText, list_class_texts
+from executors.clip_encoder.starter.starter import ARCHITECTURE, find_classifier, read_classifier
 
 Floats = NDArray[np.float64]
 _RATE = 1.0
@@ -66,7 +59,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`pictures` takes centred class scores [N, 1000], `texts` MiniLM's vectors [M, 384], both to unit rows [., D].
+    """`pictures` takes centred class scores [N, 1000], `texts` the sentence encoder's [M, 512], both to unit rows.
 
     With `pool_shots` each frame gets the mean score of its shot.
     """
@@ -84,7 +77,7 @@ def to_unit(rows: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Encoded:
-    """MiniLM's vectors of all class texts, unit rows float64 [N, 384]."""
+    """The sentence encoder's vectors of all class texts, unit rows float64 [N, 512]."""
 
     texts: Sequence[ClassText]
     vectors: Floats
@@ -99,22 +92,18 @@ class Encoded:
     def is_general(self) -> NDArray[np.bool_]:
         return np.array([text.is_general for text in self.texts])
 
-    def fold(self, weights: Floats, ridge: float, whitened: bool = False) -> Recipe:
+    def fold(self, weights: Floats, ridge: float, centred: bool = True) -> Recipe:
         """Fit the ridge regression from text vectors to class weights."""
         is_used = weights > 0
         vectors, weight = self.vectors[is_used], weights[is_used][:, np.newaxis]
         targets = np.zeros((int(is_used.sum()), CLASSES))
         for row, text in zip(targets, np.array(self.texts, dtype=object)[is_used], strict=True):
             row[list(text.classes)] = 1 / np.sqrt(len(text.classes))
-        centred = vectors - (vectors * weight).sum(axis=0) / weight.sum()
-        gram = (centred * weight).T @ centred + ridge * np.eye(centred.shape[1])
-        head = np.linalg.solve(gram, (centred * weight).T @ targets)
-        if not whitened:
-            return Recipe("", lambda scores: to_unit(scores @ head.T), lambda texts: texts)
-        values, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-        white = axes / np.sqrt(values + np.median(values)) @ axes.T
-        colour = np.linalg.inv(white)
-        return Recipe("", lambda scores: to_unit(scores @ head.T @ colour), lambda texts: to_unit(texts @ white))
+        if centred:
+            vectors = vectors - (vectors * weight).sum(axis=0) / weight.sum()
+        gram = (vectors * weight).T @ vectors + ridge * np.eye(vectors.shape[1])
+        head = np.linalg.solve(gram, (vectors * weight).T @ targets)
+        return Recipe("", lambda scores: to_unit(scores @ head.T), lambda texts: texts)
 
     def average_names(self, temperature: float, classes: int) -> Recipe:
         """ConSE: average the class names' vectors by the likeliest classes' probabilities (M. Norouzi et al. 2014)."""
@@ -150,18 +139,18 @@ class Encoded:
             "ConSE, 1000 classes": self.average_names(1.0, CLASSES),
             "nearest class names, sharp": self.weigh_nearest_names(40.0),
             "nearest class names, soft": self.weigh_nearest_names(10.0),
-            "fold of first names, ridge 3 (before)": self.fold(first, 3.0),
-            "fold of names and definitions (curves)": self.fold(names_and_definitions, 10.0),
+            "fold of first names, ridge 10": self.fold(first, 10.0),
+            "fold of names and definitions": self.fold(names_and_definitions, 10.0),
             "  and hypernyms x .1": self.fold(with_general(0.1), 10.0),
-            "  and hypernyms x .4": self.fold(with_general(0.4), 10.0),
-            "  and hypernyms x .6 (scores)": self.fold(with_general(0.6), 10.0),
-            "  and hypernyms x 1": self.fold(with_general(1.0), 10.0),
-            "  x .6, ridge 1": self.fold(with_general(0.6), 1.0),
-            "  x .6, ridge 100": self.fold(with_general(0.6), 100.0),
-            "  x .6, whitened": self.fold(with_general(0.6), 10.0, whitened=True),
+            "  and hypernyms x .2 (in use)": self.fold(with_general(0.2), 10.0),
+            "  and hypernyms x .6": self.fold(with_general(0.6), 10.0),
+            "  and hypernyms x 6": self.fold(with_general(6.0), 10.0),
+            "  x .2, ridge 3": self.fold(with_general(0.2), 3.0),
+            "  x .2, ridge 30": self.fold(with_general(0.2), 30.0),
+            "  x .2, not centred": self.fold(with_general(0.2), 10.0, centred=False),
         }
-        pooled = self.fold(with_general(0.6), 10.0)
-        recipes["  x .6, scores pooled over shots"] = Recipe("", pooled.pictures, pooled.texts, pool_shots=True)
+        pooled = self.fold(with_general(0.2), 10.0)
+        recipes["  x .2, scores pooled over shots"] = Recipe("", pooled.pictures, pooled.texts, pool_shots=True)
         return [replace(recipe, name=name) for name, recipe in recipes.items()]
 
 
@@ -261,9 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tower = TextTower(spec, choose_device("cpu"))
     class_texts = list_class_texts()
     encoded = Encoded(class_texts, _encode_texts(tower, [text.text for text in class_texts]))
-    labels = read_labels(LABELS / "moments.jsonl")
-    absurd = [*(label.query for label in read_labels(LABELS / "no_match.jsonl")), *NEUTRAL_PHRASES]
-    texts = _encode_texts(tower, [*(label.query for label in labels), *absurd])
+    labels, nothing = read_queries(options.everyday, options.language)
+    texts = _encode_texts(tower, [label.query for label in labels + nothing])
     copies = find_copies(options.videos, sorted(set(frames.videos.tolist())))
     head = "".join(f"{name:>9}" for name in ("video", "library", "AUC", "no match"))
     print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
@@ -282,6 +270,8 @@ def _parser() -> argparse.ArgumentParser:
     videos = Path(os.environ.get("CLIPSEEK_TEST_VIDEOS") or DEFAULT_VIDEOS)
     cache = Path(tempfile.gettempdir()) / "clipseek-benchmarks"
     parser.add_argument("--videos", type=Path, default=videos, help="folder of the labelled videos")
+    parser.add_argument("--everyday", action="store_true", help="the queries in everyday words, not the first ones")
+    parser.add_argument("--language", default="en", choices=list(LANGUAGES), help="of the labelled queries")
     parser.add_argument("--cache", type=Path, default=cache, help="folder that keeps models and scores between runs")
     return parser
 

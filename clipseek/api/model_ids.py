@@ -13,3 +13,13 @@ def settings_for(model_id: str, instead_of: str = "") -> str:
     is_int8, was_int8 = INT8_MARK in model_id, INT8_MARK in instead_of
     engine = "" if is_int8 == was_int8 else f" and CLIPSEEK_ENGINE={'int8' if is_int8 else 'auto'}"
     return f"CLIPSEEK_MODEL={model_name(model_id)}{engine}"
+
+
+def advise_to_index_again(stored: str, loaded: str) -> str:
+    """Returns: what to do if no setting brings the store's model back, because only its weights or recipe differ."""
+    if not stored or settings_for(stored, loaded) != settings_for(loaded, stored):
+        return ""
+    return (
+        f"The model '{model_name(stored)}' has changed since it filled the store. Set CLIPSEEK_HOME to an empty folder "
+        "and index the videos again. To search the old store, install the version of ClipSeek that filled it."
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipseek.api.documents import Component
 from clipseek.api.errors import ModelMismatch, ServerNotReady
-from clipseek.api.model_ids import settings_for
+from clipseek.api.model_ids import advise_to_index_again, settings_for
 from clipseek.client import Client
 from clipseek.config.access import check_network, with_flow_secret
 from clipseek.config.settings import (
@@ -158,7 +158,7 @@ def _check_health(settings: Settings) -> list[Component]:
     loaded = next((model for model in models.values() if model != stored), "")
     choice = settings_for(stored, loaded) if stored else "CLIPSEEK_MODEL=NAME"
     listed = "; ".join(f"{name}: {model}" for name, model in models.items())
-    raise ModelMismatch(
-        f"The executors and the store have different models ({listed}). Set {choice} to keep using the store, or set "
-        f"CLIPSEEK_HOME to another folder to index with the other model."
+    advice = advise_to_index_again(stored, loaded) or (
+        f"Set {choice} to keep using the store, or set CLIPSEEK_HOME to another folder to index with the other model."
     )
+    raise ModelMismatch(f"The executors and the store have different models ({listed}). {advice}")

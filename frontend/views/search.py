@@ -9,9 +9,9 @@ from frontend.components.search.results import results
 from frontend.components.search.search_form import search_form, start_search
 from frontend.components.visitor import texts
 from frontend.logic.search_address import Ask
-from frontend.logic.service_health import ServiceState, service_state
+from frontend.logic.service_health import service_state
 from frontend.services import health, services
-from frontend.texts import Texts, load_texts
+from frontend.texts import Texts
 
 EXAMPLES = ("example.1", "example.2", "example.3")
 
@@ -33,18 +33,17 @@ def search_page(t: Texts) -> None:
     state_banner(state, t)
     if ask.is_empty:
         hero.html(f'<div class="cs-hero"><h1>{t("search.title")}</h1><p>{t("search.subtitle")}</p></div>')
-        _examples(state, t)
+        _examples(t)
     else:
         results(ask, videos, t)
     model_banner(state, t)
 
 
-def _examples(state: ServiceState, t: Texts) -> None:
-    """Buttons with a description each, in English for the starter model, which reads nothing else."""
-    descriptions = load_texts("en") if state.is_starter else t
+def _examples(t: Texts) -> None:
+    """Buttons with a description each."""
     with st.container(horizontal=True, horizontal_alignment="center", key="examples"):
         for key in EXAMPLES:
-            text = descriptions(key)
+            text = t(key)
             st.button(text, key=key, on_click=start_search, args=(Ask(text=text),))
 
 

@@ -88,7 +88,7 @@ def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
     from clipseek.service.page import Page
     from clipseek.service.run import serve
 
-    say("Starting ... (the first time, this builds the starter model: about half a minute)", style="dim")
+    say("Starting ... (the first time, this builds the starter model: about ten seconds)", style="dim")
     host = settings.local_host
     with Page(settings, host) as page:
 

@@ -28,6 +28,6 @@ PROFILES = {
 
 STARTER_WARNING = (
     "This is the starter model, an image classifier joined to a sentence encoder: not CLIP quality. It finds things "
-    "and scenes in English, but hardly any people, places, actions or written text, and no Chinese. For better answers "
+    "and scenes, in English and Chinese, but hardly any people, places, actions or written text. For better answers "
     f"set CLIPSEEK_MODEL={PREFERRED}, which the model hub has, or to a model's folder. Then index the videos again."
 )

@@ -10,7 +10,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
 
 SPELLING_NAME = "spelling.json"
-_WORD = re.compile(r"(?<![\w'-])[a-zA-Z]{5,}(?![\w-])")
+_WORD = re.compile(r"(?<![\w'-])[a-zA-Z]{5,}(?![\w'-])")
 _MOST_EDITS = 1  # letters added, left out, replaced, or two that changed places
 _MOST_EDITS_OF_LONG_WORDS = 2
 _LONG_WORD = 8  # letters
@@ -30,7 +30,9 @@ class Spelling:
     known: frozenset[str]
 
     def find_mistake(self, text: str) -> tuple[str, str] | None:
-        """Returns: the first misspelt word of a text, and the word that is probably meant."""
+        """Returns: the first misspelt word of a text in ASCII letters, and the word that is probably meant."""
+        if any(char.isalpha() and not char.isascii() for char in text):
+            return None  # another language
         for match in _WORD.finditer(text):
             word = match.group()
             is_name = word[0].isupper() and match.start() > 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from clipseek.api.errors import InvalidRequest, ModelMismatch, StoreError, VideoNotFound
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
-from clipseek.api.model_ids import model_name, settings_for
+from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
 from executors.faiss_indexer.store.database import Database, prepare_schema
 from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, compute_checksum, list_shots
 
@@ -245,10 +245,13 @@ class Store(AbstractContextManager["Store"]):
         _write_meta(db, "model_name", model_name(model_id))
 
     def _mismatch(self, stored: str, used: str) -> ModelMismatch:
+        advice = advise_to_index_again(stored, used) or (
+            f"Start the server with {settings_for(stored, used)}, or give the new model a store of its own "
+            "(CLIPSEEK_HOME), or delete the videos and index them again."
+        )
         return ModelMismatch(
             f"The store {self.path} was filled by the model '{stored}', but the server runs '{used}': their embeddings "
-            f"cannot be compared. Start the server with {settings_for(stored, used)}, or give the new model a store of "
-            f"its own (CLIPSEEK_HOME), or delete the videos and index them again."
+            f"cannot be compared. {advice}"
         )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from executors.clip_encoder.starter.starter import CLASSES, ClassText, _parse_ranges, list_class_texts
+from executors.clip_encoder.starter.class_texts import CLASSES, ClassText, _parse_ranges, list_class_texts
 
 ROBIN, GOLDFISH, GOLDEN_RETRIEVER, TABBY, PIZZA = 15, 1, 207, 281, 963
 BEACH_WAGON, CAB, CONVERTIBLE, JEEP, MINIVAN, SPORTS_CAR = 436, 468, 511, 609, 656, 817

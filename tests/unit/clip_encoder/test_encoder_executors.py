@@ -114,23 +114,48 @@ def test_a_text_gets_the_scale_of_its_cosines_and_what_neutral_phrases_mean(text
     for holder in (doc, doc.parts[0]):
         assert (holder.zero_cosine, holder.above_background) == (0.0, True)
         assert holder.one_cosine == pytest.approx(8 * 0.07)  # by the logit scale of the model
-        assert holder.curve_embedding == holder.embedding  # its texts are read in one way
+        assert holder.curve_embedding == []  # texts are read in one way
     phrases = text.encoder.tower.encode(NEUTRAL_PHRASES).vectors
     np.testing.assert_allclose(doc.neutral_embedding, phrases.mean(axis=0), atol=1e-6)
 
 
-def test_the_starters_texts_are_read_in_two_ways(tmp_path, starter):
-    folder = starter.checkpoint.parent
-    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", model=str(folder), device="cpu")
+@pytest.fixture
+def starter_text(tmp_path, starter):
+    settings = Settings(
+        home=tmp_path / "home", cache=tmp_path / "cache", model=str(starter.checkpoint.parent), device="cpu"
+    )
     executor = ClipTextEncoder(settings, runtime_args={"name": "text_encoder"})
-    try:
-        [doc] = asyncio.run(executor.search(DocList[Query]([Query(text="a cat")]), caller=CALLER))
-    finally:
-        executor.close()
+    yield executor
+    executor.close()
+
+
+def test_the_starter_gives_each_text_a_scale_of_its_own(starter_text, starter):
+    [doc] = asyncio.run(starter_text.search(DocList[Query]([Query(text="a cat")]), caller=CALLER))
     scale = read_scales(starter).of(np.array(doc.embedding, np.float32))
     assert (doc.zero_cosine, doc.one_cosine) == pytest.approx((scale.zero, scale.one), abs=1e-6)
-    assert not doc.above_background and doc.curve_embedding != doc.embedding
-    assert np.linalg.norm(doc.curve_embedding) == pytest.approx(1.0, abs=1e-6)
+    assert not doc.above_background and doc.curve_embedding == []
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("a red car", []),
+        ("一辆红色的车", []),
+        ("hello", ["The starter model does not know 'hello'."]),
+        ("你好", ["The starter model does not know '你好'."]),
+        ("a white rabit", ["The starter model does not know the word 'rabit'. Did you mean 'rabbit'?"]),
+        (
+            "ένας σκύλος",
+            [
+                "The starter model was not trained on the script of this text: expect poor answers. "
+                "CLIPSEEK_MODEL=multilingual reads many languages; the videos must then be indexed again."
+            ],
+        ),
+    ],
+)
+def test_the_starter_says_what_it_does_not_know(starter_text, text, warnings):
+    [doc] = asyncio.run(starter_text.search(DocList[Query]([Query(text=text)]), caller=CALLER))
+    assert doc.warnings == warnings
 
 
 def test_calibration_is_sent_on_with_every_neutral_phrase(text):

@@ -23,8 +23,14 @@ from executors.clip_encoder.relevance.score_scales import (
 
 TEXT = np.array([0.6, 0.8], np.float32)
 REFERENCES = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)
-COEFFICIENTS = Coefficients(base=0.1, nearest=0.2, spread=0.3, contrast=0.4)
-SWAP = np.array([[0.0, 3.0], [3.0, 0.0]], np.float32)
+COEFFICIENTS = Coefficients(base=0.1, nearest=0.2, spread=0.3, common=0.5, contrast=0.4)
+SCALES = ReferenceScales(
+    references=REFERENCES,
+    common=np.array([0.5, 0.0], np.float32),
+    names=np.array([[0.0, 1.0]], np.float32),
+    empty=np.array([[-1.0, 0.0], [0.0, -1.0]], np.float32),
+    coefficients=COEFFICIENTS,
+)
 
 
 def spec_of(folder):
@@ -38,7 +44,7 @@ def test_the_logit_scale_is_that_of_the_checkpoint(tmp_path, custom_text, torch_
     scales = read_scales(spec)
     made = scales.of(TEXT)
     assert made == ScoreScale(0.0, pytest.approx(8 * 0.07), above_background=True)
-    np.testing.assert_array_equal(scales.for_curves(TEXT), TEXT)
+    assert scales.knows(TEXT)
 
 
 def test_a_trained_logit_scale_is_read_from_safetensors_and_pt(tmp_path):
@@ -65,30 +71,36 @@ def test_a_checkpoint_that_does_not_say_is_taken_for_a_usual_one(tmp_path):
 
 
 def test_references_give_each_text_a_scale_of_its_own():
-    scales = ReferenceScales(REFERENCES, COEFFICIENTS, SWAP)
-    nearest, spread = scales.measure(np.stack([TEXT, [1.0, 0.0]]))
-    np.testing.assert_allclose(nearest, [0.8, 1.0], atol=1e-6)
-    np.testing.assert_allclose(spread, [math.hypot(1.2, 0.8), 2.0], atol=1e-6)
-    cut_off = 0.1 + 0.2 * 0.8 + 0.3 * math.sqrt(2.08)
-    made = scales.of(TEXT)
-    assert made == ScoreScale(pytest.approx(cut_off - 0.7 * 0.4), pytest.approx(cut_off + 0.3 * 0.4))
-    assert (cut_off - made.zero) / (made.one - made.zero) == pytest.approx(MATCHES_BEGIN)
+    measures = SCALES.measure(np.stack([TEXT, np.array([1.0, 0.0], np.float32)]))
+    np.testing.assert_allclose(measures, [[0.8, math.hypot(1.2, 0.8), 0.3], [1.0, 2.0, 0.5]], atol=1e-6)
+    cut_off = 0.1 + 0.2 * 0.8 + 0.3 * math.sqrt(2.08) + 0.5 * 0.3
+    made = SCALES.of(TEXT)
+    assert made == ScoreScale(
+        pytest.approx(cut_off - 0.7 * 0.4, abs=1e-6), pytest.approx(cut_off + 0.3 * 0.4, abs=1e-6)
+    )
+    assert (cut_off - made.zero) / (made.one - made.zero) == pytest.approx(MATCHES_BEGIN, abs=1e-6)
 
 
-def test_a_text_for_curves_is_mapped_and_of_unit_length():
-    made = ReferenceScales(REFERENCES, COEFFICIENTS, SWAP).for_curves(TEXT)
-    np.testing.assert_allclose(made, [0.8, 0.6], atol=1e-6)
-    assert made.dtype == np.float32
+@pytest.mark.parametrize(
+    ("text", "is_known"),
+    [((0.0, 1.0), True), ((-0.6, 0.8), True), ((-0.7, -0.7), True), ((-0.8, 0.6), False), ((0.6, -0.8), False)],
+)
+def test_a_text_is_known_unless_it_is_close_to_an_empty_one_and_closer_than_to_any_name(text, is_known):
+    vector = np.array(text, np.float32)
+    assert SCALES.knows(vector) == is_known
+    if not is_known:
+        scale = SCALES.of(vector)
+        assert scale == ScoreScale(0.0, 1 / MATCHES_BEGIN)  # only a cosine of 1 would be a match
 
 
 def test_what_is_saved_beside_a_model_goes_before_its_logit_scale(tmp_path):
     folder = write_folder(tmp_path / "tiny")
-    save_scale(folder, REFERENCES.astype(np.float64), COEFFICIENTS, SWAP.astype(np.float64))
+    save_scale(folder, SCALES)
     assert (folder / SCALE_NAME).is_file()
     spec = spec_of(folder)
     assert spec.checkpoint.name == "open_clip_model.safetensors"
     read = read_scales(spec)
     assert isinstance(read, ReferenceScales) and read.coefficients == COEFFICIENTS
-    np.testing.assert_array_equal(read.references, REFERENCES)
-    np.testing.assert_array_equal(read.curve_map, SWAP)
-    assert read.of(TEXT) == ReferenceScales(REFERENCES, COEFFICIENTS, SWAP).of(TEXT)
+    for name in ("references", "common", "names", "empty"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(SCALES, name))
+    assert read.of(TEXT) == SCALES.of(TEXT)

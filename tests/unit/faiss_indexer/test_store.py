@@ -23,7 +23,7 @@ from clipseek.api.errors import (
     StoreVersion,
     VideoNotFound,
 )
-from clipseek.api.model_ids import model_name, settings_for
+from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
 from executors.faiss_indexer.store.database import SCHEMA_VERSION
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
@@ -143,6 +143,18 @@ def test_another_model_is_refused_while_frames_are_stored(store):
     assert store.stored_spans("a" * 64) == {(0.0, 30.0): 1}
     assert settings_for("english@ff:00+int8-aa", MODEL) == "CLIPSEEK_MODEL=english and CLIPSEEK_ENGINE=int8"
     assert model_name("local-dir:/models/a@b@0123:abcd") == "local-dir:/models/a@b"
+
+
+def test_a_store_of_an_earlier_version_of_the_model_says_to_index_again(store):
+    store.register(video(), MODEL)
+    store.put_span("a" * 64, (0.0, 30.0), frames(1), MODEL)
+    with pytest.raises(ModelMismatch) as refusal:
+        store.check_model("starter@4567:abcd")
+    assert "The model 'starter' has changed since it filled the store." in str(refusal.value)
+    assert "Set CLIPSEEK_HOME to an empty folder and index the videos again." in str(refusal.value)
+    assert "CLIPSEEK_MODEL=" not in str(refusal.value)  # no setting brings the earlier one back
+    for stored, loaded in (("", MODEL), ("english@ff:00", MODEL), (MODEL, MODEL + "+int8-aa")):
+        assert advise_to_index_again(stored, loaded) == ""
 
 
 def test_unknown_videos_are_named(store):
