@@ -17,9 +17,9 @@ import psutil
 from av.video.frame import VideoFrame
 
 from benchmarks.synthetic.labelled_videos import looped_video
+from benchmarks.synthetic.sample_moments import read_still
 from benchmarks.torture.service import Service
 from clipseek.config.settings import Settings
-from benchmarks.synthetic.sample_moments import read_still
 
 FPS, SIZE, LOOP_SECONDS = 12, (320, 180), 20
 _START_SECONDS = 300.0

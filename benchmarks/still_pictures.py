@@ -37,12 +37,12 @@ from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
 from benchmarks.quality.cases import LABELS, read_labels
 from benchmarks.quality.video_curves import STORED_RATE, Video, Videos
 from benchmarks.spans import sample_frames
+from benchmarks.synthetic.sample_moments import read_still
 from clipseek.evaluation.measures import Answer, evaluate
 from executors.clip_encoder.run.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
 from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.store.spans import plan_spans
 from executors.video_loader.decode.picture import PictureShape
-from benchmarks.synthetic.sample_moments import read_still
 
 Pictures = NDArray[np.uint8]
 Vectors = NDArray[np.float32]

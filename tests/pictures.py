@@ -9,7 +9,7 @@ from benchmarks.synthetic.sample_moments import read_still
 from benchmarks.synthetic.videos import make
 
 FOLDER = Path(__file__).parent / "photographs"  # its NOTICE.md has their authors and licences
-SECONDS_PER_PHOTOGRAPH, FPS = 4, 10
+SECONDS_PER_PICTURE, FPS = 4, 10
 SIZE = (640, 480)
 
 
@@ -20,12 +20,17 @@ def read_photograph(name: str) -> np.ndarray:
     return picture
 
 
+PICTURES = (
+    ("astronaut", read_photograph),
+    ("a red flower", read_still),
+    ("coffee", read_photograph),
+    ("rocket", read_photograph),
+    ("a man in a suit", read_still),
+    ("cat", read_photograph),
+)
+
+
 def make_photographs_video(path: Path) -> Path:
-    """A video of an astronaut, a cat, a cup of coffee, a stream, a rocket and a crystal, four seconds each."""
-    still = [read_photograph(name) for name in ("astronaut", "cat", "coffee", "rocket")]
-    still[3:3] = [read_still("a stream between rocks")]
-    still.append(read_still("a shiny crystal"))
-    pictures = [
-        shown for picture in still for shown in [cv2.resize(picture, SIZE)] * (SECONDS_PER_PHOTOGRAPH * FPS)
-    ]
+    """A video of `PICTURES`, each for `SECONDS_PER_PICTURE`, in their order."""
+    pictures = [cv2.resize(read(name), SIZE) for name, read in PICTURES for _ in range(SECONDS_PER_PICTURE * FPS)]
     return make(path, pictures=pictures, fps=FPS, size=SIZE).path

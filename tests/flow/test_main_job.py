@@ -16,8 +16,8 @@ from benchmarks.synthetic import videos
 from clipseek.api import errors
 from clipseek.api.documents import CHUNK_BYTES, Query
 from clipseek.cli.commands.demo import KNOWN_ANSWERS
-from executors.video_loader.media.sample_videos import list_sample_videos
 from executors.video_loader.media.media_files import MediaFiles
+from executors.video_loader.media.sample_videos import list_sample_videos
 from tests.flow.conftest import run
 from tests.pictures import read_photograph
 
@@ -40,7 +40,7 @@ def test_a_description_finds_its_known_moment(library, known):
 
 
 def test_matches_come_best_first_inside_their_videos_and_never_overlap(library):
-    answer = library.search("a cat", top_k=50)
+    answer = library.search("a cup of coffee", top_k=50)
     lengths = {video.video_id: video.duration_seconds for video in library.videos()}
     scores = [match.score for match in answer.matches]
     assert scores == sorted(scores, reverse=True)
@@ -65,7 +65,7 @@ def test_shots_are_stored_and_answered(library, server):
 
 
 def test_search_in_one_video_only(library):
-    answer = library.search("a cat", top_k=50, videos=["toys.mp4"], all_matches=True)
+    answer = library.search("a cup of coffee", top_k=50, videos=["toys.mp4"], all_matches=True)
     assert {match.title for match in answer.matches} == {"toys.mp4"}
 
 
@@ -114,8 +114,10 @@ def test_a_clip_larger_than_one_message_arrives_whole(library, tmp_path):
 
 def test_a_bare_jina_client_gets_the_same_answer(library, server):
     client = JinaClient(host="127.0.0.1", port=server.port)
-    [answer] = client.post("/search", DocList[Query]([Query(text="a cat", top_k=3)]), return_type=DocList[Query])
-    ours = library.search("a cat", top_k=3)
+    [answer] = client.post(
+        "/search", DocList[Query]([Query(text="a cup of coffee", top_k=3)]), return_type=DocList[Query]
+    )
+    ours = library.search("a cup of coffee", top_k=3)
     assert answer.answered
     assert [(m.title, m.start_seconds, m.score) for m in answer.matches] == [
         (m.title, m.start_seconds, m.score) for m in ours.matches
@@ -193,18 +195,18 @@ def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
 
 
 def test_long_text_is_truncated_with_a_warning(library):
-    answer = library.search("a cat " * 600)
+    answer = library.search("a red flower " * 600)
     assert any("ignores the rest" in warning for warning in answer.warnings)
     assert answer.answered and answer.videos_searched == 7
 
 
 def test_a_still_video_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
-    cat = cv2.resize(read_photograph("cat"), (320, 240))
-    shown = [cat] * 40 + [np.zeros_like(cat)] * 40
+    coffee = cv2.resize(read_photograph("coffee"), (320, 240))
+    shown = [coffee] * 40 + [np.zeros_like(coffee)] * 40
     video = videos.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
     [done] = json.loads(run(server, "index", "--json", str(video)).stdout)
     assert (done["frames"], done["frames_encoded"]) == (8, 2)
-    [match] = library.search("a cat", top_k=1, videos=["still.mp4"]).matches
+    [match] = library.search("a cup of coffee", top_k=1, videos=["still.mp4"]).matches
     assert (match.start_seconds, match.end_seconds) == (0, 4)
     for text in ("darkness", "a black screen"):
         assert all(m.peak_seconds < 4 for m in library.search(text, videos=["still.mp4"]).matches)
@@ -297,9 +299,9 @@ def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):
         library.search("  ")
     for top_k in (0, -3):
         with pytest.raises(errors.InvalidTopK, match=str(top_k)):
-            library.search("a cat", top_k=top_k)
+            library.search("a cup of coffee", top_k=top_k)
     with pytest.raises(errors.VideoNotFound, match="nope"):
-        library.search("a cat", videos=["nope"])
+        library.search("a cup of coffee", videos=["nope"])
     with pytest.raises(errors.VideoNotFound, match="nope"):
         library.clip("nope", 0, 1, target)
     for start, end in ((3.0, 2.0), (2.0, 2.0), (-1.0, 2.0), (1.0, 99.0), (50.0, 51.0)):
@@ -310,13 +312,16 @@ def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):
     with pytest.raises(errors.PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
         library.index("/etc/passwd", on_server=True)
     assert not list(tmp_path.iterdir())
-    assert library.search("a cat").matches
+    assert library.search("a cup of coffee").matches
 
 
 def test_exit_codes_of_bad_requests(server, library, tmp_path):
     target = str(tmp_path / "clip.mp4")
     assert "is empty" in run(server, "search", "", code=2).stderr
-    assert "--top-k must be from 1 to 1000, not 0." in run(server, "search", "a cat", "--top-k", "0", code=2).stderr
+    assert (
+        "--top-k must be from 1 to 1000, not 0."
+        in run(server, "search", "a cup of coffee", "--top-k", "0", code=2).stderr
+    )
     assert "'nope'" in run(server, "clip", "nope", "0", "1", "-o", target, code=1).stderr
     assert "none.mp4' cannot be read" in run(server, "index", str(tmp_path / "none.mp4"), code=1).stderr
     assert run(server, "clip", "toys.mp4", "3", "2", "-o", target, code=2).stdout == ""

@@ -27,7 +27,9 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
     with server.client() as client:
         client.index(long_video)
         client.add_samples()
-        before = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
+        before = [
+            (m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a red flower", top_k=9).matches
+        ]
     assert server.stop(signal.SIGTERM) == 0
     assert server.lines[-1] == "Stopped."
     assert not list(temporary.iterdir())
@@ -36,7 +38,9 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
     server = launch(tmp_path, CLIPSEEK_MODEL="auto")
     assert "the store" in server.output
     with server.client() as client:
-        after = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
+        after = [
+            (m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a red flower", top_k=9).matches
+        ]
         assert after == before
         assert client.index(long_video).frames_added == 0
     assert server.stop(signal.SIGINT) == 0

@@ -152,7 +152,7 @@ def _index_samples(client: "Client") -> list[str]:
     for sample in samples:
         note = "" if sample.frames_added else ", indexed before"
         frames = counted(sample.video.frames, "frame")
-        say(f"  {sample.video.title:18} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
+        say(f"  {sample.video.title:19} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
     return [sample.video.video_id for sample in samples]
 
 
