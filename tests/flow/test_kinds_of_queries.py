@@ -54,7 +54,7 @@ def test_more_like_a_moment(library, tmp_path):
     toys = library.search(like="toys.mp4@6.5", top_k=50, all_matches=True)
     assert toys.matches
     assert not [span for span in moments(toys, "toys.mp4") if span[0] < 8.0 and span[1] > 4.0]
-    parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-1.0)]
+    parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-2.0)]
     assert COFFEE not in moments(library.search("a cup of coffee", parts=parts, all_matches=True))[:1]
 
 
@@ -92,7 +92,7 @@ def test_grouped_by_video(library):
     assert [match.title for match in answer.matches] == sorted(
         (match.title for match in answer.matches), key=titles.index
     )
-    rest = library.search("a building", top_k=2, offset=2, group_by_video=True, all_matches=True)
+    rest = library.search("a building", top_k=5, offset=2, group_by_video=True, all_matches=True)
     assert not {match.title for match in rest.matches} & set(titles) and not rest.more
 
 
@@ -225,6 +225,8 @@ def test_the_command_line(library, server, picture, tmp_path):
         "a red flower^0.1",
         "--also",
         "a man in a suit^3",
+        "--video",
+        "photographs.mp4",
         "--not",
         "a motorcycle",
         "-k",
