@@ -28,7 +28,7 @@ import av
 import numpy as np
 from av.codec.hwaccel import HWAccel, hwdevices_available
 
-from benchmarks.synthetic.labelled_videos import looped_video, photographs
+from benchmarks.synthetic.labelled_videos import looped_video, stills
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.limits import EVEN
 from clipseek.config.settings import SOFTWARE, Settings
@@ -130,7 +130,7 @@ def main() -> None:
             compare(str(options.video), options.video, kinds)
             return
         for name, ((width, height), encoder, pixel_format) in VIDEOS.items():
-            frames = photographs(LOOP_SECONDS, width, height)
+            frames = stills(LOOP_SECONDS, width, height)
             video = looped_video(
                 Path(folder) / "video.mp4",
                 frames,

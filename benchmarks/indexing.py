@@ -40,7 +40,7 @@ from PIL import Image
 
 from benchmarks.limits import show_limits
 from benchmarks.spans import read_span
-from benchmarks.synthetic.labelled_videos import looped_video, street
+from benchmarks.synthetic.labelled_videos import looped_video, toys
 from clipseek.api.errors import ServerError
 from clipseek.api.limits import EVEN, KEYFRAMES
 from clipseek.client import Client
@@ -249,11 +249,11 @@ def main() -> None:
         options.minutes, options.runs = 10.0, 5
     with tempfile.TemporaryDirectory() as folder:
         if options.limits:
-            video = looped_video(Path(folder) / "street.mp4", street(Path(folder)), 0.5)
+            video = looped_video(Path(folder) / "toys.mp4", toys(), 0.5)
             encoded = encode(video, options.engine)
             show_limits(Path(folder), options.runs, encoded.frames / encoded.seconds)
             return
-        video = options.video or looped_video(Path(folder) / "street.mp4", street(Path(folder)), options.minutes)
+        video = options.video or looped_video(Path(folder) / "toys.mp4", toys(), options.minutes)
         report(video, options.engine, options.runs)
 
 

@@ -15,12 +15,12 @@ import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from benchmarks.synthetic.labelled_videos import FPS, street
+from benchmarks.synthetic.labelled_videos import FPS, toys
 from benchmarks.synthetic.videos import same_scheduling
 from executors.video_loader.decode.source import Needs, open_video
 from executors.video_loader.sample.sampler import MOST_GAP_SECONDS
 
-SECONDS = 4  # of video: the beginning of the street scene, with two cuts
+SECONDS = 4  # of video: the beginning of the toys, with two cuts
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "veryfast", "crf": "23"}),
@@ -43,7 +43,7 @@ def show_limits(folder: Path, runs: int, pictures_per_second: float) -> None:
         runs: of each; the median counts.
     """
     print(f"{'x realtime':20}" + "".join(f"{way:>13}" for way in WAYS) + f"{'encode alone':>14}")
-    frames = list(islice(street(folder), SECONDS * FPS))
+    frames = list(islice(toys(), SECONDS * FPS))
     for width, height in SIZES:
         scaled = [frame.reformat(width, height, "yuv420p") for frame in frames]
         for codec in ENCODERS:

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 
 from benchmarks.indexing import processor
-from benchmarks.synthetic.labelled_videos import looped_video, street
+from benchmarks.synthetic.labelled_videos import looped_video, toys
 from benchmarks.synthetic.library import SyntheticFrames, Vectors, fill
 from benchmarks.torture.service import Service
 from clipseek.api.score_scale import ScoreScale
@@ -136,7 +136,7 @@ def through_the_flow(folder: Path, size: int) -> None:
             client.search(next(asked))
         rest = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
         print(f"{size:9,}  {'at rest':32}{milliseconds(rest)}{start_seconds:7.1f} s", flush=True)
-        video = looped_video(folder / "video.mp4", street(folder), 1.0)
+        video = looped_video(folder / "video.mp4", toys(), 1.0)
         with _indexing(client, video):
             beside = timed([lambda: client.search(next(asked)) for _ in range(_QUERIES)])
         ratio = np.quantile(beside, 0.95) / np.quantile(rest, 0.95)

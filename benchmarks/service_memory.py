@@ -17,9 +17,9 @@ import psutil
 from av.video.frame import VideoFrame
 
 from benchmarks.synthetic.labelled_videos import looped_video
+from benchmarks.synthetic.sample_moments import read_still
 from benchmarks.torture.service import Service
 from clipseek.config.settings import Settings
-from executors.video_loader.media import sample_videos
 
 FPS, SIZE, LOOP_SECONDS = 12, (320, 180), 20
 _START_SECONDS = 300.0
@@ -58,8 +58,8 @@ def peaks(folder: Path, minutes: float) -> list[tuple[str, float]]:
 
 
 def still() -> Iterator[VideoFrame]:
-    """A photograph, again and again."""
-    picture = cv2.resize(cv2.imread(str(sample_videos.find_photograph("a cat")), cv2.IMREAD_COLOR_RGB), SIZE)
+    """One picture, again and again."""
+    picture = cv2.resize(read_still("a red flower"), SIZE)
     for _ in range(LOOP_SECONDS * FPS):
         yield VideoFrame.from_ndarray(picture, format="rgb24")
 

@@ -37,12 +37,12 @@ from benchmarks.quality.__main__ import DEFAULT_VIDEOS, Encoder
 from benchmarks.quality.cases import LABELS, read_labels
 from benchmarks.quality.video_curves import STORED_RATE, Video, Videos
 from benchmarks.spans import sample_frames
+from benchmarks.synthetic.sample_moments import read_still
 from clipseek.evaluation.measures import Answer, evaluate
 from executors.clip_encoder.run.still_pictures import MOST_BLOCK_DIFFERENCE, MOST_MEAN_DIFFERENCE, StillPictures
 from executors.faiss_indexer.moments.segments import ScoreCurve, find_segments
 from executors.faiss_indexer.store.spans import plan_spans
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.media import sample_videos
 
 Pictures = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -152,7 +152,7 @@ def _look_up(known: dict[bytes, Vectors], pictures: Pictures) -> Vectors:
 def make_still_video(path: Path) -> Path:
     """Make an hour of one photograph with grain, H.264, a keyframe every 5 s. The packets of its first 10 s repeat."""
     generator = np.random.default_rng(0)
-    photograph = cv2.resize(cv2.imread(str(sample_videos.find_photograph("a cup of coffee"))), SIZE)
+    photograph = cv2.resize(read_still("a red flower")[:, :, ::-1], SIZE)
     with av.open(str(path), "w") as video:
         stream = video.add_stream("libx264", rate=FPS, options={"crf": "26", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = *SIZE, "yuv420p", 5 * FPS

@@ -141,7 +141,7 @@ def try_server(wheel: Path, folder: Path) -> None:
             tools / "pip",
             "install",
             "--quiet",
-            f"{wheel}[samples]",
+            wheel,
             "--constraint",
             ROOT / "requirements.lock",
             cwd=folder,

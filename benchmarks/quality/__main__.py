@@ -4,7 +4,7 @@ Prints rules x measures (see `scoring.py`) on
 
 - made curves in the units of two kinds of models, and clean ones (see `synthetic_curves.py`, `units.py`),
 - the labelled videos (see `labels/`): the half that options were chosen on, and the other half,
-- the sample videos with exact cuts: photographs, and bicycles,
+- videos with exact cuts: sample videos, and stills of them,
 
 and then what the default strategy gains over the baselines, and what it loses where scores are calibrated wrongly.
 
@@ -18,6 +18,7 @@ of the default strategy on the tuning halves of all that is given, and writes th
 import argparse
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +37,7 @@ from benchmarks.quality.tuning import GRIDS, tune_options
 from benchmarks.quality.units import CLIP, MOMENT_DETR, STARTER
 from benchmarks.quality.video_curves import Videos, VideoVectors
 from benchmarks.quality.video_facts import show_video_facts
-from benchmarks.synthetic.sample_moments import MOMENTS
-from clipseek.api.errors import SamplesUnavailable
+from benchmarks.synthetic.sample_moments import MOMENTS, STILL_MOMENTS, STILLS_VIDEO, make_stills_video
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.score_scales import read_scales
@@ -49,7 +49,7 @@ from executors.video_loader.media import sample_videos
 logger = logging.getLogger(__name__)
 DEFAULT_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
 KINDS = (STARTER, CLIP)
-VIDEOS_WITH_CUTS = (sample_videos.PHOTOGRAPHS_VIDEO, "bikes.mp4")
+VIDEOS_WITH_CUTS = ("nature.mp4", "toys.mp4")
 
 
 class Encoder:
@@ -154,12 +154,11 @@ def _measure_samples(
     encoder: Encoder, folder: Path, names: Sequence[str], options: Options, rates: Sequence[float]
 ) -> list[Results]:
     """The videos whose cuts are known to the frame. `--tune` and `--fit` do not use them."""
-    try:
-        sample_videos.build(folder)
-    except SamplesUnavailable as error:
-        print(f"The sample videos are left out: {error}", file=sys.stderr)
-        return []
-    moments = [moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in VIDEOS_WITH_CUTS:
+        shutil.copyfile(sample_videos.FOLDER / name, folder / name)
+    make_stills_video(folder / STILLS_VIDEO)
+    moments = [*(moment for moment in MOMENTS if moment.video in VIDEOS_WITH_CUTS), *STILL_MOMENTS]
     labels = [Label(m.video, m.seen, ((m.start_seconds, m.end_seconds),), REPORT) for m in moments]
     videos = encoder.videos(folder, labels)
     return [

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from benchmarks.synthetic.sample_moments import STILLS, read_still
 from executors.video_loader.media import sample_videos
 
 FPS = 30
@@ -69,35 +70,24 @@ def stripes(seconds: float) -> Iterator[VideoFrame]:
         yield VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
-def photographs(seconds: float, width: int, height: int) -> Iterator[VideoFrame]:
-    """One photograph per second, in colour, with grain; the camera moves over it.
-
-    Raises:
-        SamplesUnavailable.
-    """
+def stills(seconds: float, width: int, height: int) -> Iterator[VideoFrame]:
+    """One frame of the sample videos per second, in colour, with grain; the camera moves over it."""
+    pictures = [read_still(seen)[:, :, ::-1] for seen in STILLS]
     generator = np.random.default_rng(0)
     grain = [generator.normal(0, _GRAIN_LEVELS, (height, width, 3)).astype(np.int16) for _ in range(_GRAINS)]
     count = round(seconds * FPS)
     for index in range(count):
         if index % FPS == 0:
-            photograph = sample_videos.PHOTOGRAPHS[index // FPS % len(sample_videos.PHOTOGRAPHS)]
-            pixels = cv2.imread(str(sample_videos.find_photograph(photograph.seen)), cv2.IMREAD_COLOR)
-            wide = cv2.resize(np.asarray(pixels, np.uint8), (width + 4 * FPS, height), interpolation=cv2.INTER_CUBIC)
+            picture = pictures[index // FPS % len(pictures)]
+            wide = cv2.resize(picture, (width + 4 * FPS, height), interpolation=cv2.INTER_CUBIC)
         left = 4 * (index % FPS)
         noisy = cv2.add(wide[:, left : left + width], grain[index % _GRAINS], dtype=cv2.CV_8U)
         yield VideoFrame.from_ndarray(np.asarray(noisy, np.uint8), format="bgr24")
 
 
-def street(folder: Path) -> Iterator[VideoFrame]:
-    """20 s of a street in colour, handheld, with cuts: a sample video and its mirror image, scaled up, with grain.
-
-    Args:
-        folder: for the sample videos.
-
-    Raises:
-        SamplesUnavailable.
-    """
-    [video] = [video for video in sample_videos.build(folder) if video.name == "bikes.mp4"]
+def toys() -> Iterator[VideoFrame]:
+    """40 s of toys in colour, handheld, with cuts: a sample video and its mirror image, scaled up, with grain."""
+    video = sample_videos.FOLDER / "toys.mp4"
     generator = np.random.default_rng(0)
     grain = [generator.normal(0, _GRAIN_LEVELS, (HEIGHT, WIDTH, 1)).astype(np.int16) for _ in range(_GRAINS)]
     count = 0

@@ -91,7 +91,7 @@ def requests(video_ids: Sequence[str]) -> st.SearchStrategy[Request]:
 
     @st.composite
     def made(draw: st.DrawFn) -> Request:
-        endpoint = draw(st.sampled_from(sorted(set(ENDPOINTS) - {"/samples"})))  # building samples takes minutes
+        endpoint = draw(st.sampled_from(sorted(set(ENDPOINTS) - {"/samples"})))  # it adds videos
         target = draw(st.sampled_from((None, *EXECUTORS)))
         known = UNKNOWN_ID if endpoint == "/delete" else draw(st.sampled_from(sorted(video_ids)))
         doc = _honest(ENDPOINTS[endpoint].document, known)

@@ -61,7 +61,7 @@ _QUERY = (IMAGE_ENCODER, TEXT_ENCODER, INDEXER)
 _ROWS = (
     Endpoint("/upload", Upload, (LOADER,), "Upload a piece of a file, or ask which pieces are missing."),
     Endpoint("/server_videos", Upload, (LOADER,), "List the videos below `server_path`."),
-    Endpoint("/samples", Video, (LOADER,), "Build the sample videos and list them."),
+    Endpoint("/samples", Video, (LOADER,), "Add the sample videos and list them."),
     Endpoint("/probe", Video, (LOADER, IMAGE_ENCODER, INDEXER), "Probe a video and register it in the store."),
     Endpoint("/index", VideoSpan, (LOADER, IMAGE_ENCODER, INDEXER), "Decode, embed and store a span of a video."),
     Endpoint("/search", Query, _QUERY, "Find matches, best first.", shortcuts=(WITHOUT_IMAGES,), is_large=True),

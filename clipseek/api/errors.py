@@ -45,7 +45,6 @@
     ├── AccessDenied
     ├── TooManyRequests
     ├── ClientOnly
-    ├── SamplesUnavailable
     └── Cancelled
 
 A message says what failed, with the value, and what to do next. Some errors carry data as attributes. An error crosses
@@ -261,10 +260,6 @@ class TooManyRequests(ClipSeekError):
 
 class ClientOnly(ClipSeekError):
     """The command needs the server, and only the client is installed."""
-
-
-class SamplesUnavailable(ClipSeekError):
-    """The packages that contain the sample videos are not installed."""
 
 
 class Cancelled(ClipSeekError):

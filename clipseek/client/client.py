@@ -151,7 +151,7 @@ class Client:
         return list(self._post("/server_videos", Upload(server_path=sendable(folder))))
 
     def add_samples(self, progress: OnProgress = indexing.silent) -> list[Indexed]:
-        """Index the sample library, which the server builds from videos and photographs of installed packages."""
+        """Index the sample library: short videos that the server's package contains."""
         started = time.monotonic()
         videos = self._post("/samples", Video())
         return [indexing.index(self._transport, Video(video_id=video.video_id), progress, started) for video in videos]

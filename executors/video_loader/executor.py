@@ -29,6 +29,7 @@ from executors.video_loader.media.abandoned_uploads import AbandonedUploads
 from executors.video_loader.media.file_record import FileRecord, plain_title
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
+from executors.video_loader.media.sample_videos import list_sample_videos
 from executors.video_loader.media.shared_media import check_media_reachable, open_media_files
 from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
 
@@ -92,8 +93,7 @@ class VideoLoader(ChainExecutor):
 
     @endpoint("/samples", queue=CLIP)
     def samples(self, _doc: Video, caller: Caller) -> list[Video]:
-        videos = self._videos.build_samples(self.settings.cache / "samples")
-        records = [self.store(caller.library).add_file(video) for video in videos]
+        records = [self.store(caller.library).add_file(video) for video in list_sample_videos()]
         return [Video(**shared_fields(record, Video)) for record in records]
 
     @endpoint("/probe", queue=LOOK)

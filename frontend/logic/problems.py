@@ -17,7 +17,6 @@ _KEYS: dict[type[errors.ClipSeekError], str] = {
     errors.AccessDenied: "access",
     errors.TooManyRequests: "too_many",
     errors.NoVideosFound: "no_videos",
-    errors.SamplesUnavailable: "samples",
 }
 KEYS = frozenset(_KEYS.values()) | {"other"}
 

@@ -16,6 +16,7 @@ import pytest
 from benchmarks.synthetic.models import write_folder
 from clipseek.client import Client
 from clipseek.machine.ports import free_port
+from tests.pictures import make_photographs_video
 
 ROOT = Path(__file__).parents[2]
 READY_LINE = "Ctrl-C stops it."
@@ -152,10 +153,12 @@ def server(launch: Callable[..., Server], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def library(server: Server) -> Iterator[Client]:
-    """The sample library: two real videos and a video of photographs with exact cuts."""
+def library(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """The sample library, and a video of photographs with exact cuts."""
+    photographs = make_photographs_video(tmp_path_factory.mktemp("videos") / "photographs.mp4")
     with server.client() as client:
         client.add_samples()
+        client.index(photographs)
         yield client
 
 

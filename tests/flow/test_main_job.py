@@ -16,32 +16,35 @@ from benchmarks.synthetic import videos
 from clipseek.api import errors
 from clipseek.api.documents import CHUNK_BYTES, Query
 from clipseek.cli.commands.demo import KNOWN_ANSWERS
-from executors.video_loader.media import sample_videos
 from executors.video_loader.media.media_files import MediaFiles
+from executors.video_loader.media.sample_videos import list_sample_videos
 from tests.flow.conftest import run
+from tests.pictures import read_photograph
+
+SAMPLES = [video.name for video in list_sample_videos()]
 
 
 def test_the_videos_are_listed_as_they_are(library):
     videos = {video.title: video for video in library.videos()}
-    assert set(videos) == {"bikes.mp4", "bigbuckbunny.mp4", "photographs.mp4"}
-    bunny = videos["bigbuckbunny.mp4"]
-    assert (bunny.width, bunny.height, bunny.status, bunny.codec) == (1280, 720, "ready", "h264")
-    assert bunny.duration_seconds == pytest.approx(5.28, abs=0.05)
-    assert [videos[title].frames for title in ("photographs.mp4", "bikes.mp4", "bigbuckbunny.mp4")] == [24, 11, 6]
+    assert set(videos) == {*SAMPLES, "photographs.mp4"}
+    film = videos["silent-film.mp4"]
+    assert (film.width, film.height, film.status, film.codec) == (640, 360, "ready", "h264")
+    assert film.duration_seconds == pytest.approx(9.64, abs=0.05)
+    assert [videos[title].frames for title in ("photographs.mp4", "toys.mp4", "silent-film.mp4")] == [24, 20, 10]
 
 
 @pytest.mark.parametrize("known", KNOWN_ANSWERS, ids=lambda known: known.text)
 def test_a_description_finds_its_known_moment(library, known):
-    best = library.search(known.text, top_k=1).matches[0]
+    best = library.search(known.text, top_k=1, videos=SAMPLES).matches[0]
     assert known.found_by(best), (best.title, best.start_seconds, best.end_seconds)
 
 
 def test_matches_come_best_first_inside_their_videos_and_never_overlap(library):
-    answer = library.search("a cat", top_k=50)
+    answer = library.search("a cup of coffee", top_k=50)
     lengths = {video.video_id: video.duration_seconds for video in library.videos()}
     scores = [match.score for match in answer.matches]
     assert scores == sorted(scores, reverse=True)
-    assert answer.videos_searched == 3 and answer.frames_searched == 41
+    assert answer.videos_searched == 7 and answer.frames_searched == 90
     for match in answer.matches:
         assert 0 <= match.start_seconds <= match.peak_seconds < match.end_seconds <= lengths[match.video_id]
     for one in answer.matches:
@@ -52,25 +55,25 @@ def test_matches_come_best_first_inside_their_videos_and_never_overlap(library):
 
 def test_shots_are_stored_and_answered(library, server):
     assert library.shots("photographs.mp4") == [(4.0 * i, 4.0 * i + 4.0) for i in range(6)]
-    starts = [start for start, _ in library.shots("bikes.mp4")]
-    assert starts == pytest.approx([0.0, 1.2, 3.04, 5.48, 7.48, 9.68], abs=0.001)
-    assert library.shots("bigbuckbunny.mp4") == [(0.0, library.video("bigbuckbunny.mp4").duration_seconds)]
-    shown = json.loads(run(server, "videos", "--shots", "bikes.mp4", "--json").stdout)
-    assert shown[1] == {"start_seconds": pytest.approx(1.2), "end_seconds": pytest.approx(3.04)}
+    assert [start for start, _ in library.shots("toys.mp4")] == [0.0, 4.0, 8.0, 12.0, 16.0]
+    assert library.shots("nature.mp4") == [(0.0, 3.0), (3.0, 8.0)]
+    assert library.shots("silent-film.mp4") == [(0.0, library.video("silent-film.mp4").duration_seconds)]
+    shown = json.loads(run(server, "videos", "--shots", "nature.mp4", "--json").stdout)
+    assert shown[1] == {"start_seconds": pytest.approx(3.0), "end_seconds": pytest.approx(8.0)}
     assert "00:04.0 - 00:08.0" in run(server, "videos", "--shots", "photographs.mp4").stdout
     assert "nope" in run(server, "videos", "--shots", "nope", code=1).stderr
 
 
 def test_search_in_one_video_only(library):
-    answer = library.search("a cat", top_k=50, videos=["bikes.mp4"], all_matches=True)
-    assert {match.title for match in answer.matches} == {"bikes.mp4"}
+    answer = library.search("a cup of coffee", top_k=50, videos=["toys.mp4"], all_matches=True)
+    assert {match.title for match in answer.matches} == {"toys.mp4"}
 
 
 def test_indexing_again_encodes_nothing_and_adds_nothing(library, server):
     before = {video.title: (video.video_id, video.frames) for video in library.videos()}
     stored = (server.home / "index.db").stat().st_mtime_ns
     again = library.add_samples()
-    assert [video.frames_added for video in again] == [0, 0, 0]
+    assert [video.frames_added for video in again] == [0] * 6
     assert {video.title: (video.video_id, video.frames) for video in library.videos()} == before
     assert stored  # the file may be touched by the registration, its frames are not
 
@@ -111,8 +114,10 @@ def test_a_clip_larger_than_one_message_arrives_whole(library, tmp_path):
 
 def test_a_bare_jina_client_gets_the_same_answer(library, server):
     client = JinaClient(host="127.0.0.1", port=server.port)
-    [answer] = client.post("/search", DocList[Query]([Query(text="a cat", top_k=3)]), return_type=DocList[Query])
-    ours = library.search("a cat", top_k=3)
+    [answer] = client.post(
+        "/search", DocList[Query]([Query(text="a cup of coffee", top_k=3)]), return_type=DocList[Query]
+    )
+    ours = library.search("a cup of coffee", top_k=3)
     assert answer.answered
     assert [(m.title, m.start_seconds, m.score) for m in answer.matches] == [
         (m.title, m.start_seconds, m.score) for m in ours.matches
@@ -165,7 +170,7 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     assert "To delete 'mine; 2', add --yes." in run(server, "delete", indexed["video_id"][:8], code=2).stderr
     assert "Deleted 'mine; 2'" in run(server, "delete", indexed["video_id"][:8], "--yes").stderr
     assert video.name not in run(server, "videos").stdout
-    assert "bikes.mp4" in run(server, "search", "a street", "--video", "bikes.mp4").stdout
+    assert "toys.mp4" in run(server, "search", "a shiny crystal", "--video", "toys.mp4").stdout
     examined = run(server, "doctor").stdout
     assert "FaissIndexer" not in examined and "indexer" in examined
     assert "".join(examined.split()).count("notCLIPquality") == 1  # though both encoders say it, in folded lines
@@ -190,18 +195,18 @@ def test_a_folder_is_indexed_and_what_fails_is_named(server, library, tmp_path):
 
 
 def test_long_text_is_truncated_with_a_warning(library):
-    answer = library.search("a cat " * 600)
+    answer = library.search("a red flower " * 600)
     assert any("ignores the rest" in warning for warning in answer.warnings)
-    assert answer.answered and answer.videos_searched == 3
+    assert answer.answered and answer.videos_searched == 7
 
 
 def test_a_still_video_costs_one_frame_and_black_matches_nothing(library, server, tmp_path):
-    cat = cv2.resize(cv2.imread(str(sample_videos.find_photograph("a cat")), cv2.IMREAD_COLOR_RGB), (320, 240))
-    shown = [cat] * 40 + [np.zeros_like(cat)] * 40
+    coffee = cv2.resize(read_photograph("coffee"), (320, 240))
+    shown = [coffee] * 40 + [np.zeros_like(coffee)] * 40
     video = videos.make(tmp_path / "still.mp4", pictures=shown, fps=10, size=(320, 240)).path
     [done] = json.loads(run(server, "index", "--json", str(video)).stdout)
     assert (done["frames"], done["frames_encoded"]) == (8, 2)
-    [match] = library.search("a cat", top_k=1, videos=["still.mp4"]).matches
+    [match] = library.search("a cup of coffee", top_k=1, videos=["still.mp4"]).matches
     assert (match.start_seconds, match.end_seconds) == (0, 4)
     for text in ("darkness", "a black screen"):
         assert all(m.peak_seconds < 4 for m in library.search(text, videos=["still.mp4"]).matches)
@@ -294,26 +299,29 @@ def test_bad_requests_are_named_and_the_server_lives_on(library, tmp_path):
         library.search("  ")
     for top_k in (0, -3):
         with pytest.raises(errors.InvalidTopK, match=str(top_k)):
-            library.search("a cat", top_k=top_k)
+            library.search("a cup of coffee", top_k=top_k)
     with pytest.raises(errors.VideoNotFound, match="nope"):
-        library.search("a cat", videos=["nope"])
+        library.search("a cup of coffee", videos=["nope"])
     with pytest.raises(errors.VideoNotFound, match="nope"):
         library.clip("nope", 0, 1, target)
     for start, end in ((3.0, 2.0), (2.0, 2.0), (-1.0, 2.0), (1.0, 99.0), (50.0, 51.0)):
-        with pytest.raises(errors.InvalidTimeRange, match=r"bikes|\d"):
-            library.clip("bikes.mp4", start, end, target)
+        with pytest.raises(errors.InvalidTimeRange, match=r"toys|\d"):
+            library.clip("toys.mp4", start, end, target)
     with pytest.raises(errors.FileMissing, match="folder"):
-        library.clip("bikes.mp4", 0, 1, tmp_path / "no" / "folder.mp4")
+        library.clip("toys.mp4", 0, 1, tmp_path / "no" / "folder.mp4")
     with pytest.raises(errors.PathNotAllowed, match="CLIPSEEK_MEDIA_ROOTS"):
         library.index("/etc/passwd", on_server=True)
     assert not list(tmp_path.iterdir())
-    assert library.search("a cat").matches
+    assert library.search("a cup of coffee").matches
 
 
 def test_exit_codes_of_bad_requests(server, library, tmp_path):
     target = str(tmp_path / "clip.mp4")
     assert "is empty" in run(server, "search", "", code=2).stderr
-    assert "--top-k must be from 1 to 1000, not 0." in run(server, "search", "a cat", "--top-k", "0", code=2).stderr
+    assert (
+        "--top-k must be from 1 to 1000, not 0."
+        in run(server, "search", "a cup of coffee", "--top-k", "0", code=2).stderr
+    )
     assert "'nope'" in run(server, "clip", "nope", "0", "1", "-o", target, code=1).stderr
     assert "none.mp4' cannot be read" in run(server, "index", str(tmp_path / "none.mp4"), code=1).stderr
-    assert run(server, "clip", "bikes.mp4", "3", "2", "-o", target, code=2).stdout == ""
+    assert run(server, "clip", "toys.mp4", "3", "2", "-o", target, code=2).stdout == ""

@@ -59,7 +59,7 @@ def metrics(ports) -> Metrics:
 def used(server, library, tmp_path_factory):
     """The service, once it has done and refused a bit of everything."""
     for _ in range(3):
-        [best] = library.search("a cat", top_k=1).matches
+        [best] = library.search("a red flower", top_k=1).matches
     for _ in range(2):
         clip = tmp_path_factory.mktemp("clips") / "clip.mp4"
         library.clip(best.video_id, 0.37, 1.91, clip)  # which no other test has made
@@ -112,7 +112,7 @@ def test_counts_outlive_a_process_that_is_started_again(used, metrics):
     os.kill(used.processes()[2].pid, signal.SIGKILL)  # the text encoder
     used.wait_for("text_encoder is back")
     with used.client() as client:
-        client.search("a cat")
+        client.search("a red flower")
     after = metrics.read()
     assert after["clipseek_restarts_total", "text_encoder"] == 1
     assert after["clipseek_process_up", "text_encoder"] == 1

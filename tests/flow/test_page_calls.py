@@ -44,13 +44,13 @@ def test_an_open_file_is_cancelled_and_gone_on_with(library, tmp_path):
 
 
 def test_moments_are_joined(library, tmp_path):
-    moments = [("photographs.mp4", 8.0, 9.0), ("bikes.mp4", 1.2, 3.0)]
+    moments = [("photographs.mp4", 8.0, 9.0), ("toys.mp4", 1.2, 3.0)]
     saved = library.join(moments, tmp_path / "video.mp4")
     assert (saved.start_seconds, saved.end_seconds) == (0.0, pytest.approx(2.8, abs=0.05))
     with av.open(str(saved.path)) as video:
         assert video.duration / av.time_base == pytest.approx(2.8, abs=0.08)
         assert (video.streams.video[0].width, video.streams.video[0].height) == (640, 480)
-    for wrong in ([], [("bikes.mp4", 5.0, 4.0)], [("nope", 0.0, 1.0)]):
+    for wrong in ([], [("toys.mp4", 5.0, 4.0)], [("nope", 0.0, 1.0)]):
         with pytest.raises((errors.InvalidRequest, errors.NotFound)):
             library.join(wrong, tmp_path / "none.mp4")
 

@@ -59,7 +59,7 @@ def test_a_video_that_is_too_large_is_refused_when_it_is_announced(library):
 
 def test_a_clip_that_is_too_long_is_refused(library, tmp_path):
     with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_CLIP_SECONDS"):
-        library.clip("bikes.mp4", 0.0, 6.0, tmp_path / "clip.mp4")
+        library.clip("toys.mp4", 0.0, 6.0, tmp_path / "clip.mp4")
 
 
 def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_path):
@@ -90,7 +90,7 @@ def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_pa
 def test_times_that_are_none_are_refused(library, tmp_path):
     for start, end in ((float("nan"), 1.0), (0.0, float("inf")), (-1.0, 1.0)):
         with pytest.raises(InvalidTimeRange):
-            library.clip("bikes.mp4", start, end, tmp_path / "clip.mp4")
+            library.clip("toys.mp4", start, end, tmp_path / "clip.mp4")
     with pytest.raises(ClipSeekError) as raised:
-        library.thumbnail("bikes.mp4", float("nan"))
+        library.thumbnail("toys.mp4", float("nan"))
     assert not isinstance(raised.value, ServerError)

@@ -27,7 +27,9 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
     with server.client() as client:
         client.index(long_video)
         client.add_samples()
-        before = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
+        before = [
+            (m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a red flower", top_k=9).matches
+        ]
     assert server.stop(signal.SIGTERM) == 0
     assert server.lines[-1] == "Stopped."
     assert not list(temporary.iterdir())
@@ -36,7 +38,9 @@ def test_stopping_is_clean_and_what_was_stored_is_there_again(launch, tmp_path, 
     server = launch(tmp_path, CLIPSEEK_MODEL="auto")
     assert "the store" in server.output
     with server.client() as client:
-        after = [(m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a cat", top_k=9).matches]
+        after = [
+            (m.title, m.start_seconds, m.end_seconds, m.score) for m in client.search("a red flower", top_k=9).matches
+        ]
         assert after == before
         assert client.index(long_video).frames_added == 0
     assert server.stop(signal.SIGINT) == 0
@@ -48,7 +52,7 @@ def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(
         client.index(long_video)
         client.add_samples()
         until_partitioned(client)
-        assert client.search("a cat").matches[0].title == "photographs.mp4"
+        assert client.search("a shiny crystal").matches[0].title == "toys.mp4"
         found = run(server, "doctor", "--recall")
         assert "partitioned: " in found.stdout
         facts = client.recall().facts
@@ -57,7 +61,7 @@ def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(
     server = launch(tmp_path, CLIPSEEK_EXACT_FRAMES="100")
     with server.client() as client:
         until_partitioned(client)
-        assert client.search("a cat").matches[0].title == "photographs.mp4"
+        assert client.search("a shiny crystal").matches[0].title == "toys.mp4"
     server.stop()
     server = launch(tmp_path)  # all are compared again
     assert "exact" in run(server, "doctor", "--recall").stdout

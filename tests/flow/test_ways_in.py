@@ -21,8 +21,8 @@ from clipseek.vced import messages
 from clipseek.watch.intake import AWAY
 from clipseek.watch.state import WatchState
 from clipseek.watch.watcher import Watcher
-from executors.video_loader.media import sample_videos
 from tests.flow.conftest import ROOT
+from tests.pictures import PICTURES
 from tests.vced import INDEX, SEARCH
 
 
@@ -279,40 +279,42 @@ def compat(server, folder):
     assert process.returncode == 0 and "Traceback" not in said
 
 
+READERS = dict(PICTURES)
+
+
 def photographs(path, *names):
     """A video of photographs, each for four seconds."""
-    found = [cv2.imread(str(sample_videos.find_photograph(name)), cv2.IMREAD_COLOR_RGB) for name in names]
-    pictures = [cv2.resize(picture, (320, 240)) for picture in found for _ in range(40)]
+    pictures = [cv2.resize(READERS[name](name), (320, 240)) for name in names for _ in range(40)]
     return videos.make(path, pictures=pictures, fps=10, size=(320, 240)).path
 
 
 def test_a_program_of_vced_gets_its_moments_in_seconds(server, client, folder):
-    first = photographs(folder / "first one.mp4", "a cup of coffee", "a cat", "a temple")
-    second = photographs(folder / "second.mp4", "a cat", "a cup of coffee")
+    first = photographs(folder / "first one.mp4", "coffee", "a red flower", "rocket")
+    second = photographs(folder / "second.mp4", "a red flower", "coffee")
     with compat(server, folder) as program:
         assert program.index(first, "uid-1").data.docs.docs[0].uri == str(first)
-        [cat] = program.search("a cat", uid="uid-1", maxCount=1)
-        assert (cat["leftIndex"], cat["rightIndex"], cat["uri"]) == (4, 8, str(first))
-        assert 4 <= cat["maxIndex"] < 8 and 0.5 <= cat["maxImageScore"] <= 1
+        [flower] = program.search("a red flower", uid="uid-1", maxCount=1)
+        assert (flower["leftIndex"], flower["rightIndex"], flower["uri"]) == (4, 8, str(first))
+        assert 4 <= flower["maxIndex"] < 8 and 0.5 <= flower["maxImageScore"] <= 1
         program.index(second, "uid-2")
         program.index(first, "uid-3")
         assert {video.title for video in client.videos()} == {first.name, second.name}
-        [cat] = program.search("a cat", uid="uid-3", maxCount=1)  # the video that was uploaded for this search
-        assert (cat["leftIndex"], cat["rightIndex"], cat["uri"]) == (4, 8, str(first))
-        found = program.search("a cat", maxCount=50)
+        [flower] = program.search("a red flower", uid="uid-3", maxCount=1)  # of the video uploaded for this search
+        assert (flower["leftIndex"], flower["rightIndex"], flower["uri"]) == (4, 8, str(first))
+        found = program.search("a red flower", maxCount=50)
         assert (found[0]["leftIndex"], found[0]["rightIndex"], found[0]["uri"]) == (0, 4, str(second))
         assert {match["uri"] for match in found} == {str(first), str(second)}
         assert [m["maxImageScore"] for m in found] == sorted((m["maxImageScore"] for m in found), reverse=True)
         assert client.search("a submarine").nothing_matches
         [weak] = program.search("a submarine", maxCount=1)  # as VCED: its best, however little that fits
         assert weak["maxImageScore"] < 0.5
-        [drawn] = program.search("a cat", maxCount="1", doc_ids=[str(first)], thod=1)
+        [drawn] = program.search("a red flower", maxCount="1", doc_ids=[str(first)], thod=1)
         assert (drawn["leftIndex"], drawn["rightIndex"]) == (0, 12)
-        [drawn] = program.search("a cat", maxCount=1, doc_ids=str(first), thod=0.1)
+        [drawn] = program.search("a red flower", maxCount=1, doc_ids=str(first), thod=0.1)
         assert (drawn["leftIndex"], drawn["rightIndex"]) == (4, 8)
-        assert program.search("a cat", doc_ids=["/none.mp4"]) == []
+        assert program.search("a red flower", doc_ids=["/none.mp4"]) == []
     with compat(server, folder) as program:  # started anew it still knows which video which video became
-        [match] = program.search("a cat", maxCount=1, doc_ids=[str(second)])
+        [match] = program.search("a red flower", maxCount=1, doc_ids=[str(second)])
         assert match["uri"] == str(second)
 
 

@@ -44,7 +44,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     _save(page, folder / "start.png")
     search_for(page, "a submarine under the ice")
     _save(page, folder / "nothing.png")
-    search_for(page, "a cup of coffee")
+    search_for(page, "a red flower")
     press(page, "results-show_weaker")
     by_key(page, "card-play").nth(2).wait_for()
     settled(page)
@@ -57,7 +57,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     page.wait_for_timeout(1000)  # the dialog fades in
     _save(page, folder / "adjust.png")
     page = _visit(chromium, address)
-    for text in ("a cup of coffee", "a street with traffic", "a temple"):
+    for text in ("a red flower", "two men in the street", "a shiny crystal"):
         search_for(page, text)
         press(page, "card-basket")
         page.get_by_role("button", name="Remove from basket").first.wait_for()
@@ -67,12 +67,14 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     settled(page)
     _save(page, folder / "basket.png")
     _save(_visit(chromium, f"{address}/library"), folder / "library.png")
-    bikes = client.video("bikes.mp4").video_id[:12]
-    page = _visit(chromium, f"{address}/timeline?video={bikes}&q=a+street+with+traffic", scheme="dark")
+    toys = client.video("toys.mp4").video_id[:12]
+    page = _visit(chromium, f"{address}/timeline?video={toys}&q=a+shiny+crystal", scheme="dark")
     page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
     page.wait_for_timeout(1000)  # the chart fades in
     _save(page, folder / "timeline.png")
-    page = _visit(chromium, f"{address}/?q=a+temple&lang=zh", width=390, height=760, scheme="dark")
+    page = _visit(
+        chromium, f"{address}/?q=%E4%B8%80%E6%9C%B5%E7%BA%A2%E8%8A%B1&lang=zh", width=390, height=760, scheme="dark"
+    )
     _save(page, folder / "phone.png")
 
 

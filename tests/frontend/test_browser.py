@@ -35,9 +35,9 @@ def address(server, tmp_path_factory):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def samples(server):  # noqa: F811
-    """The sample library, in the server."""
+    """The sample library, in the server. Returns: the id of each video, by title."""
     with server.client() as client:
-        client.add_samples()
+        return {sample.video.title: sample.video.video_id for sample in client.add_samples()}
 
 
 @pytest.fixture
@@ -63,29 +63,29 @@ def test_from_an_empty_library_to_a_playing_moment(visit):
     page = visit()
     press(page, "first-samples")
     by_key(page, "video-title").first.wait_for(state="detached")
-    page.get_by_text("3 videos").wait_for()
+    page.get_by_text("6 videos").wait_for()
     page.get_by_role("link", name="Search").click()
     settled(page)
-    search_for(page, "a cup of coffee")
+    search_for(page, "a shiny crystal")
     press(page, "card-play")
     state = playing(page)
-    assert state["length"] == pytest.approx(4.0, abs=0.05)  # the cup is seen in [8, 12) of the video
+    assert state["length"] == pytest.approx(4.0, abs=0.05)  # the crystal is seen in [4, 8) of the video
     assert 0 < state["at"] < 4 and not state["loop"]
     page.wait_for_function("document.querySelector('video').ended")
     assert video_state_of(page)["at"] == pytest.approx(4.0, abs=0.05)
 
 
 def test_edges_are_moved_and_what_is_downloaded_is_that_clip(visit, samples, tmp_path):
-    page = visit("/?q=a+cup+of+coffee")
+    page = visit("/?q=a+shiny+crystal")
     press(page, "card-adjust")
     by_key(page, "editor-step-0").nth(3).wait_for()
     settled(page)
     press(page, "editor-step-0-0-5")
-    page.get_by_text("00:08.5").first.wait_for()
+    page.get_by_text("00:04.5").first.wait_for()
     settled(page)
     with page.expect_download() as download:
         press(page, "editor-download")
-    assert download.value.suggested_filename == "photographs 8.5-12.0.mp4"
+    assert download.value.suggested_filename == "toys 4.5-8.0.mp4"
     download.value.save_as(tmp_path / "clip.mp4")
     with av.open(str(tmp_path / "clip.mp4")) as clip:
         assert clip.duration / av.time_base == pytest.approx(3.5, abs=0.05)
@@ -96,7 +96,7 @@ def test_a_fast_clip_is_saved_under_the_name_of_its_format(visit, samples, serve
     video = make(tmp_path / "slates.webm", frames=100, codec="vp8").path  # VP8 does not fit MP4
     with server.client() as client:
         video_id = client.index(video).video.video_id
-        page = visit(f"/?q=a+cup+of+coffee&all=1&video={video_id[:12]}")
+        page = visit(f"/?q=a+shiny+crystal&all=1&video={video_id[:12]}")
         press(page, "card-adjust")
         by_key(page, "editor-fast").locator("label").click()
         page.locator('[class*="st-key-editor-fast"] input:checked').wait_for(state="attached")
@@ -173,9 +173,9 @@ def focused(page):
 
 def test_every_control_is_reached_by_tab_has_a_name_and_shows_the_focus(visit, samples):
     for path, wanted in (
-        ("/?q=a+cup+of+coffee", ["language", "search-text", "search-filter_box", "card-play", "card-adjust"]),
+        ("/?q=a+shiny+crystal", ["language", "search-text", "search-filter_box", "card-play", "card-adjust"]),
         ("/library", ["language", "add-files", "library-find", "library-sort", "video-search", "video-delete"]),
-        ("/timeline?q=a+cup+of+coffee", ["timeline-video", "timeline-text", "timeline-play_from", "card-play"]),
+        ("/timeline?q=a+shiny+crystal", ["timeline-video", "timeline-text", "timeline-play_from", "card-play"]),
     ):
         found = stops(visit(path))
         assert [stop for stop in found if not stop[0] or not stop[1]] == []
@@ -187,7 +187,7 @@ def test_every_control_is_reached_by_tab_has_a_name_and_shows_the_focus(visit, s
 def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
     page = visit()
     by_key(page, "search-text").locator("input").focus()
-    page.keyboard.type("a cup of coffee")
+    page.keyboard.type("a shiny crystal")
     page.keyboard.press("Enter")
     by_key(page, "card-play").first.locator("button").focus()
     page.keyboard.press("Enter")
@@ -218,7 +218,7 @@ def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
 
 
 def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(visit, samples):
-    page = visit("/timeline?q=a+street")
+    page = visit(f"/timeline?video={samples['toys.mp4'][:12]}&q=a+shiny+crystal")
     chart = page.locator("[data-testid=stVegaLiteChart]")
     chart.locator("canvas, svg").first.wait_for()
     settled(page)
@@ -228,7 +228,7 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
     settled(page)
     written = by_key(page, "timeline-play_from").locator("input")
     minutes, seconds = map(float, written.input_value().split(":"))
-    assert 0.4 * 24 < 60 * minutes + seconds < 0.8 * 24  # the video of photographs has about 24 s
+    assert 0.4 * 20 < 60 * minutes + seconds < 0.8 * 20  # the video of toys has 20 s
     written.fill("0:02.5")
     written.press("Enter")
     page.get_by_text("00:02.5 - 00:10.5").wait_for()
@@ -237,12 +237,12 @@ def test_a_click_in_the_timeline_plays_from_there_and_so_does_a_written_time(vis
 
 def test_back_shows_the_search_before_and_a_reload_keeps_the_basket(visit, samples):
     page = visit()
-    search_for(page, "a temple")
+    search_for(page, "a red flower")
     press(page, "card-basket")
     page.get_by_role("link", name="Basket (1)").wait_for()
-    search_for(page, "a cup of coffee")
+    search_for(page, "a shiny crystal")
     page.go_back()
-    page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a temple'")
+    page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a red flower'")
     settled(page)
     page.get_by_role("button", name="Remove from basket").wait_for()  # Back reloads, and the clip is still there
     assert page.get_by_role("link", name="Basket (1)").count() == 1
@@ -250,18 +250,18 @@ def test_back_shows_the_search_before_and_a_reload_keeps_the_basket(visit, sampl
 
 
 def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit, samples):
-    mine = visit("/?q=a+temple&longest=30")
+    mine = visit("/?q=a+red+flower&longest=30")
     mine.get_by_text("中文").click()
     mine.wait_for_function("location.search.includes('lang=zh')")
     settled(mine)
     found = by_key(mine, "card-play").count()
     assert found
     theirs = visit("/" + mine.evaluate("location.search"))
-    assert by_key(theirs, "search-text").locator("input").input_value() == "a temple"
+    assert by_key(theirs, "search-text").locator("input").input_value() == "a red flower"
     assert theirs.get_by_text("筛选").first.inner_text() == "筛选 (1)"
     assert by_key(theirs, "card-play").count() == found
-    search_for(theirs, "a rocket")  # two visitors at once, each with their own search
-    assert by_key(mine, "search-text").locator("input").input_value() == "a temple"
+    search_for(theirs, "a shiny crystal")  # two visitors at once, each with their own search
+    assert by_key(mine, "search-text").locator("input").input_value() == "a red flower"
 
 
 def test_an_upload_survives_a_reload_is_cancelled_continued_and_deleted(visit, tmp_path):
@@ -296,8 +296,8 @@ NAMES = ("<b>x</b>.mp4", "a; rm -rf.mp4", "北京" * 150 + ".mp4", "x" * 296 + "
 def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, samples, server, tmp_path):  # noqa: F811
     videos = []
     for place, name in enumerate(NAMES):
-        with server.client() as client:  # the cup of coffee, each time another video
-            video = client.clip("photographs.mp4", 8.0 + 0.1 * place, 11.0, tmp_path / "video.mp4").path
+        with server.client() as client:  # the crystal, each time another video
+            video = client.clip("toys.mp4", 4.0 + 0.1 * place, 7.0, tmp_path / "video.mp4").path
         videos.append({"name": name, "mimeType": "video/mp4", "buffer": video.read_bytes()})
     page = visit("/library")
     page.locator("input[type=file]").first.set_input_files(videos)
@@ -322,7 +322,7 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
         settled(page)
         press(page, "video-search")
         settled(page)
-        search_for(page, "a cup of coffee")
+        search_for(page, "a shiny crystal")
         card = by_key(page, "card-play").first
         card.wait_for()
         assert page.locator(".cs-title").all_inner_texts() == [f"new {name}"]

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distributions, packages_dis
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -166,3 +167,10 @@ def test_all_packages_say_that_they_are_typed():
 def test_the_changelog_begins_with_this_version():
     first = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first and first[1] == __version__
+
+
+def test_the_wheel_has_the_sample_videos_and_their_licences():
+    packed = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+    folder = ROOT / "executors/video_loader/media/samples"
+    assert {str(file.relative_to(ROOT)) for file in folder.iterdir()} <= packed
+    assert not PINNED & {"scikit-image", "scikit-video", "imageio"}

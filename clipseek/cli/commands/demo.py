@@ -1,4 +1,4 @@
-"""`clipseek demo`: a sample library, three searches whose right answers are known, and the clips they lead to."""
+"""`clipseek demo`: a sample library, five searches whose right answers are known, and the clips they lead to."""
 
 import os
 from collections.abc import Sequence
@@ -41,9 +41,11 @@ class KnownAnswer:
 
 
 KNOWN_ANSWERS = (
-    KnownAnswer("a cup of coffee", "photographs.mp4", 8.0, 12.0),
-    KnownAnswer("a temple", "photographs.mp4", 16.0, 20.0),
-    KnownAnswer("a green meadow with trees", "bigbuckbunny.mp4", 0.0, 5.28),
+    KnownAnswer("a red flower", "nature.mp4", 3.0, 8.0),
+    KnownAnswer("石头之间的小溪", "nature.mp4", 0.0, 3.0),  # a stream between rocks
+    KnownAnswer("a shiny crystal", "toys.mp4", 4.0, 8.0),
+    KnownAnswer("two men in the street", "silent-film.mp4", 0.0, 9.64),
+    KnownAnswer("a worker on a platform", "space-telescope.mp4", 0.0, 13.0),
 )
 _HOME_SUFFIX = "-demo"
 _Results = Sequence[tuple[KnownAnswer, "Match | None"]]
@@ -62,7 +64,7 @@ _Results = Sequence[tuple[KnownAnswer, "Match | None"]]
 def demo(stop: bool, clips: Path, **options: Any) -> None:
     """Show what ClipSeek does, with a small sample library.
 
-    The demo indexes the samples, searches them three times, cuts out the best matches, opens the page and keeps
+    The demo indexes the samples, searches them five times, cuts out the best matches, opens the page and keeps
     running until Ctrl-C. It keeps a store of its own, apart from your library.
 
     \b
@@ -116,7 +118,7 @@ def _show_next_steps(settings: Settings, host: str, page: "Page") -> None:
 
     prefix = "" if settings.port == DEFAULT_PORT else f"CLIPSEEK_HOST={host} "
     say("\nThe service keeps running. In another terminal:", style="bold")
-    say(f'  {prefix}{_command()} search "a taxi"')
+    say(f'  {prefix}{_command()} search "a red flower"')
     say(f"  {prefix}{_command()} index YOUR_VIDEO.mp4")
     try:
         page.start()
@@ -131,9 +133,9 @@ def show(client: "Client", clips: Path) -> None:
 
     Raises: ServerFailed: a search did not find its known answer.
     """
-    say("\n1. A sample library of videos and photographs", style="bold")
+    say("\n1. A sample library of six short videos", style="bold")
     video_ids = _index_samples(client)
-    say("\n2. Three searches", style="bold")
+    say("\n2. Five searches", style="bold")
     answers = [client.search(known.text, top_k=1, videos=video_ids) for known in KNOWN_ANSWERS]
     results = [(known, next(iter(answer.matches), None)) for known, answer in zip(KNOWN_ANSWERS, answers, strict=True)]
     _show_results(results)
@@ -150,7 +152,7 @@ def _index_samples(client: "Client") -> list[str]:
     for sample in samples:
         note = "" if sample.frames_added else ", indexed before"
         frames = counted(sample.video.frames, "frame")
-        say(f"  {sample.video.title:18} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
+        say(f"  {sample.video.title:19} {timestamp(sample.video.duration_seconds)}  {frames}{note}")
     return [sample.video.video_id for sample in samples]
 
 

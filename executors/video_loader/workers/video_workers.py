@@ -20,7 +20,6 @@ from executors.video_loader.decode.container import stat_video
 from executors.video_loader.decode.hardware import choose_decoder
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo, probe_video
-from executors.video_loader.media import sample_videos
 from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.span_reader import Cut
 
@@ -34,7 +33,6 @@ _PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
 _NICENESS = {"index": 10, "clip": 0, "look": 0}  # people wait for clips, pictures and searches, not for spans
 # A span or a clip times out after this many times its length. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
-_SAMPLES_SECONDS = len(sample_videos.PHOTOGRAPHS) * sample_videos.SECONDS_PER_PHOTOGRAPH
 MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message
 
 
@@ -129,9 +127,6 @@ class VideoWorkers:
         # Every piece is encoded twice: by itself and in the joined video.
         what = f"the video of {len(pieces)} clips"
         return self._run("clip", what, 2 * length, cut_and_join, pieces, destination, mode)
-
-    def build_samples(self, folder: Path) -> list[Path]:
-        return self._run("clip", "the sample videos", _SAMPLES_SECONDS, sample_videos.build, folder)
 
     def _run(
         self,

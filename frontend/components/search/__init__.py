@@ -1,5 +1,5 @@
 """The search page.
 
 `search_form.py` reads what to search for, `results.py` asks the server and draws the answer.
-`result_card.py` draws one match; the timeline page uses it too.
+`examples.py` offers searches that the library answers. `result_card.py` draws one match; the timeline page uses it too.
 """

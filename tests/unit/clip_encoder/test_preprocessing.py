@@ -10,14 +10,13 @@ from clipseek.api.errors import ModelError
 from clipseek.api.picture_fit import size_around, size_inside
 from executors.clip_encoder.model.picture_format import DEFAULT_MEAN, PictureFormat, Preprocessing
 from executors.clip_encoder.run.preprocessing import to_tensor
+from tests.pictures import read_photograph
 
 CONFIG = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "resize_mode": "squash"}
 
 
 def photograph() -> np.ndarray:
-    from skimage import data
-
-    return data.coffee()  # 400 x 600
+    return read_photograph("coffee")  # 400 x 600
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
