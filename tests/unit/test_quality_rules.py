@@ -125,7 +125,7 @@ def test_clean_cases_score_the_most_in_their_moments_and_change_at_cuts_only():
         pts, scores = case.calibrated.pts_seconds, case.calibrated.scores
         inside = np.any([(pts >= start) & (pts < end) for start, end in case.moments], axis=0)
         assert 1 <= len(case.moments) <= 3
-        assert scores[inside].mean() > scores[~inside].max()
+        assert inside.all() or scores[inside].mean() > scores[~inside].max()
         assert np.ptp(scores[inside]) < 0.7
         assert not case.shots or all(moment in case.shots for moment in case.moments)
 

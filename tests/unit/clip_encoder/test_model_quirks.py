@@ -1,11 +1,18 @@
 """Each patch of another package works; and the package still needs it, or its test fails."""
 
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import open_clip
 import pytest
+from safetensors.torch import save_file
+from transformers import BertConfig
+
+from benchmarks.synthetic.models import MODEL_CFG, PREPROCESS_CFG
+from tests.unit.clip_encoder.test_tokenizer import write_tokenizer
 
 WITH_THE_PATCH = """
 import sys
@@ -52,10 +59,27 @@ from executors.clip_encoder.run import openvino_model
 from executors.clip_encoder.run.quirks import mute_tracing
 from executors.clip_encoder.run.tokenizer import Tokenizer
 
-spec = read_model_folder(Path(sys.argv[1]), "starter", "test")
+spec = read_model_folder(Path(sys.argv[1]), "tiny", "test")
 openvino_model.mute_tracing = globals()[sys.argv[2]]
-openvino_model.convert_module(load_half(spec, "text"), Tokenizer(spec).encode(["a dog", "a dog jumps"]))
+openvino_model.convert_module(load_half(spec, "text"), Tokenizer(spec).encode(["a cat", "a cat a cat"]))
 """
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    """A folder with a model whose text half is one of transformers, with random weights."""
+    folder = tmp_path_factory.mktemp("text-model")
+    write_tokenizer(folder)
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 2}
+    BertConfig(vocab_size=8, hidden_size=32, pad_token_id=0, **layers).save_pretrained(folder)
+    text = {"hf_model_name": ".", "hf_tokenizer_name": ".", "hf_pooler_type": "mean_pooler", "context_length": 8}
+    config = {"model_cfg": MODEL_CFG | {"text_cfg": text}, "preprocess_cfg": PREPROCESS_CFG}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    untrained = text | {"hf_model_name": str(folder), "hf_model_pretrained": False}
+    save_file(
+        open_clip.CustomTextCLIP(**MODEL_CFG | {"text_cfg": untrained}).state_dict(), folder / "model.safetensors"
+    )
+    return folder
 
 
 def run(program: str, *arguments: str) -> str:
@@ -86,12 +110,12 @@ def test_without_the_patch_openvino_still_reports_that_it_was_imported():
     assert 'telemetry.send_event("ov", "import"' in importer.read_text(encoding="utf-8")  # read: running it would send
 
 
-def test_converting_a_model_prints_nothing(starter):
+def test_converting_a_model_prints_nothing(text_model):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    assert run(CONVERTING, str(starter.checkpoint.parent), "mute_tracing") == ""
+    assert run(CONVERTING, str(text_model), "mute_tracing") == ""
 
 
-def test_without_the_patch_converting_a_model_still_prints_warnings(starter):
+def test_without_the_patch_converting_a_model_still_prints_warnings(text_model):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    printed = run(CONVERTING, str(starter.checkpoint.parent), "nullcontext")
+    printed = run(CONVERTING, str(text_model), "nullcontext")
     assert "`torch.jit.trace` is deprecated" in printed and "[transformers] " in printed

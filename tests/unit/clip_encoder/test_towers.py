@@ -7,7 +7,7 @@ import open_clip
 import pytest
 import torch
 
-from benchmarks.synthetic.models import CONTEXT, write_folder
+from benchmarks.synthetic.models import CONTEXT, PREPROCESS_CFG, write_folder
 from clipseek.api.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.spec import ModelSpec
@@ -90,7 +90,7 @@ def test_a_model_with_a_caption_decoder_gives_both_halves(tmp_path, pictures):
     }  # fmt: skip
     model = open_clip.CoCa(**{k: v for k, v in config.items() if k != "custom_text"}).eval()
     torch.save(model.state_dict(), tmp_path / "open_clip_pytorch_model.bin")
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": PREPROCESS_CFG}))
     spec = spec_of(tmp_path)
     with torch.no_grad():
         images = model.encode_image(to_tensor(pictures, spec.preprocessing)).numpy()
