@@ -32,9 +32,9 @@ MOMENTS = (
     Moment("nature.mp4", "a stream between rocks", 0.0, 3.0),
     Moment("nature.mp4", "a red flower", 3.0, 8.0),
     Moment("silent-film.mp4", "two men in the street", 0.0, 9.64),
-    Moment("space-telescope.mp4", "a worker on a platform", 0.0, 13.0),
+    Moment("space-telescope.mp4", "a worker in a hall", 0.0, 13.0),
     Moment("toys.mp4", "a white toy rabbit", 0.0, 4.0),
-    Moment("toys.mp4", "a shiny crystal", 4.0, 8.0),
+    Moment("toys.mp4", "a glowing crystal", 4.0, 8.0),
     Moment("toys.mp4", "a green toy frog", 8.0, 12.0),
     Moment("toys.mp4", "a toy monster", 12.0, 16.0),
     Moment("toys.mp4", "a pink toy pig", 16.0, 20.0),
@@ -44,9 +44,9 @@ STILLS = {
     "a toy monster": ("toys.mp4", 13.0),
     "a red flower": ("nature.mp4", 7.0),
     "a man in a suit": ("silent-film.mp4", 9.0),
-    "a shiny crystal": ("toys.mp4", 5.0),
+    "a glowing crystal": ("toys.mp4", 5.0),
     "a stream between rocks": ("nature.mp4", 2.0),
-    "a worker on a platform": ("space-telescope.mp4", 7.0),
+    "a worker in a hall": ("space-telescope.mp4", 7.0),
 }
 
 

@@ -168,9 +168,10 @@ def test_calibration_moves_the_cut_off_until_it_is_reset(library, server):
     assert best() == pytest.approx(before, abs=1e-9)
 
 
-def test_chinese_beside_english_is_warned_of(library):
-    [warning] = library.search("a red flower", also=["一杯咖啡"]).warnings
-    assert warning.startswith("'一杯咖啡': ") and "CLIPSEEK_MODEL=multilingual" in warning
+def test_a_script_that_the_model_does_not_read_is_warned_of(library):
+    assert library.search("a red flower", also=["一杯咖啡"]).warnings == []
+    [warning] = library.search("a red flower", also=["कॉफ़ी का प्याला"]).warnings
+    assert warning.startswith("'कॉफ़ी का प्याला': ") and "CLIPSEEK_MODEL=multilingual" in warning
     assert library.search("a red flower", without=["a motorcycle"]).warnings == []
 
 

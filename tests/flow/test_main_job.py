@@ -170,7 +170,7 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     assert "To delete 'mine; 2', add --yes." in run(server, "delete", indexed["video_id"][:8], code=2).stderr
     assert "Deleted 'mine; 2'" in run(server, "delete", indexed["video_id"][:8], "--yes").stderr
     assert video.name not in run(server, "videos").stdout
-    assert "toys.mp4" in run(server, "search", "a shiny crystal", "--video", "toys.mp4").stdout
+    assert "toys.mp4" in run(server, "search", "a glowing crystal", "--video", "toys.mp4").stdout
     examined = run(server, "doctor").stdout
     assert "FaissIndexer" not in examined and "indexer" in examined
     assert "".join(examined.split()).count("notCLIPquality") == 1  # though both encoders say it, in folded lines

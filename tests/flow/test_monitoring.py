@@ -70,9 +70,11 @@ def used(server, library, tmp_path_factory):
 
 def test_the_metrics_tell_what_was_done(used, metrics):
     found = metrics.read()
-    assert found["clipseek_stored_videos",] == 3
-    assert found["clipseek_stored_frames",] == 41
-    assert found["clipseek_stored_hours",] == pytest.approx((10.0 + 5.28 + 24.0) / 3600, rel=0.01)
+    assert found["clipseek_stored_videos",] == 7
+    assert found["clipseek_stored_frames",] == 90
+    assert found["clipseek_stored_hours",] == pytest.approx(
+        (8.0 + 8.0 + 6.2 + 9.64 + 13.0 + 20.0 + 24.0) / 3600, rel=0.01
+    )
     assert found["clipseek_request_seconds_count", "/search"] == 3
     assert found["clipseek_step_seconds_count", "index"] == 3
     assert found["clipseek_step_seconds_count", "text"] == 1
@@ -80,7 +82,7 @@ def test_the_metrics_tell_what_was_done(used, metrics):
     assert found["clipseek_cache_misses_total", "texts"] == 1
     assert (found["clipseek_cache_lookups_total", "clips"], found["clipseek_cache_misses_total", "clips"]) == (2, 1)
     spans = found["clipseek_request_seconds_count", "/index"]
-    assert spans == 3
+    assert spans == 7
     assert all(found["clipseek_step_seconds_count", step] == spans for step in ("decode", "encode", "store"))
     assert found["clipseek_errors_total", "/clip", "VideoNotFound", "video_loader"] == 1
     assert not any(

@@ -52,7 +52,7 @@ def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(
         client.index(long_video)
         client.add_samples()
         until_partitioned(client)
-        assert client.search("a shiny crystal").matches[0].title == "toys.mp4"
+        assert client.search("a glowing crystal").matches[0].title == "toys.mp4"
         found = run(server, "doctor", "--recall")
         assert "partitioned: " in found.stdout
         facts = client.recall().facts
@@ -61,7 +61,7 @@ def test_a_library_beyond_the_exact_size_is_searched_by_parts_also_after_a_kill(
     server = launch(tmp_path, CLIPSEEK_EXACT_FRAMES="100")
     with server.client() as client:
         until_partitioned(client)
-        assert client.search("a shiny crystal").matches[0].title == "toys.mp4"
+        assert client.search("a glowing crystal").matches[0].title == "toys.mp4"
     server.stop()
     server = launch(tmp_path)  # all are compared again
     assert "exact" in run(server, "doctor", "--recall").stdout

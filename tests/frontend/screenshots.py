@@ -57,7 +57,7 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     page.wait_for_timeout(1000)  # the dialog fades in
     _save(page, folder / "adjust.png")
     page = _visit(chromium, address)
-    for text in ("a red flower", "two men in the street", "a shiny crystal"):
+    for text in ("a red flower", "two men in the street", "a glowing crystal"):
         search_for(page, text)
         press(page, "card-basket")
         page.get_by_role("button", name="Remove from basket").first.wait_for()

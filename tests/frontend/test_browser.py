@@ -6,6 +6,7 @@ import struct
 
 import av
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks.synthetic.videos import make
 from clipseek.config.settings import Settings
@@ -66,7 +67,7 @@ def test_from_an_empty_library_to_a_playing_moment(visit):
     page.get_by_text("6 videos").wait_for()
     page.get_by_role("link", name="Search").click()
     settled(page)
-    search_for(page, "a shiny crystal")
+    search_for(page, "a glowing crystal")
     press(page, "card-play")
     state = playing(page)
     assert state["length"] == pytest.approx(4.0, abs=0.05)  # the crystal is seen in [4, 8) of the video
@@ -132,7 +133,7 @@ def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
         playing(page)
         settled(page)
         page.wait_for_function("document.querySelectorAll('video').length === 1")
-        assert by_key(page, "card-play").count() == cards - 1
+        expect(by_key(page, "card-play")).to_have_count(cards - 1)
     press(page, "card-adjust")
     page.wait_for_function("document.querySelectorAll('video').length === 2")
     page.wait_for_function("[...document.querySelectorAll('video')].filter(video => !video.paused).length === 1")
@@ -187,7 +188,7 @@ def test_every_control_is_reached_by_tab_has_a_name_and_shows_the_focus(visit, s
 def test_the_keys_find_play_adjust_and_collect_a_moment(visit, samples):
     page = visit()
     by_key(page, "search-text").locator("input").focus()
-    page.keyboard.type("a shiny crystal")
+    page.keyboard.type("a glowing crystal")
     page.keyboard.press("Enter")
     by_key(page, "card-play").first.locator("button").focus()
     page.keyboard.press("Enter")
@@ -240,7 +241,7 @@ def test_back_shows_the_search_before_and_a_reload_keeps_the_basket(visit, sampl
     search_for(page, "a red flower")
     press(page, "card-basket")
     page.get_by_role("link", name="Basket (1)").wait_for()
-    search_for(page, "a shiny crystal")
+    search_for(page, "a glowing crystal")
     page.go_back()
     page.wait_for_function("document.querySelector('[class*=st-key-search-text] input')?.value === 'a red flower'")
     settled(page)
@@ -260,7 +261,7 @@ def test_a_link_with_language_and_filters_shows_the_same_to_somebody_else(visit,
     assert by_key(theirs, "search-text").locator("input").input_value() == "a red flower"
     assert theirs.get_by_text("筛选").first.inner_text() == "筛选 (1)"
     assert by_key(theirs, "card-play").count() == found
-    search_for(theirs, "a shiny crystal")  # two visitors at once, each with their own search
+    search_for(theirs, "a glowing crystal")  # two visitors at once, each with their own search
     assert by_key(mine, "search-text").locator("input").input_value() == "a red flower"
 
 
@@ -322,7 +323,7 @@ def test_any_name_is_text_from_the_upload_to_the_file_that_is_saved(visit, sampl
         settled(page)
         press(page, "video-search")
         settled(page)
-        search_for(page, "a shiny crystal")
+        search_for(page, "a glowing crystal")
         card = by_key(page, "card-play").first
         card.wait_for()
         assert page.locator(".cs-title").all_inner_texts() == [f"new {name}"]

@@ -43,9 +43,9 @@ class KnownAnswer:
 KNOWN_ANSWERS = (
     KnownAnswer("a red flower", "nature.mp4", 3.0, 8.0),
     KnownAnswer("石头之间的小溪", "nature.mp4", 0.0, 3.0),  # a stream between rocks
-    KnownAnswer("a shiny crystal", "toys.mp4", 4.0, 8.0),
+    KnownAnswer("a glowing crystal", "toys.mp4", 4.0, 8.0),
     KnownAnswer("two men in the street", "silent-film.mp4", 0.0, 9.64),
-    KnownAnswer("a worker on a platform", "space-telescope.mp4", 0.0, 13.0),
+    KnownAnswer("a worker in a hall", "space-telescope.mp4", 0.0, 13.0),
 )
 _HOME_SUFFIX = "-demo"
 _Results = Sequence[tuple[KnownAnswer, "Match | None"]]
