@@ -13,19 +13,24 @@ from pathlib import Path
 import grpc
 import pytest
 import yaml
+from google.protobuf.message import DecodeError
 from jina.excepts import InternalNetworkError
 from jina.orchestrate.pods import factory
 from jina.serve.executors import run
 from jina.serve.helper import get_default_grpc_options
+from jina.serve.networking.connection_stub import _ConnectionStubs as GrpcConnectionStub
 from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.stream import RequestStreamer
+from jina.types.request import Request
+from jina.types.request.data import DataRequest
 
 from clipseek.api.quirks import never_connected
 from clipseek.machine.ports import free_port
 from clipseek.service.stop import STOP_SECONDS
 from executors.flow.quirks.lost_connections import _jina_handler
 from executors.flow.quirks.own_port import ALLOWED_METHODS
+from executors.flow.quirks.unread_sizes import measure_nothing
 from tests.unit.flow.door_server import REFLECTION, open_call, served
 
 
@@ -83,6 +88,19 @@ def test_jina_names_the_executor_that_is_down_in_a_text_only():
     assert "deployment indexer at" in raised.value.details()
     assert "indexer" not in [value for value in vars(raised.value).values() if value != raised.value.details()]
     assert not raised.value.trailing_metadata()
+
+
+def test_jina_parses_what_it_forwards_to_measure_it(monkeypatch):
+    with pytest.raises(DecodeError):
+        Request.nbytes.fget(DataRequest(b"not parsed yet"))
+    monkeypatch.setattr(DataRequest, "nbytes", None, raising=False)  # restored in the end
+    measure_nothing()
+    forwarded = DataRequest(b"not parsed yet")
+    assert (forwarded.nbytes, forwarded.buffer) == (0, b"not parsed yet")
+    source = inspect.getsource(GrpcConnectionStub.send_requests)
+    assert source.count(".nbytes") == source.count("bytes_metric(request.nbytes)") + source.count(
+        "bytes_metric(response.nbytes)"
+    )
 
 
 def test_a_deployment_cannot_name_a_head_of_its_own():
