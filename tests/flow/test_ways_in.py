@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import grpc
+import psutil
 import pytest
 
 from benchmarks.synthetic import videos
@@ -270,6 +271,8 @@ def compat(server, folder):
     )
     try:
         assert f"grpc://127.0.0.1:{port}" in process.stderr.readline()
+        listening = {c.laddr.ip for c in psutil.Process(process.pid).net_connections("tcp") if c.status == "LISTEN"}
+        assert listening == {"127.0.0.1"}  # VCED's programs send no token
         program = VcedProgram(port)
         yield program
         program.close()

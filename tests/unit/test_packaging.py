@@ -14,6 +14,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from clipseek import __version__
 from clipseek.config.distribution import is_installed_twice
@@ -102,6 +103,13 @@ def test_the_lock_has_current_versions_where_jina_asks_for_old_ones():
         assert pin.version in wish.specifier, wish
     [protobuf] = pins["protobuf"]
     assert int(protobuf.version.partition(".")[0]) >= 7
+
+
+def test_the_lock_has_old_versions_of_what_the_documents_call_old():
+    pins = {pin.name: pin.specifier for pin in map(Requirement, LOCK)}
+    for name, newer in {"jina": "3.35", "setuptools": "81", "pydantic": "2.11", "streamlit": "1.57"}.items():
+        [pin] = pins[name]
+        assert Version(pin.version) < Version(newer)
 
 
 def test_no_process_of_the_service_imports_what_the_lock_leaves_out():

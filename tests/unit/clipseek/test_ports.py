@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clipseek.api.errors import InvalidSetting
 from clipseek.config.settings import Settings
 from clipseek.machine import ports
+from clipseek.service import run
 from clipseek.service.run import serve
 
 
@@ -81,3 +84,26 @@ def test_a_taken_port_is_not_given(monkeypatch):
         port = taken.getsockname()[1]
         monkeypatch.setattr(ports, "_quiet_ports", lambda: range(port, port + 1))
         assert ports.free_port("127.0.0.1") != port
+
+
+def test_executors_listen_on_this_machine_whatever_the_servers_address():
+    flow = yaml.safe_load((Path(__file__).parents[3] / "flow.yml").read_text(encoding="utf-8"))
+    assert {executor["host"] for executor in flow["executors"]} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "raised"),
+    [
+        (1024, resource.RLIM_INFINITY, 65_536),
+        (1024, 1_000_000, 65_536),
+        (1024, 4096, 4096),
+        (100_000, 1_000_000, None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None),
+    ],
+)
+def test_the_server_may_open_as_many_files_as_the_system_allows(soft, hard, raised, monkeypatch):
+    told = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: told.append(limits))
+    run._raise_open_files()
+    assert told == ([(raised, hard)] if raised else [])

@@ -16,7 +16,9 @@ def test_the_defaults_listen_on_this_machine_only():
     assert (settings.bind, settings.port, settings.model) == ("127.0.0.1", 45679, "auto")
     assert settings.server_host == "grpc://127.0.0.1:45679"
     assert (settings.token, settings.flow_secret, settings.allow_anyone) == ("", "", False)
-    assert (settings.metrics_port, settings.decoder) == (None, "software")
+    assert (settings.metrics_port, settings.metrics_bind, settings.decoder) == (None, "127.0.0.1", "software")
+    assert (settings.tls_cert, settings.media_roots, settings.audit_days) == ("", (), 90)
+    assert (settings.requests_per_second, settings.requests_under_way, settings.open_uploads) == (200, 128, 32)
 
 
 def test_the_environment_is_read_and_written_back(tmp_path):

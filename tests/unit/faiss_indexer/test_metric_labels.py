@@ -25,6 +25,13 @@ def test_errors_are_counted_by_names_of_ours(error, name):
     assert refusals("indexer", "/search", name) == before + 1
 
 
+def test_no_metric_has_a_label_for_callers_libraries_or_videos():
+    made = [metric for metric in vars(metrics).values() if hasattr(metric, "_labelnames")]
+    assert len(made) == 7
+    labels = {label for metric in made for label in metric._labelnames}
+    assert labels == {"executor", "endpoint", "error", "step", "cache"}
+
+
 def test_what_a_caller_names_is_no_label():
     before = refusals("gateway", "other", "VideoNotFound")
     metrics.Arrival("/no-such-endpoint").refused(VideoNotFound("no"))
