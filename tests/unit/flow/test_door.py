@@ -8,6 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from jina.types.request.data import DataRequest
+from prometheus_client import REGISTRY
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query
@@ -78,6 +79,7 @@ class Gateway:
         self.reached: list[tuple[str, dict[str, str]]] = []  # target and parameters
         self.read = 0
         self.answer = None
+        self.reads_ahead = False
         self.health: dict[str, grpc.RpcMethodHandler] = {}
         self._interceptor = DoorInterceptor(door, rates, SECRET, self._refusal)
 
@@ -89,8 +91,14 @@ class Gateway:
 
     async def handler(self, method: str, metadata: list[tuple[str, str]]):
         async def stream(requests, _context):
+            ahead = []
             async for each in requests:
                 self.reached.append((each.header.target_executor, dict(each.parameters)))
+                if self.reads_ahead:
+                    ahead.append(each)
+                else:
+                    yield each
+            for each in ahead:
                 yield each
 
         async def single(each, context):
@@ -267,6 +275,52 @@ def test_calls_that_inform_count_too(gateway, token):
     with pytest.raises(grpc.RpcError, match="documents a second"):
         asyncio.run(ask_until_refused())
     assert 100 < len(gateway.reached) < 1000
+
+
+def test_one_open_call_may_send_any_number_of_requests_one_after_the_other(gateway, token):
+    answers = asyncio.run(gateway.ask(CALL, bearer(token), *[request() for _ in range(10)]))  # three at a time
+    assert [error_of(answer) for answer in answers] == [""] * 10
+
+
+def test_a_refused_request_ends_the_call_after_the_answers_to_those_before_it(gateway, token):
+    gateway.reads_ahead = True
+    answers = asyncio.run(gateway.ask(CALL, bearer(token), request(), request("/nothing"), request()))
+    assert [error_of(answer) for answer in answers] == ["", "InvalidRequest"]
+
+
+def test_answers_tell_nothing_of_the_servers_code(gateway, token):
+    async def fail(each, _context):
+        each.add_exception(KeyError("/srv/secret"))
+        assert each.header.status.exception.stacks
+        return each
+
+    gateway.answer = fail
+    [answer] = asyncio.run(gateway.ask(SINGLE, bearer(token), request()))
+    assert error_of(answer) == "KeyError" and not answer.header.status.exception.stacks
+
+
+def test_the_largest_request_without_images_passes(gateway, token):
+    empty = len(serialized(request("/videos", text="x" * MOST_BYTES)))
+    for size, error in ((MOST_BYTES, ""), (MOST_BYTES + 1, "LimitExceeded")):
+        made = request("/videos", text="x" * (MOST_BYTES - (empty - size)))
+        assert len(serialized(made)) == size
+        [answer] = asyncio.run(gateway.ask(SINGLE, bearer(token), made))
+        assert error_of(answer) == error
+
+
+def test_the_metrics_count_each_request_once_and_none_as_under_way_for_ever(gateway, token):
+    def counted() -> list[float]:
+        under_way = [
+            REGISTRY.get_sample_value("clipseek_requests_under_way", {"executor": "gateway", "endpoint": name}) or 0.0
+            for name in ("/search", "other")
+        ]
+        answered = REGISTRY.get_sample_value("clipseek_request_seconds_count", {"endpoint": "/search"}) or 0.0
+        return [*under_way, answered, refusals("gateway", "other", "InvalidRequest")]
+
+    before = counted()
+    for endpoint in ("/search", "/nothing"):
+        asyncio.run(gateway.ask(SINGLE, bearer(token), request(endpoint)))
+    assert [after - value for after, value in zip(counted(), before, strict=True)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("method", [CALL, SINGLE])

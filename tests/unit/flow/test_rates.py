@@ -73,6 +73,37 @@ def test_documents_and_bytes_count_not_requests():
     asyncio.run(work())
 
 
+def test_asking_whether_a_caller_may_send_costs_nothing_and_a_refusal_makes_no_debt():
+    async def work():
+        clock = Clock()
+        rates = Rates(1, 1000, clock)
+        for _ in range(2 * LEAST_BURST):
+            rates.require("a")
+        for _ in range(LEAST_BURST - 1):
+            (await rates.enter("a", "/search", ONE))()
+        rates.charge("a", RequestSize(100, 1000))
+        with pytest.raises(TooManyRequests):
+            rates.require("a")
+        clock.now = 1.0
+        (await rates.enter("a", "/search", ONE))()
+
+    asyncio.run(work())
+
+
+def test_a_pause_saves_up_no_more_than_a_burst():
+    async def work():
+        clock = Clock()
+        rates = Rates(100, 1000, clock)
+        for clock.now in (0.0, 1000.0, 2000.0):
+            with pytest.raises(TooManyRequests, match="Send at most 200 in one request"):
+                await rates.enter("a", "/search", RequestSize(100, 201))
+            (await rates.enter("a", "/search", RequestSize(100, 200)))()
+            with pytest.raises(TooManyRequests, match="Slow down"):
+                await rates.enter("a", "/search", RequestSize(100, 200))
+
+    asyncio.run(work())
+
+
 def test_a_request_that_is_cancelled_while_it_waits_gives_its_place_back():
     async def work():
         rates = Rates(1000, LANE_WIDTH + 4)
