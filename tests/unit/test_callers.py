@@ -1,5 +1,7 @@
 """What executors believe of a caller. (That forged parameters are refused is tested against the real ports.)"""
 
+from contextlib import nullcontext
+
 import pytest
 
 from clipseek.api.errors import AccessDenied
@@ -28,6 +30,22 @@ def test_an_executor_outside_the_route_refuses():
     parameters = signed(Caller("alice", route=("text_encoder", "indexer")), "/search", SECRET, 1000.0)
     with pytest.raises(AccessDenied):
         Verifier(SECRET, "image_encoder", Clock()).caller(parameters, "/search")
+
+
+def test_a_signature_is_for_one_endpoint():
+    parameters = signed(Caller("alice", route=("indexer",)), "/videos", SECRET, 1000.0)
+    with pytest.raises(AccessDenied):
+        Verifier(SECRET, "indexer", Clock()).caller(parameters, "/delete")
+
+
+def test_a_signature_ends():
+    clock = Clock()
+    verifier = Verifier(SECRET, "indexer", clock)
+    for age, is_valid in ((LIFETIME_SECONDS, True), (LIFETIME_SECONDS + 1, False)):
+        parameters = signed(Caller("alice", route=("indexer",)), "/videos", SECRET, clock.now - age)
+        for ask in (verifier.check, verifier.caller):
+            with nullcontext() if is_valid else pytest.raises(AccessDenied):
+                ask(parameters, "/videos")
 
 
 def test_without_a_secret_nobody_is_believed():

@@ -98,5 +98,11 @@ def test_whatever_happens_to_the_process_only_this_image_fails(decoder, monkeypa
 
 
 def test_files_of_more_bytes_than_may_be_sent_are_refused(decoder):
-    with pytest.raises(UnreadableImage, match=f"the limit is {MAX_IMAGE_BYTES}"):
-        decoder.read(bytes(MAX_IMAGE_BYTES + 1))
+    for size, message in ((MAX_IMAGE_BYTES, "is not a readable image"), (MAX_IMAGE_BYTES + 1, "the limit is 33554432")):
+        with pytest.raises(UnreadableImage, match=message):
+            decoder.read(bytes(size))
+
+
+def test_the_time_of_one_image_is_not_that_of_the_next():
+    image_decoder.read_in_time(60.0, png(), "red.png")
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)

@@ -181,3 +181,16 @@ def test_a_tiff_whose_tiles_are_huge_is_refused():
     file = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
     with pytest.raises(UnreadableImage, match="megapixels"):
         read_image(file.ljust(200, b"\0") + zlib.compress(bytes(9)))
+
+
+def test_the_largest_picture_passes(monkeypatch):
+    monkeypatch.setattr(image_file, "MAX_PIXELS", 800)
+    assert read_image(saved(Image.new("L", (40, 20)), "PNG")).shape == (1, 20, 40, 3)
+    with pytest.raises(UnreadableImage, match="megapixels"):
+        read_image(saved(Image.new("L", (41, 20)), "PNG"))
+
+
+def test_values_beyond_16_bit_are_white_or_black():
+    values = np.array([[-5, 0, 32768, 65535, 70_000, 2**31 - 1]], np.int32)
+    picture = read_image(saved(Image.fromarray(values), "TIFF"))
+    assert picture[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255, 255]

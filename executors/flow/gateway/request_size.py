@@ -7,7 +7,6 @@ nobody else was served. So the gateway first walks over the bytes and stops wher
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from jina.proto import jina_pb2
@@ -19,8 +18,7 @@ _REQUEST = jina_pb2.DataRequestProto.DESCRIPTOR
 _DOCUMENT = jina_pb2.docarray__pb2.DocProto.DESCRIPTOR
 _ENDPOINT = jina_pb2.HeaderProto.DESCRIPTOR.fields_by_name["exec_endpoint"]
 _AS_BYTES = jina_pb2.DataRequestProto.DataContentProto.DESCRIPTOR.fields_by_name["docs_bytes"]
-_VARINT, _FIXED64, _SIZED, _FIXED32 = 0, 1, 2, 5  # the wire types of protobuf
-_FIXED_BYTES: Mapping[int, int] = MappingProxyType({_FIXED64: 8, _FIXED32: 4})
+_VARINT, _FIXED64, _SIZED = 0, 1, 2  # the wire types of protobuf that a request has
 _VARINT_BYTES = 10  # of the longest number
 
 
@@ -100,8 +98,8 @@ def _skip_value(data: bytes, place: int, wire_type: int) -> tuple[int, int]:
     if wire_type == _SIZED:
         length, place = _read_varint(data, place)
         return place, place + length
-    if wire_type in _FIXED_BYTES:
-        return place, place + _FIXED_BYTES[wire_type]
+    if wire_type == _FIXED64:
+        return place, place + 8
     raise InvalidRequest("The request is damaged. Send it again.")
 
 

@@ -13,7 +13,7 @@ from executors.flow.gateway.door import CALL, INFO_METHODS, SINGLE, SMALL_BYTES
 from executors.flow.gateway.rates import LEAST_BURST, Rates
 from executors.flow.quirks.own_port import OwnPortGuard
 from tests.protobuf import varint
-from tests.unit.flow.door_server import REFLECTION, SECRET, door, open_call, served
+from tests.unit.flow.door_server import REFLECTION, SECRET, door, open_call, refusals, served
 
 NO_MESSAGE = b"\xff\xff\xff"
 NO_TEXT = b"\x0a\x02\xff\xfe"  # a text that is not UTF-8 in the first field
@@ -104,7 +104,9 @@ def test_each_message_of_an_open_call_counts(ask):
 @pytest.mark.parametrize("method", [*EXECUTOR_METHODS, SINGLE])
 def test_an_executor_refuses_by_name_too(method):
     guard = OwnPortGuard(Verifier(SECRET, "indexer"), {}.get)
+    before = refusals("indexer", "other", "InvalidRequest")
     assert asyncio.run(outcomes(guard, method, "", [NO_MESSAGE])) == [DAMAGED]
+    assert refusals("indexer", "other", "InvalidRequest") == before + (method == SINGLE)
     if method != SINGLE:
         assert asyncio.run(outcomes(guard, method, "", [b""])) == ["answered"]
 

@@ -1,6 +1,7 @@
 """What an executor reads of the requests at its own port, and where."""
 
 import asyncio
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -43,8 +44,12 @@ def sent(secret: str, endpoint: str = "/search", documents: int = 3, caller: Cal
     return DataRequest(request.proto_with_data.SerializeToString())
 
 
-def ask(*requests: DataRequest) -> tuple[list[DataRequest], list[DataRequest]]:
-    """The answers of a guarded server to requests at once, and the requests that reached what it guards."""
+def ask(*requests: DataRequest, metadata: list | None = None) -> tuple[list[DataRequest], list[DataRequest]]:
+    """The answers of a guarded server to requests at once, and the requests that reached what it guards.
+
+    Args:
+        metadata: to note in what the answers say beside their content.
+    """
     reached = []
 
     async def answer(passed, _context):
@@ -57,7 +62,7 @@ def ask(*requests: DataRequest) -> tuple[list[DataRequest], list[DataRequest]]:
     async def call():
         guard = OwnPortGuard(Verifier(SECRET, "indexer"), {"/search": DocList[NotedQuery]}.get)
         handler = await guard.intercept_service(proceed, SimpleNamespace(method=SINGLE))
-        context = SimpleNamespace(set_trailing_metadata=lambda _: None)
+        context = SimpleNamespace(set_trailing_metadata=(metadata if metadata is not None else []).append)
         return await asyncio.gather(*(handler.unary_unary(request, context) for request in requests))
 
     NotedQuery.readers.clear()
@@ -89,7 +94,17 @@ def test_callers_take_turns_with_each_document():
     assert NotedQuery.texts.index("bob 0") < 5
 
 
-def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch):
+def test_a_refusal_is_the_gateways_answer_to_that_request_and_one_line_of_the_log(caplog):
+    request, metadata = sent("guessed", "/" + "x" * 10_000), []
+    with caplog.at_level(logging.INFO):
+        [answer], _ = ask(request, metadata=metadata)
+    assert answer.header.request_id == request.header.request_id
+    assert metadata == [(("is-error", "true"),)]
+    [record] = caplog.records
+    assert record.levelno == logging.INFO and len(record.getMessage()) < 300
+
+
+def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch, caplog):
     def fail(_message):
         raise ValueError("not a document")
 
@@ -100,6 +115,7 @@ def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch):
         ["not a document"],
     )
     assert not reached
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 def test_a_dry_run_has_no_documents():

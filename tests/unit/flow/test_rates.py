@@ -23,7 +23,7 @@ class Clock:
 def test_a_burst_then_the_rate():
     async def work():
         clock = Clock()
-        rates = Rates(50, 1000, clock)
+        rates = Rates(50, 2, clock)
 
         async def ask(count):
             for _ in range(count):

@@ -90,3 +90,34 @@ def test_documents_as_bytes_are_refused():
     request.data.docs_bytes = b"pickled"
     with pytest.raises(InvalidRequest, match="does not read"):
         measure_request(request.SerializeToString())
+
+
+def test_as_many_fields_as_are_allowed_pass():
+    request = jina_pb2.DataRequestProto()
+    dense = request.data.docs.docs.add().data["x"].ndarray.dense
+    dense.shape.extend([1] * (MAX_FIELDS - 100))
+    left = MAX_FIELDS - measure_request(request.SerializeToString()).fields
+    dense.shape.extend([1] * left)
+    assert measure_request(request.SerializeToString()).fields == MAX_FIELDS
+    dense.shape.append(1)
+    with pytest.raises(InvalidRequest, match="fields"):
+        measure_request(request.SerializeToString())
+
+
+def test_numbers_of_every_length_are_passed_over():
+    request = jina_pb2.DataRequestProto()
+    data = request.data.docs.docs.add().data
+    data["negative"].integer, data["half"].float, data["last"].text = -1, 0.5, "x"
+    request.routes.add().start_time.nanos = -1
+    request.header.exec_endpoint = "/search"
+    size = measure_request(request.SerializeToString())
+    assert (size.documents, size.endpoint) == (1, "/search")
+
+
+def test_what_reaches_beyond_the_message_it_is_in_is_cut_off():
+    document = b"\n\x03\n\x01k"
+    within = documents(b"\n\x05" + document)
+    assert measure_request(within).documents == 1
+    for data in (documents(b"\n\x05") + document, within[:-1], within[:4]):
+        with pytest.raises(InvalidRequest, match="cut off"):
+            measure_request(data)
