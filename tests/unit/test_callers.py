@@ -48,6 +48,14 @@ def test_a_signature_ends():
                 ask(parameters, "/videos")
 
 
+def test_a_signature_that_ends_while_it_is_checked_is_not_used():
+    """Its nonce may be forgotten by then."""
+    times = iter([1000.0])
+    verifier = Verifier(SECRET, "indexer", lambda: next(times, 1000.0 + 2 * LIFETIME_SECONDS))
+    with pytest.raises(AccessDenied):
+        verifier.caller(signed(Caller("alice", route=("indexer",)), "/videos", SECRET, 1000.0), "/videos")
+
+
 def test_without_a_secret_nobody_is_believed():
     with pytest.raises(AccessDenied):
         Verifier("", "indexer", Clock()).caller(
