@@ -271,7 +271,11 @@ def compat(server, folder):
     )
     try:
         assert f"grpc://127.0.0.1:{port}" in process.stderr.readline()
-        listening = {c.laddr.ip for c in psutil.Process(process.pid).net_connections("tcp") if c.status == "LISTEN"}
+        listening = {
+            c.laddr.ip.removeprefix("::ffff:")
+            for c in psutil.Process(process.pid).net_connections("tcp")
+            if c.status == "LISTEN"
+        }
         assert listening == {"127.0.0.1"}  # VCED's programs send no token
         program = VcedProgram(port)
         yield program
