@@ -18,7 +18,7 @@ import huggingface_hub
 from filelock import FileLock
 from huggingface_hub import errors
 from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils._headers import build_hf_headers
 
 from clipseek.api.errors import ModelUnavailable
 

@@ -17,9 +17,6 @@ import open_clip
 from filelock import FileLock
 
 from clipseek.api.errors import ModelUnavailable, UnknownModel
-from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
-from executors.clip_encoder.model.picture_format import Preprocessing
 from clipseek.config.profiles import (
     AUTO,
     MODEL_NAMES,
@@ -29,6 +26,9 @@ from clipseek.config.profiles import (
     STARTER_WARNING,
     get_command,
 )
+from executors.clip_encoder.model.folder import read_model_folder
+from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
+from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.spec import ImageForm, ModelSpec
 
 logger = logging.getLogger(__name__)
