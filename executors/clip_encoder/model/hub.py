@@ -6,7 +6,6 @@ into its cache: a part stays where it is until it is whole and has the hub's che
 
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -145,7 +144,7 @@ class Hub:
         return Path(path)
 
     def _fetch_blob(self, repository: str, name: str) -> None:
-        """Download a file's content into the cache, going on where an earlier try ended.
+        """Download a file's content into the cache, continuing where an earlier try ended.
 
         Raises: ModelUnavailable: the content has another checksum than the hub names; it is deleted.
         """
@@ -176,7 +175,7 @@ class Hub:
                         displayed_filename=name,
                     )
             _check_checksum(part, metadata.etag, repository, name)
-            os.replace(part, blob)
+            part.replace(blob)
         Path(f"{part}.lock").unlink(missing_ok=True)
 
 
@@ -222,6 +221,6 @@ def _describe(error: Exception) -> str:
 def _unavailable(repository: str, reason: str) -> ModelUnavailable:
     return ModelUnavailable(
         f"The model's files ({repository}) are not here and could not be fetched: {reason}. Try again: what has "
-        f"arrived is kept. Or bring them by hand: run `hf download {repository} --local-dir FOLDER` on another machine, "
+        f"arrived is kept. Or bring them by hand: run `hf download {repository} --local-dir FOLDER` elsewhere, "
         "copy the folder here, and set CLIPSEEK_MODEL to its path. CLIPSEEK_MODEL=starter needs no download."
     )

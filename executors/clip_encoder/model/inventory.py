@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import open_clip
-from huggingface_hub.utils.tqdm import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # not in __all__
 
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.profiles import PROFILES, STARTER

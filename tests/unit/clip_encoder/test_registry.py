@@ -182,7 +182,9 @@ def test_what_the_hub_does_not_have_is_said(tmp_path, fake_hub, files, reason):
 
 def test_a_hub_that_is_not_there_is_given_up_quickly(tmp_path, fake_hub):
     started = time.monotonic()
-    with pytest.raises(ModelUnavailable, match="CLIPSEEK_MODEL to its path. CLIPSEEK_MODEL=starter needs no download"):
+    with pytest.raises(
+        ModelUnavailable, match=r"CLIPSEEK_MODEL to its path\. CLIPSEEK_MODEL=starter needs no download"
+    ):
         Registry(tmp_path, Hub("http://127.0.0.1:9", tmp_path / "hub")).resolve("english")
     assert time.monotonic() - started < 15
 
