@@ -29,7 +29,7 @@ _INT8 = "executors.clip_encoder.int8.optimise"
 
 @click.group()
 def model() -> None:
-    """List and get models, and make the one of this machine's server faster."""
+    """List, get and optimise models."""
 
 
 @model.command("list")

@@ -162,7 +162,7 @@ class Hub:
             if blob.exists():
                 return
             if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
-                headers.pop("authorization", None)  # the token is for the hub, not for whoever keeps its files
+                headers.pop("authorization", None)  # the token is for the hub, not for another host
             with part.open("ab") as file:
                 start = file.tell()
                 if metadata.size is None or start <= metadata.size:
