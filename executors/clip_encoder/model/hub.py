@@ -176,7 +176,6 @@ class Hub:
                     )
             _check_checksum(part, metadata.etag, repository, name)
             part.replace(blob)
-        Path(f"{part}.lock").unlink(missing_ok=True)
 
 
 def _check_checksum(file: Path, etag: str, repository: str, name: str) -> None:
