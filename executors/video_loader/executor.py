@@ -11,7 +11,7 @@ import av
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.api.formats import size
+from clipseek.api.formats import plain_title, size
 from clipseek.config.libraries import media_folders
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
@@ -26,7 +26,7 @@ from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
 from executors.video_loader.media.abandoned_uploads import AbandonedUploads
-from executors.video_loader.media.file_record import FileRecord, plain_title
+from executors.video_loader.media.file_record import FileRecord
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
 from executors.video_loader.media.sample_videos import list_sample_videos

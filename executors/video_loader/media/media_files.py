@@ -26,7 +26,7 @@ from clipseek.api.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
-from clipseek.api.formats import size
+from clipseek.api.formats import plain_title, size
 from clipseek.config.limits import hold_against
 from clipseek.machine.store_size import measure_videos
 from clipseek.machine.sync import sync
@@ -39,7 +39,6 @@ from executors.video_loader.media.file_record import (
     compute_sha256,
     name_video_file,
     parse_record,
-    plain_title,
     write_record,
 )
 from executors.video_loader.media.partial_upload import PartialUpload
