@@ -13,7 +13,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from executors.video_loader.clips.sound import Sound, find_audio_stream
+from executors.video_loader.clips.sound import Sound
+from executors.video_loader.decode.container import find_audio_stream
 from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
 from executors.video_loader.decode.source import VideoSource
 

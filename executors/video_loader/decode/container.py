@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
@@ -66,6 +67,12 @@ def find_video_stream(container: InputContainer, title: str) -> VideoStream:
         raise UnreadableVideo(f"'{title}' uses a codec that no decoder here can read. Convert it to H.264 in MP4")
     what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
     raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
+
+
+def find_audio_stream(container: InputContainer) -> AudioStream | None:
+    """The sound to keep: the default stream, else the first; None if none can be decoded."""
+    readable = [s for s in container.streams.audio if s.codec_context is not None]
+    return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
 
 
 def discard_other_streams(container: InputContainer, stream: Stream) -> None:
