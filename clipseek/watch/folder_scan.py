@@ -8,13 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipseek.api.errors import NoVideosFound
+from clipseek.watch.video_formats import VIDEO_SUFFIXES
 
-_VIDEO_SUFFIXES = """
-    .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut
-    .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
-"""
-# Formats that FFmpeg reads and people use for videos. A file that is named itself is tried with any suffix.
-VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
 # Folders in which systems and disk stations keep deleted files, previews and snapshots, in lower case. Most others
 # have a dot in front.
 _SYSTEM_FOLDERS = frozenset(

@@ -213,6 +213,8 @@ class _Copier:
 
     def add_track(self, stream: Stream, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[Packet[Stream], Stream]]:
         track = self._clip.add_stream_from_template(stream)
+        if stream.codec_context.codec.canonical_name == "hevc" and self._clip.format.name == "mp4":
+            track.codec_context.codec_tag = "hvc1"  # Apple's players play no other
         return ((packet, track) for packet in packets)
 
     def write(self, packet: Packet[Stream], track: Stream) -> None:

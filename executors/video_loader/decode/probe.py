@@ -21,7 +21,7 @@ from executors.video_loader.decode.container import (
     find_video_stream,
     open_container,
 )
-from executors.video_loader.decode.packets import has_presentation_times, read_packets
+from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import VideoSource, open_video
 
@@ -112,7 +112,7 @@ def _end_by_seeking(
     container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource
 ) -> int | None:
     announced, time_base = _announced_end(container, stream), stream.time_base or source.time_base
-    if announced is None:
+    if announced is None or is_raw_stream(container):  # of a raw stream it is a guess by the size
         return None
     target = announced - math.ceil(TAIL_SECONDS / time_base)
     if target <= source.first_pts * source.time_base / time_base:
