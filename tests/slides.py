@@ -11,8 +11,10 @@ SIZE = (64, 48)
 GREYS = (40, 200, 120, 240, 80)
 
 
-def write_slides(path: Path, starts: Sequence[float], end: float, pictures: Sequence[int], sound_end: float = 0) -> Path:
-    """Picture `GREYS[pictures[n]]` from `starts[n]` seconds to the next one, the last one to `end`; maybe with a tone."""
+def write_slides(
+    path: Path, starts: Sequence[float], end: float, pictures: Sequence[int], sound_end: float = 0
+) -> Path:
+    """Picture `GREYS[pictures[n]]` from `starts[n]` seconds to the next one, the last to `end`; maybe with a tone."""
     with av.open(str(path), "w") as video:
         track = video.add_stream("libx264", rate=10, options={"bf": "0", "qp": "10"})
         track.width, track.height, track.pix_fmt = *SIZE, "yuv420p"

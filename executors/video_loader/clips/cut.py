@@ -222,7 +222,7 @@ class _Copier:
             raise _NotCopyable("packets without times")
         shown = packet.pts * packet.time_base
         end = shown + (packet.duration or 0) * packet.time_base
-        if end > self._wanted_end + _LONG_SECONDS:
+        if shown < self._wanted_end < end - _LONG_SECONDS:
             packet.duration = max(1, math.floor((self._wanted_end - shown) / packet.time_base))
             end = shown + packet.duration * packet.time_base
         if track.type == "video":

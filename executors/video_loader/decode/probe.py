@@ -36,7 +36,7 @@ class VideoInfo:
     duration_seconds: float  # from the first frame's pts to the end of the last frame
     width: int
     height: int
-    fps: float  # average
+    fps: float  # average, as people know it: 29.97
     codec: str
     container: str
     rotation_degrees: int  # clockwise; width and height include it
@@ -62,7 +62,7 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
             duration_seconds=float(measure_duration(source)),
             width=width,
             height=height,
-            fps=float(1 / source.frame_seconds),
+            fps=float(f"{float(1 / source.frame_seconds):.5g}"),
             codec=stream.codec_context.codec.canonical_name,
             container=_container_name(source),
             rotation_degrees=renderer.orientation.rotation_degrees,
@@ -84,7 +84,7 @@ def measure_duration(source: VideoSource) -> Fraction:
 
 
 def measure_shown_seconds(source: VideoSource, until_seconds: float) -> Fraction:
-    """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, which plays over the last picture."""
+    """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, over the last picture."""
     pictures = measure_duration(source)
     if until_seconds <= pictures or find_audio_stream(source.container) is None:
         return pictures
@@ -108,9 +108,7 @@ def _measure_end(
     return None
 
 
-def _end_by_seeking(
-    container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource
-) -> int | None:
+def _end_by_seeking(container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource) -> int | None:
     announced, time_base = _announced_end(container, stream), stream.time_base or source.time_base
     if announced is None or is_raw_stream(container):  # of a raw stream it is a guess by the size
         return None
@@ -133,9 +131,7 @@ def _announced_end(container: InputContainer, stream: Stream) -> int | None:
     return round(Fraction(microseconds, av.time_base) / stream.time_base)
 
 
-def _end_of_packets(
-    container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource
-) -> int | None:
+def _end_of_packets(container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource) -> int | None:
     """The latest end of all frames from here on, in the stream's time base; None without frames."""
     step = max(1, round(source.frame_seconds / source.time_base)) if stream.type == "video" else 0
     # Without pts (AVI), a frame's time is the dts of the packet that pushes it out of the decoder.

@@ -294,8 +294,8 @@ class MediaFiles:
                         return
                     upload.discard()
                 raise UploadCorrupted(
-                    f"'{record.title}' was changed while it was read, or damaged on its way: it has the SHA-256 {digest}, "
-                    f"but {record.video_id} was announced. Upload it again when nothing writes to it"
+                    f"'{record.title}' was changed while it was read, or damaged on its way: it has the SHA-256 "
+                    f"{digest}, but {record.video_id} was announced. Upload it again when nothing writes to it"
                 )
             sync(upload.file)
             if self._store_upload(upload, part, record):

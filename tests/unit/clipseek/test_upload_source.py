@@ -49,7 +49,7 @@ def test_a_file_that_grows_while_it_is_read_is_named_so(named, tmp_path):
 
     sources = [upload_source.upload_source(video) for video in (path, named)]
     for source in sources:
-        with pytest.raises(UploadCorrupted, match="is still being written: it grew from 250 B to 25. B"):
+        with pytest.raises(UploadCorrupted, match=r"is still being written: it grew from 250 B to 25. B"):
             sha256(source, write_more)
 
 

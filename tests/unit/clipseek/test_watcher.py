@@ -40,7 +40,9 @@ class Library:
         self.asked.append(file.name)
         if self.failure and not self.fails_half_way:
             raise self.failure
-        video = self.stored[content_sha256] = Video(video_id=content_sha256, title=plain_title(title or file.name), frames=2)
+        video = self.stored[content_sha256] = Video(
+            video_id=content_sha256, title=plain_title(title or file.name), frames=2
+        )
         if self.failure:
             raise self.failure
         return Indexed(video=video, frames_added=2, frames_encoded=2, elapsed_seconds=1.0)

@@ -74,7 +74,7 @@ def test_a_raw_stream_is_read_only_under_its_own_suffix(tmp_path: Path, name: st
 
 def test_an_animated_webp_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(b"RIFF\x24\0\0\0WEBPVP8X" + bytes(40))
-    with pytest.raises(UnreadableVideo, match="'a.webp' is a WebP picture.*Convert it to GIF or MP4"):
+    with pytest.raises(UnreadableVideo, match=r"'a\.webp' is a WebP picture.*Convert it to GIF or MP4"):
         probe_video(tmp_path / "a.webp")
 
 
