@@ -122,6 +122,15 @@ def test_edges_snap_to_cuts_inside_the_range():
     assert spans([found]) == [(pytest.approx(11.9), pytest.approx(14.8))]
 
 
+def test_between_samples_that_are_far_apart_a_cut_is_the_edge():
+    pts = np.arange(0.0, 200.0, 10)
+    made = ScoreCurve(pts, np.where(pts < 100, 0.0, 1.0), 200.0)  # a time-lapse, a picture in ten seconds
+    for strategy in ("consensus", "hysteresis"):
+        options = SearchOptions(strategy=strategy)
+        [found, *_] = find_in_range(made, [(0.0, 100.0), (100.0, 200.0)], (0.0, 200.0), options)
+        assert spans([found]) == [(100.0, 200.0)]
+
+
 TWO = [Segment(10.0, 14.0, 0.9, 11.0), Segment(2.0, 8.0, 0.7, 7.5)]
 
 
