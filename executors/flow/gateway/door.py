@@ -41,6 +41,7 @@ INFO_METHODS = (
 )
 REFUSED = RequestSize(0, fields=MAX_FIELDS // 4)  # what a request weighs that is refused before it is parsed
 SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
+_UNREADABLE = object()
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
@@ -74,7 +75,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return _answer_without_reading(self._refusal(error), handler.response_serializer)
         return grpc.stream_stream_rpc_method_handler(
             self._counted(caller.name, method, self._guard(method, handler)),
-            handler.request_deserializer,
+            _read_or_mark(handler.request_deserializer),
             handler.response_serializer,
         )
 
@@ -84,12 +85,10 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return self._stream(handler.stream_stream)
         if method == SINGLE:
             return _as_stream(self._single(handler.unary_unary))
-        if handler.unary_unary:
-            return _as_stream(self._limited(method, handler.unary_unary))
-        return handler.stream_stream
+        return self._informing(method, handler.stream_stream or _as_stream(handler.unary_unary))
 
     def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
-        """Refuse the call, unread, where its caller has too many open."""
+        """Refuse the call, unread, where its caller has too many open, and what else a call for information is."""
 
         async def counted(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
             try:
@@ -97,27 +96,31 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                     async with aclosing(behaviour(requests, context)) as answers:
                         async for answer in answers:
                             yield answer
-            except TooManyRequests as error:
+            except ClipSeekError as error:
                 logger.info("%s refused: %s", method, error)
                 if method in INFO_METHODS:
-                    await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+                    await context.abort(_status_of(error), str(error))
                 yield self._refusal(error)
 
         return counted
 
-    def _limited(self, method: str, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def guarded(request: Any, context: Any) -> Any:
-            try:
-                caller = self._door.caller(context.invocation_metadata())
-                leave = await self._rates.enter(caller.name, method, RequestSize(request.ByteSize(), 1))
-            except ClipSeekError as error:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-            try:
-                return await behaviour(request, context)
-            finally:
-                leave()
+    def _informing(self, method: str, behaviour: Any) -> Any:
+        async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            async with aclosing(self._limited(method, requests, context)) as admitted:
+                async for answer in behaviour(admitted, context):
+                    yield answer
 
         return guarded
+
+    async def _limited(self, method: str, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
+        """The messages of a call, each as a request of its caller's."""
+        async for request in requests:
+            caller = self._door.caller(context.invocation_metadata())
+            leave = await self._rates.enter(caller.name, method, RequestSize(_readable(request).ByteSize(), 1))
+            try:
+                yield request
+            finally:
+                leave()
 
     def _stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
         async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -182,7 +185,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         arrival = Arrival("")
         try:
             caller = self._door.caller(context.invocation_metadata())
-            size = await self._measure(caller.name, request)
+            size = await self._measure(caller.name, _readable(request))
             path = size.endpoint
             arrival.name(path)
             route = endpoint_of(path).route(request.header.target_executor)
@@ -234,6 +237,31 @@ def _health_without_reading(handler: Any) -> Any:
         yield await handler.unary_unary(HealthCheckRequest(), context)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
+
+
+def _read_or_mark(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Hand on what is no message of its method as `_UNREADABLE`: gRPC itself would answer with an unknown error."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except Exception:  # noqa: BLE001 (whatever a caller's bytes lead to)
+            return _UNREADABLE
+
+    return read
+
+
+def _readable(request: Any) -> Any:
+    if request is _UNREADABLE:
+        raise InvalidRequest("The request is damaged: it is no message of this method.")
+    return request
+
+
+def _status_of(error: ClipSeekError) -> grpc.StatusCode:
+    if isinstance(error, LimitExceeded | TooManyRequests):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
+    is_invalid = isinstance(error, InvalidRequest)
+    return grpc.StatusCode.INVALID_ARGUMENT if is_invalid else grpc.StatusCode.UNAUTHENTICATED
 
 
 def _as_stream(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:

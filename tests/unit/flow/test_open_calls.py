@@ -1,10 +1,11 @@
-"""How many calls one caller may hold open at a real gRPC server behind the gateway's door."""
+"""What calls may do at a real gRPC server behind the gateway's door: how many stay open, and what they send."""
 
 import asyncio
 from contextlib import asynccontextmanager
 
 import grpc
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from jina.types.request.data import DataRequest
 
 from clipseek.config.access import AccessFile
@@ -16,10 +17,11 @@ REFLECTION = INFO_METHODS[-1]
 UNDER_WAY = 4
 MOST = CALLS_PER_REQUEST * UNDER_WAY
 FLOOD = 300
+ANYTHING = StringValue(value="anything").SerializeToString()
 
 
-def serialized(answer: DataRequest | bytes) -> bytes:
-    return answer if isinstance(answer, bytes) else answer.proto.SerializeToString()
+def serialized(answer: DataRequest | StringValue) -> bytes:
+    return answer.SerializeToString() if isinstance(answer, StringValue) else answer.proto.SerializeToString()
 
 
 def refusal(error: Exception) -> DataRequest:
@@ -39,14 +41,16 @@ async def echo(request, _context):
 
 class Service(grpc.GenericRpcHandler):
     def service(self, details):
+        read = StringValue.FromString
         if details.method in (CALL, REFLECTION):
-            return grpc.stream_stream_rpc_method_handler(echo_stream, None, serialized)
-        return grpc.unary_unary_rpc_method_handler(echo, None, serialized)
+            return grpc.stream_stream_rpc_method_handler(echo_stream, read, serialized)
+        return grpc.unary_unary_rpc_method_handler(echo, read, serialized)
 
 
 @asynccontextmanager
-async def server(access: AccessFile):
-    door = DoorInterceptor(Doorkeeper(access, "5e" * 32, may_be_open=False), Rates(1000, UNDER_WAY), "5e" * 32, refusal)
+async def server(access: AccessFile, rates: Rates | None = None):
+    rates = rates or Rates(1000, UNDER_WAY)
+    door = DoorInterceptor(Doorkeeper(access, "5e" * 32, may_be_open=False), rates, "5e" * 32, refusal)
     running = grpc.aio.server(interceptors=[door])
     running.add_generic_rpc_handlers((Service(),))
     port = running.add_insecure_port("127.0.0.1:0")
@@ -96,7 +100,7 @@ def test_calls_that_send_nothing_are_few_at_a_time(tmp_path, method, refused):
             flood = [open_call(channel, method, alice) for _ in range(FLOOD)]
             assert set(await ended(flood)) == {refused}
             other = open_call(channel, REFLECTION, bob)
-            await other.write(b"anything")
+            await other.write(ANYTHING)
             assert await other.read()  # another caller has calls of his own
             for call in flood:
                 call.cancel()
@@ -111,7 +115,7 @@ def test_calls_that_send_nothing_are_few_at_a_time(tmp_path, method, refused):
 async def outcome_of_one(channel, token) -> str:
     call = open_call(channel, REFLECTION, token)
     try:
-        await call.write(b"anything")
+        await call.write(ANYTHING)
         await call.done_writing()
         return "OK" if await call.read() else "nothing"
     except grpc.RpcError as error:
@@ -134,3 +138,39 @@ def test_a_strangers_calls_end_at_once(tmp_path, method):
             assert set(found) == {"UNAUTHENTICATED" if method == REFLECTION else "AccessDenied"}
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("method", [CALL, SINGLE, *INFO_METHODS])
+def test_what_is_no_message_of_its_method_is_called_invalid(tmp_path, method, caplog):
+    async def send() -> str:
+        async with server(access) as channel:
+            call = open_call(channel, method, token)
+            await call.write(b"\xff\xff\xff")
+            await call.done_writing()
+            return await outcome(call)
+
+    access = AccessFile(tmp_path)
+    token = access.add("alice")
+    expected = "InvalidRequest" if method in (CALL, SINGLE) else "INVALID_ARGUMENT"
+    assert asyncio.run(send()) == expected
+    assert [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")] == []
+
+
+def test_the_messages_of_one_open_call_are_counted_like_requests(tmp_path):
+    async def send() -> tuple[int, str]:
+        async with server(access, Rates(5, UNDER_WAY)) as channel:
+            call = open_call(channel, REFLECTION, token)
+            answered = 0
+            try:
+                while answered < FLOOD:
+                    await call.write(ANYTHING)
+                    assert await call.read() != grpc.aio.EOF
+                    answered += 1
+            except (grpc.RpcError, AssertionError, asyncio.InvalidStateError):
+                pass
+            return answered, (await call.code()).name
+
+    access = AccessFile(tmp_path)
+    token = access.add("alice")
+    answered, status = asyncio.run(send())
+    assert status == "RESOURCE_EXHAUSTED" and answered < FLOOD
