@@ -12,7 +12,6 @@ from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.ranking.matches import (
-    VideoCurves,
     VideoMatch,
     adjust_lengths,
     find_beside_known,
@@ -34,8 +33,7 @@ def spans(found) -> list[tuple[float, float]]:
 
 
 def all_matches(scores: ScoreCurve, shots, time_range, options: SearchOptions) -> list[Segment]:
-    """The matches of a video whose two curves are one."""
-    return find_matches(VideoCurves(scores, scores), shots, time_range, options)
+    return find_matches(scores, shots, time_range, options)
 
 
 # Parts
