@@ -27,7 +27,9 @@ def take_field(frame: VideoFrame) -> VideoFrame:
         half.update(wide.tobytes().ljust(half.buffer_size, b"\0"))
     for name in _COLOURS:
         setattr(field, name, getattr(frame, name))
-    field.pts, field.time_base = frame.pts, frame.time_base
+    field.pts = frame.pts
+    if frame.time_base:  # a decoder without its container knows none
+        field.time_base = frame.time_base
     return field
 
 
