@@ -58,7 +58,7 @@ class Verifier:
     """
 
     def __init__(self, secret: str, executor: str, clock: Callable[[], float] = time.time) -> None:
-        self._secret, self._executor, self._clock = secret, executor, clock
+        self.executor, self._secret, self._clock = executor, secret, clock
         # Nonces, remembered a second longer than any of them is valid.
         self._seen: TTLCache[str, bool] = TTLCache(math.inf, LIFETIME_SECONDS + 1, timer=clock)
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class Verifier:
         facts = json.loads(text)
         caller_endpoint, nonce, until = facts.pop("endpoint"), facts.pop("nonce"), facts.pop("until")
         caller = Caller(**facts | {"route": tuple(facts["route"])})
-        is_here = caller_endpoint == endpoint and self._executor in caller.route
+        is_here = caller_endpoint == endpoint and self.executor in caller.route
         if not is_here or until < self._clock():
             raise _not_from_the_gateway()
         return caller, nonce, until

@@ -71,7 +71,11 @@ def under_way(executor: str, endpoint: str) -> Iterator[None]:
 def count_error(executor: str, endpoint: str, error: BaseException) -> None:
     """Count a request that was refused or failed, by the error's name."""
     name = type(error).__name__ if isinstance(error, ClipSeekError) else OTHER
-    ERRORS.labels(executor, endpoint, name).inc()
+    ERRORS.labels(executor, _label(endpoint), name).inc()
+
+
+def _label(endpoint: str) -> str:
+    return endpoint if endpoint in ENDPOINTS else OTHER
 
 
 class Arrival:
@@ -86,7 +90,7 @@ class Arrival:
     def name(self, endpoint: str) -> None:
         """Say which endpoint it is for, once that is known."""
         UNDER_WAY.labels(GATEWAY, self._endpoint).dec()
-        self._endpoint = endpoint if endpoint in ENDPOINTS else OTHER
+        self._endpoint = _label(endpoint)
         UNDER_WAY.labels(GATEWAY, self._endpoint).inc()
 
     def refused(self, error: BaseException) -> None:

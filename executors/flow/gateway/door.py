@@ -14,16 +14,16 @@ from functools import partial
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from clipseek.api.endpoints import Endpoint, endpoint_of
-from clipseek.api.errors import ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
+from clipseek.api.errors import AccessDenied, ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
-from executors.flow.metrics import Arrival
+from executors.flow.metrics import GATEWAY, OTHER, Arrival, count_error
+from executors.flow.quirks.damaged_messages import Behaviour, as_stream, read_message
 from executors.flow.quirks.own_port import abort_with
 from executors.machine.fair_queue import FairQueue
 
@@ -41,7 +41,6 @@ INFO_METHODS = (
 )
 REFUSED = RequestSize(0, fields=MAX_FIELDS // 4)  # what a request weighs that is refused before it is parsed
 SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
-_UNREADABLE = object()
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
@@ -66,71 +65,62 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             return handler and _health_without_reading(handler)
         if method not in (CALL, SINGLE, *INFO_METHODS):
             return abort_with(grpc.StatusCode.PERMISSION_DENIED, f"{method} is not offered here.")
-        try:
-            caller = self._door.caller(handler_call_details.invocation_metadata)
-        except ClipSeekError as error:
-            logger.info("%s refused: %s", method, error)
-            if method in INFO_METHODS:
-                return abort_with(grpc.StatusCode.UNAUTHENTICATED, str(error))
-            return _answer_without_reading(self._refusal(error), handler.response_serializer)
-        return grpc.stream_stream_rpc_method_handler(
-            self._counted(caller.name, method, self._guard(method, handler)),
-            _read_or_mark(handler.request_deserializer),
-            handler.response_serializer,
-        )
+        behaviour = as_stream(handler)
+        if method in INFO_METHODS:
+            guarded = self._inform(method, handler.request_deserializer, behaviour)
+        else:
+            guarded = self._serve(handler.request_deserializer, behaviour)
+        return grpc.stream_stream_rpc_method_handler(self._known(method, guarded), None, handler.response_serializer)
 
-    def _guard(self, method: str, handler: Any) -> Any:
-        """How a known caller's call is answered, as a stream."""
-        if method == CALL:
-            return self._stream(handler.stream_stream)
-        if method == SINGLE:
-            return _as_stream(self._single(handler.unary_unary))
-        return self._informing(method, handler.stream_stream or _as_stream(handler.unary_unary))
+    def _known(self, method: str, behaviour: Behaviour) -> Behaviour:
+        """Refuse the call, unread, where nobody knows its caller, or that one has too many open."""
 
-    def _counted(self, caller: str, method: str, behaviour: Callable[[Any, Any], AsyncGenerator[Any, None]]) -> Any:
-        """Refuse the call, unread, where its caller has too many open, and what else a call for information is."""
-
-        async def counted(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async def known(requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[Any, None]:
             try:
-                with self._rates.open_call(caller):
+                caller = self._door.caller(context.invocation_metadata())
+                with self._rates.open_call(caller.name):
                     async with aclosing(behaviour(requests, context)) as answers:
                         async for answer in answers:
                             yield answer
             except ClipSeekError as error:
                 logger.info("%s refused: %s", method, error)
+                count_error(GATEWAY, OTHER, error)
                 if method in INFO_METHODS:
                     await context.abort(_status_of(error), str(error))
                 yield self._refusal(error)
 
-        return counted
+        return known
 
-    def _informing(self, method: str, behaviour: Any) -> Any:
-        async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-            async with aclosing(self._limited(method, requests, context)) as admitted:
-                async for answer in behaviour(admitted, context):
+    def _inform(self, method: str, read: Callable[[bytes], Any], behaviour: Behaviour) -> Behaviour:
+        """Admit each question of a call that informs. Raises: ClipSeekError: it is refused, and ends the call."""
+
+        async def guarded(requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[Any, None]:
+            async def admitted() -> AsyncGenerator[Any, None]:
+                async for data in requests:
+                    caller = self._door.caller(context.invocation_metadata())
+                    leave = await self._rates.enter(caller.name, method, RequestSize(len(data)))
+                    try:
+                        if len(data) > SMALL_BYTES:
+                            raise LimitExceeded(f"{method} takes at most {SMALL_BYTES} bytes; {len(data)} were sent.")
+                        yield read_message(partial(read, data))
+                    finally:
+                        leave()
+
+            async with aclosing(admitted()) as questions:
+                async for answer in behaviour(questions, context):
                     yield answer
 
         return guarded
 
-    async def _limited(self, method: str, requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
-        """The messages of a call, each as a request of its caller's."""
-        async for request in requests:
-            caller = self._door.caller(context.invocation_metadata())
-            leave = await self._rates.enter(caller.name, method, RequestSize(_readable(request).ByteSize(), 1))
-            try:
-                yield request
-            finally:
-                leave()
-
-    def _stream(self, behaviour: Callable[[Any, Any], AsyncIterator[Any]]) -> Any:
-        async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    def _serve(self, read: Callable[[bytes], Any], behaviour: Behaviour) -> Behaviour:
+        async def guarded(requests: AsyncIterator[bytes], context: Any) -> AsyncGenerator[Any, None]:
             under_way: list[tuple[str, Callable[[], None]]] = []
             refused: list[ClipSeekError] = []
 
-            async def admitted() -> AsyncIterator[Any]:
-                async for request in requests:
+            async def admitted() -> AsyncGenerator[Any, None]:
+                async for data in requests:
                     try:
-                        leave = await self._admit(request, context)
+                        request, leave = await self._admit(read, data, context)
                     except ClipSeekError as error:
                         refused.append(error)  # the call ends after the requests before this one
                         return
@@ -143,6 +133,8 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
                     yield _plain(answer)
             except ClipSeekError as error:  # an executor is away
                 refused.append(error)
+                for endpoint, _ in under_way:
+                    count_error(GATEWAY, endpoint, error)
             finally:
                 for _, leave in under_way:
                     leave()
@@ -152,40 +144,26 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
         return guarded
 
-    def _single(self, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-        async def guarded(request: Any, context: Any) -> Any:
-            try:
-                leave = await self._admit(request, context)
-                try:
-                    return _plain(await behaviour(request, context))
-                finally:
-                    leave()
-            except ClipSeekError as error:
-                logger.info("refused: %s: %s", type(error).__name__, error)
-                return self._refusal(error)
-
-        return guarded
-
-    async def _measure(self, caller: str, request: Any) -> RequestSize:
+    async def _measure(self, caller: str, read: Callable[[bytes], Any], data: bytes) -> tuple[Any, RequestSize]:
         """Parse a request whose caller may still send some; refusing one costs them, too."""
         self._rates.require(caller)
         try:
-            if len(request.buffer or b"") < SMALL_BYTES:
-                return _parse(request)
-            return await asyncio.wrap_future(self._reading.submit(caller, partial(_parse, request)))
+            if len(data) < SMALL_BYTES:
+                return _parse(read, data)
+            return await asyncio.wrap_future(self._reading.submit(caller, partial(_parse, read, data)))
         except ClipSeekError:
             self._rates.charge(caller, REFUSED)
             raise
 
-    async def _admit(self, request: Any, context: Any) -> Callable[[], None]:
+    async def _admit(self, read: Callable[[bytes], Any], data: bytes, context: Any) -> tuple[Any, Callable[[], None]]:
         """Wait for the request's turn, and sign its caller and route into it.
 
-        Returns: a function to call when it is answered.
+        Returns: the request, and a function to call when it is answered.
         """
         arrival = Arrival("")
         try:
             caller = self._door.caller(context.invocation_metadata())
-            size = await self._measure(caller.name, _readable(request))
+            request, size = await self._measure(caller.name, read, data)
             path = size.endpoint
             arrival.name(path)
             route = endpoint_of(path).route(request.header.target_executor)
@@ -200,18 +178,26 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             leave()
             arrival.answered()
 
-        return done
+        return request, done
 
 
-def _parse(request: Any) -> RequestSize:
+def _parse(read: Callable[[bytes], Any], data: bytes) -> tuple[Any, RequestSize]:
     """Parse a request, once its size is known to be harmless. Raises: InvalidRequest, LimitExceeded."""
-    size = measure_request(request.buffer or request.SerializeToString())
+    size = measure_request(data)
     _check_size(endpoint_of(size.endpoint), size)
-    try:
-        request.proto_with_data  # noqa: B018 (parses, or raises)
-    except DecodeError as error:
-        raise InvalidRequest("The request is damaged. Send it again.") from error
-    return size
+    request = read(data)
+    read_message(lambda: request.proto_with_data)
+    return request, size
+
+
+def _status_of(error: ClipSeekError) -> grpc.StatusCode:
+    """How a call that informs ends, whose answers have no room for an error."""
+    codes = {
+        AccessDenied: grpc.StatusCode.UNAUTHENTICATED,
+        InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+        TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), grpc.StatusCode.UNAVAILABLE)
 
 
 def _pattern(route: tuple[str, ...]) -> str:
@@ -237,49 +223,6 @@ def _health_without_reading(handler: Any) -> Any:
         yield await handler.unary_unary(HealthCheckRequest(), context)
 
     return grpc.stream_stream_rpc_method_handler(answer, None, handler.response_serializer)
-
-
-def _read_or_mark(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Hand on what is no message of its method as `_UNREADABLE`: gRPC itself would answer with an unknown error."""
-
-    def read(data: bytes) -> Any:
-        try:
-            return deserialize(data)
-        except Exception:  # noqa: BLE001 (whatever a caller's bytes lead to)
-            return _UNREADABLE
-
-    return read
-
-
-def _readable(request: Any) -> Any:
-    if request is _UNREADABLE:
-        raise InvalidRequest("The request is damaged: it is no message of this method.")
-    return request
-
-
-def _status_of(error: ClipSeekError) -> grpc.StatusCode:
-    if isinstance(error, LimitExceeded | TooManyRequests):
-        return grpc.StatusCode.RESOURCE_EXHAUSTED
-    is_invalid = isinstance(error, InvalidRequest)
-    return grpc.StatusCode.INVALID_ARGUMENT if is_invalid else grpc.StatusCode.UNAUTHENTICATED
-
-
-def _as_stream(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], AsyncGenerator[Any, None]]:
-    """The same for a call that gRPC hands over before it has read the request, so that an empty one counts, too."""
-
-    async def answer(requests: AsyncIterator[Any], context: Any) -> AsyncGenerator[Any, None]:
-        async for request in requests:
-            yield await behaviour(request, context)
-            return
-
-    return answer
-
-
-def _answer_without_reading(answer: Any, serializer: Any) -> Any:
-    async def answer_at_once(_requests: Any, _context: Any) -> AsyncIterator[Any]:
-        yield answer
-
-    return grpc.stream_stream_rpc_method_handler(answer_at_once, None, serializer)
 
 
 def _leave(under_way: list[tuple[str, Callable[[], None]]], endpoint: str) -> None:

@@ -19,15 +19,17 @@ from jina.serve.instrumentation import InstrumentationMixin
 from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.types.request.data import DataRequest
 
-from clipseek.api.errors import ClipSeekError
+from clipseek.api.errors import ClipSeekError, InvalidRequest
 from executors.flow.callers import Verifier
+from executors.flow.metrics import OTHER, count_error
+from executors.flow.quirks.damaged_messages import read_message, refuse_damaged
 from executors.machine.fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
 
 SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
 ALLOWED_METHODS = (
-    "/grpc.health.v1.Health/",
+    "/grpc.health.v1.Health/Check",
     "/grpc.reflection.v1alpha.ServerReflection/",  # by which the gateway finds the other methods
     "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery",
     SINGLE,
@@ -61,12 +63,16 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
         method = handler_call_details.method
         if method.startswith(ALLOWED_METHODS):
             handler = await continuation(handler_call_details)
-            return self._checked(handler) if handler and method == SINGLE else handler
+            return handler and (self._checked(handler) if method == SINGLE else refuse_damaged(handler))
         return abort_with(grpc.StatusCode.PERMISSION_DENIED, "Not offered here: send requests to the gateway.")
 
     def _checked(self, handler: Any) -> Any:
         async def answer(request: Any, context: Any) -> Any:
-            endpoint = request.header.exec_endpoint
+            try:
+                endpoint = read_message(lambda: request.header.exec_endpoint)
+            except InvalidRequest as error:
+                count_error(self._callers.executor, OTHER, error)
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             try:
                 if endpoint == DRY_RUN:  # from the gateway, too, but unsigned
                     request = _without_documents(request)
@@ -76,6 +82,7 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
             except Exception as error:  # noqa: BLE001 (the sender gets it, as Jina's own errors)
                 level = logging.INFO if isinstance(error, ClipSeekError) else logging.ERROR
                 logger.log(level, "%s refused: %s: %s", endpoint[:80], type(error).__name__, error)
+                count_error(self._callers.executor, endpoint, error)
                 refused = _without_documents(request)
                 refused.add_exception(error)
                 context.set_trailing_metadata((("is-error", "true"),))

@@ -1,13 +1,13 @@
 """Labels of metrics are names out of the code: endpoints and errors that are not ours have one name together."""
 
 import pytest
-from prometheus_client import REGISTRY
 
 from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import VideoNotFound
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.flow import metrics
+from tests.unit.flow.door_server import refusals
 
 
 def test_the_last_executor_exposes_every_endpoint_of_the_table(tmp_path):
@@ -17,20 +17,15 @@ def test_the_last_executor_exposes_every_endpoint_of_the_table(tmp_path):
     assert offered == set(ENDPOINTS)
 
 
-def count(executor: str, endpoint: str, error: str) -> float:
-    labels = {"executor": executor, "endpoint": endpoint, "error": error}
-    return REGISTRY.get_sample_value("clipseek_errors_total", labels) or 0.0
-
-
 @pytest.mark.parametrize(("error", "name"), [(VideoNotFound("no"), "VideoNotFound"), (KeyError("no"), "other")])
 def test_errors_are_counted_by_names_of_ours(error, name):
-    before = count("indexer", "/search", name)
+    before = refusals("indexer", "/search", name)
     with pytest.raises(type(error)), metrics.under_way("indexer", "/search"):
         raise error
-    assert count("indexer", "/search", name) == before + 1
+    assert refusals("indexer", "/search", name) == before + 1
 
 
 def test_what_a_caller_names_is_no_label():
-    before = count("gateway", "other", "VideoNotFound")
+    before = refusals("gateway", "other", "VideoNotFound")
     metrics.Arrival("/no-such-endpoint").refused(VideoNotFound("no"))
-    assert count("gateway", "other", "VideoNotFound") == before + 1
+    assert refusals("gateway", "other", "VideoNotFound") == before + 1

@@ -11,7 +11,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query
-from clipseek.api.errors import AccessDenied, TooManyRequests
+from clipseek.api.errors import AccessDenied, ServerNotReady, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile
 from executors.flow.callers import Verifier
 from executors.flow.gateway import door
@@ -19,6 +19,7 @@ from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, 
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import RequestSize
+from tests.unit.flow.door_server import refusals
 
 SECRET = "5e" * 32
 ONE = RequestSize(1)
@@ -66,12 +67,17 @@ def request(endpoint: str = "/search", target: str = "", documents: int = 1, tex
     return DataRequest(made.proto_with_data.SerializeToString())
 
 
+def serialized(request: DataRequest) -> bytes:
+    return request.buffer or request.SerializeToString()
+
+
 class Gateway:
     """The door in front of a gateway that answers each request with itself, and keeps what reached it."""
 
     def __init__(self, door: Doorkeeper, rates: Rates) -> None:
         self.reached: list[tuple[str, dict[str, str]]] = []  # target and parameters
         self.read = 0
+        self.answer = None
         self.health: dict[str, grpc.RpcMethodHandler] = {}
         self._interceptor = DoorInterceptor(door, rates, SECRET, self._refusal)
 
@@ -87,14 +93,16 @@ class Gateway:
                 self.reached.append((each.header.target_executor, dict(each.parameters)))
                 yield each
 
-        async def single(each, _context):
+        async def single(each, context):
+            if self.answer:
+                return await self.answer(each, context)
             self.reached.append((each.header.target_executor, dict(each.parameters)))
             return each
 
         made = self.health.get(method.removeprefix(HEALTH)) or {
-            CALL: grpc.stream_stream_rpc_method_handler(stream),
-            SINGLE: grpc.unary_unary_rpc_method_handler(single),
-        }.get(method, grpc.unary_unary_rpc_method_handler(single))
+            CALL: grpc.stream_stream_rpc_method_handler(stream, DataRequest),
+            SINGLE: grpc.unary_unary_rpc_method_handler(single, DataRequest),
+        }.get(method, grpc.unary_unary_rpc_method_handler(single, DataRequest))
 
         async def proceed(_details):
             return made
@@ -106,7 +114,7 @@ class Gateway:
         async def sent(requests):
             for each in requests:
                 self.read += 1
-                yield each
+                yield serialized(each)
 
         async def abort(code, reason):
             raise grpc.RpcError(code, reason)
@@ -132,8 +140,10 @@ def error_of(answer: DataRequest) -> str:
 
 @pytest.mark.parametrize("method", [CALL, SINGLE])
 def test_a_call_with_a_wrong_token_is_refused_before_it_is_read(gateway, method):
+    before = refusals("gateway", "other", "AccessDenied")
     [answer] = asyncio.run(gateway.ask(method, bearer("wrong"), request()))
     assert error_of(answer) == "AccessDenied"
+    assert refusals("gateway", "other", "AccessDenied") == before + 1
     assert gateway.read == 0 and not gateway.reached
 
 
@@ -228,6 +238,17 @@ def test_a_large_request_is_measured_beside_the_event_loop(gateway, access, toke
         free.set()
 
 
+def test_requests_of_an_executor_that_is_away_are_counted_as_failed(gateway, token):
+    async def fail(_request, _context):
+        raise ServerNotReady("away", executor="indexer")
+
+    gateway.answer = fail
+    before = refusals("gateway", "/search", "ServerNotReady")
+    [answer] = asyncio.run(gateway.ask(SINGLE, bearer(token), request()))
+    assert error_of(answer) == "ServerNotReady"
+    assert refusals("gateway", "/search", "ServerNotReady") == before + 1
+
+
 def test_names_that_callers_make_up_are_not_kept(access, token):
     rates = Rates(1000, 3)
     gateway = Gateway(Doorkeeper(access, SECRET, may_be_open=True), rates)
@@ -242,7 +263,7 @@ def test_names_that_callers_make_up_are_not_kept(access, token):
 def test_calls_that_inform_count_too(gateway, token):
     async def ask_until_refused():
         for _ in range(1000):
-            await gateway.ask(INFO_METHODS[0], bearer(token), request().proto_with_data)
+            await gateway.ask(INFO_METHODS[0], bearer(token), request())
 
     with pytest.raises(grpc.RpcError, match="documents a second"):
         asyncio.run(ask_until_refused())
@@ -278,7 +299,7 @@ async def _give_up(handler, metadata):
     context = SimpleNamespace(invocation_metadata=lambda: metadata)
 
     async def sent():
-        yield request()
+        yield serialized(request())
         await asyncio.Event().wait()
 
     return [each async for each in handler.stream_stream(sent(), context)]

@@ -26,6 +26,7 @@ from clipseek.machine.ports import free_port
 from clipseek.service.stop import STOP_SECONDS
 from executors.flow.quirks.lost_connections import _jina_handler
 from executors.flow.quirks.own_port import ALLOWED_METHODS
+from tests.unit.flow.door_server import REFLECTION, open_call, served
 
 
 def test_the_versions_that_the_quirks_name_are_installed():
@@ -122,3 +123,18 @@ def test_jina_misspells_its_options_for_pings():
 
 def test_jina_does_not_cancel_what_its_caller_gave_up():
     assert ".cancel()" not in inspect.getsource(RequestStreamer)
+
+
+def test_grpc_takes_a_damaged_message_for_an_error_of_the_server(caplog):
+    class Unguarded(grpc.aio.ServerInterceptor):
+        async def intercept_service(self, continuation, handler_call_details):
+            return await continuation(handler_call_details)
+
+    async def ask() -> grpc.StatusCode:
+        async with served(Unguarded()) as channel:
+            call = open_call(channel, REFLECTION, "")
+            await call.write(b"\xff\xff\xff")
+            return await call.code()
+
+    assert asyncio.run(ask()) == grpc.StatusCode.UNKNOWN
+    assert "DecodeError" in caplog.text

@@ -14,6 +14,7 @@ from jina.types.request.data import DataRequest
 from clipseek.api.documents import Query
 from executors.flow.callers import Caller, Verifier, signed
 from executors.flow.quirks.own_port import DRY_RUN, SINGLE, OwnPortGuard
+from tests.unit.flow.door_server import refusals
 
 SECRET = "5e" * 32
 ALICE = Caller("alice", route=("indexer",))
@@ -61,7 +62,10 @@ def ask(request: DataRequest) -> tuple[DataRequest, list[DataRequest]]:
 
 @pytest.mark.parametrize("endpoint", ["/search", "/videos", "/nothing"])
 def test_documents_of_others_than_the_gateway_are_not_read(endpoint):
+    label = "other" if endpoint == "/nothing" else endpoint
+    before = refusals("indexer", label, "AccessDenied")
     answer, reached = ask(sent("guessed", endpoint))
+    assert refusals("indexer", label, "AccessDenied") == before + 1
     assert answer.header.status.exception.name == "AccessDenied"
     assert not reached and not Queries.readers
 
