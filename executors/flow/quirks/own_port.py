@@ -5,13 +5,14 @@ reflection and requests.
 
 Jina also reads a request's documents in the event loop, before anyone asks who sends them: 500 of them keep all others
 waiting for a second. So requests that do not come from the gateway are refused unread, and the others are read in a
-thread, in which callers take turns.
+thread, in which callers take turns with each document.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import grpc
 from jina.serve.executors import __dry_run_endpoint__ as DRY_RUN  # noqa: N812 (a constant)
@@ -26,6 +27,7 @@ from executors.flow.quirks.damaged_messages import read_message, refuse_damaged
 from executors.machine.fair_queue import FairQueue
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
 ALLOWED_METHODS = (
@@ -94,7 +96,13 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
     async def _read_documents(self, request: Any, endpoint: str, caller: str) -> None:
         if documents := self._documents(endpoint):
             request.document_array_cls = documents
-            await asyncio.wrap_future(self._reading.submit(caller, lambda: request.docs))
+            message = await self._in_turn(caller, lambda: request.proto_with_data)
+            read = documents.doc_type.from_protobuf
+            docs = documents([await self._in_turn(caller, partial(read, doc)) for doc in message.data.docs.docs])
+            request.data._loaded_doc_array = docs  # as Jina does, once they are asked for
+
+    async def _in_turn(self, caller: str, task: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._reading.submit(caller, task))
 
 
 def _without_documents(request: Any) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -20,27 +21,30 @@ SECRET = "5e" * 32
 ALICE = Caller("alice", route=("indexer",))
 
 
-class Queries(DocList[Query]):
-    """Notes in which threads documents are read."""
+class NotedQuery(Query):
+    """Notes in which threads documents are read, and which."""
 
     readers: ClassVar[list[str]] = []
+    texts: ClassVar[list[str]] = []
 
     @classmethod
     def from_protobuf(cls, message):
+        read = super().from_protobuf(message)
         cls.readers.append(threading.current_thread().name)
-        return super().from_protobuf(message)
+        cls.texts.append(read.text)
+        return read
 
 
-def sent(secret: str, endpoint: str = "/search", documents: int = 3) -> DataRequest:
+def sent(secret: str, endpoint: str = "/search", documents: int = 3, caller: Caller = ALICE) -> DataRequest:
     request = DataRequest()
     request.header.exec_endpoint = endpoint
-    request.parameters = signed(ALICE, "/search", secret, time.time())
-    request.data.docs = DocList[Query]([Query(text="a cat")] * documents)
+    request.parameters = signed(caller, "/search", secret, time.time())
+    request.data.docs = DocList[Query]([Query(text=f"{caller.name} {number}") for number in range(documents)])
     return DataRequest(request.proto_with_data.SerializeToString())
 
 
-def ask(request: DataRequest) -> tuple[DataRequest, list[DataRequest]]:
-    """The answer of a guarded server, and the requests that reached what it guards."""
+def ask(*requests: DataRequest) -> tuple[list[DataRequest], list[DataRequest]]:
+    """The answers of a guarded server to requests at once, and the requests that reached what it guards."""
     reached = []
 
     async def answer(passed, _context):
@@ -51,12 +55,13 @@ def ask(request: DataRequest) -> tuple[DataRequest, list[DataRequest]]:
         return grpc.unary_unary_rpc_method_handler(answer)
 
     async def call():
-        guard = OwnPortGuard(Verifier(SECRET, "indexer"), {"/search": Queries}.get)
+        guard = OwnPortGuard(Verifier(SECRET, "indexer"), {"/search": DocList[NotedQuery]}.get)
         handler = await guard.intercept_service(proceed, SimpleNamespace(method=SINGLE))
         context = SimpleNamespace(set_trailing_metadata=lambda _: None)
-        return await handler.unary_unary(request, context)
+        return await asyncio.gather(*(handler.unary_unary(request, context) for request in requests))
 
-    Queries.readers.clear()
+    NotedQuery.readers.clear()
+    NotedQuery.texts.clear()
     return asyncio.run(call()), reached
 
 
@@ -64,25 +69,32 @@ def ask(request: DataRequest) -> tuple[DataRequest, list[DataRequest]]:
 def test_documents_of_others_than_the_gateway_are_not_read(endpoint):
     label = "other" if endpoint == "/nothing" else endpoint
     before = refusals("indexer", label, "AccessDenied")
-    answer, reached = ask(sent("guessed", endpoint))
+    [answer], reached = ask(sent("guessed", endpoint))
     assert refusals("indexer", label, "AccessDenied") == before + 1
     assert answer.header.status.exception.name == "AccessDenied"
-    assert not reached and not Queries.readers
+    assert not reached and not NotedQuery.readers
 
 
 def test_documents_of_the_gateway_are_read_in_a_thread_once():
     _, [passed] = ask(sent(SECRET))
-    assert [doc.text for doc in passed.docs] == ["a cat"] * 3
-    [reader] = Queries.readers
-    assert reader.startswith("documents")
+    assert [doc.text for doc in passed.docs] == ["alice 0", "alice 1", "alice 2"]
+    assert [doc.text for doc in passed.docs] == NotedQuery.texts
+    assert all(reader.startswith("documents") for reader in NotedQuery.readers)
+
+
+def test_callers_take_turns_with_each_document():
+    """A request of many documents delays another caller's by one or two of them."""
+    _, [first, last] = ask(sent(SECRET, documents=50), sent(SECRET, documents=1, caller=replace(ALICE, name="bob")))
+    assert (len(first.docs), len(last.docs)) == (1, 50)
+    assert NotedQuery.texts.index("bob 0") < 5
 
 
 def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch):
     def fail(_message):
         raise ValueError("not a document")
 
-    monkeypatch.setattr(Queries, "from_protobuf", fail)
-    answer, reached = ask(sent(SECRET))
+    monkeypatch.setattr(NotedQuery, "from_protobuf", fail)
+    [answer], reached = ask(sent(SECRET))
     assert (answer.header.status.exception.name, list(answer.header.status.exception.args)) == (
         "ValueError",
         ["not a document"],
