@@ -45,7 +45,14 @@ METHODS = (
 )
 TARGETS = ("", *EXECUTORS, "^indexer$", "^" + ".*" * 20 + "!", "(a|a)*" * 30, "[", "text_encoder|.*", "gateway")
 PATHS = ("", "/", "_jina_dry_run_", "/shard/search", "/shard/claim", "/search/../index")
-REFUSALS = ("UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT")
+REFUSALS = (
+    "UNAUTHENTICATED",
+    "PERMISSION_DENIED",
+    "UNIMPLEMENTED",
+    "RESOURCE_EXHAUSTED",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+)
 TIMEOUT_SECONDS = 30.0
 MOST_SECONDS = 1.0  # that a search of the honest caller takes
 MEMORY_SHARE = 0.2  # that a process may have grown by, in the end
