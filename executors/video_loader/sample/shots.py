@@ -38,9 +38,7 @@ LEAST_DIFFERENCE = 15.0
 LEAST_RATIO = 2.6
 LEAST_SHOT_SECONDS = 0.3  # shorter shots look like flashes, and nobody searches for them
 NEIGHBOUR_SECONDS = 0.3  # 7 frames on both sides at 25 per second: some of them move even in a cartoon on threes
-STILL_SECONDS = (
-    2.0  # a picture that stays so long is a slide or one of a time-lapse: there is no motion to compare with
-)
+STILL_SECONDS = 2.0  # a picture that stays so long is a slide, or one of a time-lapse: no motion to compare with
 _SAME_STEP = 0.75  # of a step between frames; a smaller share means at least one frame less, of four or fewer
 _NEIGHBOUR_FRAMES = 1.5  # gives at least one neighbour on both sides at low rates
 BLANK_DEVIATION = 4.0  # levels: a single colour after lossy coding stays below, even with some grain
