@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from copy import deepcopy
+from types import SimpleNamespace
 
 import huggingface_hub
 import open_clip
@@ -24,10 +26,15 @@ REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 CONTENT = os.urandom(300_000)
 
 
+def clock_that_sleeps_by(sleep):
+    """A `time` for one module: other threads of this process use the real one."""
+    return SimpleNamespace(**vars(time) | {"sleep": sleep})
+
+
 @pytest.fixture
 def hub(tmp_path, fake_hub, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(file_download, "time", clock_that_sleeps_by(lambda seconds: None))
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # what breaks off within one is lost
     fake_hub.files[REPOSITORY, WEIGHTS_NAMES[0]] = CONTENT
     return Hub(fake_hub.endpoint, tmp_path / "hub")
@@ -43,7 +50,8 @@ def test_a_file_that_broke_off_goes_on_where_it_ended_in_the_next_run(hub, fake_
 
     fake_hub.cuts = [100_000]
     with monkeypatch.context() as patch:
-        patch.setattr(file_download.time, "sleep", give_up)  # Ctrl-C while the hub's client waits for its next try
+        # Ctrl-C while the hub's client waits for its next try
+        patch.setattr(file_download, "time", clock_that_sleeps_by(give_up))
         with pytest.raises(KeyboardInterrupt):
             hub.fetch(REPOSITORY, WEIGHTS_NAMES)
     assert parts(hub) == [100_000] and hub.find_cached(REPOSITORY, WEIGHTS_NAMES) is None

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -252,7 +253,7 @@ def test_while_the_server_is_away_the_command_waits_longer_and_says_so_once(watc
             raise Enough
         watched.library.failure = answers[len(pauses)]
 
-    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep))  # other threads use the real one
     watched.library.failure = answers[0]
     watched.write("a.mp4", b"a")
     reporter = command._Reporter(as_json=False)
