@@ -3,7 +3,8 @@
 It puts the labelled videos into one library. It searches for every true query of the labels, leaving out
 copies of the query's video; the query succeeds if the best match's peak lies in a true moment. It searches the whole
 library for the absurd queries of the labels and for the encoder's neutral phrases. It prints how many
-successful queries stay above the cut-off, and how many absurd ones get an answer. `--fit` also fits the coefficients of
+successful queries stay above the cut-off, how many absurd ones get an answer, and what a search with default options
+shows of the true ones, weaker candidates included. `--fit` also fits the coefficients of
 a model that has reference vectors, on the tune halves of all labels in both languages and on the neutral phrases, and
 prints the same with them.
 """
@@ -26,6 +27,7 @@ from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Label, read_querie
 from benchmarks.quality.video_curves import Video, VideoVectors
 from benchmarks.quality.video_facts import MONTAGE
 from clipseek.api.score_scale import MATCHES_BEGIN
+from clipseek.cli.answers import WEAKER
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
@@ -57,6 +59,7 @@ class BestMatch:
     is_right: bool
     is_in_right_video: bool
     is_in_tune_half: bool
+    shown_right: tuple[bool, ...] = ()  # what a search shows by default: whether each is in the right video
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,16 @@ class Bench:
         titles = [title for title in self.titles if title not in copies]
         options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_make_video_id, titles)))
         [best] = self.library.search(parts, options).matches
+        page = self.library.search(parts, replace(options, top_k=10, all_matches=False, weaker=WEAKER))
+        shown = [*page.matches, *page.weaker_matches]
         zero, one = self.library.relevance.find_scale(parts[0])
         relevance = best.segment.score
         cosine = zero + relevance * (one - zero)
         is_right = label is not None and _is_right(best, label)
         is_in_right_video = label is not None and best.video.title == label.video
         is_in_tune_half = label is None or label.split == TUNE
-        return BestMatch(text, best.segment.score, cosine, is_right, is_in_right_video, is_in_tune_half)
+        ranks = tuple(label is not None and match.video.title == label.video for match in shown)
+        return BestMatch(text, best.segment.score, cosine, is_right, is_in_right_video, is_in_tune_half, ranks)
 
     def encode_parts(self, texts: Sequence[str]) -> list[Part]:
         vectors = self.texts.encode(texts).vectors
@@ -181,6 +187,9 @@ def show(matches: BestMatches, verbose: bool) -> None:
         _show_share("  best match in a true moment", right, true)
         _show_share("    of these answered", _select_answered(right), right)
         _show_share("  true queries answered", _select_answered(true), true)
+        _show_share("  right video shown first, weak or not", [m for m in true if any(m.shown_right[:1])], true)
+        _show_share("  right video shown in five", [m for m in true if any(m.shown_right[:5])], true)
+        _show_share("  nothing shown at all", [m for m in true if not m.shown_right], true)
         _show_share("  absurd queries answered", _select_answered(absurd), absurd)
     _show_share("neutral phrases answered", _select_answered(matches.neutral), matches.neutral)
     if verbose:
@@ -190,7 +199,7 @@ def show(matches: BestMatches, verbose: bool) -> None:
 
 
 def _show_share(name: str, some: Sequence[BestMatch], all_: Sequence[BestMatch]) -> None:
-    print(f"{name:34}{len(some):>4} of {len(all_):>3}  {100 * len(some) / max(len(all_), 1):5.1f} %")
+    print(f"{name:39}{len(some):>4} of {len(all_):>3}  {100 * len(some) / max(len(all_), 1):5.1f} %")
 
 
 def _select_answered(matches: Sequence[BestMatch]) -> list[BestMatch]:

@@ -85,7 +85,7 @@ def _warm_up() -> None:
 
 
 def _stop_when_input_closes() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(sys.stdin.fileno(), 1):  # a reader of Python's own would hold its lock when this process ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)  # lets Streamlit stop and delete its temporary files
     time.sleep(_STOP_SECONDS)

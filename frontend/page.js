@@ -10,7 +10,9 @@
 
   // One clip plays at a time. The button that started it is gone, so the player gets the keyboard focus
   document.addEventListener("play", ({ target }) => {
-    for (const video of document.querySelectorAll("video")) if (video !== target) video.pause();
+    if (target.paused) return; // a clip that started with this one has already stopped it
+    for (const video of document.querySelectorAll("video")) // to pause one that still loads would keep it from starting
+      if (video !== target && !video.paused) video.pause();
     if (document.activeElement === document.body) target.focus({ preventScroll: true });
   }, true);
 

@@ -82,14 +82,16 @@ class BaseDoc(docarray.BaseDoc):
 
     def _unpack(self) -> None:
         lengths = self.packed_lengths
-        known = all(name in self.model_fields and isinstance(getattr(self, name), list) for name in lengths)
+        known = lengths.keys() & self.model_fields.keys()  # another version's fields are ignored, as unpacked ones are
+        are_lists = all(isinstance(getattr(self, name), list) for name in known)
         count = sum(lengths.values())
         fits = min(lengths.values(), default=0) >= 0 and 8 * count == len(self.packed) and count <= MAX_ENTRIES
-        if not known or not fits:
+        if not are_lists or not fits:
             raise InvalidRequest(f"The packed numbers of a {type(self).__name__} are damaged. Send the request again.")
         numbers = memoryview(self.packed).cast("d")
         for name, length in sorted(lengths.items()):  # packed in this order; a message keeps none
-            setattr(self, name, numbers[:length].tolist())
+            if name in known:
+                setattr(self, name, numbers[:length].tolist())
             numbers = numbers[length:]
         self.packed, self.packed_lengths = b"", {}
 

@@ -131,7 +131,6 @@ class TextMeaning(BaseDoc):
 
     text: str = ""
     embedding: Vector = []
-    curve_embedding: Vector = []  # to find segments in a video; empty: `embedding` serves for that, too
     model_id: str = ""
     zero_cosine: Cosine = 0.0  # of a text, where its relevance is 0 and 1; see clipseek/api/score_scale.py
     one_cosine: Cosine = 0.0  # equal to zero_cosine: a picture, not a text

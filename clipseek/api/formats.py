@@ -3,6 +3,8 @@
 import json
 import unicodedata
 
+from clipseek.api.limits import MAX_TITLE_LENGTH
+
 # Categories of what shows nothing itself and changes what is around it: controls, line ends, changes of direction,
 # halves of characters. The two joiners shape Persian words and emoji.
 _HIDDEN, _JOINERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"}), "\u200c\u200d"
@@ -26,6 +28,21 @@ def escape_hidden(text: str, keep: str = "") -> str:
 def one_line(text: str) -> str:
     """The text in one line that shows all it holds, with a space for each hidden character."""
     return "".join(" " if _is_hidden(c) else c for c in text).strip()
+
+
+def plain_title(title: str) -> str:
+    """A title as the library keeps it: composed (NFC), without hidden characters but the joiners, not too long.
+
+    No file is named after it: it may hold a `/`.
+    """
+    shown = "".join(c for c in unicodedata.normalize("NFC", title) if c.isprintable() or c in _JOINERS)
+    title = shown.strip()[:MAX_TITLE_LENGTH]
+    return title if title.strip(_JOINERS + " ") else "untitled"
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names read the same: file systems and keyboards write one accent in two ways."""
+    return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
 
 
 def parse_time(text: str) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 from clipseek.api.documents import CHUNK_BYTES
 from clipseek.api.errors import EmptyFile, FileMissing, UnreadableVideo
+from clipseek.machine.changing_files import check_same_size
 
 
 class UploadSource(Protocol):
@@ -18,7 +20,10 @@ class UploadSource(Protocol):
     size_bytes: int
 
     def read(self, offset: int) -> bytes:
-        """The chunk that begins at `offset`: CHUNK_BYTES, fewer at the end."""
+        """The chunk that begins at `offset`: CHUNK_BYTES, fewer at the end.
+
+        Raises: UploadCorrupted: the video has another size than when it was opened.
+        """
 
 
 def upload_source(video: str | Path | BinaryIO) -> UploadSource:
@@ -32,7 +37,7 @@ def upload_source(video: str | Path | BinaryIO) -> UploadSource:
 def sha256(source: UploadSource, progress: Callable[[int], None]) -> str:
     """The hash of the whole video in lower-case hex; `progress` gets the count of bytes read so far.
 
-    Raises: FileMissing: it cannot be read.
+    Raises: FileMissing: it cannot be read. UploadCorrupted: it is being written.
     """
     digest = hashlib.sha256()
     done = 0
@@ -67,7 +72,9 @@ class _PathSource:
     def read(self, offset: int) -> bytes:
         with self._path.open("rb") as file:
             file.seek(offset)
-            return file.read(CHUNK_BYTES)
+            data = file.read(CHUNK_BYTES)
+            check_same_size(self.name, self.size_bytes, os.fstat(file.fileno()).st_size)  # after reading: it may grow
+            return data
 
 
 class _OpenSource:
@@ -84,4 +91,6 @@ class _OpenSource:
     def read(self, offset: int) -> bytes:
         with self._lock:
             self._file.seek(offset)
-            return self._file.read(CHUNK_BYTES)
+            data = self._file.read(CHUNK_BYTES)
+            check_same_size(self.name, self.size_bytes, self._file.seek(0, io.SEEK_END))
+            return data

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from clipseek.api.documents import Video
 from clipseek.api.errors import AmbiguousVideo, VideoNotFound
+from clipseek.api.formats import is_same_name
 
 _SHORTEST_PREFIX = 4  # characters of an id that may stand for all of it
 _MOST_LISTED = 5  # videos that an error names
@@ -23,7 +24,7 @@ def choose_video(videos: Iterable[Video], name: str, *other_tests: Callable[[Vid
     library = list(videos)
     tests: tuple[Callable[[Video], bool], ...] = (
         lambda video: video.video_id == name,
-        lambda video: video.title == name,
+        lambda video: is_same_name(video.title, name),
         lambda video: len(name) >= _SHORTEST_PREFIX and video.video_id.startswith(name.lower()),
         *other_tests,
     )

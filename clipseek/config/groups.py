@@ -61,7 +61,7 @@ class Processes:
         600.0,
         "seconds an executor may take to start",
         parse=parsing.positive,
-        details="This includes a download of weights.",
+        details="This includes a download of weights, where `CLIPSEEK_MODEL_DOWNLOAD` allows it.",
     )
     most_restarts: int = setting(
         "CLIPSEEK_MOST_RESTARTS",

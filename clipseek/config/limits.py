@@ -32,7 +32,7 @@ class Limits:
     )
     max_video_hours: float = _limit(
         "CLIPSEEK_MAX_VIDEO_HOURS",
-        24.0,
+        48.0,  # a camera's file of a whole day is often some seconds longer
         "length of a video",
         checked="when it is probed, and when it is registered",
         was="CLIPSEEK_MAX_FILM_HOURS",

@@ -14,6 +14,7 @@ from clipseek.config.addresses import DEFAULT_BIND, DEFAULT_PORT, local_address
 from clipseek.config.declaration import Setting, rows_of, setting, text_of
 from clipseek.config.groups import Clients, Monitoring, Processes, Security
 from clipseek.config.limits import Limits
+from clipseek.config.profiles import MODEL_NAMES
 
 SOFTWARE, AUTO = "software", "auto"  # decoders; the others are kinds of hardware, by FFmpeg's names
 EXACT_FRAMES = 100_000  # compared one by one in about 7 ms: docs/performance.md
@@ -56,8 +57,15 @@ class Common:
     model: str = setting(
         "CLIPSEEK_MODEL",
         "auto",
-        "the model: a profile, open_clip NAME/TAG, or a model folder",
-        details="See `docs/models.md`.",
+        f"the model: {', '.join(MODEL_NAMES)}, open_clip NAME/TAG, or a model folder",
+        details="`clipseek model list` shows them; see `docs/models.md`.",
+    )
+    model_download: bool = setting(
+        "CLIPSEEK_MODEL_DOWNLOAD",
+        False,
+        "download a missing model that CLIPSEEK_MODEL names when the service starts: yes or no",
+        parse=parsing.yes_or_no,
+        details="`auto` downloads nothing. `clipseek model get` shows progress; this is for containers.",
     )
     picture_fit: str = setting(
         "CLIPSEEK_PICTURE_FIT",

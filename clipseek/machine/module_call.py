@@ -23,11 +23,13 @@ def call_module(
     failure: Callable[[str], ClipSeekError],
     environ: Mapping[str, str] | None = None,
     stdin: str = "",
+    shows_progress: bool = False,
 ) -> Any:
     """Run a module with arguments and standard input. Returns: its result.
 
     Args:
         failure: makes an error of the last line on stderr, if there is no result or the process failed after it.
+        shows_progress: let the module write on this process's stderr.
         environ: added to this process's environment.
 
     Raises: ClipSeekError: the one that the module raised, or `failure`.
@@ -36,11 +38,12 @@ def call_module(
         [*PYTHON, "-m", module, *arguments],
         env={**os.environ, **(environ or {})},
         input=stdin,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=None if shows_progress else subprocess.PIPE,
         text=True,
         check=False,
     )
-    last_line = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+    last_line = ((process.stderr or "").strip().splitlines() or [f"exit code {process.returncode}"])[-1]
     try:
         result = json.loads(process.stdout)
     except ValueError as error:

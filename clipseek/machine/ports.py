@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from clipseek.api.errors import InvalidSetting
@@ -35,15 +36,15 @@ def environment_for_jina() -> dict[str, str]:
     return {"JINA_RANDOM_PORT_MIN": str(ports[0]), "JINA_RANDOM_PORT_MAX": str(ports[-1])}
 
 
-def free_port(bind: str) -> int:
-    """A port that is free now, and very likely still in a minute.
+def free_port(bind: str, reserved: Collection[int | None] = ()) -> int:
+    """A port that is free now, and very likely still in a minute; none of the reserved ones.
 
     Raises: InvalidSetting: this machine does not have the address `bind`.
     """
     quiet = _quiet_ports()
     own = quiet[len(quiet) // 2 :]
     for port in random.sample(own, len(own)):
-        if is_port_free(bind, port):
+        if port not in reserved and is_port_free(bind, port):
             return port
     with socket.create_server((bind, 0)) as any_port:
         return int(any_port.getsockname()[1])

@@ -22,6 +22,14 @@ _STOP_SECONDS = 0.9  # then it is killed; it is asked to end when the stop begin
 _POLL_SECONDS = 0.2
 
 
+def _choose_port(settings: Settings) -> int:
+    """The port that the settings name, or another where it is taken, also by what is still to start."""
+    port, reserved = settings.page_port, (settings.port, settings.metrics_port)
+    if port not in reserved and is_port_free(PAGE_BIND, port):
+        return port
+    return free_port(PAGE_BIND, reserved)
+
+
 class Page:
     """The page's process, serving `address`, started by `start` and ended by `close` or with this process.
 
@@ -30,8 +38,7 @@ class Page:
     """
 
     def __init__(self, settings: Settings, host: str) -> None:
-        port = settings.page_port
-        self.port = port if is_port_free(PAGE_BIND, port) else free_port(PAGE_BIND)
+        self.port = _choose_port(settings)
         self.address = f"http://{PAGE_BIND}:{self.port}"
         self._settings, self._host = settings, host
         self._process: subprocess.Popen[bytes] | None = None

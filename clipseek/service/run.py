@@ -25,6 +25,7 @@ from clipseek.config.settings import (
 from clipseek.config.tls import check_tls
 from clipseek.machine.ports import free_port, is_port_free
 from clipseek.machine.talk import say
+from clipseek.machine.versions import find_misfits
 from clipseek.service.flow import POLL_SECONDS, block_interrupts, running_flow
 from clipseek.service.metrics_server import serve_metrics
 from clipseek.service.stop import Stop
@@ -145,12 +146,14 @@ def _run_folder(settings: Settings) -> Iterator[Path]:
 
 
 def _check_health(settings: Settings) -> list[Component]:
-    """Ask each executor for its health. Raises: ServerNotReady: one is silent. ModelMismatch: models differ."""
+    """Ask each executor for its health. Raises: ServerNotReady: one is silent, or of another version. ModelMismatch."""
     with Client(settings.local_host, timeout_seconds=60, token=settings.flow_secret, library="") as client:
         components = client.health()
     silent = [warning for component in components if not component.ok for warning in component.warnings]
     if silent:
         raise ServerNotReady(f"The server started, but not all of it answers: {' '.join(silent)}")
+    if misfits := find_misfits((component.name, component.facts) for component in components):
+        raise ServerNotReady(f"The processes of the server have versions that do not fit. {' '.join(misfits)}")
     models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
     if len(set(models.values())) <= 1:
         return components

@@ -19,6 +19,7 @@ from clipseek.config.settings import LEAST_RECALL, Settings, rename_warnings
 from clipseek.config.shards import divisions, out_of_use, store_folders
 from clipseek.machine.module_call import PYTHON, call_module
 from clipseek.machine.ports import is_port_free
+from clipseek.machine.versions import find_misfits
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding
 
 _PACKAGES = ("jina", "docarray")
@@ -214,6 +215,8 @@ def _check_server(settings: Settings, host: str | None) -> Iterator[Finding]:
 
 def _check_components(components: Sequence[Component]) -> Iterator[Finding]:
     shown: set[str] = set()
+    answering = [(component.name, component.facts) for component in components if component.ok]
+    yield from (Finding("version", ERROR, misfit) for misfit in find_misfits(answering))
     for component in components:
         facts = ", ".join(f"{name} {value}" for name, value in component.facts.items() if value)
         if not component.ok:

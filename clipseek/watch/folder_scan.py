@@ -1,5 +1,6 @@
 """Which videos are below a folder now, and what shows that a file is unchanged without reading it."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -7,26 +8,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipseek.api.errors import NoVideosFound
+from clipseek.watch.video_formats import VIDEO_SUFFIXES
 
-_VIDEO_SUFFIXES = """
-    .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut
-    .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
-"""
-# Formats that FFmpeg reads and people use for videos. A file that is named itself is tried with any suffix.
-VIDEO_SUFFIXES = frozenset(_VIDEO_SUFFIXES.split())
+# Folders in which systems and disk stations keep deleted files, previews and snapshots, in lower case. Most others
+# have a dot in front.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found"),
+        *("#recycle", "#snapshot", "@eadir", "@recycle", "@recently-snapshot", "@tmp", "__macosx"),
+        *("network trash folder", "temporary items"),
+    }
+)
+# Of links that lead nowhere, or in a circle: there is no video behind them.
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 def videos_below(path: Path) -> Iterator[Path]:
-    """A file itself, or the videos below a folder, sorted by name. Raises: NoVideosFound."""
+    """A file itself, or the videos below a folder, sorted by name (see `scan_folder`). Raises: NoVideosFound."""
     if not path.is_dir():
         yield path
         return
-    videos = sorted(p for p in path.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file())
+    videos = scan_folder(path).videos
     if not videos:
         raise NoVideosFound(
-            f"There are no videos in or below the folder '{path}'. Videos end in {', '.join(sorted(VIDEO_SUFFIXES))}."
+            f"There are no videos in or below the folder '{path}'. Videos end in {', '.join(sorted(VIDEO_SUFFIXES))}. "
+            "Hidden files and trash are skipped."
         )
-    yield from videos
+    yield from sorted(path / video for video in videos)
 
 
 @dataclass(frozen=True)
@@ -67,10 +75,10 @@ class FolderScan:
 
 
 def scan_folder(root: Path) -> FolderScan:
-    """Find videos as `clipseek index FOLDER` does, but leave out hidden files and folders (`.name`).
+    """Find the videos below a folder, but no hidden ones (`.name`), and none in trash and folders of the system.
 
-    Copying programs, desktops and snapshots use those. Links to files are followed. Links to folders are not, so there
-    are no loops.
+    Copying programs, desktops, disk stations and snapshots use those. Links to files are followed. Links to folders
+    are not, so there are no loops.
     """
     scan = FolderScan({}, {}, {})
     folders = [""]
@@ -84,7 +92,8 @@ def scan_folder(root: Path) -> FolderScan:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(path)
+                        if entry.name.lower() not in _SYSTEM_FOLDERS:
+                            folders.append(path)
                     elif os.path.splitext(entry.name)[1].lower() in VIDEO_SUFFIXES:  # noqa: PTH122
                         _add_video(scan, folder, path, entry)
         except OSError as error:
@@ -95,10 +104,9 @@ def scan_folder(root: Path) -> FolderScan:
 def _add_video(scan: FolderScan, folder: str, path: str, entry: "os.DirEntry[str]") -> None:
     try:
         info = entry.stat()
-    except FileNotFoundError:  # it was removed in between, or is a broken link
-        return
-    except OSError as error:
-        scan.unread[path] = error.strerror or str(error)
+    except OSError as error:  # or it was removed in between
+        if error.errno not in _LEADS_NOWHERE:
+            scan.unread[path] = error.strerror or str(error)
         return
     if stat.S_ISREG(info.st_mode):
         scan.videos[path] = FileState(info.st_size, info.st_mtime_ns, info.st_ino, scan.devices[folder])

@@ -22,7 +22,7 @@ from clipseek.api.errors import (
     UnreadableVideo,
     VideoNotFound,
 )
-from clipseek.api.formats import sendable
+from clipseek.api.formats import is_same_name, plain_title, sendable
 from clipseek.client import Client, Indexed, OnProgress, Progress
 from clipseek.client.upload_source import sha256, upload_source
 from clipseek.watch.folder_scan import FileState
@@ -111,7 +111,8 @@ class Intake:
     def follow_title(self, video_id: str, old_file: Path, file: Path) -> None:
         """Rename the video of a renamed file, unless somebody chose its title."""
         video = self._video(video_id) if video_id in self._state.added_ids() else None
-        if video and video.title == sendable(old_file.name) and old_file.name != file.name:
+        old_title = plain_title(sendable(old_file.name))
+        if video and is_same_name(video.title, old_title) and old_file.name != file.name:
             self._client.rename(video_id, file.name)
 
     def _postpone(self, file: Path, seen: FileState, error: Exception) -> None:

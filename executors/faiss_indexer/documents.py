@@ -81,9 +81,7 @@ def parts_of(doc: Query, library: "Library") -> list[Part]:
 
 def check_vectors(parts: list[Part], library: "Library") -> None:
     """Raises: InvalidRequest, ModelMismatch: the vectors differ in length, among themselves or from the store's."""
-    vectors = [
-        vector for part in parts for vector in (part.vector, part.mean_phrase, part.curve_vector) if vector is not None
-    ]
+    vectors = [vector for part in parts for vector in (part.vector, part.mean_phrase) if vector is not None]
     for vector in vectors:
         check_dimensions(len(vector), library)
         if len(vector) != len(vectors[0]):
@@ -109,8 +107,7 @@ def embedded_part(doc: TextMeaning, weight: float, mean_phrase: Array | None) ->
         )
     is_text = doc.zero_cosine < doc.one_cosine
     scale = ScoreScale(doc.zero_cosine, doc.one_cosine, doc.above_background) if is_text else None
-    curve_vector = unit_vector(doc.curve_embedding) if doc.curve_embedding else None
-    return Part(unit_vector(doc.embedding), weight, doc.model_id, None, scale, mean_phrase, curve_vector)
+    return Part(unit_vector(doc.embedding), weight, doc.model_id, None, scale, mean_phrase)
 
 
 def mean_phrase_of(doc: Query | Calibration) -> Array | None:
@@ -144,9 +141,9 @@ def fill_in(query: Query, answer: SearchAnswer[Any], matches_of: Callable[[list[
 
     `matches_of` turns the answer's matches into those of the wire.
     """
-    query.embedding, query.curve_embedding, query.neutral_embedding = [], [], []
+    query.embedding, query.neutral_embedding = [], []
     for part in query.parts:
-        part.embedding, part.curve_embedding = [], []
+        part.embedding = []
     for name, value in shared_fields(answer, Query).items():
         setattr(query, name, DocList[Match](matches_of(value)) if isinstance(value, list) else value)
     query.answered = True

@@ -208,7 +208,7 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         options, parts = documents.search_options(doc), documents.parts_of(doc, library)
         # The head has the query: vectors take long to travel.
-        doc.parts, doc.embedding, doc.curve_embedding, doc.neutral_embedding = DocList[QueryPart](), [], [], []
+        doc.parts, doc.embedding, doc.neutral_embedding = DocList[QueryPart](), [], []
         own = tuple(filter(self._is_own, options.video_ids))
         if options.video_ids and not own:
             return ""

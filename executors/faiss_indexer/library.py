@@ -190,15 +190,16 @@ class Library(AbstractContextManager["Library"]):
     ) -> tuple[ScoreCurve, list[VideoMatch]]:
         """The curve of a video's frames in the range to search, and its matches, whatever they score."""
         time_range = options.range_in(video.duration_seconds) or (0.0, 0.0)
-        curves = self.curves.draw(video, parts, relevance, time_range)
-        if not len(curves.judging.scores):
-            return curves.judging, []
+        curve = self.curves.draw(video, parts, relevance, time_range)
+        if not len(curve.scores):
+            return curve, []
         known = list_moments_of(video.video_id, parts)
         least = relevance.find_least(options.cut_off(relevance.cut_off)) - _ROUNDING
-        segments = find_matches(curves, self.curves.shots(video), time_range, options, known=known, least=least)
+        noise, shots = relevance.find_noise(parts), self.curves.shots(video)
+        segments = find_matches(curve, shots, time_range, options, known=known, least=least, noise=noise)
         scores = relevance.score(np.array([segment.score for segment in segments])).tolist()
         matches = [VideoMatch(video, segment, score) for segment, score in zip(segments, scores, strict=True)]
-        return curves.judging, matches
+        return curve, matches
 
     # Calibration
 

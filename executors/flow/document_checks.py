@@ -8,6 +8,7 @@ from itertools import pairwise
 from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import Query, Video, VideoSpan
 from clipseek.api.errors import InvalidTimeRange
+from clipseek.api.formats import clock
 from clipseek.api.search_options import check_query
 from clipseek.config.limits import check_limit
 from clipseek.config.settings import Settings
@@ -29,7 +30,9 @@ def check_document(doc: BaseDoc, settings: Settings) -> None:
         check_limit(settings, "max_span_frames", frames, f"The span's count of frames, {frames},")
     elif isinstance(doc, Video):
         hours, frames_in_all = doc.duration_seconds / 3600, doc.duration_seconds * doc.frames_per_second
-        check_limit(settings, "max_video_hours", hours, f"The length of '{doc.title}', {hours:.1f} hours,")
+        check_limit(
+            settings, "max_video_hours", hours, f"The length of '{doc.title}', {clock(doc.duration_seconds)} hours,"
+        )
         check_limit(
             settings, "max_video_frames", frames_in_all, f"The count of frames of '{doc.title}', {frames_in_all:.0f},"
         )

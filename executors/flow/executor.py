@@ -19,6 +19,7 @@ from clipseek.api.errors import StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from clipseek.machine.private_files import make_private_from_now_on, protect
+from clipseek.machine.versions import own_versions
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.endpoint import endpoint, pass_on
@@ -86,6 +87,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
     @endpoint("/health")
     def health(self, doc: Health, caller: Caller) -> str:
         component = self.component(caller)
+        component.facts = {**component.facts, **own_versions()}
         if doc.check_recall:
             component.facts |= self.recall(caller)
         doc.components.append(component)

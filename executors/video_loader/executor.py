@@ -10,8 +10,8 @@ import av
 
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
-from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, UnreadableVideo
-from clipseek.api.formats import size
+from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
+from clipseek.api.formats import clock, plain_title, size
 from clipseek.config.libraries import media_folders
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
@@ -26,7 +26,7 @@ from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
 from executors.video_loader.media.abandoned_uploads import AbandonedUploads
-from executors.video_loader.media.file_record import FileRecord, plain_title
+from executors.video_loader.media.file_record import FileRecord
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
 from executors.video_loader.media.sample_videos import list_sample_videos
@@ -99,10 +99,12 @@ class VideoLoader(ChainExecutor):
     @endpoint("/probe", queue=LOOK)
     def probe(self, doc: Video, caller: Caller) -> str:
         store = self.store(caller.library)
-        store.usable_record(doc.video_id)  # raises if the file is gone
+        record = store.usable_record(doc.video_id)  # raises if the file is gone
         try:
             info = self._info(caller.library, doc.video_id)
-        except UnreadableVideo:
+            if record.untried:  # the others are registered at a rate that they keep
+                self._check_frames(record.title, info, doc.frames_per_second)
+        except (UnreadableVideo, LimitExceeded):
             if not self.settings.media_url:  # there no lock keeps another loader from accepting it meanwhile
                 store.refuse(doc.video_id)
             raise
@@ -198,10 +200,15 @@ class VideoLoader(ChainExecutor):
     def _probe(self, library: str, video_id: str) -> VideoInfo:
         with self._video(library, video_id) as (path, title):
             info = self._videos.probe(path, title)
-        hours, megapixels = info.duration_seconds / 3600, info.coded_pixels / 1e6
-        check_limit(self.settings, "max_video_hours", hours, f"The length of '{title}', {hours:.1f} hours,")
+        megapixels, length = info.coded_pixels / 1e6, f"The length of '{title}', {clock(info.duration_seconds)} hours,"
+        check_limit(self.settings, "max_video_hours", info.duration_seconds / 3600, length)
         check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
         return info
+
+    def _check_frames(self, title: str, info: VideoInfo, frames_per_second: float) -> None:
+        """Raises: LimitExceeded: before the video is accepted, so that nothing of it stays."""
+        frames = info.duration_seconds * (frames_per_second or self.settings.frames_per_second)
+        check_limit(self.settings, "max_video_frames", frames, f"The count of frames of '{title}', {frames:.0f},")
 
     @contextmanager
     def _video(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:

@@ -94,5 +94,8 @@ def separate_edges(edges: tuple[float, float], limits: tuple[float, float]) -> t
 
 
 def last_frame_seconds(end_seconds: float, fps: float) -> float:
-    """A time at which the clip's last frame is on screen: half a frame before its end, which it does not include."""
-    return end_seconds - 0.5 / (fps or _DEFAULT_FPS)
+    """A time at which the clip's last frame is on screen: half a frame before its end, which it does not include.
+
+    At low average rates the last frames may be much closer together.
+    """
+    return end_seconds - 0.5 / max(fps, _DEFAULT_FPS)

@@ -110,7 +110,9 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(home: Path, *options: str, ready: bool = True, **environ: str) -> Server:
-        port = int(environ.pop("CLIPSEEK_PORT", 0)) or free_port("127.0.0.1")
+        port = int(environ.pop("CLIPSEEK_PORT", 0)) or free_port(
+            "127.0.0.1", [int(environ.get("CLIPSEEK_PAGE_PORT", 0))]
+        )
         values = {
             "CLIPSEEK_HOME": str(home),
             "CLIPSEEK_CACHE": str(cache),

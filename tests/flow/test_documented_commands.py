@@ -38,6 +38,7 @@ NOT_RUN = {
     "source .venv/bin/activate": "the tests have their own environment",
     "pip install": "needs a package registry",
     "hf download": "needs a model hub",
+    "clipseek model get": "needs a model hub; tests/unit/clip_encoder/test_hub.py has one",
     "ssh ": "needs another machine",
     "python -m frontend": "does not end; tests/frontend tests the page",
     "docker ": "needs a container engine",

@@ -54,7 +54,9 @@ def test_more_like_a_moment(library, tmp_path):
     toys = library.search(like="toys.mp4@6.5", top_k=50, all_matches=True)
     assert toys.matches
     assert not [span for span in moments(toys, "toys.mp4") if span[0] < 8.0 and span[1] > 4.0]
-    parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-2.0)]
+    parts = [QueryPart(video_id="photographs.mp4", at_seconds=9.0, weight=-1.0)]
+    assert COFFEE in moments(library.search("a cup of coffee"))
+    assert COFFEE not in moments(library.search("a cup of coffee", parts=parts))  # too weak to be a match
     assert COFFEE not in moments(library.search("a cup of coffee", parts=parts, all_matches=True))[:1]
 
 

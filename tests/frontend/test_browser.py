@@ -143,6 +143,29 @@ def test_one_clip_plays_at_a_time_and_escape_closes_the_edges(visit, samples):
     page.get_by_role("dialog").wait_for(state="detached")
 
 
+def test_of_clips_that_start_together_one_plays_and_one_that_still_loads_starts_later(visit, samples):
+    page = visit("/?q=a+submarine+under+the+ice&all=1")
+    press(page, "card-play")
+    playing(page)
+    settled(page)
+    page.evaluate(
+        """() => { const first = document.querySelector("video"); first.loop = true;
+          const [second, loading] = [0, 1].map(() => document.body.appendChild(first.cloneNode()));
+          loading.removeAttribute("src"); loading.id = "loading"; loading.autoplay = true;
+          window.source = first.src; second.muted = true; second.loop = true;
+          window.started = new Promise((done) => { second.addEventListener("playing", () => {
+            first.pause(); second.pause(); first.play().catch(() => {}); second.play().catch(() => {});
+            setTimeout(done, 0); }, { once: true }) });
+          second.play(); }"""
+    )
+    page.evaluate("window.started")
+    one = "[...document.querySelectorAll('video')].filter(video => !video.paused).length === 1"
+    page.wait_for_function(one)
+    page.evaluate("document.getElementById('loading').src = window.source")
+    page.wait_for_function("!document.getElementById('loading').paused")
+    page.wait_for_function(one)
+
+
 def stops(page):
     """Press Tab through the whole page. Returns: (name, whether the focus is visible, key) of every control."""
     page.evaluate("document.activeElement.blur()")

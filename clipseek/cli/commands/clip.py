@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clipseek.api.formats import size, timestamp
-from clipseek.cli.answers import say_notes
+from clipseek.cli.answers import match_cells, say_notes
 from clipseek.cli.options import Time, json_option, with_client
 from clipseek.cli.terminal import is_interactive, print_json
 from clipseek.config.settings import Settings
@@ -123,8 +123,9 @@ def _check_overwriting(paths: Iterable[Path]) -> None:
 def open_match(client: "Client", words: tuple[str, ...], match: int, video: str | None, only_print: bool) -> None:
     """Open a match in the system's video player.
 
-    That is the best match for a description, or START to END of a video. Put TEXT in quotes. The clip is cut into the
-    cache folder and deleted after a day; to keep one, use `clipseek clip`.
+    That is the best match for a description, or START to END of a video. If nothing matches, the nearest weaker
+    candidate is opened. Put TEXT in quotes. The clip is cut into the cache folder and deleted after a day; to keep one,
+    use `clipseek clip`.
 
     \b
       clipseek open "a dog jumps into a lake"
@@ -156,11 +157,16 @@ def _parse_time(word: str) -> float:
 
 
 def _find_match(client: "Client", text: str, number: int, video: str | None) -> tuple[str, float, float]:
-    answer = client.search(text, top_k=1, offset=number - 1, videos=[video] if video else [])
-    if answer.matches:
-        best = answer.matches[0]
+    answer = client.search(text, top_k=1, offset=number - 1, weaker=1, videos=[video] if video else [])
+    if answer.weaker_matches:
+        say_notes(answer)
+        start, end, _, score = match_cells(answer.weaker_matches[0])
+        say(f"{answer.weaker_matches[0].title}, {start} - {end}, score {score}")
+    for best in [*answer.matches, *answer.weaker_matches]:
         return best.video_id, best.start_seconds, best.end_seconds
-    if answer.nothing_matches or not answer.videos_searched:
+    if answer.nothing_matches and answer.withheld:  # the server adds weaker candidates to the first match only
+        say("No moment clearly matches. Leave out --match to open the nearest one.")
+    elif answer.nothing_matches or not answer.videos_searched:
         say_notes(answer)
     else:
         say(f"There are fewer than {number} matches. Lower --match.")

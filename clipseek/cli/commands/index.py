@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipseek.api.errors import ClipSeekError, ServerError, ServerUnreachable
-from clipseek.api.formats import counted, duration, timestamp
+from clipseek.api.formats import counted, duration, plain_title, sendable, timestamp
 from clipseek.cli.options import fps_option, json_option, sampling_option, with_client
 from clipseek.cli.terminal import print_json, progress_bar
 from clipseek.machine.talk import say
@@ -91,11 +91,12 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
 
 def indexed_sentence(indexed: "Indexed", name: str) -> str:
     video, short_id = indexed.video, indexed.video.video_id[:12]
+    is_named_so = plain_title(sendable(name)) == video.title
     if not indexed.frames_added:
-        if name != video.title:
+        if not is_named_so:
             return f"{name} has the same content as '{video.title}' ({short_id}): nothing to do."
         return f"{name} ({short_id}) is already indexed, {counted(video.frames, 'frame')}: nothing to do."
     speed = video.duration_seconds / max(indexed.elapsed_seconds, 1e-9)
     took = f"{timestamp(video.duration_seconds)} of video in {duration(indexed.elapsed_seconds)}"
-    also = "" if name == video.title else f" is '{video.title}'"
+    also = "" if is_named_so else f" is '{video.title}'"
     return f"{name}{also} ({short_id}): {counted(indexed.frames_added, 'frame')}, {took} ({speed:.1f} x real time)."

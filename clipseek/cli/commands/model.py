@@ -1,4 +1,4 @@
-"""`clipseek model`: what can be made of the model on the server's machine."""
+"""`clipseek model`: which models this machine has, how others come, and what can be made of them."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ from clipseek.api.model_ids import settings_for
 from clipseek.cli.options import json_option
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.config.distribution import check_whole_install
+from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER, STARTER_LANGUAGES, STARTER_LICENCE
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
@@ -22,12 +23,95 @@ from clipseek.watch.folder_scan import videos_below
 
 _LEAST_COSINE = 0.99
 _FRAMES = 300
+_INVENTORY = "executors.clip_encoder.model.inventory"
 _INT8 = "executors.clip_encoder.int8.optimise"
 
 
 @click.group()
 def model() -> None:
-    """Work on the model that the server of this machine runs."""
+    """List, get and optimise models."""
+
+
+@model.command("list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """List the models that are on this machine, and those you can get.
+
+    Recall is published: of Chinese and English queries on Crossmodal-3600, in percent. Your videos may differ: measure
+    them with `clipseek eval`.
+
+    \b
+      clipseek model list
+    """
+    check_whole_install("model list")
+    here = call_module(_INVENTORY, failure=_listing_failed, environ=Settings.from_env().to_env())
+    rows = _describe_models(here)
+    if as_json:
+        print_json(rows)
+        return
+    heads = ("Name", "Model", "Here", ">MB", "Languages", "Licence", "Recall zh / en")
+    show_table(heads, [tuple(map(str, row.values())) for row in rows])
+    say("Get one: clipseek model get NAME. Run it: clipseek serve --model NAME.")
+
+
+@model.command()
+@click.argument("name")
+@json_option
+def get(name: str, as_json: bool) -> None:
+    """Download the model NAME: a short name, or NAME/TAG of open_clip.
+
+    Ctrl-C keeps what has arrived, and the next run goes on from there. The checksum is verified.
+
+    \b
+      clipseek model get multilingual
+      clipseek model get ViT-B-16-SigLIP2/webli
+    """
+    check_whole_install("model get")
+    if name.strip().lower() in ("", AUTO):
+        raise click.UsageError("Name a model: `clipseek model list` shows them.")
+    try:
+        result = call_module(
+            _INVENTORY, name, failure=_getting_failed, environ=Settings.from_env().to_env(), shows_progress=True
+        )
+    except KeyboardInterrupt:
+        say("\nStopped. What has arrived is kept: run the same command to go on.")
+        sys.exit(130)
+    if as_json:
+        print_json(result)
+    else:
+        say(f"{result['model']} is here: {result['weights']}", style="green")
+        say(f"Run it: clipseek serve --model {name}. A store of another model needs another --home.")
+
+
+def _listing_failed(reason: str) -> ModelError:
+    return ModelError(f"The models could not be listed: {reason}.")
+
+
+def _getting_failed(reason: str) -> ModelError:
+    return ModelError(f"The model could not be fetched: {reason}. Try again: what has arrived is kept.")
+
+
+def _describe_models(here: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each short name, then for each other model that is here."""
+
+    def row(
+        name: str, model_name: str, megabytes: int | str = "", languages: str = "", licence: str = "", recall: str = ""
+    ) -> dict[str, Any]:
+        return {
+            "name": name,
+            "model": model_name,
+            "here": "yes" if name in here else "no",
+            "megabytes": megabytes,
+            "languages": languages,
+            "licence": licence,
+            "recall": recall,
+        }
+
+    profiles = [
+        row(name, p.open_clip_name, p.megabytes, p.languages, p.licence, p.recall) for name, p in PROFILES.items()
+    ]
+    others = [row(name, name) for name in here if name not in MODEL_NAMES]
+    return [*profiles, row(STARTER, "built here", "", STARTER_LANGUAGES, STARTER_LICENCE), *others]
 
 
 @model.command()

@@ -37,6 +37,7 @@ from clipseek.config.settings import Settings
 from clipseek.config.shards import read_store_model
 from clipseek.machine.module_call import print_result
 from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
+from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec, model_id
 from executors.clip_encoder.model.weights import load_half
@@ -203,7 +204,8 @@ def main() -> None:
 
 def _answer() -> dict[str, Any]:
     settings = Settings.from_env()
-    spec = Registry(settings.cache).resolve(settings.model, read_store_model(settings.home))
+    registry = Registry(settings.cache, Hub(may_download=settings.model_download))
+    spec = registry.resolve(settings.model, read_store_model(settings.home))
     if len(sys.argv) == 1:
         return _describe(spec, settings.cache)
     frames, bar = sys.argv[1:]

@@ -1,14 +1,23 @@
-"""The model hub: look in its local cache, ask whether it answers, and fetch files without waiting forever."""
+"""The model hub: look in its local cache, ask whether it answers, and fetch files without waiting forever.
 
+huggingface_hub starts a broken download again from its beginning, and compares no checksum. So files are fetched here,
+into its cache: a part stays where it is until it is whole and has the hub's checksum.
+"""
+
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import huggingface_hub
+from filelock import FileLock
 from huggingface_hub import errors
+from huggingface_hub.file_download import http_get, repo_folder_name
+from huggingface_hub.utils._headers import build_hf_headers
 
 from clipseek.api.errors import ModelUnavailable
 
@@ -33,12 +42,24 @@ _OLD_TEXT_FILES = (
 )
 
 
+_PART_SUFFIX = ".clipseek-part"
+
+
+class NotDownloaded(ModelUnavailable):
+    """A file is not here, and nobody asked to download it."""
+
+
 @dataclass(frozen=True)
 class Hub:
-    """The hub as huggingface_hub knows it. Tests set `endpoint` and `cache_dir`; None means the user's own."""
+    """The hub as huggingface_hub knows it. Tests set `endpoint` and `cache_dir`; None means the user's own.
+
+    Attributes:
+        may_download: whether `fetch` may use the network; else it raises NotDownloaded.
+    """
 
     endpoint: str | None = None
     cache_dir: Path | None = None
+    may_download: bool = True
     probe_seconds: float = PROBE_SECONDS
 
     def find_cached(self, repository: str, names: Iterable[str]) -> Path | None:
@@ -65,11 +86,12 @@ class Hub:
     def fetch(self, repository: str, names: Iterable[str]) -> Path:
         """Get the first of the named files that the repository has: from the cache, else by downloading it.
 
-        Raises: ModelUnavailable: no file came; the message says why and what to do.
+        Raises: ModelUnavailable: no file came; the message says why and what to do. NotDownloaded.
         """
         names = tuple(names)
         if path := self.find_cached(repository, names):
             return path
+        self._check_allowed(repository)
         if reason := self.why_unreachable(repository):
             raise _unavailable(repository, reason)
         logger.warning("Fetching %s of %s from the model hub; this is needed only once", names[0], repository)
@@ -89,6 +111,7 @@ class Hub:
         vocabulary = (_TEXT_FILES[0], *_OLD_TEXT_FILES)
         if path := self.find_cached(repository, vocabulary):
             return path.parent
+        self._check_allowed(repository)
         if reason := self.why_unreachable(repository):
             raise _unavailable(repository, reason)
         downloads = [self._download(repository, name) for name in _TEXT_FILES]
@@ -99,19 +122,78 @@ class Hub:
             return path.parent
         raise _unavailable(repository, "it has no tokenizer files")
 
+    def _check_allowed(self, repository: str) -> None:
+        if not self.may_download:
+            raise NotDownloaded(f"The files of {repository} are not on this machine.")
+
     def _download(self, repository: str, name: str) -> Path | None:
         """Returns: None if the repository has no such file. Raises: ModelUnavailable."""
         try:
-            path = huggingface_hub.hf_hub_download(
+            self._fetch_blob(repository, name)
+            path = huggingface_hub.hf_hub_download(  # finds the blob, and gives it its name
                 repository, name, endpoint=self.endpoint, cache_dir=self.cache_dir, etag_timeout=REQUEST_SECONDS
             )
         except errors.EntryNotFoundError as error:
             if isinstance(error, errors.LocalEntryNotFoundError):  # not an answer: the hub went away
                 raise _unavailable(repository, f"fetching {name} failed ({_describe(error)})") from error
             return None
+        except ModelUnavailable:
+            raise
         except Exception as error:
             raise _unavailable(repository, f"fetching {name} failed ({_describe(error)})") from error
         return Path(path)
+
+    def _fetch_blob(self, repository: str, name: str) -> None:
+        """Download a file's content into the cache, continuing where an earlier try ended.
+
+        Raises: ModelUnavailable: the content has another checksum than the hub names; it is deleted.
+        """
+        url = huggingface_hub.hf_hub_url(repository, name, endpoint=self.endpoint)
+        headers = build_hf_headers()
+        metadata = huggingface_hub.get_hf_file_metadata(url, timeout=REQUEST_SECONDS)
+        if metadata.etag is None:
+            raise _unavailable(repository, f"the hub names no checksum for {name}")
+        cache = self.cache_dir or Path(huggingface_hub.constants.HF_HUB_CACHE)
+        blobs = cache / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
+        blob = blobs / metadata.etag
+        blobs.mkdir(parents=True, exist_ok=True)
+        part = blob.with_name(blob.name + _PART_SUFFIX)
+        with FileLock(f"{part}.lock"):
+            if blob.exists():
+                return
+            if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
+                headers.pop("authorization", None)  # the token is for the hub, not for another host
+            with part.open("ab") as file:
+                start = file.tell()
+                if metadata.size is None or start <= metadata.size:
+                    http_get(
+                        metadata.location,
+                        file,
+                        resume_size=start,
+                        headers=headers,
+                        expected_size=metadata.size,
+                        displayed_filename=name,
+                    )
+            _check_checksum(part, metadata.etag, repository, name)
+            part.replace(blob)
+
+
+def _check_checksum(file: Path, etag: str, repository: str, name: str) -> None:
+    """The hub's tag of a large file is its SHA-256, of a small one git's SHA-1. Raises: ModelUnavailable."""
+    if len(etag) not in (40, 64):
+        raise _unavailable(repository, f"the hub's tag of {name}, '{etag}', is no checksum")
+    digest = hashlib.sha256() if len(etag) == 64 else hashlib.sha1(usedforsecurity=False)
+    if len(etag) == 40:
+        digest.update(f"blob {file.stat().st_size}\0".encode())
+    with file.open("rb") as content:
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != etag:
+        file.unlink()
+        raise _unavailable(
+            repository,
+            f"{name} arrived damaged: its checksum is {digest.hexdigest()}, not {etag}. The damaged file was deleted",
+        )
 
 
 def _ask_within(seconds: float, ask: Callable[[], str]) -> str:
@@ -125,8 +207,11 @@ def _ask_within(seconds: float, ask: Callable[[], str]) -> str:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, errors.GatedRepoError):
-        return "its owner grants access only on request"
-    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+        return "its owner grants access only on request: ask for it on the hub's page, then set HF_TOKEN"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == 401:
+        return "the hub wants a valid token (401): set HF_TOKEN"
+    if status == 404 or isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
         return "there is no such repository"
     first_line = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
@@ -134,7 +219,7 @@ def _describe(error: Exception) -> str:
 
 def _unavailable(repository: str, reason: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"The model's files ({repository}) are not here and could not be fetched: {reason}. Connect to the model hub "
-        "and try again, or copy the model's folder here and set CLIPSEEK_MODEL to its path, or to 'starter', which "
-        "needs no download."
+        f"The model's files ({repository}) are not here and could not be fetched: {reason}. Try again: what has "
+        f"arrived is kept. Or bring them by hand: run `hf download {repository} --local-dir FOLDER` elsewhere, "
+        "copy the folder here, and set CLIPSEEK_MODEL to its path. CLIPSEEK_MODEL=starter needs no download."
     )

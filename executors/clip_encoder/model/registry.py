@@ -17,10 +17,18 @@ import open_clip
 from filelock import FileLock
 
 from clipseek.api.errors import ModelUnavailable, UnknownModel
+from clipseek.config.profiles import (
+    AUTO,
+    MODEL_NAMES,
+    PREFERRED,
+    PROFILES,
+    STARTER,
+    STARTER_WARNING,
+    get_command,
+)
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
+from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
 from executors.clip_encoder.model.picture_format import Preprocessing
-from executors.clip_encoder.model.profiles import AUTO, PREFERRED, PROFILES, STARTER, STARTER_WARNING
 from executors.clip_encoder.model.spec import ImageForm, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -108,6 +116,16 @@ class Registry:
         return replace(self.build_starter(self.cache / "models"), reason=reason, warnings=(STARTER_WARNING,))
 
     def _find_on_hub(self, architecture: str, tag: str, reason: str) -> ModelSpec:
+        try:
+            return self._find_files(architecture, tag, reason)
+        except NotDownloaded as error:
+            name = f"{architecture}/{tag}"
+            raise ModelUnavailable(
+                f"The model {name} is not on this machine, and nothing is downloaded unasked. Get it with "
+                f"{get_command(name)}, then start again. CLIPSEEK_MODEL=starter needs no download."
+            ) from error
+
+    def _find_files(self, architecture: str, tag: str, reason: str) -> ModelSpec:
         pretrained = open_clip.get_pretrained_cfg(architecture, tag)
         model_cfg = deepcopy(open_clip.get_model_config(architecture))
         repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
@@ -150,16 +168,12 @@ class Registry:
 
     def _find_preferred_or_starter(self) -> ModelSpec:
         profile = PROFILES[PREFERRED]
-        repository = open_clip.get_pretrained_cfg(profile.architecture, profile.tag)["hf_hub"].rstrip("/")
-        is_cached = self.hub.find_cached(repository, WEIGHTS_NAMES) is not None
-        why_not = "" if is_cached else self.hub.why_unreachable(repository)
-        if not why_not:
-            source = "found in the cache" if is_cached else "fetched from the model hub"
-            try:
-                return self._find_on_hub(profile.architecture, profile.tag, f"auto: the {PREFERRED} profile, {source}")
-            except ModelUnavailable as error:
-                why_not = str(error)
-        return self._find_starter(f"auto: the starter model, because the {PREFERRED} one is not available: {why_not}")
+        here = replace(self, hub=replace(self.hub, may_download=False))
+        try:
+            return here._find_files(profile.architecture, profile.tag, f"auto: the {PREFERRED} profile is here")
+        except NotDownloaded:
+            pass
+        return self._find_starter(f"auto: the starter model; {get_command(PREFERRED)} gets a better one")
 
 
 def _read_folder(folder: Path, reason: str) -> ModelSpec:
@@ -176,14 +190,14 @@ def _list_weights_names(filename: str) -> tuple[str, ...]:
 
 
 def _unknown_model(name: str) -> UnknownModel:
-    names = [AUTO, STARTER, *PROFILES, *(f"{model}/{tag}" for model, tag in open_clip.list_pretrained())]
+    names = [*MODEL_NAMES, *(f"{model}/{tag}" for model, tag in open_clip.list_pretrained())]
     by_lower_case = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower().replace(":", "/"), by_lower_case, 5, 0.5)
     tags = [f"{name}/{tag}" for tag in open_clip.list_pretrained_tags_by_model(name)]
     similar = (tags or [by_lower_case[match] for match in close])[:8]
     hint = f" Similar names: {', '.join(similar)}." if similar else ""
     return UnknownModel(
-        f"There is no model '{name}'.{hint} CLIPSEEK_MODEL takes {AUTO}, {STARTER}, {', '.join(PROFILES)}, a folder, "
+        f"There is no model '{name}'.{hint} CLIPSEEK_MODEL takes {', '.join(MODEL_NAMES)}, a folder, "
         'or an open_clip NAME/TAG; list those with: python -c "import open_clip; print(open_clip.list_pretrained())"'
     )
 

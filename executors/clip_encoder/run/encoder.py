@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
 from clipseek.config.shards import read_store_model
+from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec, model_id
 from executors.clip_encoder.run.device import Device, choose_device
@@ -36,7 +37,7 @@ class Encoder(Generic[T]):
         build_tower: Callable[[ModelSpec, Device], T],
         registry: Registry | None = None,
     ) -> None:
-        registry = registry or Registry(settings.cache)
+        registry = registry or Registry(settings.cache, Hub(may_download=settings.model_download))
         server_reports = START_ERRORS_VARIABLE in os.environ
         try:
             self.device = choose_device(settings.device, settings.engine)

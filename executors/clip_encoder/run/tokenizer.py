@@ -10,7 +10,7 @@ import torch
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleTokenizer
 
 from clipseek.api.errors import ModelError, ModelUnavailable
-from executors.clip_encoder.model.profiles import PREFERRED
+from clipseek.config.profiles import PREFERRED
 from executors.clip_encoder.model.spec import ModelSpec
 from executors.clip_encoder.run.sentence_encoder import SCRIPTS
 

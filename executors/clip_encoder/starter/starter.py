@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from clipseek.api.errors import ClipSeekError, ModelUnavailable
+from clipseek.config.profiles import STARTER
 from executors.clip_encoder.model.folder import CONFIG_NAME, read_model_folder
-from executors.clip_encoder.model.profiles import STARTER
 from executors.clip_encoder.model.spec import SENTENCE_ENCODER, ModelSpec, read_and_hash
 from executors.clip_encoder.relevance.empty_texts import EMPTY_TEXTS
 from executors.clip_encoder.relevance.score_scales import Coefficients, ReferenceScales, save_scale

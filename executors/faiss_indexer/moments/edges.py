@@ -77,7 +77,13 @@ def make_segments(
     inside = [time_range for time_range, _ in ranked]
     peaks = curve.pts_seconds[_find_peaks(curve, smooth, inside)].tolist()
     snapped = snap_to_cuts(
-        inside, peaks, list_cuts(shots), options.snap_seconds, options.minimum_seconds, curve.duration_seconds
+        inside,
+        peaks,
+        list_cuts(shots),
+        options.snap_seconds,
+        options.minimum_seconds,
+        curve.duration_seconds,
+        curve.pts_seconds,
     )
     ranked = list(zip(snapped, (rank for _, rank in ranked), strict=True))
     ranked = _drop_short(ranked, options.minimum_seconds)  # a cut may have made one range long enough

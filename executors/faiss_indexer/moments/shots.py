@@ -24,6 +24,21 @@ def find_nearest_cuts(cuts: Floats, seconds: Floats) -> Floats:
     return nearest
 
 
+def find_cuts_for_edges(cuts: Floats, edges: Floats, snap_seconds: float, pts_seconds: Floats) -> Floats:
+    """The cut that each edge belongs to, of the shape of `edges`; infinity where there is none.
+
+    That is the nearest one at most `snap_seconds` away, else the first between the two samples around the edge, however
+    far they are apart.
+    """
+    nearest = find_nearest_cuts(cuts, edges)
+    fenced = np.concatenate(([np.inf], pts_seconds, [-np.inf]))  # nothing lies before the first or after the last
+    after = np.searchsorted(pts_seconds, edges, "right") + 1
+    between = np.append(cuts, np.inf)[np.searchsorted(cuts, fenced[after - 1], "right")]
+    between = np.where(between <= fenced[after], between, np.inf)
+    found: Floats = np.where(np.abs(nearest - edges) <= snap_seconds, nearest, between)
+    return found
+
+
 def snap_to_cuts(
     ranges: Sequence[TimeRange],
     peaks: Sequence[float],
@@ -31,8 +46,9 @@ def snap_to_cuts(
     snap_seconds: float,
     minimum_seconds: float,
     duration_seconds: float,
+    pts_seconds: Floats,
 ) -> list[TimeRange]:
-    """Move each edge to the nearest cut, if that is at most `snap_seconds` away.
+    """Move each edge to its cut, see `find_cuts_for_edges`.
 
     An edge stays where it is if its range would lose its peak, overlap a neighbour, or become shorter than both
     `minimum_seconds` and its present length.
@@ -41,18 +57,19 @@ def snap_to_cuts(
         ranges: in order of time, not overlapping, inside the video.
         peaks: for each range a time inside it that it must keep.
         cuts: ascending.
+        pts_seconds: of the samples, ascending.
     """
-    if not len(cuts) or snap_seconds <= 0:
+    if not len(ranges) or not len(cuts) or snap_seconds <= 0:
         return list(ranges)
     snapped: list[TimeRange] = []
     following_starts = [start for start, _ in ranges[1:]] + [duration_seconds]
-    nearest = find_nearest_cuts(cuts, np.array(ranges)).tolist()
+    nearest = find_cuts_for_edges(cuts, np.array(ranges), snap_seconds, pts_seconds).tolist()
     for (start, end), (cut_at_start, cut_at_end), peak, next_start in zip(
         ranges, nearest, peaks, following_starts, strict=True
     ):
         earliest = snapped[-1][1] if snapped else 0.0
-        start_fits = abs(cut_at_start - start) <= snap_seconds and earliest <= cut_at_start <= peak
-        end_fits = abs(cut_at_end - end) <= snap_seconds and peak < cut_at_end <= next_start
+        start_fits = earliest <= cut_at_start <= peak
+        end_fits = peak < cut_at_end <= next_start
         new_start, new_end = cut_at_start if start_fits else start, cut_at_end if end_fits else end
         is_long_enough = new_end - new_start >= min(minimum_seconds, end - start)
         snapped.append((new_start, new_end) if is_long_enough else (start, end))

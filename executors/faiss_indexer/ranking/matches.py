@@ -1,7 +1,6 @@
 """Matches: the segments of one video that answer a query.
 
-`find_matches` is the way in. One curve says where something fits best, the other how well: a match's score is what the
-judging curve shows between the match's own edges.
+`find_matches` is the way in. A match's score is what the curve shows between the match's own edges.
 """
 
 from collections.abc import Sequence
@@ -51,45 +50,31 @@ class VideoMatch:
         return -self.segment.score, self.video.video_id, self.segment.start_seconds
 
 
-@dataclass(frozen=True)
-class VideoCurves:
-    """The two curves of a video for a query, with the same frames.
-
-    Attributes:
-        judging: how well each frame fits; scores are read off it.
-        finding: drawn with the parts' curve vectors, which are better at where in a video something fits best.
-        noise: how far above the background the best unrelated frame of the library comes by chance, in their unit.
-    """
-
-    judging: ScoreCurve
-    finding: ScoreCurve
-    noise: float = 0.0
-
-
 def find_matches(
-    curves: VideoCurves,
+    curve: ScoreCurve,
     shots: Shots,
     time_range: TimeRange,
     options: SearchOptions,
     *,
     known: Sequence[TimeRange] = (),
     least: float = -np.inf,
+    noise: float = 0.0,
 ) -> list[Segment]:
     """The matches in a range `[start, end)` of a video, best first, as if the range were the whole video.
 
     They have the padding, the lengths and the number that the options ask for.
 
     Args:
-        curves: the frames in the range alone, in the video's own time.
+        curve: how well each frame fits, of the frames in the range alone, in the video's own time.
         shots: those of the whole video.
         known: moments of the query; what overlaps them is no match.
         least: the score, in the unit of the curve, from which a match counts. All of these are found; where there are
             none beyond the first ten segments, weaker ones beyond them are left out.
+        noise: how far above the background the best unrelated frame of the library comes by chance, in that unit.
     """
-    counts = curves.judging.scores >= least
-    segments = find_beside_known(curves.finding, shots, time_range, options, known, counts)
+    segments = find_beside_known(curve, shots, time_range, options, known, curve.scores >= least)
     longest = options.maximum_seconds
-    judged = [judge_segment(segment, curves, shots, time_range, longest) for segment in segments]
+    judged = [judge_segment(segment, curve, shots, time_range, longest, noise) for segment in segments]
     adjusted = adjust_lengths(
         judged,
         time_range,
@@ -163,14 +148,18 @@ def find_beside_known(
 
 
 def judge_segment(
-    segment: Segment, curves: VideoCurves, shots: Shots, time_range: TimeRange, maximum_seconds: float = 0.0
+    segment: Segment,
+    curve: ScoreCurve,
+    shots: Shots,
+    time_range: TimeRange,
+    maximum_seconds: float = 0.0,
+    noise: float = 0.0,
 ) -> Segment:
     """A segment with the score of its own frames, shortened around the best of them; 0 sets no maximum.
 
     The score is at most that of the best frame. A segment of nearly the whole range is an answer only if it is one
     scene, or if nearly all its shots are: it gets the score that nine tenths of its shots reach.
     """
-    curve = curves.judging
     segment = replace(segment, peak_seconds=_find_peak(segment, curve))
     if maximum_seconds:
         start, end = _shorten((segment.start_seconds, segment.end_seconds), segment.peak_seconds, maximum_seconds)
@@ -178,9 +167,9 @@ def judge_segment(
     frames = _select_frames(segment.start_seconds, segment.end_seconds, curve)
     if not len(frames):  # rounding has put its only frame on the edge
         frames = curve.scores[[np.abs(curve.pts_seconds - segment.peak_seconds).argmin()]]
-    score = pool_scores(frames, curves.noise)
+    score = pool_scores(frames, noise)
     if segment.end_seconds - segment.start_seconds >= _WHOLE_SHARE * (time_range[1] - time_range[0]):
-        score = min(score, _score_shots(segment, curves, shots, score))
+        score = min(score, _score_shots(segment, curve, shots, noise, score))
     return replace(segment, score=score)
 
 
@@ -196,14 +185,14 @@ def pool_scores(scores: Floats, noise: float = 0.0) -> float:
     return min(float(best), float(scores @ weights / weights.sum())) - excess
 
 
-def _score_shots(segment: Segment, curves: VideoCurves, shots: Shots, default: float) -> float:
+def _score_shots(segment: Segment, curve: ScoreCurve, shots: Shots, noise: float, default: float) -> float:
     """The score that the best shots of a segment reach, as many as make nine tenths of it."""
     scored: list[tuple[float, float]] = []
     for shot_start, shot_end in shots:
         start, end = max(shot_start, segment.start_seconds), min(shot_end, segment.end_seconds)
-        frames = _select_frames(start, end, curves.judging)
+        frames = _select_frames(start, end, curve)
         if len(frames):
-            scored.append((pool_scores(frames, curves.noise), end - start))
+            scored.append((pool_scores(frames, noise), end - start))
     if not scored:
         return default
     scored.sort(reverse=True)

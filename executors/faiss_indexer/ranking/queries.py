@@ -27,7 +27,6 @@ class Part:
         moment: the video id and the `[start, end)` that the vector was taken from, if it was.
         scale: how to read the cosines of a text; None for a picture.
         mean_phrase: float32 [D], the mean of what neutral phrases mean to the model; None where it is not known.
-        curve_vector: float32 [D], unit length, to find moments in a video with; None: use `vector` for that, too.
         noise: of a text whose scale lies above its background, how far above it unrelated frames of the library come by
             chance, as a cosine; None where it was not measured.
     """
@@ -38,7 +37,6 @@ class Part:
     moment: tuple[str, TimeRange] | None = None
     scale: ScoreScale | None = None
     mean_phrase: Vector | None = None
-    curve_vector: Vector | None = None
     noise: float | None = None
 
     @property

@@ -57,7 +57,7 @@ class Relevance:
         self._mean_frame = mean_frame
         self.fitted_shift = fitted_shift
 
-    def judge(self, frames: Vector, parts: Sequence[Part], *, to_find: bool = False) -> Floats:
+    def judge(self, frames: Vector, parts: Sequence[Part]) -> Floats:
         """How well frames fit a query: the weighted mean of what to look for, less what to avoid where it is seen:
 
             sum(w * relevance for w > 0) / sum(w for w > 0)  -  sum(|w| * max(0, relevance) for w < 0)
@@ -65,19 +65,18 @@ class Relevance:
         Args:
             frames: float32 [N, D], unit rows.
             parts: at least one weight is above 0.
-            to_find: use the parts' curve vectors, where they have one.
 
         Returns: float64 [N].
         """
-        vector, offset = self.combine(parts, to_find=to_find)
+        vector, offset = self.combine(parts)
         scores = (frames @ vector).astype(np.float64) + offset
         for part in parts:
             if part.weight < 0:
-                avoided, zero = self.combine([replace(part, weight=1.0)], to_find=to_find)
+                avoided, zero = self.combine([replace(part, weight=1.0)])
                 scores += part.weight * np.maximum(0.0, (frames @ avoided).astype(np.float64) + zero)
         return scores
 
-    def combine(self, parts: Sequence[Part], *, to_find: bool = False) -> tuple[Vector, float]:
+    def combine(self, parts: Sequence[Part]) -> tuple[Vector, float]:
         """What to look for as one vector, float32 [D], and an offset: `frame @ vector + offset` is the weighted mean of
         a frame's relevances. `judge` never gives a frame more. Parts with negative weights are left out.
         """
@@ -86,9 +85,8 @@ class Relevance:
         vector, offset = np.zeros_like(looked_for[0].vector), 0.0
         for part in looked_for:
             zero, one = self.find_scale(part)
-            chosen = part.curve_vector if to_find and part.curve_vector is not None else part.vector
             weight = part.weight / total / (one - zero)
-            vector += np.float32(weight) * chosen
+            vector += np.float32(weight) * part.vector
             offset -= weight * zero
         return vector, offset
 

@@ -15,7 +15,6 @@ from cachetools import LRUCache
 from clipseek.api.errors import InvalidTimeRange, ModelMismatch, MomentNotIndexed
 from executors.faiss_indexer.moments.curves import ScoreCurve
 from executors.faiss_indexer.moments.shots import Floats, TimeRange
-from executors.faiss_indexer.ranking.matches import VideoCurves
 from executors.faiss_indexer.ranking.queries import Part
 from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
@@ -91,7 +90,7 @@ class CurveSource:
 
     def draw(
         self, video: VideoRecord, parts: Sequence[Part], relevance: Relevance, time_range: TimeRange = (0.0, math.inf)
-    ) -> VideoCurves:
+    ) -> ScoreCurve:
         """How well every frame in a range `[start, end)` of a video fits a query; see `Relevance.judge`.
 
         Blank frames match nothing: they score clearly less than all others, 0 at most.
@@ -106,25 +105,17 @@ class CurveSource:
             frames.blank[first:last],
         )
         if not len(pts_seconds):
-            empty = ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
-            return VideoCurves(empty, empty)
+            return ScoreCurve(pts_seconds, np.empty(0), video.duration_seconds)
         for part in parts:
             if vectors.shape[1] != len(part.vector):
                 raise ModelMismatch(
                     f"The query's embedding has {len(part.vector)} dimensions, the frames of video {video.video_id} "
                     f"{vectors.shape[1]}: another model made them. Delete the video and index it again."
                 )
-
-        def draw_one(*, to_find: bool) -> ScoreCurve:
-            scores = relevance.judge(vectors, parts, to_find=to_find)
-            if blank.any() and not blank.all():
-                scores[blank] = min(0.0, scores[~blank].min() - _BLANK_DROP)  # 0: nothing to do with the query
-            return ScoreCurve(pts_seconds, scores, video.duration_seconds)
-
-        judging = draw_one(to_find=False)
-        has_own = any(part.curve_vector is not None for part in parts)
-        finding = draw_one(to_find=True) if has_own else judging
-        return VideoCurves(judging, finding, relevance.find_noise(parts))
+        scores = relevance.judge(vectors, parts)
+        if blank.any() and not blank.all():
+            scores[blank] = min(0.0, scores[~blank].min() - _BLANK_DROP)  # 0: nothing to do with the query
+        return ScoreCurve(pts_seconds, scores, video.duration_seconds)
 
     def make_part(self, video: VideoRecord, at_seconds: float, weight: float = 1.0) -> Part:
         """What is seen at a time of a video, as a part of a query: the mean of the frames around it in its shot.

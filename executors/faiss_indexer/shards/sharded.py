@@ -214,7 +214,7 @@ def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """
 
     def join_all(name: str) -> str:
-        return ", ".join(sorted({shard[name] for shard in facts if shard[name]}))
+        return ", ".join(sorted({shard[name] for shard in facts if shard.get(name)}))
 
     merged = {
         "store": os.path.commonpath([shard["store"] for shard in facts]),
@@ -224,6 +224,8 @@ def _merge_facts(facts: Sequence[Mapping[str, str]]) -> dict[str, str]:
         "index": join_all("index"),
         "model_id": join_all("model_id"),
         "fitted_shift": facts[0]["fitted_shift"],
+        "version": join_all("version"),
+        "wire": join_all("wire"),
     }
     if "recall" in facts[0]:
         queries = [int(shard["recall_queries"]) for shard in facts]

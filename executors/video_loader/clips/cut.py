@@ -25,10 +25,10 @@ from av.video.stream import VideoStream
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, NoFrames
 from executors.machine.disk import DISK_FULL, report_full_disk
 from executors.video_loader.clips.encode import encode_clip
-from executors.video_loader.clips.sound import find_audio_stream, read_packets_from
-from executors.video_loader.decode.container import find_video_stream, open_container
+from executors.video_loader.clips.sound import read_packets_from
+from executors.video_loader.decode.container import find_audio_stream, find_video_stream, open_container
 from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
-from executors.video_loader.decode.probe import measure_duration
+from executors.video_loader.decode.probe import measure_shown_seconds
 from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 MODES = ("exact", "copy")
 # An end this much after the video's end is accepted as the video's end: searches answer rounded times.
 END_TOLERANCE_SECONDS = 0.5
+_LONG_SECONDS = Fraction(1, 2)  # no frame of a usual rate is shown for so long
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 MP4_AUDIO = frozenset({"aac", "mp3", "opus", "ac3"})
 
@@ -74,7 +75,8 @@ def cut_clip(
     if mode not in MODES:
         raise InvalidRequest(f"'{mode}' is not a mode of cutting: use 'exact' or 'copy'")
     with open_video(path, title) as source:
-        start, end = check_range(start_seconds, end_seconds, measure_duration(source), source.title)
+        length = measure_shown_seconds(source, end_seconds)
+        start, end = check_range(start_seconds, end_seconds, length, source.title)
         with report_full_disk(destination.parent, f"the clip of '{source.title}'"):
             if mode == "copy":
                 try:
@@ -145,7 +147,7 @@ def _copy(source: VideoSource, start: Fraction, end: Fraction, destination: Path
         with _rename_at_end(final) as draft:
             options = {"movflags": "+faststart"} if kind == "mp4" else {}
             with av.open(str(draft), "w", format=kind, options=options) as clip:
-                copier = _Copier(clip, origin + begin)
+                copier = _Copier(clip, origin + begin, origin + end)
                 streams = [copier.add_track(video, _until(pictures, origin + end))]
                 if audio is not None:
                     sound = read_packets_from(sound_file, audio, origin + begin)
@@ -194,26 +196,39 @@ def _choose_container(video: Stream, audio: Stream | None) -> tuple[str, str]:
 
 
 class _Copier:
-    """Writes packets to a clip that begins at `zero` and whose last picture ends at `end`, on the container's clock."""
+    """Writes packets to a clip that begins at `zero`, on the container's clock.
 
-    def __init__(self, clip: OutputContainer, zero: Fraction) -> None:
-        self._clip, self._zero = clip, zero
+    A picture that stays long ends with the clip, at `wanted_end`, and so does sound that outlasts the pictures.
+    """
+
+    def __init__(self, clip: OutputContainer, zero: Fraction, wanted_end: Fraction) -> None:
+        self._clip, self._zero, self._wanted_end = clip, zero, wanted_end
         self._last = (zero, zero)
+        self._sound_end = zero
 
     @property
     def end(self) -> Fraction:
-        return self._last[1]
+        pictures_end = self._last[1]
+        return self._sound_end if self._sound_end > pictures_end + _LONG_SECONDS else pictures_end
 
     def add_track(self, stream: Stream, packets: Iterator[Packet[Stream]]) -> Iterator[tuple[Packet[Stream], Stream]]:
         track = self._clip.add_stream_from_template(stream)
+        if stream.codec_context.codec.canonical_name == "hevc" and self._clip.format.name == "mp4":
+            track.codec_context.codec_tag = "hvc1"  # Apple's players play no other
         return ((packet, track) for packet in packets)
 
     def write(self, packet: Packet[Stream], track: Stream) -> None:
         if packet.pts is None:
             raise _NotCopyable("packets without times")
+        shown = packet.pts * packet.time_base
+        end = shown + (packet.duration or 0) * packet.time_base
+        if shown < self._wanted_end < end - _LONG_SECONDS:
+            packet.duration = max(1, math.floor((self._wanted_end - shown) / packet.time_base))
+            end = shown + packet.duration * packet.time_base
         if track.type == "video":
-            shown = packet.pts * packet.time_base
-            self._last = max(self._last, (shown, shown + (packet.duration or 0) * packet.time_base))
+            self._last = max(self._last, (shown, end))
+        else:
+            self._sound_end = max(self._sound_end, end)
         shift = round(self._zero / packet.time_base)
         packet.pts -= shift
         packet.dts = None if packet.dts is None else packet.dts - shift

@@ -13,9 +13,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from executors.video_loader.clips.sound import Sound, find_audio_stream
+from executors.video_loader.clips.sound import Sound
+from executors.video_loader.decode.container import find_audio_stream
+from executors.video_loader.decode.interlace import deinterlace
 from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
 from executors.video_loader.decode.source import VideoSource
+from executors.video_loader.decode.tone_map import ToneMapper, is_hdr
 
 TICKS_PER_SECOND = 90_000  # of the clip's timestamps: no rounding at 24, 25, 30 and 29.97 frames per second
 ENCODER_OPTIONS = {
@@ -28,6 +31,7 @@ ENCODER_THREADS = 4
 AUDIO_BITS_PER_SECOND = 160_000
 MAX_FPS = 240  # announced to the encoder; timestamps stay as they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_BT709 = 1  # in FFmpeg's enums of matrices, primaries and transfers
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
 
@@ -42,7 +46,7 @@ def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination
         pictures, sound = _PictureTrack(clip, source), None
         if find_audio_stream(source.container) is not None:
             sound = _SoundTrack(clip, opened.enter_context(Sound(source, start, end)))
-        for frame, since, until in _shown_frames(source, start, end):
+        for frame, since, until in deinterlace(_shown_frames(source, start, end)):
             pictures.add(frame, since - start, until - start)
             if sound:
                 sound.add_until(until - start)
@@ -77,7 +81,7 @@ def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height:
 class _PictureTrack:
     def __init__(self, clip: OutputContainer, source: VideoSource) -> None:
         self._clip = clip
-        self._scaler = VideoReformatter()
+        self._scaler, self._tone_mapper = VideoReformatter(), ToneMapper()
         self._renderer = FrameRenderer(source.first_frame, source.stream.sample_aspect_ratio)
         width, height = self._renderer.measure(source.first_frame)
         self._size = (_round_to_even(width), _round_to_even(height))
@@ -107,15 +111,21 @@ class _PictureTrack:
 
     def _to_yuv420p(self, frame: VideoFrame) -> VideoFrame:
         """Convert to the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect."""
+        size = self._renderer.stored_size(*self._size)
+        is_mapped = is_hdr(frame)
+        if is_mapped:
+            frame = self._tone_mapper.convert(frame, *size, SCALING)
         is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or frame.format.is_rgb
         flat = self._scaler.reformat(
             frame,
-            *self._renderer.stored_size(*self._size),
+            *size,
             "yuv420p",
             interpolation=SCALING,
             dst_colorspace=Colorspace.ITU709 if frame.format.is_rgb else None,
             dst_color_range="MPEG" if is_full else None,
         )
+        if is_mapped:
+            flat.colorspace, flat.color_primaries, flat.color_trc = _BT709, _BT709, _BT709
         turn = self._renderer.orientation
         return flat if turn == Orientation() else _turn(flat, turn)
 

@@ -14,10 +14,14 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from numpy.typing import NDArray
 
-from executors.video_loader.decode.container import discard_other_streams, open_container
+from executors.video_loader.decode.container import (
+    discard_other_streams,
+    find_audio_stream,
+    open_container,
+)
 from executors.video_loader.decode.packets import read_packets, seek_keyframe
 from executors.video_loader.decode.source import VideoSource
 
@@ -116,12 +120,6 @@ def read_packets_from(
             return sought
         container.seek(0 if container.start_time is None else container.start_time)
     return read_packets(container, stream)
-
-
-def find_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to keep: the default stream, else the first; None if none can be decoded."""
-    readable = [s for s in container.streams.audio if s.codec_context is not None]
-    return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
 
 
 def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:

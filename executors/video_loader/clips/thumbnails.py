@@ -10,6 +10,7 @@ import cv2
 from clipseek.api.errors import InvalidTimeRange
 from executors.video_loader.clips.cut import END_TOLERANCE_SECONDS
 from executors.video_loader.decode.picture import FrameRenderer
+from executors.video_loader.decode.probe import measure_shown_seconds
 from executors.video_loader.decode.source import TimedFrame, VideoSource, exact_seconds, open_video
 
 MIN_WIDTH, MAX_WIDTH = 16, 1920  # pixels
@@ -48,7 +49,8 @@ def _find_frame_on_screen(source: VideoSource, at_seconds: float) -> TimedFrame:
             if last is not None and timed.time > exact_seconds(at_seconds):
                 return last
             last = timed
-    if last is None or at_seconds > last.time + source.frame_seconds + Fraction(END_TOLERANCE_SECONDS):
-        length = "" if last is None else f", which ends at {float(last.time + source.frame_seconds):.3f} s"
+    end = Fraction(0) if last is None else measure_shown_seconds(source, at_seconds)
+    if last is None or at_seconds > end + Fraction(END_TOLERANCE_SECONDS):
+        length = "" if last is None else f", which ends at {float(end):.3f} s"
         raise InvalidTimeRange(f"{at_seconds:g} s is not a time in '{source.title}'{length}")
     return last

@@ -5,33 +5,30 @@ import os
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+from clipseek.watch.video_formats import CONTAINERS, RAW_SUFFIXES
 
-# Containers that hold pictures or sound themselves. Playlists (hls, dash, concat), devices, text and still images are
-# left out: they make FFmpeg read other files or addresses. Sound files are in, for a better error message.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,mxf,rm,nut,ivf,dv,gxf,wtv,nsv,nuv,gif,"
-    "yuv4mpegpipe,mp3,aac,flac,wav,aiff"
-)
 # Errors of the system. The content of a video never causes them.
 _SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
 _TRIAL_BYTES = 1_000_000
 
 
 def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open with FFmpeg, restricted to the local file itself and to `CONTAINERS`.
+    """Open with FFmpeg, restricted to the local file itself and to the formats of `video_formats`.
 
     Raises: MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to
     open. MemoryError: PyAV's.
     """
     if not stat_video(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
-    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    formats = ",".join([CONTAINERS, *filter(None, [RAW_SUFFIXES.get(path.suffix.lower())])])
+    options = {"protocol_whitelist": "file", "format_whitelist": formats}
     try:
         return av.open(
             f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
@@ -66,6 +63,12 @@ def find_video_stream(container: InputContainer, title: str) -> VideoStream:
         raise UnreadableVideo(f"'{title}' uses a codec that no decoder here can read. Convert it to H.264 in MP4")
     what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
     raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
+
+
+def find_audio_stream(container: InputContainer) -> AudioStream | None:
+    """The sound to keep: the default stream, else the first; None if none can be decoded."""
+    readable = [s for s in container.streams.audio if s.codec_context is not None]
+    return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
 
 
 def discard_other_streams(container: InputContainer, stream: Stream) -> None:
@@ -106,11 +109,21 @@ def _explain_unreadable(path: Path, title: str, error: Exception) -> str:
             f"'{title}' looks incomplete: the index that MP4 files carry at their end is missing. "
             "Copy or download the file again"
         )
+    if _is_webp(path):
+        return f"'{title}' is a WebP picture, whose animation FFmpeg cannot read here. Convert it to GIF or MP4"
     reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, av.error.ArgumentError | av.error.InvalidDataError | ValueError):
+        reason = "its content is none of the formats that ClipSeek reads"
     return (
-        f"'{title}' is not a video that can be read (FFmpeg: {reason}). "
+        f"'{title}' is not a video that can be read: {reason}. "
         "Choose a video such as MP4, MKV, WebM, MOV, AVI or TS, or convert it to H.264 in MP4"
     )
+
+
+def _is_webp(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(12)
+    return header[:4] == b"RIFF" and header[8:] == b"WEBP"
 
 
 def _lacks_mp4_index(path: Path) -> bool:

@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from clipseek.watch.video_formats import RAW_STREAMS
 from executors.video_loader.decode.quirks import demux
 
 # Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
@@ -25,6 +26,11 @@ MAX_FRAMES_BETWEEN = 16
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
     """Packets with data, in file order. Unreadable places are skipped. Raises: UnreadableVideo: see `quirks.demux`."""
+    packets = _read_packets(container, *streams)
+    return _count_times(packets) if is_raw_stream(container) else packets
+
+
+def _read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
     failed = 0
     while failed < MAX_FAILED_READS:
         try:
@@ -39,6 +45,15 @@ def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet
             return
 
 
+def _count_times(packets: Iterator[Packet[Stream]]) -> Iterator[Packet[Stream]]:
+    """Packets of a raw stream, from its beginning, with decoding times by the frame rate."""
+    ticks = 0
+    for packet in packets:
+        packet.pts, packet.dts = None, ticks
+        ticks += packet.duration or 1
+        yield packet
+
+
 def seek_keyframe(
     container: InputContainer, stream: Stream, target_pts: int, first_pts: int
 ) -> Iterator[Packet[Stream]] | None:
@@ -49,6 +64,8 @@ def seek_keyframe(
 
     Returns: None if no seek helps: read from the beginning of a freshly opened file.
     """
+    if is_raw_stream(container):
+        return None
     for back_seconds in SEEK_BACK_SECONDS:
         wanted = target_pts - math.ceil(back_seconds / (stream.time_base or Fraction(1)))
         if back_seconds and wanted <= first_pts:
@@ -65,8 +82,16 @@ def seek_keyframe(
 
 
 def has_presentation_times(container: InputContainer) -> bool:
-    """False for AVI, which stores the decoding order only: FFmpeg's pts are wrong there if B-frames occur."""
-    return container.format.name != "avi"
+    """False for AVI, which stores the decoding order only: FFmpeg's pts are wrong there if B-frames occur.
+
+    Raw streams store no times at all. FFmpeg counts them by the frame rate, in decoding order.
+    """
+    return container.format.name != "avi" and not is_raw_stream(container)
+
+
+def is_raw_stream(container: InputContainer) -> bool:
+    """Whether pictures follow one another without a container. After a seek their times are unknown."""
+    return container.format.name in RAW_STREAMS
 
 
 def _latest_pts(packet: Packet[Stream], stream: Stream, has_pts: bool) -> float:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.picture_fit import FITS, size_around, size_inside
+from executors.video_loader.decode.interlace import take_field
+from executors.video_loader.decode.tone_map import ToneMapper, is_hdr
 
 Picture = NDArray[np.uint8]
 
@@ -82,6 +84,7 @@ class FrameRenderer:
         self.orientation = _read_orientation(frame)
         self._aspect = aspect or Fraction(1)
         self._scaler = VideoReformatter()  # reused: it keeps swscale's tables from frame to frame
+        self._tone_mapper = ToneMapper()
 
     def measure(self, frame: VideoFrame) -> tuple[int, int]:
         """Shown width and height in pixels."""
@@ -113,9 +116,13 @@ class FrameRenderer:
 
         Returns: uint8 [height, width, 3], RGB.
         """
+        size = self.stored_size(width, height)
+        frame = take_field(frame)
+        if is_hdr(frame):
+            frame = self._tone_mapper.convert(frame, *size, SCALING)
         small = self._scaler.reformat(
             frame,
-            *self.stored_size(width, height),
+            *size,
             "rgb24",
             src_colorspace=_colour_matrix(frame),
             interpolation=SCALING,
@@ -141,6 +148,6 @@ def _read_orientation(frame: VideoFrame) -> Orientation:
 
 
 def _colour_matrix(frame: VideoFrame) -> int | None:
-    if frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= HD_HEIGHT:
+    if frame.colorspace == _UNSPECIFIED_MATRIX and frame.height >= HD_HEIGHT and not frame.format.is_rgb:
         return int(Colorspace.ITU709)
     return None

@@ -3,18 +3,25 @@
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from executors.video_loader.decode.container import discard_other_streams, find_video_stream, open_container
-from executors.video_loader.decode.packets import has_presentation_times, read_packets
+from executors.video_loader.decode.container import (
+    discard_other_streams,
+    find_audio_stream,
+    find_video_stream,
+    open_container,
+)
+from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import VideoSource, open_video
 
@@ -29,7 +36,7 @@ class VideoInfo:
     duration_seconds: float  # from the first frame's pts to the end of the last frame
     width: int
     height: int
-    fps: float  # average
+    fps: float  # average, as people know it: 29.97
     codec: str
     container: str
     rotation_degrees: int  # clockwise; width and height include it
@@ -55,7 +62,7 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
             duration_seconds=float(measure_duration(source)),
             width=width,
             height=height,
-            fps=float(1 / source.frame_seconds),
+            fps=float(f"{float(1 / source.frame_seconds):.5g}"),
             codec=stream.codec_context.codec.canonical_name,
             container=_container_name(source),
             rotation_degrees=renderer.orientation.rotation_degrees,
@@ -68,23 +75,45 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
 
 
 def measure_duration(source: VideoSource) -> Fraction:
-    """Seconds from the first frame's pts to the end of the last packet; at least one frame. Opens the file again."""
-    with open_container(source.path, source.title) as container:
-        stream = find_video_stream(container, source.title)
-        discard_other_streams(container, stream)
-        end = _end_by_seeking(container, stream, source) or _end_of_packets(container, stream, source)
-    if end is None:
+    """Seconds from the first frame's pts to the end of the last picture; at least one frame. Opens the file again.
+
+    A picture lasts as long as its packet says. Without that, it lasts one frame by the average rate.
+    """
+    end = _measure_end(source, find_video_stream)
+    return max(Fraction(0 if end is None else end - source.first_pts * source.time_base), source.frame_seconds)
+
+
+def measure_shown_seconds(source: VideoSource, until_seconds: float) -> Fraction:
+    """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, over the last picture."""
+    pictures = measure_duration(source)
+    if until_seconds <= pictures or find_audio_stream(source.container) is None:
+        return pictures
+    end = _measure_end(source, lambda container, _: find_audio_stream(container))
+    return max(pictures, Fraction(0 if end is None else end - source.first_pts * source.time_base))
+
+
+def _measure_end(
+    source: VideoSource, find_stream: Callable[[InputContainer, str], VideoStream | AudioStream | None]
+) -> Fraction | None:
+    """When the last packet of a stream ends, in seconds on the container's clock."""
+    for search in (_end_by_seeking, _end_of_packets):
         with open_container(source.path, source.title) as container:
-            end = _end_of_packets(container, find_video_stream(container, source.title), source)
-    return max(((end or source.first_pts) - source.first_pts) * source.time_base, source.frame_seconds)
+            stream = find_stream(container, source.title)
+            if stream is None:
+                return None
+            discard_other_streams(container, stream)
+            end = search(container, stream, source)
+            if end is not None:
+                return end * (stream.time_base or source.time_base)
+    return None
 
 
-def _end_by_seeking(container: InputContainer, stream: VideoStream, source: VideoSource) -> int | None:
-    announced = _announced_end(container, stream)
-    if announced is None:
+def _end_by_seeking(container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource) -> int | None:
+    announced, time_base = _announced_end(container, stream), stream.time_base or source.time_base
+    if announced is None or is_raw_stream(container):  # of a raw stream it is a guess by the size
         return None
-    target = announced - math.ceil(TAIL_SECONDS / source.time_base)
-    if target <= source.first_pts:
+    target = announced - math.ceil(TAIL_SECONDS / time_base)
+    if target <= source.first_pts * source.time_base / time_base:
         return None
     try:
         container.seek(target, stream=stream, backward=True)
@@ -93,7 +122,7 @@ def _end_by_seeking(container: InputContainer, stream: VideoStream, source: Vide
     return _end_of_packets(container, stream, source)
 
 
-def _announced_end(container: InputContainer, stream: VideoStream) -> int | None:
+def _announced_end(container: InputContainer, stream: Stream) -> int | None:
     if stream.duration is not None:
         return (stream.start_time or 0) + stream.duration
     if container.duration is None or not stream.time_base:
@@ -102,9 +131,9 @@ def _announced_end(container: InputContainer, stream: VideoStream) -> int | None
     return round(Fraction(microseconds, av.time_base) / stream.time_base)
 
 
-def _end_of_packets(container: InputContainer, stream: VideoStream, source: VideoSource) -> int | None:
+def _end_of_packets(container: InputContainer, stream: VideoStream | AudioStream, source: VideoSource) -> int | None:
     """The latest end of all frames from here on, in the stream's time base; None without frames."""
-    step = max(1, round(source.frame_seconds / source.time_base))
+    step = max(1, round(source.frame_seconds / source.time_base)) if stream.type == "video" else 0
     # Without pts (AVI), a frame's time is the dts of the packet that pushes it out of the decoder.
     late = None if has_presentation_times(container) else source.stream.codec_context.reorder_depth * step
     last = max(

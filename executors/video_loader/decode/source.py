@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 # A decoder's memory grows with its threads: about 3 MB each at 1080p. More than 8 gain little.
 _MOST_DECODER_THREADS = 8
+_MOST_FPS = 1000  # slow-motion cameras store at most 960
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame, if the file names neither duration nor rate
 
 
@@ -129,8 +130,10 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     @property
     def frame_seconds(self) -> Fraction:
-        """Length of one frame by the average rate."""
-        return 1 / (self.stream.average_rate or self.stream.guessed_rate or _DEFAULT_FPS)
+        """Length of one frame by the average rate. Without one, some containers (DV) state the rate of their clock."""
+        stream = self.stream
+        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate, stream.codec_context.framerate)
+        return 1 / next((rate for rate in rates if rate and rate <= _MOST_FPS), _DEFAULT_FPS)
 
     def frames(self, from_seconds: Fraction = Fraction(0), all_from: Fraction | None = None) -> Iterator[TimedFrame]:
         """Decode in presentation order, from a frame at or before `from_seconds`; times rise strictly.

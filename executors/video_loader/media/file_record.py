@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, StoreCorrupt
-from clipseek.api.limits import MAX_TITLE_LENGTH
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.machine.sync import sync
 
@@ -80,11 +79,6 @@ def name_video_file(video_id: str, title: str) -> str:
     """The file name of an uploaded video: `ID.film.mp4`. The suffix is a hint for FFmpeg and nothing else."""
     suffix = Path(title).suffix
     return f"{video_id}{VIDEO_MARK}{suffix.lower() if _SUFFIX.fullmatch(suffix) else ''}"
-
-
-def plain_title(title: str) -> str:
-    """A title without control characters, cut at `MAX_TITLE_LENGTH`. No file is named after it: it may hold a `/`."""
-    return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_LENGTH] or "untitled"
 
 
 def compute_sha256(path: Path) -> str:

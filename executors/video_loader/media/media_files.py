@@ -26,8 +26,9 @@ from clipseek.api.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
-from clipseek.api.formats import size
+from clipseek.api.formats import plain_title, size
 from clipseek.config.limits import hold_against
+from clipseek.machine.changing_files import check_same_size
 from clipseek.machine.store_size import measure_videos
 from clipseek.machine.sync import sync
 from executors.machine.disk import report_full_disk, require_free
@@ -39,7 +40,6 @@ from executors.video_loader.media.file_record import (
     compute_sha256,
     name_video_file,
     parse_record,
-    plain_title,
     write_record,
 )
 from executors.video_loader.media.partial_upload import PartialUpload
@@ -182,7 +182,7 @@ class MediaFiles:
         """Use a video of an allowed folder in place, without a copy. Reads its content once, for its id.
 
         Raises: PathNotAllowed: with links resolved, it is outside the allowed folders. FileMissing, EmptyFile: the file
-        does not exist, or is empty.
+        does not exist, or is empty. UploadCorrupted: it is being written.
         """
         path = self.folders.resolve(server_path)
         if not path.is_file():
@@ -192,6 +192,7 @@ class MediaFiles:
             raise EmptyFile(f"{server_path} is empty (0 bytes): choose another file")
         self._check_video_size(state.st_size)
         video_id = compute_sha256(path)
+        check_same_size(path.name, state.st_size, path.stat().st_size)
         with self._locks[video_id]:
             if self.is_complete(video_id):
                 return self.record(video_id)
@@ -293,8 +294,8 @@ class MediaFiles:
                         return
                     upload.discard()
                 raise UploadCorrupted(
-                    f"The upload of '{record.title}' has the SHA-256 {digest}, but {record.video_id} was announced: "
-                    "the file was changed, or damaged on its way. Upload it again"
+                    f"'{record.title}' was changed while it was read, or damaged on its way: it has the SHA-256 "
+                    f"{digest}, but {record.video_id} was announced. Upload it again when nothing writes to it"
                 )
             sync(upload.file)
             if self._store_upload(upload, part, record):

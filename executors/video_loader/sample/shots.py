@@ -6,7 +6,7 @@ those of the previous frame. A frame begins a new shot if its difference
 - stands out: it is `LEAST_RATIO` times the usual difference around it, and `LEAST_DIFFERENCE` above that. The usual
   difference is the mean of the larger half of its neighbours' differences. Neighbours, because pans, fades, noise and
   fast action raise them too; the larger half, so that repeated frames (cartoons on twos, telecine) do not make the
-  others stand out,
+  others stand out. After a picture that stayed for `STILL_SECONDS`, `LEAST_DIFFERENCE` is enough,
 - is no blink: the earlier picture does not return, and has not just returned, within `LEAST_SHOT_SECONDS` (flashes,
   single bad frames),
 - is the largest within `LEAST_SHOT_SECONDS` on both sides, where a cut to a picture outranks a cut to a blank frame.
@@ -38,6 +38,7 @@ LEAST_DIFFERENCE = 15.0
 LEAST_RATIO = 2.6
 LEAST_SHOT_SECONDS = 0.3  # shorter shots look like flashes, and nobody searches for them
 NEIGHBOUR_SECONDS = 0.3  # 7 frames on both sides at 25 per second: some of them move even in a cartoon on threes
+STILL_SECONDS = 2.0  # a picture that stays so long is a slide, or one of a time-lapse: no motion to compare with
 _SAME_STEP = 0.75  # of a step between frames; a smaller share means at least one frame less, of four or fewer
 _NEIGHBOUR_FRAMES = 1.5  # gives at least one neighbour on both sides at low rates
 BLANK_DEVIATION = 4.0  # levels: a single colour after lossy coding stays below, even with some grain
@@ -143,6 +144,8 @@ class ShotDetector:
         earliest = change.seconds - max(0.0, change.step_seconds - self._frame_seconds)  # if frames were skipped
         if change.difference < LEAST_DIFFERENCE or change.seconds < LEAST_SHOT_SECONDS or earliest > last_place:
             return False
+        if change.step_seconds >= STILL_SECONDS:
+            return True
         near = self._near(change, self._neighbour_seconds)
         before = [other for other in near if other.seconds < change.seconds]
         steps = chain(*(_scale_to_step(change.step_seconds, side) for side in (before, near[len(before) :])))

@@ -1,5 +1,6 @@
 """Models for the tests of the encoders, and a hub that serves on loopback."""
 
+import hashlib
 import json
 import threading
 import warnings
@@ -44,6 +45,10 @@ class FakeHub:
 
     files: dict[tuple[str, str], bytes]
     asked: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)  # of the contents that were asked for
+    cuts: list[int] = field(default_factory=list)  # bytes after which each of the next contents breaks off
+    status: int = 200  # what it answers instead of anything it has
+    damages: bool = False  # the contents, not their checksums
     endpoint: str = ""
 
 
@@ -60,6 +65,8 @@ def fake_hub() -> Iterator[FakeHub]:
 
         def do_GET(self) -> None:
             hub.asked.append(f"{self.command} {self.path}")
+            if hub.status != 200:
+                return self.answer(hub.status, b"", "")
             path = self.path.split("?")[0].strip("/")
             if path.startswith("api/models/"):
                 repository = path.removeprefix("api/models/").split("/revision/")[0]
@@ -71,15 +78,24 @@ def fake_hub() -> Iterator[FakeHub]:
             return self.answer(404 if found is None else 200, found or b"", "EntryNotFound" if found is None else "")
 
         def answer(self, status: int, body: bytes, error: str) -> None:
-            self.send_response(status)
+            checksum = hashlib.sha256(body).hexdigest()
+            if hub.damages and "/resolve/" in self.path:
+                body = body[::-1]
+            start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+            if self.command == "GET" and "/resolve/" in self.path:
+                hub.ranges.append(self.headers["Range"] or "")
+            self.send_response(206 if start and status == 200 else status)
             self.send_header("X-Repo-Commit", "a" * 40)
-            self.send_header("ETag", f'"{hash(body) & 0xFFFFFFFF:040x}"')
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", f'"{checksum}"')
+            self.send_header("Content-Length", str(len(body) - start))
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             if error:
                 self.send_header("X-Error-Code", error)
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                end = hub.cuts.pop(0) if hub.cuts and "/resolve/" in self.path else len(body)
+                self.wfile.write(body[start:end])
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.endpoint = f"http://127.0.0.1:{server.server_port}"

@@ -179,7 +179,6 @@ def test_a_text_gets_the_scale_of_its_cosines_and_what_neutral_phrases_mean(text
     for holder in (doc, doc.parts[0]):
         assert (holder.zero_cosine, holder.above_background) == (0.0, True)
         assert holder.one_cosine == pytest.approx(6 * 0.07)  # by the logit scale of the model
-        assert holder.curve_embedding == []  # texts are read in one way
     phrases = text.encoder.tower.encode(NEUTRAL_PHRASES).vectors
     np.testing.assert_allclose(doc.neutral_embedding, phrases.mean(axis=0), atol=1e-6)
 
@@ -198,7 +197,7 @@ def test_the_starter_gives_each_text_a_scale_of_its_own(starter_text, starter):
     [doc] = asyncio.run(starter_text.search(DocList[Query]([Query(text="a cat")]), caller=CALLER))
     scale = read_scales(starter).of(np.array(doc.embedding, np.float32))
     assert (doc.zero_cosine, doc.one_cosine) == pytest.approx((scale.zero, scale.one), abs=1e-6)
-    assert not doc.above_background and doc.curve_embedding == []
+    assert not doc.above_background
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ def test_every_part_gets_the_embedding_of_what_it_is(image, text):
         expected = text.encoder.tower.encode(["a dog", "a lake"]).vectors
         np.testing.assert_allclose([doc.embedding, doc.parts[0].embedding], expected, atol=1e-6)
         image_part = doc.parts[1]
-        assert image_part.zero_cosine == image_part.one_cosine and image_part.curve_embedding == []  # no scale
+        assert image_part.zero_cosine == image_part.one_cosine  # no scale
         np.testing.assert_allclose(doc.parts[1].embedding, image.encoder.tower.encode(picture[None])[0], atol=1e-6)
         assert [part.embedding == [] for part in doc.parts] == [False, False, True]
         assert [part.model_id for part in doc.parts] == [image.encoder.model_id] * 2 + [""]

@@ -11,8 +11,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from clipseek.api.errors import ModelError, UnknownModel
+from clipseek.config.profiles import PROFILES
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.profiles import PROFILES
 from executors.clip_encoder.model.spec import ModelSpec
 from executors.clip_encoder.run.tokenizer import Tokenizer
 

@@ -53,6 +53,19 @@ def library(monkeypatch, tmp_path):
         calls.append(("search", text, options))
         if text == "nothing":
             return Query(answered=True, nothing_matches=True, videos_searched=1, withheld=2, cut_off=0.5)
+        if text == "nearly":
+            near = Match(
+                video_id=HOLIDAY.video_id, title=HOLIDAY.title, start_seconds=1.0, end_seconds=2.5, score=0.412
+            )
+            weaker = [] if options["offset"] else [near]  # as the server: only on the first page
+            return Query(
+                answered=True,
+                nothing_matches=True,
+                videos_searched=1,
+                withheld=2,
+                warnings=["Odd word."],
+                weaker_matches=DocList[Match](weaker),
+            )
         matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][options["offset"] :]
         return Query(answered=True, videos_searched=1, matches=DocList[Match](matches))
 
@@ -205,15 +218,29 @@ def test_open_plays_a_match_of_a_description(library, monkeypatch, tmp_path):
     monkeypatch.setattr(click, "launch", lambda path, wait: launched.append(path) or 0)
     assert run("open", "a dog").exit_code == 0
     assert library == [
-        ("search", "a dog", {"top_k": 1, "offset": 0, "videos": []}),
+        ("search", "a dog", {"top_k": 1, "offset": 0, "weaker": 1, "videos": []}),
         ("clip", 75.24, 78.0, "exact"),
     ]
     assert launched == [str(tmp_path / "cache/opened/1a2b00000000/holiday_ 'lake' 75.2-78.0.mp4")]
     beyond = run("open", "a dog", "--match", "2", "--video", "1a2b")
     assert beyond.exit_code == 1 and "There are fewer than 2 matches. Lower --match." in beyond.stderr
-    assert library[-1] == ("search", "a dog", {"top_k": 1, "offset": 1, "videos": ["1a2b"]})
-    nothing = run("open", "nothing")
-    assert nothing.exit_code == 1 and "No match. 2 weaker candidates" in nothing.stderr
+    assert library[-1] == ("search", "a dog", {"top_k": 1, "offset": 1, "weaker": 1, "videos": ["1a2b"]})
+    assert len(launched) == 1
+
+
+def test_open_plays_the_nearest_candidate_where_nothing_matches_and_says_so(library, monkeypatch, tmp_path):
+    launched = []
+    monkeypatch.setattr(click, "launch", lambda path, wait: launched.append(path) or 0)
+    nearly = run("open", "nearly")
+    assert nearly.exit_code == 0 and len(launched) == 1 and library[-1] == ("clip", 1.0, 2.5, "exact")
+    assert "note: Odd word.\nNo moment clearly matches. Nearest:\n" in nearly.stderr
+    assert "holiday: 'lake'.mp4, 00:01.0 - 00:02.5, score 0.412 weak\n" in nearly.stderr
+    printed = run("open", "nearly", "--print")  # a script gets the path alone
+    assert printed.exit_code == 0 and printed.stdout.count("\n") == 1 and "Nearest:" in printed.stderr
+    for text, number in (("nearly", "2"), ("nothing", "2")):
+        beyond = run("open", text, "--match", number)
+        assert beyond.exit_code == 1 and "--all" not in beyond.stderr
+        assert "No moment clearly matches. Leave out --match to open the nearest one.\n" in beyond.stderr
     assert len(launched) == 1
 
 

@@ -28,6 +28,12 @@ VIDEOS = [
 ]
 
 
+@pytest.mark.parametrize("stored", ["Cafe\u0301 Mu\u0308nchen.mp4", "Caf\u00e9 M\u00fcnchen.mp4"])
+@pytest.mark.parametrize("typed", ["Cafe\u0301 Mu\u0308nchen.mp4", "Caf\u00e9 M\u00fcnchen.mp4"])
+def test_an_accent_is_found_however_it_is_written(stored, typed):
+    assert choose_video([Video(video_id="a" * 64, title=stored)], typed).title == stored
+
+
 def test_a_video_is_named_by_id_title_or_start_of_its_id():
     assert choose_video(VIDEOS, "abce" + "0" * 60).title == "dog.mp4"
     assert choose_video(VIDEOS, "dog.mp4").video_id.startswith("abce")

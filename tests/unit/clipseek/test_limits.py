@@ -59,7 +59,7 @@ def test_no_field_takes_a_number_that_cannot_be(kind, name, value, settings):
         (Query(parts=[QueryPart(text="x" * 10_001)]), "CLIPSEEK_MAX_QUERY_CHARACTERS"),
         (Query(parts=[QueryPart(text="x")] * 33), "CLIPSEEK_MAX_QUERY_PARTS"),
         (Query(parts=[QueryPart(image=b"x")] * 9), "CLIPSEEK_MAX_QUERY_IMAGES"),
-        (Video(duration_seconds=86_401), "CLIPSEEK_MAX_VIDEO_HOURS"),
+        (Video(duration_seconds=172_801), "CLIPSEEK_MAX_VIDEO_HOURS"),
         (Video(duration_seconds=80_000, frames_per_second=20), "CLIPSEEK_MAX_VIDEO_FRAMES"),
         (VideoSpan(pts_seconds=[0.0] * 4001), "CLIPSEEK_MAX_SPAN_FRAMES"),
     ],

@@ -14,6 +14,7 @@ from clipseek.api.errors import InvalidSetting
 from clipseek.config.settings import Settings
 from clipseek.machine import ports
 from clipseek.service import run
+from clipseek.service.page import Page
 from clipseek.service.run import serve
 
 
@@ -34,6 +35,21 @@ def test_an_address_for_metrics_that_is_not_this_machines_is_that_settings(tmp_p
     settings = Settings(tmp_path, tmp_path, port=port, metrics_port=port, metrics_bind="198.51.100.1")
     with pytest.raises(InvalidSetting, match=r"'198\.51\.100\.1'.*\)\. CLIPSEEK_METRICS_BIND takes"):
         serve(settings, lambda _: False)
+
+
+def test_a_reserved_port_is_not_given(monkeypatch):
+    last = ports.free_port("127.0.0.1")
+    monkeypatch.setattr(ports, "_quiet_ports", lambda: range(last - 7, last + 1))
+    assert ports.free_port("127.0.0.1", range(last - 7, last)) == last
+
+
+def test_the_page_keeps_off_the_ports_of_its_service(tmp_path):
+    """They are still free when the page gets its own."""
+    port = ports.free_port("127.0.0.1")
+    metrics_port = ports.free_port("127.0.0.1", [port])
+    for named in (port, metrics_port):
+        settings = Settings(tmp_path, tmp_path, port=port, metrics_port=metrics_port, page_port=named)
+        assert Page(settings, f"grpc://127.0.0.1:{port}").port not in (port, metrics_port)
 
 
 @contextlib.contextmanager

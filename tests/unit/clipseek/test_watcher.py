@@ -5,11 +5,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from clipseek.api.documents import Video
 from clipseek.api.errors import ServerFailed, ServerUnreachable, UnreadableVideo, VideoNotFound
+from clipseek.api.formats import plain_title
 from clipseek.cli.commands import watch as command
 from clipseek.client import Indexed, Progress
 from clipseek.watch.intake import Event
@@ -39,10 +41,16 @@ class Library:
         self.asked.append(file.name)
         if self.failure and not self.fails_half_way:
             raise self.failure
-        video = self.stored[content_sha256] = Video(video_id=content_sha256, title=title or file.name, frames=2)
+        video = self.stored[content_sha256] = Video(
+            video_id=content_sha256, title=plain_title(title or file.name), frames=2
+        )
         if self.failure:
             raise self.failure
         return Indexed(video=video, frames_added=2, frames_encoded=2, elapsed_seconds=1.0)
+
+    def rename(self, video_id: str, title: str) -> Video:
+        self.stored[video_id].title = plain_title(title)
+        return self.stored[video_id]
 
     def delete(self, video_id: str) -> Video:
         video = self.video(video_id)
@@ -108,6 +116,22 @@ def test_a_failed_video_is_tried_again_after_pauses_that_double_from_half_a_minu
     watched.library.failure, watched.now = None, 14_610 + 3600
     watcher.look()
     assert watched.told() == ["later", "added"]
+
+
+@pytest.mark.parametrize("name", ["Cafe\u0301.mp4", "two\nlines.mp4", "\u202egpj.mp4", "x" * 200 + ".mp4"])
+def test_a_title_follows_its_file_however_the_name_is_written(watched, state, name):
+    watched.write(name, b"a")
+    watcher = watched.watcher(state)
+    watcher.look()
+    (watched.folder / name).rename(watched.folder / "Mu\u0308nchen.mp4")
+    watched.write("other.mp4", b"b")  # a folder without any video may not be mounted
+    watcher.look()
+    assert "M\u00fcnchen.mp4" in {video.title for video in watched.library.videos()}
+    video_id = next(video.video_id for video in watched.library.videos() if "nchen" in video.title)
+    watched.library.rename(video_id, "Summer")
+    (watched.folder / "Mu\u0308nchen.mp4").rename(watched.folder / "c.mp4")
+    watcher.look()
+    assert watched.library.stored[video_id].title == "Summer"
 
 
 def test_a_changed_file_is_tried_at_once_and_its_pause_starts_over(watched, state):
@@ -229,7 +253,7 @@ def test_while_the_server_is_away_the_command_waits_longer_and_says_so_once(watc
             raise Enough
         watched.library.failure = answers[len(pauses)]
 
-    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep))  # other threads use the real one
     watched.library.failure = answers[0]
     watched.write("a.mp4", b"a")
     reporter = command._Reporter(as_json=False)

@@ -10,7 +10,7 @@ import pytest
 from clipseek.api.errors import StoreBusy, StoreError
 from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
-from clipseek.watch.folder_scan import FileState, scan_folder
+from clipseek.watch.folder_scan import FileState, scan_folder, videos_below
 from clipseek.watch.state import WatchedVideo, WatchState
 from clipseek.watch.watcher import Changes, SettleTimer, find_changes, find_moves
 
@@ -38,6 +38,37 @@ def test_a_look_finds_videos_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
     assert scan.videos["a.mp4"] == FileState.of(tmp_path / "a.mp4")
     assert scan.videos["a.mp4"].size_bytes == 5
     assert scan_folder(tmp_path / "none").unread == {"": "No such file or directory"}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(".Trashes/501", "@eaDir/IMG_1.MOV", "$RECYCLE.BIN/S-1-5", ".Spotlight-V100", "System Volume Information"),
+        *("#recycle", "DCIM/@eadir", "__MACOSX/DCIM", "lost+found", ".Trash-1000/files", "RECYCLER"),
+    ],
+)
+def test_deleted_videos_and_previews_are_skipped_by_index_and_watch_alike(tmp_path, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "DCIM").mkdir(exist_ok=True)
+    for name in (f"{folder}/deleted.mp4", "DCIM/._IMG_1.MOV", "DCIM/IMG_1.MOV"):
+        (tmp_path / name).write_bytes(b"1")
+    assert list(videos_below(tmp_path)) == [tmp_path / "DCIM" / "IMG_1.MOV"]
+    assert set(scan_folder(tmp_path).videos) == {"DCIM/IMG_1.MOV"}
+    assert list(videos_below(tmp_path / folder)) == [tmp_path / folder / "deleted.mp4"]  # it is named itself
+
+
+def test_links_in_circles_hide_nothing(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "below" / "up").symlink_to(tmp_path)
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "there.mp4").symlink_to("back.mp4")
+    (tmp_path / "back.mp4").symlink_to("there.mp4")
+    (tmp_path / "in a file.mp4").symlink_to("a.mp4/b.mp4")
+    scan = scan_folder(tmp_path)
+    assert set(scan.videos) == {"a.mp4"} and not scan.unread
+    assert scan.has_lost("gone.mp4", tmp_path.stat().st_dev)
+    assert list(videos_below(tmp_path)) == [tmp_path / "a.mp4"]
 
 
 def test_a_video_is_gone_only_where_that_is_sure(tmp_path):

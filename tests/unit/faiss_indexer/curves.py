@@ -35,3 +35,9 @@ def shots_of(draw: st.DrawFn, made: ScoreCurve) -> list[tuple[float, float]]:
     duration = made.duration_seconds
     cuts = draw(st.lists(st.floats(0.001, duration) | st.sampled_from(made.pts_seconds.tolist()), max_size=8))
     return list(itertools.pairwise([0.0, *sorted({cut for cut in cuts if 0 < cut < duration}), duration]))
+
+
+def are_neighbours(made, one, other):
+    """Whether no sample lies between two times."""
+    inside = (made.pts_seconds > min(one, other)) & (made.pts_seconds < max(one, other))
+    return not inside.any()

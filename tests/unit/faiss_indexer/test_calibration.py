@@ -237,14 +237,12 @@ def test_a_share_that_cannot_be_is_named(indexer, share):
 
 
 def test_texts_have_a_scale_and_images_have_none(indexer):
-    text = {"embedding": [0.6, 0.8], "zero_cosine": 0.1, "one_cosine": 0.3, "curve_embedding": [0.8, 0.6]}
+    text = {"embedding": [0.6, 0.8], "zero_cosine": 0.1, "one_cosine": 0.3}
     query = Query(
         text="a cat", **text, neutral_embedding=[0.1, 0.2], parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])
     )
     cat, image = parts_of(query, indexer.library("main"))
     assert cat.scale == ScoreScale(0.1, 0.3) and image.scale is None
-    np.testing.assert_allclose(cat.curve_vector, [0.8, 0.6])
     np.testing.assert_allclose(cat.mean_phrase, [0.1, 0.2])
-    assert image.curve_vector is None
     [bare] = parts_of(Query(parts=DocList[QueryPart]([QueryPart(embedding=[0.0, 1.0])])), indexer.library("main"))
     assert (bare.scale, bare.mean_phrase) == (None, None)

@@ -16,7 +16,7 @@ from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
 from executors.faiss_indexer.moments.segments import TUNED, find_segments
-from executors.faiss_indexer.ranking.matches import VideoCurves, find_matches
+from executors.faiss_indexer.ranking.matches import find_matches
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
 from tests.unit.faiss_indexer.test_store import MODEL, video
@@ -58,9 +58,7 @@ def answer_curve(seed: int) -> dict[str, list[list[float]]]:
         options = SearchOptions(
             strategy=name, padding_seconds=1.25, minimum_seconds=2.0, maximum_seconds=9.0, per_video=3
         )
-        answers[f"search by {name}"] = as_rows(
-            find_matches(VideoCurves(part, part), shots, (3.0, end_seconds), options)
-        )
+        answers[f"search by {name}"] = as_rows(find_matches(part, shots, (3.0, end_seconds), options))
     return answers
 
 
@@ -91,9 +89,7 @@ def answer_queries() -> list[list[list[object]]]:
     """The pages of five queries: a text, a text and what to avoid, a moment, a range of time, grouped by video."""
     first, second = unit_vectors(np.random.default_rng(20), 2).astype(np.float32)
     scale = ScoreScale(0.1, 0.9, above_background=True)
-    text = Part(
-        first, scale=scale, curve_vector=(0.8 * first + 0.6 * second) / np.linalg.norm(0.8 * first + 0.6 * second)
-    )
+    text = Part(first, scale=scale)
     with tempfile.TemporaryDirectory() as folder, Library(Path(folder)) as library:
         fill(library)
         queries = [

@@ -4,7 +4,6 @@ import resource
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 
 import faiss
 import numpy as np
@@ -91,7 +90,7 @@ def test_nearest_videos_look_further_until_there_are_enough(library):
 def test_the_curve_is_the_cosine_of_every_frame(library):
     videos = fill(library, count=2)
     name = f"{1:064x}"
-    made = library.curves.draw(library.store.video(name), [like(unit())], library.relevance).judging
+    made = library.curves.draw(library.store.video(name), [like(unit())], library.relevance)
     np.testing.assert_allclose(made.scores, videos[name].vectors.astype(np.float64) @ unit(), atol=1e-6)
     np.testing.assert_array_equal(made.pts_seconds, videos[name].pts_seconds)
 
@@ -109,7 +108,7 @@ def test_blank_frames_are_no_match_unless_all_are(library):
         [found, *_] = ask(library, unit(), top_k=1, all_matches=True).matches
         assert found.segment.peak_seconds == pytest.approx(peak, abs=4)
     library.put_span("a" * 64, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16), blank=blank), MODEL)
-    scores = library.curves.draw(library.store.video("a" * 64), [like(unit())], library.relevance).judging.scores
+    scores = library.curves.draw(library.store.video("a" * 64), [like(unit())], library.relevance).scores
     np.testing.assert_allclose(scores[blank], -1.5, atol=1e-3)
     assert scores[blank].max() < scores[~blank].min()
     np.testing.assert_allclose(scores[20:24], 0.5, atol=1e-3)
@@ -122,27 +121,25 @@ def test_a_still_picture_beside_black_is_a_moment_without_it(library):
     library.put_span("a" * 64, (0.0, 12.0), Frames(np.arange(12.0), vectors, np.array([6.0]), blank), MODEL)
     for lowest in (0.0, 0.7):  # relevances of 1.0 and 0.3: whether it matches or not
         part = Part(unit(), scale=ScoreScale(lowest, lowest + 1.0))
-        scores = library.curves.draw(library.store.video("a" * 64), [part], library.relevance).judging.scores
+        scores = library.curves.draw(library.store.video("a" * 64), [part], library.relevance).scores
         np.testing.assert_allclose(scores, np.where(blank, min(0.0, 0.5 - lowest), 1.0 - lowest), atol=1e-3)
         best = library.search([part], SearchOptions(all_matches=True)).matches[0].segment
         assert (best.start_seconds, best.end_seconds) == (0.0, 6.0)
 
 
-def test_the_vector_ranks_videos_and_the_curve_vector_says_where_in_them(library):
-    seen, told = np.eye(DIMENSIONS, dtype=np.float32)[:2]
+def test_videos_are_ranked_by_their_best_moment_and_it_is_found_in_them(library):
+    seen, other = np.eye(DIMENSIONS, dtype=np.float32)[:2]
     for name, seen_share, places in (("a" * 64, 0.9, (2, 20)), ("b" * 64, 0.8, (8, 14))):
         vectors = np.zeros((30, DIMENSIONS), np.float32)
         vectors[:, 2] = 1.0
         vectors[places[0] : places[0] + 5] = seen_share * seen
-        vectors[places[1] : places[1] + 5] = (1.7 - seen_share) * told
+        vectors[places[1] : places[1] + 5] = (1.7 - seen_share) * other
         library.register(video(name, duration_seconds=30.0), MODEL)
         library.put_span(name, (0.0, 30.0), Frames(np.arange(30.0), vectors.astype(np.float16)), MODEL)
-    plain = library.search([like(seen)], SearchOptions(per_video=1, all_matches=True)).matches
-    part = replace(like(seen), curve_vector=told)
-    apart = library.search([part], SearchOptions(per_video=1, all_matches=True)).matches
-    assert [match.video.video_id[0] for match in plain] == [match.video.video_id[0] for match in apart] == ["a", "b"]
-    assert [match.segment.start_seconds for match in plain] == pytest.approx([1.5, 7.5], abs=0.3)
-    assert [match.segment.start_seconds for match in apart] == pytest.approx([19.5, 13.5], abs=0.3)
+    for vector, order, starts in ((seen, ["a", "b"], [1.5, 7.5]), (other, ["b", "a"], [13.5, 19.5])):
+        found = library.search([like(vector)], SearchOptions(per_video=1, all_matches=True)).matches
+        assert [match.video.video_id[0] for match in found] == order
+        assert [match.segment.start_seconds for match in found] == pytest.approx(starts, abs=0.3)
 
 
 def test_search_finds_the_planted_moment_first(library):

@@ -12,7 +12,6 @@ from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
 from executors.faiss_indexer.ranking.matches import (
-    VideoCurves,
     VideoMatch,
     adjust_lengths,
     find_beside_known,
@@ -34,8 +33,7 @@ def spans(found) -> list[tuple[float, float]]:
 
 
 def all_matches(scores: ScoreCurve, shots, time_range, options: SearchOptions) -> list[Segment]:
-    """The matches of a video whose two curves are one."""
-    return find_matches(VideoCurves(scores, scores), shots, time_range, options)
+    return find_matches(scores, shots, time_range, options)
 
 
 # Parts
@@ -120,6 +118,15 @@ def test_edges_snap_to_cuts_inside_the_range():
     made = ScoreCurve(np.arange(10.0, 18.0), scores, 30.0)
     [found, *_] = find_in_range(made, [(0.0, 11.9), (11.9, 14.8), (14.8, 30.0)], (10.0, 18.0), SearchOptions())
     assert spans([found]) == [(pytest.approx(11.9), pytest.approx(14.8))]
+
+
+def test_between_samples_that_are_far_apart_a_cut_is_the_edge():
+    pts = np.arange(0.0, 200.0, 10)
+    made = ScoreCurve(pts, np.where(pts < 100, 0.0, 1.0), 200.0)  # a time-lapse, a picture in ten seconds
+    for strategy in ("consensus", "hysteresis"):
+        options = SearchOptions(strategy=strategy)
+        [found, *_] = find_in_range(made, [(0.0, 100.0), (100.0, 200.0)], (0.0, 200.0), options)
+        assert spans([found]) == [(100.0, 200.0)]
 
 
 TWO = [Segment(10.0, 14.0, 0.9, 11.0), Segment(2.0, 8.0, 0.7, 7.5)]

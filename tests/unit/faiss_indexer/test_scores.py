@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clipseek.api.score_scale import CUT_OFF, MATCHES_BEGIN, ScoreScale
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.moments.segments import STRATEGIES, ScoreCurve, Segment
-from executors.faiss_indexer.ranking.matches import VideoCurves, find_matches, judge_segment, pool_scores
+from executors.faiss_indexer.ranking.matches import find_matches, judge_segment, pool_scores
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
 from tests.unit.faiss_indexer.test_store import MODEL, video
@@ -42,9 +42,9 @@ def test_one_lucky_frame_is_worth_less_than_a_moment_and_weak_edges_do_no_harm()
 
 
 def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
-    judging = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.3, 0.9, 0.4]), 10.0)
+    made = ScoreCurve(np.array([0.5, 2.0, 3.5, 6.0, 7.0]), np.array([0.1, 0.3, 0.3, 0.9, 0.4]), 10.0)
     found = [Segment(2.0, 5.0, 8.0, 4.0), Segment(5.5, 7.0, 7.0, 6.5), Segment(8.0, 9.0, 0.05, 8.5)]
-    judged = [judge_segment(segment, VideoCurves(judging, judging), [], (0.0, 10.0)) for segment in found]
+    judged = [judge_segment(segment, made, [], (0.0, 10.0)) for segment in found]
     assert judged == [
         Segment(2.0, 5.0, 0.3, 2.0),
         Segment(5.5, 7.0, 0.9, 6.0),
@@ -55,7 +55,7 @@ def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
 @pytest.mark.parametrize("name", ["", *STRATEGIES])
 @settings(deadline=None)
 @given(
-    scores=st.lists(st.tuples(st.floats(-1, 2, width=32), st.floats(-1, 2, width=32)), min_size=1, max_size=60),
+    scores=frame_scores,
     padding=st.sampled_from([0.0, 1.5]),
     maximum=st.sampled_from([0.0, 2.5]),
     shot_seconds=st.sampled_from([3.0, 7.5, 100.0]),
@@ -63,15 +63,15 @@ def test_each_segment_has_the_score_of_its_own_frames_whatever_found_it_first():
 def test_no_match_scores_more_than_its_best_frame_and_the_order_is_that_of_the_scores(
     name, scores, padding, maximum, shot_seconds
 ):
-    judging, finding = (curve(column) for column in zip(*scores, strict=True))
-    end = judging.duration_seconds
+    made = curve(scores)
+    end = made.duration_seconds
     cuts = [*np.arange(0.0, end, shot_seconds).tolist(), end]
     options = SearchOptions(strategy=name, padding_seconds=padding, maximum_seconds=maximum)
-    found = find_matches(VideoCurves(judging, finding), list(pairwise(cuts)), (0.0, end), options)
+    found = find_matches(made, list(pairwise(cuts)), (0.0, end), options)
     assert found
     assert [segment.score for segment in found] == sorted((segment.score for segment in found), reverse=True)
     for segment in found:
-        assert segment.score <= best_inside(judging, segment.start_seconds, segment.end_seconds)
+        assert segment.score <= best_inside(made, segment.start_seconds, segment.end_seconds)
         assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
 
 
@@ -80,8 +80,8 @@ def test_no_match_scores_more_than_its_best_frame_and_the_order_is_that_of_the_s
 def test_every_match_that_counts_is_found_however_few_are_shown(scores, least, top_k):
     made = curve(scores * 4)
     shots = [(0.0, made.duration_seconds)]
-    every = find_matches(VideoCurves(made, made), shots, shots[0], SearchOptions())
-    some = find_matches(VideoCurves(made, made), shots, shots[0], SearchOptions(top_k=top_k), least=least)
+    every = find_matches(made, shots, shots[0], SearchOptions())
+    some = find_matches(made, shots, shots[0], SearchOptions(top_k=top_k), least=least)
     assert [match for match in some if match.score >= least] == [match for match in every if match.score >= least]
 
 
@@ -111,11 +111,8 @@ def library(tmp_path_factory):
 @settings(deadline=None, max_examples=40)
 @given(thing=st.integers(0, 4), apart=st.floats(0, 0.8), at=st.integers(0, 99), grouped=st.booleans())
 def test_in_a_library_no_score_is_above_its_curve_and_the_order_is_theirs(library, thing, apart, at, grouped):
-    def part_of(vector: np.ndarray) -> np.ndarray:
-        return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-    meant, found_by = part_of(unit(100 + thing) + apart * unit(at)), part_of(unit(100 + thing) + apart * unit(at + 500))
-    part = Part(meant, scale=ScoreScale(0.0, 1.0), curve_vector=found_by)
+    meant = unit(100 + thing) + apart * unit(at)
+    part = Part((meant / np.linalg.norm(meant)).astype(np.float32), scale=ScoreScale(0.0, 1.0))
     answer = library.search([part], SearchOptions(top_k=12, all_matches=True, group_by_video=grouped))
     scores = [match.score for match in answer.matches]
     assert scores
@@ -138,7 +135,7 @@ def test_in_a_library_no_score_is_above_its_curve_and_the_order_is_theirs(librar
 
 def judged_whole(scores, shots) -> float:
     made = curve(scores)
-    [whole] = find_matches(VideoCurves(made, made), shots, (0.0, made.duration_seconds), SearchOptions())
+    [whole] = find_matches(made, shots, (0.0, made.duration_seconds), SearchOptions())
     assert (whole.start_seconds, whole.end_seconds) == (0.0, made.duration_seconds)
     return whole.score
 
@@ -168,11 +165,10 @@ def test_a_whole_video_counts_if_nearly_all_its_shots_do():
 def test_a_part_of_the_whole_video_is_judged_by_itself():
     """A maximum length makes a moment of it, and padding makes no whole video of a moment."""
     made = curve(np.r_[np.full(36, 0.5), 0.8, 0.8, 0.801, 0.8])
-    curves = VideoCurves(made, made)
-    [short] = find_matches(curves, SHOTS, (0.0, 40.0), SearchOptions(maximum_seconds=4.0))
+    [short] = find_matches(made, SHOTS, (0.0, 40.0), SearchOptions(maximum_seconds=4.0))
     assert short.score == pytest.approx(0.8, abs=1e-3) and short.start_seconds == 36.0
     peak = curve(np.r_[np.zeros(16), np.full(8, 1.0), np.zeros(16)])
-    [padded, *_] = find_matches(VideoCurves(peak, peak), SHOTS, (0.0, 40.0), SearchOptions(padding_seconds=40.0))
+    [padded, *_] = find_matches(peak, SHOTS, (0.0, 40.0), SearchOptions(padding_seconds=40.0))
     assert padded.score == pytest.approx(1.0)
 
 

@@ -25,8 +25,8 @@ from clipseek.api.errors import (
     UploadCorrupted,
     VideoNotFound,
 )
+from clipseek.api.formats import plain_title
 from executors.video_loader.media import partial_upload
-from executors.video_loader.media.file_record import plain_title
 from executors.video_loader.media.media_files import MediaFiles
 
 CHUNK = 1000
@@ -294,6 +294,11 @@ def test_delete_removes_an_upload_on_its_way(store: MediaFiles) -> None:
         ("", "untitled"),
         ("猫" * 300, "猫" * 300),
         ("x" * 2000, "x" * 1000),
+        ("Cafe\u0301.mp4", "Caf\u00e9.mp4"),  # as macOS writes it
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467.mp4", "\U0001f468\u200d\U0001f469\u200d\U0001f467.mp4"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("a\u202egpj.mp4\u2066", "agpj.mp4"),
+        ("\u200d \u200c", "untitled"),
     ],
 )
 def test_titles(name: str, title: str) -> None:

@@ -99,7 +99,7 @@ def test_files_that_are_not_videos(tmp_path: Path) -> None:
         probe_video(tmp_path / "none.mp4")
     text = tmp_path / "text.mp4"
     text.write_text("not a video\n" * 1000)
-    with pytest.raises(UnreadableVideo, match=r"'the title' is not a video that can be read \(FFmpeg: "):
+    with pytest.raises(UnreadableVideo, match=r"'the title' is not a video that can be read: its content is none"):
         probe_video(text, "the title")
     sound = videos.make_sound(tmp_path / "sound.m4a")
     with pytest.raises(NoVideoStream, match="sound only"):

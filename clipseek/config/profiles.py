@@ -1,0 +1,79 @@
+"""The models that have a short name: declared here once, for the executors, the commands and the documentation."""
+
+from dataclasses import dataclass
+
+AUTO = "auto"
+STARTER = "starter"
+PREFERRED = "multilingual"  # the first choice of `auto`
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A short name for an open_clip model.
+
+    Attributes:
+        licence: of the weights.
+        megabytes: of the weights in float32.
+        languages: that its text half was trained on, for people.
+        recall_chinese, recall_english: published recall on Crossmodal-3600, in percent; None where docs have none.
+    """
+
+    architecture: str
+    tag: str
+    licence: str
+    megabytes: int
+    languages: str
+    recall_chinese: float | None = None
+    recall_english: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def open_clip_name(self) -> str:
+        return f"{self.architecture}/{self.tag}"
+
+    @property
+    def recall(self) -> str:
+        """Both recalls for people; "" where none is published."""
+        if self.recall_chinese is None or self.recall_english is None:
+            return ""
+        return f"{self.recall_chinese:.1f} / {self.recall_english:.1f}"
+
+
+PROFILES = {
+    PREFERRED: Profile("ViT-B-32-SigLIP2-256", "webli", "Apache-2.0", 1507, "109 languages", 62.6, 73.2),
+    "chinese": Profile("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k", "MIT", 1467, "100 languages", 72.5, 68.3),
+    "english": Profile("ViT-B-32", "laion2b_s34b_b79k", "MIT", 605, "English"),
+    "fast": Profile(
+        "MobileCLIP2-S0",
+        "dfndr2b",
+        "research only",
+        299,
+        "English",
+        warnings=(
+            "The weights of MobileCLIP2 (profile 'fast') are licensed for research only: not for commercial use.",
+        ),
+    ),
+    "large": Profile("ViT-SO400M-16-SigLIP2-256", "webli", "Apache-2.0", 4543, "109 languages", 66.2, 74.9),
+}
+STARTER_LANGUAGES, STARTER_LICENCE = "English, Chinese", "Apache-2.0"
+
+MODEL_NAMES = (AUTO, STARTER, *PROFILES)
+"""All short names that CLIPSEEK_MODEL takes."""
+
+
+def short_name(open_clip_name: str) -> str:
+    """The profile's name for an open_clip NAME/TAG; the same NAME/TAG where it has none."""
+    return next((name for name, row in PROFILES.items() if row.open_clip_name == open_clip_name), open_clip_name)
+
+
+def get_command(name: str) -> str:
+    """The command that brings a model, with its size where that is known."""
+    profile = PROFILES.get(short_name(name))
+    return f"`clipseek model get {short_name(name)}`" + (f" ({profile.megabytes} MB)" if profile else "")
+
+
+STARTER_WARNING = (
+    "This is the starter model, an image classifier joined to a sentence encoder: not CLIP quality. It finds things "
+    "and scenes, in English and Chinese, but hardly any people, places, actions or written text. For better answers "
+    f"run {get_command(PREFERRED)}, set CLIPSEEK_MODEL={PREFERRED}, and index the videos again in a new store."
+)
