@@ -28,7 +28,7 @@ from executors.faiss_indexer.store.cache_file import (
 from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction
 from executors.faiss_indexer.store.places import open_database
 from executors.faiss_indexer.store.records import compute_checksum
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, number_frames, plan_spans
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, count_spans, is_planned, number_frames
 from executors.faiss_indexer.store.store import delete_spans
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
@@ -186,13 +186,12 @@ def _find_wrong_spans(db: Transaction, *, has_checksums: bool = True) -> dict[in
 
 def _find_overlaps(db: Transaction, video_id: str, duration_seconds: float) -> Iterator[tuple[int, str]]:
     """Of two spans that overlap, the one outside the plan, else the later one."""
-    planned = set(plan_spans(duration_seconds))
     rows = db.execute(
         "SELECT span_id, start_seconds, end_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
     )
     for before, after in pairwise(rows.fetchall()):
         if after[1] < before[2]:
-            odd = before if before[1:] not in planned else after
+            odd = before if not is_planned(before[1:], duration_seconds) else after
             yield odd[0], "overlaps another span"
 
 
@@ -229,9 +228,10 @@ def _list_incomplete(db: Transaction) -> Iterator[str]:
     for video_id, start, end in db.execute("SELECT video_id, start_seconds, end_seconds FROM spans"):
         stored.setdefault(video_id, set()).add((start, end))
     for video_id, title, duration_seconds in db.execute("SELECT video_id, title, duration_seconds FROM videos"):
-        missing = missing_spans(duration_seconds, stored.get(video_id, set()))
+        planned = count_spans(duration_seconds)
+        missing = planned - sum(is_planned(span, duration_seconds) for span in stored.get(video_id, ()))
         if missing:
-            yield f"'{title}' ({video_id[:12]}): {len(missing)} of {len(plan_spans(duration_seconds))} spans missing"
+            yield f"'{title}' ({video_id[:12]}): {missing} of {planned} spans missing"
 
 
 def _check_saved_index(folder: Path, db: Transaction) -> Finding:

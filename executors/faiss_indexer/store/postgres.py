@@ -43,8 +43,7 @@ _REASONS = {  # the start of an SQLSTATE -> what it means for the store
     "40": (StoreBusy, "another process writes to it. Try again"),
     "57014": (StoreBusy, "the server stopped a statement that took too long. Try again"),
     "25P03": (StoreBusy, "a transaction took too long, so the server ended it. Try again"),
-    "XX001": (StoreCorrupt, "it is damaged. Restore it from a dump"),
-    "XX002": (StoreCorrupt, "an index of it is damaged. Run `clipseek doctor --repair`"),
+    "XX00": (StoreCorrupt, "it is damaged. REINDEX repairs an index of it; for anything else restore a dump"),
     "53300": (StoreUnreachable, f"the server has no free connection. {_RETRY}, or raise max_connections"),
     "57P": (StoreUnreachable, f"the server is starting or stopping. {_RETRY}"),
     "08": (StoreUnreachable, f"the connection was lost. {_RETRY}"),
@@ -149,6 +148,7 @@ class PostgresDatabase:
     def snapshot(self) -> Iterator[_Transaction]:
         with self._connection("cannot be read") as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # it blocks nobody
             yield _Transaction(connection)
 
     def version(self) -> int:

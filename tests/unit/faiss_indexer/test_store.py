@@ -20,7 +20,7 @@ from clipseek.api.errors import (
     StoreVersion,
 )
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
-from executors.faiss_indexer.store.spans import missing_spans, plan_spans
+from executors.faiss_indexer.store.spans import count_spans, is_planned, missing_spans, plan_spans
 from executors.faiss_indexer.store.sqlite import SCHEMA_VERSION
 from executors.faiss_indexer.store.store import Store
 
@@ -63,6 +63,13 @@ def test_spans_are_planned_to_the_end_of_the_video():
     assert plan_spans(60.0) == [(0.0, 30.0), (30.0, 60.0)]
     assert plan_spans(0.04) == [(0.0, 0.04)]
     assert missing_spans(70.5, {(30.0, 60.0)}) == [(0.0, 30.0), (60.0, 70.5)]
+    for duration_seconds in (0.0, 0.04, 29.99, 30.0, 70.5, 90.00001):
+        plan = plan_spans(duration_seconds)
+        assert count_spans(duration_seconds) == len(plan)
+        assert all(is_planned(span, duration_seconds) for span in plan)
+        assert not any(
+            is_planned(span, duration_seconds) for span in [(0.0, 29.0), (30.0, 60.5), (120.0, 150.0), (5.0, 35.0)]
+        )
 
 
 def test_frames_of_different_lengths_are_refused():
