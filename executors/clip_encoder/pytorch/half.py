@@ -1,6 +1,6 @@
 """A half of a model run by torch. It takes and gives arrays, as OpenVINO's halves do."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -9,7 +9,8 @@ from torch import nn
 
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.quirks import mute_tracing
-from executors.clip_encoder.model.spec import Pictures, Vectors
+from executors.clip_encoder.model.spec import ModelSpec, Pictures, Vectors
+from executors.clip_encoder.pytorch.weights import HalfName, load_half
 
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -26,6 +27,11 @@ class TorchHalf:
         self._module, self._device, self._precision = module.to(device), device, precision
         if device == "cuda":
             self._module = self._module.to(memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, spec: ModelSpec, name: HalfName, device: str = "cpu", precision: str = "fp32") -> Self:
+        """Load one half of a model. Raises: ModelError: see `load_half`."""
+        return cls(load_half(spec, name), device, precision)
 
     def __call__(self, values: NDArray[Any]) -> Vectors:
         return self._run(torch.from_numpy(values).to(self._device))

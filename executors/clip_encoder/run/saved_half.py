@@ -20,6 +20,12 @@ _MODEL_NAME = "image.xml"  # OpenVINO writes the weights beside it, in image.bin
 _EXPECTED_NAME = "expected.npy"  # torch's vectors of the two example pictures
 
 
+def make_example(spec: ModelSpec) -> NDArray[np.float32]:
+    """The two pictures that a form is checked with: the same at each start."""
+    size = (2, 3, spec.preprocessing.height, spec.preprocessing.width)
+    return np.random.default_rng(0).random(size, np.float32)
+
+
 @dataclass(frozen=True)
 class SavedHalf:
     """The files of one model's image half, as one version of OpenVINO wrote them."""

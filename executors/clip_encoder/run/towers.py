@@ -12,10 +12,11 @@ import numpy as np
 
 from clipseek.api.errors import EmptyQuery, ModelError
 from executors.clip_encoder.model.spec import Half, ModelSpec, Pictures, Vectors
+from executors.clip_encoder.run.convert_half import convert_elsewhere
 from executors.clip_encoder.run.device import Device
 from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.preprocessing import fit, normalise
-from executors.clip_encoder.run.saved_half import SavedHalf
+from executors.clip_encoder.run.saved_half import SavedHalf, make_example
 from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
@@ -61,30 +62,30 @@ class ImageTower:
         if form := spec.image_form:
             self._encode_fitted, self.engine = self._with_arrays(form.load()), form.engine
             form.check(self.encode)
-        elif half := self._find_openvino_half(cache):
+        elif self.device.engine == "openvino" and (half := self._find_openvino_half(cache)):
             self._encode_fitted, self.engine = self._with_arrays(half), "openvino"
         else:
-            half = self._load_torch_half()
-            self._encode_fitted, self.engine = lambda rows: half.encode_pictures(rows, spec.preprocessing), "torch"
+            by_torch = self._load_torch_half()
+            self._encode_fitted, self.engine = lambda rows: by_torch.encode_pictures(rows, spec.preprocessing), "torch"
         _log_loaded("image", self, started)
 
     def _find_openvino_half(self, cache: Path | None) -> Half | None:
-        if self.device.engine != "openvino":
-            return None
-        size = (2, 3, self.spec.preprocessing.height, self.spec.preprocessing.width)
-        example = np.random.default_rng(0).random(size, np.float32)
-        saved = SavedHalf.of(self.spec, cache) if cache else None
-        if saved and (half := saved.load(example)):
-            return half
-        by_torch = self._load_torch_half()
-        keep = (lambda model: saved.save(model, by_torch(example))) if saved else (lambda _: None)
-        return compile_half(by_torch, example, f"the image half of {self.spec.name}", keep)
+        """Returns: None if OpenVINO does not compute torch's vectors."""
+        example = make_example(self.spec)
+        if cache:
+            saved = SavedHalf.of(self.spec, cache)
+            if half := saved.load(example):
+                return half
+            if not convert_elsewhere(self.spec, saved):
+                return None
+            if half := saved.load(example):
+                return half
+        return compile_half(self._load_torch_half(), example, f"the image half of {self.spec.name}")
 
     def _load_torch_half(self) -> "TorchHalf":
         from executors.clip_encoder.pytorch.half import TorchHalf
-        from executors.clip_encoder.pytorch.weights import load_half
 
-        return TorchHalf(load_half(self.spec, "image"), self.device.name, self.device.precision)
+        return TorchHalf.load(self.spec, "image", self.device.name, self.device.precision)
 
     def _with_arrays(self, half: Half) -> Callable[[Pictures], Vectors]:
         return lambda pictures: half(normalise(pictures, self.spec.preprocessing))
@@ -138,12 +139,11 @@ class _TokenReader:
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         from executors.clip_encoder.pytorch.half import TorchHalf
         from executors.clip_encoder.pytorch.tokenizer import Tokenizer
-        from executors.clip_encoder.pytorch.weights import load_half
 
         self._tokenizer = Tokenizer(spec)
         self.context_length = self._tokenizer.context_length
         self._lock = threading.Lock()
-        self._half: Half = TorchHalf(load_half(spec, "text"), device.name, device.precision)
+        self._half: Half = TorchHalf.load(spec, "text", device.name, device.precision)
         self.engine = "torch"
         example = self._tokenizer.encode(["a dog", "a dog jumps into a lake"])
         name = f"the text half of {spec.name}"

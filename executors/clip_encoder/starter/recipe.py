@@ -7,10 +7,16 @@ these weights, `s'W't`. So the picture's vector is `Ws`. It is linear in the cla
 classifier's last layer. The texts are English; USE puts the same in other languages close to them.
 
 The columns of W are saved beside the model: they give each text its score scale (see `score_scales.py`).
+
+`python -m executors.clip_encoder.starter.recipe FOLDER` builds it there.
 """
 
 import hashlib
 import json
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +29,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from clipseek.api.errors import ModelUnavailable
+from clipseek.machine.module_call import print_result
 from executors.clip_encoder.model.folder import CONFIG_NAME
 from executors.clip_encoder.model.spec import SENTENCE_ENCODER, read_and_hash
 from executors.clip_encoder.relevance.empty_texts import EMPTY_TEXTS
@@ -59,6 +66,22 @@ _CONFIG = {
         "resize_mode": "squash",
     },
 }
+
+
+def build(folder: Path) -> None:
+    """Build the model in `folder`: in a temporary one, which is then renamed.
+
+    Raises: ModelUnavailable: a package with its weights is not installed. OSError.
+    """
+    sources = find_sources()
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
+    try:
+        write_model(draft, sources)
+        if folder.exists():  # an unfinished one
+            shutil.rmtree(folder)
+        os.rename(draft, folder)  # noqa: PTH104 (Path.rename is the same and reads as if it replaced)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def find_classifier() -> Path:
@@ -139,3 +162,7 @@ def _fold_classifier(
         scores = tensors[name].double().numpy()
         tensors[name] = torch.from_numpy(class_weights @ (scores - scores.mean(axis=0))).float()
     return {f"visual.trunk.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+
+
+if __name__ == "__main__":
+    print_result(lambda: build(Path(sys.argv[1])))

@@ -1,10 +1,7 @@
-"""Finds the starter model, and has `recipe.py` build it at first use."""
+"""Finds the starter model, and has `recipe` build it at first use."""
 
 import json
 import logging
-import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +9,7 @@ from filelock import FileLock
 
 from clipseek.api.errors import ClipSeekError, ModelUnavailable
 from clipseek.config.profiles import STARTER
+from clipseek.machine.module_call import call_module
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.spec import ModelSpec
 
@@ -46,17 +44,12 @@ def build_starter(models: Path) -> ModelSpec:
 
 
 def _make(folder: Path) -> None:
+    """Build the model in a process of its own, because that needs torch, and this process nothing of it."""
     started = time.monotonic()
-    from executors.clip_encoder.starter.recipe import find_sources, write_model
-
-    sources = find_sources()
     logger.info("building the starter model; this is needed only once")
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
-    try:
-        write_model(draft, sources)
-        if folder.exists():  # an unfinished one
-            shutil.rmtree(folder)
-        os.rename(draft, folder)  # noqa: PTH104 (Path.rename is the same and reads as if it replaced)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    call_module(f"{__package__}.recipe", str(folder), failure=_failed, shows_progress=True)
     logger.info("starter model built in %.1f s: %s", time.monotonic() - started, folder)
+
+
+def _failed(line: str) -> ModelUnavailable:
+    return ModelUnavailable(f"The starter model cannot be built: {line}")
