@@ -28,6 +28,7 @@ from clipseek.config.profiles import (
 )
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
+from executors.clip_encoder.model.open_clip_facts import find_facts
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.quirks import import_open_clip
 from executors.clip_encoder.model.spec import ImageForm, ModelSpec
@@ -109,8 +110,8 @@ class Registry:
         if name.startswith(("/", "./", "../", "~")):
             return _read_folder(Path(name), reason)
         architecture, _, tag = name.rpartition("/")
-        if tag and import_open_clip().get_pretrained_cfg(architecture, tag):
-            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)  # as open_clip reads tags
+        if tag and find_facts(architecture, tag, self.cache):
+            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)
         if Path(name).is_dir():
             return _read_folder(Path(name), reason)
         raise _unknown_model(name)
@@ -129,9 +130,8 @@ class Registry:
             ) from error
 
     def _find_files(self, architecture: str, tag: str, reason: str) -> ModelSpec:
-        open_clip = import_open_clip()
-        pretrained = open_clip.get_pretrained_cfg(architecture, tag)
-        model_cfg = deepcopy(open_clip.get_model_config(architecture))
+        facts = find_facts(architecture, tag, self.cache)
+        pretrained, model_cfg = (facts.pretrained, deepcopy(facts.model_cfg)) if facts else ({}, None)
         repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
         if model_cfg is None or not repository:
             raise ModelUnavailable(
