@@ -8,7 +8,6 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from jina import Executor
@@ -65,7 +64,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
             raise
         sizes = {_AT_ONCE: _AT_ONCE_THREADS, **self.queue_sizes()}
         self.queues = {name: FairQueue(size, name) for name, size in sizes.items()}
-        metrics.serve_own(self.settings, self.store_folders)
+        metrics.serve_own(self.settings, self.stored_libraries)
 
     def _documents_of(self, endpoint: str) -> Any:
         """The list of documents that an endpoint takes; None where there is no such endpoint."""
@@ -99,8 +98,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
         return str(self.runtime_args.name).partition("/")[0]
 
-    def store_folders(self) -> list[Path]:
-        """The stores that this process keeps."""
+    def stored_libraries(self) -> list[str]:
+        """The libraries whose store this process keeps."""
         return []
 
     def component(self, _caller: Caller, /) -> Component:

@@ -24,7 +24,7 @@ HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
 SPEAK_JINA = {"executor.py", "documents.py"}
-ROOMS_THAT_SPEAK_JINA = {"executors/flow", "executors/faiss_indexer/shards"}
+ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {
     "frontend/app.py",
@@ -86,9 +86,9 @@ def test_no_room_is_missing_and_none_lies_above_itself():
 
 
 def test_the_tables_of_the_store_are_known_in_its_room_only():
-    """`backup` copies databases whole, `watch` has one of its own, the encoders must know the model: no others do."""
+    """`backup` copies databases whole, `watch` has one of its own: no others do."""
     opening = {named(path) for path in sources("clipseek") if "sqlite3" in roots(path)}
-    assert opening == {"clipseek/config/shards.py", "clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
+    assert opening == {"clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
     assert " FROM " not in (ROOT / "clipseek/upkeep/backup.py").read_text(encoding="utf-8")
 
 
@@ -96,7 +96,7 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
 FLOORS = {
     "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
     "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
-    "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
+    "executors/faiss_indexer": ("store", "moments", "index", "ranking"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),
     "frontend/components": (
         "messages.py",
@@ -130,10 +130,10 @@ def test_every_room_of_a_wing_has_its_floor(wing):
     assert {init.parent.name for init in (ROOT / wing).glob("*/__init__.py")} == set(FLOORS[wing])
 
 
-def test_sql_on_the_store_is_written_in_its_room_except_for_resharding():
-    writers = {named(path) for path in sources("executors") if "sqlite3" in roots(path)}
-    outside = {name for name in writers if not name.startswith("executors/faiss_indexer/store/")}
-    assert outside == {"executors/faiss_indexer/shards/resharding.py"}
+def test_each_engine_of_the_store_is_known_to_one_file():
+    for library, file in (("sqlite3", "sqlite.py"), ("psycopg", "postgres.py")):
+        users = {named(path) for path in sources("executors") if library in roots(path)}
+        assert users == {f"executors/faiss_indexer/store/{file}"}
 
 
 @pytest.mark.parametrize("path", sources("executors"), ids=named)

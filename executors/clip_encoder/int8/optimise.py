@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.settings import Settings
-from clipseek.config.shards import read_store_model
 from clipseek.machine.module_call import print_result
+from clipseek.machine.stored_model import read_store_model
 from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
@@ -204,7 +204,7 @@ def main() -> None:
 def _answer() -> dict[str, Any]:
     settings = Settings.from_env()
     registry = Registry(settings.cache, Hub(may_download=settings.model_download))
-    spec = registry.resolve(settings.model, read_store_model(settings.home))
+    spec = registry.resolve(settings.model, read_store_model(settings))
     if len(sys.argv) == 1:
         return _describe(spec, settings.cache)
     frames, bar = sys.argv[1:]

@@ -23,12 +23,10 @@ from executors.flow.lifetime import (
 )
 from executors.flow.metrics import GATEWAY, serve_own
 from executors.flow.quirks.lost_connections import raise_own_errors
-from executors.flow.quirks.shard_heads import bring_own_heads
 from executors.flow.quirks.tracing import export_traces_once
 from executors.flow.quirks.unread_sizes import measure_nothing
 
 # Here, because each process that Jina starts for a Flow imports the Flow's gateway first.
-bring_own_heads()
 export_traces_once()
 raise_own_errors()
 measure_nothing()
