@@ -125,6 +125,7 @@ class Cluster:
             "CLIPSEEK_CACHE": str(self._folder / f"{part}-cache"),
             "CLIPSEEK_MODEL": str(self._model),
             "CLIPSEEK_FLOW_SECRET": "a secret of all parts",
+            "CLIPSEEK_LOG_LEVEL": "INFO",  # a line for each request
         }
 
 

@@ -26,6 +26,7 @@ LATE = 120.0
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, tiny_model) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster"), tiny_model, ONE_OF_EACH | {"image_encoder": 2}) as cluster:
+        cluster.start("gateway-0", "indexer-0")
         yield cluster
 
 
@@ -121,7 +122,6 @@ def handled(cluster: Cluster, part: str) -> Callable[[], bool]:
 
 def test_a_gateway_opens_and_serves_what_it_can_whoever_is_away(cluster, client, tmp_path):
     video = videos.make(tmp_path / "a video.mp4", frames=60, fps=10).path
-    cluster.start("gateway-0", "indexer-0")
     cluster.wait_until_serving(["gateway-0", "indexer-0"])
     until(works(client.videos), BACK_SECONDS)
     refuses("text_encoder", lambda: client.search("a dog"))
