@@ -92,8 +92,11 @@ class Cluster:
     def address(self, part: str) -> str:
         return f"{self._names.addresses[_name(part)]}:{self._port}"
 
-    def client(self, gateway: str = "gateway-0", **options: float) -> Client:
-        return Client(f"grpc://{self.address(gateway)}", **options)
+    def client(
+        self, gateway: str = "gateway-0", *, retry_seconds: float = 60.0, timeout_seconds: float = 600.0
+    ) -> Client:
+        host = f"grpc://{self.address(gateway)}"
+        return Client(host, retry_seconds=retry_seconds, timeout_seconds=timeout_seconds)
 
     def log(self, part: str) -> str:
         return (self._folder / f"{part}.log").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ _OPTIONS = {
     "grpc.max_reconnect_backoff_ms": 500,
     # Routers drop silent connections: ping while a request waits, and close the connection when none does.
     "grpc.keepalive_time_ms": 20_000,
-    "grpc.http2.ping_timeout_ms": 10_000,  # grpcio 1.85 does not use `grpc.keepalive_timeout_ms`
+    "grpc.keepalive_timeout_ms": 10_000,
     "grpc.client_idle_timeout_ms": 180_000,
 }
 
