@@ -10,7 +10,7 @@ import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,8 @@ class User(threading.Thread):
 
     def __init__(self, cluster: Cluster, gateway: str, work: Callable[[Client], None], retry_seconds: float) -> None:
         super().__init__(daemon=True)
-        self._cluster, self._gateway, self._work, self._retry_seconds = cluster, gateway, work, retry_seconds
+        self._cluster, self._work, self._retry_seconds = cluster, work, retry_seconds
+        self._first_gateway = self._gateway = gateway
         self._clients: dict[str, Client] = {}
         self._tally, self._changed, self._ends = Tally(), threading.Condition(), False
 
@@ -71,7 +72,9 @@ class User(threading.Thread):
                 raise TimeoutError("a user got no answer")
 
     def take_tally(self) -> Tally:
+        """What came of the requests. The next one asks the first gateway again."""
         with self._changed:
+            self._gateway = self._first_gateway
             taken, self._tally = self._tally, Tally()
             return taken
 
@@ -141,8 +144,8 @@ EVENTS: dict[str, Callable[[Cluster, str], None]] = {
 }
 
 
-def drill(cluster: Cluster, folder: Path) -> Iterator[tuple[str, str, Tally, Tally]]:
-    """Do each event to one part of each kind. Yields: the kind, the event, what became of searches, and of indexing."""
+def drill(cluster: Cluster, kinds: Sequence[str], folder: Path) -> Iterator[tuple[str, str, Tally, Tally]]:
+    """Do each event to a part of each kind. Yields: the kind, the event, what became of searches, and of indexing."""
     cluster.start(*cluster.parts)
     cluster.wait_until_serving(cluster.parts)
     searching, indexing = _users(cluster, folder)
@@ -151,7 +154,6 @@ def drill(cluster: Cluster, folder: Path) -> Iterator[tuple[str, str, Tally, Tal
         for user in everyone:
             user.start()
             ends.callback(user.end)
-        kinds = list(dict.fromkeys(part.rpartition("-")[0] for part in cluster.parts))
         plan = [("", "nothing"), *((kind, event) for kind in kinds for event in EVENTS if event != "nothing")]
         for kind, event in plan:
             for user in everyone:
@@ -173,6 +175,7 @@ def _sum(users: list[User]) -> Tally:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--indexers", type=int, default=1, help="more than one need a store that they share")
+    parser.add_argument("--kinds", nargs="+", default=list(ONE_OF_EACH), choices=list(ONE_OF_EACH), metavar="KIND")
     options = parser.parse_args()
     counts = ONE_OF_EACH | {"image_encoder": 2, "indexer": options.indexers, GATEWAY: 2}
     print(
@@ -182,7 +185,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="clipseek-cluster-") as name:
         folder = Path(name)
         with Cluster(folder, write_folder(folder / "model"), counts) as cluster:
-            for kind, event, searches, indexed in drill(cluster, folder):
+            for kind, event, searches, indexed in drill(cluster, options.kinds, folder):
                 print(f"{kind:15}{event:10}{_columns(searches)}{_columns(indexed)}", flush=True)
                 errors |= dict.fromkeys((*searches.errors, *indexed.errors), f"{kind} {event}")
     for error, when in errors.items():
