@@ -1,6 +1,6 @@
 """The endpoints of the service, one row each, and the names of the executors, as in flow.yml.
 
-Routes, what the gateway admits, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the
+Routes, what the gateway admits and repeats, the client's repeats, metrics and the fuzz tests all derive from the
 table. A new endpoint needs a row here, its document, a handler in each executor that answers it, and a method of
 `clipseek.Client`.
 """
@@ -26,8 +26,9 @@ class Endpoint:
         document: what it takes and answers.
         executors: those that answer it together, in the order of the chain.
         purpose: what it does, for the documentation.
-        repeatable: done twice it has the result of once, so the client repeats it after a crash of the server.
-        shortcuts: fewer executors, to which a caller may send instead of to all of `executors`.
+        repeatable: done twice it has the result of once, so gateway and client repeat it after a crash of an executor.
+        shortcuts: fewer executors, to which a caller may send instead of to all of `executors`. The gateway itself
+            takes `WITHOUT_IMAGES` for a query that has none.
         is_large: its requests hold images, so only `CLIPSEEK_MAX_REQUEST_MB` limits their size.
     """
 

@@ -11,7 +11,7 @@ from jina.types.request.data import DataRequest
 from prometheus_client import REGISTRY
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query
+from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import AccessDenied, ServerNotReady, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile
 from executors.flow.callers import Verifier
@@ -187,6 +187,26 @@ def test_an_admitted_request_is_signed_with_its_route_and_the_answer_is_not(gate
     caller = Verifier(SECRET, "indexer").caller(parameters, "/search")
     assert (caller.name, caller.library, caller.route) == ("alice", "a", ("text_encoder", "indexer"))
     assert answer.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "passed"),
+    [
+        (b"", "", "^(text_encoder|indexer)$"),
+        (b"", "image_encoder|text_encoder|indexer", "^(text_encoder|indexer)$"),
+        (b"a picture", "", "^(image_encoder|text_encoder|indexer)$"),
+        (b"a picture", "text_encoder|indexer", "^(text_encoder|indexer)$"),
+    ],
+)
+def test_a_query_without_images_needs_no_image_encoder(gateway, token, image, target, passed):
+    query = Query(parts=DocList[QueryPart]([QueryPart(text="a cat"), QueryPart(image=image)]))
+    asked = request(target=target)
+    asked.document_array_cls = DocList[Query]
+    asked.data.docs = DocList[Query]([query])
+    [answer] = asyncio.run(gateway.ask(SINGLE, bearer(token), DataRequest(asked.proto_with_data.SerializeToString())))
+    assert gateway.reached[0][0] == passed
+    answer.document_array_cls = DocList[Query]
+    assert answer.docs == DocList[Query]([query])
 
 
 @pytest.mark.parametrize(
