@@ -38,7 +38,7 @@ class Store(AbstractContextManager["Store"]):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The store {self.path} cannot be created ({error}). Check CLIPSEEK_HOME.") from error
-        self._database = Database(self.path)
+        self.database = self._database = Database(self.path)
         prepare_schema(self._database)
 
     def __exit__(self, *_: object) -> None:
