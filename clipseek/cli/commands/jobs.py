@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipseek.api.errors import InvalidSetting
-from clipseek.api.formats import counted
 from clipseek.cli.options import host_option, json_option
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.config.settings import Settings, variable_of
@@ -116,6 +115,7 @@ def _list(listed: "list[Job]", as_json: bool) -> None:
 def _follow(client: "Client", as_json: bool) -> None:
     """Print each job when it changes, until none is unfinished."""
     shown: dict[str, tuple[str, str]] = {}
+    listed: list[Job] = []
     is_first = True
     try:
         while True:
@@ -131,7 +131,7 @@ def _follow(client: "Client", as_json: bool) -> None:
                 return
             time.sleep(_FOLLOW_SECONDS)
     except KeyboardInterrupt:
-        say(f"Stopped looking. {counted(sum(job.is_unfinished for job in listed), 'job')} continue.")
+        say(f"Stopped looking. Unfinished jobs, which continue: {sum(job.is_unfinished for job in listed)}.")
 
 
 def print_line(job: "Job", as_json: bool) -> None:
