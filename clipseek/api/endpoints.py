@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Calibration, Clip, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.documents import Calibration, Clip, Health, Job, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
 
 LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
@@ -79,6 +79,11 @@ _ROWS = (
     Endpoint("/join", Reel, (LOADER,), "Join clips into one video, and answer with a piece of its file."),
     Endpoint("/thumbnail", Thumbnail, (LOADER,), "The picture at one time of a video."),
     Endpoint("/videos", Video, (INDEXER,), "List all videos, or describe one."),
+    Endpoint("/job", Job, (INDEXER,), "File a job for a registered video."),
+    Endpoint("/jobs", Job, (INDEXER,), "List the jobs of the library, or describe one."),
+    Endpoint("/cancel_job", Job, (INDEXER,), "Cancel a job."),
+    Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library."),
+    Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job."),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
     # Not repeated, because it must show the state as it is. Where the chain is broken, each executor is asked alone.
     Endpoint(

@@ -28,6 +28,7 @@ from clipseek.machine.ports import free_port, is_port_free
 from clipseek.machine.talk import say
 from clipseek.machine.versions import find_misfits
 from clipseek.service.flow import POLL_SECONDS, block_interrupts, running_flow
+from clipseek.service.job_process import JobProcess
 from clipseek.service.metrics_server import serve_metrics
 from clipseek.service.stop import Stop
 from clipseek.service.supervise import Supervisor
@@ -74,7 +75,7 @@ def serve(
     _export(settings)
     stop = Stop()
     stop.listen()
-    with _run_folder(settings) as folder, running_flow(folder, stop) as flow:
+    with _run_folder(settings) as folder, JobProcess(settings) as runner, running_flow(folder, stop) as flow:
         supervisor = Supervisor(
             flow,
             folder,
@@ -91,6 +92,7 @@ def serve(
                         with block_interrupts():
                             supervisor.check_processes()
         finally:
+            runner.ask_to_end()
             when_stopping()
             supervisor.close()
 

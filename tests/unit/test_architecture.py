@@ -23,7 +23,7 @@ ROOMS = {
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
-SPEAK_JINA = {"executor.py", "documents.py"}
+SPEAK_JINA = {"executor.py", "job_executor.py", "documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {
@@ -170,5 +170,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        most = MOST_FILES + 1 if room.name == "commands" else MOST_FILES
+        most = MOST_FILES + 2 if room.name == "commands" else MOST_FILES
         assert len(files) <= most, named(room)

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
-from clipseek.api.errors import AccessDenied, ServerNotReady, TooManyRequests
+from clipseek.api.errors import AccessDenied, InvalidRequest, ServerNotReady, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile
 from executors.flow.callers import Verifier
 from executors.flow.gateway import door
@@ -51,12 +51,18 @@ def test_with_tokens_only_the_right_ones_get_in(access):
         assert (caller.name, caller.library, caller.server_folders) == ("alice", "a", False)
         assert door.caller(bearer(right, "b")).library == "b"
         assert door.caller(bearer(SECRET)).name == SERVER
+        assert [door.caller(bearer(SECRET, name)).library for name in ("", "a", "c")] == ["main", "a", "c"]
         for wrong in ("", "wrong", right[:-1], right + "x", right.upper(), gone, SECRET[:-1], "é"):
             with pytest.raises(AccessDenied):
                 door.caller(bearer(wrong))
         for metadata in ([], [("authorization", right)], [("authorization", f"Basic {right}")], bearer(right, "c")):
             with pytest.raises(AccessDenied):
                 door.caller(metadata)
+
+
+def test_the_service_itself_names_no_library_that_cannot_be(access):
+    with pytest.raises(InvalidRequest, match="not a valid name"):
+        Doorkeeper(access, SECRET, may_be_open=False).caller(bearer(SECRET, "../a"))
 
 
 def request(endpoint: str = "/search", target: str = "", documents: int = 1, text: str = "a cat") -> DataRequest:

@@ -19,7 +19,8 @@ FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_ind
 def handlers(folder: str) -> dict[str, str]:
     """The endpoints that an executor answers itself, and the name of the document of each."""
     answered = {}
-    for node in ast.walk(ast.parse((ROOT / folder / "executor.py").read_text(encoding="utf-8"))):
+    files = sorted((ROOT / folder).glob("*executor.py"))
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))):
         for decorator in getattr(node, "decorator_list", []):
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "endpoint":
                 answered[decorator.args[0].value] = node.args.args[1].annotation.id
