@@ -23,6 +23,7 @@ from executors.faiss_indexer.store.database import Database
 LEASE_SECONDS = 10.0  # a runner reports every second: one that is silent for so long is gone
 MAX_TRIES = 5  # without progress in between
 FIRST_PAUSE_SECONDS = 4.0  # before a job that failed is tried again; it doubles with each try
+_LONGEST_LEASE_SECONDS = max(LEASE_SECONDS, FIRST_PAUSE_SECONDS * 2**MAX_TRIES)
 SLICE_SECONDS = 60.0  # a job that has run for so long makes room for another caller's
 KEEP_SECONDS = 7 * 24 * 3600.0  # of a finished job
 MAX_FINISHED = 10_000  # in all libraries; the oldest go first
@@ -82,7 +83,8 @@ class JobRecord:
 _FIELDS = tuple(field.name for field in fields(JobRecord))
 _SELECT = f"SELECT {', '.join(_FIELDS)} FROM jobs"
 _IS_UNFINISHED = f"state IN ('{WAITING}', '{RUNNING}')"
-_IS_FREE = f"{_IS_UNFINISHED} AND lease_until <= ?"
+# Or its lease is longer than any: the clock was set back.
+_IS_FREE = f"{_IS_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)"
 # The caller who was served least recently comes first.
 _NEXT = f"""SELECT {", ".join(f"jobs.{name}" for name in _FIELDS)} FROM jobs
 JOIN (SELECT caller AS name, MAX(started_at) AS served_at FROM jobs GROUP BY caller) AS callers ON name = caller
@@ -121,9 +123,7 @@ class Jobs:
                 db.execute("DELETE FROM jobs WHERE job_id = ?", (last.job_id,))
             _prune(db, now)
             rank = AGAIN if is_known or (last and last.state == DONE) else FRESH
-            # Behind all others, whatever the clock says.
-            [latest] = db.execute("SELECT COALESCE(MAX(created_at), 0) FROM jobs").fetchone()
-            created_at = max(now, latest + 1e-6)
+            created_at = _after_all(db, "created_at", now)
             job = replace(job, job_id=secrets.token_hex(6), state=WAITING, created_at=created_at, rank_number=rank)
             places = ", ".join("?" * len(_FIELDS))
             db.execute(f"INSERT INTO jobs ({', '.join(_FIELDS)}) VALUES ({places})", astuple(job))
@@ -184,10 +184,10 @@ class Jobs:
         Callers take turns. Of one caller's jobs, new videos come first, then the one that was filed first. A job whose
         runners died `MAX_TRIES` times in a row has failed. No two runners get the same job: this is one transaction.
         """
-        if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_FREE} LIMIT 1", (now,)) is None:
+        if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_FREE} LIMIT 1", _at(now)) is None:
             return None
         with self._database.write() as db:
-            while job := _read(db, _NEXT, (now,)):
+            while job := _read(db, _NEXT, _at(now)):
                 if job.state == RUNNING and job.tries >= MAX_TRIES:
                     _save(db, _given_up(job, now))
                     continue
@@ -196,7 +196,7 @@ class Jobs:
                     state=RUNNING,
                     runner=runner,
                     tries=job.tries + 1,
-                    started_at=now,
+                    started_at=_after_all(db, "started_at", now),
                     lease_until=now + LEASE_SECONDS,
                 )
                 _save(db, job)
@@ -234,7 +234,18 @@ class Jobs:
         if job.state != RUNNING or now - job.started_at < SLICE_SECONDS:
             return False
         other = f"SELECT 1 FROM jobs WHERE {_IS_FREE} AND caller <> ? LIMIT 1"
-        return self._database.row(other, (now, job.caller)) is not None
+        return self._database.row(other, (*_at(now), job.caller)) is not None
+
+
+def _at(now: float) -> tuple[float, float]:
+    """The values of `_IS_FREE`."""
+    return now, now + _LONGEST_LEASE_SECONDS
+
+
+def _after_all(db: Any, column: str, now: float) -> float:
+    """The time, or one after that of all jobs where the clock was set back: jobs are ordered by it."""
+    [latest] = db.execute(f"SELECT COALESCE(MAX({column}), 0) FROM jobs").fetchone()
+    return max(now, float(latest) + 1e-6)
 
 
 def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:

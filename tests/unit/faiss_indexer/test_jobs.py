@@ -248,6 +248,12 @@ def test_jobs_filed_at_one_moment_keep_their_order(jobs):
     assert [claimed(jobs) for _ in range(21)] == [f"v{number}" for number in range(21)]
 
 
+def test_a_clock_that_is_set_back_holds_up_nothing(jobs):
+    file(jobs, ask("a1"), ask("a2"), ask("a3"), ask("b1", caller="bob"), ask("b2", caller="bob"))
+    assert [claimed(jobs, now=5000.0 + turn) for turn in range(2)] == ["a1", "b1"]
+    assert [claimed(jobs, now=1000.0 + turn) for turn in range(5)] == ["a1", "b1", "a2", "b2", "a3"]
+
+
 def test_jobs_outlive_the_process(tmp_path):
     with Store(tmp_path) as store:
         file(Jobs(store.database), ask("waits"))
