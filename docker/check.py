@@ -1,8 +1,8 @@
 """`make docker-check`: checks images, Compose files and manifests without a container engine.
 
-First it runs their tests (schemas, linter, manifests against flow.yml). Then it replays the Dockerfile's own install
-steps: it looks up the service's packages for both kinds of processors, installs the page into an empty environment and
-starts it there as its image does.
+First it runs their tests (schemas, linter, manifests against flow.yml; kubectl builds these). Then it replays the
+Dockerfile's own install steps: it looks up the service's packages for both kinds of processors, installs the page into
+an empty environment and starts it there as its image does.
 """
 
 import os
@@ -25,6 +25,8 @@ START_SECONDS = 120.0
 
 def main() -> None:
     run("tests", [sys.executable, "-m", "pytest", "--quiet", "tests/unit/test_containers.py"])
+    if not shutil.which("kubectl"):
+        say("manifests for Kubernetes: their tests need kubectl", "--")
     with tempfile.TemporaryDirectory(prefix="clipseek-docker-") as name:
         folder = Path(name)
         uv = install_uv(folder)

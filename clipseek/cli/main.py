@@ -22,6 +22,7 @@ from clipseek.cli.commands.demo import demo
 from clipseek.cli.commands.doctor import doctor, health
 from clipseek.cli.commands.eval import evaluate
 from clipseek.cli.commands.index import index
+from clipseek.cli.commands.jobs import jobs
 from clipseek.cli.commands.library import calibrate, delete, rename, videos
 from clipseek.cli.commands.model import model
 from clipseek.cli.commands.search import search, timeline
@@ -54,7 +55,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Search": (search, open_match, clip, timeline),
-    "Library": (index, videos, rename, delete, watch, calibrate, evaluate),
+    "Library": (index, jobs, videos, rename, delete, watch, calibrate, evaluate),
     "Server": (serve, demo, health, doctor, token, backup, store, model, compat),
     "Shell": (completion,),
 }

@@ -1,6 +1,7 @@
 """The indexer on the wire: documents in, the library's answers out."""
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,13 @@ from filelock import FileLock, Timeout
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidSetting, StoreError
-from clipseek.config.libraries import MAIN, library_folder
+from clipseek.config.access import SERVER
+from clipseek.config.libraries import library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer import documents
+from executors.faiss_indexer.job_executor import JobExecutor
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
@@ -25,12 +28,12 @@ from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_frame_times
 from executors.flow.endpoint import endpoint
-from executors.flow.executor import WORKER, ChainExecutor
+from executors.flow.executor import WORKER
 
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago releases the lock within one
 
 
-class FaissIndexer(ChainExecutor):
+class FaissIndexer(JobExecutor):
     """Stores spans, answers searches, lists and deletes videos.
 
     With a store in PostgreSQL there may be several of it, on any machines. Each has an index of its own, which follows
@@ -48,7 +51,7 @@ class FaissIndexer(ChainExecutor):
         self._opening = threading.Lock()
         self._measuring = threading.Lock()
         self._audit = AuditLog(home, self.settings.audit_days)
-        self.library(MAIN)
+        self.open_jobs()
 
     def _reserve(self, home: Path) -> None:
         """Keep other servers away from the SQLite store in `home`. Raises: InvalidSetting, StoreError."""
@@ -109,7 +112,9 @@ class FaissIndexer(ChainExecutor):
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
-            self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
+            name = self.jobs.caller_of(caller.library, doc.video_id) if caller.name == SERVER else ""
+            whose = replace(caller, name=name) if name else caller
+            self._audit_change("indexed", [library.store.video(doc.video_id)], whose)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
@@ -130,6 +135,7 @@ class FaissIndexer(ChainExecutor):
     def delete(self, doc: Video, caller: Caller) -> str:
         library = self.library(caller.library)
         known = library.store.known_videos([doc.video_id])
+        self.jobs.drop_video(caller.library, doc.video_id, time.time())
         library.delete(doc.video_id)
         doc.status = "deleted"
         self._audit_change("deleted", known, caller)
@@ -192,6 +198,7 @@ class FaissIndexer(ChainExecutor):
                 "model_id": store.model_id if len(library.index) else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
+            warnings=self.list_job_warnings(),
         )
 
     def recall(self, caller: Caller, /) -> dict[str, str]:

@@ -4,7 +4,9 @@ Not tested is what only a cluster does: pulling images, mounting volumes, its ne
 """
 
 import contextlib
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,29 +24,22 @@ from clipseek.api.errors import AccessDenied
 from clipseek.client import Client
 from clipseek.config.access import AccessFile
 from clipseek.machine.ports import free_port
-from tests.kubernetes_manifests import (
-    arguments_of,
-    base_manifests,
-    built_manifests,
-    by_kind_and_name,
-    container_of,
-    has_kubectl,
-    workloads,
-)
+from tests.kubernetes_manifests import built_overlay, claim_of, container_of, has_kubectl, of_kind, workloads
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 240
 SECRETS = {"flow": {"CLIPSEEK_FLOW_SECRET": "a secret of all pods"}, "page": {"CLIPSEEK_TOKEN": "none"}}
-EXAMPLES = ("shards", "replicas")
-PODS = (
-    {
-        *("video-loader-0", "video-loader-1", "image-encoder-0", "image-encoder-1", "text-encoder-0"),
-        *("indexer-head-0", "indexer-0-0", "indexer-1-0", "gateway"),
-    }
-    if has_kubectl
-    else {"video-loader-0", "image-encoder-0", "text-encoder-0", "indexer-0", "gateway"}
-)
-SHARDS = {"indexer-0-0": ["0"], "indexer-1-0": ["1"]} if has_kubectl else {}
+# Two gateways and, of what several may run of with SQLite, two of each.
+OVERLAY = """
+resources: [../docker/kubernetes/base]
+replicas: [{name: video-loader, count: 2}, {name: image-encoder, count: 2}, {name: text-encoder, count: 2}]
+"""
+PODS = {
+    *("gateway-0", "gateway-1", "video-loader-0", "video-loader-1", "image-encoder-0", "image-encoder-1"),
+    *("text-encoder-0", "text-encoder-1", "indexer-0"),
+}
+ELSEWHERE = ("page", "jobs")  # tests/frontend and the tests of jobs start these
+pytestmark = pytest.mark.skipif(not has_kubectl, reason="needs kubectl, which builds the manifests")
 
 
 @dataclass
@@ -61,7 +56,7 @@ class Cluster:
     def start(self, pod: str) -> subprocess.Popen[str]:
         container = self.pods[pod]
         process = subprocess.Popen(
-            [sys.executable, *(self._here(argument, pod) for argument in arguments_of(container)[1:])],
+            [sys.executable, *(self._here(argument, pod) for argument in container["args"][1:])],
             env={**os.environ, **self._environment(pod), "CLIPSEEK_HOME": str(self.home(pod))},
             cwd=ROOT,
             stderr=subprocess.PIPE,
@@ -84,8 +79,8 @@ class Cluster:
             answer = asked(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=READY_SECONDS)
         return answer.status == health_pb2.HealthCheckResponse.SERVING
 
-    def client(self, token: str) -> Client:
-        return Client(f"grpc://127.0.0.1:{self.ports['gateway']}", token=token, timeout_seconds=120)
+    def client(self, token: str, gateway: str = "gateway-0") -> Client:
+        return Client(f"grpc://127.0.0.1:{self.ports[gateway]}", token=token, timeout_seconds=120)
 
     def _environment(self, pod: str) -> dict[str, str]:
         values = self.settings | {"CLIPSEEK_CACHE": str(self.folder / f"{pod}-cache")}
@@ -98,27 +93,22 @@ class Cluster:
         """An argument with this machine's addresses and ports for those of the cluster."""
         if argument == str(self.pods[pod]["ports"][0]["containerPort"]):
             return str(self.ports[pod])
-        for other, port in self.ports.items():
-            service = other.rpartition("-")[0]
-            argument = argument.replace(f"{other}.{service}:8080", f"127.0.0.1:{port}")
+        for service in {name.rpartition("-")[0] for name in self.ports}:
+            pods = itertools.cycle(port for name, port in self.ports.items() if name.rpartition("-")[0] == service)
+            argument = re.sub(f"//{service}:8080", lambda _, pods=pods: f"//127.0.0.1:{next(pods)}", argument)
         return argument
 
 
 @pytest.fixture(scope="module")
 def make_cluster(tmp_path_factory, tiny_model) -> Iterator[Callable[[], Cluster]]:
-    # Without kubectl the overlay cannot be built: then it is the manifests as they are.
-    manifests = built_manifests(tmp_path_factory.mktemp("overlay"), *EXAMPLES) if has_kubectl else base_manifests()
-    settings = by_kind_and_name(manifests)["ConfigMap", "settings"]["data"] | {"CLIPSEEK_MODEL": str(tiny_model)}
+    manifests = built_overlay(OVERLAY)
+    settings = of_kind(manifests, "ConfigMap")["settings"]["data"] | {"CLIPSEEK_MODEL": str(tiny_model)}
     pods, claims = {}, {}
     for name, workload in workloads(manifests).items():
-        if name == "page":
-            continue
-        spec = workload["spec"]["template"]["spec"]
-        for number in range(workload["spec"]["replicas"]):
-            pod = f"{name}-{number}" if workload["kind"] == "StatefulSet" else name
+        for number in range(0 if name in ELSEWHERE else workload["spec"]["replicas"]):
+            pod = f"{name}-{number}"
             pods[pod] = container_of(workload)
-            shared = [v["persistentVolumeClaim"]["claimName"] for v in spec["volumes"] if "persistentVolumeClaim" in v]
-            claims[pod] = shared[0] if shared else pod
+            claims[pod] = claim_of(workload) or (name if name == "gateway" else pod)  # gateways share a secret
     clusters = []
 
     def make() -> Cluster:
@@ -137,28 +127,25 @@ def make_cluster(tmp_path_factory, tiny_model) -> Iterator[Callable[[], Cluster]
 def test_videos_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
     cluster = make_cluster()
     assert set(cluster.pods) == PODS
-    token = AccessFile(cluster.home("gateway")).add("alice")
+    token = AccessFile(cluster.home("gateway-0")).add("alice")
     for pod in cluster.pods:
         cluster.start(pod)
     for pod in cluster.pods:
         assert cluster.is_serving(pod), pod
     titles = [f"video {number}.mp4" for number in range(4)]
-    with cluster.client(token) as client:
+    with cluster.client(token) as client, cluster.client(token, "gateway-1") as other:
         for number, title in enumerate(titles):
             video = videos.make(tmp_path / title, frames=60 + number, fps=10)
             assert client.index(video.path).video.status == "ready"
-        assert [video.title for video in client.videos()] == titles
-        answer = client.search("a dog", all_matches=True, top_k=50)
+        assert [video.title for video in other.videos()] == titles
+        answer = other.search("a dog", all_matches=True, top_k=50)
         assert {match.title for match in answer.matches} == set(titles) and answer.videos_searched == 4
         clip = client.clip(titles[1], 1.0, 3.0, tmp_path / "clip.mp4")
         assert len(videos.read(clip.path)) == 20
         facts = {component.name: component.facts for component in client.health()}
         assert facts["indexer"]["videos"] == "4"
-        assert facts["indexer"].get("shards") == ("2" if SHARDS else None)
     with cluster.client("") as client, pytest.raises(AccessDenied):
         client.videos()
-    stored = {pod: sorted(file.name for file in (cluster.home(pod) / "shards-2").iterdir()) for pod in SHARDS}
-    assert stored == SHARDS
     for process in cluster.running.values():
         process.send_signal(signal.SIGTERM)
     assert {pod: process.wait(timeout=60) for pod, process in cluster.running.items()} == dict.fromkeys(PODS, 0)
@@ -166,7 +153,7 @@ def test_videos_are_indexed_and_found_across_the_pods(make_cluster, tmp_path):
 
 def test_without_tokens_the_gateway_says_so_and_ends(make_cluster):
     cluster = make_cluster()
-    process = cluster.start("gateway")
+    process = cluster.start("gateway-0")
     _, told = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "cannot start. At '0.0.0.0' anyone on the network could use this service" in told

@@ -23,7 +23,7 @@ ROOMS = {
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
-SPEAK_JINA = {"executor.py", "documents.py"}
+SPEAK_JINA = {"executor.py", "job_executor.py", "documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {
@@ -95,7 +95,7 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
 # Rooms of the wings and of the page, each from the bottom up: a room imports those before it, never those behind.
 FLOORS = {
     "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
-    "executors/clip_encoder": ("model", "relevance", "run", "starter", "int8", "image", "text"),
+    "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
     "executors/faiss_indexer": ("store", "moments", "index", "ranking"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),
     "frontend/components": (
@@ -170,5 +170,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        most = MOST_FILES + 1 if room.name == "commands" else MOST_FILES
+        most = MOST_FILES + 2 if room.name == "commands" else MOST_FILES
         assert len(files) <= most, named(room)

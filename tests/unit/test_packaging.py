@@ -142,6 +142,18 @@ def test_no_extra_names_what_the_base_brings():
         assert not base & {canonicalize_name(Requirement(text).name) for text in texts}, extra
 
 
+def test_the_images_have_no_packages_of_tests():
+    dockerfile = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+    extras = {"service": ["openvino"], "page": ["page"]}
+    assert re.findall(r"--extra (\w+)", dockerfile) == extras["service"]
+    assert re.findall(r"packaging/client\[(.+)\]", dockerfile) == extras["page"]
+    for project, names in ((WHOLE, extras["service"]), (CLIENT, extras["page"])):
+        extra = [text for name in names for text in project["optional-dependencies"][name]]
+        installed = needed([*project["dependencies"], *extra])
+        development = {canonicalize_name(Requirement(text).name) for text in WHOLE["optional-dependencies"]["dev"]}
+        assert not installed & development
+
+
 def test_the_client_runs_on_what_its_install_brings():
     done = run_light("search", "--help")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
+from executors.machine.processors import processor_count
 from executors.video_loader.clips.sound import Sound
 from executors.video_loader.decode.container import find_audio_stream
 from executors.video_loader.decode.interlace import deinterlace
@@ -123,6 +124,7 @@ class _PictureTrack:
             interpolation=SCALING,
             dst_colorspace=Colorspace.ITU709 if frame.format.is_rgb else None,
             dst_color_range="MPEG" if is_full else None,
+            threads=processor_count(),  # not those of the machine, which a container may not use
         )
         if is_mapped:
             flat.colorspace, flat.color_primaries, flat.color_trc = _BT709, _BT709, _BT709

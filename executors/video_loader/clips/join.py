@@ -13,7 +13,6 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -22,6 +21,7 @@ from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.encode import AUDIO_BITS_PER_SECOND, TICKS_PER_SECOND, add_picture_track
 from executors.video_loader.clips.remux import have_one_format, remux_clips
 from executors.video_loader.clips.sound import Samples
+from executors.video_loader.decode.quirks import make_graph
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def _add_clip(
 
 
 def _fit_pictures(video: InputContainer, width: int, height: int) -> Iterator[VideoFrame]:
-    graph = Graph()
+    graph = make_graph()
     steps = [
         graph.add_buffer(template=video.streams.video[0]),
         graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2"),

@@ -10,6 +10,8 @@ from av.error import EOFError as NoMoreFrames
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+from executors.video_loader.decode.quirks import make_graph
+
 _COLOURS = ("colorspace", "color_primaries", "color_trc", "color_range")
 ShownFrame = tuple[VideoFrame, Fraction, Fraction]  # and from when until when it is shown, in seconds
 
@@ -61,7 +63,7 @@ def _pull(graph: Graph, times: deque[tuple[Fraction, Fraction]]) -> Iterator[Sho
 
 
 def _make_graph(frame: VideoFrame) -> Graph:
-    graph = Graph()
+    graph = make_graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or Fraction(1, 90_000)
     )

@@ -6,10 +6,12 @@ import gc
 from collections.abc import Iterator
 
 from av.container import InputContainer
+from av.filter import Graph
 from av.packet import Packet
 from av.stream import Stream
 
 from clipseek.api.errors import UnreadableVideo
+from executors.machine.processors import processor_count
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -29,3 +31,10 @@ def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream
 def free_frames() -> None:
     """Free frames whose `side_data` was read. They refer to each other, so only a garbage collection frees them."""
     gc.collect()
+
+
+def make_graph() -> Graph:
+    """A graph of filters. Left alone, it starts threads for the processors that the machine has, not its container."""
+    graph = Graph()
+    graph.threads = processor_count()
+    return graph

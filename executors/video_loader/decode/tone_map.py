@@ -16,6 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from executors.video_loader.decode.quirks import make_graph
+
 _BT2020_MATRIX = 9  # SWS_CS_BT2020
 PQ, HLG = 16, 18  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 _TABLE_STEPS = 33  # a side, as colourists use
@@ -65,7 +67,7 @@ class ToneMapper:
 
 
 def _make_graph(transfer: int, width: int, height: int) -> Graph:
-    graph = Graph()
+    graph = make_graph()
     source = graph.add_buffer(width=width, height=height, format=VideoFormat(_FORMAT), time_base=Fraction(1, 90_000))
     table = graph.add("lut3d", f"file={_table_file(transfer)}:interp=tetrahedral")
     sink = graph.add("buffersink")

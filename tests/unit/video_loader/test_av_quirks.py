@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+from av.filter import Graph
 
 from benchmarks.synthetic import videos
 
@@ -29,3 +30,7 @@ def test_a_frame_and_its_side_data_refer_to_each_other(tmp_path):
             assert gc.collect() > 0
     finally:
         gc.enable()
+
+
+def test_a_graph_counts_the_processors_by_itself():
+    assert Graph().threads == 0  # for FFmpeg, that is as many as the machine has

@@ -16,6 +16,7 @@ from benchmarks.synthetic.sample_moments import (
     make_stills_video,
     read_still,
 )
+from clipseek.api.errors import NoVideosFound
 from clipseek.cli.commands.demo import KNOWN_ANSWERS
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
@@ -42,6 +43,12 @@ def test_the_videos_are_few_small_and_short() -> None:
     assert sum(video.stat().st_size for video in VIDEOS.values()) < 6_000_000
     assert all(5 < length <= 20 for length in LENGTHS.values())
     assert (LENGTHS["nature.mp4"], LENGTHS["toys.mp4"]) == (8.0, 20.0)
+
+
+def test_an_install_without_them_says_so(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(sample_videos, "FOLDER", tmp_path / "gone")
+    with pytest.raises(NoVideosFound, match="This server has no sample videos"):
+        sample_videos.list_sample_videos()
 
 
 def test_the_notice_says_of_each_video_what_it_is_and_that_it_is_free() -> None:
