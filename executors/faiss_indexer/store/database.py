@@ -7,10 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from clipseek.api.errors import ClipSeekError
+from clipseek.api.errors import ClipSeekError, StoreCorrupt
 
 UNREADABLE = (ClipSeekError, TypeError, ValueError)  # damaged rows may hold values of another type than was stored
 Row = tuple[Any, ...]
+
+
+def explain(error: Exception) -> str:
+    """Why a store cannot be read, for a reader who knows which one: of damage what the database itself says."""
+    return str(error.__cause__ or error) if isinstance(error, StoreCorrupt) else str(error)
 
 
 class Transaction(Protocol):

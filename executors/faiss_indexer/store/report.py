@@ -13,7 +13,7 @@ from typing import Any
 
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import print_result
-from executors.faiss_indexer.store.database import UNREADABLE, Database
+from executors.faiss_indexer.store.database import UNREADABLE, Database, explain
 from executors.faiss_indexer.store.places import list_libraries, open_database
 
 _Read = Callable[[Database], Any]
@@ -45,7 +45,7 @@ def read_totals(database: Database, *, check: bool = False) -> StoreTotals:
             meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
         return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
     except UNREADABLE as error:
-        return StoreTotals(problem=str(error))
+        return StoreTotals(problem=explain(error))
 
 
 def read_titles(database: Database) -> dict[str, str]:

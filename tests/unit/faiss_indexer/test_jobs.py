@@ -8,7 +8,6 @@ import pytest
 from clipseek.api.errors import NotFound, TooManyRequests
 from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING
 from executors.faiss_indexer.store import jobs as jobs_module
-from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.jobs import (
     FIRST_PAUSE_SECONDS,
     KEEP_SECONDS,
@@ -19,11 +18,12 @@ from executors.faiss_indexer.store.jobs import (
     Jobs,
 )
 from executors.faiss_indexer.store.store import Store
+from tests.postgres import open_engine
 
 
 @pytest.fixture
-def store(tmp_path):
-    with Store(tmp_path) as store:
+def store(engine):
+    with Store(open_engine(engine)) as store:
         yield store
 
 
@@ -98,8 +98,8 @@ def test_of_one_callers_jobs_new_videos_come_first(jobs):
     assert [claimed(jobs, now=203.0) for _ in range(4)] == ["new", "old", "again", ""]
 
 
-def test_no_two_runners_get_the_same_job(store, jobs):
-    other = Jobs(Database(store.path))  # as another process
+def test_no_two_runners_get_the_same_job(engine, jobs):
+    other = Jobs(open_engine(engine))  # as another process
     file(jobs, *(ask(f"v{number}") for number in range(40)))
     got: list[str] = []
     together = threading.Barrier(4)
@@ -261,7 +261,10 @@ def test_jobs_outlive_the_process(tmp_path):
         assert claimed(Jobs(store.database)) == "waits"
 
 
-def test_asking_for_work_where_there_is_none_writes_nothing(store, jobs):
-    before = store.path.with_name("index.db-wal").read_bytes()
+def test_asking_for_work_where_there_is_none_writes_nothing(tmp_path):
+    store = Store(tmp_path)
+    jobs, log = Jobs(store.database), tmp_path / "index.db-wal"
+    before = log.read_bytes()
     assert jobs.claim("r", 200.0) is None
-    assert store.path.with_name("index.db-wal").read_bytes() == before
+    assert log.read_bytes() == before
+    store.close()

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,28 +24,11 @@ from clipseek.api.errors import (
 )
 from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
 from executors.faiss_indexer.store import postgres as postgres_module
-from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.postgres import PostgresDatabase, hide_password, list_schemas
 from executors.faiss_indexer.store.records import Frames
-from executors.faiss_indexer.store.sqlite import SqliteDatabase
 from executors.faiss_indexer.store.store import KEPT_REVISIONS, SpanChange, Store
-from tests.postgres import cut_connections, execute
+from tests.postgres import cut_connections, execute, open_engine
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
-
-Open = Callable[..., Database]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request, tmp_path) -> tuple[str, str]:
-    """The kind of a database, and where it is."""
-    if request.param == "sqlite":
-        return "sqlite", str(tmp_path / "index.db")
-    return "postgres", request.getfixturevalue("postgres")
-
-
-def open_engine(engine: tuple[str, str], library: str = "main") -> Database:
-    kind, place = engine
-    return SqliteDatabase(Path(place)) if kind == "sqlite" else PostgresDatabase(place, library)
 
 
 @pytest.fixture
