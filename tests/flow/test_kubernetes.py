@@ -29,14 +29,14 @@ from tests.kubernetes_manifests import built_overlay, claim_of, container_of, ha
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 240
 SECRETS = {"flow": {"CLIPSEEK_FLOW_SECRET": "a secret of all pods"}, "page": {"CLIPSEEK_TOKEN": "none"}}
-# Two gateways and, of what several may run of with SQLite, two of each.
+# Two gateways, and two of what indexes.
 OVERLAY = """
 resources: [../docker/kubernetes/base]
-replicas: [{name: video-loader, count: 2}, {name: image-encoder, count: 2}, {name: text-encoder, count: 2}]
+replicas: [{name: video-loader, count: 2}, {name: image-encoder, count: 2}]
 """
 PODS = {
     *("gateway-0", "gateway-1", "video-loader-0", "video-loader-1", "image-encoder-0", "image-encoder-1"),
-    *("text-encoder-0", "text-encoder-1", "indexer-0"),
+    *("text-encoder-0", "indexer-0"),
 }
 ELSEWHERE = ("page", "jobs")  # tests/frontend and the tests of jobs start these
 pytestmark = pytest.mark.skipif(not has_kubectl, reason="needs kubectl, which builds the manifests")
