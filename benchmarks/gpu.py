@@ -21,9 +21,8 @@ from safetensors.torch import save_file
 
 from clipseek.api.errors import InvalidSetting
 from executors.clip_encoder.model.picture_format import Preprocessing
-from executors.clip_encoder.model.spec import ModelSpec
+from executors.clip_encoder.model.spec import ModelSpec, Pictures
 from executors.clip_encoder.run.device import Device, choose_device
-from executors.clip_encoder.run.preprocessing import Pictures
 from executors.clip_encoder.run.towers import ImageTower
 
 ARCHITECTURES = ("ViT-B-32", "ViT-B-32-SigLIP2-256", "ViT-L-14")

@@ -1,34 +1,28 @@
-"""What a library costs as it grows, and what shards change: `python -m benchmarks.scale [--full]`.
+"""What a library costs as it grows: `python -m benchmarks.scale [--full]`.
 
 Libraries are generated, see `synthetic/library.py`, and served by `clipseek serve` with a tiny model: this measures the
-indexer and the way to it. Two tables:
+indexer and the way to it. The table has, by size: what is on disk, what the indexer holds in memory, how long a start
+and a search take. The costs of a frame follow, and of an hour of video at one frame a second. Rows with ~ are not
+measured but extrapolated from the two largest libraries.
 
-- by size, unsharded: what is on disk, what the indexer holds in memory, how long a start and a search take. The
-  costs of a frame follow, and of an hour of video at one frame a second. Rows with ~ are not measured but
-  extrapolated from the two largest libraries.
-- by shards, the largest library, divided by `clipseek reshard`.
-
-By default up to 100,000 frames, in about four minutes; --full goes to a million, in about twelve.
+By default up to 100,000 frames, in about three minutes; --full goes to a million, in about eight.
 """
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from benchmarks.indexing import processor
-from benchmarks.search import DIMENSIONS, filled_service, make_index, milliseconds, role, running, texts, timed
+from benchmarks.search import DIMENSIONS, filled_service, milliseconds, role, running, texts, timed
 from benchmarks.torture.service import Service
 
 _SIZES, _FULL_SIZES = (10_000, 30_000, 100_000), (10_000, 100_000, 1_000_000)
 _EXTENDED = (10_000_000,)
-_SHARDS = (1, 2, 3)
 _QUERIES = 60
 _FRAMES_PER_HOUR = 3600  # at one frame a second
 
@@ -59,11 +53,6 @@ def main() -> None:
             _row(size, costs[-1])
         if len(sizes) > 1:
             _extend(sizes, costs)
-        print(f"\n{'shards':>11}{'':8}{'on disk':>11}{'in memory':>11}{'start':>9}{'search ms':>10}{'p95':>8}")
-        for shards in _SHARDS:
-            reshard(service, shards)
-            make_index(service, sizes[-1])
-            _row(shards, measured(service), is_sharded=True)
 
 
 def measured(service: Service) -> Cost:
@@ -78,17 +67,8 @@ def measured(service: Service) -> Cost:
     return Cost(disk, memory, start_seconds, taken)
 
 
-def reshard(service: Service, shards: int) -> None:
-    """Divide the library of a stopped service into shards."""
-    service.settings = replace(service.settings, shards=shards)
-    environ = {**os.environ, **service.settings.to_env()}
-    subprocess.run(
-        [sys.executable, "-m", "clipseek", "reshard", str(shards)], env=environ, check=True, capture_output=True
-    )
-
-
-def _row(count: int, cost: Cost, *, is_sharded: bool = False) -> None:
-    hours = "" if is_sharded else f"{count / _FRAMES_PER_HOUR:.0f}"
+def _row(count: int, cost: Cost) -> None:
+    hours = f"{count / _FRAMES_PER_HOUR:.0f}"
     sizes = f"{cost.disk_bytes / 1e6:8.0f} MB{cost.memory_bytes / 1e6:8.0f} MB"
     print(f"{count:11,}{hours:>8}{sizes}{cost.start_seconds:7.1f} s{milliseconds(cost.search_seconds)}", flush=True)
 

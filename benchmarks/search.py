@@ -156,11 +156,9 @@ def filled_service(folder: Path, size: int) -> Service:
 
 
 def make_index(service: Service, size: int) -> None:
-    """Start a service with so many frames once, until each of its shards has built and saved its index."""
+    """Start a service with so many frames once, until it has built and saved its index."""
     with running(service) as (client, _):
-        while (
-            size > service.settings.exact_frames * service.settings.shards and "exact" in client.recall().facts["index"]
-        ):
+        while size > service.settings.exact_frames and "exact" in client.recall().facts["index"]:
             time.sleep(1.0)
 
 

@@ -32,10 +32,10 @@ from benchmarks.relevance import find_copies
 from executors.clip_encoder.model.picture_format import Preprocessing
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.run.device import choose_device
-from executors.clip_encoder.run.preprocessing import to_tensor
+from executors.clip_encoder.run.preprocessing import prepare
 from executors.clip_encoder.run.towers import TextTower
 from executors.clip_encoder.starter.class_texts import CLASSES, ClassText, list_class_texts
-from executors.clip_encoder.starter.starter import ARCHITECTURE, find_classifier, read_classifier
+from executors.clip_encoder.starter.recipe import ARCHITECTURE, find_classifier, read_classifier
 
 Floats = NDArray[np.float64]
 _RATE = 1.0
@@ -53,7 +53,7 @@ class Classifier:
 
     def encode(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            scores: NDArray[np.float32] = self._module(to_tensor(pictures, self._preprocessing)).numpy()
+            scores: NDArray[np.float32] = self._module(torch.from_numpy(prepare(pictures, self._preprocessing))).numpy()
         return scores
 
 

@@ -35,3 +35,21 @@ def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = folder.parent
     (folder / "built").mkdir(exist_ok=True)
     return folder / "built"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server: one for each process of a run that needs it, started in a second."""
+    from tests.postgres import running_server
+
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database."""
+    from tests.postgres import new_database
+
+    with new_database(postgres_server) as url:
+        yield url

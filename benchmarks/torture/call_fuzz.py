@@ -44,7 +44,7 @@ METHODS = (
     "/any.Service/at_all",
 )
 TARGETS = ("", *EXECUTORS, "^indexer$", "^" + ".*" * 20 + "!", "(a|a)*" * 30, "[", "text_encoder|.*", "gateway")
-PATHS = ("", "/", "_jina_dry_run_", "/shard/search", "/shard/claim", "/search/../index")
+PATHS = ("", "/", "_jina_dry_run_", "/search/../index")
 REFUSALS = (
     "UNAUTHENTICATED",
     "PERMISSION_DENIED",

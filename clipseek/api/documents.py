@@ -12,6 +12,7 @@ from typing import Annotated
 from clipseek.api.base_document import BaseDoc, DocList, fields
 from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.limits import INDEX, UNFINISHED
 from clipseek.api.score_scale import CUT_OFF
 
 CHUNK_BYTES = 4 * 1024 * 1024  # of an upload and of a clip's download: 100 MB took 2.0 s in chunks of this size
@@ -108,6 +109,45 @@ class VideoSpan(BaseDoc):
         frames = len(self.pts_seconds)
         if len(self.blank) not in (0, frames):
             raise InvalidRequest(f"blank has {len(self.blank)} entries, but pts_seconds has {frames}.")
+
+
+class Job(BaseDoc):
+    """Work on a video that the service does by itself. `/job` files one for a `video_id`, `/jobs` lists the library's
+    or describes one by its `job_id`, and `/cancel_job` cancels it.
+    """
+
+    question = fields(
+        "job_id kind video_id forget runner state done_seconds total_seconds frames_encoded error error_kind error_data"
+    )
+
+    job_id: str = ""  # "" in the answer of `/job`: this service has nobody to do the work, so index it yourself
+    kind: str = INDEX  # index the missing spans of the video
+    video_id: str = ""
+    forget: bool = False  # with `/cancel_job`: also remove the job from the list
+    # filled by the service's runner
+    runner: str = ""
+    state: str = ""  # "waiting", "running", "done", "failed" or "cancelled"
+    done_seconds: Seconds = 0.0  # of the video
+    total_seconds: Seconds = 0.0
+    frames_encoded: int = 0
+    error: str = ""  # why it failed; while it waits, why the last try did
+    error_kind: str = ""  # the class of the error, and its data
+    error_data: str = ""
+    # answer
+    library: str = ""
+    title: str = ""
+    caller: str = ""  # who filed it
+    is_new: bool = False  # it was filed by this request; else it was unfinished already
+    tries: int = 0  # since it last advanced
+    created_at: float = 0.0  # seconds since the epoch, as the next three; 0: not yet
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    lease_until: float = 0.0  # of a job that waits: not begun before
+    should_yield: bool = False  # for the runner: another caller has waited for long
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.state in UNFINISHED
 
 
 class Match(BaseDoc):

@@ -1,6 +1,6 @@
 """The endpoints of the service, one row each, and the names of the executors, as in flow.yml.
 
-Routes, what the gateway admits, pass-throughs, the client's repeats, metrics and the fuzz tests all derive from the
+Routes, what the gateway admits and repeats, the client's repeats, metrics and the fuzz tests all derive from the
 table. A new endpoint needs a row here, its document, a handler in each executor that answers it, and a method of
 `clipseek.Client`.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Calibration, Clip, Health, Query, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.documents import Calibration, Clip, Health, Job, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
 
 LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
@@ -26,8 +26,9 @@ class Endpoint:
         document: what it takes and answers.
         executors: those that answer it together, in the order of the chain.
         purpose: what it does, for the documentation.
-        repeatable: done twice it has the result of once, so the client repeats it after a crash of the server.
-        shortcuts: fewer executors, to which a caller may send instead of to all of `executors`.
+        repeatable: done twice it has the result of once, so gateway and client repeat it after a crash of an executor.
+        shortcuts: fewer executors, to which a caller may send instead of to all of `executors`. The gateway itself
+            takes `WITHOUT_IMAGES` for a query that has none.
         is_large: its requests hold images, so only `CLIPSEEK_MAX_REQUEST_MB` limits their size.
     """
 
@@ -78,6 +79,11 @@ _ROWS = (
     Endpoint("/join", Reel, (LOADER,), "Join clips into one video, and answer with a piece of its file."),
     Endpoint("/thumbnail", Thumbnail, (LOADER,), "The picture at one time of a video."),
     Endpoint("/videos", Video, (INDEXER,), "List all videos, or describe one."),
+    Endpoint("/job", Job, (INDEXER,), "File a job for a registered video."),
+    Endpoint("/jobs", Job, (INDEXER,), "List the jobs of the library, or describe one."),
+    Endpoint("/cancel_job", Job, (INDEXER,), "Cancel a job."),
+    Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library."),
+    Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job."),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
     # Not repeated, because it must show the state as it is. Where the chain is broken, each executor is asked alone.
     Endpoint(

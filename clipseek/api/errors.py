@@ -34,6 +34,7 @@
     │   ├── StoreReadOnly
     │   ├── MediaUnreachable
     │   ├── StoreBusy
+    │   ├── StoreUnreachable
     │   ├── StoreCorrupt
     │   └── StoreVersion
     ├── ServerError
@@ -214,6 +215,10 @@ class MediaUnreachable(StoreError):
 
 class StoreBusy(StoreError):
     """Another program has locked the store, or its disk is too slow."""
+
+
+class StoreUnreachable(StoreError):
+    """The PostgreSQL server of the store (CLIPSEEK_STORE) does not answer, or refuses the user."""
 
 
 class StoreCorrupt(StoreError):

@@ -7,3 +7,10 @@ MIN_RATE, MAX_RATE = 0.01, 120.0  # frames looked at per second of video
 MAX_TOP_K = 1000
 MAX_TITLE_LENGTH = 1000  # characters: titles may be this long because no file is named after one
 MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: enough for any photograph of a phone or camera
+
+# The states of a job. The last three are its end.
+WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+UNFINISHED = (WAITING, RUNNING)
+INDEX = "index"  # the kind of job that indexes the missing spans of a video
+JOB_KINDS = (INDEX,)
+MAX_UNFINISHED_JOBS = 10_000  # of one caller

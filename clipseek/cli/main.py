@@ -22,11 +22,12 @@ from clipseek.cli.commands.demo import demo
 from clipseek.cli.commands.doctor import doctor, health
 from clipseek.cli.commands.eval import evaluate
 from clipseek.cli.commands.index import index
+from clipseek.cli.commands.jobs import jobs
 from clipseek.cli.commands.library import calibrate, delete, rename, videos
 from clipseek.cli.commands.model import model
 from clipseek.cli.commands.search import search, timeline
 from clipseek.cli.commands.serve import serve
-from clipseek.cli.commands.store import backup, reshard
+from clipseek.cli.commands.store import backup, store
 from clipseek.cli.commands.token import token
 from clipseek.cli.commands.watch import watch
 from clipseek.machine.logs import PlainRecord
@@ -54,8 +55,8 @@ def completion(context: click.Context, shell: str) -> None:
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Search": (search, open_match, clip, timeline),
-    "Library": (index, videos, rename, delete, watch, calibrate, evaluate),
-    "Server": (serve, demo, health, doctor, token, backup, reshard, model, compat),
+    "Library": (index, jobs, videos, rename, delete, watch, calibrate, evaluate),
+    "Server": (serve, demo, health, doctor, token, backup, store, model, compat),
     "Shell": (completion,),
 }
 

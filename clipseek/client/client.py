@@ -4,19 +4,19 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Self, Unpack
+from typing import BinaryIO, Literal, Self, Unpack, overload
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Clip, Component, Health, Query, Reel, Thumbnail, Upload, Video
+from clipseek.api.documents import Calibration, Clip, Component, Health, Job, Query, Reel, Thumbnail, Upload, Video
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
 from clipseek.api.errors import InvalidRequest, ServerFailed
 from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
 from clipseek.api.search_options import QueryOptions, SearchOptions
-from clipseek.client import indexing
+from clipseek.client import indexing, jobs
 from clipseek.client.download import SavedClip, clip_target, save_clip
 from clipseek.client.health import ask_health
-from clipseek.client.indexing import Indexed, OnProgress, Progress
+from clipseek.client.indexing import Indexed, IndexOptions, OnProgress, Progress
 from clipseek.client.queries import build_query
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
@@ -88,6 +88,14 @@ class Client:
 
     # Ingest
 
+    @overload
+    def index(
+        self, video: str | Path | BinaryIO, *, wait: Literal[True] = True, **options: Unpack[IndexOptions]
+    ) -> Indexed: ...
+
+    @overload
+    def index(self, video: str | Path | BinaryIO, *, wait: Literal[False], **options: Unpack[IndexOptions]) -> Job: ...
+
     def index(
         self,
         video: str | Path | BinaryIO,
@@ -98,8 +106,11 @@ class Client:
         on_server: bool = False,
         content_sha256: str = "",
         progress: OnProgress = indexing.silent,
-    ) -> Indexed:
-        """Upload a video and index it; what the server already has is neither sent nor encoded again.
+        wait: bool = True,
+    ) -> Indexed | Job:
+        """Upload a video and have the service index it; what it already has is neither sent nor encoded again.
+
+        The service indexes the video by itself, as a job: it continues when this program ends.
 
         Args:
             video: its path, or an open binary file; with `on_server` a path on the server, under a folder that its
@@ -112,11 +123,15 @@ class Client:
                 before, else even. A known video is indexed again if the sampling is another than before.
             content_sha256: the hash of the video's content in lower-case hex, if you know it: it saves reading the
                 video once. The server checks it.
-            progress: called from a background thread with each step; it may raise `Cancelled` to stop. The work done
-                so far is kept, and the next `index` or `resume` continues from there.
+            progress: called with each step, during the upload from a background thread; it may raise `Cancelled` to
+                stop. That, or an interrupt, cancels the job. The work done so far is kept, and the next `index` or
+                `resume` continues from there.
+            wait: until the video is indexed; else only until its job is filed. A service without a runner of jobs,
+                such as one of version 0.1, is driven from here, and indexed before this returns.
 
         Raises: FileMissing, EmptyFile, UnreadableVideo, NoVideoStream, StoreFull, ModelMismatch, PathNotAllowed,
-            UploadCorrupted: the content does not fit `content_sha256`, or changed on its way.
+            UploadCorrupted: the content does not fit `content_sha256`, or changed on its way. TooManyRequests: too many
+            jobs are unfinished. Cancelled: somebody else cancelled the job.
         """
         if frames_per_second is not None and not MIN_RATE <= frames_per_second <= MAX_RATE:
             raise InvalidRequest(
@@ -133,15 +148,25 @@ class Client:
             video_id = indexing.upload(self._transport, upload_source(video), title, content_sha256, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
         ask.sampling = sampling or ""
-        return indexing.index(self._transport, ask, progress, started)
+        return self._index(ask, progress, started, wait=wait)
 
-    def resume(self, name: str, *, progress: OnProgress = indexing.silent) -> Indexed:
-        """Index the missing rest of a video whose file is already on the server.
+    def _index(self, ask: Video, progress: OnProgress, started: float, *, wait: bool) -> Indexed | Job:
+        before, job = jobs.start(self._transport, ask, progress)
+        return jobs.finish(self._transport, before, job, progress, started) if wait else job
 
-        Raises: VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull.
+    @overload
+    def resume(self, name: str, *, progress: OnProgress = ..., wait: Literal[True] = True) -> Indexed: ...
+
+    @overload
+    def resume(self, name: str, *, progress: OnProgress = ..., wait: Literal[False]) -> Job: ...
+
+    def resume(self, name: str, *, progress: OnProgress = indexing.silent, wait: bool = True) -> Indexed | Job:
+        """Index the missing rest of a video whose file is already on the server. `progress` and `wait`: as of `index`.
+
+        Raises: VideoNotFound, AmbiguousVideo, MediaMissing, ModelMismatch, StoreFull, TooManyRequests, Cancelled.
         """
-        ask, started = Video(video_id=self._video_id(name)), time.monotonic()
-        return indexing.index(self._transport, ask, progress, started)
+        started = time.monotonic()
+        return self._index(Video(video_id=self._video_id(name)), progress, started, wait=wait)
 
     def server_videos(self, folder: str) -> list[Upload]:
         """The videos below a folder of the server that its operator allowed. Pass each `server_path` to `index`.
@@ -150,11 +175,43 @@ class Client:
         """
         return list(self._post("/server_videos", Upload(server_path=sendable(folder))))
 
-    def add_samples(self, progress: OnProgress = indexing.silent) -> list[Indexed]:
-        """Index the sample library: short videos that the server's package contains."""
+    @overload
+    def add_samples(self, progress: OnProgress = ..., *, wait: Literal[True] = True) -> list[Indexed]: ...
+
+    @overload
+    def add_samples(self, progress: OnProgress = ..., *, wait: Literal[False]) -> list[Job]: ...
+
+    def add_samples(self, progress: OnProgress = indexing.silent, *, wait: bool = True) -> list[Indexed] | list[Job]:
+        """Index the sample library: short videos that the server's package contains. `wait`: as of `index`."""
         started = time.monotonic()
-        videos = self._post("/samples", Video())
-        return [indexing.index(self._transport, Video(video_id=video.video_id), progress, started) for video in videos]
+        samples = self._post("/samples", Video())
+        filed = [jobs.start(self._transport, Video(video_id=video.video_id), progress) for video in samples]
+        if not wait:
+            return [job for _, job in filed]
+        return [jobs.finish(self._transport, before, job, progress, started) for before, job in filed]
+
+    # Jobs
+
+    def jobs(self) -> list[Job]:
+        """The library's jobs: the unfinished ones as they were filed, then those of the last days, the latest first.
+
+        At most 500.
+        """
+        return jobs.list_jobs(self._transport)
+
+    def job(self, job_id: str) -> Job:
+        """One job. Raises: NotFound."""
+        return self._one("/jobs", Job(job_id=job_id))
+
+    def cancel_job(self, job_id: str, *, forget: bool = False) -> Job:
+        """Cancel a job: what is indexed is kept. One that has ended stays as it is.
+
+        Args:
+            forget: also remove it from the list.
+
+        Raises: NotFound.
+        """
+        return self._one("/cancel_job", Job(job_id=job_id, forget=forget))
 
     # Search
 

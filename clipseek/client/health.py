@@ -29,7 +29,7 @@ async def ask_health(transport: Transport, timeout_seconds: float) -> list[Compo
     for component in components:
         if not component.ok:
             component.warnings = [down.get(component.name, warning) for warning in component.warnings]
-        processes = [name for name in down if name.startswith(f"{component.name}-")]  # its shards and replicas
+        processes = [name for name in down if name.startswith(f"{component.name}-")]  # its replicas
         if processes:
             component.ok, component.warnings = False, [f"{name}: {down[name]}" for name in processes]
     return components

@@ -1,10 +1,9 @@
 """Uploads a video in chunks, then indexes it in spans. Each chunk and each span may be repeated by itself."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from clipseek.api.documents import CHUNK_BYTES, Upload, Video, VideoSpan
 from clipseek.api.errors import ClipSeekError, ServerFailed
@@ -39,6 +38,18 @@ class Indexed:
 
 
 OnProgress = Callable[[Progress], None]
+OnSpan = Callable[[float, int], None]  # gets the seconds of the video that are stored, and the frames encoded by now
+
+
+class IndexOptions(TypedDict, total=False):
+    """The options of `Client.index`."""
+
+    title: str | None
+    frames_per_second: float | None
+    sampling: str | None
+    on_server: bool
+    content_sha256: str
+    progress: OnProgress
 
 
 def silent(_: Progress) -> None:
@@ -78,38 +89,44 @@ async def _send_chunks(
     await at_most(_UPLOADS_UNDER_WAY, (send(offset) for offset in offsets))
 
 
-def index(transport: Transport, ask: Video, progress: OnProgress, started: float) -> Indexed:
-    """Index the missing spans of a video whose file is on the server. `started`: of the whole work, monotonic."""
+def probe(transport: Transport, ask: Video) -> Video:
+    """Register a video whose file is on the server. Returns: what is known of it, with its missing spans."""
     video = run(transport.post_one("/probe", ask))
     if not video.status:
         raise ServerFailed(f"The server at {transport.address} did not register the video. Its log has the details.")
-    encoded = run(_index_spans(transport, video, progress))
-    stored = run(transport.post_one("/videos", Video(video_id=ask.video_id)))
+    return video
+
+
+def index_missing(transport: Transport, video: Video, on_span: OnSpan) -> None:
+    """Send the missing spans of a probed video through the Flow."""
+    run(_index_spans(transport, video, on_span))
+
+
+def check_complete(transport: Transport, video_id: str) -> Video:
+    """The video as it is stored. Raises: ServerFailed: spans are missing."""
+    stored = run(transport.post_one("/videos", Video(video_id=video_id)))
     if stored.status != "ready":
         raise ServerFailed(
             f"'{stored.title}' is not complete: {len(stored.missing_start_seconds)} of its spans are missing. "
             f"Index it again: only the missing spans are done."
         )
-    return Indexed(stored, stored.frames - video.frames, encoded, time.monotonic() - started)
+    return stored
 
 
-async def _index_spans(transport: Transport, video: Video, progress: OnProgress) -> int:
-    """Send the missing spans through the Flow. Returns: how many frames were encoded."""
+async def _index_spans(transport: Transport, video: Video, on_span: OnSpan) -> None:
     spans = list(zip(video.missing_start_seconds, video.missing_end_seconds, strict=True))
     done = video.duration_seconds - sum(end - start for start, end in spans)
-    progress(Progress("index", done, video.duration_seconds))
-
     encoded = 0
+    on_span(done, encoded)
 
     async def index_one(start: float, end: float) -> None:
         nonlocal done, encoded
         span_encoded = await _index_span(transport, video, start, end)
         encoded += span_encoded
         done += end - start
-        progress(Progress("index", done, video.duration_seconds))
+        on_span(done, encoded)
 
     await at_most(_SPANS_UNDER_WAY, (index_one(start, end) for start, end in spans))
-    return encoded
 
 
 async def _index_span(transport: Transport, video: Video, start: float, end: float) -> int:

@@ -33,12 +33,31 @@ class Processes:
     encoder_replicas: int = setting(
         "CLIPSEEK_ENCODER_REPLICAS", 1, "processes that run the model on pictures", parse=parsing.count(1)
     )
-    shards: int = setting(
-        "CLIPSEEK_SHARDS",
+    indexer_replicas: int = setting(
+        "CLIPSEEK_INDEXER_REPLICAS",
         1,
-        "pieces of the index, one process each",
+        "processes that search and store frames",
         parse=parsing.count(1),
-        details="`clipseek reshard` divides an existing store; see `docs/scale.md`.",
+        details="More than one needs a store in PostgreSQL; see `docs/scale.md`.",
+    )
+    store: str = setting(
+        "CLIPSEEK_STORE",
+        "",
+        "PostgreSQL database of videos and frames, postgresql://USER@HOST:PORT/NAME",
+        parse=parsing.database_url,
+        default_words="SQLite in CLIPSEEK_HOME",
+        details="See `docs/scale.md`.",
+        is_secret=True,  # a URL may hold a password
+    )
+    store_password: str = setting(
+        "CLIPSEEK_STORE_PASSWORD",
+        "",
+        "password for CLIPSEEK_STORE",
+        details="Without it PostgreSQL's own ways work: `PGPASSWORD`, `PGPASSFILE`, `~/.pgpass`.",
+        is_secret=True,
+    )
+    store_password_file: str = setting(
+        "CLIPSEEK_STORE_PASSWORD_FILE", "", "file with that password, such as a secret of a container"
     )
     media: str = setting(
         "CLIPSEEK_MEDIA",

@@ -41,6 +41,13 @@ def is_url(value: str) -> bool:
     return "://" in value
 
 
+def database_url(variable: str, value: str) -> str:
+    """The URL of a PostgreSQL database. The message leaves it out: it may hold a password."""
+    if not value.startswith(("postgresql://", "postgres://")):
+        raise InvalidSetting(f"{variable} must be a URL such as postgresql://USER@HOST:5432/NAME, or empty for SQLite.")
+    return value
+
+
 def folder_or_url(variable: str, value: str) -> str:
     """A URL as it is, or a folder as an absolute path."""
     return value if is_url(value) else str(folder(variable, value))

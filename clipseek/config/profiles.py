@@ -12,6 +12,7 @@ class Profile:
     """A short name for an open_clip model.
 
     Attributes:
+        repository: where open_clip fetches the weights, so that looking for them needs no torch.
         licence: of the weights.
         megabytes: of the weights in float32.
         languages: that its text half was trained on, for people.
@@ -20,6 +21,7 @@ class Profile:
 
     architecture: str
     tag: str
+    repository: str
     licence: str
     megabytes: int
     languages: str
@@ -40,12 +42,24 @@ class Profile:
 
 
 PROFILES = {
-    PREFERRED: Profile("ViT-B-32-SigLIP2-256", "webli", "Apache-2.0", 1507, "109 languages", 62.6, 73.2),
-    "chinese": Profile("xlm-roberta-base-ViT-B-32", "laion5b_s13b_b90k", "MIT", 1467, "100 languages", 72.5, 68.3),
-    "english": Profile("ViT-B-32", "laion2b_s34b_b79k", "MIT", 605, "English"),
+    PREFERRED: Profile(
+        "ViT-B-32-SigLIP2-256", "webli", "timm/ViT-B-32-SigLIP2-256", "Apache-2.0", 1507, "109 languages", 62.6, 73.2
+    ),
+    "chinese": Profile(
+        "xlm-roberta-base-ViT-B-32",
+        "laion5b_s13b_b90k",
+        "laion/CLIP-ViT-B-32-xlm-roberta-base-laion5B-s13B-b90k",
+        "MIT",
+        1467,
+        "100 languages",
+        72.5,
+        68.3,
+    ),
+    "english": Profile("ViT-B-32", "laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "MIT", 605, "English"),
     "fast": Profile(
         "MobileCLIP2-S0",
         "dfndr2b",
+        "timm/MobileCLIP2-S0-OpenCLIP",
         "research only",
         299,
         "English",
@@ -53,7 +67,16 @@ PROFILES = {
             "The weights of MobileCLIP2 (profile 'fast') are licensed for research only: not for commercial use.",
         ),
     ),
-    "large": Profile("ViT-SO400M-16-SigLIP2-256", "webli", "Apache-2.0", 4543, "109 languages", 66.2, 74.9),
+    "large": Profile(
+        "ViT-SO400M-16-SigLIP2-256",
+        "webli",
+        "timm/ViT-SO400M-16-SigLIP2-256",
+        "Apache-2.0",
+        4543,
+        "109 languages",
+        66.2,
+        74.9,
+    ),
 }
 STARTER_LANGUAGES, STARTER_LICENCE = "English, Chinese", "Apache-2.0"
 

@@ -35,7 +35,7 @@ class Common:
         "folder of the store",
         parse=parsing.folder,
         default_words="the user's data folder",
-        details="It holds `media/`, `index.db` (or `shards-N/`) and the index made from it.",
+        details="It holds `media/`, `index.db` and the index made from it.",
     )
     cache: Path = setting(  # noqa: RUF009
         "CLIPSEEK_CACHE",

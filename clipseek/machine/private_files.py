@@ -10,7 +10,9 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 _OTHERS = 0o077  # the rights of group and others
-_STORE = r"index|index\.db.*|(media|uploads)(\.locks)?|libraries|shards-[0-9].*|server.*\.lock|access\..*|audit\..*"
+_STORE = (
+    r"index(-.*)?|index\.db.*|(media|uploads)(\.locks)?|libraries|shards-[0-9].*|server.*\.lock|access\..*|audit\..*"
+)
 _PAGE = r"clients|page|other-pages"
 _CACHE = r"models|clips|clips\.locks|videos|videos\.locks|samples|int8|opened|auto\.json.*|hashes.*"
 _NAMES = re.compile(f"{_STORE}|{_PAGE}|{_CACHE}|backup\\.unfinished")

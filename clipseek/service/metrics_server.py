@@ -12,9 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from clipseek.config.libraries import libraries_below, library_folder
 from clipseek.config.settings import Settings
-from clipseek.config.shards import store_folders
 from clipseek.service.stored_metrics import StoredMetrics
 from clipseek.service.supervise import ProcessState
 
@@ -67,12 +65,8 @@ def serve_metrics(settings: Settings, counts: Path, states: Callable[[], Iterabl
         yield
         return
 
-    def folders() -> list[Path]:
-        home = settings.home
-        return [folder for name in libraries_below(home) for folder in store_folders(library_folder(home, name))]
-
     registry = CollectorRegistry()
-    for collector in (CountedMetrics(counts), ProcessMetrics(states), StoredMetrics(folders)):
+    for collector in (CountedMetrics(counts), ProcessMetrics(states), StoredMetrics(settings)):
         registry.register(collector)
     server, _ = start_http_server(settings.metrics_port, settings.metrics_bind, registry)
     try:

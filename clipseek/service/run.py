@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,11 +28,13 @@ from clipseek.machine.ports import free_port, is_port_free
 from clipseek.machine.talk import say
 from clipseek.machine.versions import find_misfits
 from clipseek.service.flow import POLL_SECONDS, block_interrupts, running_flow
+from clipseek.service.job_process import JobProcess
 from clipseek.service.metrics_server import serve_metrics
 from clipseek.service.stop import Stop
 from clipseek.service.supervise import Supervisor
 
 MOST_OPEN_FILES = 65_536
+_HEALTH_SECONDS = 20.0  # until the gateway is connected to all executors; a question takes longer than a second
 # What each process of the Flow gets besides the settings, unless its operator sets it.
 PROCESS_ENVIRONMENT = {
     "JINA_OPTOUT_TELEMETRY": "1",
@@ -72,7 +75,7 @@ def serve(
     _export(settings)
     stop = Stop()
     stop.listen()
-    with _run_folder(settings) as folder, running_flow(folder, stop) as flow:
+    with _run_folder(settings) as folder, JobProcess(settings) as runner, running_flow(folder, stop) as flow:
         supervisor = Supervisor(
             flow,
             folder,
@@ -89,6 +92,7 @@ def serve(
                         with block_interrupts():
                             supervisor.check_processes()
         finally:
+            runner.ask_to_end()
             when_stopping()
             supervisor.close()
 
@@ -148,7 +152,10 @@ def _run_folder(settings: Settings) -> Iterator[Path]:
 def _check_health(settings: Settings) -> list[Component]:
     """Ask each executor for its health. Raises: ServerNotReady: one is silent, or of another version. ModelMismatch."""
     with Client(settings.local_host, timeout_seconds=60, token=settings.flow_secret, library="") as client:
+        until = time.monotonic() + _HEALTH_SECONDS
         components = client.health()
+        while not all(component.ok for component in components) and time.monotonic() < until:
+            components = client.health()
     silent = [warning for component in components if not component.ok for warning in component.warnings]
     if silent:
         raise ServerNotReady(f"The server started, but not all of it answers: {' '.join(silent)}")

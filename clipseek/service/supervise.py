@@ -209,10 +209,7 @@ def _listens(arguments: Any) -> bool:
 def _pods(flow: Any) -> Iterator[tuple[str, Any]]:
     """Name and pod of every process that Jina started for a Flow."""
     for name, deployment in flow:
-        if deployment.head_pod:
-            yield f"{name}-head", deployment.head_pod
-        for shard, replicas in deployment.shards.items():
-            of_shard = f"{name}-shard-{shard}" if len(deployment.shards) > 1 else name
+        for replicas in deployment.shards.values():  # Jina's word for the one group of replicas that ours have
             for pod in replicas._pods:
                 replica = f"-replica-{pod.args.replica_id}" if len(replicas._pods) > 1 else ""
-                yield of_shard + replica, pod
+                yield name + replica, pod

@@ -18,7 +18,7 @@ from clipseek.api.formats import size
 from clipseek.client.indexing import Progress
 from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folder, media_folder
 from clipseek.config.settings import Settings
-from clipseek.config.shards import check_whole, divisions, store_folders
+from clipseek.config.store_files import check_undivided, has_store
 from clipseek.machine.audit_log import AuditLog
 from clipseek.machine.private_files import protect
 from clipseek.machine.sync import sync
@@ -66,16 +66,16 @@ def back_up(
 
     Raises:
         InvalidRequest: the folder is the store, is inside it, or contains it.
-        StoreError: there is no store, it is not the one of the newest copy, `clipseek reshard` was interrupted in it,
-            another backup or a server uses the folder, or something cannot be read or written. All copies stay.
+        StoreError: there is no store, it is not the one of the newest copy, it is divided, another backup or a server
+            uses the folder, or something cannot be read or written. All copies stay.
         StoreFull: there is not enough space.
     """
     home, folder = settings.home.resolve(), folder.expanduser().resolve()
     _check_apart(settings, folder)
     names = [name for name in libraries_below(home) if _has_anything(settings, name)]
-    for name in names:
-        check_whole(library_folder(home, name))
-    if not any(divisions(library_folder(home, name)) for name in names):
+    if not settings.store:
+        check_undivided(home)
+    if not any(_has_database(settings, name) for name in names) and not (settings.store and names):
         raise StoreError(
             f"There is no store in {home}. Is its disk mounted? If the store is elsewhere, set CLIPSEEK_HOME to it."
         )
@@ -94,6 +94,8 @@ def back_up(
 
 def verify(settings: Settings, folder: Path, name: str = "") -> list[Finding]:
     """Read all of a copy, the newest by default: each database, each span, each video. Changes nothing.
+
+    A store in PostgreSQL is not in the copy, so the videos are compared with the one that is in use.
 
     Raises: InvalidRequest: there is no such copy.
     """
@@ -118,7 +120,12 @@ def _check_apart(settings: Settings, folder: Path) -> None:
 def _has_anything(settings: Settings, library: str) -> bool:
     is_copied = not settings.media or settings.media_url
     folder = library_folder(settings.home, library)
-    return bool(divisions(folder) or (is_copied and (folder / "media").is_dir()))
+    return bool(_has_database(settings, library) or (is_copied and (folder / "media").is_dir()))
+
+
+def _has_database(settings: Settings, library: str) -> bool:
+    """Whether the backup copies a library's database: one in PostgreSQL needs a dump."""
+    return not settings.store and has_store(library_folder(settings.home.resolve(), library))
 
 
 def _check_source(settings: Settings, before: Path) -> None:
@@ -129,7 +136,8 @@ def _check_source(settings: Settings, before: Path) -> None:
         place: {name: len(_list_videos(library_folder(place, name) / "media")) for name in libraries_below(place)}
         for place in places
     }
-    own, copied = (read_holdings(place, files.get(place, {})) for place in (home, before))
+    has_databases = not settings.store
+    own, copied = (read_holdings(place, files.get(place, {}), has_databases=has_databases) for place in (home, before))
     check_same_store(home, own, before, copied)
 
 
@@ -224,14 +232,12 @@ class _Library:
             yield count
 
     def copy_databases(self) -> None:
-        check_whole(self._folder)
         for file in self._list_databases():
-            _copy_database(file, self._target / file.relative_to(self._folder))
+            _copy_database(file, self._target / file.name)
             self._databases += 1
 
     def _list_databases(self) -> list[Path]:
-        files = [folder / "index.db" for folder in store_folders(self._folder)]
-        return [file for file in files if file.exists()]  # a shard makes its own with its first request
+        return [self._folder / "index.db"] if _has_database(self._settings, self._name) else []
 
     def _list_files(self) -> list[Path]:
         if self._settings.media and not self._settings.media_url:

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from clipseek.api.errors import InvalidRequest, StoreError
-from clipseek.config.shards import divisions, out_of_use
+from clipseek.config.store_files import has_store, out_of_use
 from clipseek.machine.sync import sync
 
 _FORMAT = "%Y-%m-%dT%H-%M-%SZ"
@@ -41,7 +41,7 @@ def find_copy(folder: Path, name: str = "") -> Path:
 
 def latest_copy(folder: Path) -> Path | None:
     """The newest copy, or that of an earlier version in the folder itself; None if there is none."""
-    flat = [place for place in (folder, folder / _EARLIER) if divisions(place)]
+    flat = [place for place in (folder, folder / _EARLIER) if has_store(place)]
     return next(iter([*flat, *list_copies(folder)[-1:]]), None)
 
 
@@ -53,7 +53,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "backup.lock", mode=0o600).acquire(timeout=0), out_of_use(folder):
+        with FileLock(folder / "backup.lock", mode=0o600).acquire(timeout=0), out_of_use(folder, is_store=False):
             shutil.rmtree(folder / _REMOVED, ignore_errors=True)
             yield
     except Timeout as error:
@@ -63,7 +63,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 def take_over_flat_copy(folder: Path) -> None:
     """Move a copy by an earlier version, which is in the folder itself, into a dated folder. May be interrupted."""
     moving = folder / _EARLIER
-    if divisions(folder):
+    if has_store(folder):
         moving.mkdir(mode=0o700, exist_ok=True)
     if moving.exists():
         for path in [path for pattern in _FLAT for path in folder.glob(pattern)]:
@@ -102,7 +102,7 @@ def finish_copy(folder: Path) -> Path:
 def remove_old_copies(folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` copies. One that a server uses stays until the next backup."""
     for copy in list_copies(folder)[:-keep]:
-        with suppress(StoreError), out_of_use(copy):
+        with suppress(StoreError), out_of_use(copy, is_store=False):
             copy.replace(folder / _REMOVED)
         shutil.rmtree(folder / _REMOVED, ignore_errors=True)
 

@@ -6,17 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from clipseek import __version__
 from clipseek.api.documents import Component
 from clipseek.api.errors import ClipSeekError, ServerUnreachable, StoreError
 from clipseek.api.formats import counted, size
 from clipseek.config.distribution import is_installed_twice, is_whole_install
-from clipseek.config.libraries import libraries_below, library_folder, media_folder
+from clipseek.config.libraries import MAIN, libraries_below, library_folder, media_folder
 from clipseek.config.settings import LEAST_RECALL, Settings, rename_warnings
-from clipseek.config.shards import divisions, out_of_use, store_folders
+from clipseek.config.store_files import has_store, list_parts, out_of_use
 from clipseek.machine.module_call import PYTHON, call_module
 from clipseek.machine.ports import is_port_free
 from clipseek.machine.versions import find_misfits
@@ -62,7 +62,7 @@ def repair_store(settings: Settings) -> list[Finding]:
     libraries = _stored_libraries(settings)
     if not libraries:
         return check_store(settings)
-    with out_of_use(settings.home, [0]):
+    with nullcontext() if settings.store else out_of_use(settings.home):  # PostgreSQL lets one write at a time
         repairs = [finding for library in libraries for finding in _read_library(settings, library, "--repair")]
     return [*repairs, *check_store(settings)]
 
@@ -87,23 +87,24 @@ def check_recall(host: str | None) -> Finding:
 
 
 def _stored_libraries(settings: Settings) -> list[str]:
-    return [
-        name
-        for name in libraries_below(settings.home)
-        if divisions(library_folder(settings.home, name)) or media_folder(settings, name).exists()
-    ]
+    """The libraries with a database or videos. Raises: StoreUnreachable, StoreError."""
+    if settings.store:
+        stored = set(call_module(_REPORT, "libraries", failure=StoreError, environ=settings.to_env()))
+    else:
+        stored = {name for name in libraries_below(settings.home) if has_store(library_folder(settings.home, name))}
+    return sorted(stored | {n for n in libraries_below(settings.home) if media_folder(settings, n).exists()})
 
 
 def _read_library(settings: Settings, library: str, *options: str) -> Iterator[Finding]:
     folder = library_folder(settings.home, library)
-    stores = store_folders(folder) or [folder]
-    for store in stores:
-        if not options:
-            yield Finding("store", OK, str(store))
-        yield from _call_check("executors.faiss_indexer.store.check", settings, str(store), *options)
-    if len(divisions(folder)) > 1:
-        yield Finding("shards", ERROR, f"`clipseek reshard` was interrupted in {folder}", "Run it again.")
-    titles = json.dumps(_read_titles(stores))
+    if parts := [] if settings.store else list_parts(folder):
+        divided = f"{folder} is divided into {len(parts)} files, which this version does not use"
+        yield Finding("store", ERROR, divided, f"Join them: clipseek store copy {settings.home} {settings.home}")
+        return
+    if not options:
+        yield Finding("store", OK, f"library '{library}' in PostgreSQL" if settings.store else str(folder))
+    yield from _call_check("executors.faiss_indexer.store.check", settings, library, *options)
+    titles = json.dumps(_read_titles(settings, library))
     yield from _call_check(
         "executors.video_loader.media.checks.library_check", settings, library, *options, stdin=titles
     )
@@ -118,13 +119,13 @@ def _call_check(module: str, settings: Settings, what: str, *options: str, stdin
     return [Finding(**row) for row in rows]
 
 
-def _read_titles(stores: Sequence[Path]) -> dict[str, str]:
+def _read_titles(settings: Settings, library: str) -> dict[str, str]:
     """The titles of all videos by their ids; none if a store crashes its reader, which is a finding of its own."""
     try:
-        titles = call_module(_REPORT, "titles", *map(str, stores), failure=StoreError)
+        [titles] = call_module(_REPORT, "titles", library, failure=StoreError, environ=settings.to_env())
     except ClipSeekError:
         return {}
-    return {video_id: title for store in titles for video_id, title in store.items()}
+    return dict(titles)
 
 
 def _check_installation(packages: Sequence[str]) -> Iterator[Finding]:
@@ -163,11 +164,10 @@ def _check_names() -> Iterator[Finding]:
 
 
 def _check_home(settings: Settings) -> Iterator[Finding]:
-    stores = store_folders(settings.home)
-    if not stores:
-        yield Finding("store", OK, f"{settings.home}: nothing there yet; the first start makes it")
+    if settings.store or has_store(settings.home):
+        yield _check_database(settings)
     else:
-        yield from _check_databases(stores)
+        yield Finding("store", OK, f"{settings.home}: nothing there yet; the first start makes it")
     folder = next(p for p in (settings.home, *settings.home.parents) if p.exists())
     free = shutil.disk_usage(folder).free
     is_little = free < _LEAST_FREE_BYTES
@@ -175,18 +175,16 @@ def _check_home(settings: Settings) -> Iterator[Finding]:
     yield Finding("free disk", WARNING if is_little else OK, f"{size(free)} at {folder}", fix)
 
 
-def _check_databases(stores: Sequence[Path]) -> Iterator[Finding]:
+def _check_database(settings: Settings) -> Finding:
+    place = "PostgreSQL" if settings.store else str(settings.home / "index.db")
     try:
-        reports = call_module(_REPORT, "check", *map(str, stores), failure=StoreError)
+        [totals] = call_module(_REPORT, "check", MAIN, failure=StoreError, environ=settings.to_env())
     except ClipSeekError as error:
-        yield Finding("store", ERROR, str(error), _FROM_BACKUP)
-        return
-    for file, totals in zip([store / "index.db" for store in stores], reports, strict=True):
-        if totals["problem"]:
-            yield Finding("store", ERROR, f"{file}: {totals['problem']}", _FROM_BACKUP)
-        else:
-            videos, frames = counted(totals["videos"], "video"), counted(totals["frames"], "frame")
-            yield Finding("store", OK, f"{file}: {videos}, {frames} of model {totals['model_id'] or 'none yet'}")
+        return Finding("store", ERROR, str(error), _FROM_BACKUP)
+    if totals["problem"]:
+        return Finding("store", ERROR, f"{place}: {totals['problem']}", "" if settings.store else _FROM_BACKUP)
+    videos, frames = counted(totals["videos"], "video"), counted(totals["frames"], "frame")
+    return Finding("store", OK, f"{place}: {videos}, {frames} of model {totals['model_id'] or 'none yet'}")
 
 
 def _check_server(settings: Settings, host: str | None) -> Iterator[Finding]:

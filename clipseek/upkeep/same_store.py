@@ -4,7 +4,7 @@ Each database has an identity, which its copies share (executors/faiss_indexer/s
 two of them are of one store if they share a video.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,56 +12,56 @@ from typing import Any
 from clipseek.api.errors import StoreError
 from clipseek.api.formats import counted
 from clipseek.config.libraries import MAIN, libraries_below, library_folder
-from clipseek.config.shards import store_folders
 from clipseek.machine.module_call import call_module
-
-_REPORT = "executors.faiss_indexer.store.report"
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a library has: its databases by their place in `folder`, and how many files of videos."""
+    """What a library has: the totals of its database, and how many files of videos. Without a database: no totals."""
 
-    folder: Path
-    databases: Mapping[str, Mapping[str, Any]]
+    home: Path
+    library: str
+    totals: Mapping[str, Any]
     files: int
 
     @property
     def videos(self) -> int:
-        return sum(totals["videos"] for totals in self.databases.values())
+        return int(self.totals.get("videos", 0))
 
     @property
-    def identities(self) -> set[str]:
-        return {totals["store_id"] for totals in self.databases.values()} - {""}
+    def store_id(self) -> str:
+        return str(self.totals.get("store_id", ""))
 
     def read_video_ids(self) -> set[str]:
-        paths = [str(self.folder / name) for name in self.databases]
-        titles = call_module(_REPORT, "titles", *paths, failure=StoreError) if paths else []
-        return {video_id for store in titles for video_id in store}
+        [titles] = _report(self.home, "titles", [self.library]) if self.totals else [{}]
+        return set(titles)
 
     @property
     def is_unreadable(self) -> bool:
-        return any(totals["problem"] for totals in self.databases.values())
+        return bool(self.totals.get("problem"))
 
 
-def read_holdings(home: Path, files: Mapping[str, int]) -> dict[str, Holdings]:
-    """What each library below `home` has; `files` are the counts of their files. Raises: StoreError."""
+def read_holdings(home: Path, files: Mapping[str, int], *, has_databases: bool = True) -> dict[str, Holdings]:
+    """What each library with files in `home` has; `files` are the counts of their videos. Raises: StoreError."""
     names = sorted({*libraries_below(home), *files})
-    folders = [(name, folder) for name in names for folder in store_folders(library_folder(home, name))]
-    folders = [(name, folder) for name, folder in folders if (folder / "index.db").exists()]
-    paths = [str(folder) for _, folder in folders]
-    totals = call_module(_REPORT, "totals", *paths, failure=StoreError) if paths else []
-    roots = {name: library_folder(home, name) for name in names}
-    found: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for (name, folder), values in zip(folders, totals, strict=True):
-        found[name][str(folder.relative_to(roots[name]))] = values
-    return {name: Holdings(roots[name], found[name], files.get(name, 0)) for name in names}
+    stored = [name for name in names if has_databases and (library_folder(home, name) / "index.db").exists()]
+    totals = dict(zip(stored, _report(home, "totals", stored), strict=True))
+    return {name: Holdings(home, name, totals.get(name, {}), files.get(name, 0)) for name in names}
+
+
+def _report(home: Path, command: str, libraries: Sequence[str]) -> list[dict[str, Any]]:
+    if not libraries:
+        return []
+    environ = {"CLIPSEEK_HOME": str(home), "CLIPSEEK_STORE": ""}
+    report = "executors.faiss_indexer.store.report"
+    answers: list[dict[str, Any]] = call_module(report, command, *libraries, failure=StoreError, environ=environ)
+    return answers
 
 
 def check_same_store(home: Path, here: Mapping[str, Holdings], copy: Path, there: Mapping[str, Holdings]) -> None:
     """Compare the store `home` with a copy. Raises: StoreError: it is another store, or has lost everything."""
     for name, copied in there.items():
-        own = here.get(name) or Holdings(library_folder(home, name), {}, 0)
+        own = here.get(name) or Holdings(home, name, {}, 0)
         library = "" if name == MAIN else f" library '{name}' of"
         if own.is_unreadable or copied.is_unreadable:
             continue  # copying it fails with the reason, or the copy is of no use
@@ -78,21 +78,13 @@ def check_same_store(home: Path, here: Mapping[str, Holdings], copy: Path, there
 
 
 def _is_other(own: Holdings, copied: Holdings) -> bool:
-    if not (own.identities and copied.identities):
+    if not (own.store_id and copied.store_id):
         return bool(own.videos and copied.videos) and not own.read_video_ids() & copied.read_video_ids()
-    common = own.databases.keys() & copied.databases.keys()
-    if not common:
-        return not own.identities & copied.identities
-    # A store that was divided again has the identity of its first database everywhere: places alone tell nothing.
-    known = own.identities & copied.identities
-    pairs = [(own.databases[name]["store_id"], copied.databases[name]["store_id"]) for name in common]
-    return any(first and second and not known & {first, second} for first, second in pairs)
+    return own.store_id != copied.store_id
 
 
 def _list_losses(own: Holdings, copied: Holdings) -> Iterable[str]:
     if copied.videos and not own.videos:
         yield f"{counted(copied.videos, 'video')} in the index, of which none is left"
-    elif own.databases.keys() < copied.databases.keys():
-        yield f"the databases in {', '.join(sorted(copied.databases.keys() - own.databases.keys()))}"
     if copied.files and not own.files:
         yield f"{counted(copied.files, 'video file')}, of which none is left"

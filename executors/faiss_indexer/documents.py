@@ -1,50 +1,25 @@
 """The indexer's documents: from the wire to what the library computes with, and back."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
-from clipseek.api.bounds import SecondsList, Signed, Vector
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest, ModelMismatch
 from clipseek.api.limits import EVEN
 from clipseek.api.score_scale import ScoreScale
+from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.ranking.queries import Vector as Array
-from executors.faiss_indexer.ranking.relevance import Relevance
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
 from executors.faiss_indexer.store.store import Store
 
-if TYPE_CHECKING:  # the head of several shards imports this module, and needs no Faiss
-    from executors.faiss_indexer.library import Library
-
 _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
-
-
-class ShardQuery(Query):
-    """A query on its way between the head and the shards. Each step fills in some of the fields below."""
-
-    # filled by a shard
-    frame_sum: bytes = b""  # float64 [D], over all frames
-    frame_count: int = 0
-    fitted_shift: Signed = 0.0
-    values: Vector = []  # of each match, its score in the unit of the curve
-    texts: int = 0  # whose noise matters
-    cosines: bytes = b""  # float32 [texts, sampled frames], the texts in the query's order
-    outside: str = ""  # why there is no match, though the query names videos of the shard
-    # filled by the head
-    moment_start_seconds: SecondsList = []  # of each part that is a moment, found by its shard; else 0
-    moment_end_seconds: SecondsList = []
-    mean_frame: bytes = b""  # float32 [D], of the whole library
-    shift: Signed = 0.0  # fitted to the whole library
-    noises: Vector = []  # of those texts, in the whole library
 
 
 # Queries
@@ -62,24 +37,20 @@ def video_of_timeline(options: SearchOptions) -> str:
     return options.video_ids[0]
 
 
-def parts_of(doc: Query, library: "Library") -> list[Part]:
+def parts_of(doc: Query, library: Library) -> list[Part]:
     """The parts of a query as vectors: those that the encoders made, and those that the store has already."""
     mean_phrase = mean_phrase_of(doc)
     parts = [embedded_part(doc, 1.0, mean_phrase)] if doc.text.strip() else []
-    for place, part in enumerate(doc.parts):
-        if part.video_id and isinstance(doc, ShardQuery):
-            moment = doc.moment_start_seconds[place], doc.moment_end_seconds[place]
-            parts.append(Part(unit_vector(part.embedding), part.weight, moment=(part.video_id, moment)))
-        elif part.video_id:
+    for part in doc.parts:
+        if part.video_id:
             parts.append(library.moment(part.video_id, part.at_seconds, part.weight))
         else:
             parts.append(embedded_part(part, part.weight, mean_phrase))
     check_vectors(parts, library)
-    noises = iter(doc.noises if isinstance(doc, ShardQuery) else ())
-    return [replace(part, noise=next(noises, None)) if part.has_noise else part for part in parts]
+    return parts
 
 
-def check_vectors(parts: list[Part], library: "Library") -> None:
+def check_vectors(parts: list[Part], library: Library) -> None:
     """Raises: InvalidRequest, ModelMismatch: the vectors differ in length, among themselves or from the store's."""
     vectors = [vector for part in parts for vector in (part.vector, part.mean_phrase) if vector is not None]
     for vector in vectors:
@@ -88,7 +59,7 @@ def check_vectors(parts: list[Part], library: "Library") -> None:
             raise InvalidRequest(f"The query's vectors have {len(vectors[0])} and {len(vector)} dimensions.")
 
 
-def check_dimensions(dimensions: int, library: "Library") -> None:
+def check_dimensions(dimensions: int, library: Library) -> None:
     """Raises: ModelMismatch: the store holds vectors of another length."""
     if library.index.dimensions not in (0, dimensions):
         raise ModelMismatch(
@@ -123,12 +94,6 @@ def unit_vector(values: list[float]) -> Array:
     return vector
 
 
-def relevance_of(doc: ShardQuery) -> Relevance:
-    """The relevance scale of the whole library, as the head sends it."""
-    mean_frame = np.frombuffer(doc.mean_frame, np.float32)
-    return Relevance(lambda: mean_frame, doc.shift)
-
-
 def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
     return DocList[Match](
         Match(**shared_fields(match.video, Match) | shared_fields(match.segment, Match) | {"score": match.score})
@@ -136,16 +101,13 @@ def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
     )
 
 
-def fill_in(query: Query, answer: SearchAnswer[Any], matches_of: Callable[[list[Any]], Iterable[Match]]) -> None:
-    """Put an answer into a query, and remove the embeddings that the encoders left there.
-
-    `matches_of` turns the answer's matches into those of the wire.
-    """
+def fill_in(query: Query, answer: SearchAnswer[VideoMatch]) -> None:
+    """Put an answer into a query, and remove the embeddings that the encoders left there."""
     query.embedding, query.neutral_embedding = [], []
     for part in query.parts:
         part.embedding = []
     for name, value in shared_fields(answer, Query).items():
-        setattr(query, name, DocList[Match](matches_of(value)) if isinstance(value, list) else value)
+        setattr(query, name, matches_of(value) if isinstance(value, list) else value)
     query.answered = True
 
 

@@ -1,6 +1,7 @@
 """The indexer on the wire: documents in, the library's answers out."""
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,41 +10,57 @@ from filelock import FileLock, Timeout
 
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
-from clipseek.api.errors import InvalidTimeRange, StoreError
-from clipseek.config.libraries import MAIN, libraries_below, library_folder
+from clipseek.api.errors import InvalidSetting, StoreError
+from clipseek.config.access import SERVER
+from clipseek.config.libraries import library_folder
 from clipseek.config.limits import check_limit
-from clipseek.config.shards import check_division, locks_of, shard_folder, shard_of
+from clipseek.config.store_files import check_undivided, lock_of
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer import documents
-from executors.faiss_indexer.documents import ShardQuery
+from executors.faiss_indexer.job_executor import JobExecutor
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
+from executors.faiss_indexer.store.places import list_libraries, open_database
 from executors.faiss_indexer.store.records import VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_frame_times
 from executors.flow.endpoint import endpoint
-from executors.flow.executor import WORKER, ChainExecutor
+from executors.flow.executor import WORKER
 
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago releases the lock within one
 
 
-class FaissIndexer(ChainExecutor):
+class FaissIndexer(JobExecutor):
     """Stores spans, answers searches, lists and deletes videos.
 
-    As one of several shards it does so for its own videos, and answers the head's steps (shards/head.py) by the
-    endpoints below `/shard/`.
+    With a store in PostgreSQL there may be several of it, on any machines. Each has an index of its own, which follows
+    the store, so each may answer any request.
     """
 
     def load(self) -> None:
-        self._shard = int(getattr(self.runtime_args, "shard_id", 0))
         home = self.settings.home
-        [lock] = locks_of(home, [self._shard])
-        self._lock = FileLock(lock)
+        home.mkdir(parents=True, exist_ok=True)
+        self._replica = int(getattr(self.runtime_args, "replica_id", 0))
+        self._lock = FileLock(lock_of(home))
+        if not self.settings.store:
+            self._reserve(home)
+        self._libraries: dict[str, Library] = {}
+        self._opening = threading.Lock()
+        self._measuring = threading.Lock()
+        self._audit = AuditLog(home, self.settings.audit_days)
+        self.open_jobs()
+
+    def _reserve(self, home: Path) -> None:
+        """Keep other servers away from the SQLite store in `home`. Raises: InvalidSetting, StoreError."""
+        if self.settings.indexer_replicas > 1:
+            raise InvalidSetting(
+                f"CLIPSEEK_INDEXER_REPLICAS is {self.settings.indexer_replicas}, but a store in SQLite serves one "
+                "indexer. Set it to 1, or keep the store in PostgreSQL with CLIPSEEK_STORE."
+            )
         try:
-            home.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout as error:
             raise StoreError(
@@ -51,27 +68,20 @@ class FaissIndexer(ChainExecutor):
                 f"of its own with CLIPSEEK_HOME."
             ) from error
         try:
-            check_division(home, self.settings.shards)
+            check_undivided(home)
         except StoreError:
             self._lock.release()
             raise
-        if self.settings.shards == 1:  # only the head uses these, and there is none
-            for path in [path for path in self.requests if path.startswith("/shard/")]:
-                del self.requests[path]
-        self._libraries: dict[str, Library] = {}
-        self._opening = threading.Lock()
-        self._measuring = threading.Lock()
-        self._audit = AuditLog(home, self.settings.audit_days)
-        self.library(MAIN)
 
     def library(self, name: str) -> Library:
-        """A library by its name, or this shard of it; created if there is none yet."""
+        """A library by its name; created if there is none yet."""
         if name not in self._libraries:
             with self._opening:
                 if name not in self._libraries:
-                    folder = shard_folder(library_folder(self.settings.home, name), self._shard, self.settings.shards)
+                    folder = library_folder(self.settings.home, name)
                     folder.mkdir(parents=True, exist_ok=True)
-                    self._libraries[name] = Library(folder, self.settings.exact_frames)
+                    database = open_database(self.settings, name) if self.settings.store else None
+                    self._libraries[name] = Library(folder, self.settings.exact_frames, database, self._replica)
         return self._libraries[name]
 
     # Videos
@@ -83,7 +93,7 @@ class FaissIndexer(ChainExecutor):
         known = library.store.known_videos([record.video_id])
         if record.frames_per_second <= 0 and not known:
             record = replace(record, frames_per_second=self.settings.frames_per_second)
-        record = library.register(record, doc.model_id, doc.added_at if self.settings.shards > 1 else 0.0)
+        record = library.register(record, doc.model_id)
         if not known:
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
@@ -102,7 +112,9 @@ class FaissIndexer(ChainExecutor):
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
-            self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
+            name = self.jobs.caller_of(caller.library, doc.video_id) if caller.name == SERVER else ""
+            whose = replace(caller, name=name) if name else caller
+            self._audit_change("indexed", [library.store.video(doc.video_id)], whose)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
@@ -123,6 +135,7 @@ class FaissIndexer(ChainExecutor):
     def delete(self, doc: Video, caller: Caller) -> str:
         library = self.library(caller.library)
         known = library.store.known_videos([doc.video_id])
+        self.jobs.drop_video(caller.library, doc.video_id, time.time())
         library.delete(doc.video_id)
         doc.status = "deleted"
         self._audit_change("deleted", known, caller)
@@ -136,22 +149,18 @@ class FaissIndexer(ChainExecutor):
         library = self.library(caller.library)
         options = documents.search_options(doc)
         answer = library.search(documents.parts_of(doc, library), options)
-        documents.fill_in(doc, answer, documents.matches_of)
+        documents.fill_in(doc, answer)
         return _counts(answer)
 
     @endpoint("/timeline")
     def timeline(self, doc: Query, caller: Caller) -> str:
-        return self._timeline(doc, caller)
-
-    def _timeline(self, doc: Query, caller: Caller) -> str:
         options = documents.search_options(doc)
         documents.video_of_timeline(options)
         library = self.library(caller.library)
-        relevance = documents.relevance_of(doc) if isinstance(doc, ShardQuery) else None
-        timeline = library.timeline(documents.parts_of(doc, library), options, relevance)
+        timeline = library.timeline(documents.parts_of(doc, library), options)
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
-        documents.fill_in(doc, timeline.answer, documents.matches_of)
+        documents.fill_in(doc, timeline.answer)
         return _counts(timeline.answer)
 
     @endpoint("/calibrate")
@@ -170,94 +179,26 @@ class FaissIndexer(ChainExecutor):
         self._audit.write("calibrated", caller=caller.name, library=caller.library)
         return f"shift {doc.shift:.3f}, {doc.answered} of {doc.phrase_count} phrases answered"
 
-    # One of several shards
-
-    @endpoint("/shard/claim", queue=WORKER)
-    def claim(self, doc: Video, caller: Caller) -> str:
-        """Prepare the library for a model's frames on any shard; answers when this shard's last video was added."""
-        library = self.library(caller.library)
-        library.claim(doc.model_id)
-        doc.added_at = library.store.last_added_at()
-        return ""
-
-    @endpoint("/shard/moments")
-    def moments(self, doc: ShardQuery, caller: Caller) -> str:
-        """Find the moments that parts of a query name, those of this shard's videos."""
-        library = self.library(caller.library)
-        for place, part in enumerate(doc.parts):
-            if part.video_id and self._is_own(part.video_id):
-                moment = library.moment(part.video_id, part.at_seconds)
-                part.embedding = moment.vector.tolist()
-                if moment.moment:
-                    doc.moment_start_seconds[place], doc.moment_end_seconds[place] = moment.moment[1]
-        return ""
-
-    @endpoint("/shard/frames")
-    def frames(self, doc: ShardQuery, caller: Caller) -> str:
-        """Answer what the head must know of this shard's frames for a query."""
-        library = self.library(caller.library)
-        total, doc.frame_count = library.index.frame_sum()
-        doc.frame_sum, doc.fitted_shift = total.tobytes(), library.relevance.fitted_shift
-        texts = [part.vector for part in documents.parts_of(doc, library) if part.has_noise] if doc.frame_count else []
-        doc.texts, doc.cosines = len(texts), b"".join(library.index.sample().cosines(text).tobytes() for text in texts)
-        return ""
-
-    @endpoint("/shard/search", step="index")
-    def shard_search(self, doc: ShardQuery, caller: Caller) -> str:
-        """As `/search`, of this shard's videos: all matches that may have a place on the page or before it."""
-        library = self.library(caller.library)
-        options, parts = documents.search_options(doc), documents.parts_of(doc, library)
-        # The head has the query: vectors take long to travel.
-        doc.parts, doc.embedding, doc.neutral_embedding = DocList[QueryPart](), [], []
-        own = tuple(filter(self._is_own, options.video_ids))
-        if options.video_ids and not own:
-            return ""
-        options = replace(options, video_ids=own)
-        try:
-            matches = library.rank(parts, options, documents.relevance_of(doc)).list_all()
-        except InvalidTimeRange as error:  # videos of another shard may be that long
-            doc.outside = str(error)
-            return ""
-        doc.videos_searched, doc.frames_searched = library.count_searched(options)
-        doc.matches, doc.values = documents.matches_of(matches), [match.segment.score for match in matches]
-        return ""
-
-    @endpoint("/shard/timeline")
-    def shard_timeline(self, doc: ShardQuery, caller: Caller) -> str:
-        """As `/timeline`, of a video of this shard."""
-        return self._timeline(doc, caller)
-
-    @endpoint("/shard/shift", queue=WORKER)
-    def shift(self, doc: ShardQuery, caller: Caller) -> str:
-        """Store the shift that was fitted to the library. The head asks only the first shard, so all have the same."""
-        self.library(caller.library).keep_shift(doc.shift, doc.model_id)
-        self._audit.write("calibrated", caller=caller.name, library=caller.library)
-        doc.answered = True
-        return ""
-
-    def _is_own(self, video_id: str) -> bool:
-        return shard_of(video_id, self.settings.shards) == self._shard
-
     # State
 
-    def store_folders(self) -> list[Path]:
-        libraries = (library_folder(self.settings.home, name) for name in libraries_below(self.settings.home))
-        folders = (shard_folder(folder, self._shard, self.settings.shards) for folder in libraries)
-        return [folder for folder in folders if (folder / "index.db").exists()]
+    def stored_libraries(self) -> list[str]:
+        return list_libraries(self.settings)
 
     def component(self, caller: Caller, /) -> Component:
         library = self.library(caller.library)
+        library.follow()
         store = library.store
         return Component(
             name=self.executor_name,
             facts={
-                "store": str(store.path),
+                "store": store.place,
                 "videos": str(len(store.videos())),
                 "frames": str(len(library.index)),
                 "index": library.index.kind,
                 "model_id": store.model_id if len(library.index) else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
+            warnings=self.list_job_warnings(),
         )
 
     def recall(self, caller: Caller, /) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.errors import InvalidTimeRange
+from clipseek.api.errors import InvalidTimeRange, StoreError
 from clipseek.config.settings import EXACT_FRAMES
 from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.index.vector_index import VectorIndex
@@ -19,6 +19,8 @@ from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions, list_moments_of
 from executors.faiss_indexer.ranking.relevance import Calibrated, Relevance, fit_shift
 from executors.faiss_indexer.ranking.video_curves import CurveSource
+from executors.faiss_indexer.store.cache_file import index_folder_name
+from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.store import Store
 
@@ -38,51 +40,58 @@ class Timeline:
 class Library(AbstractContextManager["Library"]):
     """What is stored below `folder`, searchable. Any thread may search while another one stores.
 
-    Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. The store's own lock lets one write in
-    at a time; the index follows each of them.
+    Up to `exact_frames` every frame is compared with a query, see `VectorIndex`. Several libraries may share a store,
+    in processes of their own: before each search the index follows what any of them has changed.
+
+    Args:
+        folder: of the SQLite store, and of the saved index.
+        database: of the store, if it is not in the folder.
+        replica: number of this process among those that share database and folder.
     """
 
-    def __init__(self, folder: Path, exact_frames: float = EXACT_FRAMES) -> None:
-        self.store = Store(folder)
+    def __init__(
+        self, folder: Path, exact_frames: float = EXACT_FRAMES, database: Database | None = None, replica: int = 0
+    ) -> None:
+        self.store = Store(database or folder)
         self.curves = CurveSource(self.store)
-        self.index = VectorIndex(folder / "index", self.store, exact_frames)
-        self.relevance = Relevance(self.index.mean_frame, self.store.fitted_shift(self.store.model_id))
+        saved = index_folder_name(self.store.store_id, replica) if database else "index"
+        self.index = VectorIndex(folder / saved, self.store, exact_frames)
+        self.relevance = Relevance(self.index.mean_frame)
+        self.follow()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Save the index and close the store."""
+        with suppress(StoreError):  # its server may be away; then the next start follows
+            self.follow()
         self.index.close()
         self.store.close()
+
+    def follow(self) -> None:
+        """Take over what has changed in the store, also by other processes. Without changes it is one short query."""
+        state = self.store.state()
+        self.relevance.fitted_shift = state.fitted_shift
+        self.index.follow(state.revision, self.curves.forget)
 
     # Changes
 
     def put_span(self, video_id: str, span: tuple[float, float], frames: Frames, model_id: str) -> None:
         """Store the frames of `[start, end)` of a registered video and index them; see `Store.put_span`."""
-        span_id, replaced = self.store.put_span(video_id, span, frames, model_id)
-        self.index.remove(replaced)
-        self.index.add(span_id, video_id, frames)
-        self.curves.forget(video_id)
+        self.store.put_span(video_id, span, frames, model_id)
+        self.follow()
 
-    def claim(self, model_id: str) -> None:
-        """Prepare an empty library for a model's frames; see `Store.claim`."""
-        self.store.claim(model_id)
-        self.relevance.fitted_shift = self.store.fitted_shift(model_id)
-
-    def register(self, video: VideoRecord, model_id: str, added_after: float = 0.0) -> VideoRecord:
+    def register(self, video: VideoRecord, model_id: str) -> VideoRecord:
         """Add a video to the store; see `Store.register`. Returns: the video as stored."""
-        dropped = self.store.register(video, model_id, added_after)
-        if dropped:
-            self.index.remove(dropped)
-            self.curves.forget(video.video_id)
-        self.relevance.fitted_shift = self.store.fitted_shift(model_id)  # an empty store may become another model's
+        self.store.register(video, model_id)
+        self.follow()
         return self.store.video(video.video_id)
 
     def delete(self, video_id: str) -> None:
         """Forget a video and its frames; an unknown one is no error."""
-        self.index.remove(self.store.delete(video_id))
-        self.curves.forget(video_id)
+        self.store.delete(video_id)
+        self.follow()
 
     # Searching
 
@@ -91,41 +100,27 @@ class Library(AbstractContextManager["Library"]):
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
-        return self.rank(parts, options, self.relevance).answer(*self.count_searched(options))
-
-    def rank(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance) -> Ranking[VideoMatch]:
-        """The best matches for a query, as many as its page and those before it need.
-
-        `relevance` is that of the whole library, of which this one may be a shard.
-
-        Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
-        """
-        self._check_models(parts)
-        parts = self._with_noise(parts)
-        ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
-        for bound, video in self._list_candidates(parts, options, relevance):
+        parts = self._prepare(parts)
+        ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(self.relevance.cut_off))
+        for bound, video in self._list_candidates(parts, options):
             if ranking.is_settled(bound):
                 break
-            ranking.add(self._find_matches(video, parts, options, relevance)[1])
-        return ranking
+            ranking.add(self._find_matches(video, parts, options)[1])
+        return ranking.answer(*self.count_searched(options))
 
-    def timeline(self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance | None = None) -> Timeline:
+    def timeline(self, parts: Sequence[Part], options: SearchOptions) -> Timeline:
         """The score of every frame of the one video that the options name, and what `search` finds in it.
-
-        `relevance` is that of the whole library, where this one is a shard of it.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
-        relevance = relevance or self.relevance
-        self._check_models(parts)
-        parts = self._with_noise(parts)
-        [(_, video)] = self._list_candidates(parts, options, relevance)
-        curve, matches = self._find_matches(video, parts, options, relevance)
-        ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(relevance.cut_off))
+        parts = self._prepare(parts)
+        [(_, video)] = self._list_candidates(parts, options)
+        curve, matches = self._find_matches(video, parts, options)
+        ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(self.relevance.cut_off))
         ranking.add(matches)
         return Timeline(
             curve.pts_seconds,
-            relevance.score(curve.scores),
+            self.relevance.score(curve.scores),
             [start for start, _ in self.curves.shots(video)],
             ranking.answer(*self.count_searched(options)),
         )
@@ -135,6 +130,7 @@ class Library(AbstractContextManager["Library"]):
 
         Raises: VideoNotFound, InvalidTimeRange, MomentNotIndexed.
         """
+        self.follow()
         return self.curves.make_part(self.store.video(video_id), at_seconds, weight)
 
     def count_searched(self, options: SearchOptions) -> tuple[int, int]:
@@ -147,6 +143,12 @@ class Library(AbstractContextManager["Library"]):
             long_enough = (v.video_id for v in self.store.videos() if options.range_in(v.duration_seconds))
             counts = [frames_of[video_id] for video_id in long_enough if video_id in frames_of]
         return len(counts), sum(counts)
+
+    def _prepare(self, parts: Sequence[Part]) -> list[Part]:
+        """Follow the store, and measure a query's parts against it. Raises: ModelMismatch."""
+        self.follow()
+        self._check_models(parts)
+        return self._with_noise(parts)
 
     def _with_noise(self, parts: Sequence[Part]) -> list[Part]:
         """Measure the noise of each part that lacks it: once for a query, because it takes a millisecond."""
@@ -162,14 +164,12 @@ class Library(AbstractContextManager["Library"]):
         for model_id in {part.model_id for part in parts if part.model_id}:
             self.store.check_model(model_id)
 
-    def _list_candidates(
-        self, parts: Sequence[Part], options: SearchOptions, relevance: Relevance
-    ) -> Iterator[tuple[float, VideoRecord]]:
+    def _list_candidates(self, parts: Sequence[Part], options: SearchOptions) -> Iterator[tuple[float, VideoRecord]]:
         """The videos to search, best first, each with the highest score of the curve that its matches can have."""
         if options.video_ids:
             yield from ((math.inf, video) for video in self._find_named(options))
             return
-        vector, offset = relevance.combine(parts)
+        vector, offset = self.relevance.combine(parts)
         for video_id, product in self.index.nearest_videos(vector):
             for video in self.store.known_videos([video_id]):
                 if options.range_in(video.duration_seconds):
@@ -186,9 +186,10 @@ class Library(AbstractContextManager["Library"]):
         return inside
 
     def _find_matches(
-        self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions, relevance: Relevance
+        self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions
     ) -> tuple[ScoreCurve, list[VideoMatch]]:
         """The curve of a video's frames in the range to search, and its matches, whatever they score."""
+        relevance = self.relevance
         time_range = options.range_in(video.duration_seconds) or (0.0, 0.0)
         curve = self.curves.draw(video, parts, relevance, time_range)
         if not len(curve.scores):
@@ -212,20 +213,16 @@ class Library(AbstractContextManager["Library"]):
 
         Raises: ModelMismatch.
         """
-        self._check_models(phrases)
         best = np.array([self._find_best_relevance(phrase) for phrase in phrases])
         calibrated = fit_shift(best, self.relevance.fitted_shift, answered_share)
-        self.keep_shift(calibrated.shift, phrases[0].model_id)
+        self.store.keep_fitted_shift(calibrated.shift, phrases[0].model_id)
+        self.follow()
         return calibrated
 
     def forget_calibration(self) -> None:
         """Let matches begin where the model's own scale says."""
-        self.keep_shift(0.0, "")
-
-    def keep_shift(self, shift: float, model_id: str) -> None:
-        """Store the shift of a calibration, for one model."""
-        self.store.keep_fitted_shift(shift, model_id)
-        self.relevance.fitted_shift = shift
+        self.store.keep_fitted_shift(0.0, "")
+        self.follow()
 
     def _find_best_relevance(self, phrase: Part) -> float:
         """Of the best match; -inf in an empty library."""

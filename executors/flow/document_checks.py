@@ -23,8 +23,7 @@ def check_document(doc: BaseDoc, settings: Settings) -> None:
     doc.check_bounds()
     if isinstance(doc, Query):
         _check_query_limits(doc, settings)
-        if type(doc) is Query:  # the head of several shards has checked what it sends them
-            check_query(doc)
+        check_query(doc)
     elif isinstance(doc, VideoSpan):
         frames = len(doc.pts_seconds)
         check_limit(settings, "max_span_frames", frames, f"The span's count of frames, {frames},")

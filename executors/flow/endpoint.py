@@ -15,7 +15,6 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 from jina import requests
 
 from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.endpoints import Endpoint
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
@@ -100,15 +99,6 @@ def _advance(steps: Generator[None, None, T]) -> T | None:
         result: T = end.value
         return result
     return None
-
-
-def pass_on(row: Endpoint) -> Any:
-    """A handler that passes on what other executors answer."""
-
-    async def answer(_executor: Host, docs: DocList[Any], _caller: Caller) -> DocList[Any]:
-        return docs
-
-    return _handler(row.path, row.document, answer)
 
 
 def list_of(document: type[D]) -> type[DocList[D]]:

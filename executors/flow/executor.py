@@ -1,34 +1,29 @@
-"""`ChainExecutor`: what every executor of the Flow shares.
-
-Jina refuses to start a chain unless each endpoint that one executor exposes is exposed by the next one, with the same
-document. So the base executor passes on every endpoint of the table, and an executor overrides those that it answers.
-"""
+"""`ChainExecutor`: what every executor of the Flow shares."""
 
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from jina import Executor
 
 from clipseek.api.documents import Component, Health
-from clipseek.api.endpoints import ENDPOINTS, INDEXER
-from clipseek.api.errors import StoreError
+from clipseek.api.errors import ServerNotReady, StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from clipseek.machine.private_files import make_private_from_now_on, protect
 from clipseek.machine.versions import own_versions
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
-from executors.flow.endpoint import endpoint, pass_on
+from executors.flow.endpoint import endpoint
 from executors.flow.lifetime import (
     end_with_parent,
     exit_child_without_teardown,
     processes_down,
     report_start_failure,
 )
+from executors.flow.quirks.hasty_stop import finish_before_stop
 from executors.flow.quirks.own_port import guard_own_port
 from executors.machine.fair_queue import FairQueue
 
@@ -40,7 +35,7 @@ _AT_ONCE_THREADS = 8
 
 
 class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
-    """An executor that passes every document on."""
+    """An executor that answers `/health`, each document in a thread."""
 
     def __init__(self, settings: Settings | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +46,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         protect(self.settings.home, self.settings.cache)
         self.queues: dict[str, FairQueue] = {}
         guard_own_port(self.callers, self._documents_of)
+        finish_before_stop(self._refuse_waiting)
         end_with_parent()
         try:
             self.load()
@@ -65,7 +61,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
             raise
         sizes = {_AT_ONCE: _AT_ONCE_THREADS, **self.queue_sizes()}
         self.queues = {name: FairQueue(size, name) for name, size in sizes.items()}
-        metrics.serve_own(self.settings, self.store_folders)
+        metrics.serve_own(self.settings, self.stored_libraries)
 
     def _documents_of(self, endpoint: str) -> Any:
         """The list of documents that an endpoint takes; None where there is no such endpoint."""
@@ -84,6 +80,11 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         run: Callable[[], T] = partial(contextvars.copy_context().run, task)
         return await asyncio.wrap_future(self.queues[queue].submit(caller, run))
 
+    def _refuse_waiting(self) -> None:
+        stopping = ServerNotReady(f"The {self.executor_name} of the server is stopping.", executor=self.executor_name)
+        for queue in self.queues.values():
+            queue.refuse_waiting(stopping)
+
     @endpoint("/health")
     def health(self, doc: Health, caller: Caller) -> str:
         component = self.component(caller)
@@ -99,8 +100,8 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The executor's name in `flow.yml`, without the number of the replica that Jina adds."""
         return str(self.runtime_args.name).partition("/")[0]
 
-    def store_folders(self) -> list[Path]:
-        """The stores that this process keeps."""
+    def stored_libraries(self) -> list[str]:
+        """The libraries whose store this process keeps."""
         return []
 
     def component(self, _caller: Caller, /) -> Component:
@@ -116,9 +117,3 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
             queue.close()
         super().close()
         exit_child_without_teardown()
-
-
-for _row in ENDPOINTS.values():
-    # No executor follows the indexer, so what it answers alone need not be passed on.
-    if _row.executors != (INDEXER,) and _row.path not in ChainExecutor.requests_by_class[ChainExecutor.__name__]:
-        pass_on(_row).__set_name__(ChainExecutor, _row.path.strip("/"))  # as if it stood in the class

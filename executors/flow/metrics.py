@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, start_http_server
 
@@ -104,15 +103,15 @@ class Arrival:
         REQUEST_SECONDS.labels(self._endpoint).observe(time.monotonic() - self._arrived_at)
 
 
-def serve_own(settings: Settings, store_folders: Callable[[], list[Path]] = list) -> None:
+def serve_own(settings: Settings, stored_libraries: Callable[[], list[str]] = list) -> None:
     """Serve the metrics of this process, unless they are off or `clipseek serve` collects those of all processes.
 
     Args:
-        store_folders: finds the stores that this process keeps; by default none.
+        stored_libraries: lists the libraries whose store this process keeps; by default none.
     """
     if not settings.metrics_port or SHARED_METRICS_VARIABLE in os.environ:
         return
-    REGISTRY.register(StoredMetrics(store_folders))
+    REGISTRY.register(StoredMetrics(settings, stored_libraries))
     try:
         start_http_server(settings.metrics_port, settings.metrics_bind)
     except OSError as error:

@@ -26,9 +26,11 @@ class FairQueue:
         return future
 
     def _work(self) -> None:
-        """Do the next task; there is one for each call."""
+        """Do the next task; there is one for each call, unless it was refused."""
         with self._lock:
-            caller = next(iter(self._lines))
+            caller = next(iter(self._lines), None)
+            if caller is None:
+                return
             line = self._lines.pop(caller)
             future, task = line.popleft()
             if line:
@@ -39,6 +41,15 @@ class FairQueue:
             future.set_result(task())
         except BaseException as error:  # noqa: BLE001 (raised again where the result is read)
             future.set_exception(error)
+
+    def refuse_waiting(self, error: Exception) -> None:
+        """Fail the tasks that wait; those under way, and later ones, are done."""
+        with self._lock:
+            waiting = [future for line in self._lines.values() for future, _ in line]
+            self._lines.clear()
+        for future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
 
     def close(self) -> None:
         """Cancel the tasks that wait, and wait for those under way."""

@@ -67,11 +67,14 @@ class WorkerOptions:
 
 
 class WorkerPool:
-    """A fixed number of worker processes, started at once. A lost one is replaced. Any thread may call `run`."""
+    """At most so many worker processes. Each starts with its first task, and again if it is lost.
+
+    Any thread may call `run`.
+    """
 
     def __init__(self, count: int, options: WorkerOptions) -> None:
         self._all = [_Worker(options) for _ in range(count)]
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one first: it has started
         for worker in self._all:
             self._idle.put(worker)
 
@@ -86,7 +89,7 @@ class WorkerPool:
             DeadlineExceeded, DecoderCrashed: the worker did not answer in time, or died.
             LimitExceeded: the task needs more memory than a worker may use.
             ClipSeekError: raised by `function`; its other errors as `WorkerOptions.explain` says.
-            OSError: the system could not start a process in place of a lost one. The next task tries again.
+            OSError: the system could not start a process. The next task tries again.
         """
         worker = self._idle.get()
         try:
@@ -103,7 +106,7 @@ class WorkerPool:
 class _Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._start()
+        self._process: multiprocessing.process.BaseProcess | None = None
 
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe()
@@ -119,18 +122,23 @@ class _Worker:
         self._is_ready = False
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+    @property
+    def _exit_code(self) -> int | None:
+        return self._process.exitcode if self._process else None
 
     def run(self, what: str, deadline_seconds: float, task: Callable[[], T]) -> T:
-        if wait([self._process.sentinel], timeout=0):  # the process has ended
+        if self._process is None or wait([self._process.sentinel], timeout=0):  # not started, or ended
             self._start()
         try:
             succeeded, answer = self._ask(what, deadline_seconds, task)
         except (EOFError, OSError) as error:
             self.kill()
             raise DecoderCrashed(
-                f"{_sentence(what)} crashed the decoder ({_describe_exit(self._process.exitcode)}); the service goes "
+                f"{_sentence(what)} crashed the decoder ({_describe_exit(self._exit_code)}); the service goes "
                 f"on. {self._options.crash_advice}"
             ) from error
         except BaseException:

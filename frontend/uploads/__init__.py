@@ -1,5 +1,6 @@
 """Videos on their way into the library.
 
-`queue.py` indexes them one by one, `queue_folder.py` stores them on disk, `room.py` checks that they fit.
+`queue.py` sends them to the service one by one, `queue_folder.py` stores them on disk until then, `room.py` checks that
+they fit. `service_jobs.py` asks how far the service is with them, `job.py` is what the page shows of one.
 `quirks.py` makes Streamlit write large uploads to disk, and hands those files over.
 """

@@ -1,69 +1,36 @@
-"""The queue of videos to index: one after another, in a thread of the page's process."""
+"""The queue of videos to send to the service, one after another, in a thread of the page's process.
+
+The service indexes them by itself: once it has a video and its job, the page only shows how far it is.
+"""
 
 import io
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from clipseek import Client
-from clipseek.api import errors
-from clipseek.client import OnProgress, Progress
+from clipseek.api import documents, errors
+from clipseek.client import OnProgress
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job, ProgressMeter
 from frontend.uploads.queue_folder import QueueFolder, Task
+from frontend.uploads.service_jobs import ServiceJobs
 
 logger = logging.getLogger(__name__)
 
 _AWAY_ERRORS = (errors.ServerUnreachable, errors.ServerNotReady)
 _RETRY_SECONDS = 5.0  # pause before the server is asked again
-WAITING, RUNNING, FAILED, CANCELLED = "waiting", "running", "failed", "cancelled"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A task of the queue and how far it is."""
-
-    number: int
-    task: Task
-    state: str = WAITING
-    stage: str = ""  # see `Progress.stage`
-    fraction: float = 0.0  # of the stage, from 0 to 1
-    left_seconds: float | None = None  # of the stage; None: not known yet
-    error: errors.ClipSeekError | None = None  # of a failed job; of a waiting one: why the server could not be reached
-
-    @property
-    def title(self) -> str:
-        return self.task.title
-
-    @property
-    def is_active(self) -> bool:
-        return self.state in (WAITING, RUNNING)
-
-
-class ProgressMeter:
-    """Turns steps into a stage, its fraction and the seconds left, measured at the pace of that stage."""
-
-    def __init__(self, clock: Callable[[], float], report: Callable[[str, float, float | None], None]) -> None:
-        self._clock, self._report = clock, report
-        self._stage, self._start_time, self._start_done = "", 0.0, 0.0
-
-    def __call__(self, step: Progress) -> None:
-        now = self._clock()
-        if step.stage != self._stage or step.done < self._start_done:  # each sample video starts the stage again
-            self._stage, self._start_time, self._start_done = step.stage, now, step.done
-        gained = step.done - self._start_done
-        left = (step.total - step.done) * (now - self._start_time) / gained if gained > 0 else None
-        self._report(step.stage, step.done / step.total if step.total else 1.0, left)
 
 
 class IndexQueue:
-    """Jobs and the thread that does them. They belong to the process, so they survive closed tabs and reloads.
+    """Tasks and the thread that does them. They belong to the process, so they survive closed tabs and reloads.
 
-    Finished jobs leave the list. Failed and cancelled ones stay until they are retried or dismissed. Jobs that an
-    earlier process left in `folder` continue, except cancelled ones. While the server cannot be reached, all wait.
+    A task ends when the service has the video and its job. Tasks that failed or were cancelled stay until they are
+    retried or dismissed. Those that an earlier process left in `folder` continue, except cancelled ones. While the
+    server cannot be reached, all wait.
     """
 
     def __init__(
@@ -77,11 +44,13 @@ class IndexQueue:
         self._folder = folder
         self._clock = clock
         self._retry_seconds = retry_seconds
+        self._service = ServiceJobs(client, clock, retry_seconds)
+        self._tasks = dict(folder.tasks())
         self._jobs = {
-            number: Job(number, task, CANCELLED if task.is_cancelled else WAITING) for number, task in folder.tasks()
+            number: _begun(number, task, CANCELLED if task.is_cancelled else WAITING)
+            for number, task in self._tasks.items()
         }
         self._stopping: set[int] = set()
-        self._finished = 0
         self._number = max(self._jobs, default=0)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -116,45 +85,57 @@ class IndexQueue:
     # Watching and changing them
 
     def jobs(self) -> list[Job]:
-        """All jobs as they are now, in the order they were added."""
+        """All jobs as they are now: those of the service, then the videos that are not sent yet."""
+        of_service = self._service.jobs()
         with self._changed:
-            return list(self._jobs.values())
+            own = list(self._jobs.values())
+        resumed = {job.video_id for job in own if job.video_id}
+        return [*(job for job in of_service if job.video_id not in resumed), *own]
 
     @property
     def finished(self) -> int:
         """How many jobs have succeeded so far. When it grows, the library has changed."""
-        return self._finished
+        return self._service.finished
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, key: int | str) -> None:
         """Stop a job. The server keeps what it has received and indexed."""
+        if isinstance(key, str):
+            self._service.cancel(key)
+            return
         with self._changed:
-            job = self._jobs.get(number)
+            job = self._jobs.get(key)
             if job and job.state == WAITING:
-                self._mark_cancelled(job)
+                self._mark_cancelled(key)
                 self._changed.notify_all()
             elif job and job.state == RUNNING:
-                self._stopping.add(number)
+                self._stopping.add(key)
 
-    def retry(self, number: int) -> None:
+    def retry(self, key: int | str) -> None:
         """Queue a failed or cancelled job again. It continues from what the server has."""
+        if isinstance(key, str):
+            for job in self._service.jobs():
+                if job.key == key and not job.is_active:
+                    self.resume(job.video_id, job.title, 0)
+            return
         with self._changed:
-            job = self._jobs.get(number)
-            if job and not job.is_active:
-                task = replace(job.task, is_cancelled=False)
-                self._save_change(number, task)
-                self._jobs[number] = Job(number, task)
+            known = self._jobs.get(key)
+            if known and not known.is_active:
+                self._save_change(key, replace(self._tasks[key], is_cancelled=False))
+                self._jobs[key] = _begun(key, self._tasks[key])
                 self._wake()
 
-    def dismiss(self, number: int) -> None:
+    def dismiss(self, key: int | str) -> None:
         """Remove a job that is not active, and its upload."""
+        if isinstance(key, str):
+            self._service.cancel(key, forget=True)
+            return
         with self._changed:
-            job = self._jobs.get(number)
+            job = self._jobs.get(key)
             if job and not job.is_active:
-                del self._jobs[number]
-                self._folder.delete(number)
+                self._forget(key)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait until no job is active. Returns: False if some still are when the time is up."""
+        """Wait until all videos are sent. Returns: False if some are not when the time is up."""
         with self._changed:
             return self._changed.wait_for(
                 lambda: not any(job.is_active for job in self._jobs.values()), timeout_seconds
@@ -174,16 +155,20 @@ class IndexQueue:
             self._folder.delete(number)
             raise
         with self._changed:
-            self._jobs[number] = Job(number, task)
+            self._tasks[number], self._jobs[number] = task, _begun(number, task)
             self._wake()
 
-    def _mark_cancelled(self, job: Job) -> None:
-        task = replace(job.task, is_cancelled=True)
-        self._save_change(job.number, task)
-        self._jobs[job.number] = replace(job, task=task, state=CANCELLED, left_seconds=None, error=None)
+    def _mark_cancelled(self, number: int) -> None:
+        self._save_change(number, replace(self._tasks[number], is_cancelled=True))
+        self._jobs[number] = replace(self._jobs[number], state=CANCELLED, left_seconds=None, error=None)
+
+    def _forget(self, number: int) -> None:
+        del self._jobs[number], self._tasks[number]
+        self._folder.delete(number)
 
     def _save_change(self, number: int, task: Task) -> None:
         """Save a changed task. On a full disk it can be cancelled or retried all the same; a restart forgets that."""
+        self._tasks[number] = task
         try:
             self._folder.save_task(number, task)
         except errors.StoreFull as error:
@@ -195,24 +180,26 @@ class IndexQueue:
             self._thread.start()
         self._changed.notify_all()
 
-    def _next(self) -> Job | None:
+    def _next(self) -> int | None:
         for number, job in self._jobs.items():
             if job.state == WAITING:
-                self._jobs[number] = replace(job, state=RUNNING, error=None)
-                return job
+                return number
         return None
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while (job := self._next()) is None:
+                while (number := self._next()) is None:
                     self._changed.wait()
-            error = self._do(job)
+                was_away = self._jobs[number].error is not None
+                self._jobs[number] = replace(self._jobs[number], state=RUNNING, error=None)
+                task = self._tasks[number]
+            error = self._do(number, task, was_away=was_away)
             with self._changed:
                 try:
-                    self._finish(job.number, error)
+                    self._finish(number, error)
                 except OSError as disk_error:  # go on with the next video
-                    logger.warning("The queue cannot delete its files of '%s' (%s).", job.title, disk_error.strerror)
+                    logger.warning("The queue cannot delete its files of '%s' (%s).", task.title, disk_error.strerror)
                 self._changed.notify_all()
                 if _is_server_away(error):
                     self._changed.wait(self._retry_seconds)
@@ -220,40 +207,38 @@ class IndexQueue:
     def _finish(self, number: int, error: errors.ClipSeekError | None) -> None:
         is_stopped = number in self._stopping
         self._stopping.discard(number)
-        job = self._jobs[number]
         if error is None:
-            del self._jobs[number]
-            self._finished += 1
-            self._folder.delete(number)
+            self._forget(number)
         elif isinstance(error, errors.Cancelled) or (is_stopped and _is_server_away(error)):
-            self._mark_cancelled(job)
+            self._mark_cancelled(number)
         else:
             state = WAITING if _is_server_away(error) else FAILED
-            self._jobs[number] = replace(job, state=state, error=error, left_seconds=None)
+            self._jobs[number] = replace(self._jobs[number], state=state, error=error, left_seconds=None)
 
-    def _do(self, job: Job) -> errors.ClipSeekError | None:
-        """Do a job. Returns: the error that ended it, or None."""
+    def _do(self, number: int, task: Task, *, was_away: bool) -> errors.ClipSeekError | None:
+        """Send a video. Returns: the error that ended it, or None."""
+        meter = ProgressMeter(self._clock)
         try:
-            self._index(job, ProgressMeter(self._clock, partial(self._report, job.number)))
+            if was_away:  # check the server before reading a large video again
+                self._client.videos()
+            self._service.add(self._file(number, task, lambda step: self._report(number, *meter.measure(step))))
         except errors.ClipSeekError as error:
             return error
         except Exception as error:
-            logger.exception("indexing '%s' failed", job.title)
-            return errors.ServerFailed(f"The page failed while adding '{job.title}' ({error!r}). See the page's log.")
+            logger.exception("adding '%s' failed", task.title)
+            return errors.ServerFailed(f"The page failed while adding '{task.title}' ({error!r}). See the page's log.")
         return None
 
-    def _index(self, job: Job, meter: OnProgress) -> None:
-        task = job.task
-        if job.error:  # the server was away: check it before reading a large video again
-            self._client.videos()
-        if task.is_upload:
-            self._client.index(self._folder.upload(job.number), title=task.title, progress=meter)
-        elif task.server_path:
-            self._client.index(task.server_path, title=task.title, on_server=True, progress=meter)
-        elif task.video_id:
-            self._client.resume(task.video_id, progress=meter)
-        else:
-            self._client.add_samples(meter)
+    def _file(self, number: int, task: Task, progress: OnProgress) -> list[documents.Job]:
+        """Send a task's video, and have the service index it. Returns: the jobs."""
+        if task.is_upload or task.server_path:
+            video = task.server_path or self._folder.upload(number)
+            on_server = bool(task.server_path)
+            index = self._client.index
+            return [index(video, title=task.title, on_server=on_server, progress=progress, wait=False)]
+        if task.video_id:
+            return [self._client.resume(task.video_id, progress=progress, wait=False)]
+        return self._client.add_samples(progress, wait=False)
 
     def _report(self, number: int, stage: str, fraction: float, left_seconds: float | None) -> None:
         with self._changed:
@@ -261,6 +246,10 @@ class IndexQueue:
                 raise errors.Cancelled("Cancelled on the page.")
             job = self._jobs[number]
             self._jobs[number] = replace(job, stage=stage, fraction=fraction, left_seconds=left_seconds)
+
+
+def _begun(number: int, task: Task, state: str = WAITING) -> Job:
+    return Job(number, task.title, task.video_id, state)
 
 
 def _is_server_away(error: errors.ClipSeekError | None) -> bool:

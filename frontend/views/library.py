@@ -73,7 +73,7 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
     shown = videos[first : first + _PAGE_SIZE]
     services().thumbnails.prefetch(video_thumbnail(video) for video in shown)
     muted(t.plural("library.count", len(videos)))
-    queued = {(job.task.video_id or job.title) for job in services().queue.jobs() if job.is_active}
+    queued = {(job.video_id or job.title) for job in services().queue.jobs() if job.is_active}
     card_grid(shown, lambda video: video_card(video, t, in_queue=bool({video.video_id, video.title} & queued)))
     if pages > 1:
         _page_buttons(page, pages, f"{first + 1} - {first + len(shown)} / {len(videos)}", t)

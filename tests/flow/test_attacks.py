@@ -144,7 +144,7 @@ def test_a_request_of_countless_empty_documents_is_refused_unread(world, calm):
 
 
 def test_an_endpoint_that_does_not_exist_is_refused_and_leaves_no_trace(world):
-    for endpoint in ("/shard/search", "/shard/claim", "/nothing", "_jina_dry_run_", ""):
+    for endpoint in ("/nothing", "_jina_dry_run_", ""):
         assert _raw(world, "mallory", _request(endpoint, DocList[Video]([Video()]))) == "InvalidRequest"
 
 

@@ -119,9 +119,11 @@ def test_what_server_and_page_keep_is_for_their_owner_only(launch, tmp_path, lon
         os.umask(before)
 
 
-def test_a_stop_takes_five_seconds_whatever_hangs(launch, tmp_path, tiny_model):
+def test_a_stop_takes_five_seconds_whatever_hangs(launch, tmp_path, tiny_model, long_video):
     server = launch(tmp_path, "--page", CLIPSEEK_MODEL=str(tiny_model))
     *_, indexer, gateway = server.processes()
+    with server.client() as client:
+        client.index(long_video)  # starts a decoder
     decoder = server.processes()[0].children()[0]
     for process in (decoder, indexer, gateway):
         process.suspend()

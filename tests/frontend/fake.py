@@ -6,9 +6,9 @@ from pathlib import Path
 from PIL import Image
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Component, Match, Query, Upload, Video
+from clipseek.api.documents import Component, Job, Match, Query, Upload, Video
 from clipseek.api.errors import EmptyQuery, UnreadableVideo, VideoNotFound
-from clipseek.client import Indexed, Progress, SavedClip
+from clipseek.client import Progress, SavedClip
 
 CAT, DOG = "a" * 64, "b" * 64
 LOW, FINE = 1_000_000_000, 90_000_000_000
@@ -46,6 +46,7 @@ class FakeClient:
         self.clips = []
         self.copied = ".mp4"  # suffix of copied clips
         self.indexed = []
+        self.filed = []  # jobs of the service
         self.free_bytes = FINE
         self.model = "starter"
         self.roots = ""
@@ -117,7 +118,19 @@ class FakeClient:
         Path(output).write_bytes(b"video")
         return SavedClip(Path(output), 0.0, 1.0, 4)
 
-    def index(self, file, *, title=None, on_server=False, progress=lambda step: None):
+    def jobs(self):
+        self._answer()
+        return list(self.filed)
+
+    def cancel_job(self, job_id, *, forget=False):
+        [job] = [each for each in self.filed if each.job_id == job_id]
+        if forget:
+            self.filed.remove(job)
+        elif job.is_unfinished:
+            job.state = "cancelled"
+        return job
+
+    def index(self, file, *, title=None, on_server=False, progress=lambda step: None, wait=True):
         self._answer()
         content = file if on_server else file.read_bytes()
         if content == BROKEN:
@@ -125,17 +138,18 @@ class FakeClient:
         progress(Progress("index", 1.0, 2.0))
         self.indexed.append((title, content))
         self.library.append(video(f"{len(self.library):012x}" + "0" * 52, title))
-        return Indexed(self.library[-1], 2, 2, 0.1)
+        return Job(video_id=self.library[-1].video_id, title=title, state="done")
 
-    def resume(self, name, *, progress=lambda step: None):
+    def resume(self, name, *, progress=lambda step: None, wait=True):
         [found] = [each for each in self.library if each.video_id == name]
         found.status = "ready"
         found.missing_start_seconds, found.missing_end_seconds = [], []
-        return Indexed(found, 1, 1, 0.1)
+        self.filed = [job for job in self.filed if job.video_id != name]
+        return Job(video_id=name, title=found.title, state="done")
 
-    def add_samples(self, progress=lambda step: None):
+    def add_samples(self, progress=lambda step: None, *, wait=True):
         self.library.append(video("5" * 64, "sample.mp4"))
-        return []
+        return [Job(video_id="5" * 64, title="sample.mp4", state="done")]
 
     def server_videos(self, folder):
         self._answer()

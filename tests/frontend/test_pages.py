@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clipseek.api.documents import Job
 from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
 from frontend.logic.basket import Basket, BasketItem
 from frontend.services import services
@@ -322,8 +323,41 @@ def test_uploads_go_to_the_queue_and_failures_say_why(open_page, client):
     assert "a; rm -rf.mp4" in html_of(page)
     assert any(EN("problem.unreadable") in each.value for each in page.error)
     [job] = services().queue.jobs()
-    button(page, f"job.dismiss.{job.number}").click().run()
+    button(page, f"job.dismiss.{job.key}").click().run()
     assert not services().queue.jobs() and not page.error
+
+
+def service_job(**values):
+    shared = {"job_id": "0123abcd", "video_id": "c" * 64, "title": "<i>c.mp4", "total_seconds": 60.0}
+    return Job(**shared | values)
+
+
+def test_jobs_of_the_service_are_shown_cancelled_continued_and_removed(open_page, client):
+    half = {"status": "indexing", "missing_start_seconds": [30.0], "missing_end_seconds": [60.0]}
+    client.library.append(video("c" * 64, "<i>c.mp4", **half))
+    client.filed = [
+        service_job(state="running", done_seconds=15.0),
+        service_job(job_id="77", video_id="d" * 64, state="failed", error="No picture.", error_kind="NoVideoStream"),
+    ]
+    page = open_page("views/library.py")
+    assert f"{EN('stage.index')} · 25 %" in html_of(page) and "&lt;i&gt;c.mp4" in html_of(page)
+    assert EN("status.interrupted") not in html_of(page)  # the job works on it
+    assert [each.value for each in page.text] == ["No picture."]
+    other = open_page("views/library.py", visitor="b" * 32)
+    assert EN("stage.index") in html_of(other)
+    button(page, "job.cancel.0123abcd").click().run()
+    assert client.filed[0].state == "cancelled" and EN("jobs.cancelled") in html_of(page)
+    button(page, "job.retry.0123abcd").click().run()
+    assert services().queue.wait(10)
+    button(page, "job.dismiss.77").click().run()
+    assert client.filed == [] and services().queue.jobs() == [] and client.library[-1].status == "ready"
+
+
+def test_of_many_jobs_the_first_are_shown(open_page, client):
+    client.filed = [service_job(job_id=f"{number}", video_id=f"{number}", state="waiting") for number in range(40)]
+    page = open_page("views/library.py")
+    assert html_of(page).count(EN("jobs.waiting")) == 30
+    assert EN("jobs.more", count=10) in [each.value for each in page.caption]
 
 
 def upload(page, *videos):

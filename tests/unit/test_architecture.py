@@ -23,8 +23,8 @@ ROOMS = {
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
-SPEAK_JINA = {"executor.py", "documents.py"}
-ROOMS_THAT_SPEAK_JINA = {"executors/flow", "executors/faiss_indexer/shards"}
+SPEAK_JINA = {"executor.py", "job_executor.py", "documents.py"}
+ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {
     "frontend/app.py",
@@ -86,17 +86,17 @@ def test_no_room_is_missing_and_none_lies_above_itself():
 
 
 def test_the_tables_of_the_store_are_known_in_its_room_only():
-    """`backup` copies databases whole, `watch` has one of its own, the encoders must know the model: no others do."""
+    """`backup` copies databases whole, `watch` has one of its own: no others do."""
     opening = {named(path) for path in sources("clipseek") if "sqlite3" in roots(path)}
-    assert opening == {"clipseek/config/shards.py", "clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
+    assert opening == {"clipseek/upkeep/backup.py", "clipseek/watch/state.py"}
     assert " FROM " not in (ROOT / "clipseek/upkeep/backup.py").read_text(encoding="utf-8")
 
 
 # Rooms of the wings and of the page, each from the bottom up: a room imports those before it, never those behind.
 FLOORS = {
     "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
-    "executors/clip_encoder": ("model", "relevance", "run", "starter", "int8", "image", "text"),
-    "executors/faiss_indexer": ("store", "moments", "index", "ranking", "shards"),
+    "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
+    "executors/faiss_indexer": ("store", "moments", "index", "ranking"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),
     "frontend/components": (
         "messages.py",
@@ -130,10 +130,10 @@ def test_every_room_of_a_wing_has_its_floor(wing):
     assert {init.parent.name for init in (ROOT / wing).glob("*/__init__.py")} == set(FLOORS[wing])
 
 
-def test_sql_on_the_store_is_written_in_its_room_except_for_resharding():
-    writers = {named(path) for path in sources("executors") if "sqlite3" in roots(path)}
-    outside = {name for name in writers if not name.startswith("executors/faiss_indexer/store/")}
-    assert outside == {"executors/faiss_indexer/shards/resharding.py"}
+def test_each_engine_of_the_store_is_known_to_one_file():
+    for library, file in (("sqlite3", "sqlite.py"), ("psycopg", "postgres.py")):
+        users = {named(path) for path in sources("executors") if library in roots(path)}
+        assert users == {f"executors/faiss_indexer/store/{file}"}
 
 
 @pytest.mark.parametrize("path", sources("executors"), ids=named)
@@ -170,5 +170,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        most = MOST_FILES + 1 if room.name == "commands" else MOST_FILES
+        most = MOST_FILES + 2 if room.name == "commands" else MOST_FILES
         assert len(files) <= most, named(room)

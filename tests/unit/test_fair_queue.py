@@ -56,3 +56,15 @@ def test_closing_finishes_what_is_under_way_and_cancels_the_rest(held):
     free.set()
     closing.join(30)
     assert not closing.is_alive()
+
+
+def test_what_waits_can_be_refused_while_what_is_under_way_and_what_comes_later_is_done(held):
+    queue, free = held
+    waiting, given_up = queue.submit("a", lambda: 1), queue.submit("b", lambda: 2)
+    assert given_up.cancel()
+    queue.refuse_waiting(ValueError("no more"))
+    with pytest.raises(ValueError, match="no more"):
+        waiting.result(30)
+    later = queue.submit("a", lambda: 3)
+    free.set()
+    assert later.result(30) == 3

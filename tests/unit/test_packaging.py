@@ -123,7 +123,7 @@ find = util.find_spec
 util.find_spec = lambda name, *more: None if name in ("hubble", "jcloud") else find(name, *more)
 import warnings
 warnings.simplefilter("ignore")
-import executors.flow.gateway.gateway, executors.faiss_indexer.executor, executors.faiss_indexer.shards.head
+import executors.flow.gateway.gateway, executors.faiss_indexer.executor
 import executors.video_loader.executor, executors.clip_encoder.text.executor, executors.clip_encoder.image.executor
 import clipseek.service.run, executors.flow.pod
 from jina import Client, Flow
@@ -162,7 +162,14 @@ def test_the_client_runs_on_what_its_install_brings():
 
 @pytest.mark.parametrize(
     "arguments",
-    [("serve",), ("demo",), ("reshard", "2"), ("backup", "copy"), ("model", "optimise"), ("doctor", "--check")],
+    [
+        ("serve",),
+        ("demo",),
+        ("store", "copy", "a", "b"),
+        ("backup", "copy"),
+        ("model", "optimise"),
+        ("doctor", "--check"),
+    ],
 )
 def test_what_needs_the_server_says_that_this_install_is_the_client(arguments):
     done = run_light(*arguments)

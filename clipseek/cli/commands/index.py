@@ -14,6 +14,7 @@ from clipseek.machine.talk import say
 from clipseek.watch.folder_scan import videos_below
 
 if TYPE_CHECKING:
+    from clipseek.api.documents import Job
     from clipseek.client import Client, Indexed
 
 
@@ -27,16 +28,27 @@ if TYPE_CHECKING:
     is_flag=True,
     help="PATH is a file on the server, below a folder its operator allowed. Nothing is copied.",
 )
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Return once the videos are sent: the service indexes them by itself. `clipseek jobs` shows how far it is.",
+)
 @json_option
 @with_client
-def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: bool, **options: Any) -> None:
+def index(
+    client: "Client", paths: tuple[str, ...], title: str | None, detach: bool, as_json: bool, **options: Any
+) -> None:
     """Add videos to the library.
 
     PATH is a video, or a folder with all the videos below it. A video that is in the library already is neither sent
     nor analysed again. An interrupted one continues where it stopped.
 
+    The service indexes a video by itself, as a job. It continues when this command loses its connection or is killed.
+    Ctrl-C cancels the job.
+
     \b
       clipseek index holiday.mp4 ~/Videos
+      clipseek index ~/Videos --detach
       clipseek index match.mp4 --title "Cup final" --sampling adaptive
       clipseek index /srv/videos/archive.mkv --on-server
     """
@@ -61,19 +73,34 @@ def index(client: "Client", paths: tuple[str, ...], title: str | None, as_json: 
     for file in files:
         try:
             with progress_bar(Path(file).name) as progress:
-                indexed = client.index(file, title=title, progress=progress, **options)
+                if detach:
+                    row, sentence = _filed(client.index(file, title=title, progress=progress, wait=False, **options))
+                else:
+                    row, sentence = _indexed(client.index(file, title=title, progress=progress, **options), title, file)
         except ClipSeekError as error:
             fail(file, error)
             if isinstance(error, ServerUnreachable):
                 break  # the other files would fail in the same way
         else:
-            rows.append(indexed_data(indexed))
+            rows.append(row)
             if not as_json:
-                say(indexed_sentence(indexed, title or Path(file).name))
+                say(sentence)
     if as_json:
         print_json(rows)
     if errors:
         sys.exit(errors[0].exit_code if len(rows) == 1 else 1)
+
+
+def _indexed(indexed: "Indexed", title: str | None, file: str) -> tuple[dict[str, Any], str]:
+    return indexed_data(indexed), indexed_sentence(indexed, title or Path(file).name)
+
+
+def _filed(job: "Job") -> tuple[dict[str, Any], str]:
+    """A job as JSON, and as a sentence."""
+    row = {"job_id": job.job_id, "video_id": job.video_id, "title": job.title, "status": job.state}
+    if not job.is_unfinished:
+        return row, f"{job.title} ({job.video_id[:12]}) is indexed."
+    return row, f"{job.title} ({job.video_id[:12]}) will be indexed: job {job.job_id}."
 
 
 def indexed_data(indexed: "Indexed") -> dict[str, Any]:

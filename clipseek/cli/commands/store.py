@@ -1,5 +1,6 @@
-"""`clipseek backup` and `reshard`: copy or divide the store of this machine's server."""
+"""`clipseek backup` and `store copy`: copies of the store of this machine's server."""
 
+import json
 from pathlib import Path
 
 import click
@@ -9,8 +10,10 @@ from clipseek.api.formats import size
 from clipseek.cli.commands.doctor import show_findings
 from clipseek.cli.options import json_option
 from clipseek.cli.terminal import print_json, progress_bar, show_table
+from clipseek.config import parsing
 from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
+from clipseek.config.store_files import read_store_password
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
 from clipseek.upkeep import KEEP_COPIES
@@ -38,7 +41,7 @@ def backup(folder: Path, keep: int, anyway: bool, is_check: bool, name: str, as_
     Each copy is a dated folder in FOLDER, complete, and can take the place of the store. Videos that the copy before
     has take no more space: they are hard links. A copy has all libraries: databases, uploaded videos, tokens and the
     audit log. It leaves out videos that are elsewhere (indexed with --on-server, or kept at CLIPSEEK_MEDIA) and what
-    the server makes again by itself.
+    the server makes again by itself. A store in PostgreSQL needs a dump of its own.
 
     \b
       clipseek backup /mnt/backup/clipseek
@@ -68,36 +71,74 @@ def backup(folder: Path, keep: int, anyway: bool, is_check: bool, name: str, as_
     say(f"The copy is {libraries[0].copy}.")
     if any(row.unlinked_videos for row in libraries):
         say(f"{folder} cannot link files, so each copy takes the space of all videos.", style="yellow")
+    if settings.store:
+        say("The database in PostgreSQL is not in the copy. Dump it: pg_dump, see docs/faults.md.", style="yellow")
     if settings.media:
         say("The videos at CLIPSEEK_MEDIA need a backup of their own.", style="yellow")
 
 
-@click.command()
-@click.argument("shards", type=click.IntRange(min=1))
-@json_option
-def reshard(shards: int, as_json: bool) -> None:
-    """Divide the store into SHARDS shards; 1 is undivided.
+@click.group()
+def store() -> None:
+    """Move the store between SQLite and PostgreSQL."""
 
-    Stop the server first. Use it if one process searches too slowly, or cannot hold the index in its memory. All
-    libraries are divided; nothing is indexed again. It can be interrupted and run again; until it is finished, it needs
-    twice the disk space of the index. Then start the server with CLIPSEEK_SHARDS set to the same number.
+
+@store.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--library", "libraries", multiple=True, metavar="NAME", help="Copy only this library. May be repeated.")
+@json_option
+def copy_store(source: str, target: str, libraries: tuple[str, ...], as_json: bool) -> None:
+    """Copy the index of FROM to TO, and compare every span after.
+
+    Each is a folder (CLIPSEEK_HOME of a server) or the URL of a PostgreSQL database. Stop the servers first. Videos,
+    tokens and the audit log stay where they are. FROM is not changed. If the command is interrupted, run it again: it
+    continues. TO may hold no other videos.
+
+    Earlier versions could divide a store into `shards-N`. To join it, give its folder twice.
+
+    CLIPSEEK_STORE_PASSWORD is the password for the URLs.
 
     \b
-      clipseek reshard 4
-      CLIPSEEK_SHARDS=4 clipseek serve
+      clipseek store copy /data/clipseek postgresql://clipseek@db.example/clipseek
+      clipseek store copy /data/clipseek /data/clipseek
     """
-    check_whole_install("reshard")
-    home = Settings.from_env().home
-
-    def failure(reason: str) -> StoreError:
-        return StoreError(f"The store {home} could not be divided: {reason}. Nothing is lost; run the command again.")
-
-    libraries = call_module("executors.faiss_indexer.shards.resharding", str(home), str(shards), failure=failure)
+    check_whole_install("store copy")
+    settings = Settings.from_env()
+    places = [text if parsing.is_url(text) else str(parsing.folder("", text)) for text in (source, target)]
+    for text in places:
+        if parsing.is_url(text):
+            parsing.database_url("A store", text)
+    arguments = {
+        "source": places[0],
+        "target": places[1],
+        "libraries": libraries,
+        "password": read_store_password(settings),
+    }
+    copied = call_module(
+        "executors.faiss_indexer.store.copying",
+        failure=_copying_failed,
+        stdin=json.dumps(arguments),
+        shows_progress=True,
+    )
     if as_json:
-        print_json(libraries)
+        print_json(copied)
         return
     show_table(
-        ("Library", "Shards before", "now", "Videos", "Frames"),
-        [tuple(str(value) for value in library.values()) for library in libraries],
+        ("Library", ">Videos", ">of these copied", ">Spans", ">Frames"),
+        [
+            tuple(str(library[key]) for key in ("library", "videos", "copied_videos", "spans", "frames"))
+            for library in copied
+        ],
     )
-    say(f"Start the server with CLIPSEEK_SHARDS={shards}." if libraries else f"{home} is empty: nothing to divide.")
+    if places[0] == places[1]:
+        say("The store is joined. Delete `shards-N.joined` once searches find what they should.")
+        return
+    setting = (
+        f"CLIPSEEK_STORE={target}" if parsing.is_url(target) else f"CLIPSEEK_HOME={target} and without CLIPSEEK_STORE"
+    )
+    say(f"All spans are equal. Start the server with {setting}.")
+    say("The videos were not copied: they stay in `media` of the store's folder, or at CLIPSEEK_MEDIA.", style="yellow")
+
+
+def _copying_failed(reason: str) -> StoreError:
+    return StoreError(f"The store could not be copied: {reason}. FROM is as it was; run the command again.")

@@ -9,8 +9,8 @@ import numpy as np
 from clipseek.api.documents import Component, Query, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
 from executors.clip_encoder.model.picture_format import PictureFormat
+from executors.clip_encoder.model.spec import Pictures
 from executors.clip_encoder.run.encoder import Encoder
-from executors.clip_encoder.run.preprocessing import Pictures
 from executors.clip_encoder.run.still_pictures import StillPictures
 from executors.clip_encoder.run.towers import ImageTower
 from executors.flow.callers import Caller
@@ -29,7 +29,8 @@ class ClipImageEncoder(ChainExecutor):
     """Answers `/probe` with the pictures its model needs; embeds the pictures of `/index` and the images of queries."""
 
     def load(self) -> None:
-        self.encoder = Encoder(self.settings, "image", ImageTower)
+        build = partial(ImageTower, cache=self.settings.cache)
+        self.encoder = Encoder(self.settings, "image", build)
         self._still = StillPictures(self.encoder.tower.encode)
         self._decoder = ImageDecoder(self.settings)
 

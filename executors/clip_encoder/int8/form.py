@@ -1,7 +1,7 @@
 """The int8 form of a model's image half: where it is, which identity it has, and whether it works on this processor."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -9,10 +9,8 @@ import numpy as np
 
 from clipseek.api.errors import ModelError, ModelUnavailable
 from clipseek.api.model_ids import INT8_MARK
-from executors.clip_encoder.model.spec import Half, ModelSpec, hash_file, model_id
+from executors.clip_encoder.model.spec import Half, ModelSpec, Pictures, Vectors, hash_file, vectors_key
 from executors.clip_encoder.run.openvino_model import CompiledHalf
-from executors.clip_encoder.run.preprocessing import Pictures
-from executors.clip_encoder.run.towers import Vectors
 
 MODEL_NAME = "image.xml"  # OpenVINO writes the weights beside it, in image.bin
 PROBE_NAME = "probe.npz"
@@ -69,4 +67,4 @@ def find_form(spec: ModelSpec, cache: Path) -> Int8Form:
 
 def int8_folder(spec: ModelSpec, cache: Path) -> Path:
     """The folder of a model's int8 form. Raises: ModelUnavailable."""
-    return cache / "int8" / model_id(replace(spec, image_form=None), cache).rpartition("@")[2].replace(":", "-")
+    return cache / "int8" / vectors_key(spec, cache)

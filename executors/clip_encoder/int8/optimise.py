@@ -29,22 +29,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
+from numpy.typing import NDArray
 
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.settings import Settings
-from clipseek.config.shards import read_store_model
 from clipseek.machine.module_call import print_result
+from clipseek.machine.stored_model import read_store_model
 from executors.clip_encoder.int8.form import MODEL_NAME, PROBE_NAME, Int8Form, int8_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.model.spec import ModelSpec, model_id
-from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.model.spec import ModelSpec, Pictures, Vectors, model_id
+from executors.clip_encoder.pytorch.half import TorchHalf
+from executors.clip_encoder.pytorch.weights import load_half
 from executors.clip_encoder.run.device import choose_device
-from executors.clip_encoder.run.openvino_model import convert_module
-from executors.clip_encoder.run.preprocessing import Pictures, to_tensor
-from executors.clip_encoder.run.towers import ImageTower, Vectors
+from executors.clip_encoder.run.preprocessing import prepare
+from executors.clip_encoder.run.towers import ImageTower
 
 REPORT_NAME = "made.json"
 NEIGHBOURS = 10
@@ -99,7 +98,7 @@ def optimise(spec: ModelSpec, cache: Path, calibration: Pictures, check: Picture
         draft = Path(temporary) / "draft"
         draft.mkdir()
         file = draft / MODEL_NAME
-        quantise(load_half(spec, "image"), to_tensor(calibration, spec.preprocessing), file)
+        quantise(TorchHalf(load_half(spec, "image")), prepare(calibration, spec.preprocessing), file)
         draft_spec = replace(spec, image_form=_DraftForm.read(file, cache))
         towers = [ImageTower(half, choose_device("cpu")) for half in (spec, draft_spec)]
         vectors = [tower.encode(check) for tower in towers]
@@ -112,7 +111,7 @@ def optimise(spec: ModelSpec, cache: Path, calibration: Pictures, check: Picture
     return report
 
 
-def quantise(module: nn.Module, pictures: torch.Tensor, file: Path) -> None:
+def quantise(half: TorchHalf, pictures: NDArray[np.float32], file: Path) -> None:
     """Write the int8 form of an image half to OpenVINO's file; calibrate with float32 [N, 3, height, width]."""
     import nncf
     import openvino
@@ -120,7 +119,7 @@ def quantise(module: nn.Module, pictures: torch.Tensor, file: Path) -> None:
     from openvino._offline_transformations import apply_moc_transformations
 
     nncf.set_log_level(logging.ERROR)
-    model = convert_module(module, pictures[:2])
+    model = half.convert(pictures[:2])
     model.reshape([-1, *pictures.shape[1:]])
     # Folds normalisations into the convolutions before them, as compiling does: otherwise quantising would take the
     # ranges of products that nobody computes. Median cosine on the starter's frames: 0.982 instead of 0.962.
@@ -128,7 +127,7 @@ def quantise(module: nn.Module, pictures: torch.Tensor, file: Path) -> None:
     with redirect_stdout(sys.stderr):  # NNCF draws progress bars
         quantised = nncf.quantize(
             model,
-            nncf.Dataset([picture[None].numpy() for picture in pictures]),
+            nncf.Dataset([picture[None] for picture in pictures]),
             subset_size=len(pictures),
             preset=nncf.QuantizationPreset.PERFORMANCE,
             model_type=nncf.ModelType.TRANSFORMER,
@@ -205,7 +204,7 @@ def main() -> None:
 def _answer() -> dict[str, Any]:
     settings = Settings.from_env()
     registry = Registry(settings.cache, Hub(may_download=settings.model_download))
-    spec = registry.resolve(settings.model, read_store_model(settings.home))
+    spec = registry.resolve(settings.model, read_store_model(settings))
     if len(sys.argv) == 1:
         return _describe(spec, settings.cache)
     frames, bar = sys.argv[1:]

@@ -7,13 +7,13 @@ model, with progress on stderr, and prints where its weights are.
 import sys
 from dataclasses import replace
 
-import open_clip
 from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # not in __all__
 
 from clipseek.api.errors import ModelUnavailable
 from clipseek.config.profiles import PROFILES, STARTER
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import print_result
+from executors.clip_encoder.model.quirks import import_open_clip
 from executors.clip_encoder.model.registry import Registry
 
 
@@ -21,7 +21,7 @@ def find_models(registry: Registry) -> list[str]:
     """The names of the models whose files are all here: profiles and open_clip NAME/TAG. The starter always is."""
     offline = replace(registry, hub=replace(registry.hub, may_download=False))
     names = {row.open_clip_name: name for name, row in PROFILES.items()}
-    known = [*names, *(name for pair in open_clip.list_pretrained() if (name := "/".join(pair)) not in names)]
+    known = [*names, *(name for pair in import_open_clip().list_pretrained() if (name := "/".join(pair)) not in names)]
     return [STARTER, *(names.get(name, name) for name in known if _is_here(offline, name))]
 
 

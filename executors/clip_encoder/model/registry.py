@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -13,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-import open_clip
 from filelock import FileLock
 
 from clipseek.api.errors import ModelUnavailable, UnknownModel
@@ -28,7 +28,9 @@ from clipseek.config.profiles import (
 )
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
+from executors.clip_encoder.model.open_clip_facts import find_facts
 from executors.clip_encoder.model.picture_format import Preprocessing
+from executors.clip_encoder.model.quirks import import_open_clip
 from executors.clip_encoder.model.spec import ImageForm, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -105,10 +107,12 @@ class Registry:
             return self._find_on_hub(profile.architecture, profile.tag, reason)
         if name.startswith(LOCAL_PREFIX):
             return _read_folder(Path(name.removeprefix(LOCAL_PREFIX)), reason)
+        if name.startswith(("/", "./", "../", "~")):
+            return _read_folder(Path(name), reason)
         architecture, _, tag = name.rpartition("/")
-        if open_clip.get_pretrained_cfg(architecture, tag):
-            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)  # as open_clip reads tags
-        if Path(name).expanduser().is_dir() or name.startswith(("/", "./", "../", "~")):
+        if tag and find_facts(architecture, tag, self.cache):
+            return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)
+        if Path(name).is_dir():
             return _read_folder(Path(name), reason)
         raise _unknown_model(name)
 
@@ -126,8 +130,8 @@ class Registry:
             ) from error
 
     def _find_files(self, architecture: str, tag: str, reason: str) -> ModelSpec:
-        pretrained = open_clip.get_pretrained_cfg(architecture, tag)
-        model_cfg = deepcopy(open_clip.get_model_config(architecture))
+        facts = find_facts(architecture, tag, self.cache)
+        pretrained, model_cfg = (facts.pretrained, deepcopy(facts.model_cfg)) if facts else ({}, None)
         repository, _, filename = pretrained.get("hf_hub", "").rpartition("/")
         if model_cfg is None or not repository:
             raise ModelUnavailable(
@@ -169,10 +173,9 @@ class Registry:
     def _find_preferred_or_starter(self) -> ModelSpec:
         profile = PROFILES[PREFERRED]
         here = replace(self, hub=replace(self.hub, may_download=False))
-        try:
-            return here._find_files(profile.architecture, profile.tag, f"auto: the {PREFERRED} profile is here")
-        except NotDownloaded:
-            pass
+        if self.hub.find_cached(profile.repository, WEIGHTS_NAMES):
+            with suppress(NotDownloaded):
+                return here._find_files(profile.architecture, profile.tag, f"auto: the {PREFERRED} profile is here")
         return self._find_starter(f"auto: the starter model; {get_command(PREFERRED)} gets a better one")
 
 
@@ -190,6 +193,7 @@ def _list_weights_names(filename: str) -> tuple[str, ...]:
 
 
 def _unknown_model(name: str) -> UnknownModel:
+    open_clip = import_open_clip()
     names = [*MODEL_NAMES, *(f"{model}/{tag}" for model, tag in open_clip.list_pretrained())]
     by_lower_case = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower().replace(":", "/"), by_lower_case, 5, 0.5)

@@ -7,19 +7,21 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from clipseek.api.errors import ModelUnavailable
 from executors.clip_encoder.model.picture_format import Preprocessing
 
-Half = Callable[[torch.Tensor], torch.Tensor]  # one half of a model, loaded: a batch to float32 [N, D]
+Pictures = NDArray[np.uint8]  # [N, height, width, 3], RGB
+Vectors = NDArray[np.float32]  # [N, D]
+# One half of a model, loaded: float32 [N, 3, height, width] or int64 [N, context] to vectors.
+Half = Callable[[NDArray[Any]], Vectors]
 # Entries of an open_clip configuration that say where files are, not what is computed.
 _PLACES = ("hf_model_name", "hf_tokenizer_name", "hf_model_pretrained", "timm_model_pretrained")
 # Parts of the names of text models and tokenizers that were trained on many languages.
@@ -42,7 +44,7 @@ class ImageForm(Protocol):
     @property
     def id_suffix(self) -> str: ...
     def load(self) -> Half: ...
-    def check(self, encode: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None: ...
+    def check(self, encode: Callable[[Pictures], Vectors]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ def model_id(spec: ModelSpec, cache: Path) -> str:
     """
     identity = spec.identity(spec.weights_sha256 or hash_file(spec.checkpoint, cache))
     return identity + (spec.image_form.id_suffix if spec.image_form else "")
+
+
+def vectors_key(spec: ModelSpec, cache: Path) -> str:
+    """What tells a model's vectors apart, as a folder's name, whatever form runs. Raises: ModelUnavailable."""
+    return model_id(replace(spec, image_form=None), cache).rpartition("@")[2].replace(":", "-")
 
 
 def hash_file(path: Path, cache: Path) -> str:

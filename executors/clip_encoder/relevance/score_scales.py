@@ -22,13 +22,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.model.weights import read_logit_scale
 
 Vector = NDArray[np.float32]
 SCALE_NAME = "score_scale.safetensors"
@@ -125,8 +123,8 @@ ScoreScales = LogitScales | ReferenceScales
 def save_scale(folder: Path, scales: ReferenceScales) -> None:
     """Save a model's scales in its folder; the names in half precision, because they are many."""
     vectors = {name: getattr(scales, name) for name in _VECTORS} | {"names": scales.names.astype(np.float16)}
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(rows)) for name, rows in vectors.items()}
-    tensors["coefficients"] = torch.tensor(list(vars(scales.coefficients).values()), dtype=torch.float64)
+    tensors = {name: np.ascontiguousarray(rows) for name, rows in vectors.items()}
+    tensors["coefficients"] = np.array(list(vars(scales.coefficients).values()))
     save_file(tensors, folder / SCALE_NAME)
 
 
@@ -135,7 +133,9 @@ def read_scales(spec: ModelSpec) -> ScoreScales:
     path = spec.checkpoint.parent / SCALE_NAME
     if path.is_file():
         tensors = load_file(path)
-        vectors = {name: tensors[name].float().numpy() for name in _VECTORS}
+        vectors = {name: tensors[name].astype(np.float32) for name in _VECTORS}
         return ReferenceScales(**vectors, coefficients=Coefficients(*tensors["coefficients"].tolist()))
+    from executors.clip_encoder.pytorch.weights import read_logit_scale  # models without references need torch anyway
+
     logarithm = read_logit_scale(spec.checkpoint)
     return LogitScales(math.exp(logarithm) if logarithm is not None else _USUAL_LOGIT_SCALE)

@@ -1,8 +1,8 @@
 """Where a model runs, on which engine, and in which precision."""
 
+import ctypes
+import sys
 from dataclasses import dataclass
-
-import torch
 
 from clipseek.api.errors import InvalidSetting
 from executors.clip_encoder.run import openvino_model
@@ -12,7 +12,6 @@ from executors.clip_encoder.run import openvino_model
 CPU_BATCH = 16
 CUDA_BATCH = 128
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda")
 ENGINES = ("auto", "torch", "openvino", "int8")
 _ON_OPENVINO = ("openvino", "int8")
@@ -20,16 +19,12 @@ _ON_OPENVINO = ("openvino", "int8")
 
 @dataclass(frozen=True)
 class Device:
-    """`name` "cpu" or "cuda", `precision` one of PRECISIONS, `batch` pictures a pass, `engine` torch or openvino."""
+    """`name` cpu or cuda, `precision` fp32, bf16 or fp16, `batch` pictures a pass, `engine` torch or openvino."""
 
     name: str
     precision: str
     batch: int
     engine: str = "torch"
-
-    def autocast(self) -> torch.autocast:
-        """Half precision, if chosen, for products; sums and normalisations stay in float32."""
-        return torch.autocast(self.name, dtype=PRECISIONS[self.precision], enabled=self.precision != "fp32")
 
 
 def choose_device(setting: str, engine: str = "auto") -> Device:
@@ -43,7 +38,7 @@ def choose_device(setting: str, engine: str = "auto") -> Device:
     """
     _check_choice("CLIPSEEK_DEVICE", setting, DEVICES)
     _check_choice("CLIPSEEK_ENGINE", engine, ENGINES)
-    has_cuda = setting != "cpu" and torch.cuda.is_available()
+    has_cuda = setting != "cpu" and has_gpu()
     if setting == "cuda" and not has_cuda:
         raise InvalidSetting(
             "CLIPSEEK_DEVICE is 'cuda', but torch finds no usable NVIDIA GPU. Check the driver and that torch was "
@@ -55,6 +50,17 @@ def choose_device(setting: str, engine: str = "auto") -> Device:
         return Device("cuda", "fp16", CUDA_BATCH)
     uses_openvino = engine != "torch" and openvino_model.is_installed()
     return Device("cpu", "fp32", CPU_BATCH, "openvino" if uses_openvino else "torch")
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a usable NVIDIA GPU. Without its driver's library there is none: torch is not imported."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _check_choice(variable: str, value: str, choices: tuple[str, ...]) -> None:

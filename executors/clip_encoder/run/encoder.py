@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import START_ERRORS_VARIABLE, Settings
-from clipseek.config.shards import read_store_model
+from clipseek.machine.stored_model import read_store_model
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
 from executors.clip_encoder.model.spec import ModelSpec, model_id
@@ -42,7 +42,7 @@ class Encoder(Generic[T]):
         try:
             self.device = choose_device(settings.device, settings.engine)
             self.spec = registry.resolve(
-                settings.model, read_store_model(settings.home), settings.engine, settings.picture_fit
+                settings.model, read_store_model(settings), settings.engine, settings.picture_fit
             )
             self.model_id = model_id(self.spec, settings.cache)
             self.tower = build_tower(self.spec, self.device)

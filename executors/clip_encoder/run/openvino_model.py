@@ -3,13 +3,14 @@
 import importlib.util
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import torch
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
-from executors.clip_encoder.run.quirks import mute_tracing
+from executors.clip_encoder.model.spec import Half, Vectors
 from executors.machine.processors import has_quota, processor_count
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,15 @@ def is_installed() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+class Convertible(Protocol):
+    """A half that torch runs."""
+
+    def __call__(self, values: NDArray[Any]) -> Vectors: ...
+    def convert(self, example: NDArray[Any]) -> Any: ...
+
+
 class CompiledHalf:
-    """OpenVINO's model, or its file: call it like its torch module, with any number of rows. Threads take turns."""
+    """OpenVINO's model, or its file: a `Half` that takes any number of rows. Threads take turns."""
 
     def __init__(self, model: object | Path) -> None:
         import openvino
@@ -37,20 +45,27 @@ class CompiledHalf:
         self._compiled = openvino.Core().compile_model(model, "CPU", _LATENCY)
         self._lock = threading.Lock()
 
-    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+    def __call__(self, values: NDArray[Any]) -> Vectors:
         with self._lock:
-            return torch.from_numpy(self._compiled(values.numpy())[0].copy())
+            vectors: Vectors = self._compiled(values)[0].copy()
+        return vectors
 
 
-def compile_half(module: nn.Module, example: torch.Tensor, name: str) -> CompiledHalf | None:
+def compile_half(
+    half: Convertible, example: NDArray[Any], name: str, keep: Callable[[Any], None] = lambda _: None
+) -> CompiledHalf | None:
     """Compile a half and compare its vectors with torch's.
+
+    Args:
+        example: an input of two rows.
+        keep: is given the converted model, if its vectors are right.
 
     Returns: None if it cannot be compiled, or its vectors differ: then use torch. The log says why.
     """
     try:
-        half = CompiledHalf(convert_module(module, example))
-        with torch.inference_mode():
-            least = min(_compare_rows(module, half, example[:rows]) for rows in (1, 2))
+        model = half.convert(example)
+        compiled = CompiledHalf(model)
+        least = min(least_cosine(half(example[:rows]), compiled, example[:rows]) for rows in (1, 2))
     except Exception as error:  # noqa: BLE001 (torch can do whatever OpenVINO cannot)
         why = next(iter(str(error).strip().splitlines()), type(error).__name__)
         logger.warning("OpenVINO cannot run %s (%s): torch runs it", name, why)
@@ -58,27 +73,13 @@ def compile_half(module: nn.Module, example: torch.Tensor, name: str) -> Compile
     if not least >= LEAST_COSINE:
         logger.warning("OpenVINO's vectors of %s differ from torch's (cosine %.5f): torch runs it", name, least)
         return None
-    return half
+    keep(model)
+    return compiled
 
 
-def convert_module(module: nn.Module, example: torch.Tensor) -> Any:
-    """Convert a torch module to OpenVINO's model, with inputs of any size.
-
-    It calls OpenVINO's front end itself: `openvino.convert_model` around it would report its use.
-
-    Args:
-        module: float32 [N, 3, height, width] or int64 [N, context] to float32 [N, D], on the CPU.
-        example: an input for it, of two rows.
-    """
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
-    front_end = FrontEndManager().load_by_framework("pytorch")
-    with mute_tracing():
-        # The decoder must outlive the conversion. `compile_half` checks the trace together with all other steps.
-        decoder = TorchScriptPythonDecoder(module, example_input=example, trace_kwargs={"check_trace": False})
-        return front_end.convert(front_end.load(decoder))
-
-
-def _compare_rows(module: nn.Module, half: CompiledHalf, values: torch.Tensor) -> float:
-    return float(torch.cosine_similarity(module(values), half(values), dim=-1).min())
+def least_cosine(expected: Vectors, half: Half, values: NDArray[Any]) -> float:
+    """The least cosine between expected vectors, [N, D], and those that a half computes."""
+    rows = half(values)
+    lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(rows, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a damaged model; not a number is no cosine
+        return float(((expected * rows).sum(axis=1) / lengths).min())

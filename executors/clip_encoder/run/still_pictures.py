@@ -14,8 +14,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from executors.clip_encoder.run.preprocessing import Pictures
-from executors.clip_encoder.run.towers import Vectors
+from executors.clip_encoder.model.spec import Pictures, Vectors
 
 # Measured by `python -m benchmarks.still_pictures`, see docs/sampling.md: a still photograph with grain differs from
 # itself by up to 1.4 and 2.3 levels after lossy coding, and at these limits no result on real videos changes.

@@ -3,26 +3,26 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from clipseek.api.errors import EmptyQuery, ModelError
-from executors.clip_encoder.model.spec import Half, ModelSpec
-from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.model.spec import Half, ModelSpec, Pictures, Vectors
+from executors.clip_encoder.run.convert_half import convert_elsewhere
 from executors.clip_encoder.run.device import Device
 from executors.clip_encoder.run.openvino_model import compile_half
-from executors.clip_encoder.run.preprocessing import Pictures, to_tensor
+from executors.clip_encoder.run.preprocessing import fit, normalise
+from executors.clip_encoder.run.saved_half import SavedHalf, make_example
 from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
-from executors.clip_encoder.run.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from executors.clip_encoder.pytorch.half import TorchHalf
 
 logger = logging.getLogger(__name__)
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,28 +50,48 @@ class EncodedTexts:
 class ImageTower:
     """The image half of a model. Any number of threads may use it.
 
+    Args:
+        cache: where OpenVINO's form of the half is kept, so that the next start needs no torch; None: nowhere.
+
     Raises: ModelError: the weights cannot be loaded, or another form of it computes wrong vectors here.
     """
 
-    def __init__(self, spec: ModelSpec, device: Device) -> None:
+    def __init__(self, spec: ModelSpec, device: Device, cache: Path | None = None) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
         if form := spec.image_form:
-            self._half, self.engine = form.load(), form.engine
+            self._encode_fitted, self.engine = self._with_arrays(form.load()), form.engine
             form.check(self.encode)
+        elif self.device.engine == "openvino" and (half := self._find_openvino_half(cache)):
+            self._encode_fitted, self.engine = self._with_arrays(half), "openvino"
         else:
-            self._half, self.engine = self._load()
+            by_torch = self._load_torch_half()
+            self._encode_fitted, self.engine = lambda rows: by_torch.encode_pictures(rows, spec.preprocessing), "torch"
         _log_loaded("image", self, started)
 
-    def _load(self) -> tuple[Half, str]:
-        module = load_half(self.spec, "image").to(self.device.name)
-        if self.device.name == "cuda":
-            module = module.to(memory_format=torch.channels_last)
-        pictures = torch.rand(2, 3, self.spec.preprocessing.height, self.spec.preprocessing.width)
-        return _choose_engine(module, pictures, self.device, f"the image half of {self.spec.name}")
+    def _find_openvino_half(self, cache: Path | None) -> Half | None:
+        """Returns: None if OpenVINO does not compute torch's vectors."""
+        example = make_example(self.spec)
+        if cache:
+            saved = SavedHalf.of(self.spec, cache)
+            if half := saved.load(example):
+                return half
+            if not convert_elsewhere(self.spec, saved):
+                return None
+            if half := saved.load(example):
+                return half
+        return compile_half(self._load_torch_half(), example, f"the image half of {self.spec.name}")
+
+    def _load_torch_half(self) -> "TorchHalf":
+        from executors.clip_encoder.pytorch.half import TorchHalf
+
+        return TorchHalf.load(self.spec, "image", self.device.name, self.device.precision)
+
+    def _with_arrays(self, half: Half) -> Callable[[Pictures], Vectors]:
+        return lambda pictures: half(normalise(pictures, self.spec.preprocessing))
 
     def encode(self, pictures: Pictures) -> Vectors:
-        """Encode pictures, uint8 [N, H, W, 3] in RGB; N may be 0. The preprocessing fits sizes other than the model's.
+        """Encode pictures, uint8 [N, H, W, 3] in RGB; N may be 0. Other sizes than the model's are fitted.
 
         Returns: float32 [N, D], unit rows, in input order.
         Raises: InvalidRequest: the array has another type or shape; ModelError: a vector has no direction.
@@ -80,10 +100,10 @@ class ImageTower:
         return np.concatenate([self._encode_batch(pictures[i : i + self.device.batch]) for i in starts])
 
     def _encode_batch(self, pictures: Pictures) -> Vectors:
-        tensor = to_tensor(pictures, self.spec.preprocessing, self.device.name)
-        if not len(tensor):
+        fitted = fit(pictures, self.spec.preprocessing)
+        if not len(fitted):
             return np.empty((0, self.spec.dimensions), np.float32)
-        return _make_unit(_run_half(self._half, tensor, self.device), len(tensor), self.spec)
+        return _make_unit(self._encode_fitted(fitted), len(fitted), self.spec)
 
 
 class TextTower:
@@ -114,41 +134,32 @@ class TextTower:
 
 
 class _TokenReader:
-    """A tokenizer, and a module that reads token numbers."""
+    """A tokenizer, and a half that reads token numbers."""
 
     def __init__(self, spec: ModelSpec, device: Device) -> None:
-        self._device = device
+        from executors.clip_encoder.pytorch.half import TorchHalf
+        from executors.clip_encoder.pytorch.tokenizer import Tokenizer
+
         self._tokenizer = Tokenizer(spec)
         self.context_length = self._tokenizer.context_length
         self._lock = threading.Lock()
-        module = load_half(spec, "text").to(device.name)
+        self._half: Half = TorchHalf.load(spec, "text", device.name, device.precision)
+        self.engine = "torch"
         example = self._tokenizer.encode(["a dog", "a dog jumps into a lake"])
-        self._half, self.engine = _choose_engine(module, example, device, f"the text half of {spec.name}")
+        name = f"the text half of {spec.name}"
+        if device.engine == "openvino" and (half := compile_half(self._half, example, name)):
+            self._half, self.engine = half, "openvino"
 
     def read(self, texts: Sequence[str]) -> tuple[Vectors, tuple[int, ...]]:
         with self._lock:
             numbers = self._tokenizer.encode(texts)
             counts = tuple(self._tokenizer.count(text) for text in texts)
-        return _run_half(self._half, numbers.to(self._device.name), self._device), counts
-
-
-def _choose_engine(module: nn.Module, example: torch.Tensor, device: Device, name: str) -> tuple[Half, str]:
-    """Returns: what runs a half on the device, and the name of its engine: torch if the device's own cannot."""
-    half = compile_half(module, example, name) if device.engine == "openvino" else None
-    return (half, "openvino") if half else (module, "torch")
+        return self._half(numbers), counts
 
 
 def _log_loaded(half: str, tower: ImageTower | TextTower, started: float) -> None:
     seconds = time.monotonic() - started
     logger.info("%s half of %s ready (%s, %s), %.1f s", half, tower.spec.name, tower.device.name, tower.engine, seconds)
-
-
-def _run_half(half: Half, values: torch.Tensor, device: Device) -> Vectors:
-    """Returns: float32 [N, D] on the CPU."""
-    with torch.inference_mode(), device.autocast():
-        rows = half(values)
-    vectors: Vectors = rows.float().cpu().numpy()
-    return vectors
 
 
 def _make_unit(vectors: Vectors, count: int, spec: ModelSpec) -> Vectors:

@@ -9,7 +9,7 @@ from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
-from executors.clip_encoder.run.tokenizer import language_warning
+from executors.clip_encoder.run.languages import language_warning
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller

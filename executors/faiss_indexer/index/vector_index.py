@@ -1,12 +1,13 @@
-"""The index over all frames: a cache of the store that answers which videos are near to a query."""
+"""The index over all frames: a cache that follows the store, and answers which videos are near to a query."""
 
 import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar, cast
 
 import faiss
 import numpy as np
@@ -19,23 +20,26 @@ from executors.faiss_indexer.index.frame_sample import NO_FRAMES, FrameSample
 from executors.faiss_indexer.index.kinds import Cancelled, StoredVectors, Vectors
 from executors.faiss_indexer.index.recall import QUERIES, Recall
 from executors.faiss_indexer.index.shared_lock import SharedLock
-from executors.faiss_indexer.store.records import Frames
+from executors.faiss_indexer.store.records import StoredSpan
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, Ids, number_frames
-from executors.faiss_indexer.store.store import Store
+from executors.faiss_indexer.store.store import SpanChange, Store
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _FIRST_FRAMES, _MORE = 512, 8  # how many frames are compared first, and the factor by which that grows
 _SAMPLE_FRAMES = 2048  # a spread is measured to some 3 %, in less than a millisecond
 _SAMPLE_AGES = 0.1  # with such a share of the frames added or removed
+_MOST_ROUNDS = 20  # of following a store that changes all the time, or lost spans in another way
 _SPANS_AT_A_TIME = 1000  # 30,000 frames at one a second
 
 
 class VectorIndex:
-    """Inner-product search over the frames of a store, held in memory and saved beside it.
+    """Inner-product search over the frames of a store, held in memory and saved in `folder`.
 
-    It is read from `folder` if the file there belongs to the store's present revision, and otherwise rebuilt from the
-    store. Safe for threads: searches run side by side and wait at most for one span being added.
+    It is read from there if the file belongs to the store's present revision, and otherwise rebuilt from the store.
+    `follow` then adds and removes what has changed since, whoever has changed it. Safe for threads: searches run side
+    by side and wait at most for one span being added.
 
     Up to `exact_frames` every frame is compared. Beyond, an index that compares only a share of them replaces this one;
     it is built in the background, while this one goes on answering. See `kinds.py`.
@@ -46,22 +50,22 @@ class VectorIndex:
         self._cache = IndexCache(folder)
         self._exact_frames = exact_frames
         self._lock = SharedLock()
-        self._spans = store.span_facts()
+        self._following = threading.Lock()
+        self._revision = -1  # of the store, as far as it was followed
+        self._spans: dict[int, tuple[str, int]] = {}  # with frames: the video, and how many
         self._frames_of = Counter[str]()
-        for video_id, count in self._spans.values():
-            self._frames_of[video_id] += count
         self._index: faiss.Index | None = None
         self._sum = np.zeros(0)
         self._saved_revision = -1
         self._sample = NO_FRAMES
         self._last_queries = deque[Vectors](maxlen=QUERIES)
-        # Spans added, with their vectors, or removed since a replacement was begun.
-        self._changes: list[tuple[int, StoredVectors | None]] | None = None
         self._builder: threading.Thread | None = None
+        self.is_being_replaced = False  # by an index of another kind, which is being built in the background
+        self._is_filling = True  # from the store; then it is soon enough to look at its size
         self._has_failed = False  # to build a replacement: not tried again with every span
         self._is_closing = threading.Event()
-        if not self._load():
-            self._rebuild()
+        self._load()
+        self._is_filling = False
         with self._lock.writing():
             self._replace_if_outgrown()
 
@@ -85,11 +89,6 @@ class VectorIndex:
         with self._lock.reading():
             return kinds.describe(self._index)
 
-    @property
-    def is_being_replaced(self) -> bool:
-        """Whether an index of another kind is being built in the background."""
-        return self._changes is not None
-
     def close(self) -> None:
         """Cancel the work in the background, and save."""
         self._is_closing.set()
@@ -97,28 +96,93 @@ class VectorIndex:
             self._builder.join()
         self.save()
 
-    def add(self, span_id: int, video_id: str, frames: Frames) -> None:
-        with self._lock.writing():
-            self._spans[span_id] = (video_id, len(frames.vectors))
-            self._frames_of[video_id] += len(frames.vectors)
-            if len(frames.vectors):
-                self._add(frames.vectors, number_frames(span_id, len(frames.vectors)))
-                self._note(span_id, frames.vectors)
-                self._replace_if_outgrown()
+    # Following the store
 
-    def remove(self, span_ids: list[int]) -> None:
-        """Remove the frames of spans; unknown ones are no error."""
+    def follow(self, revision: int, on_change: Callable[[set[str]], None] = lambda _: None) -> None:
+        """Add and remove what has changed in the store; `revision` is that of the store.
+
+        Args:
+            on_change: takes the ids of the videos whose spans have changed, before they do so here.
+        """
+        if revision == self._revision:
+            return
+        with self._following:
+            rounds = 0
+            while revision != self._revision:
+                rounds += 1
+                present, changes = self._store.changes_since(self._revision)
+                if changes is None:
+                    present, changes = self._compare_spans()
+                on_change({change.video_id for change in changes})
+                if self._apply(changes, anyway=rounds == _MOST_ROUNDS):
+                    revision = self._revision = present
+
+    def _compare_spans(self) -> tuple[int, list[SpanChange]]:
+        """The store's revision, and how its spans differ from those here. For changes that nobody knows any more."""
+        revision, facts = self._store.span_facts()
+        kept = self._spans.keys() & facts.keys()
+        if revision < self._revision:
+            kept = set()  # an earlier state of the store was restored: its spans may be others with the same ids
+        removed = [SpanChange(span_id, self._spans[span_id][0], 0) for span_id in self._spans.keys() - kept]
+        return revision, removed + [SpanChange(span_id, *facts[span_id]) for span_id in facts.keys() - kept]
+
+    def _apply(self, changes: Sequence[SpanChange], *, anyway: bool) -> bool:
+        """Apply changes in their order. Those that were applied before do no harm: a span's id is never used again.
+
+        Returns: False if the store lacks one of the new spans. Then it has changed again, and the present spans stay
+        until that is known, too: a video whose span is replaced is never without it. With `anyway` they do not stay.
+        """
+        removed, added = [], dict[int, None]()
+        for change in changes:
+            if change.frames:
+                added[change.span_id] = None
+            else:
+                removed.append(change.span_id)
+                added.pop(change.span_id, None)
+        for span_ids in batched(added, _SPANS_AT_A_TIME):
+            spans = list(self._store.spans(span_ids))
+            if len(spans) < len(span_ids) and not anyway:
+                return False
+            self._exchange(removed, spans)
+            removed = []
+        if removed:
+            self._exchange(removed, [])
+        return True
+
+    def _exchange(self, removed: Sequence[int], added: Sequence[StoredSpan]) -> None:
+        """Remove spans and add others in one step, so that searches find a replaced span before or after."""
         with self._lock.writing():
-            removed = [(span_id, *self._spans.pop(span_id)) for span_id in span_ids if span_id in self._spans]
-            for span_id, video_id, count in removed:
-                self._frames_of[video_id] -= count
-                self._note(span_id, None)
-            numbers = [number_frames(span_id, count) for span_id, _, count in removed if count]
-            if numbers and self._index is not None:
-                ids = np.concatenate(numbers)
-                self._sum -= self._index.reconstruct_batch(ids).sum(axis=0, dtype=np.float64)
-                kinds.remove(self._index, ids)
-                self._replace_if_outgrown()
+            self._remove(removed)
+            self._add(added)
+            self._replace_if_outgrown()
+
+    def _add(self, spans: Sequence[StoredSpan]) -> None:
+        """Add the frames of spans; those that are here already stay."""
+        spans = [span for span in spans if span.span_id not in self._spans]
+        if not spans:
+            return
+        vectors, ids = _join(spans)
+        if self._index is None or (self._index.ntotal == 0 and self._index.d != vectors.shape[1]):
+            self._index = kinds.make_flat_index(vectors.shape[1])
+        if not self._index.ntotal:
+            self._sum = np.zeros(vectors.shape[1])
+        kinds.add(self._index, vectors, ids)
+        self._sum += vectors.sum(axis=0, dtype=np.float64)
+        for span in spans:
+            self._spans[span.span_id] = span.video_id, len(span.frames.vectors)
+            self._frames_of[span.video_id] += len(span.frames.vectors)
+
+    def _remove(self, span_ids: Sequence[int]) -> None:
+        """Remove the frames of spans; unknown ones are no error."""
+        removed = [(span_id, *self._spans.pop(span_id)) for span_id in span_ids if span_id in self._spans]
+        for _, video_id, count in removed:
+            self._frames_of[video_id] -= count
+        if removed and self._index is not None:
+            ids = np.concatenate([number_frames(span_id, count) for span_id, _, count in removed])
+            self._sum -= self._index.reconstruct_batch(ids).sum(axis=0, dtype=np.float64)
+            kinds.remove(self._index, ids)
+
+    # Reading
 
     def nearest_videos(self, vector: Vectors) -> Iterator[tuple[str, float]]:
         """Every video by the highest inner product of its frames with a vector [D], best first, with that product.
@@ -172,7 +236,7 @@ class VectorIndex:
         """
         with self._lock.reading():
             queries = self._sample_queries()
-        truth = recall.find_truth(queries, self._read_store())
+        truth = recall.find_truth(queries, (_join(spans) for spans in self._read_store()))
         with self._lock.reading():
             if self._index is None or not len(queries):
                 return Recall(1.0, 1.0, 0, kinds.describe(self._index))
@@ -193,56 +257,44 @@ class VectorIndex:
 
         It is a cache: where it cannot be written, as on a full disk, the next start rebuilds it.
         """
-        with self._lock.reading():
-            revision = self._store.revision
-            if self._index is None or revision == self._saved_revision:
+        with self._following, self._lock.reading():
+            if self._index is None or self._revision == self._saved_revision:
                 return
-            if self._cache.save(revision, self._index, self._sum):
-                self._saved_revision = revision
+            if self._cache.save(self._revision, self._index, self._sum):
+                self._saved_revision = self._revision
 
-    def _load(self) -> bool:
-        revision = self._store.revision
-        numbers = [number_frames(span_id, self._spans[span_id][1]) for span_id in sorted(self._spans)]
-        saved = self._cache.load(revision, np.concatenate([np.empty(0, np.int64), *numbers]))
+    def _load(self) -> None:
+        """Read the saved index, or make it from the store."""
+        self._revision, facts = self._store.span_facts()
+        numbers = [number_frames(span_id, facts[span_id][1]) for span_id in sorted(facts)]
+        saved = self._cache.load(self._revision, np.concatenate([np.empty(0, np.int64), *numbers]))
         if saved is None:
-            return False
+            self._rebuild()
+            return
         self._index, self._sum = saved
-        self._saved_revision = revision
-        return True
+        self._saved_revision = self._revision
+        self._spans = facts
+        for video_id, count in facts.values():
+            self._frames_of[video_id] += count
 
     def _rebuild(self) -> None:
         started = time.monotonic()
-        for vectors, ids in self._read_store():
-            self._add(vectors, ids)
+        for spans in self._read_store():
+            self._exchange([], spans)
         logger.info("rebuilt the index of %d frames in %.1f s", len(self), time.monotonic() - started)
 
-    def _add(self, vectors: StoredVectors, ids: Ids) -> None:
-        if self._index is None or (self._index.ntotal == 0 and self._index.d != vectors.shape[1]):
-            self._index = kinds.make_flat_index(vectors.shape[1])
-        if not self._index.ntotal:
-            self._sum = np.zeros(vectors.shape[1])
-        kinds.add(self._index, vectors, ids)
-        self._sum += vectors.sum(axis=0, dtype=np.float64)
-
-    def _read_store(self) -> Iterator[tuple[StoredVectors, Ids]]:
-        """All stored frames in batches: float16 [N, D] and their ids, int64 [N]."""
-        stored = iter(self._store.spans())
-        while spans := list(islice(stored, _SPANS_AT_A_TIME)):
-            vectors = np.concatenate([span.frames.vectors for span in spans])
-            yield vectors, np.concatenate([number_frames(span.span_id, len(span.frames.vectors)) for span in spans])
+    def _read_store(self) -> Iterator[Sequence[StoredSpan]]:
+        """All stored spans with frames, in batches."""
+        return batched(self._store.spans(), _SPANS_AT_A_TIME)
 
     # An index of another kind, built while this one answers
 
-    def _note(self, span_id: int, vectors: StoredVectors | None) -> None:
-        if self._changes is not None:
-            self._changes.append((span_id, vectors))
-
     def _replace_if_outgrown(self) -> None:
         index = self._index
-        is_busy = self._changes is not None or self._has_failed
+        is_busy = self.is_being_replaced or self._is_filling or self._has_failed
         if index is None or is_busy or kinds.fits(index, self._exact_frames):
             return
-        self._changes = []
+        self.is_being_replaced = True
         self._builder = threading.Thread(target=self._replace, name="build-index", daemon=True)
         self._builder.start()
 
@@ -250,24 +302,28 @@ class VectorIndex:
         started = time.monotonic()
         faiss.omp_set_num_threads(1)  # of this thread: searches need the others
         try:
-            index, spans = self._build()
+            index, counts = self._build()
+            with self._lock.writing():
+                self._catch_up(index, counts)
+                self._index, self._saved_revision = index, -1
         except Cancelled:
             return
         except Exception:  # the present index goes on answering
             logger.exception("The index could not be replaced; searches stay slow until the next start.")
-            with self._lock.writing():
-                self._changes, self._has_failed = None, True
+            self._has_failed = True
             return
-        with self._lock.writing():
-            for span_id, vectors in self._changes or ():
-                if vectors is None:
-                    kinds.remove(index, number_frames(span_id, spans.pop(span_id, 0)))
-                elif span_id not in spans:
-                    kinds.add(index, vectors, number_frames(span_id, len(vectors)))
-                    spans[span_id] = len(vectors)
-            self._index, self._changes, self._saved_revision = index, None, -1
+        finally:
+            self.is_being_replaced = False
         seconds = time.monotonic() - started
         logger.info("the index of %d frames was replaced in %.0f s; it is now %s", len(self), seconds, self.kind)
+
+    def _catch_up(self, index: faiss.Index, counts: Counter[int]) -> None:
+        """Give a new index the same spans as the present one; the store may be ahead of both."""
+        for span_id in counts.keys() - self._spans.keys():
+            kinds.remove(index, number_frames(span_id, counts[span_id]))
+        for span_id in self._spans.keys() - counts.keys():
+            ids = number_frames(span_id, self._spans[span_id][1])
+            kinds.add(index, cast(faiss.Index, self._index).reconstruct_batch(ids).astype(np.float16), ids)
 
     def _build(self) -> tuple[faiss.Index, Counter[int]]:
         with self._lock.reading():
@@ -279,20 +335,21 @@ class VectorIndex:
             index = kinds.make_flat_index(sample.shape[1])
         else:
             index = kinds.make_partitioned_index(sample, total, self._is_closing.is_set)
-        spans = Counter[int]()
+        counts = Counter[int]()
 
         def fill_index() -> Iterator[tuple[StoredVectors, Ids]]:
-            for vectors, ids in self._read_store():
+            for spans in self._read_store():
                 if self._is_closing.is_set():
                     raise Cancelled
+                vectors, ids = _join(spans)
                 kinds.add(index, vectors, ids)
-                spans.update((ids // MAX_SPAN_FRAMES).tolist())
+                counts.update({span.span_id: len(span.frames.vectors) for span in spans})
                 yield vectors, ids
 
         truth = recall.find_truth(queries, fill_index())  # reads the store once for both
         if not is_flat:
             recall.tune(index, queries, truth)
-        return index, spans
+        return index, counts
 
     def _sample_queries(self) -> Vectors:
         """The last queries, and generated ones for the rest, float32 [QUERIES, D]; none where there are no frames."""
@@ -310,3 +367,16 @@ class VectorIndex:
         ids = kinds.list_ids(self._index)
         chosen = np.random.default_rng(len(ids)).choice(ids, min(count, len(ids)), replace=False)
         return np.asarray(self._index.reconstruct_batch(np.sort(chosen)), np.float32)
+
+
+def _join(spans: Sequence[StoredSpan]) -> tuple[StoredVectors, Ids]:
+    """The vectors of spans, float16 [N, D], and their frames' ids, int64 [N]."""
+    vectors = np.concatenate([span.frames.vectors for span in spans])
+    return vectors, np.concatenate([number_frames(span.span_id, len(span.frames.vectors)) for span in spans])
+
+
+def batched(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of so many things each, the last one shorter."""
+    iterator = iter(things)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -88,12 +88,6 @@ class Ranking(Generic[M]):
         filled = sum(place[0].score >= self._cut_off for place in self._places[: self._place_count])
         return min(self._weaker_count, self._place_count - filled)
 
-    def list_all(self) -> list[M]:
-        """The matches of the pages up to this one and of the first place beyond, and the weaker ones."""
-        placed = [match for place in self._places for match in place]
-        known = {match.order for match in placed}
-        return placed + [match for match in self._weaker if match.order not in known]
-
     def answer(self, videos_searched: int, frames_searched: int) -> SearchAnswer[M]:
         """The page, best first, and how much was searched for it."""
         shown = [match for place in self._places[: self._place_count] for match in place]

@@ -5,7 +5,7 @@ The frames that searches read again and again are kept in memory.
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,12 @@ class FrameCache:
                 self._frames[video_id] = frames
         return frames
 
-    def drop(self, video_id: str) -> None:
-        """Forget a video whose frames have changed."""
+    def drop(self, video_ids: Iterable[str]) -> None:
+        """Forget videos whose frames have changed."""
         with self._lock:
             self._changes += 1
-            self._frames.pop(video_id, None)
+            for video_id in video_ids:
+                self._frames.pop(video_id, None)
 
 
 class CurveSource:
@@ -80,9 +81,9 @@ class CurveSource:
         self._store = store
         self._cache = FrameCache(store.frames)
 
-    def forget(self, video_id: str) -> None:
-        """Drop what is cached of a video whose frames have changed."""
-        self._cache.drop(video_id)
+    def forget(self, video_ids: Iterable[str]) -> None:
+        """Drop what is cached of videos whose frames have changed."""
+        self._cache.drop(video_ids)
 
     def shots(self, video: VideoRecord) -> list[TimeRange]:
         """The `[start, end)` of every shot of a video, in order of time."""

@@ -24,6 +24,11 @@ class CacheDamaged(Exception):
     """The file is not as it was written, or an earlier version wrote it."""
 
 
+def index_folder_name(store_id: str, replica: int | str) -> str:
+    """The folder of the saved index of one of the indexers that share a database. Another one may take its place."""
+    return f"index-{store_id[:12]}-{replica}"
+
+
 def cache_path(folder: Path, revision: int) -> Path:
     """The saved index of one revision of the store."""
     return folder / f"frames-{revision}.faiss"

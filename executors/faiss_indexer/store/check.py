@@ -1,11 +1,10 @@
 """Checks a store against its own rules, and repairs what can be repaired without loss.
 
-`python -m executors.faiss_indexer.store.check FOLDER [--repair]` prints the findings as JSON, for `clipseek doctor`. It
-runs in a process of its own: a broken file may crash SQLite or Faiss, but not the doctor.
+`python -m executors.faiss_indexer.store.check LIBRARY [--repair]` prints the findings as JSON, for `clipseek doctor`.
+It runs in a process of its own: a broken file may crash SQLite or Faiss, but not the doctor.
 """
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,15 +14,26 @@ from pathlib import Path
 
 import numpy as np
 
+from clipseek.api.errors import StoreError
+from clipseek.config.libraries import library_folder
+from clipseek.config.settings import Settings
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
-from executors.faiss_indexer.store.cache_file import CacheDamaged, cache_path, list_stale_files, read_cache
-from executors.faiss_indexer.store.database import SCHEMA_VERSION, UNREADABLE, add_checksums, has_checksums
+from executors.faiss_indexer.store.cache_file import (
+    CacheDamaged,
+    cache_path,
+    index_folder_name,
+    list_stale_files,
+    read_cache,
+)
+from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction
+from executors.faiss_indexer.store.places import open_database
 from executors.faiss_indexer.store.records import compute_checksum
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, missing_spans, number_frames, plan_spans
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, count_spans, is_planned, number_frames
+from executors.faiss_indexer.store.store import delete_spans
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
 _EDGE_SECONDS = 1e-3  # durations are float64, timestamps are in ticks of the video's own clock
-_FROM_BACKUP = "Restore index.db from a backup, or move it away and index the videos again."
+_FROM_BACKUP = "Restore the store from a backup, or move it away and index the videos again."
 _REPAIR = "Stop the server, then: clipseek doctor --repair"
 _INDEX_AGAIN = (
     f"{_REPAIR}. It drops these spans. Then start the server and index the same files again: clipseek index FILE. "
@@ -49,65 +59,80 @@ class _Span:
         return compute_checksum(self.video_id, self.start_seconds, self.end_seconds, self.frames, *blobs)
 
 
-def check_store(folder: Path) -> Iterator[Finding]:
-    """Check the SQLite file and the index cache in `folder`. Only reads, and may run beside a server."""
-    try:
-        with closing(_open(folder, "ro")) as db:
-            db.execute("BEGIN")  # one state of the store, whatever a server writes in the meantime
-            yield from _check_database(db)
-            yield from _check_index_cache(folder / "index", db)
-    except UNREADABLE as error:
-        yield Finding("database", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+def check_store(settings: Settings, library: str) -> Iterator[Finding]:
+    """Check the database of a library and the saved indexes on this machine. Only reads, also beside a server."""
+    with closing(open_database(settings, library, "ro")) as database:
+        try:
+            with database.snapshot() as db:  # one state of the store, whatever a server writes meanwhile
+                yield from _check_database(database, db)
+                for folder in _list_index_folders(settings, library, db):
+                    yield _check_saved_index(folder, db)
+        except UNREADABLE as error:
+            yield Finding("database", ERROR, f"{database.place}: {error}", _FROM_BACKUP)
 
 
-def repair_store(folder: Path) -> Iterator[Finding]:
-    """Repair what can be repaired, while no server uses the store. Yields what was done.
+def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
+    """Repair what can be repaired, while no server uses an SQLite file. Yields what was done.
 
-    Deletes spans that break the rules, so that their videos can be indexed again, and an index cache that does not fit.
+    Deletes spans that break the rules, so that their videos can be indexed again, and saved indexes that do not fit.
     Spans that an earlier version stored get a checksum. Correct data is never touched.
     """
-    try:
-        with closing(_open(folder, "rw")) as db:
-            if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
-                db.execute("REINDEX")
+    with closing(open_database(settings, library, "rw")) as database:
+        try:
+            if not database.version():
+                raise StoreError(f"The store {database.place} has no tables.")
+            if database.find_damage():
+                database.rebuild_indices()
                 yield Finding("repair", OK, "rebuilt the database's own indices")
-            wrong = _find_wrong_spans(db)
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany("DELETE FROM spans WHERE span_id = ?", [(span_id,) for span_id in wrong])
+            database.prepare()
+            with database.write() as db:
+                wrong = _find_wrong_spans(db)
+                for span_id in wrong:
+                    delete_spans(db, "span_id = ?", (span_id,))
+                count = _fill_in_checksums(db)
             if wrong:
-                db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
                 yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
-            if count := _fill_in_checksums(db):
+            if count:
                 yield Finding("repair", OK, f"gave {count} spans a checksum")
-            db.execute("COMMIT")
-            revision = _read_revision(db)
-            for file in [*_list_misfits(folder / "index", db), *list_stale_files(folder / "index", revision)]:
-                file.unlink()
-                yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
-    except UNREADABLE as error:
-        yield Finding("repair", ERROR, f"{folder / 'index.db'}: {error}", _FROM_BACKUP)
+            with database.snapshot() as db:
+                for folder in _list_index_folders(settings, library, db):
+                    yield from _drop_misfits(folder, db)
+        except UNREADABLE as error:
+            yield Finding("repair", ERROR, f"{database.place}: {error}", _FROM_BACKUP)
 
 
-def _open(folder: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{(folder / 'index.db').as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+def _list_index_folders(settings: Settings, library: str, db: Transaction) -> list[Path]:
+    """The saved indexes of a store on this machine: one, or those of the indexers that share a database."""
+    folder = library_folder(settings.home, library)
+    if not settings.store:
+        return [folder / "index"]
+    row = db.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
+    return sorted(folder.glob(index_folder_name(row[0], "*")))
 
 
-def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
-    broken = [row[0] for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
-    yield verdict("database", broken, "sound", f"{_REPAIR}. If that does not help: {_FROM_BACKUP}")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
-        other = f"format {version}, but this ClipSeek uses format {SCHEMA_VERSION}"
+def _drop_misfits(folder: Path, db: Transaction) -> Iterator[Finding]:
+    for file in [*_list_misfits(folder, db), *list_stale_files(folder, _read_revision(db))]:
+        file.unlink()
+        yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
+
+
+def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
+    fix = f"{_REPAIR}. If that does not help: {_FROM_BACKUP}"
+    yield verdict("database", database.find_damage(), "sound", fix)
+    version, own = database.version(), database.own_version
+    if version != own:
+        other = f"format {version}, but this ClipSeek uses format {own}"
         yield Finding(
             "format", WARNING, other, "Start the server to update an older store. For a newer one update ClipSeek."
         )
         return
-    orphans = [f"{row[0]} row {row[1]} belongs to no {row[2]}" for row in db.execute("PRAGMA foreign_key_check")]
+    unknown = "SELECT span_id FROM spans WHERE video_id NOT IN (SELECT video_id FROM videos)"
+    orphans = [f"span {span_id} belongs to no video" for (span_id,) in db.rows(unknown)]
     yield verdict("references", orphans, "complete", _REPAIR)
-    wrong = _find_wrong_spans(db)
+    wrong = _find_wrong_spans(db, has_checksums=database.has_checksums())
     spans, frames = db.execute("SELECT COUNT(*), COALESCE(SUM(frames), 0) FROM spans").fetchone()
     yield verdict("spans", list(wrong.values()), f"{spans} with {frames} frames, unit vectors", _INDEX_AGAIN)
-    yield _check_for_checksums(db, spans)
+    yield _check_for_checksums(database, db, spans)
     yield verdict(
         "complete",
         list(_list_incomplete(db)),
@@ -117,32 +142,32 @@ def _check_database(db: sqlite3.Connection) -> Iterator[Finding]:
     )
 
 
-def _check_for_checksums(db: sqlite3.Connection, spans: int) -> Finding:
+def _check_for_checksums(database: Database, db: Transaction, spans: int) -> Finding:
     without = spans
-    if has_checksums(db):
+    if database.has_checksums():
         [without] = db.execute("SELECT COUNT(*) FROM spans WHERE checksum IS NULL").fetchone()
     faults = [f"{without} of {spans} spans have none: an earlier ClipSeek stored them"] if without else []
     return verdict("checksums", faults, "every span has one", f"{_REPAIR} adds them.", state=WARNING)
 
 
-def _fill_in_checksums(db: sqlite3.Connection) -> int:
+def _fill_in_checksums(db: Transaction) -> int:
     """Give the spans without a checksum one. Returns: how many."""
-    add_checksums(db)
-    missing = [(span.compute_checksum(), span.span_id) for span in _read_spans(db, "WHERE checksum IS NULL")]
-    db.executemany("UPDATE spans SET checksum = ? WHERE span_id = ?", missing)
+    missing = [(span.compute_checksum(), span.span_id) for span in _read_spans(db, condition="WHERE checksum IS NULL")]
+    for values in missing:
+        db.execute("UPDATE spans SET checksum = ? WHERE span_id = ?", values)
     return len(missing)
 
 
-def _read_spans(db: sqlite3.Connection, condition: str = "") -> Iterator[_Span]:
-    checksum = "checksum" if has_checksums(db) else "NULL"  # no server of this version has used the store yet
-    rows = db.execute(
+def _read_spans(db: Transaction, *, has_checksums: bool = True, condition: str = "") -> Iterator[_Span]:
+    checksum = "checksum" if has_checksums else "NULL"  # no server of this version has used the store yet
+    rows = db.rows(
         "SELECT span_id, video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank, "
         f"{checksum} FROM spans {condition}"
     )
     yield from (_Span(*row) for row in rows)
 
 
-def _find_wrong_spans(db: sqlite3.Connection) -> dict[int, str]:
+def _find_wrong_spans(db: Transaction, *, has_checksums: bool = True) -> dict[int, str]:
     """Why each wrong span is wrong, by its id."""
     videos = {row[0]: row[1:] for row in db.execute("SELECT video_id, title, duration_seconds FROM videos")}
     common = db.execute(
@@ -150,7 +175,7 @@ def _find_wrong_spans(db: sqlite3.Connection) -> dict[int, str]:
     ).fetchone()
     overlaps = dict(chain.from_iterable(_find_overlaps(db, name, values[1]) for name, values in videos.items()))
     wrong = {}
-    for span in _read_spans(db):
+    for span in _read_spans(db, has_checksums=has_checksums):
         title, duration_seconds = videos.get(span.video_id, ("unknown video", None))
         fault = overlaps.get(span.span_id) or _find_fault(span, duration_seconds, common[0] if common else 0)
         if fault:
@@ -159,15 +184,14 @@ def _find_wrong_spans(db: sqlite3.Connection) -> dict[int, str]:
     return wrong
 
 
-def _find_overlaps(db: sqlite3.Connection, video_id: str, duration_seconds: float) -> Iterator[tuple[int, str]]:
+def _find_overlaps(db: Transaction, video_id: str, duration_seconds: float) -> Iterator[tuple[int, str]]:
     """Of two spans that overlap, the one outside the plan, else the later one."""
-    planned = set(plan_spans(duration_seconds))
     rows = db.execute(
         "SELECT span_id, start_seconds, end_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
     )
     for before, after in pairwise(rows.fetchall()):
         if after[1] < before[2]:
-            odd = before if before[1:] not in planned else after
+            odd = before if not is_planned(before[1:], duration_seconds) else after
             yield odd[0], "overlaps another span"
 
 
@@ -199,42 +223,43 @@ def _find_fault_in_arrays(span: _Span) -> str:
     return "" if is_same else "is not as it was stored: its checksum is wrong"
 
 
-def _list_incomplete(db: sqlite3.Connection) -> Iterator[str]:
+def _list_incomplete(db: Transaction) -> Iterator[str]:
     stored: dict[str, set[tuple[float, float]]] = {}
     for video_id, start, end in db.execute("SELECT video_id, start_seconds, end_seconds FROM spans"):
         stored.setdefault(video_id, set()).add((start, end))
     for video_id, title, duration_seconds in db.execute("SELECT video_id, title, duration_seconds FROM videos"):
-        missing = missing_spans(duration_seconds, stored.get(video_id, set()))
+        planned = count_spans(duration_seconds)
+        missing = planned - sum(is_planned(span, duration_seconds) for span in stored.get(video_id, ()))
         if missing:
-            yield f"'{title}' ({video_id[:12]}): {len(missing)} of {len(plan_spans(duration_seconds))} spans missing"
+            yield f"'{title}' ({video_id[:12]}): {missing} of {planned} spans missing"
 
 
-def _check_index_cache(folder: Path, db: sqlite3.Connection) -> Iterator[Finding]:
+def _check_saved_index(folder: Path, db: Transaction) -> Finding:
     misfits = [f"{file.name} does not fit the store" for file in _list_misfits(folder, db)]
     saved = [file.name for file in folder.glob("frames-*.faiss")]
     state = ", ".join(saved) or "none; the next start builds it"
     stale = {file.name for file in list_stale_files(folder, _read_revision(db))} & set(saved)
     if stale:
         state = f"{', '.join(stale)} is older than the store; the next start rebuilds it"
-    yield verdict("index cache", misfits, state, _REPAIR)
+    return verdict("index cache", misfits, state, _REPAIR)
 
 
-def _list_misfits(folder: Path, db: sqlite3.Connection) -> list[Path]:
+def _list_misfits(folder: Path, db: Transaction) -> list[Path]:
     file = cache_path(folder, _read_revision(db))
     return [file] if file.exists() and not _fits(file, db) else []
 
 
-def _read_revision(db: sqlite3.Connection) -> int:
+def _read_revision(db: Transaction) -> int:
     return int(db.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0])
 
 
-def _fits(file: Path, db: sqlite3.Connection) -> bool:
+def _fits(file: Path, db: Transaction) -> bool:
     try:
         index, _ = read_cache(file)
     except (CacheDamaged, OSError, RuntimeError):
         return False
     total = 0
-    for span_id, frames, blob in db.execute("SELECT span_id, frames, vectors FROM spans WHERE frames > 0"):
+    for span_id, frames, blob in db.rows("SELECT span_id, frames, vectors FROM spans WHERE frames > 0"):
         try:
             vectors = index.reconstruct_batch(number_frames(span_id, frames))
         except RuntimeError:  # one of the ids is unknown
@@ -246,9 +271,8 @@ def _fits(file: Path, db: sqlite3.Connection) -> bool:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
     run = repair_store if "--repair" in sys.argv[2:] else check_store
-    print_findings(run(folder))
+    print_findings(run(Settings.from_env(), sys.argv[1]))
 
 
 if __name__ == "__main__":

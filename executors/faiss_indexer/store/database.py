@@ -1,190 +1,67 @@
-"""The SQLite file of a store: a connection for each thread, one write at a time, errors in the store's words, and
-the tables, with the steps from each earlier format to this one.
+"""What a store needs of its database: rows, one write at a time, and errors in the store's words.
+
+`sqlite.py` and `postgres.py` are the two. Statements are in the SQL that both understand, with `?` for each value.
 """
 
-import errno
-import sqlite3
-import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreVersion
+from clipseek.api.errors import ClipSeekError
 
-_WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
-_READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
-_BUSY = "another program uses it, or its disk is too slow. Try again"
-_ERRORS = {  # how SQLite's name of an error starts -> what it means for the store
-    "SQLITE_FULL": (StoreFull, "its disk is full. Free some space, then try again"),
-    "SQLITE_READONLY": (StoreReadOnly, _READ_ONLY),
-    "SQLITE_CANTOPEN": (StoreReadOnly, "it does not open. Check that its folder exists and is writable"),
-    "SQLITE_BUSY": (StoreBusy, _BUSY),
-    "SQLITE_LOCKED": (StoreBusy, _BUSY),
-    "SQLITE_CORRUPT": (StoreCorrupt, "it is damaged. Run `clipseek doctor --check` for details"),
-    "SQLITE_NOTADB": (StoreCorrupt, "it is not a database. Restore it from a backup, or move it away"),
-}
+UNREADABLE = (ClipSeekError, TypeError, ValueError)  # damaged rows may hold values of another type than was stored
+Row = tuple[Any, ...]
 
 
-UNREADABLE = (sqlite3.Error, TypeError, ValueError)  # a damaged file may hold values of another type than was stored
+class Transaction(Protocol):
+    """Statements that see one state of the store, and are stored all or none."""
 
-SCHEMA_VERSION = 4
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE videos (
-    video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
-    rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
-    added_at REAL NOT NULL, sampling TEXT NOT NULL DEFAULT 'even'
-);
-CREATE TABLE spans (
-    span_id INTEGER PRIMARY KEY AUTOINCREMENT,
-    video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
-    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
-    pts_seconds BLOB NOT NULL,  -- float64 [frames]
-    vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
-    cut_seconds BLOB NOT NULL DEFAULT x'',  -- float64 [cuts]
-    blank BLOB NOT NULL DEFAULT x'',        -- bool [frames]; nothing: not known
-    checksum INTEGER,                       -- see compute_checksum; NULL: an earlier version stored the span
-    UNIQUE (video_id, start_seconds)
-);
-CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);  -- without reading the vectors
-"""
-# The statements that bring a store of each earlier format one format further. Nothing is lost.
-_MIGRATIONS = {
-    1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
-    2: (
-        "ALTER TABLE spans ADD COLUMN blank BLOB NOT NULL DEFAULT x''",
-        "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
-    ),
-    3: ("CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames)",),
-}
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
+        """Run a statement. Returns: a cursor with `fetchone` and `fetchall`, also an iterator."""
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """The rows of a query, never all of them in memory."""
 
 
-class Database:
-    """The file at `path`. Any thread may read; writes wait for one another.
+class Database(Protocol):
+    """The tables of one library. Any thread may use it.
 
-    Raises: StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreError: every method may, where SQLite fails.
+    Raises: StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt, StoreUnreachable, StoreError: every method may.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connections = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._write_lock = threading.Lock()
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a path, or a URL without its password."""
 
-    def close(self) -> None:
-        """Close every thread's connection; the last one folds the write-ahead log into the file."""
-        for connection in self._opened:
-            connection.close()
-        self._opened.clear()
+    def prepare(self) -> None:
+        """Create the tables, or bring those of an earlier format up to date. Raises: StoreVersion."""
 
-    def connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._connections.own = connection
-            self._opened.append(connection)
-        return connection
+    @property
+    def own_version(self) -> int:
+        """The format of the tables that this ClipSeek uses."""
 
-    def rows(self, statement: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, one at a time."""
-        try:
-            yield from self.connection().execute(statement, values)
-        except sqlite3.Error as error:
-            raise self.translate(error, "cannot be read") from error
+    def version(self) -> int:
+        """The format of the tables; 0: there are none."""
 
-    def row(self, statement: str, values: tuple[object, ...] = ()) -> tuple[Any, ...] | None:
-        return next(self.rows(statement, values), None)
+    def has_checksums(self) -> bool:
+        """Whether spans have a column for them: version 0.1 made none."""
 
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is stored, or nothing."""
-        with self._write_lock:
-            try:
-                with self._transaction() as db:
-                    yield db
-            except (OSError, sqlite3.Error) as error:
-                raise self.translate(error, "stored nothing") from error
+    def close(self) -> None: ...
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        db = self.connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """The rows of a query; they may all be in memory."""
 
-    def copy_to(self, target: Path) -> None:
-        """Copy the file as it is, completely or not at all."""
-        draft = target.with_name(target.name + "-part")
-        draft.unlink(missing_ok=True)
-        try:
-            with closing(sqlite3.connect(draft)) as copy:
-                self.connection().backup(copy)
-            draft.replace(target)
-        except (OSError, sqlite3.Error) as error:
-            draft.unlink(missing_ok=True)
-            raise self.translate(error, "cannot be backed up before its format is updated") from error
+    def row(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+        """The first row of a query."""
 
-    def translate(self, error: sqlite3.Error | OSError, what: str) -> StoreError:
-        """An error of SQLite or the disk as one of the store; `what` failed."""
-        name = "SQLITE_FULL" if getattr(error, "errno", 0) == errno.ENOSPC else getattr(error, "sqlite_errorname", "")
-        for start, (kind, reason) in _ERRORS.items():
-            if name.startswith(start):
-                return kind(f"The store {self.path} {what}, because {reason}.")
-        return StoreError(f"The store {self.path} {what} ({error}). Check CLIPSEEK_HOME.")
+    def write(self) -> AbstractContextManager[Transaction]:
+        """A transaction that writes. Only one at a time: later ones see all that it stored."""
 
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """A transaction that reads, whatever is written meanwhile."""
 
-def prepare_schema(database: Database) -> None:
-    """Create the tables of a new store, or bring an earlier format up to date; a copy of it stays beside the store.
+    def find_damage(self, *, quick: bool = False) -> list[str]:
+        """What the database itself finds wrong with its files."""
 
-    Raises: StoreVersion: a newer ClipSeek wrote the store.
-    """
-    version = _read_version(database)
-    if 0 < version < SCHEMA_VERSION:
-        database.copy_to(database.path.with_name(f"{database.path.name}.format{version}-backup"))
-    with database.write() as db:
-        if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('revision', '0')")
-        for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-            for statement in _MIGRATIONS[step]:
-                db.execute(statement)
-        add_checksums(db)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-
-def add_checksums(db: sqlite3.Connection) -> None:
-    """Add the column to a store of version 0.1. The format stays the same: that version opens the store, too.
-
-    It neither reads the column nor the row `store_id` of `meta`; the spans that it stores have no checksum.
-    """
-    if not has_checksums(db):
-        db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
-
-
-def has_checksums(db: sqlite3.Connection) -> bool:
-    return any(row[1] == "checksum" for row in db.execute("PRAGMA table_info(spans)"))
-
-
-def _read_version(database: Database) -> int:
-    row = database.row("PRAGMA user_version")
-    version = int(row[0]) if row else 0
-    if version > SCHEMA_VERSION:
-        raise StoreVersion(
-            f"The store {database.path} was written by a newer ClipSeek (format {version}, this one reads "
-            f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
-        )
-    return version
+    def rebuild_indices(self) -> None:
+        """Make the database's own indices again from the rows."""

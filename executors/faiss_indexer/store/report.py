@@ -1,21 +1,22 @@
-"""What a store holds, for programs that do not import executors: `clipseek doctor`, and the metrics.
+"""What a store holds, for programs that do not import executors: `clipseek doctor`, the encoders, and the metrics.
 
-`python -m executors.faiss_indexer.store.report COMMAND FOLDER...` prints JSON, a value for each folder. COMMAND is
-`totals`, `check` (the same after SQLite's quick check of the file) or `titles` (of videos, by id).
+`python -m executors.faiss_indexer.store.report COMMAND LIBRARY...` prints JSON, a value for each library in the store
+of the settings. COMMAND is `totals`, `check` (the same after the database's quick check of itself), `titles` (of
+videos, by id) or `model` (its name). `libraries` alone lists them.
 """
 
-import sqlite3
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from clipseek.config.settings import Settings
 from clipseek.machine.module_call import print_result
-from executors.faiss_indexer.store.database import UNREADABLE
+from executors.faiss_indexer.store.database import UNREADABLE, Database
+from executors.faiss_indexer.store.places import list_libraries, open_database
 
-_BUSY_SECONDS = 1.0
+_Read = Callable[[Database], Any]
 
 
 @dataclass(frozen=True)
@@ -33,38 +34,66 @@ class StoreTotals:
     problem: str = ""
 
 
-def read_totals(folder: Path, *, check: bool = False) -> StoreTotals:
-    """Count the videos and frames of a store, also beside a server; `check` has SQLite check all of the file first."""
+def read_totals(database: Database, *, check: bool = False) -> StoreTotals:
+    """Count the videos and frames of a store, also beside a server; `check` has the database check itself first."""
     try:
-        with closing(_open(folder)) as db:
-            if check and (problem := db.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
-                return StoreTotals(problem=problem)
+        if check and (damage := database.find_damage(quick=True)):
+            return StoreTotals(problem=damage[0])
+        with database.snapshot() as db:
             videos, seconds = db.execute("SELECT COUNT(*), COALESCE(SUM(duration_seconds), 0) FROM videos").fetchone()
             [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
-            meta = dict(db.execute("SELECT key, value FROM meta"))
-            return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
+            meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
+        return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
     except UNREADABLE as error:
         return StoreTotals(problem=str(error))
 
 
-def read_titles(folder: Path) -> dict[str, str]:
+def read_titles(database: Database) -> dict[str, str]:
     """The titles of a store's videos by their ids; none if it cannot be read."""
     try:
-        with closing(_open(folder)) as db:
-            return dict(db.execute("SELECT video_id, title FROM videos"))
+        return dict(database.rows("SELECT video_id, title FROM videos"))
     except UNREADABLE:
         return {}
 
 
-def _open(folder: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{(folder / 'index.db').as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)
+def read_model_name(database: Database) -> str:
+    """The name of the model whose embeddings the store holds; empty if it has none, or cannot be read."""
+    try:
+        row = database.row("SELECT value FROM meta WHERE key = 'model_name'")
+    except UNREADABLE:
+        return ""
+    return str(row[0]) if row else ""
 
 
-COMMANDS: Mapping[str, Callable[[Path], Any]] = {
-    "totals": lambda folder: asdict(read_totals(folder)),
-    "check": lambda folder: asdict(read_totals(folder, check=True)),
+@contextmanager
+def reading(settings: Settings, library: str) -> Iterator[Database]:
+    """The database of a library, only to read it."""
+    database = open_database(settings, library, "ro")
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+COMMANDS: Mapping[str, _Read] = {
+    "totals": lambda database: asdict(read_totals(database)),
+    "check": lambda database: asdict(read_totals(database, check=True)),
     "titles": read_titles,
+    "model": read_model_name,
 }
 
+
+def run(command: str, *libraries: str) -> list[Any]:
+    """The answers to a command. Raises: StoreError: the libraries cannot be listed."""
+    settings = Settings.from_env()
+    if command == "libraries":
+        return list_libraries(settings)
+    answers = []
+    for library in libraries:
+        with reading(settings, library) as database:
+            answers.append(COMMANDS[command](database))
+    return answers
+
+
 if __name__ == "__main__":
-    print_result(lambda: [COMMANDS[sys.argv[1]](Path(folder)) for folder in sys.argv[2:]])
+    print_result(lambda: run(*sys.argv[1:]))

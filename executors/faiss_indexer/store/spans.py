@@ -1,5 +1,6 @@
 """How a video is divided into spans, the unit of work, and how the saved index numbers their frames."""
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -15,6 +16,20 @@ def plan_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> l
     """Divide `[0, duration_seconds)` into `[start, end)` spans: whole multiples of `span_seconds`, then the rest."""
     starts = [index * span_seconds for index in range(int(duration_seconds // span_seconds) + 1)]
     return [(start, min(start + span_seconds, duration_seconds)) for start in starts if start < duration_seconds]
+
+
+def count_spans(duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> int:
+    """How many spans `plan_spans` has, also of a damaged duration, whose list no memory holds. Raises: ValueError."""
+    if not 0 <= duration_seconds < math.inf:
+        raise ValueError(f"{duration_seconds} s is no duration of a video")
+    whole = duration_seconds // span_seconds
+    return int(whole) + (whole * span_seconds < duration_seconds)
+
+
+def is_planned(span: tuple[float, float], duration_seconds: float, span_seconds: float = SPAN_SECONDS) -> bool:
+    """Whether `plan_spans` has a span."""
+    start, end = span
+    return not start % span_seconds and start < duration_seconds and end == min(start + span_seconds, duration_seconds)
 
 
 def missing_spans(duration_seconds: float, stored: Collection[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,45 +1,65 @@
-"""The store: one SQLite file that is the truth about videos, spans and frames; all else can be rebuilt from it."""
+"""The store: a database that is the truth about videos, spans and frames; all else can be rebuilt from it."""
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from clipseek.api.errors import InvalidRequest, ModelMismatch, StoreError, VideoNotFound
+from clipseek.api.errors import InvalidRequest, ModelMismatch, VideoNotFound
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
-from executors.faiss_indexer.store.database import Database, prepare_schema
+from executors.faiss_indexer.store.database import Database, Row, Transaction
 from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, compute_checksum, list_shots
+from executors.faiss_indexer.store.sqlite import SqliteDatabase
 
-TICK_SECONDS = 1e-6  # the least time between two videos that are added one after the other
+_SPANS_A_PAGE = 256  # 8 MB
+KEPT_REVISIONS = 10_000  # an index that is further behind compares all its spans with those of the store
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
 _VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
 _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 
 
+@dataclass(frozen=True)
+class StoreState:
+    """What every search must know: whether spans have changed, the model, and the shift that was fitted for it."""
+
+    revision: int
+    model_id: str
+    fitted_shift: float
+
+
+@dataclass(frozen=True)
+class SpanChange:
+    """A span of a video, and how many frames it has now: 0 if it was removed."""
+
+    span_id: int
+    video_id: str
+    frames: int
+
+
 class Store(AbstractContextManager["Store"]):
-    """The SQLite store in `folder`. Any thread may read; writes wait for one another.
+    """The store in a folder (as the SQLite file `index.db`), or in a database. Any thread may read; writes wait for one
+    another.
 
-    A store of an earlier format is brought up to date; a copy of it stays as `index.db.formatN-backup`. A store
-    without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
+    A store of an earlier format is brought up to date; a copy of an SQLite file stays as `index.db.formatN-backup`. A
+    store without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
 
-    Raises: StoreVersion: a newer ClipSeek wrote the file. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
-    StoreError: it cannot be opened; every method that reads or writes may raise them, too.
+    Raises: StoreVersion: a newer ClipSeek wrote it. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
+    StoreUnreachable, StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "index.db"
+    def __init__(self, place: Path | Database) -> None:
+        self.database: Database = SqliteDatabase(place / "index.db") if isinstance(place, Path) else place
+        self._database = self.database
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"The store {self.path} cannot be created ({error}). Check CLIPSEEK_HOME.") from error
-        self._database = Database(self.path)
-        prepare_schema(self._database)
+            self._database.prepare()
+        except BaseException:
+            self._database.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -47,22 +67,18 @@ class Store(AbstractContextManager["Store"]):
     def close(self) -> None:
         self._database.close()
 
+    @property
+    def place(self) -> str:
+        """Where the store is, for people."""
+        return self._database.place
+
     # Videos
 
-    def claim(self, model_id: str) -> None:
-        """Make the store this model's where it holds no frames yet. Raises ModelMismatch where it holds another's."""
-        with self._database.write() as db:
-            self._claim_model(db, model_id)
-
-    def register(self, video: VideoRecord, model_id: str, added_after: float = 0.0) -> list[int]:
+    def register(self, video: VideoRecord, model_id: str) -> list[int]:
         """Add a video to the store, or update its record.
 
         A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0, and its way of
         sampling unless `video.sampling` names another. A change of either drops its frames: it must be indexed again.
-
-        Args:
-            added_after: when the last video was added elsewhere, in seconds since the epoch; a new one comes after it,
-                whatever the clock says.
 
         Returns: the ids of the spans that were dropped.
 
@@ -77,16 +93,10 @@ class Store(AbstractContextManager["Store"]):
             ).fetchone()
             rate, sampling = _check_sampling(video, known)
             if known and known != (rate, sampling):
-                dropped = _delete_spans(db, "video_id = ?", (video.video_id,))
-            added_at = max(time.time(), added_after + TICK_SECONDS)
-            values = asdict(video) | {"frames_per_second": rate, "sampling": sampling, "added_at": added_at}
-            names = ", ".join(values)
-            updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", "added_at"))
-            db.execute(
-                f"INSERT INTO videos ({names}) VALUES ({', '.join(':' + name for name in values)}) "
-                f"ON CONFLICT (video_id) DO UPDATE SET {updates}",
-                values,
-            )
+                dropped = delete_spans(db, "video_id = ?", (video.video_id,))
+            values = asdict(video) | {"frames_per_second": rate, "sampling": sampling}
+            values |= {"has_audio": int(video.has_audio), "added_at": time.time()}
+            put_video_row(db, values, kept=("added_at",))
         return dropped
 
     def video(self, video_id: str) -> VideoRecord:
@@ -100,8 +110,7 @@ class Store(AbstractContextManager["Store"]):
         """The videos with these ids, in their order; unknown ids are left out."""
         video_ids = list(video_ids)
         rows = self._database.rows(
-            f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id IN (SELECT value FROM json_each(?))",
-            (json.dumps(video_ids),),
+            f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id IN ({_marks(video_ids)})", video_ids
         )
         videos = {video.video_id: video for video in map(_read_video, rows)}
         return [videos[video_id] for video_id in video_ids if video_id in videos]
@@ -115,15 +124,10 @@ class Store(AbstractContextManager["Store"]):
         row = self._database.row("SELECT added_at FROM videos WHERE video_id = ?", (video_id,))
         return float(row[0]) if row else 0.0
 
-    def last_added_at(self) -> float:
-        """When the last video was added; 0 in an empty store."""
-        row = self._database.row("SELECT MAX(added_at) FROM videos")
-        return float(row[0] or 0.0) if row else 0.0
-
     def delete(self, video_id: str) -> list[int]:
         """Forget a video and its frames; an unknown one is no error. Returns: the ids of its spans."""
         with self._database.write() as db:
-            deleted = _delete_spans(db, "video_id = ?", (video_id,))
+            deleted = delete_spans(db, "video_id = ?", (video_id,))
             db.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
         return deleted
 
@@ -146,19 +150,15 @@ class Store(AbstractContextManager["Store"]):
             if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
                 raise VideoNotFound(f"There is no video '{video_id}': it was deleted, or never sent to /probe.")
             self._claim_model(db, model_id)
-            replaced = _delete_spans(
-                db, "video_id = ? AND start_seconds < ? AND end_seconds > ?", (video_id, end, start)
-            )
-            cursor = db.execute(
+            overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
+            replaced = _delete_rows(db, overlapping, (video_id, end, start))
+            [span_id] = db.execute(
                 f"INSERT INTO spans (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
                 (video_id, start, end, *blobs, checksum),
-            )
-            _bump_revision(db)
-            span_id = cursor.lastrowid
-        if span_id is None:
-            raise StoreError(f"SQLite gave no id for span [{start}, {end}) of video {video_id}")
-        return span_id, replaced
+            ).fetchall()[0]
+            note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))])
+        return span_id, [change.span_id for change in replaced]
 
     def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
         """The `[start, end)` of a video's stored spans, each with its number of frames."""
@@ -187,17 +187,48 @@ class Store(AbstractContextManager["Store"]):
         )
         return list_shots(np.frombuffer(b"".join(row[0] for row in rows), np.float64), duration_seconds)
 
-    def spans(self) -> Iterator[StoredSpan]:
-        """Every stored span that has frames, one at a time."""
-        for span_id, video_id, *blobs in self._database.rows(
-            f"SELECT span_id, video_id, {_FRAME_COLUMNS} FROM spans WHERE frames > 0"
+    def spans(self, span_ids: Sequence[int] | None = None) -> Iterator[StoredSpan]:
+        """Every stored span that has frames, a few in memory at a time; or those of some ids that are stored."""
+        columns = f"SELECT span_id, video_id, {_FRAME_COLUMNS} FROM spans WHERE frames > 0"
+        if span_ids is not None:
+            yield from map(_read_span, self._database.rows(f"{columns} AND span_id IN ({_marks(span_ids)})", span_ids))
+            return
+        last = -1
+        while page := list(
+            self._database.rows(f"{columns} AND span_id > ? ORDER BY span_id LIMIT ?", (last, _SPANS_A_PAGE))
         ):
-            yield StoredSpan(span_id, video_id, Frames.from_blobs(*blobs))
+            yield from map(_read_span, page)
+            last = page[-1][0]
 
-    def span_facts(self) -> dict[int, tuple[str, int]]:
-        """The video and the number of frames of every stored span, by span id."""
-        rows = self._database.rows("SELECT span_id, video_id, frames FROM spans")
-        return {span_id: (video_id, frames) for span_id, video_id, frames in rows}
+    def span_facts(self) -> tuple[int, dict[int, tuple[str, int]]]:
+        """The revision, and of every span that has frames then its video and their number, by span id."""
+        rows = self._database.rows(
+            "SELECT value, span_id, video_id, frames FROM meta LEFT JOIN spans ON frames > 0 WHERE key = 'revision'"
+        )
+        revision, facts = 0, {}
+        for value, span_id, video_id, frames in rows:
+            revision = int(value)
+            if span_id is not None:
+                facts[span_id] = (video_id, frames)
+        return revision, facts
+
+    def changes_since(self, revision: int) -> tuple[int, list[SpanChange] | None]:
+        """The present revision, and what has changed since an earlier one, in order.
+
+        None in place of changes that are not known any more, or never were: version 0.1 notes none.
+        """
+        rows = self._database.rows(
+            "SELECT value, revision, span_id, video_id, frames FROM meta "
+            "LEFT JOIN changes ON revision > ? WHERE key = 'revision' ORDER BY revision, frames",
+            (revision,),
+        )
+        present, known, changes = 0, set(), []
+        for value, changed_at, *change in rows:
+            present = int(value)
+            if changed_at is not None:
+                known.add(changed_at)
+                changes.append(SpanChange(*change))
+        return present, changes if len(known) == present - revision else None
 
     def frame_count(self) -> int:
         """How many frames are stored in all."""
@@ -206,43 +237,56 @@ class Store(AbstractContextManager["Store"]):
 
     # The store's own facts
 
+    def state(self) -> StoreState:
+        """What a search must know, in one short query."""
+        facts: dict[str, str] = dict(
+            self._database.rows("SELECT key, value FROM meta WHERE key IN ('revision', 'model_id', 'fitted_shift')")
+        )
+        model_id = facts.get("model_id", "")
+        return StoreState(int(facts.get("revision", 0)), model_id, _read_shift(facts.get("fitted_shift"), model_id))
+
     @property
     def revision(self) -> int:
         """Grows with every change of frames: what was derived from one revision is stale at any other."""
-        return int(self._read_meta("revision") or 0)
+        return self.state().revision
 
     @property
     def model_id(self) -> str:
         """The identity of the model whose frames are stored; empty for a new store."""
-        return self._read_meta("model_id") or ""
+        return self.state().model_id
 
-    def check_model(self, model_id: str) -> None:
-        """Raises ModelMismatch where frames of another model are stored."""
-        if self.model_id not in ("", model_id) and self.frame_count():
-            raise self._mismatch(self.model_id, model_id)
+    @property
+    def store_id(self) -> str:
+        """The identity of the store."""
+        return self._read_meta("store_id") or ""
 
     def fitted_shift(self, model_id: str) -> float:
         """What `keep_fitted_shift` stored for this model; 0 where it stored nothing."""
-        fitted = json.loads(self._read_meta("fitted_shift") or "{}")
-        return float(fitted["shift"]) if fitted.get("model_id") == model_id else 0.0
+        return _read_shift(self._read_meta("fitted_shift"), model_id)
+
+    def check_model(self, model_id: str) -> None:
+        """Raises ModelMismatch where frames of another model are stored."""
+        stored = self.model_id
+        if stored not in ("", model_id) and self.frame_count():
+            raise self._mismatch(stored, model_id)
 
     def keep_fitted_shift(self, shift: float, model_id: str) -> None:
         """Store how much more relevance than by default the library's matches need; it holds for one model."""
         with self._database.write() as db:
-            _write_meta(db, "fitted_shift", json.dumps({"shift": shift, "model_id": model_id}))
+            write_meta(db, "fitted_shift", json.dumps({"shift": shift, "model_id": model_id}))
 
     def _read_meta(self, key: str) -> str | None:
         row = self._database.row("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
-    def _claim_model(self, db: sqlite3.Connection, model_id: str) -> None:
+    def _claim_model(self, db: Transaction, model_id: str) -> None:
         own = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
         if own and own[0] == model_id:
             return
         if own and db.execute("SELECT 1 FROM spans LIMIT 1").fetchone():
             raise self._mismatch(own[0], model_id)
-        _write_meta(db, "model_id", model_id)
-        _write_meta(db, "model_name", model_name(model_id))
+        write_meta(db, "model_id", model_id)
+        write_meta(db, "model_name", model_name(model_id))
 
     def _mismatch(self, stored: str, used: str) -> ModelMismatch:
         advice = advise_to_index_again(stored, used) or (
@@ -250,8 +294,8 @@ class Store(AbstractContextManager["Store"]):
             "(CLIPSEEK_HOME), or delete the videos and index them again."
         )
         return ModelMismatch(
-            f"The store {self.path} was filled by the model '{stored}', but the server runs '{used}': their embeddings "
-            f"cannot be compared. {advice}"
+            f"The store {self.place} was filled by the model '{stored}', but the server runs '{used}': their "
+            f"embeddings cannot be compared. {advice}"
         )
 
 
@@ -270,16 +314,55 @@ def _read_video(row: tuple[object, ...]) -> VideoRecord:
     return VideoRecord(**values | {"has_audio": bool(values["has_audio"])})  # type: ignore[arg-type]
 
 
-def _write_meta(db: sqlite3.Connection, key: str, value: str) -> None:
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+def _read_span(row: Row) -> StoredSpan:
+    return StoredSpan(row[0], row[1], Frames.from_blobs(*row[2:]))
 
 
-def _delete_spans(db: sqlite3.Connection, condition: str, values: tuple[object, ...]) -> list[int]:
-    deleted = [row[0] for row in db.execute(f"DELETE FROM spans WHERE {condition} RETURNING span_id", values)]
-    if deleted:
-        _bump_revision(db)
-    return deleted
+def _read_shift(text: str | None, model_id: str) -> float:
+    fitted = json.loads(text or "{}")
+    return float(fitted["shift"]) if fitted.get("model_id") == model_id else 0.0
 
 
-def _bump_revision(db: sqlite3.Connection) -> None:
-    db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
+def put_video_row(db: Transaction, values: Mapping[str, object], kept: Collection[str]) -> None:
+    """Add a video, or update its row but for the columns `kept`."""
+    updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("video_id", *kept))
+    db.execute(
+        f"INSERT INTO videos ({', '.join(values)}) VALUES ({_marks(values)}) "
+        f"ON CONFLICT (video_id) DO UPDATE SET {updates}",
+        tuple(values.values()),
+    )
+
+
+def write_meta(db: Transaction, key: str, value: str) -> None:
+    """Store one of the store's own facts."""
+    db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
+
+
+def delete_spans(db: Transaction, condition: str, values: tuple[object, ...]) -> list[int]:
+    """Remove spans, and note that. Returns: their ids."""
+    changes = _delete_rows(db, condition, values)
+    note_changes(db, changes)
+    return [change.span_id for change in changes]
+
+
+def _delete_rows(db: Transaction, condition: str, values: tuple[object, ...]) -> list[SpanChange]:
+    rows = db.execute(f"DELETE FROM spans WHERE {condition} RETURNING span_id, video_id", values).fetchall()
+    return [SpanChange(span_id, video_id, 0) for span_id, video_id in rows]
+
+
+def note_changes(db: Transaction, changes: Sequence[SpanChange]) -> None:
+    """Give spans that were stored or removed a revision, and note them for the indexes."""
+    if not changes:
+        return
+    [(value,)] = db.execute(
+        "UPDATE meta SET value = CAST(value AS BIGINT) + 1 WHERE key = 'revision' RETURNING value"
+    ).fetchall()
+    for change in changes:
+        values = (int(value), change.span_id, change.video_id, change.frames)
+        db.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
+    db.execute("DELETE FROM changes WHERE revision <= ?", (int(value) - KEPT_REVISIONS,))
+
+
+def _marks(values: Iterable[object]) -> str:
+    """A placeholder for each value; NULL, which nothing equals, for none."""
+    return ", ".join("?" for _ in values) or "NULL"

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from clipseek.api.endpoints import Endpoint, endpoint_of
+from clipseek.api.endpoints import WITHOUT_IMAGES, Endpoint, endpoint_of
 from clipseek.api.errors import AccessDenied, ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
@@ -166,7 +166,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             request, size = await self._measure(caller.name, read, data)
             path = size.endpoint
             arrival.name(path)
-            route = endpoint_of(path).route(request.header.target_executor)
+            route = _choose_route(endpoint_of(path), request)
             leave = await self._rates.enter(caller.name, path, size)
         except BaseException as error:
             arrival.refused(error)
@@ -198,6 +198,18 @@ def _status_of(error: ClipSeekError) -> grpc.StatusCode:
         TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
     return next((code for kind, code in codes.items() if isinstance(error, kind)), grpc.StatusCode.UNAVAILABLE)
+
+
+def _choose_route(endpoint: Endpoint, request: Any) -> tuple[str, ...]:
+    """The executors of a request. One without images leaves out the image encoder, which may be away."""
+    route = endpoint.route(request.header.target_executor)
+    return WITHOUT_IMAGES if WITHOUT_IMAGES in endpoint.shortcuts and not _has_images(request) else route
+
+
+def _has_images(query: Any) -> bool:
+    queries = [doc.data for doc in query.proto_with_data.data.docs.docs]
+    parts = [part.data for data in queries if "parts" in data for part in data["parts"].doc_array.docs]
+    return any("image" in part and part["image"].blob for part in parts)  # `in`, because looking up would add it
 
 
 def _pattern(route: tuple[str, ...]) -> str:

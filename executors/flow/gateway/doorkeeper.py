@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 from clipseek.api.errors import AccessDenied
 from clipseek.config.access import ANYONE, SERVER, AccessFile, Grant
-from clipseek.config.libraries import MAIN
+from clipseek.config.libraries import MAIN, check_library
 from executors.flow.callers import Caller
+
+_SERVICE = Grant(SERVER, "", (MAIN,), server_folders=True, created_at="")
 
 
 class Doorkeeper:
@@ -25,18 +27,23 @@ class Doorkeeper:
         self._access, self._secret, self._may_be_open = access, secret, may_be_open
 
     def caller(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
-        """The caller, and the library that the call is for. Raises: AccessDenied, StoreError."""
+        """The caller, and the library that the call is for: for the service itself, any.
+
+        Raises: AccessDenied, StoreError. InvalidRequest: no library can have that name.
+        """
         texts = {key: value for key, value in metadata if isinstance(value, str)}
         scheme, _, token = texts.get("authorization", "").partition(" ")
         grant = self._grant(token.strip() if scheme.lower() == "bearer" else "")
         library = texts.get("clipseek-library") or grant.libraries[0]
-        if library not in grant.libraries:
+        if grant is _SERVICE:
+            check_library(library)
+        elif library not in grant.libraries:
             raise AccessDenied(f"Your token does not open the library '{library[:80]}'. Name another one, or none.")
         return Caller(grant.name, library, grant.server_folders)
 
     def _grant(self, token: str) -> Grant:
         if token and hmac.compare_digest(token.encode(), self._secret.encode()):
-            return Grant(SERVER, "", (MAIN,), server_folders=True, created_at="")
+            return _SERVICE
         if self._access.is_open and self._may_be_open:
             return Grant(ANYONE, "", (MAIN,), server_folders=True, created_at="")
         grant = self._access.grant_of(token) if token else None

@@ -15,30 +15,25 @@ from executors.flow.gateway.door import DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one
-from executors.flow.lifetime import (
-    RECONNECTING,
-    end_with_parent,
-    exit_child_without_teardown,
-    report_start_failure,
-)
+from executors.flow.lifetime import end_with_parent, exit_child_without_teardown, report_start_failure
 from executors.flow.metrics import GATEWAY, serve_own
-from executors.flow.quirks.lost_connections import raise_own_errors
-from executors.flow.quirks.shard_heads import bring_own_heads
+from executors.flow.quirks.hasty_stop import finish_before_stop
+from executors.flow.quirks.own_connections import describe_endpoints, use_own_connections
 from executors.flow.quirks.tracing import export_traces_once
 from executors.flow.quirks.unread_sizes import measure_nothing
 
 # Here, because each process that Jina starts for a Flow imports the Flow's gateway first.
-bring_own_heads()
 export_traces_once()
-raise_own_errors()
+finish_before_stop()
 measure_nothing()
+use_own_connections()
 
 
 class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
     grpc_server_options: dict[str, Any] | None
 
     def __init__(self, runtime_args: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        super().__init__(runtime_args={**(runtime_args or {}), "grpc_channel_options": RECONNECTING}, **kwargs)
+        super().__init__(runtime_args=runtime_args, **kwargs)
         end_with_parent()
         try:
             check_network(self._settings, self.host)
@@ -55,6 +50,8 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         handler = self._request_handler  # gRPC calls the methods of these names
         handler.Call = cancelled_with_caller(handler.Call)
         handler.process_single_data = one_by_one(handler.Call)
+        describe_endpoints(self.streamer.topology_graph)
+        self.streamer._connection_pool.connect()
         await super().setup_server()
 
     async def shutdown(self) -> None:

@@ -9,8 +9,9 @@ from frontend.components.elements import title_html
 from frontend.components.messages import show_error
 from frontend.services import services
 from frontend.texts import Texts
-from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, Job
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job
 
+_MOST_SHOWN = 30  # they are drawn again each second
 _FINISHED = "jobs.finished"  # how many jobs had finished when the page was drawn
 
 
@@ -31,8 +32,10 @@ def _jobs(t: Texts, *, is_timed: bool) -> None:
         st.rerun()
     with st.container(key="jobs"):
         st.html(f'<div class="cs-section">{t("jobs.title")}</div>')
-        for job in jobs:
+        for job in jobs[:_MOST_SHOWN]:
             _job(job, t)
+        if len(jobs) > _MOST_SHOWN:
+            st.caption(t.plural("jobs.more", len(jobs) - _MOST_SHOWN))
         if any(job.is_active for job in jobs):
             st.caption(t("jobs.tab_hint"))
             if not is_timed:  # a click has just started a job, and only a run of the whole page can set the timer
@@ -41,8 +44,8 @@ def _jobs(t: Texts, *, is_timed: bool) -> None:
 
 def _job(job: Job, t: Texts) -> None:
     queue = services().queue
-    with st.container(border=True, key=f"job-{job.number}"):
-        with st.container(horizontal=True, vertical_alignment="center", key=f"job-row-{job.number}"):
+    with st.container(border=True, key=f"job-{job.key}"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"job-row-{job.key}"):
             st.html(job_html(job, t), width="stretch")
             if job.is_active:
                 _button(job, "cancel", "close", t("jobs.cancel"), queue.cancel)
@@ -53,9 +56,9 @@ def _job(job: Job, t: Texts) -> None:
             show_error(job.error, t)
 
 
-def _button(job: Job, name: str, icon: str, label: str, change: Callable[[int], None]) -> None:
-    key = f"job.{name}.{job.number}"
-    st.button(label, icon=f":material/{icon}:", key=key, on_click=change, args=(job.number,))
+def _button(job: Job, name: str, icon: str, label: str, change: Callable[[int | str], None]) -> None:
+    key = f"job.{name}.{job.key}"
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=change, args=(job.key,))
 
 
 def job_html(job: Job, t: Texts) -> str:

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from benchmarks.synthetic.videos import make_scenes, scenes
@@ -15,10 +14,11 @@ from executors.clip_encoder.int8.form import Int8Form, find_form, int8_folder
 from executors.clip_encoder.int8.optimise import count_kept_neighbours, optimise
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.spec import model_id
-from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.pytorch.half import TorchHalf
+from executors.clip_encoder.pytorch.weights import load_half
+from executors.clip_encoder.run import device
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.encoder import Encoder
-from executors.clip_encoder.run.openvino_model import convert_module
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 from executors.video_loader.media.media_files import MediaFiles
 
@@ -40,7 +40,7 @@ def cache_with_int8(spec, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     folder = int8_folder(spec, cache)
     folder.mkdir(parents=True)
-    model = convert_module(load_half(spec, "image"), torch.rand(2, 3, 32, 32))
+    model = TorchHalf(load_half(spec, "image")).convert(np.random.default_rng(0).random((2, 3, 32, 32), np.float32))
     openvino.save_model(model, folder / "image.xml", compress_to_fp16=True)
     with monkeypatch.context() as unchecked:  # there is no probe to check it with yet
         unchecked.setattr(Int8Form, "check", lambda *_: None)
@@ -89,7 +89,7 @@ def test_a_processor_that_computes_something_else_is_told_from_the_one_it_was_ma
 
 
 def test_int8_is_for_processors(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
     with pytest.raises(InvalidSetting, match="'int8', which runs on CPUs only"):
         choose_device("auto", "int8")
 

@@ -16,10 +16,11 @@ from tests.unit.clip_encoder.test_tokenizer import write_tokenizer
 
 WITH_THE_PATCH = """
 import sys
-import executors.clip_encoder.model.registry
+import executors.clip_encoder.pytorch
+assert "open_clip" in sys.modules
 assert "torch._dynamo" not in sys.modules
 
-from executors.clip_encoder.run.quirks import _StandIn
+from executors.clip_encoder.model.quirks import _StandIn
 stand_in = sys.modules["torch._dynamo"] = _StandIn("torch._dynamo")
 assert not hasattr(stand_in, "__file__") and sys.modules["torch._dynamo"] is stand_in
 assert stand_in.is_compiling() is False  # which it does not have itself
@@ -54,14 +55,14 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.weights import load_half
-from executors.clip_encoder.run import openvino_model
-from executors.clip_encoder.run.quirks import mute_tracing
-from executors.clip_encoder.run.tokenizer import Tokenizer
+from executors.clip_encoder.pytorch.weights import load_half
+from executors.clip_encoder.model.quirks import mute_tracing
+from executors.clip_encoder.pytorch import half
+from executors.clip_encoder.pytorch.tokenizer import Tokenizer
 
 spec = read_model_folder(Path(sys.argv[1]), "tiny", "test")
-openvino_model.mute_tracing = globals()[sys.argv[2]]
-openvino_model.convert_module(load_half(spec, "text"), Tokenizer(spec).encode(["a cat", "a cat a cat"]))
+half.mute_tracing = globals()[sys.argv[2]]
+half.TorchHalf(load_half(spec, "text")).convert(Tokenizer(spec).encode(["a cat", "a cat a cat"]))
 """
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 from clipseek.api.errors import InvalidSetting
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.run import openvino_model
+from executors.clip_encoder.pytorch.half import TorchHalf
+from executors.clip_encoder.run import device, openvino_model
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.towers import ImageTower, TextTower
@@ -53,6 +54,10 @@ def test_threads_do_not_mix_their_vectors_up(towers, pictures):
     assert not wrong
 
 
+def example(*shape):
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
 class _Unlike(nn.Module):
     """Traced with one example, and computing something else with any other: the trace keeps the first branch."""
 
@@ -66,7 +71,7 @@ class _Unlike(nn.Module):
 
 
 def test_what_openvino_computes_differently_stays_with_torch(caplog):
-    assert compile_half(_Unlike(), torch.rand(2, 1, 3, 3), "the odd half") is None
+    assert compile_half(TorchHalf(_Unlike()), example(2, 1, 3, 3), "the odd half") is None
     assert "the odd half" in caplog.text
 
 
@@ -76,7 +81,7 @@ class _Unconvertible(nn.Module):
 
 
 def test_what_openvino_cannot_run_stays_with_torch(caplog):
-    assert compile_half(_Unconvertible(), torch.rand(2, 3, 3), "the strange half") is None
+    assert compile_half(TorchHalf(_Unconvertible()), example(2, 3, 3), "the strange half") is None
     assert "OpenVINO cannot run the strange half" in caplog.text
 
 
@@ -86,7 +91,7 @@ class _Wordless(nn.Module):
 
 
 def test_a_failure_without_words_is_named_by_its_kind(caplog):
-    assert compile_half(_Wordless(), torch.rand(2, 3), "the silent half") is None
+    assert compile_half(TorchHalf(_Wordless()), example(2, 3), "the silent half") is None
     assert "OpenVINO cannot run the silent half" in caplog.text
 
 
@@ -99,7 +104,7 @@ def test_the_engine_is_the_one_asked_for(monkeypatch):
     assert choose_device("cpu").engine == "torch"
     with pytest.raises(InvalidSetting, match=r"OpenVINO is not installed.*its extra `openvino`"):
         choose_device("cpu", "openvino")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
     assert choose_device("auto").engine == "torch"
     with pytest.raises(InvalidSetting, match="CLIPSEEK_DEVICE=cpu"):
         choose_device("auto", "openvino")

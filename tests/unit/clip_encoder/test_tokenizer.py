@@ -14,7 +14,7 @@ from clipseek.api.errors import ModelError, UnknownModel
 from clipseek.config.profiles import PROFILES
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.run.tokenizer import Tokenizer
+from executors.clip_encoder.pytorch.tokenizer import Tokenizer
 
 VOCABULARY = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "a": 4, "cat": 5, "红花": 6, "绿叶": 7}
 ENDS = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])

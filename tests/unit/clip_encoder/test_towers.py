@@ -11,9 +11,10 @@ from benchmarks.synthetic.models import CONTEXT, PREPROCESS_CFG, write_folder
 from clipseek.api.errors import EmptyQuery, InvalidRequest, InvalidSetting, ModelError
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.model.weights import load_half
+from executors.clip_encoder.pytorch.weights import load_half
+from executors.clip_encoder.run import device
 from executors.clip_encoder.run.device import CUDA_BATCH, Device, choose_device
-from executors.clip_encoder.run.preprocessing import to_tensor
+from executors.clip_encoder.run.preprocessing import prepare
 from executors.clip_encoder.run.towers import ImageTower, TextTower
 
 CPU = choose_device("cpu")
@@ -42,7 +43,7 @@ def test_each_tower_alone_computes_what_the_whole_model_of_open_clip_does(tmp_pa
     else:
         whole = open_clip.create_model(f"local-dir:{folder}").eval()
     tokens = open_clip.SimpleTokenizer(context_length=CONTEXT)(TEXTS)
-    prepared = to_tensor(pictures, spec_of(folder).preprocessing)
+    prepared = torch.from_numpy(prepare(pictures, spec_of(folder).preprocessing))
     with torch.no_grad():
         expected_images, expected_texts = unit(whole.encode_image(prepared)), unit(whole.encode_text(tokens))
 
@@ -93,7 +94,7 @@ def test_a_model_with_a_caption_decoder_gives_both_halves(tmp_path, pictures):
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": PREPROCESS_CFG}))
     spec = spec_of(tmp_path)
     with torch.no_grad():
-        images = model.encode_image(to_tensor(pictures, spec.preprocessing)).numpy()
+        images = model.encode_image(torch.from_numpy(prepare(pictures, spec.preprocessing))).numpy()
         texts = model.encode_text(open_clip.SimpleTokenizer(context_length=15)(TEXTS)).numpy()
     np.testing.assert_allclose(ImageTower(spec, CPU).encode(pictures), images, atol=1e-6)
     np.testing.assert_allclose(TextTower(spec, CPU).encode(TEXTS).vectors, texts, atol=1e-6)
@@ -192,14 +193,14 @@ def test_weights_of_another_architecture_are_refused(tmp_path, model_folder):
 
 
 def test_the_device_is_the_one_that_is_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "has_gpu", lambda: False)
     assert choose_device("auto") == choose_device("cpu")
     assert (choose_device("auto").name, choose_device("auto").precision) == ("cpu", "fp32")
     with pytest.raises(InvalidSetting, match="no usable NVIDIA GPU"):
         choose_device("cuda")
     with pytest.raises(InvalidSetting, match="'tpu'"):
         choose_device("tpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "has_gpu", lambda: True)
     assert (choose_device("auto").name, choose_device("cuda").precision) == ("cuda", "fp16")
     assert choose_device("cpu").name == "cpu"
 

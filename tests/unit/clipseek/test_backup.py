@@ -18,25 +18,22 @@ from clipseek.api.errors import InvalidRequest, StoreError, StoreFull
 from clipseek.cli.main import main
 from clipseek.client.indexing import Progress
 from clipseek.config.settings import Settings
-from clipseek.config.shards import divisions, shard_folder, shard_of
 from clipseek.machine.audit_log import AuditLog
 from clipseek.upkeep import backup
 from clipseek.upkeep.backup import BackedUp, back_up, verify
 from clipseek.upkeep.copies import list_copies
-from executors.faiss_indexer.shards.resharding import reshard
 from executors.faiss_indexer.store.check import check_store as check_database
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
+from tests.indexer_service import DIMENSIONS, MODEL, PRESS, Service, fill, registered, span_of, told, video_id
 from tests.unit.clipseek.test_store_check import ID, SPAN_FAULT, VIDEO, change_span, make_settings
-from tests.unit.faiss_indexer.test_resharding import PRESS, told
-from tests.unit.faiss_indexer.test_sharded import DIMENSIONS, MODEL, Service, fill, registered, span_of, video_id
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory) -> Path:
-    """A store of two shards with two libraries, three videos in the first, tokens, and an upload on its way."""
+    """A store with two libraries, three videos in the first, tokens, and an upload on its way."""
     home = tmp_path_factory.mktemp("original")
-    service = Service(home, 2)
+    service = Service(home)
     fill(service, 6)
     service.ask("/probe", registered(5), PRESS)
     service.ask("/index", span_of(5), PRESS)
@@ -85,16 +82,16 @@ def contents(copy: Path) -> dict[str, bytes]:
 
 
 def test_the_copy_of_a_store_in_use_answers_as_the_store(home, tmp_path):
-    service = Service(home, 2)
+    service = Service(home)
     service.ask("/delete", registered(4))  # lies in a log that is not folded into the file
-    assert copied(home, tmp_path / "backup") == [(2, 3, 3, 3003), (2, 0, 0, 0)]
+    assert copied(home, tmp_path / "backup") == [(1, 3, 3, 3003), (1, 0, 0, 0)]
     service.close()
     copy = newest(tmp_path / "backup")
-    assert {path.name for path in copy.iterdir()} == {"access.json", "audit.log", "libraries", "media", "shards-2"}
+    assert {path.name for path in copy.iterdir()} == {"access.json", "audit.log", "index.db", "libraries", "media"}
     assert {file.name for file in (copy / "media").iterdir()} == {
         name for number in VIDEOS for name in (Path(video_file(number)).name, f"{video_id(number)}.json")
     }
-    assert told(copy, 2) == told(home, 2)
+    assert told(copy) == told(home)
 
 
 def test_each_backup_is_a_copy_of_its_own_and_shares_only_what_never_changes(home, tmp_path):
@@ -102,20 +99,20 @@ def test_each_backup_is_a_copy_of_its_own_and_shares_only_what_never_changes(hom
     copied(home, folder)
     [first] = list_copies(folder)
     before = contents(first)
-    service = Service(home, 2)
+    service = Service(home)
     service.ask("/delete", registered(3))
     service.close()
     (home / video_file(0)).unlink()
     (home / "media" / f"{video_id(0)}.json").unlink()
     (home / "media" / f"{video_id(1)}.json").write_text('{"title": "renamed"}')
-    assert copied(home, folder) == [(2, 2, 0, 0), (2, 0, 0, 0)]
+    assert copied(home, folder) == [(1, 2, 0, 0), (1, 0, 0, 0)]
     second = newest(folder)
     shared = inodes(first).items() & inodes(second).items()
     assert {name for name, _ in shared} == {video_file(1), video_file(2), f"media/{video_id(2)}.json"}
     assert not any((second / name).stat().st_mode & 0o222 for name, _ in shared)
     assert not (second / video_file(0)).exists()
-    assert told(second, 2) == told(home, 2)  # a server runs on the second copy and writes to it
-    Store(shard_folder(second, 0, 2)).delete(video_id(1))
+    assert told(second) == told(home)  # a server runs on the second copy and writes to it
+    Store(second).delete(video_id(1))
     back(home, folder)
     assert contents(first) == before
 
@@ -175,13 +172,12 @@ def test_a_backup_that_dies_leaves_every_copy_whole_and_the_next_continues(home,
         (home / "media" / f"{video_id(13)}.film.mp4").rename(home / "later")
         copied(home, folder)
     assert list_copies(folder) == [first] and contents(first) == before
-    reshard(home, 1)  # the copy that died has two shards
     (home / "later").rename(home / "media" / f"{video_id(13)}.film.mp4")
     (home / "media" / f"{video_id(11)}.film.mp4").unlink()
     shutil.rmtree(home / "libraries")
     assert [each.copied_videos for each in back(home, folder, anyway=True)] == [1]
     copy = newest(folder)
-    assert divisions(copy) == [1] and not (copy / "libraries").exists()
+    assert (copy / "index.db").exists() and not (copy / "libraries").exists()
     assert {file.name for file in (copy / "media").iterdir()} == {
         file.name for file in (home / "media").iterdir() if file.suffix != ".part"
     }
@@ -217,13 +213,13 @@ def test_a_damaged_length_in_the_copy_before_is_not_handed_on(home, tmp_path):
     damaged = newest(tmp_path / "backup") / video_file(2)
     damaged.unlink()
     damaged.write_bytes(b"cut off")
-    assert copied(home, tmp_path / "backup") == [(2, 3, 1, 1002), (2, 0, 0, 0)]
+    assert copied(home, tmp_path / "backup") == [(1, 3, 1, 1002), (1, 0, 0, 0)]
     assert (newest(tmp_path / "backup") / video_file(2)).read_bytes() == bytes(1002)
 
 
 def test_what_changes_while_it_is_copied(home, tmp_path):
-    """A video is deleted and one is added once the others were found; a library has a shard that was never asked."""
-    Store(shard_folder(home / "libraries" / "new", 0, 2)).close()
+    """A video is deleted and one is added once the others were found; a library has no videos."""
+    Store(home / "libraries" / "new").close()
     added = home / "media" / f"{video_id(30)}.film.mp4"
 
     def change(progress: Progress) -> None:
@@ -231,7 +227,7 @@ def test_what_changes_while_it_is_copied(home, tmp_path):
         added.write_bytes(b"new")
 
     done = back_up(Settings(home=home, cache=home / "cache"), tmp_path / "backup", change)
-    assert [(each.library, each.databases) for each in done] == [("main", 2), ("new", 1), ("press", 2)]
+    assert [(each.library, each.databases) for each in done] == [("main", 1), ("new", 1), ("press", 1)]
     copy = newest(tmp_path / "backup")
     assert (copy / video_file(1)).exists() and not (copy / video_file(2)).exists()
     assert (copy / "media" / added.name).read_bytes() == b"new"
@@ -250,17 +246,16 @@ def test_a_video_deleted_after_it_was_copied_stays_as_long_as_the_index_of_the_c
 
 def test_the_databases_are_consistent_while_they_are_written_to(home, tmp_path):
     """Each transaction replaces a span and counts one revision: a copy amid one would have neither or both."""
-    shard = shard_folder(home, shard_of(video_id(0), 2), 2)
     part = Frames(np.arange(500.0) / 100, np.resize(np.eye(DIMENSIONS, dtype=np.float16), (500, DIMENSIONS)))
     is_over = threading.Event()
 
     def write() -> int:
-        with Store(shard) as store:
+        with Store(home) as store:
             first, turns = store.revision, 0
             while not is_over.is_set():
                 store.put_span(video_id(0), (0.0, 20.0), part, MODEL)
                 turns += 1
-            assert store.revision == first + 2 * turns
+            assert store.revision == first + turns
             return turns
 
     with ThreadPoolExecutor(1) as threads:
@@ -270,7 +265,7 @@ def test_the_databases_are_consistent_while_they_are_written_to(home, tmp_path):
         is_over.set()
         assert writing.result() > 3
     for copy in list_copies(tmp_path / "backup"):
-        found = {finding.what: finding for finding in check_database(copy / shard.relative_to(home))}
+        found = {finding.what: finding for finding in check_database(Settings(home=copy), "main")}
         assert (found["database"].state, found["spans"].state) == ("ok", "ok")
 
 
@@ -280,29 +275,22 @@ def test_the_databases_are_consistent_while_they_are_written_to(home, tmp_path):
 def test_a_copy_of_another_store_is_not_replaced(home, tmp_path):
     folder = tmp_path / "backup"
     copied(home, folder)
-    service = Service(tmp_path / "other", 2)
+    service = Service(tmp_path / "other")
     fill(service, 2)
     service.close()
     with pytest.raises(StoreError, match=r"is not of the store .*other, but of another store.*--anyway"):
         back(tmp_path / "other", folder)
     assert len(list_copies(folder)) == 1
-    reshard(tmp_path / "other", 1)
-    with pytest.raises(StoreError, match="but of another store"):
-        back(tmp_path / "other", folder)
     back(tmp_path / "other", folder, anyway=True)
     assert len(list_copies(folder)) == 2
     with pytest.raises(StoreError, match="but of another store"):
         back(home, folder)
 
 
-@pytest.mark.parametrize("divisions", [[1], [3], [3, 2]])
-def test_a_store_stays_the_same_when_it_is_divided_or_restored(home, tmp_path, divisions):
-    copied(home, tmp_path / "backup")
-    for shards in divisions:
-        reshard(home, shards)
+def test_a_store_stays_the_same_when_it_is_restored(home, tmp_path):
     copied(home, tmp_path / "backup")
     restored = Path(shutil.copytree(list_copies(tmp_path / "backup")[0], tmp_path / "restored"))
-    assert told(restored, 2)
+    assert told(restored)
     copied(restored, tmp_path / "backup")
 
 
@@ -313,7 +301,7 @@ def empty_disk(home: Path) -> None:
 
 def new_store_on_an_empty_disk(home: Path) -> None:
     empty_disk(home)
-    Service(home, 2).close()
+    Service(home).close()
 
 
 def no_videos(home: Path) -> None:
@@ -324,18 +312,8 @@ def no_library(home: Path) -> None:
     shutil.rmtree(home / "libraries")
 
 
-def no_shard(home: Path) -> None:
-    shutil.rmtree(home / "shards-2" / "1")
-    (home / "shards-2" / "1").mkdir()
-
-
-def new_shard(home: Path) -> None:
-    no_shard(home)
-    Service(home, 2).close()
-
-
 def no_rows(home: Path) -> None:
-    service = Service(home, 2)
+    service = Service(home)
     for video in service.videos():
         service.ask("/delete", video)
     service.close()
@@ -348,8 +326,6 @@ def no_rows(home: Path) -> None:
         (new_store_on_an_empty_disk, "but of another store"),
         (no_videos, r"3 video files, of which none is left. Is the disk of the store mounted\?"),
         (no_library, r"has what library 'press' of the store .*: 1 video in the index, of which none is left"),
-        (no_shard, r"the databases in shards-2/1\. Is the disk"),
-        (new_shard, "but of another store"),
         (no_rows, r"6 videos in the index, of which none is left.*add --anyway"),
     ],
 )
@@ -373,7 +349,7 @@ def test_a_store_that_has_lost_everything_does_not_replace_its_copy(home, tmp_pa
 def flat_copy(home: Path, folder: Path) -> None:
     """What version 0.1 wrote: the store's layout in the folder itself, and no identity."""
     folder.mkdir()
-    for name in ("shards-2", "media", "libraries", "access.json", "audit.log"):
+    for name in ("index.db", "media", "libraries", "access.json", "audit.log"):
         (shutil.copytree if (home / name).is_dir() else shutil.copy)(home / name, folder / name)
     for database in folder.rglob("index.db"):
         with sqlite3.connect(database) as db:
@@ -399,15 +375,15 @@ def test_a_copy_by_an_earlier_version_becomes_the_first(home, tmp_path, monkeypa
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "replace", die_at_the_third)
         copied(home, folder)
-    Service(tmp_path / "new", 2).close()
+    Service(tmp_path / "new").close()
     with pytest.raises(StoreError, match="of which none is left"):  # it is compared with what was moved
         back(tmp_path / "new", folder)
-    assert copied(home, folder) == [(2, 3, 0, 0), (2, 0, 0, 0)]
+    assert copied(home, folder) == [(1, 3, 0, 0), (1, 0, 0, 0)]
     first = list_copies(folder)[0]
     assert first.name == "2001-09-09T01-46-40Z"
     assert contents(first) == {name: data for name, data in before.items() if name != "note.txt"}
     assert (folder / "note.txt").exists() and len(list_copies(folder)) == 2
-    assert told(first, 2) == told(home, 2)
+    assert told(first) == told(home)
 
 
 def test_a_copy_by_an_earlier_version_of_another_store_stays_where_it_is(home, tmp_path):
@@ -415,7 +391,7 @@ def test_a_copy_by_an_earlier_version_of_another_store_stays_where_it_is(home, t
     folder = tmp_path / "backup"
     flat_copy(home, folder)
     before = contents(folder)
-    service = Service(tmp_path / "other", 1)
+    service = Service(tmp_path / "other")
     for number in (50, 51):
         service.ask("/probe", registered(number))
     service.close()
@@ -502,7 +478,7 @@ def test_what_cannot_be_copied_is_told_and_the_earlier_copy_stays(home, tmp_path
     copied(home, folder)
     [copy] = list_copies(folder)
     before = contents(copy)
-    database = home / "shards-2" / "0" / "index.db"
+    database = home / "index.db"
     whole = database.read_bytes()
     database.write_bytes(whole[:5000] + b"\xff" * 20000 + whole[25000:])
     with pytest.raises(StoreError, match="clipseek doctor --check"):
@@ -511,8 +487,9 @@ def test_what_cannot_be_copied_is_told_and_the_earlier_copy_stays(home, tmp_path
     with monkeypatch.context() as patch, pytest.raises(StoreFull, match="the copy needs"):
         patch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
         copied(home, folder)
-    sqlite3.connect(home / "index.db").execute("CREATE TABLE left (behind)").connection.close()
-    with pytest.raises(StoreError, match="was interrupted"):
+    (home / "shards-2" / "0").mkdir(parents=True)
+    (home / "shards-2" / "0" / "index.db").touch()
+    with pytest.raises(StoreError, match=r"is divided into 1 files.*clipseek store copy"):
         copied(home, folder)
     assert list_copies(folder) == [copy] and contents(copy) == before
 
@@ -522,7 +499,7 @@ def test_the_command_says_what_it_copied(home, tmp_path, monkeypatch):
     done = CliRunner().invoke(main, ["backup", str(tmp_path / "backup"), "--json"])
     assert json.loads(done.stdout)[0] == {
         "library": "main",
-        "databases": 2,
+        "databases": 1,
         "videos": 3,
         "copied_videos": 3,
         "copied_bytes": 3003,
@@ -531,8 +508,8 @@ def test_the_command_says_what_it_copied(home, tmp_path, monkeypatch):
     }
     done = CliRunner().invoke(main, ["backup", str(tmp_path / "backup")])
     assert [line.split() for line in done.stdout.splitlines()[1:]] == [
-        ["main", "2", "3", "0", "0", "B"],
-        ["press", "2", "0", "0", "0", "B"],
+        ["main", "1", "3", "0", "0", "B"],
+        ["press", "1", "0", "0", "0", "B"],
     ]
     assert str(newest(tmp_path / "backup")) in done.stderr
     monkeypatch.setenv("CLIPSEEK_MEDIA", str(tmp_path / "media"))

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Match, Query, Video
+from clipseek.api.documents import Calibration, Job, Match, Query, Video
 from clipseek.api.errors import InvalidRequest, VideoNotFound
 from clipseek.cli.commands import clip as clip_command
+from clipseek.cli.commands import jobs as jobs_command
 from clipseek.cli.commands import library as library_command
 from clipseek.cli.commands import token as token_command
 from clipseek.cli.main import main
@@ -69,8 +70,12 @@ def library(monkeypatch, tmp_path):
         matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][options["offset"] :]
         return Query(answered=True, videos_searched=1, matches=DocList[Match](matches))
 
-    def index(_, path, *, title, progress, **options):
+    def index(_, path, *, title, progress, wait=True, **options):
         calls.append(("index", path, title, options))
+        if not wait:
+            return Job(
+                job_id="3f1c", video_id=HOLIDAY.video_id, title=path, state="done" if "known" in path else "waiting"
+            )
         return Indexed(HOLIDAY, 0 if "known" in path or title else 192, 100, 20.0)
 
     monkeypatch.setattr(Client, "video", video)
@@ -342,3 +347,54 @@ def test_completion_prints_a_script_for_the_shell(shell):
     words = {"COMP_WORDS": "clipseek search --min", "COMP_CWORD": "--min" if shell == "fish" else "2"}
     completed = CliRunner().invoke(main, env=words | {"_CLIPSEEK_COMPLETE": f"{shell}_complete"}, prog_name="clipseek")
     assert "--min-score" in completed.stdout and "--min-length" in completed.stdout
+
+
+def jobs_of(monkeypatch, *listings):
+    """Have each question for the jobs answered by the next of these lists."""
+    answers = list(listings)
+    monkeypatch.setattr(Client, "jobs", lambda _: answers.pop(0))
+    monkeypatch.setattr(jobs_command, "_FOLLOW_SECONDS", 0.0)
+
+
+def job(state, done, **values):
+    shared = {"job_id": "3f1c", "title": "snow\x1b[2J.mp4", "caller": "ann", "total_seconds": 60.0}
+    return Job(**shared | {"state": state, "done_seconds": done} | values)
+
+
+def test_detached_videos_name_their_jobs(library):
+    told = run("index", "new.mp4", "known.mp4", "--detach")
+    assert told.exit_code == 0 and "new.mp4 (1a2b00000000) will be indexed: job 3f1c." in told.stderr
+    assert "known.mp4 (1a2b00000000) is indexed." in told.stderr
+    [row] = json.loads(run("index", "new.mp4", "--detach", "--json").stdout)
+    assert (row["job_id"], row["status"]) == ("3f1c", "waiting")
+
+
+def test_jobs_are_listed_with_their_progress(monkeypatch):
+    failed = job("failed", 0.0, job_id="77", error="No picture.")
+    jobs_of(monkeypatch, [job("running", 15.0), failed], [job("waiting", 15.0, error="Full.", tries=2)], [])
+    told = run("jobs").stdout
+    assert "25 %" in told and "ann" in told and "\x1b" not in told
+    [row] = json.loads(run("jobs", "--json").stdout)
+    assert (row["state"], row["done_seconds"], row["error"]) == ("waiting", 15.0, "Full.")
+    assert "There are no jobs." in run("jobs").stderr
+
+
+def test_following_prints_what_changes_until_all_jobs_have_ended(monkeypatch):
+    old, running = job("failed", 0.0, job_id="77", error="No picture."), job("running", 15.0)
+    jobs_of(monkeypatch, [running, old], [running, old], [job("running", 30.0), old], [job("done", 60.0), old])
+    lines = run("jobs", "--follow").stdout.splitlines()
+    assert [line.partition(": ")[2] for line in lines] == ["running 25 %", "running 50 %", "done 100 %"]
+
+
+def test_jobs_are_cancelled_by_their_ids(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Client, "cancel_job", lambda _, job_id: asked.append(job_id) or job("cancelled", 30.0))
+    told = run("jobs", "cancel", "3f1c", "77")
+    assert asked == ["3f1c", "77"] and told.stderr.count("cancelled 50 %") == 2
+    assert run("jobs", "cancel").exit_code == 2
+
+
+def test_a_runner_needs_the_secret_of_the_service(monkeypatch):
+    monkeypatch.delenv("CLIPSEEK_FLOW_SECRET", raising=False)
+    told = run("jobs", "run")
+    assert told.exit_code == 2 and "CLIPSEEK_FLOW_SECRET is not set" in told.stderr

@@ -14,6 +14,7 @@ from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.ports import free_port
 from clipseek.service.page import Page
+from executors.faiss_indexer.store.store import Store
 
 NAMES = ("random.py", "selectors.py", "executors/__init__.py", "frontend/__init__.py", "torch/__init__.py")
 
@@ -38,9 +39,10 @@ def settings(tmp_path, monkeypatch):
     return made
 
 
-def test_reshard_runs_nothing_of_the_working_folder(trap, settings):
-    done = CliRunner().invoke(main, ["reshard", "2", "--json"])
-    assert (done.exit_code, json.loads(done.stdout)) == (0, []), done.stderr
+def test_copying_a_store_runs_nothing_of_the_working_folder(trap, settings):
+    Store(settings.home).close()
+    done = CliRunner().invoke(main, ["store", "copy", str(settings.home), str(trap / "copy"), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)[0]["videos"]) == (0, 0), done.stderr
     assert not (trap / "was_run").exists()
 
 

@@ -132,6 +132,13 @@ def test_any_changed_bit_of_a_span_is_found_and_the_span_dropped(settings, colum
     assert faults(check_store(settings)) == {}
 
 
+def test_a_damaged_duration_is_found_at_once(settings):
+    change(settings, "UPDATE videos SET duration_seconds = 1e15")
+    assert "2 spans" not in faults(check_store(settings))["complete"]
+    change(settings, "UPDATE videos SET duration_seconds = 9e999")
+    assert "inf s is no duration of a video" in faults(check_store(settings))["database"]
+
+
 def test_whatever_bit_of_the_database_is_wrong_no_span_changes_unnoticed(settings, tmp_path):
     whole = (settings.home / "index.db").read_bytes()
     copy = tmp_path / "copy"
@@ -141,7 +148,7 @@ def test_whatever_bit_of_the_database_is_wrong_no_span_changes_unnoticed(setting
     for place in sorted(random.choice(used, 300, replace=False).tolist()):
         bit = 1 << int(random.integers(8))
         (copy / "index.db").write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
-        if not any(finding.state == "error" for finding in check_database(copy)):
+        if not any(finding.state == "error" for finding in check_database(replace(settings, home=copy), "main")):
             assert read_spans(copy) == read_spans(settings.home), (place, bit)
 
 

@@ -84,7 +84,7 @@ class Watched:
             pod = SimpleNamespace(
                 worker=process, args=SimpleNamespace(host="127.0.0.1", port=[port], replica_id=0), start=lambda: None
             )
-            flow.append((name, SimpleNamespace(head_pod=None, shards={0: SimpleNamespace(_pods=[pod])})))
+            flow.append((name, SimpleNamespace(shards={0: SimpleNamespace(_pods=[pod])})))
         return Supervisor(flow, self.notes, say=self.said.append, **self._options)
 
 
@@ -205,7 +205,7 @@ def test_a_gateway_with_tls_is_asked_by_its_own_certificate(start, tmp_path, mon
 def supervisor_of_restarted(process, host, port, notes, said) -> Supervisor:
     """Of a Flow with this one process, which has been started again and has had all the time that it may take."""
     pod = SimpleNamespace(worker=process, args=SimpleNamespace(host=host, port=[port], replica_id=0))
-    deployment = SimpleNamespace(head_pod=None, shards={0: SimpleNamespace(_pods=[pod])})
+    deployment = SimpleNamespace(shards={0: SimpleNamespace(_pods=[pod])})
     made = Supervisor([("gateway", deployment)], notes, most_restarts=1, ready_seconds=0.0, say=said.append)
     [watched] = made._watched
     watched.down_since = watched.started_at = time.monotonic() - 1

@@ -321,7 +321,7 @@ def test_a_cache_that_cannot_be_written_is_let_be(tmp_path, caplog):
 def test_searches_go_on_while_a_write_waits_for_a_slow_disk(library):
     fill(library, count=2)
     name = f"{1:064x}"
-    with closing(sqlite3.connect(library.store.path, isolation_level=None)) as disk, ThreadPoolExecutor() as threads:
+    with closing(sqlite3.connect(library.store.place, isolation_level=None)) as disk, ThreadPoolExecutor() as threads:
         disk.execute("BEGIN IMMEDIATE")  # what a write waits for as long as this is not over
         write = threads.submit(library.delete, name)
         assert ask(library, unit(), all_matches=True).videos_searched == 2
@@ -338,7 +338,7 @@ def test_the_frame_cache_forgets_the_oldest_and_never_keeps_what_changed_while_i
     def load(video_id: str) -> Frames:
         loaded.append(video_id)
         if video_id == "changing":
-            cache.drop("changing")
+            cache.drop(["changing"])
         return frames(10)
 
     one = 2 * frames(10).vectors.nbytes + frames(10).pts_seconds.nbytes  # as float32

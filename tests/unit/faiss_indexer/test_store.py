@@ -4,8 +4,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,19 +12,16 @@ import pytest
 
 from clipseek.api.errors import (
     InvalidRequest,
-    ModelMismatch,
     StoreBusy,
     StoreCorrupt,
     StoreError,
     StoreFull,
     StoreReadOnly,
     StoreVersion,
-    VideoNotFound,
 )
-from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
-from executors.faiss_indexer.store.database import SCHEMA_VERSION
 from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
-from executors.faiss_indexer.store.spans import missing_spans, plan_spans
+from executors.faiss_indexer.store.spans import count_spans, is_planned, missing_spans, plan_spans
+from executors.faiss_indexer.store.sqlite import SCHEMA_VERSION
 from executors.faiss_indexer.store.store import Store
 
 MODEL = "starter@0123:abcd"
@@ -68,125 +63,18 @@ def test_spans_are_planned_to_the_end_of_the_video():
     assert plan_spans(60.0) == [(0.0, 30.0), (30.0, 60.0)]
     assert plan_spans(0.04) == [(0.0, 0.04)]
     assert missing_spans(70.5, {(30.0, 60.0)}) == [(0.0, 30.0), (60.0, 70.5)]
-
-
-def test_frames_come_out_as_they_went_in_and_in_order_of_time(store):
-    store.register(video(), MODEL)
-    late, early = frames(3, seed=1, start=30.0), frames(2, seed=2)
-    store.put_span("a" * 64, (30.0, 60.0), late, MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), early, MODEL)
-    stored = store.frames("a" * 64)
-    np.testing.assert_array_equal(stored.pts_seconds, [0, 1, 30, 31, 32])
-    np.testing.assert_array_equal(stored.vectors, np.concatenate([early.vectors, late.vectors]))
-    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 2, (30.0, 60.0): 3}
-
-
-def test_storing_a_span_again_replaces_it(store):
-    store.register(video(), MODEL)
-    first, _ = store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    second, replaced = store.put_span("a" * 64, (0.0, 30.0), frames(3, seed=5), MODEL)
-    assert replaced == [first] and second != first
-    assert store.frame_count() == 3
-    np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(3, seed=5).vectors)
-
-
-def test_a_span_without_frames_counts_as_stored(store):
-    store.register(video(), MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), Frames(np.empty(0), np.empty((0, 0), np.float16)), MODEL)
-    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 0}
-    assert len(store.frames("a" * 64).pts_seconds) == 0
-
-
-def test_everything_is_there_after_reopening(tmp_path):
-    with Store(tmp_path) as store:
-        store.register(video(), MODEL)
-        store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-        revision = store.revision
-    with Store(tmp_path) as store:
-        assert store.video("a" * 64) == video()
-        assert (store.frame_count(), store.revision, store.model_id) == (4, revision, MODEL)
-
-
-def test_registering_again_keeps_the_frames_but_another_rate_drops_them(store):
-    store.register(video(), MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    assert store.register(video(title="new title", frames_per_second=0.0), MODEL) == []
-    assert store.video("a" * 64).title == "new title"
-    assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (1.0, 4)
-    assert store.register(video(frames_per_second=2.0), MODEL) == [1]
-    assert (store.video("a" * 64).frames_per_second, store.frame_count()) == (2.0, 0)
-
-
-def test_delete_takes_the_frames_along_and_may_be_repeated(store):
-    store.register(video(), MODEL)
-    store.register(video("b" * 64), MODEL)
-    span, _ = store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    store.put_span("b" * 64, (0.0, 30.0), frames(2), MODEL)
-    assert store.delete("a" * 64) == [span]
-    assert store.delete("a" * 64) == []
-    assert [v.video_id for v in store.videos()] == ["b" * 64]
-    assert [v.video_id for v in store.known_videos(["a" * 64, "b" * 64])] == ["b" * 64]
-    assert store.frame_count() == 2
-
-
-def test_another_model_is_refused_while_frames_are_stored(store):
-    store.register(video(), MODEL)
-    store.register(video(), "english@ff:00")  # no frames yet: the store changes over
-    store.put_span("a" * 64, (0.0, 30.0), frames(1), "english@ff:00")
-    for refused in (lambda: store.register(video(), MODEL), lambda: store.check_model(MODEL)):
-        with pytest.raises(ModelMismatch, match=r"CLIPSEEK_MODEL=english, or give"):
-            refused()
-    with pytest.raises(ModelMismatch):
-        store.put_span("a" * 64, (30.0, 60.0), frames(1), MODEL)
-    with pytest.raises(ModelMismatch, match=r"CLIPSEEK_MODEL=english and CLIPSEEK_ENGINE=auto, or give"):
-        store.check_model("english@ff:00+int8-aa")
-    assert store.stored_spans("a" * 64) == {(0.0, 30.0): 1}
-    assert settings_for("english@ff:00+int8-aa", MODEL) == "CLIPSEEK_MODEL=english and CLIPSEEK_ENGINE=int8"
-    assert model_name("local-dir:/models/a@b@0123:abcd") == "local-dir:/models/a@b"
-
-
-def test_a_store_of_an_earlier_version_of_the_model_says_to_index_again(store):
-    store.register(video(), MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), frames(1), MODEL)
-    with pytest.raises(ModelMismatch) as refusal:
-        store.check_model("starter@4567:abcd")
-    assert "The model 'starter' has changed since it filled the store." in str(refusal.value)
-    assert "Set CLIPSEEK_HOME to an empty folder and index the videos again." in str(refusal.value)
-    assert "CLIPSEEK_MODEL=" not in str(refusal.value)  # no setting brings the earlier one back
-    for stored, loaded in (("", MODEL), ("english@ff:00", MODEL), (MODEL, MODEL + "+int8-aa")):
-        assert advise_to_index_again(stored, loaded) == ""
-
-
-def test_unknown_videos_are_named(store):
-    with pytest.raises(VideoNotFound, match="no video 'nope'"):
-        store.video("nope")
-    with pytest.raises(VideoNotFound, match="was deleted"):
-        store.put_span("nope", (0.0, 1.0), frames(1), MODEL)
+    for duration_seconds in (0.0, 0.04, 29.99, 30.0, 70.5, 90.00001):
+        plan = plan_spans(duration_seconds)
+        assert count_spans(duration_seconds) == len(plan)
+        assert all(is_planned(span, duration_seconds) for span in plan)
+        assert not any(
+            is_planned(span, duration_seconds) for span in [(0.0, 29.0), (30.0, 60.5), (120.0, 150.0), (5.0, 35.0)]
+        )
 
 
 def test_frames_of_different_lengths_are_refused():
     with pytest.raises(InvalidRequest, match=r"pts_seconds \(3,\) and vectors \(2, 8\)"):
         Frames(np.zeros(3), frames(2).vectors)
-
-
-def with_cuts(count: int, cuts: list[float], start: float = 0.0) -> Frames:
-    made = frames(count, start=start)
-    return Frames(made.pts_seconds, made.vectors, np.array(cuts))
-
-
-def test_shots_come_from_the_cuts_of_all_spans_in_order_of_time(store):
-    store.register(video(), MODEL)
-    assert store.shots("a" * 64) == [(0.0, 70.5)]
-    store.put_span("a" * 64, (30.0, 60.0), with_cuts(0, [30.0, 41.52]), MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), with_cuts(2, [7.04]), MODEL)
-    assert store.shots("a" * 64) == [(0.0, 7.04), (7.04, 30.0), (30.0, 41.52), (41.52, 70.5)]
-    assert store.frames("a" * 64).cut_seconds.tolist() == [7.04, 30.0, 41.52]
-    [span] = store.spans()
-    assert span.frames.cut_seconds.tolist() == [7.04]
-    store.put_span("a" * 64, (30.0, 60.0), with_cuts(3, [50.0], start=30.0), MODEL)
-    assert store.shots("a" * 64) == [(0.0, 7.04), (7.04, 50.0), (50.0, 70.5)]
-    with pytest.raises(VideoNotFound):
-        store.shots("nope")
 
 
 def test_a_cut_at_or_after_the_end_of_the_video_begins_no_shot():
@@ -214,7 +102,7 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
     for _ in range(2):
         with Store(tmp_path) as store:
             assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
-            assert store.span_facts() == {1: ("a" * 64, 4)}
+            assert store.span_facts() == (1, {1: ("a" * 64, 4)})
             np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
             np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
             np.testing.assert_array_equal(store.frames("a" * 64).blank, [False] * 4)
@@ -252,8 +140,8 @@ def test_a_store_keeps_its_identity_and_version_0_1_can_still_write_to_it(tmp_pa
     old_store(tmp_path, 4)
     identities = []
     for number in range(2):
-        with Store(tmp_path) as store, closing(sqlite3.connect(store.path)) as db:
-            identities.append(rows(store.path, "SELECT value FROM meta WHERE key = 'store_id'"))
+        with Store(tmp_path) as store, closing(sqlite3.connect(store.place)) as db:
+            identities.append(rows(Path(store.place), "SELECT value FROM meta WHERE key = 'store_id'"))
             db.execute(  # as that version stores a span
                 "INSERT INTO spans (video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, "
                 "blank) VALUES (?, ?, 60, 0, '', '', '', '')",
@@ -262,7 +150,7 @@ def test_a_store_keeps_its_identity_and_version_0_1_can_still_write_to_it(tmp_pa
             db.commit()
     assert identities[0] == identities[1] and identities[0][0][0]
     with Store(tmp_path / "other") as store:
-        assert rows(store.path, "SELECT value FROM meta WHERE key = 'store_id'") not in ([], identities[0])
+        assert rows(Path(store.place), "SELECT value FROM meta WHERE key = 'store_id'") not in ([], identities[0])
     assert rows(tmp_path / "index.db", "SELECT checksum FROM spans") == [(None,)] * 3
 
 
@@ -283,35 +171,9 @@ def test_a_store_that_cannot_be_backed_up_is_left_as_it_is(tmp_path):
     assert rows(path, "PRAGMA user_version") == [(1,)]
 
 
-def test_blank_frames_stay_known_as_such(store):
-    store.register(video(), MODEL)
-    plain = frames(2, start=30.0)
-    some = frames(3)
-    blank = Frames(some.pts_seconds, some.vectors, blank=np.array([False, True, False]))
-    store.put_span("a" * 64, (30.0, 60.0), plain, MODEL)
-    store.put_span("a" * 64, (0.0, 30.0), blank, MODEL)
-    np.testing.assert_array_equal(store.frames("a" * 64).blank, [False, True, False, False, False])
-    with pytest.raises(InvalidRequest, match=r"pts_seconds \(3,\) and blank \(2,\)"):
-        Frames(some.pts_seconds, some.vectors, blank=np.array([True, False]))
-
-
-def test_another_way_of_sampling_drops_the_frames_and_none_keeps_them(store):
-    assert store.register(video(sampling=""), MODEL) == []
-    assert store.video("a" * 64).sampling == "even"
-    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    assert store.register(video(sampling="adaptive"), MODEL) == [1]
-    assert (store.video("a" * 64).sampling, store.frame_count()) == ("adaptive", 0)
-    store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
-    for again in ("", "adaptive"):
-        assert store.register(video(sampling=again, frames_per_second=0.0), MODEL) == []
-    assert (store.video("a" * 64).sampling, store.frame_count()) == ("adaptive", 4)
-    with pytest.raises(InvalidRequest, match="sampling is 'odd', but must be one of even, adaptive, keyframes"):
-        store.register(video(sampling="odd"), MODEL)
-
-
 def test_a_newer_store_and_a_file_that_is_none_are_refused(tmp_path):
     with Store(tmp_path) as store:
-        path = store.path
+        path = Path(store.place)
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
@@ -328,19 +190,20 @@ def test_a_damaged_page_is_named_when_it_is_read(store):
     store.register(video(), MODEL)
     store.put_span("a" * 64, (0.0, 30.0), frames(2000, dimensions=64), MODEL)
     store.close()
-    with store.path.open("r+b") as file:
+    path = Path(store.place)
+    with path.open("r+b") as file:
         file.seek(2 * 4096)
-        file.write(b"\xff" * (store.path.stat().st_size - 2 * 4096))
+        file.write(b"\xff" * (path.stat().st_size - 2 * 4096))
     with (
-        Store(store.path.parent) as damaged,
+        Store(path.parent) as damaged,
         pytest.raises(StoreCorrupt, match="because it is damaged"),
     ):
         damaged.frames("a" * 64)
 
 
 def test_what_another_program_holds_is_busy_for_writes_and_read_all_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr("executors.faiss_indexer.store.database._WAIT_SECONDS", 0.05)
-    with Store(tmp_path) as store, closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+    monkeypatch.setattr("executors.faiss_indexer.store.sqlite._WAIT_SECONDS", 0.05)
+    with Store(tmp_path) as store, closing(sqlite3.connect(store.place, isolation_level=None)) as other:
         store.register(video(), MODEL)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="another program uses it"):
@@ -383,24 +246,6 @@ def test_a_read_only_store_is_refused_with_the_way_out(nobody):
         folder.chmod(0o755)
 
 
-def test_videos_keep_the_order_they_were_added_in_when_the_clock_is_set_back(store, monkeypatch):
-    for number, clock in enumerate((2e9, 1e9, 0.0)):
-        monkeypatch.setattr("time.time", lambda clock=clock: clock)
-        store.register(video(f"{9 - number}" * 64, title=f"{9 - number}.mp4"), MODEL)
-    store.register(video("9" * 64, title="first.mp4"), MODEL)
-    assert [each.title for each in store.videos()] == ["first.mp4", "8.mp4", "7.mp4"]
-
-
-def test_a_video_is_added_at_the_present_time_and_keeps_it(store):
-    before = time.time()
-    store.register(video(), MODEL)
-    added_at = store.added_at("a" * 64)
-    assert before <= added_at <= time.time() and store.last_added_at() == added_at
-    store.register(video(title="renamed.mp4"), MODEL)
-    assert store.added_at("a" * 64) == added_at
-    assert store.added_at("b" * 64) == 0.0
-
-
 def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):
     store.register(video(), MODEL)
     connection = store._database.connection()
@@ -412,24 +257,3 @@ def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):
     connection.execute("PRAGMA max_page_count = 1000000")
     store.put_span("a" * 64, (0.0, 30.0), frames(2), MODEL)
     assert store.frame_count() == 2
-
-
-def test_threads_may_write_and_read_at_once(store):
-    store.register(video(duration_seconds=3000.0), MODEL)
-    errors: list[Exception] = []
-
-    def write(number: int) -> None:
-        try:
-            for index in range(number, 40, 4):
-                store.put_span("a" * 64, (index * 30.0, index * 30.0 + 30.0), frames(5, seed=index), MODEL)
-                store.frames("a" * 64)
-        except Exception as error:  # noqa: BLE001 (collected for the assertion)
-            errors.append(error)
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert store.frame_count() == 200

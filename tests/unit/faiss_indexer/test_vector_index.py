@@ -32,14 +32,14 @@ class Filled:
         name = f"{number:064x}"
         stored = frames(100, seed=number if seed is None else seed, dimensions=DIMENSIONS)
         self.store.register(video(name, duration_seconds=100.0), MODEL)
-        span_id, replaced = self.store.put_span(name, (0.0, 100.0), stored, MODEL)
-        self.index.remove(replaced)
-        self.index.add(span_id, name, stored)
+        self.store.put_span(name, (0.0, 100.0), stored, MODEL)
+        self.index.follow(self.store.revision)
         self.videos[name] = stored
 
     def delete(self, number: int) -> None:
         name = f"{number:064x}"
-        self.index.remove(self.store.delete(name))
+        self.store.delete(name)
+        self.index.follow(self.store.revision)
         del self.videos[name]
 
     def settle(self) -> None:
@@ -211,8 +211,12 @@ def test_an_index_that_finds_too_little_is_mended_by_measuring_it(filled):
 
 
 def test_a_store_that_fails_in_the_meantime_leaves_the_index_as_it_is(filled, monkeypatch, caplog):
-    def fail():
-        raise OSError("no disk")
+    spans = filled.store.spans
+
+    def fail(span_ids=None):
+        if span_ids is None:
+            raise OSError("no disk")
+        return spans(span_ids)
 
     monkeypatch.setattr(filled.store, "spans", fail)
     for number in range(7):
@@ -221,7 +225,7 @@ def test_a_store_that_fails_in_the_meantime_leaves_the_index_as_it_is(filled, mo
     assert "no disk" in caplog.text
     for number in range(7, 9):
         filled.put(number)
-    assert filled.index.kind == "exact" and filled.index._changes is None  # nothing is gathered for ever
+    assert filled.index.kind == "exact" and not filled.index.is_being_replaced
     assert caplog.text.count("could not be replaced") == 1
     filled.check()
 
@@ -248,8 +252,8 @@ def test_frames_that_stand_still_are_as_good_as_one_another(filled):
     few = frames(7, seed=3, dimensions=DIMENSIONS)
     still = Frames(np.arange(700.0), np.repeat(few.vectors, 100, axis=0))
     filled.store.register(video("f" * 64, duration_seconds=700.0), MODEL)
-    span_id, _ = filled.store.put_span("f" * 64, (0.0, 700.0), still, MODEL)
-    filled.index.add(span_id, "f" * 64, still)
+    filled.store.put_span("f" * 64, (0.0, 700.0), still, MODEL)
+    filled.index.follow(filled.store.revision)
     filled.settle()
     assert filled.index.kind.startswith("partitioned: ")
     assert filled.index.recall().share >= LEAST_RECALL

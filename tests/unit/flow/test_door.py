@@ -11,8 +11,8 @@ from jina.types.request.data import DataRequest
 from prometheus_client import REGISTRY
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query
-from clipseek.api.errors import AccessDenied, ServerNotReady, TooManyRequests
+from clipseek.api.documents import Query, QueryPart
+from clipseek.api.errors import AccessDenied, InvalidRequest, ServerNotReady, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile
 from executors.flow.callers import Verifier
 from executors.flow.gateway import door
@@ -51,12 +51,18 @@ def test_with_tokens_only_the_right_ones_get_in(access):
         assert (caller.name, caller.library, caller.server_folders) == ("alice", "a", False)
         assert door.caller(bearer(right, "b")).library == "b"
         assert door.caller(bearer(SECRET)).name == SERVER
+        assert [door.caller(bearer(SECRET, name)).library for name in ("", "a", "c")] == ["main", "a", "c"]
         for wrong in ("", "wrong", right[:-1], right + "x", right.upper(), gone, SECRET[:-1], "é"):
             with pytest.raises(AccessDenied):
                 door.caller(bearer(wrong))
         for metadata in ([], [("authorization", right)], [("authorization", f"Basic {right}")], bearer(right, "c")):
             with pytest.raises(AccessDenied):
                 door.caller(metadata)
+
+
+def test_the_service_itself_names_no_library_that_cannot_be(access):
+    with pytest.raises(InvalidRequest, match="not a valid name"):
+        Doorkeeper(access, SECRET, may_be_open=False).caller(bearer(SECRET, "../a"))
 
 
 def request(endpoint: str = "/search", target: str = "", documents: int = 1, text: str = "a cat") -> DataRequest:
@@ -187,6 +193,26 @@ def test_an_admitted_request_is_signed_with_its_route_and_the_answer_is_not(gate
     caller = Verifier(SECRET, "indexer").caller(parameters, "/search")
     assert (caller.name, caller.library, caller.route) == ("alice", "a", ("text_encoder", "indexer"))
     assert answer.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "passed"),
+    [
+        (b"", "", "^(text_encoder|indexer)$"),
+        (b"", "image_encoder|text_encoder|indexer", "^(text_encoder|indexer)$"),
+        (b"a picture", "", "^(image_encoder|text_encoder|indexer)$"),
+        (b"a picture", "text_encoder|indexer", "^(text_encoder|indexer)$"),
+    ],
+)
+def test_a_query_without_images_needs_no_image_encoder(gateway, token, image, target, passed):
+    query = Query(parts=DocList[QueryPart]([QueryPart(text="a cat"), QueryPart(image=image)]))
+    asked = request(target=target)
+    asked.document_array_cls = DocList[Query]
+    asked.data.docs = DocList[Query]([query])
+    [answer] = asyncio.run(gateway.ask(SINGLE, bearer(token), DataRequest(asked.proto_with_data.SerializeToString())))
+    assert gateway.reached[0][0] == passed
+    answer.document_array_cls = DocList[Query]
+    assert answer.docs == DocList[Query]([query])
 
 
 @pytest.mark.parametrize(

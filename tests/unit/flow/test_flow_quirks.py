@@ -19,6 +19,7 @@ from jina.orchestrate.pods import factory
 from jina.serve.executors import run
 from jina.serve.helper import get_default_grpc_options
 from jina.serve.networking.connection_stub import _ConnectionStubs as GrpcConnectionStub
+from jina.serve.networking.utils import get_available_services
 from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.serve.stream import RequestStreamer
@@ -28,10 +29,10 @@ from jina.types.request.data import DataRequest
 from clipseek.api.quirks import never_connected
 from clipseek.machine.ports import free_port
 from clipseek.service.stop import STOP_SECONDS
-from executors.flow.quirks.lost_connections import _jina_handler
 from executors.flow.quirks.own_port import ALLOWED_METHODS
 from executors.flow.quirks.unread_sizes import measure_nothing
 from tests.unit.flow.door_server import REFLECTION, open_call, served
+from tests.unit.flow.replica_server import Executor, Link
 
 
 def test_the_versions_that_the_quirks_name_are_installed():
@@ -43,7 +44,15 @@ def test_the_versions_that_the_quirks_name_are_installed():
     }
 
 
-@pytest.mark.parametrize(("first", "loaded"), [("import docarray", True), ("import clipseek.api.base_document", False)])
+@pytest.mark.parametrize(
+    ("first", "loaded"),
+    [
+        ("import docarray", True),
+        ("import clipseek.api.base_document", False),
+        ("import executors.flow.pod", False),
+        ("import executors.clip_encoder.image.executor, executors.clip_encoder.text.executor", False),
+    ],
+)
 def test_docarray_by_itself_imports_torch(first, loaded):
     program = f"import sys; {first}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True, text=True)
@@ -81,13 +90,45 @@ def test_grpc_tells_a_refused_connection_from_a_broken_one_only_by_its_text():
     assert never_connected(refused.details()) and not never_connected(broken.details())
 
 
+@pytest.mark.parametrize(
+    ("option", "found"), [("grpc.keepalive_timeout_ms", False), ("grpc.http2.ping_timeout_ms", True)]
+)
+def test_grpc_finds_a_frozen_server_by_the_other_option(option, found):
+    async def is_found() -> bool:
+        options = [("grpc.keepalive_time_ms", 200), ("grpc.keepalive_permit_without_calls", 1), (option, 200)]
+        async with Executor().served() as port, Link(port) as link:
+            channel = grpc.aio.insecure_channel(link.address.removeprefix("grpc://"), options)
+            await channel.channel_ready()
+            link.freeze()
+            breaking = asyncio.create_task(channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
+            done, _ = await asyncio.wait([breaking], timeout=30 if found else 2)
+            await channel.close()
+            return bool(done)
+
+    assert asyncio.run(is_found()) == found
+
+
 def test_jina_names_the_executor_that_is_down_in_a_text_only():
     error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "reset")
     with pytest.raises(InternalNetworkError) as raised:
-        _jina_handler(TopologyGraph._ReqReplyNode("indexer"), InternalNetworkError(error, details="reset"))
+        TopologyGraph._ReqReplyNode("indexer")._handle_internalnetworkerror(
+            InternalNetworkError(error, details="reset")
+        )
     assert "deployment indexer at" in raised.value.details()
     assert "indexer" not in [value for value in vars(raised.value).values() if value != raised.value.details()]
     assert not raised.value.trailing_metadata()
+
+
+def test_jina_opens_the_gateway_once_every_executor_has_told_its_endpoints():
+    opening = inspect.getsource(GRPCServer.setup_server)
+    assert opening.index("_get_endpoints_input_output_models") < opening.index("self.server.start()")
+    asking = inspect.getsource(RequestStreamer._get_endpoints_input_output_models)
+    assert "_get_all_endpoints" in asking and "retry_forever=True" in asking
+
+
+def test_jina_waits_without_a_limit_for_the_methods_of_a_frozen_replica():
+    assert "await get_available_services(self.channel)" in inspect.getsource(GrpcConnectionStub._init_stubs)
+    assert "timeout" not in inspect.getsource(get_available_services)
 
 
 def test_jina_parses_what_it_forwards_to_measure_it(monkeypatch):

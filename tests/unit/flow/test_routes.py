@@ -1,13 +1,16 @@
-"""The table of endpoints against the executors: who answers a request, with which document, and who passes it on."""
+"""The table of endpoints against the executors: who answers a request, and with which document."""
 
 import ast
+import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS, endpoint_of, target_name
 from clipseek.api.errors import InvalidRequest
-from executors.flow.executor import ChainExecutor
+from executors.flow.quirks.own_connections import describe_endpoints
 
 ROOT = Path(__file__).parents[3] / "executors"
 FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
@@ -16,7 +19,8 @@ FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_ind
 def handlers(folder: str) -> dict[str, str]:
     """The endpoints that an executor answers itself, and the name of the document of each."""
     answered = {}
-    for node in ast.walk(ast.parse((ROOT / folder / "executor.py").read_text(encoding="utf-8"))):
+    files = sorted((ROOT / folder).glob("*executor.py"))
+    for node in (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))):
         for decorator in getattr(node, "decorator_list", []):
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "endpoint":
                 answered[decorator.args[0].value] = node.args.args[1].annotation.id
@@ -61,9 +65,12 @@ def test_an_endpoint_that_does_not_exist_is_refused():
             endpoint_of(path)
 
 
-def test_every_executor_exposes_what_an_earlier_one_does_with_the_same_document():
-    exposed = ChainExecutor.requests_by_class["ChainExecutor"]
-    assert set(exposed) - {"_jina_dry_run_"} == set(ENDPOINTS) - {"/videos"}
-    for path, row in ENDPOINTS.items():
-        if path in exposed:
-            assert exposed[path].request_schema.doc_type is exposed[path].response_schema.doc_type is row.document
+def test_a_gateway_knows_all_endpoints_and_their_documents_without_asking_an_executor():
+    chain = dict(pairwise(["start-gateway", *EXECUTORS, "end-gateway"]))
+    streamer = GatewayStreamer({name: [following] for name, following in chain.items()}, {})
+    describe_endpoints(streamer.topology_graph)
+    asyncio.run(streamer._get_endpoints_input_output_models(None))
+    streamer._validate_flow_docarray_compatibility()
+    found = streamer._endpoints_models_map
+    assert set(found) - {"_jina_dry_run_"} == set(ENDPOINTS)
+    assert all(found[path]["input"] is found[path]["output"] is row.document for path, row in ENDPOINTS.items())

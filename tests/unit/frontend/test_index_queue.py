@@ -1,4 +1,4 @@
-"""The queue: one video after another, cancelled and continued."""
+"""The queue: one video after another is sent, cancelled and continued; then the service's jobs are shown."""
 
 import errno
 import io
@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from clipseek import Client
-from clipseek.api.errors import RequestLost, ServerNotReady, ServerUnreachable, StoreFull
+from clipseek.api.documents import Job
+from clipseek.api.errors import NotFound, NoVideoStream, RequestLost, ServerNotReady, ServerUnreachable, StoreFull
 from clipseek.client import Progress
 from clipseek.machine.ports import free_port
-from frontend.uploads.queue import CANCELLED, FAILED, RUNNING, WAITING, IndexQueue
+from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING
+from frontend.uploads.queue import IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 
 
@@ -25,6 +27,9 @@ class Steps:
         self.titles, self.contents = [], []
         self.away = None
         self.refused = threading.Semaphore(0)
+        self.filed = []  # jobs of the service
+        self.files = "done"  # the state of the job that `index` files
+        self.changes = []
 
     def clock(self):
         return self.now
@@ -34,7 +39,25 @@ class Steps:
             self.refused.release()
             raise self.away
 
-    def index(self, video, *, title, progress, on_server=False):
+    def jobs(self):
+        if self.away:
+            raise self.away
+        return list(self.filed)
+
+    def cancel_job(self, job_id, *, forget=False):
+        self.changes.append((job_id, forget))
+        for job in self.filed:
+            if job.job_id == job_id:
+                self.filed = [other for other in self.filed if other is not job] if forget else self.filed
+                return job.model_copy(update={"state": "cancelled"})
+        raise NotFound("gone")
+
+    def resume(self, video_id, *, progress, wait):
+        self.changes.append((video_id, wait))
+        return Job(job_id="again", video_id=video_id, title="again", state="waiting")
+
+    def index(self, video, *, title, progress, wait, on_server=False):
+        assert not wait
         self.videos()
         self.titles.append(title)
         self.contents.append(video if on_server else video.read_bytes())
@@ -45,6 +68,10 @@ class Steps:
             self.now += 1.0
             progress(step)
             self.seen.release()
+        if self.files != "done":
+            self.filed.append(Job(job_id=f"job {title}", title=title, video_id=f"id of {title}", state=self.files))
+            return self.filed[-1]
+        return Job(title=title, state="done")
 
     def server_videos(self, folder):
         return [SimpleNamespace(server_path=f"{folder}/{name}", title=name, size_bytes=1) for name in ("a", "b")]
@@ -136,7 +163,7 @@ def test_jobs_of_an_earlier_process_continue(client, queue, tmp_path):
     again = IndexQueue(later, QueueFolder(tmp_path), later.clock)
     assert again.wait(10)
     assert later.titles == ["half.mp4", "a", "b"] and later.contents == [b"half", "/videos/a", "/videos/b"]
-    assert [(job.number, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
+    assert [(job.key, job.title, job.state) for job in again.jobs()] == [(4, "cancelled.mp4", CANCELLED)]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["4.json", "4.upload"]
     again.retry(4)
     assert again.wait(10)
@@ -187,12 +214,10 @@ def test_what_waits_for_the_server_says_so_and_can_be_cancelled(tmp_path):
         queue = IndexQueue(nobody, QueueFolder(tmp_path), retry_seconds=600)
         for name in ("a.mp4", "b.mp4"):
             queue.add_upload(io.BytesIO(b"video"), name)
-        with queue._changed:
-            assert queue._changed.wait_for(lambda: queue._jobs[1].error, 10)
-        assert [(job.state, type(job.error)) for job in queue.jobs()] == [
-            (WAITING, ServerUnreachable),
-            (WAITING, type(None)),
-        ]
+        waits = [(WAITING, ServerUnreachable), (WAITING, type(None))]
+        with queue._changed:  # the second one may have woken the queue, so that it tried the first one again
+            jobs = queue._jobs.values()
+            assert queue._changed.wait_for(lambda: [(job.state, type(job.error)) for job in jobs] == waits, 10)
         queue.cancel(1)
         queue.cancel(2)
         assert queue.wait(10) and [job.state for job in queue.jobs()] == [CANCELLED, CANCELLED]
@@ -242,3 +267,71 @@ def test_a_queue_folder_that_cannot_be_changed_does_not_stop_the_videos(client, 
     step(client)
     assert queue.wait(10) and queue.jobs() == [] and queue.finished == 2
     assert "The queue cannot delete its files of 'video.mp4'" in caplog.text
+
+
+def service_job(**values):
+    return Job(**{"job_id": "j", "video_id": "v", "title": "v.mp4", "state": "running", "total_seconds": 60.0} | values)
+
+
+def test_a_video_that_is_sent_leaves_the_queue_and_its_job_is_shown(client, queue, tmp_path):
+    client.files = "waiting"
+    queue.add_upload(io.BytesIO(b"x"), "video.mp4")
+    assert queue.wait(10) and list(tmp_path.iterdir()) == []
+    [job] = queue.jobs()
+    assert (job.key, job.title, job.state, queue.finished) == ("job video.mp4", "video.mp4", WAITING, 0)
+    later = IndexQueue(client, QueueFolder(tmp_path), client.clock)  # the page starts again
+    assert [job.key for job in later.jobs()] == ["job video.mp4"]
+
+
+def test_the_progress_of_a_job_and_the_time_left(client, queue):
+    def shown(done, now):
+        client.now, client.filed = now, [service_job(done_seconds=done)]
+        [job] = queue.jobs()
+        return job.state, job.stage, job.fraction, job.left_seconds
+
+    assert shown(15.0, 0.0) == (RUNNING, "index", 0.25, None)
+    assert shown(30.0, 0.4) == (RUNNING, "index", 0.25, None)  # asked a moment ago
+    assert shown(30.0, 5.0) == (RUNNING, "index", 0.5, 10.0)
+
+
+def test_a_job_that_ends_counts_as_finished_once_and_old_ones_do_not(client, queue):
+    client.filed = [service_job(), service_job(job_id="old", state="done")]
+    assert [job.key for job in queue.jobs()] == ["j"] and queue.finished == 0
+    client.now, client.filed = 1.0, [service_job(state="done"), service_job(job_id="old", state="done")]
+    assert queue.jobs() == [] and queue.finished == 1
+    client.now = 2.0
+    assert queue.jobs() == [] and queue.finished == 1
+
+
+def test_a_job_that_failed_says_why_is_filed_again_and_removed(client, queue):
+    client.filed = [service_job(state="failed", error="No picture.", error_kind="NoVideoStream")]
+    [job] = queue.jobs()
+    assert (job.state, type(job.error), str(job.error)) == (FAILED, NoVideoStream, "No picture.")
+    queue.dismiss("j")
+    assert queue.jobs() == [] and client.changes == [("j", True)]
+    client.now, client.filed = 1.0, [service_job(state="failed", error="No picture.", error_kind="NoVideoStream")]
+    queue.jobs()
+    queue.retry("j")
+    assert queue.wait(10) and client.changes[-1] == ("v", False)
+    assert "again" in [job.key for job in queue.jobs()]
+
+
+def test_a_job_is_cancelled_at_the_service(client, queue):
+    client.filed = [service_job()]
+    queue.jobs()
+    queue.cancel("j")
+    assert [job.state for job in queue.jobs()] == [CANCELLED] and client.changes == [("j", False)]
+    client.filed = []
+    queue.cancel("j")  # somebody removed it meanwhile
+    assert queue.jobs() == []
+
+
+def test_jobs_stay_as_they_were_while_the_server_is_away(client, queue, caplog):
+    client.filed = [service_job()]
+    [job] = queue.jobs()
+    client.now, client.away = 1.0, ServerUnreachable("none")
+    assert queue.jobs() == [job]
+    client.now, client.away, client.filed = 2.0, None, []
+    assert queue.jobs() == [job]  # not asked again at once
+    client.now = 7.0
+    assert queue.jobs() == []

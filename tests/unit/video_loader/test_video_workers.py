@@ -1,6 +1,7 @@
 """The loader's worker processes: their results, limits, and errors."""
 
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -53,7 +54,7 @@ def test_sampling_gives_way_to_work_that_people_wait_for(work, video, tmp_path):
     work.sample(video, "a", span(0.0, 1.0))
     work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip")
     own = psutil.Process().nice()
-    nice = {kind: psutil.Process(workers._all[0]._process.pid).nice() for kind, workers in work._pools.items()}
+    nice = {kind: workers.run("its niceness", 60.0, os.nice, 0) for kind, workers in work._pools.items()}
     assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
 
 

@@ -34,6 +34,16 @@ def run(workers, function, *args, deadline_seconds=60.0):
     return workers.run("the span [0, 30) s of 'a.mp4'", deadline_seconds, function, *args)
 
 
+def test_a_process_starts_with_the_first_task_and_is_used_again_before_another_one():
+    pool = WorkerPool(2, OPTIONS)
+    try:
+        started = [worker._process for worker in pool._all]
+        assert len({run(pool, os.getpid) for _ in range(4)}) == 1
+        assert (started, [worker._process for worker in pool._all].count(None)) == ([None, None], 1)
+    finally:
+        pool.close()
+
+
 def test_results_come_back_from_the_same_process(workers):
     pid = run(workers, os.getpid)
     assert pid != os.getpid()

@@ -48,7 +48,9 @@ OPTIONS = WorkerOptions(
 )
 
 if __name__ == "__main__":
-    started = WorkerPool(2, OPTIONS)
-    print(*(worker._process.pid for worker in started._all), flush=True)
+    from tests.unit.video_loader import worker_tasks  # a worker cannot import what belongs to this program
+
+    started = WorkerPool(2, worker_tasks.OPTIONS)
+    print(*(worker.run("its number", 60.0, os.getpid) for worker in started._all), flush=True)
     time.sleep(3600)
     sys.exit(1)

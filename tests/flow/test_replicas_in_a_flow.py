@@ -1,4 +1,6 @@
-"""The real service with several shards, replicas and one of each: videos go in and are found, whoever dies."""
+"""The real service with a store in PostgreSQL and several of each: videos go in and are found, whoever dies."""
+
+from collections.abc import Iterator
 
 import grpc
 import psutil
@@ -9,13 +11,25 @@ from jina.types.request.data import DataRequest
 from benchmarks.synthetic import videos
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Video
-from clipseek.api.errors import ServerTimeout, VideoNotFound
+from clipseek.api.errors import VideoNotFound
+from tests.postgres import cut_connections, new_database
 
 
 @pytest.fixture(scope="module")
-def server(launch, tmp_path_factory, tiny_model):
-    counts = {"CLIPSEEK_SHARDS": "2", "CLIPSEEK_LOADER_REPLICAS": "2", "CLIPSEEK_ENCODER_REPLICAS": "2"}
-    return launch(tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(tiny_model), **counts)
+def settings(postgres_server, tiny_model) -> Iterator[dict[str, str]]:
+    with new_database(postgres_server) as url:
+        yield {
+            "CLIPSEEK_STORE": url,
+            "CLIPSEEK_INDEXER_REPLICAS": "2",
+            "CLIPSEEK_LOADER_REPLICAS": "2",
+            "CLIPSEEK_ENCODER_REPLICAS": "2",
+            "CLIPSEEK_MODEL": str(tiny_model),
+        }
+
+
+@pytest.fixture(scope="module")
+def server(launch, tmp_path_factory, settings):
+    return launch(tmp_path_factory.mktemp("store"), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +53,12 @@ def test_videos_are_listed_found_and_deleted(server, titles):
         assert client.calibrate().phrase_count > 50
         client.calibrate(reset=True)
         facts = {component.name: component.facts for component in client.health()}
-        assert (facts["indexer"]["videos"], facts["indexer"]["shards"]) == ("6", "2")
+        assert facts["indexer"]["videos"] == "6" and facts["indexer"]["store"].endswith("library 'main'")
         client.delete("video 1.mp4")
-        assert [video.title for video in client.videos()] == [*titles[:1], *titles[2:]]
+        for _ in range(4):  # each replica has its turns
+            assert [video.title for video in client.videos()] == [*titles[:1], *titles[2:]]
+            answer = client.search("a dog", all_matches=True, top_k=50)
+            assert {match.title for match in answer.matches} == {*titles} - {"video 1.mp4"}
         with pytest.raises(VideoNotFound):
             client._one("/videos", client.videos()[0].model_copy(update={"video_id": "f" * 64}), "indexer")
 
@@ -52,9 +69,8 @@ NAMES = [
     "image_encoder-replica-0",
     "image_encoder-replica-1",
     "text_encoder",
-    "indexer-shard-0",
-    "indexer-shard-1",
-    "indexer-head",
+    "indexer-replica-0",
+    "indexer-replica-1",
     "gateway",
 ]
 
@@ -82,21 +98,19 @@ def test_no_port_but_the_gateways_answers_anyone(server, titles):
             assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_health_tells_which_shard_is_down(server, titles):
-    shard = server.processes()[NAMES.index("indexer-shard-0")]
-    shard.suspend()  # it can neither answer nor be started again
-    try:
-        with server.client(timeout_seconds=3, retry_seconds=0) as client:
-            assert [component.name for component in client.health() if not component.ok] == ["indexer"]
-            with pytest.raises(ServerTimeout):  # and never a part of what there is
-                client.search("a dog", all_matches=True)
-    finally:
-        shard.resume()
+def test_what_was_indexed_is_found_at_once_by_every_replica(server, titles, tmp_path):
+    with server.client() as client:
+        for number in range(4):
+            name = f"new {number}.mp4"
+            client.index(videos.make(tmp_path / name, frames=30 + number, fps=10).path)
+            for _ in range(4):
+                assert client.search("a dog", videos=[name], all_matches=True).matches
+            client.delete(name)
 
 
-def test_indexing_goes_on_when_shards_replicas_and_head_die(server, titles, tmp_path):
+def test_indexing_goes_on_when_replicas_die(server, titles, tmp_path):
     processes = dict(zip(NAMES, server.processes(), strict=True))
-    victims = ["indexer-head", "indexer-shard-1", "video_loader-replica-0", "image_encoder-replica-1"]
+    victims = ["indexer-replica-0", "indexer-replica-1", "video_loader-replica-0", "image_encoder-replica-1"]
     left = list(victims)
     processes["image_encoder-replica-0"].kill()
     server.wait_for("image_encoder-replica-0 died")
@@ -120,13 +134,24 @@ def test_indexing_goes_on_when_shards_replicas_and_head_die(server, titles, tmp_
         assert [component.ok for component in client.health()] == [True] * 4
 
 
-def test_it_stops_cleanly_and_begins_again_with_all_it_had(server, launch, titles, tiny_model):
+def test_the_database_may_go_away_for_a_moment(server, titles, settings):
+    assert cut_connections(settings["CLIPSEEK_STORE"])
+    with server.client() as client:
+        for _ in range(4):
+            assert client.search("a dog", all_matches=True).matches
+
+
+def test_it_stops_cleanly_and_begins_again_with_all_it_had(server, launch, titles, settings):
     with server.client() as client:
         before = [(video.title, video.frames) for video in client.videos()]
     assert len(before) > 1
     family = server.processes()
     assert server.stop() == 0 and server.lines[-1] == "Stopped."
     assert not any(psutil.pid_exists(process.pid) for process in family)
-    refused = launch(server.home, ready=False, CLIPSEEK_MODEL=str(tiny_model), CLIPSEEK_SHARDS="3")
+    refused = launch(server.home, ready=False, **settings | {"CLIPSEEK_STORE": ""})
     assert refused.process.wait(timeout=240) == 1
-    refused.wait_for("clipseek reshard 3")
+    refused.wait_for("CLIPSEEK_INDEXER_REPLICAS is 2")
+    again = launch(server.home, **settings)
+    with again.client() as client:
+        assert [(video.title, video.frames) for video in client.videos()] == before
+    assert again.stop() == 0

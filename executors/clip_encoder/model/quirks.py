@@ -47,7 +47,7 @@ def _is_compile_supported(device_type: str) -> bool:
     return bool(utils.is_compile_supported(device_type))
 
 
-def import_open_clip() -> None:
+def import_open_clip() -> Any:
     """Import open_clip without torch's compiler. Call this before anything else imports open_clip.
 
     torchvision and timm import the compiler only to keep functions away from it, or to ask whether it is there.
@@ -60,9 +60,10 @@ def import_open_clip() -> None:
         compiler, utils = sys.modules[_COMPILER], sys.modules[_UTILS] = _StandIn(_COMPILER), _StandIn(_UTILS)
         compiler.disable, utils.is_compile_supported = _disable, _is_compile_supported  # type: ignore[attr-defined]
     try:
-        import open_clip  # noqa: F401
+        import open_clip
     finally:
         _remove_stand_ins()
+    return open_clip
 
 
 def hide_openvino_telemetry() -> None:

@@ -1,4 +1,4 @@
-"""From texts to the token numbers that a text tower reads; counts tokens, and warns about texts in other languages."""
+"""From texts to the token numbers that a text half reads, and how many there are."""
 
 import json
 import unicodedata
@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer, SimpleTokenizer
 
 from clipseek.api.errors import ModelError, ModelUnavailable
-from clipseek.config.profiles import PREFERRED
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.run.sentence_encoder import SCRIPTS
 
 _CLIPS_MODE_TOKENS = 3  # start, end and class: what open_clip's "clips" mode adds to a text
-# The last ones are Latin letters whose Unicode names start differently: ordinal signs, and letters like full-width A.
-_LATIN = ("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL", "FULLWIDTH LATIN", "MICRO SIGN", "MODIFIER LETTER")
 
 
 class Tokenizer:
@@ -72,13 +70,13 @@ class Tokenizer:
             return "it does not mark the ends of a text (tokenizer.json has no post-processor)"
         return ""
 
-    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+    def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Returns: token numbers, int64 [N, context_length] or fewer columns; longer texts are truncated."""
         numbers: torch.Tensor = self._tokenizer([self._clean(text) for text in texts])
         if self._trims_padding and not isinstance(self._tokenizer, SimpleTokenizer):
             is_used = (numbers != self._tokenizer.tokenizer.pad_token_id).any(dim=0)
             numbers = numbers[:, : int(is_used.nonzero().max()) + 1]
-        return numbers
+        return numbers.numpy()
 
     def count(self, text: str) -> int:
         """Count the tokens of the whole text, including those that mark its ends."""
@@ -106,25 +104,3 @@ def _read_padding(folder: Path) -> int | None:
     except (OSError, ValueError, AttributeError):
         return None
     return padding if isinstance(padding, int) else None
-
-
-def language_warning(text: str, spec: ModelSpec) -> list[str]:
-    """Returns: one warning if the text is in a script that the model cannot read, else none."""
-    advice = f"CLIPSEEK_MODEL={PREFERRED} reads many languages; the videos must then be indexed again."
-    if spec.has_sentence_encoder and has_other_script(text, SCRIPTS):
-        return [f"The starter model was not trained on the script of this text: expect poor answers. {advice}"]
-    if spec.is_multilingual or not has_other_script(text):
-        return []
-    return [
-        f"The model ({spec.name}) understands only English, but the text is in another script (e.g. Chinese): expect "
-        f"poor answers. {advice}"
-    ]
-
-
-def has_other_script(text: str, scripts: tuple[str, ...] = ()) -> bool:
-    """Whether the text holds a letter outside the Latin script, for example a Chinese or Cyrillic one.
-
-    The letters whose Unicode names start with one of `scripts` do not count.
-    """
-    known = (*_LATIN, *scripts)
-    return any(char.isalpha() and not unicodedata.name(char, "").startswith(known) for char in text)

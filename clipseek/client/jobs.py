@@ -1,0 +1,116 @@
+"""Files jobs with the service, and follows them to their end."""
+
+import contextlib
+import logging
+import time
+
+from clipseek.api.documents import Job, Video
+from clipseek.api.errors import Cancelled, ClipSeekError, InvalidRequest, NotFound, ServerFailed, error_from_name
+from clipseek.api.limits import CANCELLED, DONE, FAILED
+from clipseek.client import indexing
+from clipseek.client.indexing import Indexed, OnProgress, Progress
+from clipseek.client.transport import Transport, run
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 0.5  # between two questions about a job
+_CANCEL_SECONDS = 5.0  # somebody waits for the command to end
+
+
+def start(transport: Transport, ask: Video, progress: OnProgress) -> tuple[Video, Job]:
+    """Have the missing spans of a video indexed whose file is on the server.
+
+    Returns: the video as it was before, and the job. A service that does no jobs, such as one of version 0.1, is driven
+        from here; the job is done then, and `progress` was called.
+    """
+    video = indexing.probe(transport, ask)
+    if video.missing_start_seconds:
+        job = _file(transport, video.video_id)
+        if job:
+            return video, job
+    encoded = 0
+
+    def on_span(done: float, frames: int) -> None:
+        nonlocal encoded
+        encoded = frames
+        progress(Progress("index", done, video.duration_seconds))
+
+    indexing.index_missing(transport, video, on_span)
+    seconds = video.duration_seconds
+    values = {"done_seconds": seconds, "total_seconds": seconds, "frames_encoded": encoded}
+    return video, Job(video_id=video.video_id, title=video.title, state=DONE, **values)
+
+
+def finish(transport: Transport, video: Video, job: Job, progress: OnProgress, started: float) -> Indexed:
+    """Follow a job to its end.
+
+    Args:
+        video: as it was before the job.
+        started: of the whole work, monotonic.
+
+    Raises: the job's error. Cancelled: somebody cancelled it.
+    """
+    job = _follow(transport, job, progress)
+    stored = indexing.check_complete(transport, video.video_id)
+    return Indexed(stored, stored.frames - video.frames, job.frames_encoded, time.monotonic() - started)
+
+
+def _file(transport: Transport, video_id: str) -> Job | None:
+    """File a job. None: the service does none."""
+    try:
+        job = run(transport.post_one("/job", Job(video_id=video_id)))
+    except InvalidRequest as error:
+        if "There is no endpoint" not in str(error):
+            raise
+        return None
+    return job if job.state else None
+
+
+def _follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
+    """Ask for a job until it has ended. If this ends before, by an interrupt or `progress`, cancel what it filed."""
+    is_own, pause, told = job.is_new, _FIRST_PAUSE_SECONDS, ""
+    try:
+        while job.is_unfinished:
+            progress(Progress("index", job.done_seconds, job.total_seconds))
+            if job.error not in ("", told):
+                told = job.error
+                logger.warning("%s The service tries it again.", told)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            job = _ask_again(transport, job)
+        if job.state == DONE:
+            progress(Progress("index", job.total_seconds, job.total_seconds))
+    except BaseException as error:
+        if is_own and (isinstance(error, Cancelled) or not isinstance(error, ClipSeekError)):
+            with contextlib.suppress(ClipSeekError):
+                run(transport.post_one("/cancel_job", Job(job_id=job.job_id), timeout_seconds=_CANCEL_SECONDS))
+        raise
+    if job.state == FAILED:
+        raise error_of(job) or ServerFailed(f"'{job.title}' was not indexed. The server's log has the details.")
+    if job.state == CANCELLED:
+        raise Cancelled(f"The job for '{job.title}' was cancelled. Index it again: only the missing spans are done.")
+    return job
+
+
+def _ask_again(transport: Transport, job: Job) -> Job:
+    try:
+        return run(transport.post_one("/jobs", Job(job_id=job.job_id)))
+    except NotFound:  # it ended, and was removed from the list
+        return job.model_copy(update={"state": CANCELLED})
+
+
+def error_of(job: Job) -> ClipSeekError | None:
+    """Why a job failed, or why its last try did; None where nothing failed."""
+    if not job.error:
+        return None
+    return error_from_name(job.error_kind, job.error, job.error_data) or ServerFailed(job.error)
+
+
+def list_jobs(transport: Transport) -> list[Job]:
+    """The library's jobs; none of a service that does none."""
+    try:
+        return [job for job in run(transport.post("/jobs", Job())) if job.state]
+    except InvalidRequest as error:
+        if "There is no endpoint" not in str(error):
+            raise
+        return []

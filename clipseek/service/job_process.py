@@ -1,0 +1,83 @@
+"""The runner of jobs beside the service: a process of its own, restarted when it dies, that ends with this one."""
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from typing import Self
+
+from clipseek.config.settings import Settings, variable_of
+from clipseek.machine.module_call import PYTHON
+from clipseek.machine.talk import say
+from clipseek.service.supervise import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS
+
+_STOP_SECONDS = 1.5  # to give its jobs back; then it is killed
+UNTIL_STDIN_ENDS = "--until-stdin-ends"
+
+
+class JobProcess:
+    """`clipseek jobs run` for the server that these settings start; it waits until that answers.
+
+    It reads the other end of a pipe as its standard input. That ends with this process, however it ends.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        own = {variable_of("host"): settings.local_host, variable_of("flow_secret"): settings.flow_secret}
+        self._environ = {**os.environ, **settings.to_env(), **own}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closing = threading.Event()
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._start()
+        threading.Thread(target=self._watch, name="watch-jobs", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ask_to_end(self) -> None:
+        """Have it give its jobs back and exit."""
+        self._closing.set()
+        with self._changing:
+            if self._process and self._process.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
+
+    def close(self) -> None:
+        """End it, and kill it if that takes long."""
+        self.ask_to_end()
+        if self._process:
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _start(self) -> None:
+        with self._changing:
+            if not self._closing.is_set():
+                self._process = subprocess.Popen(
+                    [*PYTHON, "-m", "clipseek", "jobs", "run", UNTIL_STDIN_ENDS],
+                    env=self._environ,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C goes to this process only, which then ends it
+                )
+
+    def _watch(self) -> None:
+        """Start it again each time it dies, after a pause that doubles until it has run for a minute."""
+        pause = FIRST_PAUSE_SECONDS
+        while self._process and not self._closing.is_set():
+            started = time.monotonic()
+            code = self._process.wait()
+            if self._closing.is_set():
+                return
+            if time.monotonic() - started > HEALTHY_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            say(f"clipseek: The job runner died: exit code {code}. It restarts in {pause:g} s.")
+            if self._closing.wait(pause):
+                return
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            self._start()

@@ -1,0 +1,128 @@
+"""The jobs on the wire: callers file, list and cancel them, and the service's runners lease and report them."""
+
+import math
+import time
+
+from clipseek.api.base_document import copy_fields, shared_fields
+from clipseek.api.documents import Job
+from clipseek.api.errors import AccessDenied, InvalidRequest
+from clipseek.api.formats import counted
+from clipseek.api.limits import CANCELLED, JOB_KINDS
+from clipseek.config.access import SERVER
+from clipseek.config.libraries import MAIN
+from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.store.jobs import KEEP_SECONDS, JobRecord, Jobs
+from executors.faiss_indexer.store.spans import missing_spans
+from executors.flow.callers import Caller
+from executors.flow.endpoint import endpoint
+from executors.flow.executor import ChainExecutor
+
+_RUNNER_SECONDS = 15.0  # a runner asks twice a second: one that was silent for so long is away
+_MAX_RUNNER_CHARACTERS, _MAX_ERROR_CHARACTERS = 100, 5000
+
+
+class JobExecutor(ChainExecutor):
+    """An executor with jobs. They are in the main library's store, whichever library they are for."""
+
+    jobs: Jobs
+    _runner_seen_at = _started_at = -math.inf  # monotonic
+
+    def library(self, name: str) -> Library:
+        """A library by its name."""
+        raise NotImplementedError
+
+    @property
+    def has_runner(self) -> bool:
+        """Whether a runner has asked for work, or reported some, a moment ago."""
+        return time.monotonic() - self._runner_seen_at < _RUNNER_SECONDS
+
+    def open_jobs(self) -> None:
+        """Open the jobs in the main library's store."""
+        self.jobs = Jobs(self.library(MAIN).store.database)
+        self._started_at = time.monotonic()
+
+    def list_job_warnings(self) -> list[str]:
+        """Why jobs wait in vain."""
+        if self.has_runner or time.monotonic() - self._started_at < _RUNNER_SECONDS:
+            return []
+        count = self.jobs.count_waiting()
+        advice = "Start one with `clipseek jobs run`."
+        return [f"{counted(count, 'job')} cannot begin: no runner has asked for work lately. {advice}"] if count else []
+
+    @endpoint("/job")
+    def file_job(self, doc: Job, caller: Caller) -> str:
+        if doc.kind not in JOB_KINDS:
+            raise InvalidRequest(f"There is no kind of job '{doc.kind[:80]}'. There is: {', '.join(JOB_KINDS)}.")
+        store = self.library(caller.library).store
+        video = store.video(doc.video_id)
+        _clear(doc)
+        if not self.has_runner:
+            return ""
+        missing = missing_spans(video.duration_seconds, store.stored_spans(video.video_id))
+        ask = JobRecord(
+            kind=doc.kind,
+            library=caller.library,
+            video_id=video.video_id,
+            title=video.title,
+            caller=caller.name,
+            done_seconds=video.duration_seconds - sum(end - start for start, end in missing),
+            total_seconds=video.duration_seconds,
+        )
+        now = time.time()
+        job, doc.is_new = self.jobs.file(ask, now, is_known=now - store.added_at(video.video_id) > KEEP_SECONDS)
+        copy_fields(job, doc)
+        return f"{job.job_id} for {job.video_id[:12]}, {'filed' if doc.is_new else 'filed before'}"
+
+    @endpoint("/jobs")
+    def list_jobs(self, doc: Job, caller: Caller) -> list[Job]:
+        library = caller.library
+        jobs = [self.jobs.job(library, doc.job_id)] if doc.job_id else self.jobs.of_library(library)
+        return [Job(**shared_fields(job, Job)) for job in jobs]
+
+    @endpoint("/cancel_job")
+    def cancel_job(self, doc: Job, caller: Caller) -> str:
+        job = self.jobs.cancel(caller.library, doc.job_id, time.time(), forget=doc.forget)
+        _clear(doc)
+        copy_fields(job, doc)
+        return f"{job.job_id} for {job.video_id[:12]}, {job.state}"
+
+    # For runners
+
+    @endpoint("/lease_job")
+    def lease_job(self, doc: Job, caller: Caller) -> str:
+        self._note_runner(doc, caller)
+        runner = doc.runner
+        _clear(doc)
+        job = self.jobs.claim(runner, time.time())
+        if job is None:
+            return ""
+        copy_fields(job, doc)
+        return f"{job.job_id} for {job.video_id[:12]} to {job.runner}, try {job.tries}"
+
+    @endpoint("/report_job")
+    def report_job(self, doc: Job, caller: Caller) -> str:
+        self._note_runner(doc, caller)
+        now = time.time()
+        report = JobRecord(**shared_fields(doc, JobRecord) | {"error": doc.error[:_MAX_ERROR_CHARACTERS]})
+        job = self.jobs.report(report, now)
+        _clear(doc)
+        if job is None:
+            doc.state = CANCELLED
+            return ""
+        copy_fields(job, doc)
+        doc.should_yield = self.jobs.should_yield(job, now)
+        return "" if doc.is_unfinished else f"{job.job_id} for {job.video_id[:12]}, {job.state}"
+
+    def _note_runner(self, doc: Job, caller: Caller) -> None:
+        """Raises: AccessDenied: the caller is not the service itself. InvalidRequest."""
+        if caller.name != SERVER:
+            raise AccessDenied("Only the service's own runner may do jobs. File them with /job.")
+        if not 0 < len(doc.runner) <= _MAX_RUNNER_CHARACTERS:
+            raise InvalidRequest(f"runner must have 1 to {_MAX_RUNNER_CHARACTERS} characters, not {len(doc.runner)}.")
+        self._runner_seen_at = time.monotonic()
+
+
+def _clear(doc: Job) -> None:
+    """Leave nothing in the answer that the caller wrote there."""
+    copy_fields(JobRecord(state=""), doc)
+    doc.forget = False

@@ -1,0 +1,303 @@
+"""The jobs of the service: work on one video that it does by itself, filed by callers and done by runners.
+
+All libraries share one table, in the store of the main library: so one query finds whose turn it is.
+"""
+
+import secrets
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from typing import Any
+
+from clipseek.api.errors import NotFound, TooManyRequests
+from clipseek.api.limits import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    INDEX,
+    MAX_UNFINISHED_JOBS,
+    RUNNING,
+    UNFINISHED,
+    WAITING,
+)
+from executors.faiss_indexer.store.database import Database
+
+LEASE_SECONDS = 10.0  # a runner reports every second: one that is silent for so long is gone
+MAX_TRIES = 5  # without progress in between
+FIRST_PAUSE_SECONDS = 4.0  # before a job that failed is tried again; it doubles with each try
+_LONGEST_LEASE_SECONDS = max(LEASE_SECONDS, FIRST_PAUSE_SECONDS * 2**MAX_TRIES)
+SLICE_SECONDS = 60.0  # a job that has run for so long makes room for another caller's
+KEEP_SECONDS = 7 * 24 * 3600.0  # of a finished job
+MAX_FINISHED = 10_000  # in all libraries; the oldest go first
+MAX_LISTED = 500
+FRESH, AGAIN = 0, 1  # ranks: a new video comes before one that was indexed before
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS jobs (
+    job_id TEXT PRIMARY KEY, kind TEXT NOT NULL, library TEXT NOT NULL, video_id TEXT NOT NULL, title TEXT NOT NULL,
+    caller TEXT NOT NULL, state TEXT NOT NULL, done_seconds DOUBLE PRECISION NOT NULL,
+    total_seconds DOUBLE PRECISION NOT NULL, frames_encoded INTEGER NOT NULL, tries INTEGER NOT NULL,
+    error TEXT NOT NULL, error_kind TEXT NOT NULL, error_data TEXT NOT NULL, runner TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL, started_at DOUBLE PRECISION NOT NULL, ended_at DOUBLE PRECISION NOT NULL,
+    lease_until DOUBLE PRECISION NOT NULL, rank_number INTEGER NOT NULL,
+    UNIQUE (library, video_id, kind)
+)""",
+    "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, lease_until)",
+    "CREATE INDEX IF NOT EXISTS jobs_by_caller ON jobs (caller, state)",
+)
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as it is stored. Times of the clock are seconds since the epoch, 0 where there is none.
+
+    Attributes:
+        done_seconds, total_seconds: progress, in seconds of the video.
+        tries: how often a runner has begun it since it last advanced.
+        error, error_kind, error_data: why the last try failed, as errors cross the wire.
+        started_at: when it last began.
+        lease_until: while it runs, until when its runner need not report; while it waits, when it may begin.
+        rank_number: of one caller's jobs, the lowest comes first.
+    """
+
+    job_id: str = ""
+    kind: str = INDEX
+    library: str = ""
+    video_id: str = ""
+    title: str = ""
+    caller: str = ""
+    state: str = WAITING
+    done_seconds: float = 0.0
+    total_seconds: float = 0.0
+    frames_encoded: int = 0
+    tries: int = 0
+    error: str = ""
+    error_kind: str = ""
+    error_data: str = ""
+    runner: str = ""
+    created_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    lease_until: float = 0.0
+    rank_number: int = FRESH
+
+
+_FIELDS = tuple(field.name for field in fields(JobRecord))
+_SELECT = f"SELECT {', '.join(_FIELDS)} FROM jobs"
+_IS_UNFINISHED = f"state IN ('{WAITING}', '{RUNNING}')"
+# Or its lease is longer than any: the clock was set back.
+_IS_FREE = f"{_IS_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)"
+# The caller who was served least recently comes first.
+_NEXT = f"""SELECT {", ".join(f"jobs.{name}" for name in _FIELDS)} FROM jobs
+JOIN (SELECT caller AS name, MAX(started_at) AS served_at FROM jobs GROUP BY caller) AS callers ON name = caller
+WHERE {_IS_FREE} ORDER BY served_at, rank_number, created_at, job_id LIMIT 1"""
+
+
+class Jobs:
+    """The jobs in a database. Any thread, and any process, may use them at once; `now` is the time of the clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        with database.write() as db:
+            for statement in _SCHEMA:
+                db.execute(statement)
+
+    # For callers
+
+    def file(self, job: JobRecord, now: float, *, is_known: bool = False) -> tuple[JobRecord, bool]:
+        """Add a job, unless the same one is unfinished.
+
+        Args:
+            job: without id, state and times.
+            is_known: whether the video was indexed before.
+
+        Returns: the job as stored, and whether it is new.
+
+        Raises: TooManyRequests: its caller has `MAX_UNFINISHED_JOBS`.
+        """
+        with self._database.write() as db:
+            same = (job.library, job.video_id, job.kind)
+            last = _read(db, f"{_SELECT} WHERE library = ? AND video_id = ? AND kind = ?", same)
+            if last and last.state in UNFINISHED:
+                return last, False
+            _check_count(db, job.caller)
+            if last:
+                db.execute("DELETE FROM jobs WHERE job_id = ?", (last.job_id,))
+            _prune(db, now)
+            rank = AGAIN if is_known or (last and last.state == DONE) else FRESH
+            created_at = _after_all(db, "created_at", now)
+            job = replace(job, job_id=secrets.token_hex(6), state=WAITING, created_at=created_at, rank_number=rank)
+            places = ", ".join("?" * len(_FIELDS))
+            db.execute(f"INSERT INTO jobs ({', '.join(_FIELDS)}) VALUES ({places})", astuple(job))
+        return job, True
+
+    def of_library(self, library: str) -> list[JobRecord]:
+        """A library's jobs: the unfinished ones as they were filed, then the others, the latest first.
+
+        At most `MAX_LISTED`.
+        """
+        unfinished = f"{_SELECT} WHERE library = ? AND {_IS_UNFINISHED} ORDER BY created_at LIMIT ?"
+        ended = f"{_SELECT} WHERE library = ? AND ended_at > 0 ORDER BY ended_at DESC LIMIT ?"
+        rows = [row for query in (unfinished, ended) for row in self._database.rows(query, (library, MAX_LISTED))]
+        return [JobRecord(*row) for row in rows[:MAX_LISTED]]
+
+    def job(self, library: str, job_id: str) -> JobRecord:
+        """Raises: NotFound."""
+        row = self._database.row(f"{_SELECT} WHERE library = ? AND job_id = ?", (library, job_id))
+        if row is None:
+            raise NotFound(f"There is no job '{job_id[:80]}'. `clipseek jobs` lists the jobs of the last days.")
+        return JobRecord(*row)
+
+    def cancel(self, library: str, job_id: str, now: float, *, forget: bool = False) -> JobRecord:
+        """Cancel a job; one that has ended stays as it is. `forget` removes it from the list, too.
+
+        Raises: NotFound.
+        """
+        job = self.job(library, job_id)
+        with self._database.write() as db:
+            _end(db, "job_id = ?", (job_id,), now)
+            if forget:
+                db.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
+        return replace(job, state=CANCELLED) if forget else self.job(library, job_id)
+
+    def drop_video(self, library: str, video_id: str, now: float) -> None:
+        """Cancel the unfinished jobs of a video that is being deleted, and forget the others."""
+        with self._database.write() as db:
+            db.execute("DELETE FROM jobs WHERE library = ? AND video_id = ? AND ended_at > 0", (library, video_id))
+            _end(db, "library = ? AND video_id = ?", (library, video_id), now)
+
+    def caller_of(self, library: str, video_id: str) -> str:
+        """Who filed the job that runs for a video; "" where none does."""
+        row = self._database.row(
+            f"SELECT caller FROM jobs WHERE library = ? AND video_id = ? AND state = '{RUNNING}'", (library, video_id)
+        )
+        return str(row[0]) if row else ""
+
+    def count_waiting(self) -> int:
+        """How many jobs of all libraries wait."""
+        row = self._database.row(f"SELECT COUNT(*) FROM jobs WHERE state = '{WAITING}'")
+        return int(row[0]) if row else 0
+
+    # For runners
+
+    def claim(self, runner: str, now: float) -> JobRecord | None:
+        """Give a runner the next job: one that waits, or whose runner is gone. None where there is none.
+
+        Callers take turns. Of one caller's jobs, new videos come first, then the one that was filed first. A job whose
+        runners died `MAX_TRIES` times in a row has failed. No two runners get the same job: this is one transaction.
+        """
+        if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_FREE} LIMIT 1", _at(now)) is None:
+            return None
+        with self._database.write() as db:
+            while job := _read(db, _NEXT, _at(now)):
+                if job.state == RUNNING and job.tries >= MAX_TRIES:
+                    _save(db, _given_up(job, now))
+                    continue
+                job = replace(
+                    job,
+                    state=RUNNING,
+                    runner=runner,
+                    tries=job.tries + 1,
+                    started_at=_after_all(db, "started_at", now),
+                    lease_until=now + LEASE_SECONDS,
+                )
+                _save(db, job)
+                return job
+        return None
+
+    def report(self, report: JobRecord, now: float) -> JobRecord | None:
+        """Store what a runner reports of its job: its progress, and its state.
+
+        RUNNING extends the lease. DONE and FAILED end the job. WAITING gives it back: with an error it is tried again
+        later, and has failed after `MAX_TRIES`.
+
+        Returns: the job as it is now, which may be another runner's; None where it was removed.
+        """
+        with self._database.write() as db:
+            job = _read(db, f"{_SELECT} WHERE job_id = ?", (report.job_id,))
+            if job is None or job.state != RUNNING or job.runner != report.runner:
+                return job
+            advanced = report.done_seconds > job.done_seconds
+            job = replace(
+                job,
+                done_seconds=report.done_seconds,
+                total_seconds=report.total_seconds,
+                frames_encoded=report.frames_encoded,
+                tries=0 if advanced else job.tries,
+                lease_until=now + LEASE_SECONDS,
+            )
+            if report.state != RUNNING:
+                job = _left(job, report, now)
+            _save(db, job)
+        return job
+
+    def should_yield(self, job: JobRecord, now: float) -> bool:
+        """Whether a running job should make room: it has run for a while, and another caller's job may begin."""
+        if job.state != RUNNING or now - job.started_at < SLICE_SECONDS:
+            return False
+        other = f"SELECT 1 FROM jobs WHERE {_IS_FREE} AND caller <> ? LIMIT 1"
+        return self._database.row(other, (*_at(now), job.caller)) is not None
+
+
+def _at(now: float) -> tuple[float, float]:
+    """The values of `_IS_FREE`."""
+    return now, now + _LONGEST_LEASE_SECONDS
+
+
+def _after_all(db: Any, column: str, now: float) -> float:
+    """The time, or one after that of all jobs where the clock was set back: jobs are ordered by it."""
+    [latest] = db.execute(f"SELECT COALESCE(MAX({column}), 0) FROM jobs").fetchone()
+    return max(now, float(latest) + 1e-6)
+
+
+def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:
+    """A job that its runner no longer works on."""
+    job = replace(job, error=report.error, error_kind=report.error_kind, error_data=report.error_data)
+    if report.state in (DONE, FAILED) or (report.error and job.tries >= MAX_TRIES):
+        return replace(job, state=DONE if report.state == DONE else FAILED, ended_at=now)
+    if report.error:
+        pause = FIRST_PAUSE_SECONDS * 2 ** max(job.tries - 1, 0)
+        return replace(job, state=WAITING, lease_until=now + pause)
+    return replace(job, state=WAITING, tries=max(job.tries - 1, 0), lease_until=0.0)
+
+
+def _given_up(job: JobRecord, now: float) -> JobRecord:
+    error = (
+        f"The process that indexes '{job.title}' ended {job.tries} times without getting further. See the server's "
+        f"log, then index the video again."
+    )
+    return replace(job, state=FAILED, ended_at=now, error=error, error_kind="ServerFailed", error_data="")
+
+
+def _end(db: Any, condition: str, values: tuple[object, ...], now: float) -> None:
+    db.execute(
+        f"UPDATE jobs SET state = '{CANCELLED}', ended_at = ? WHERE {condition} AND {_IS_UNFINISHED}", (now, *values)
+    )
+
+
+def _check_count(db: Any, caller: str) -> None:
+    [count] = db.execute(f"SELECT COUNT(*) FROM jobs WHERE caller = ? AND {_IS_UNFINISHED}", (caller,)).fetchone()
+    if count >= MAX_UNFINISHED_JOBS:
+        raise TooManyRequests(
+            f"'{caller}' has {count} unfinished jobs, the most allowed. Wait until some of them are done, or cancel "
+            "some: `clipseek jobs` lists them."
+        )
+
+
+def _prune(db: Any, now: float) -> None:
+    """Forget jobs that ended long ago, and the oldest of too many."""
+    db.execute("DELETE FROM jobs WHERE ended_at > 0 AND ended_at < ?", (now - KEEP_SECONDS,))
+    newest = "SELECT ended_at FROM jobs WHERE ended_at > 0 ORDER BY ended_at DESC LIMIT ?"
+    db.execute(
+        f"DELETE FROM jobs WHERE ended_at > 0 AND ended_at < (SELECT MIN(ended_at) FROM ({newest}) AS newest)",
+        (MAX_FINISHED,),
+    )
+
+
+def _read(db: Any, statement: str, values: tuple[object, ...]) -> JobRecord | None:
+    row = db.execute(statement, values).fetchone()
+    return JobRecord(*row) if row else None
+
+
+def _save(db: Any, job: JobRecord) -> None:
+    values = asdict(job)
+    names = ", ".join(f"{name} = ?" for name in values)
+    db.execute(f"UPDATE jobs SET {names} WHERE job_id = ?", (*values.values(), job.job_id))

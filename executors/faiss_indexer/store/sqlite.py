@@ -1,0 +1,212 @@
+"""A store in one SQLite file: a connection for each thread, one write at a time, errors in the store's words, and the
+tables, with the steps from each earlier format to this one.
+"""
+
+import errno
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreVersion
+from executors.faiss_indexer.store.database import Row
+
+_WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
+_READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
+_BUSY = "another program uses it, or its disk is too slow. Try again"
+_ERRORS = {  # how SQLite's name of an error starts -> what it means for the store
+    "SQLITE_FULL": (StoreFull, "its disk is full. Free some space, then try again"),
+    "SQLITE_READONLY": (StoreReadOnly, _READ_ONLY),
+    "SQLITE_CANTOPEN": (StoreReadOnly, "it does not open. Check that its folder exists and is writable"),
+    "SQLITE_BUSY": (StoreBusy, _BUSY),
+    "SQLITE_LOCKED": (StoreBusy, _BUSY),
+    "SQLITE_CORRUPT": (StoreCorrupt, "it is damaged. Run `clipseek doctor --check` for details"),
+    "SQLITE_NOTADB": (StoreCorrupt, "it is not a database. Restore it from a backup, or move it away"),
+}
+
+SCHEMA_VERSION = 4
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE videos (
+    video_id TEXT PRIMARY KEY, title TEXT NOT NULL, size_bytes INTEGER NOT NULL, duration_seconds REAL NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, fps REAL NOT NULL, codec TEXT NOT NULL, container TEXT NOT NULL,
+    rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
+    added_at REAL NOT NULL, sampling TEXT NOT NULL DEFAULT 'even'
+);
+CREATE TABLE spans (
+    span_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
+    start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
+    pts_seconds BLOB NOT NULL,  -- float64 [frames]
+    vectors BLOB NOT NULL,      -- float16 [frames, dimensions], unit rows
+    cut_seconds BLOB NOT NULL DEFAULT x'',  -- float64 [cuts]
+    blank BLOB NOT NULL DEFAULT x'',        -- bool [frames]; nothing: not known
+    checksum INTEGER,                       -- see compute_checksum; NULL: an earlier version stored the span
+    UNIQUE (video_id, start_seconds)
+);
+CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);  -- without reading the vectors
+"""
+# What version 0.1 does not have. It opens the store all the same: it neither reads nor fills them.
+_ADDED = """
+CREATE TABLE IF NOT EXISTS changes (  -- of spans, which an index must follow; no frames: it was removed
+    revision INTEGER NOT NULL, span_id INTEGER NOT NULL, video_id TEXT NOT NULL, frames INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS changes_revision ON changes (revision);
+"""
+# The statements that bring a store of each earlier format one format further. Nothing is lost.
+_MIGRATIONS = {
+    1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
+    2: (
+        "ALTER TABLE spans ADD COLUMN blank BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE videos ADD COLUMN sampling TEXT NOT NULL DEFAULT 'even'",
+    ),
+    3: ("CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames)",),
+}
+
+
+class _Transaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        yield from self.execute(statement, values)
+
+
+class SqliteDatabase:
+    """The file at `path`; see `Database`.
+
+    Args:
+        mode: how SQLite opens it: "rwc" creates a missing file, "rw" and "ro" do not.
+    """
+
+    def __init__(self, path: Path, mode: str = "rwc") -> None:
+        self.path = path
+        self.own_version = SCHEMA_VERSION
+        self.place = str(path)
+        self._mode = mode
+        self._connections = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._write_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close every thread's connection; the last one folds the write-ahead log into the file."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+
+    def connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._connections, "own", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={self._mode}",
+                uri=True,
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            if self._mode != "ro":
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # acknowledged writes survive a power cut
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._connections.own = connection
+            self._opened.append(connection)
+        return connection
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        try:
+            yield from self.connection().execute(statement, values)
+        except sqlite3.Error as error:
+            raise self._translate(error, "cannot be read") from error
+
+    def row(self, statement: str, values: Sequence[object] = ()) -> Row | None:
+        return next(self.rows(statement, values), None)
+
+    @contextmanager
+    def write(self) -> Iterator[_Transaction]:
+        with self._write_lock, self._transaction("BEGIN IMMEDIATE", "stored nothing") as transaction:
+            yield transaction
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Transaction]:
+        with self._transaction("BEGIN", "cannot be read") as transaction:
+            yield transaction
+
+    @contextmanager
+    def _transaction(self, begin: str, what_fails: str) -> Iterator[_Transaction]:
+        try:
+            db = self.connection()
+            db.execute(begin)
+            try:
+                yield _Transaction(db)
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+        except (OSError, sqlite3.Error) as error:
+            raise self._translate(error, what_fails) from error
+
+    def version(self) -> int:
+        row = self.row("PRAGMA user_version")
+        return int(row[0]) if row else 0
+
+    def prepare(self) -> None:
+        """As `Database.prepare`. Before the format is updated, a copy of the file is made beside it."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The store {self.path} cannot be created ({error}). Check CLIPSEEK_HOME.") from error
+        version = self.version()
+        if version > SCHEMA_VERSION:
+            raise StoreVersion(
+                f"The store {self.path} was written by a newer ClipSeek (format {version}, this one reads "
+                f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
+            )
+        if 0 < version < SCHEMA_VERSION:
+            self._copy_to(self.path.with_name(f"{self.path.name}.format{version}-backup"))
+        with self.write() as db:
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('revision', '0')")
+            for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+                for statement in _MIGRATIONS[step]:
+                    db.execute(statement)
+            if not self.has_checksums():
+                db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+            for statement in _ADDED.split(";\n"):
+                db.execute(statement)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def has_checksums(self) -> bool:
+        return any(row[1] == "checksum" for row in self.rows("PRAGMA table_info(spans)"))
+
+    def find_damage(self, *, quick: bool = False) -> list[str]:
+        check = "PRAGMA quick_check(20)" if quick else "PRAGMA integrity_check(20)"
+        return [row[0] for row in self.rows(check) if row[0] != "ok"]
+
+    def rebuild_indices(self) -> None:
+        with self.write() as db:
+            db.execute("REINDEX")
+
+    def _copy_to(self, target: Path) -> None:
+        """Copy the file as it is, completely or not at all."""
+        draft = target.with_name(target.name + "-part")
+        draft.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(draft)) as copy:
+                self.connection().backup(copy)
+            draft.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            draft.unlink(missing_ok=True)
+            raise self._translate(error, "cannot be backed up before its format is updated") from error
+
+    def _translate(self, error: sqlite3.Error | OSError, what: str) -> StoreError:
+        """An error of SQLite or the disk as one of the store; `what` failed."""
+        name = "SQLITE_FULL" if getattr(error, "errno", 0) == errno.ENOSPC else getattr(error, "sqlite_errorname", "")
+        for start, (kind, reason) in _ERRORS.items():
+            if name.startswith(start):
+                return kind(f"The store {self.path} {what}, because {reason}.")
+        return StoreError(f"The store {self.path} {what} ({error}). Check CLIPSEEK_HOME.")

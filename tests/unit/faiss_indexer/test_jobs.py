@@ -1,0 +1,267 @@
+"""Jobs in the store: filed once, in fair order, leased to one runner, tried again, ended, bounded."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from clipseek.api.errors import NotFound, TooManyRequests
+from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from executors.faiss_indexer.store import jobs as jobs_module
+from executors.faiss_indexer.store.database import Database
+from executors.faiss_indexer.store.jobs import (
+    FIRST_PAUSE_SECONDS,
+    KEEP_SECONDS,
+    LEASE_SECONDS,
+    MAX_TRIES,
+    SLICE_SECONDS,
+    JobRecord,
+    Jobs,
+)
+from executors.faiss_indexer.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path) as store:
+        yield store
+
+
+@pytest.fixture
+def jobs(store):
+    return Jobs(store.database)
+
+
+def ask(video="v", caller="ann", library="main", total=60.0) -> JobRecord:
+    return JobRecord(video_id=video, title=f"{video}.mp4", caller=caller, library=library, total_seconds=total)
+
+
+def file(jobs, *asks, now=100.0, **options) -> list[str]:
+    return [jobs.file(one, now, **options)[0].job_id for one in asks]
+
+
+def claimed(jobs, now=200.0, runner="r") -> str:
+    """The video of the next job."""
+    job = jobs.claim(runner, now)
+    return job.video_id if job else ""
+
+
+def report(job, **changes) -> JobRecord:
+    return replace(job, **changes)
+
+
+def test_a_job_comes_back_as_it_was_filed(jobs):
+    job, is_new = jobs.file(ask(), 100.0)
+    assert is_new and (job.state, job.created_at, job.tries) == (WAITING, 100.0, 0)
+    assert jobs.job("main", job.job_id) == job == jobs.of_library("main")[0]
+    assert jobs.of_library("other") == []
+    with pytest.raises(NotFound, match="no job"):
+        jobs.job("other", job.job_id)
+
+
+def test_an_unfinished_job_of_the_same_video_is_not_filed_twice(jobs):
+    [first] = file(jobs, ask())
+    again, is_new = jobs.file(ask(caller="bob"), 101.0)
+    assert (again.job_id, again.caller, is_new) == (first, "ann", False)
+    jobs.claim("r", 102.0)
+    assert jobs.file(ask(), 103.0) == (jobs.job("main", first), False)
+    assert jobs.file(ask(library="other"), 103.0)[1]
+    jobs.report(report(jobs.job("main", first), state=DONE), 104.0)
+    last, is_new = jobs.file(ask(), 105.0)
+    assert is_new and [job.job_id for job in jobs.of_library("main")] == [last.job_id]  # it replaces the old one
+
+
+def test_a_caller_may_have_so_many_unfinished_jobs(jobs, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_UNFINISHED_JOBS", 2)
+    [first, _] = file(jobs, ask("a"), ask("b"))
+    with pytest.raises(TooManyRequests, match="'ann' has 2 unfinished jobs"):
+        jobs.file(ask("c"), 101.0)
+    file(jobs, ask("c", caller="bob"))
+    jobs.cancel("main", first, 102.0)
+    file(jobs, ask("c2"))
+
+
+def test_callers_take_turns_however_much_one_of_them_files(jobs):
+    file(jobs, *(ask(f"a{number}") for number in range(30)))
+    file(jobs, ask("b", caller="bob"), ask("c", caller="cleo", library="other"), now=101.0)
+    assert [claimed(jobs, now=200.0 + turn) for turn in range(5)] == ["a0", "b", "c", "a1", "a2"]
+    file(jobs, ask("b2", caller="bob"), now=205.0)
+    assert [claimed(jobs, now=206.0 + turn) for turn in range(2)] == ["b2", "a3"]
+
+
+def test_of_one_callers_jobs_new_videos_come_first(jobs):
+    file(jobs, ask("old"), is_known=True)
+    done, _ = jobs.file(ask("again"), 100.0)
+    assert claimed(jobs) == "again"
+    jobs.report(report(jobs.job("main", done.job_id), state=DONE), 201.0)
+    file(jobs, ask("again"), ask("new"), now=202.0)
+    assert [claimed(jobs, now=203.0) for _ in range(4)] == ["new", "old", "again", ""]
+
+
+def test_no_two_runners_get_the_same_job(store, jobs):
+    other = Jobs(Database(store.path))  # as another process
+    file(jobs, *(ask(f"v{number}") for number in range(40)))
+    got: list[str] = []
+    together = threading.Barrier(4)
+
+    def run(table: Jobs, name: str) -> None:
+        together.wait()
+        while video := claimed(table, runner=name):
+            got.append(video)
+
+    threads = [threading.Thread(target=run, args=((jobs, other)[number % 2], f"r{number}")) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other._database.close()
+    assert sorted(got) == sorted(f"v{number}" for number in range(40))
+
+
+def test_a_job_whose_runner_is_gone_is_given_to_another(jobs):
+    file(jobs, ask())
+    lost = jobs.claim("first", 200.0)
+    assert lost.state == RUNNING
+    beat = jobs.report(report(lost, done_seconds=30.0, frames_encoded=7), 205.0)
+    assert (beat.done_seconds, beat.frames_encoded, beat.lease_until) == (30.0, 7, 205.0 + LEASE_SECONDS)
+    assert jobs.claim("second", 205.0 + LEASE_SECONDS - 0.1) is None
+    again = jobs.claim("second", 205.0 + LEASE_SECONDS)
+    assert (again.runner, again.done_seconds, again.frames_encoded) == ("second", 30.0, 7)
+    # The first one comes back: it gets the state, and changes nothing.
+    answer = jobs.report(report(lost, state=DONE, done_seconds=60.0), 217.0)
+    assert answer == again == jobs.job("main", again.job_id)
+
+
+def test_a_job_that_takes_its_runner_down_each_time_has_failed_and_the_next_one_comes(jobs):
+    [bad, _] = file(jobs, ask("bad"), ask("good", caller="bob"), now=100.0)
+    now = 200.0
+    for _ in range(MAX_TRIES):
+        assert claimed(jobs, now) == "bad"
+        assert jobs.claim("r", now) is None or jobs.report(report(jobs.of_library("main")[1], state=WAITING), now)
+        now += LEASE_SECONDS
+    assert claimed(jobs, now) == "good"
+    failed = jobs.job("main", bad)
+    assert failed.state == FAILED and f"ended {MAX_TRIES} times" in failed.error
+
+
+def test_progress_makes_all_tries_available_again(jobs):
+    [job_id] = file(jobs, ask())
+    for step in range(3 * MAX_TRIES):
+        job = jobs.claim("r", 200.0 + 20 * step)
+        jobs.report(report(job, done_seconds=float(step + 1)), 201.0 + 20 * step)
+    assert jobs.job("main", job_id).state == RUNNING
+
+
+def test_a_failure_is_tried_again_with_growing_pauses_until_it_is_final(jobs):
+    [job_id] = file(jobs, ask())
+    now, pauses = 200.0, []
+    for _ in range(MAX_TRIES):
+        job = jobs.claim("r", now)
+        job = jobs.report(report(job, state=WAITING, error="The disk is full.", error_kind="StoreFull"), now)
+        pauses.append(job.lease_until - now)
+        if job.state == WAITING:
+            assert jobs.claim("r", job.lease_until - 0.1) is None
+            now = job.lease_until
+    assert pauses[:-1] == [FIRST_PAUSE_SECONDS * factor for factor in (1, 2, 4, 8)]
+    failed = jobs.job("main", job_id)
+    assert (failed.state, failed.error, failed.error_kind, failed.ended_at) == (
+        FAILED,
+        "The disk is full.",
+        "StoreFull",
+        now,
+    )
+
+
+def test_a_final_failure_is_not_tried_again(jobs):
+    [job_id] = file(jobs, ask())
+    job = jobs.claim("r", 200.0)
+    jobs.report(report(job, state=FAILED, error="No video.", error_kind="NoVideoStream"), 201.0)
+    assert jobs.claim("r", 1e6) is None
+    assert jobs.job("main", job_id).tries == 1
+
+
+def test_a_job_that_is_given_back_waits_without_counting_a_try(jobs):
+    [job_id] = file(jobs, ask())
+    for _ in range(2 * MAX_TRIES):
+        jobs.report(report(jobs.claim("r", 200.0), state=WAITING), 201.0)
+    assert (jobs.job("main", job_id).state, jobs.job("main", job_id).tries) == (WAITING, 0)
+
+
+def test_a_long_job_makes_room_for_another_callers_only(jobs):
+    file(jobs, ask("long"), ask("next"))
+    job = jobs.claim("r", 200.0)
+    assert not jobs.should_yield(job, 200.0 + SLICE_SECONDS)  # the caller's own next one waits
+    file(jobs, ask("other", caller="bob"))
+    assert not jobs.should_yield(job, 199.0 + SLICE_SECONDS)
+    assert jobs.should_yield(job, 200.0 + SLICE_SECONDS)
+    jobs.report(report(job, state=WAITING), 261.0)
+    assert [claimed(jobs, now=262.0 + turn) for turn in range(3)] == ["other", "long", "next"]
+
+
+def test_a_cancelled_job_is_not_begun_and_its_runner_is_told(jobs):
+    [first, second] = file(jobs, ask("a"), ask("b"))
+    assert jobs.cancel("main", second, 150.0).state == CANCELLED
+    running = jobs.claim("r", 200.0)
+    assert running.job_id == first and jobs.claim("r", 200.0) is None
+    assert jobs.cancel("main", first, 201.0).ended_at == 201.0
+    assert jobs.report(report(running, done_seconds=30.0), 202.0).state == CANCELLED
+    assert jobs.cancel("main", first, 203.0).ended_at == 201.0  # once is enough
+    with pytest.raises(NotFound):
+        jobs.cancel("other", first, 204.0)
+    jobs.cancel("main", first, 205.0, forget=True)
+    assert [job.job_id for job in jobs.of_library("main")] == [second]
+    assert jobs.report(running, 206.0) is None
+
+
+def test_a_deleted_video_takes_its_jobs_along(jobs):
+    file(jobs, ask("a"), ask("b"), ask("a", library="other"))
+    jobs.report(report(jobs.claim("r", 200.0), state=DONE), 201.0)  # a
+    for video in ("a", "b"):
+        jobs.drop_video("main", video, 202.0)
+    assert [(job.video_id, job.state) for job in jobs.of_library("main")] == [("b", CANCELLED)]
+    assert [job.state for job in jobs.of_library("other")] == [WAITING]
+
+
+def test_who_filed_the_running_job_is_known(jobs):
+    file(jobs, ask("a"))
+    assert jobs.caller_of("main", "a") == ""
+    jobs.claim("r", 200.0)
+    assert (jobs.caller_of("main", "a"), jobs.caller_of("other", "a")) == ("ann", "")
+
+
+def test_finished_jobs_are_listed_last_first_and_forgotten_in_time(jobs, monkeypatch):
+    file(jobs, *(ask(f"v{number}") for number in range(5)))
+    for number in range(4):
+        jobs.report(report(jobs.claim("r", 200.0 + number), state=DONE), 200.0 + number)
+    assert [job.video_id for job in jobs.of_library("main")] == ["v4", "v3", "v2", "v1", "v0"]
+    monkeypatch.setattr(jobs_module, "MAX_FINISHED", 2)
+    file(jobs, ask("v5"), now=300.0)
+    assert [job.video_id for job in jobs.of_library("main")] == ["v4", "v5", "v3", "v2"]
+    file(jobs, ask("v6"), now=202.5 + KEEP_SECONDS)
+    assert [job.video_id for job in jobs.of_library("main")] == ["v4", "v5", "v6", "v3"]
+
+
+def test_jobs_filed_at_one_moment_keep_their_order(jobs):
+    ids = file(jobs, *(ask(f"v{number}") for number in range(20)), now=100.0)
+    ids += file(jobs, ask("v20"), now=50.0)  # the clock went back
+    assert [job.job_id for job in jobs.of_library("main")] == ids
+    assert [claimed(jobs) for _ in range(21)] == [f"v{number}" for number in range(21)]
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing(jobs):
+    file(jobs, ask("a1"), ask("a2"), ask("a3"), ask("b1", caller="bob"), ask("b2", caller="bob"))
+    assert [claimed(jobs, now=5000.0 + turn) for turn in range(2)] == ["a1", "b1"]
+    assert [claimed(jobs, now=1000.0 + turn) for turn in range(5)] == ["a1", "b1", "a2", "b2", "a3"]
+
+
+def test_jobs_outlive_the_process(tmp_path):
+    with Store(tmp_path) as store:
+        file(Jobs(store.database), ask("waits"))
+    with Store(tmp_path) as store:
+        assert claimed(Jobs(store.database)) == "waits"
+
+
+def test_asking_for_work_where_there_is_none_writes_nothing(store, jobs):
+    before = store.path.with_name("index.db-wal").read_bytes()
+    assert jobs.claim("r", 200.0) is None
+    assert store.path.with_name("index.db-wal").read_bytes() == before
