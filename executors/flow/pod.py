@@ -6,6 +6,9 @@ names; docker/kubernetes has them. Jina's own command would exit with 0 where an
 
 import sys
 
+import clipseek.api.base_document  # noqa: F401 (before Jina: it keeps torch out of docarray)
+
+# isort: split
 import jina_cli.api
 from jina.parsers import get_main_parser
 from jina.serve.runtimes.asyncio import AsyncNewLoopRuntime

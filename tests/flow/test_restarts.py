@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 
 import psutil
 import pytest
@@ -70,7 +71,7 @@ def test_an_executor_that_hangs_is_not_ready(server):
     victim = next(process for process in server.processes() if process.memory_info().rss > 400e6)  # it has a model
     victim.suspend()  # on a busy machine long enough for the supervisor to kill it
     try:
-        with server.client(timeout_seconds=3) as client:
+        with server.client() as client:
             [hangs] = [component for component in client.health() if not component.ok]
         assert f"is degraded: {hangs.name}" in run(server, "doctor", code=1).stdout
     finally:
@@ -78,7 +79,7 @@ def test_an_executor_that_hangs_is_not_ready(server):
             victim.resume()
         server.wait_until_healthy()
     assert hangs.name in ("image_encoder", "text_encoder")
-    assert "did not answer /health within 3 s" in hangs.warnings[0]
+    assert re.match(rf"The {hangs.name} of the server (is down|crashed or froze)", hangs.warnings[0])
 
 
 def test_a_gateway_that_hangs_is_killed_and_started_again(server):

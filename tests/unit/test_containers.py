@@ -61,10 +61,7 @@ SECRET = {
 }
 # Settings that hold for containers, and are not ours.
 FOREIGN = {*PROCESS_ENVIRONMENT, "NVIDIA_DRIVER_CAPABILITIES"}
-# Settings and errors of the store in PostgreSQL.
-STORE = {"CLIPSEEK_STORE", "CLIPSEEK_STORE_PASSWORD", "CLIPSEEK_STORE_PASSWORD_FILE", "CLIPSEEK_INDEXER_REPLICAS"}
-STORE_ERRORS = {"StoreUnreachable"}
-KNOWN = {row.variable for row in SETTINGS.values()} | FOREIGN | STORE
+KNOWN = {row.variable for row in SETTINGS.values()} | FOREIGN
 needs_kubectl = pytest.mark.skipif(not has_kubectl, reason="needs kubectl, which builds the manifests")
 every_build = pytest.mark.parametrize("build", BUILDS, ids="-".join)
 
@@ -95,7 +92,7 @@ def test_each_executor_of_the_flow_has_a_manifest(executor):
     assert options == {
         "--name": [executor["name"]],
         "--uses": [executor["uses"]],
-        "--py-modules": executor["py_modules"][:1],
+        "--py-modules": executor["py_modules"],
         "--host": ["0.0.0.0"],
         "--port": ["8080"],
         "--retries": [str(FLOW["with"]["retries"])],
@@ -362,7 +359,7 @@ def test_alerts_ask_for_metrics_that_there_are_and_say_what_to_do():
         assert alert["annotations"].keys() == {"summary", "description"}
         assert alert["labels"]["severity"] in ("critical", "warning")
     for error in re.findall(r'error=~?"([^"]+)"', yaml.safe_dump(rules)):
-        assert set(error.split("|")) <= {"other", *vars(errors)} | STORE_ERRORS
+        assert set(error.split("|")) <= {"other", *vars(errors)}
     [prometheus] = documents(DOCKER / "monitoring" / "prometheus.yml")
     [compose] = documents(DOCKER / "compose.monitoring.yml")
     mounted = [volume.split(":")[:2] for volume in compose["services"]["prometheus"]["volumes"]]

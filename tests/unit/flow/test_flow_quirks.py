@@ -44,7 +44,15 @@ def test_the_versions_that_the_quirks_name_are_installed():
     }
 
 
-@pytest.mark.parametrize(("first", "loaded"), [("import docarray", True), ("import clipseek.api.base_document", False)])
+@pytest.mark.parametrize(
+    ("first", "loaded"),
+    [
+        ("import docarray", True),
+        ("import clipseek.api.base_document", False),
+        ("import executors.flow.pod", False),
+        ("import executors.clip_encoder.image.executor, executors.clip_encoder.text.executor", False),
+    ],
+)
 def test_docarray_by_itself_imports_torch(first, loaded):
     program = f"import sys; {first}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, capture_output=True, text=True)
