@@ -17,7 +17,7 @@ from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
 from executors.flow.executor import ChainExecutor
 
-_RUNNER_SECONDS = 15.0  # a runner asks twice a second: one that was silent for so long is away
+_RUNNER_SECONDS = 15.0  # a runner asks every second: one that was silent for so long is away
 _MAX_RUNNER_CHARACTERS, _MAX_ERROR_CHARACTERS = 100, 5000
 
 

@@ -392,7 +392,7 @@ def test_videos_continue_without_the_page_and_when_it_starts_again(visit, server
         first.start()
         page = visit("/library", base=first.address)
         page.locator("input[type=file]").first.set_input_files(videos)
-        by_key(page, "jobs").get_by_text("Indexing ·").wait_for()
+        by_key(page, "jobs").get_by_text("Indexing ·").first.wait_for()
     (queue / "abandoned.part").write_bytes(b"half an upload")
     with server.client() as client:  # the page is gone: the service goes on
         client.index(videos[0], title="half.mp4")

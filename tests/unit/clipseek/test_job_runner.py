@@ -105,7 +105,7 @@ class Service:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    monkeypatch.setattr(job_runner, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(job_runner, "_LONGEST_POLL_SECONDS", 0.01)
     monkeypatch.setattr(job_runner, "_BEAT_SECONDS", 0.01)
     with Store(tmp_path) as store:
         yield World(Jobs(store.database))
