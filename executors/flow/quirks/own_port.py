@@ -7,7 +7,7 @@ Jina also reads a request's documents in the event loop, before anyone asks who 
 waiting for a second. So requests that do not come from the gateway are refused unread, and the others are read in a
 thread, in which callers take turns with each document.
 
-And it describes its endpoints anew for each caller, which takes 300 ms of the event loop. Here it does so once.
+And it describes its endpoints again for each caller, which takes 300 ms of the event loop. Here it does so once.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipseek.api.endpoints import ENDPOINTS
+from clipseek.api.endpoints import ENDPOINTS, INDEXER
 from clipseek.api.errors import VideoNotFound
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.executor import FaissIndexer
@@ -10,11 +10,11 @@ from executors.flow import metrics
 from tests.unit.flow.door_server import refusals
 
 
-def test_the_last_executor_exposes_every_endpoint_of_the_table(tmp_path):
+def test_an_executor_exposes_the_endpoints_that_it_answers_and_no_others(tmp_path):
     indexer = FaissIndexer(Settings(tmp_path, tmp_path), runtime_args={"name": "indexer"})
     offered = {path for path in indexer.requests if path.startswith("/")}
     indexer.close()
-    assert offered == set(ENDPOINTS)
+    assert offered == {path for path, row in ENDPOINTS.items() if INDEXER in row.executors}
 
 
 @pytest.mark.parametrize(("error", "name"), [(VideoNotFound("no"), "VideoNotFound"), (KeyError("no"), "other")])
