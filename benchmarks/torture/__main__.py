@@ -105,9 +105,12 @@ SUITES: dict[str, Callable[[Path, float], Row]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="so many times as much of everything (default: 1)")
+    parser.add_argument("--suite", choices=SUITES, help="run this one alone")
     options = parser.parse_args()
     begun, rows = time.monotonic(), {}
     for name, suite in SUITES.items():
+        if options.suite not in (None, name):
+            continue
         print(f"\n== {name}", flush=True)
         with tempfile.TemporaryDirectory(prefix="clipseek-torture-") as folder:
             rows[name] = suite(Path(folder), options.scale)
