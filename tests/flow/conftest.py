@@ -101,6 +101,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory, built_models: Path) -> Path:
     """The cache of all servers of this process, with the models of all processes."""
     folder = tmp_path_factory.mktemp("cache")
     (folder / "models").symlink_to(built_models)
+    converted = built_models.with_name("openvino")
+    converted.mkdir(exist_ok=True)
+    (folder / "openvino").symlink_to(converted)
     return folder
 
 

@@ -30,7 +30,10 @@ def convert_elsewhere(spec: ModelSpec, saved: SavedHalf) -> bool:
         return ModelError(f"The image half of {spec.name} cannot be converted for OpenVINO: {line}")
 
     text = base64.b64encode(pickle.dumps(spec)).decode()
-    result: bool = call_module(__name__, str(saved.folder), failure=failed, stdin=text, shows_progress=True)
+    with saved.locked():
+        if saved.load(make_example(spec)):  # another process has made it while this one waited
+            return True
+        result: bool = call_module(__name__, str(saved.folder), failure=failed, stdin=text, shows_progress=True)
     return result
 
 

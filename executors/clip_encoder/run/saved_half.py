@@ -3,12 +3,15 @@
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from executors.clip_encoder.model.spec import ModelSpec, Vectors, vectors_key
@@ -36,6 +39,21 @@ class SavedHalf:
     def of(cls, spec: ModelSpec, cache: Path) -> "SavedHalf":
         """Raises: ModelUnavailable: the weights cannot be read."""
         return cls(cache / "openvino" / f"{vectors_key(spec, cache)}-{version('openvino')}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let one process at a time make it. Where nothing can be written, there is nothing to guard."""
+        lock = FileLock(f"{self.folder}.lock")
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
 
     def load(self, example: NDArray[np.float32]) -> CompiledHalf | None:
         """Load the half. Returns: None if there is none, or it does not compute torch's vectors of `example` here."""
@@ -71,5 +89,5 @@ class SavedHalf:
     def _remove_others(self) -> None:
         """Remove a damaged one, and those of other versions of OpenVINO."""
         key = self.folder.name.rpartition("-")[0]
-        for folder in self.folder.parent.glob(f"{key}-*"):
+        for folder in filter(Path.is_dir, self.folder.parent.glob(f"{key}-*")):
             shutil.rmtree(folder, ignore_errors=True)

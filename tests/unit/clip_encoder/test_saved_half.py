@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def conversions(monkeypatch):
 
 
 def files_of(cache):
-    [folder] = (cache / "openvino").iterdir()
+    [folder] = filter(Path.is_dir, (cache / "openvino").iterdir())
     return folder
 
 
