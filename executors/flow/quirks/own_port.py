@@ -1,13 +1,11 @@
 """Jina 3.34: an executor's own port offers more than the gateway needs, to every program that reaches it.
 
-Its restore even deletes any file that the caller names. So the server of an executor refuses everything but health,
-reflection and requests.
+Its restore even deletes any file that the caller names. And to describe its endpoints takes 300 ms of the event
+loop and 80 MB. So the server of an executor refuses everything but health and requests.
 
 Jina also reads a request's documents in the event loop, before anyone asks who sends them: 500 of them keep all others
 waiting for a second. So requests that do not come from the gateway are refused unread, and the others are read in a
 thread, in which callers take turns with each document.
-
-And it describes its endpoints again for each caller, which takes 300 ms of the event loop. Here it does so once.
 """
 
 import asyncio
@@ -32,13 +30,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SINGLE = "/jina.JinaSingleDataRequestRPC/process_single_data"
-DISCOVERY = "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery"
-ALLOWED_METHODS = (
-    "/grpc.health.v1.Health/Check",
-    "/grpc.reflection.v1alpha.ServerReflection/",  # by which the gateway finds the other methods
-    DISCOVERY,
-    SINGLE,
-)
+ALLOWED_METHODS = ("/grpc.health.v1.Health/Check", SINGLE)
 
 
 def guard_own_port(callers: Verifier, documents: Callable[[str], Any]) -> None:
@@ -63,24 +55,13 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
     def __init__(self, callers: Verifier, documents: Callable[[str], Any]) -> None:
         self._callers, self._documents = callers, documents
         self._reading = FairQueue(1, "documents")
-        self._endpoints: Any = None
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         method = handler_call_details.method
-        if method.startswith(ALLOWED_METHODS):
+        if method in ALLOWED_METHODS:
             handler = await continuation(handler_call_details)
-            if handler is None or method == SINGLE:
-                return handler and self._checked(handler)
-            return refuse_damaged(self._described_once(handler) if method == DISCOVERY else handler)
+            return handler and (self._checked(handler) if method == SINGLE else refuse_damaged(handler))
         return abort_with(grpc.StatusCode.PERMISSION_DENIED, "Not offered here: send requests to the gateway.")
-
-    def _described_once(self, handler: Any) -> Any:
-        async def answer(request: Any, context: Any) -> Any:
-            if self._endpoints is None:
-                self._endpoints = await handler.unary_unary(request, context)
-            return self._endpoints
-
-        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 
     def _checked(self, handler: Any) -> Any:
         async def answer(request: Any, context: Any) -> Any:

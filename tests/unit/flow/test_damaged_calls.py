@@ -18,7 +18,7 @@ from tests.unit.flow.door_server import REFLECTION, SECRET, door, open_call, ref
 NO_MESSAGE = b"\xff\xff\xff"
 NO_TEXT = b"\x0a\x02\xff\xfe"  # a text that is not UTF-8 in the first field
 DAMAGED = "INVALID_ARGUMENT: The request is damaged. Send it again."
-EXECUTOR_METHODS = ["/grpc.health.v1.Health/Check", "/jina.JinaDiscoverEndpointsRPC/endpoint_discovery", REFLECTION]
+EXECUTOR_METHODS = ["/grpc.health.v1.Health/Check"]
 
 
 async def outcomes(guard: grpc.aio.ServerInterceptor, method: str, token: str, payloads: list[bytes]) -> list[str]:

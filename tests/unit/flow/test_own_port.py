@@ -15,7 +15,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.documents import Query
 from executors.flow.callers import Caller, Verifier, signed
-from executors.flow.quirks.own_port import DISCOVERY, DRY_RUN, SINGLE, OwnPortGuard
+from executors.flow.quirks.own_port import DRY_RUN, SINGLE, OwnPortGuard
 from tests.unit.flow.door_server import refusals
 
 SECRET = "5e" * 32
@@ -121,29 +121,3 @@ def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch, 
 def test_a_dry_run_has_no_documents():
     _, [passed] = ask(sent("guessed", DRY_RUN, documents=500))
     assert len(passed.proto_with_data.data.docs.docs) == 0
-
-
-def test_the_endpoints_are_described_once_for_all_who_ask():
-    described = []
-
-    async def describe(_request, _context):
-        described.append(1)
-        return b"the endpoints"
-
-    async def proceed(_details):
-        return grpc.unary_unary_rpc_method_handler(describe, lambda data: data, lambda data: data)
-
-    async def call():
-        guard = OwnPortGuard(Verifier(SECRET, "indexer"), {}.get)
-        handler = await guard.intercept_service(proceed, SimpleNamespace(method=DISCOVERY))
-
-        async def ask_once():
-            async def messages():
-                yield b""
-
-            return [answer async for answer in handler.stream_stream(messages(), None)]
-
-        return [await ask_once() for _ in range(3)]
-
-    assert asyncio.run(call()) == [[b"the endpoints"]] * 3
-    assert len(described) == 1
