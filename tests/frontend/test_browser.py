@@ -63,8 +63,8 @@ def visit(chromium, address):
 def test_from_an_empty_library_to_a_playing_moment(visit):
     page = visit()
     press(page, "first-samples")
-    by_key(page, "video-title").first.wait_for(state="detached")
     page.get_by_text("6 videos").wait_for()
+    by_key(page, "job-").first.wait_for(state="detached")
     page.get_by_role("link", name="Search").click()
     settled(page)
     search_for(page, "a glowing crystal")
