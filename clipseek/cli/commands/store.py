@@ -13,7 +13,6 @@ from clipseek.cli.terminal import print_json, progress_bar, show_table
 from clipseek.config import parsing
 from clipseek.config.distribution import check_whole_install
 from clipseek.config.settings import Settings
-from clipseek.config.store_files import read_store_password
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
 from clipseek.upkeep import KEEP_COPIES
@@ -103,6 +102,8 @@ def copy_store(source: str, target: str, libraries: tuple[str, ...], as_json: bo
       clipseek store copy /data/clipseek /data/clipseek
     """
     check_whole_install("store copy")
+    from clipseek.config.store_files import read_store_password
+
     settings = Settings.from_env()
     places = [text if parsing.is_url(text) else str(parsing.folder("", text)) for text in (source, target)]
     for text in places:
