@@ -78,11 +78,11 @@ def run(until_stdin_ends: bool) -> None:
     from clipseek.service.job_runner import Runner, ServiceClient
 
     settings = Settings.from_env()
-    logs.start(settings.log_level, settings.log_format, "jobs", replace=True)
-    logging.getLogger("clipseek.client.transport").setLevel(logging.ERROR)  # the server itself tells that it restarts
     if not settings.flow_secret:
         name = variable_of("flow_secret")
         raise InvalidSetting(f"{name} is not set. Set it to the secret that the gateway and the executors have.")
+    logs.start(settings.log_level, settings.log_format, "jobs", replace=True)
+    logging.getLogger("clipseek.client.transport").setLevel(logging.ERROR)  # the server itself tells that it restarts
     runner = Runner(lambda library: ServiceClient(token=settings.flow_secret, library=library))
 
     for number in (signal.SIGINT, signal.SIGTERM):
