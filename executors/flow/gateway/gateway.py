@@ -14,7 +14,7 @@ from clipseek.machine import logs
 from executors.flow.gateway.door import DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
-from executors.flow.gateway.streams import cancelled_with_caller, note_tasks, one_by_one
+from executors.flow.gateway.streams import asked_once, cancelled_with_caller, note_tasks, one_by_one
 from executors.flow.lifetime import end_with_parent, exit_child_without_teardown, report_start_failure
 from executors.flow.metrics import GATEWAY, serve_own
 from executors.flow.quirks.hasty_stop import finish_before_stop
@@ -50,6 +50,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
         handler = self._request_handler  # gRPC calls the methods of these names
         handler.Call = cancelled_with_caller(handler.Call)
         handler.process_single_data = one_by_one(handler.Call)
+        handler.endpoint_discovery = asked_once(handler.endpoint_discovery)
         describe_endpoints(self.streamer.topology_graph)
         self.streamer._connection_pool.connect()
         await super().setup_server()
