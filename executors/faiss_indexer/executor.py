@@ -44,7 +44,7 @@ class FaissIndexer(JobExecutor):
         home = self.settings.home
         home.mkdir(parents=True, exist_ok=True)
         self._replica = int(getattr(self.runtime_args, "replica_id", 0))
-        self._lock = FileLock(lock_of(home))
+        self._store_lock = FileLock(lock_of(home))
         if not self.settings.store:
             self._reserve(home)
         self._libraries: dict[str, Library] = {}
@@ -61,7 +61,7 @@ class FaissIndexer(JobExecutor):
                 "indexer. Set it to 1, or keep the store in PostgreSQL with CLIPSEEK_STORE."
             )
         try:
-            self._lock.acquire(timeout=_LOCK_SECONDS)
+            self._store_lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout as error:
             raise StoreError(
                 f"The store {home} is in use by another server. Stop that one, or give this one a store "
@@ -70,7 +70,7 @@ class FaissIndexer(JobExecutor):
         try:
             check_undivided(home)
         except StoreError:
-            self._lock.release()
+            self._store_lock.release()
             raise
 
     def library(self, name: str) -> Library:
@@ -216,7 +216,7 @@ class FaissIndexer(JobExecutor):
         self._audit.close()
         for library in self._libraries.values():
             library.close()
-        self._lock.release()
+        self._store_lock.release()
 
     def _audit_change(self, change: str, videos: Iterable[VideoRecord], caller: Caller) -> None:
         for video in videos:

@@ -1,6 +1,9 @@
 """Labels of metrics are names out of the code: endpoints and errors that are not ours have one name together."""
 
+import asyncio
+
 import pytest
+from jina.serve.executors import __dry_run_endpoint__ as DRY_RUN  # noqa: N812 (a constant)
 
 from clipseek.api.endpoints import ENDPOINTS, INDEXER
 from clipseek.api.errors import VideoNotFound
@@ -36,3 +39,11 @@ def test_what_a_caller_names_is_no_label():
     before = refusals("gateway", "other", "VideoNotFound")
     metrics.Arrival("/no-such-endpoint").refused(VideoNotFound("no"))
     assert refusals("gateway", "other", "VideoNotFound") == before + 1
+
+
+def test_the_indexer_answers_a_dry_run_by_which_jinas_clients_ask_whether_the_flow_is_ready(tmp_path):
+    indexer = FaissIndexer(Settings(tmp_path, tmp_path), runtime_args={"name": "indexer"})
+    try:
+        asyncio.run(indexer.__acall__(DRY_RUN, docs=None, parameters={}, tracing_context=None))
+    finally:
+        indexer.close()
