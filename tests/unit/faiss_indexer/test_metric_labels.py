@@ -41,6 +41,7 @@ def test_what_a_caller_names_is_no_label():
     assert refusals("gateway", "other", "VideoNotFound") == before + 1
 
 
+@pytest.mark.filterwarnings("ignore:Install `uvloop`")
 def test_the_indexer_answers_a_dry_run_by_which_jinas_clients_ask_whether_the_flow_is_ready(tmp_path):
     indexer = FaissIndexer(Settings(tmp_path, tmp_path), runtime_args={"name": "indexer"})
     try:
