@@ -84,9 +84,11 @@ def processes_of(service: Service) -> list[tuple[str, psutil.Process]]:
     """The processes and their names, in the order in which they were started."""
     main, *others = sorted(service.family(), key=lambda process: process.create_time())
     alive = [process for process in others if process.status() != psutil.STATUS_ZOMBIE]
-    spawned = [process for process in alive if "spawn_main" in " ".join(process.cmdline())]
+    commands = {process: " ".join(process.cmdline()) for process in alive}
+    runners = [process for process, command in commands.items() if " jobs run" in command]
+    spawned = [process for process, command in commands.items() if "spawn_main" in command]
     names = ["decoder" if process.parent() != main else "executor or gateway" for process in spawned]
-    return [("server", main), *zip(names, spawned, strict=True)]
+    return [("server", main), *(("runner of jobs", process) for process in runners), *zip(names, spawned, strict=True)]
 
 
 def still() -> Iterator[VideoFrame]:
