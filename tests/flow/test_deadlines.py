@@ -46,7 +46,7 @@ def test_what_a_client_gave_up_is_not_begun(server, tmp_path):
 def test_a_client_keeps_its_connection_until_it_is_closed(server):
     def connections():
         told = psutil.Process().net_connections("tcp")
-        return {each for each in told if each.status == "ESTABLISHED" and each.raddr.port == server.port}
+        return {each.laddr.port for each in told if each.status == "ESTABLISHED" and each.raddr.port == server.port}
 
     others = connections()
     with server.client() as client:

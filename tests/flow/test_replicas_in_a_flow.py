@@ -1,6 +1,7 @@
 """The real service with a store in PostgreSQL and several of each: videos go in and are found, whoever dies."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import psutil
@@ -110,27 +111,28 @@ def test_what_was_indexed_is_found_at_once_by_every_replica(server, titles, tmp_
 
 def test_indexing_goes_on_when_replicas_die(server, titles, tmp_path):
     processes = dict(zip(NAMES, server.processes(), strict=True))
-    victims = ["indexer-replica-0", "indexer-replica-1", "video_loader-replica-0", "image_encoder-replica-1"]
-    left = list(victims)
     processes["image_encoder-replica-0"].kill()
     server.wait_for("image_encoder-replica-0 died")
     with server.client() as client:
         [component] = [component for component in client.health() if not component.ok]
     assert component.name == "image_encoder"
     assert component.warnings[0].startswith("image_encoder-replica-0: down since ")
-    video = videos.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
 
-    def kill_one_after_another(progress) -> None:
-        if progress.stage == "index" and left and progress.done > progress.total / 6:
-            processes[left.pop()].kill()
-
-    with server.client(timeout_seconds=240, retry_seconds=120) as client:
-        done = client.index(video, progress=kill_one_after_another)
-        assert not left and (done.video.status, done.video.missing_start_seconds) == ("ready", [])
-        for name in victims:
+    def kill_one_after_another() -> None:
+        for name in ("image_encoder-replica-1", "video_loader-replica-0", "indexer-replica-1", "indexer-replica-0"):
+            processes[name].kill()
             server.wait_for(f"{name} died: exit code -9.")
             server.wait_for(f"{name} is back after")
-        assert client.search("a dog", videos=["long.mp4"], all_matches=True).matches
+
+    with server.client(timeout_seconds=240, retry_seconds=120) as client, ThreadPoolExecutor(1) as thread:
+        killing, count = thread.submit(kill_one_after_another), 0
+        while not killing.done():
+            video = videos.make(tmp_path / f"long {count}.mp4", frames=600 + count, fps=10, size=(320, 240), gop=50)
+            done = client.index(video.path)
+            assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
+            count += 1
+        killing.result()
+        assert client.search("a dog", videos=["long 0.mp4"], all_matches=True).matches
         assert [component.ok for component in client.health()] == [True] * 4
 
 
