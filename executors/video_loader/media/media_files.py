@@ -9,6 +9,7 @@ and an upload on its way the files of `partial_upload.py`. These names never cha
 """
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -156,7 +157,8 @@ class MediaFiles:
             return []
         upload.check_chunk(size_bytes, offset, data)
         what = f"the upload of '{title}'"
-        self._make_room(lambda more_bytes: self._check_room(upload, size_bytes, len(data), what, more_bytes), video_id)
+        check = functools.partial(self._check_room, upload, size_bytes, len(data), what)
+        self._make_room(check, video_id)
         with report_full_disk(self.root, what):
             with self._locks[video_id]:
                 if self.is_complete(video_id):

@@ -83,11 +83,11 @@ class ObjectStore:
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a small object: readers see the old or the new one, whole. Raises: StoreFull."""
-        draft = self._path(f"{name}-part")
 
         def work(_: Callable[[], None]) -> None:
-            self._in_folder(lambda: self._fs.pipe_file(draft, data))
-            self._fs.mv(draft, self._path(name))
+            with self._draft(name) as draft:
+                self._in_folder(lambda: self._fs.pipe_file(draft, data))
+                self._fs.mv(draft, self._path(name))
 
         self._do(f"write {name}", work)
 
@@ -161,7 +161,7 @@ class ObjectStore:
 
         def work(moved: Callable[[], None]) -> int:
             entries = list(self._list_libraries(moved))
-            videos = sum(entry["size"] for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
+            videos = sum(int(entry["size"]) for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
             return videos + sum(chunks.size_bytes for chunks in self._measure_chunks(entries, moved))
 
         return self._do("list its objects", work)
