@@ -176,18 +176,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--store", default="", help="an empty PostgreSQL database, as CLIPSEEK_STORE (default: SQLite)")
     parser.add_argument("--indexers", type=int, default=1, help="more than one need --store (default: 1)")
+    parser.add_argument("--loaders", type=int, default=1, help="more than one share a folder as an object store")
     parser.add_argument("--text-encoders", type=int, default=1, help="default: 1")
     parser.add_argument("--kinds", nargs="+", default=list(ONE_OF_EACH), choices=list(ONE_OF_EACH), metavar="KIND")
     options = parser.parse_args()
     counts = ONE_OF_EACH | {"image_encoder": 2, "text_encoder": options.text_encoders}
-    counts |= {"indexer": options.indexers, GATEWAY: 2}
+    counts |= {"video_loader": options.loaders, "indexer": options.indexers, GATEWAY: 2}
     print(
         f"{'part':15}{'what':10}{'searches':>9}{'failed':>8}{'longest':>10}{'indexed':>9}{'failed':>8}{'longest':>10}"
     )
     errors: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="clipseek-cluster-") as name:
         folder = Path(name)
-        with Cluster(folder, write_folder(folder / "model"), counts, options.store) as cluster:
+        (folder / "objects").mkdir()
+        media = f"local://{folder}/objects" if options.loaders > 1 else ""
+        with Cluster(folder, write_folder(folder / "model"), counts, options.store, media) as cluster:
             for kind, event, searches, indexed in drill(cluster, options.kinds, folder):
                 print(f"{kind:15}{event:10}{_columns(searches)}{_columns(indexed)}", flush=True)
                 errors |= dict.fromkeys((*searches.errors, *indexed.errors), f"{kind} {event}")

@@ -35,12 +35,15 @@ class Cluster:
         model: the folder of their model.
         counts: how many of each kind.
         store: as CLIPSEEK_STORE; empty: SQLite in the folder.
+        media: as CLIPSEEK_MEDIA; with a URL, no part shares a folder with another one.
     """
 
-    def __init__(self, folder: Path, model: Path, counts: Mapping[str, int] = ONE_OF_EACH, store: str = "") -> None:
+    def __init__(
+        self, folder: Path, model: Path, counts: Mapping[str, int] = ONE_OF_EACH, store: str = "", media: str = ""
+    ) -> None:
         self.parts = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._folder, self._model, self._store = folder, model, store
+        self._folder, self._model, self._store, self._media = folder, model, store, media
         self._names, self._port = NameServer(), free_port("127.0.0.1")
         self._new_addresses = (f"127.0.{high}.{low}" for high in range(80, 256) for low in range(1, 255))
         flow = yaml.safe_load((_ROOT / "flow.yml").read_text(encoding="utf-8"))
@@ -126,10 +129,11 @@ class Cluster:
 
     def _settings(self, part: str) -> dict[str, str]:
         return {
-            "CLIPSEEK_HOME": str(self._folder / _kind(part)),  # replicas share it
+            "CLIPSEEK_HOME": str(self._folder / (part if self._media else _kind(part))),
             "CLIPSEEK_CACHE": str(self._folder / f"{part}-cache"),
             "CLIPSEEK_MODEL": str(self._model),
             "CLIPSEEK_STORE": self._store,
+            "CLIPSEEK_MEDIA": self._media,
             "CLIPSEEK_FLOW_SECRET": "a secret of all parts",
             "CLIPSEEK_LOG_LEVEL": "INFO",  # a line for each request
         }

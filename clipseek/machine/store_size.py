@@ -13,7 +13,7 @@ QUEUED_SUFFIX = ".upload"  # of one that waits in the page's queue
 BLOCK_BYTES = 512  # the unit of `st_blocks`, whatever the disk's own blocks are
 
 
-def measure_videos(folders: Iterable[Path]) -> int:
+def measure_videos(folders: Iterable[Path], *, with_uploads: bool = True) -> int:
     """Bytes of the videos in these folders, which may be the page's queue, and of what arrived of unfinished uploads.
 
     A file with several names counts once. Folders need not exist.
@@ -22,7 +22,7 @@ def measure_videos(folders: Iterable[Path]) -> int:
     for entry in _list_videos(folders):
         with contextlib.suppress(FileNotFoundError):  # deleted since the folder was listed
             state = entry.stat(follow_symlinks=False)
-            if not stat.S_ISREG(state.st_mode):
+            if not stat.S_ISREG(state.st_mode) or not (with_uploads or VIDEO_MARK in entry.name):
                 continue
             arrived = min(state.st_size, state.st_blocks * BLOCK_BYTES)  # the rest of a part is a hole
             sizes[state.st_dev, state.st_ino] = arrived if entry.name.endswith(PART_SUFFIX) else state.st_size

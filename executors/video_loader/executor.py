@@ -12,7 +12,6 @@ from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
 from clipseek.api.formats import clock, plain_title, size
-from clipseek.config.libraries import media_folders
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
@@ -30,7 +29,7 @@ from executors.video_loader.media.file_record import FileRecord
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
 from executors.video_loader.media.sample_videos import list_sample_videos
-from executors.video_loader.media.shared_media import check_media_reachable, open_media_files
+from executors.video_loader.media.shared_media import check_media_reachable, drop_all_abandoned, open_media_files
 from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
@@ -48,7 +47,7 @@ class VideoLoader(ChainExecutor):
         self._stores: dict[str, MediaFiles] = {}
         idle_seconds = self.settings.upload_idle_seconds
         self._uploads = OpenUploads(self.settings.home / "uploads", self.settings.open_uploads, idle_seconds)
-        self._abandoned = AbandonedUploads(lambda: media_folders(self.settings), idle_seconds)
+        self._abandoned = AbandonedUploads(functools.partial(drop_all_abandoned, self.settings), idle_seconds)
         self._audit = AuditLog(self.settings.home, self.settings.audit_days)
         self._clips = ClipCache(self.settings.cache / "clips", CLIP_CACHE_BYTES)
         self._videos = VideoWorkers(self.settings)

@@ -1,10 +1,13 @@
-"""Two services, as on two hosts, share the videos in an object store: what one has taken, the other reads."""
+"""Videos in an object store: what one service has taken, another one reads, and an upload may reach several loaders."""
 
 import hashlib
+import random
 
 import pytest
 
 from benchmarks.synthetic import videos
+from benchmarks.synthetic.cluster import ONE_OF_EACH, Cluster
+from clipseek.api.documents import CHUNK_BYTES
 from clipseek.api.errors import VideoNotFound
 
 
@@ -65,3 +68,21 @@ def test_a_start_without_the_object_store_ends_with_the_cause(host, shared):
     assert server.process.wait(timeout=120) == 1
     server.wait_for("The server cannot start. The object store of the videos, local://")
     assert "no such folder or bucket" in server.output
+
+
+def test_the_chunks_of_an_upload_reach_loaders_that_share_no_folder(shared, tmp_path, tiny_model):
+    video = videos.make(tmp_path / "slates.mp4", frames=100, fps=25).path
+    padding = random.Random(1).randbytes(5 * CHUNK_BYTES)
+    with video.open("ab") as file:
+        file.write((len(padding) + 8).to_bytes(4, "big") + b"free" + padding)
+    counts = ONE_OF_EACH | {"video_loader": 2}
+    with Cluster(tmp_path, tiny_model, counts, media=f"local://{shared}") as cluster:
+        cluster.start(*cluster.parts)
+        cluster.wait_until_serving(cluster.parts)
+        with cluster.client() as client:
+            indexed = client.index(video).video
+            assert (indexed.status, indexed.missing_start_seconds) == ("ready", [])
+            assert client.search("a dog", all_matches=True).matches
+        served = [cluster.log(f"video_loader-{number}").count("/upload") for number in range(2)]
+    assert all(served), served
+    assert len(list((shared / "main").iterdir())) == 2

@@ -71,7 +71,7 @@ def documents(*files: Path) -> list[dict]:
 
 
 def test_the_overlays_and_components_are_these():
-    assert (OVERLAYS, COMPONENTS) == (["base", "postgres", "small"], ["gpu", "ingress", "monitoring"])
+    assert (OVERLAYS, COMPONENTS) == (["base", "postgres", "small"], ["gpu", "ingress", "monitoring", "object-store"])
 
 
 @needs_kubectl
@@ -212,6 +212,8 @@ def test_the_network_lets_pods_do_what_the_flow_does_and_no_more(build):
         calls |= {("namespace ingress-nginx", name, 9464) for name in (*EXECUTORS, "gateway")}
     if "postgres" in build:
         calls |= {("indexer", OUTSIDE, 5432)}
+    if "object-store" in build:
+        calls |= {("video-loader", OUTSIDE, 443)}
     ports = {(name, port) for name, workload in workloads(manifests).items() for port in ports_of(workload)}
     ends = [*ports, *((OUTSIDE, port) for port in (53, 443, 5432))]
     strangers = ("namespace ingress-nginx", "namespace observers")
@@ -320,6 +322,14 @@ def test_gpus_are_asked_for_where_they_are_used():
 
 
 @needs_kubectl
+def test_loaders_of_an_object_store_keep_nothing_and_may_be_many():
+    found = workloads(built_manifests("postgres", "object-store"))
+    assert (found["video-loader"]["spec"]["replicas"], claim_of(found["video-loader"])) == (2, None)
+    secret = {"name": "CLIPSEEK_MEDIA", "valueFrom": {"secretKeyRef": {"name": "media", "key": "CLIPSEEK_MEDIA"}}}
+    assert [name for name in found if secret in container_of(found[name])["env"]] == ["video-loader"]
+
+
+@needs_kubectl
 def test_the_ingress_has_tls_for_its_names_and_a_login_for_the_page():
     manifests = built_manifests("small", "ingress")
     names = {}
@@ -386,7 +396,7 @@ def test_the_overlay_of_the_documents_changes_what_it_says():
     policy = yaml.safe_load(text)
     kubernetes_validate.validate(policy, KUBERNETES[0], strict=True)
     reached = {name for name in WORKLOADS if may_connect([*manifests, policy], name, OUTSIDE, 443)}
-    assert reached == {"video-loader"}
+    assert reached == {"image-encoder"}
 
 
 @pytest.mark.parametrize("file", COMPOSE, ids=lambda file: file.name)

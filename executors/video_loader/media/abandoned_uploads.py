@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-from clipseek.api.errors import LimitExceeded, StoreFull
+from clipseek.api.errors import LimitExceeded, MediaUnreachable, StoreFull
 from clipseek.machine.store_size import BLOCK_BYTES, PART_SUFFIX
 from executors.machine.folder_cache import FolderLocks
 from executors.video_loader.media.partial_upload import MARKS_SUFFIX, PartialUpload
@@ -71,10 +71,14 @@ def _measure_abandoned(roots: Iterable[Path], idle_seconds: float, keep: str) ->
 
 
 class AbandonedUploads:
-    """A thread that deletes uploads without a byte for a day, or for `idle_seconds` if that is longer."""
+    """A thread that deletes uploads without a byte for a day, or for `idle_seconds` if that is longer.
 
-    def __init__(self, roots: Callable[[], Iterable[Path]], idle_seconds: float) -> None:
-        self._roots, self._kept_seconds = roots, max(idle_seconds, KEPT_SECONDS)
+    Args:
+        drop: deletes those without a byte for so many seconds. Raises: OSError, MediaUnreachable.
+    """
+
+    def __init__(self, drop: Callable[[float], None], idle_seconds: float) -> None:
+        self._drop, self._kept_seconds = drop, max(idle_seconds, KEPT_SECONDS)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="abandoned-uploads", daemon=True)
         self._thread.start()
@@ -86,8 +90,8 @@ class AbandonedUploads:
     def _run(self) -> None:
         while True:
             try:
-                drop_abandoned(self._roots(), self._kept_seconds)
-            except OSError as error:
+                self._drop(self._kept_seconds)
+            except (OSError, MediaUnreachable) as error:
                 logger.warning("Abandoned uploads cannot be deleted (%s).", error)
             if self._closing.wait(_PAUSE_SECONDS):
                 return

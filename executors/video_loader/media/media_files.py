@@ -9,6 +9,7 @@ and an upload on its way the files of `partial_upload.py`. These names never cha
 """
 
 import contextlib
+import functools
 import logging
 import math
 import os
@@ -136,17 +137,10 @@ class MediaFiles:
         Raises: InvalidRequest, EmptyFile: the id or the size is invalid, or another size was announced before.
         LimitExceeded: the video, or all videos together, would be too large.
         """
-        check_video_id(video_id)
-        if size_bytes <= 0:
-            raise EmptyFile(f"The file is empty ({size_bytes} bytes announced): choose another file")
-        self._check_video_size(size_bytes)
-        if self._needs_no_upload(video_id):
+        upload = self._find_upload(video_id, size_bytes)
+        if upload is None:
             return []
-        upload = self._upload(video_id)
-        if not upload.has_begun:
-            self._make_room(lambda more_bytes: self._check_total_size(size_bytes - more_bytes), video_id)
-        upload.check_size(size_bytes)
-        # If every chunk is marked, the server was stopped while it checked the video. Any chunk makes it continue.
+        # If every chunk arrived, the server was stopped while it checked the video. Any chunk makes it continue.
         return upload.missing_offsets(size_bytes) or [upload.last_offset(size_bytes)]
 
     def write_chunk(self, video_id: str, title: str, size_bytes: int, offset: int, data: bytes) -> list[int]:
@@ -158,21 +152,22 @@ class MediaFiles:
         room; the chunk does not count as arrived. UploadCorrupted: all chunks arrived, but their SHA-256 is another.
         The upload starts again.
         """
-        if not self.missing_offsets(video_id, size_bytes):  # checks id and size
+        upload, title = self._find_upload(video_id, size_bytes), plain_title(title)
+        if upload is None:
             return []
-        upload, title = self._upload(video_id), plain_title(title)
         upload.check_chunk(size_bytes, offset, data)
         what = f"the upload of '{title}'"
-        self._make_room(lambda more_bytes: self._check_room(upload, size_bytes, len(data), what, more_bytes), video_id)
+        check = functools.partial(self._check_room, upload, size_bytes, len(data), what)
+        self._make_room(check, video_id)
         with report_full_disk(self.root, what):
             with self._locks[video_id]:
-                if self._needs_no_upload(video_id):
+                if self.is_complete(video_id):
                     return []
+                upload = self._upload(video_id)  # as it is now
                 upload.check_size(size_bytes)  # another caller may have begun it meanwhile
-                missing = upload.missing_offsets(size_bytes)
-                if offset in missing:
+                if offset in upload.missing_offsets(size_bytes):
                     upload.write(size_bytes, offset, data)
-                    missing.remove(offset)
+                missing = upload.missing_offsets(size_bytes)
             if not missing:
                 self._finish(upload, FileRecord(video_id, title, size_bytes, name_video_file(video_id, title)))
                 missing = self.missing_offsets(video_id, size_bytes)
@@ -253,6 +248,20 @@ class MediaFiles:
         records = list(self.records())
         size_bytes = sum(record.size_bytes for record in records if not record.linked_path)
         return {"media_files": str(len(records)), "media_bytes": str(size_bytes)}
+
+    def _find_upload(self, video_id: str, size_bytes: int) -> PartialUpload | None:
+        """The upload of a video, begun or not; None for a complete video. Raises: the errors of `missing_offsets`."""
+        check_video_id(video_id)
+        if size_bytes <= 0:
+            raise EmptyFile(f"The file is empty ({size_bytes} bytes announced): choose another file")
+        self._check_video_size(size_bytes)
+        if self._needs_no_upload(video_id):
+            return None
+        upload = self._upload(video_id)
+        if not upload.has_begun:
+            self._make_room(lambda more_bytes: self._check_total_size(size_bytes - more_bytes), video_id)
+        upload.check_size(size_bytes)
+        return upload
 
     def _upload(self, video_id: str) -> PartialUpload:
         return PartialUpload(self.root, video_id, self._chunk_bytes)

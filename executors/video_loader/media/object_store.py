@@ -9,8 +9,10 @@ import posixpath
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +26,18 @@ from executors.machine.disk import DISK_FULL, report_full_disk
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0  # clients of object stores retry shorter failures by themselves
+CHUNKS_SUFFIX = ".chunks"  # of a folder with the chunks of an upload
 _BLOCK_BYTES = 8 * 1024 * 1024
 _VARIABLE = variable_of("media")
+
+
+@dataclass(frozen=True)
+class StoredChunks:
+    """The chunks of an unfinished upload of any library: their folder's path, and when the last one came."""
+
+    path: str
+    size_bytes: int
+    changed_at: float
 
 
 class ObjectStore:
@@ -71,13 +83,17 @@ class ObjectStore:
 
     def write(self, name: str, data: bytes) -> None:
         """Write or replace a small object: readers see the old or the new one, whole. Raises: StoreFull."""
-        draft = self._path(f"{name}-part")
 
         def work(_: Callable[[], None]) -> None:
-            self._in_folder(lambda: self._fs.pipe_file(draft, data))
-            self._fs.mv(draft, self._path(name))
+            with self._draft(name) as draft:
+                self._in_folder(lambda: self._fs.pipe_file(draft, data))
+                self._fs.mv(draft, self._path(name))
 
         self._do(f"write {name}", work)
+
+    def write_now(self, name: str, data: bytes) -> None:
+        """Write a small object that readers know by its size to be whole. Raises: StoreFull."""
+        self._do(f"write {name}", lambda _: self._in_folder(lambda: self._fs.pipe_file(self._path(name), data), name))
 
     def get(self, name: str, target: Path) -> str:
         """Copy an object to a file. Returns: the SHA-256 of its content. Raises: MediaMissing, StoreFull."""
@@ -128,26 +144,40 @@ class ObjectStore:
             for name in sorted(names, key=lambda name: not name.endswith(".json")):
                 with contextlib.suppress(FileNotFoundError):
                     self._fs.rm_file(self._path(name))
+            self._remove_folder(self._path(f"{video_id}{CHUNKS_SUFFIX}"))
 
         self._do(f"delete video {video_id}", work)
 
-    def sizes(self) -> dict[str, int]:
-        """The names of all objects, with their sizes in bytes."""
-        return self._do("list its objects", lambda _: self._sizes())
+    def delete_folder(self, name: str) -> None:
+        """Remove a folder with all its objects. An unknown one is fine."""
+        self._do(f"delete {name}", lambda _: self._remove_folder(self._path(name)))
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """The names of all objects, or of those in a folder, with their sizes in bytes."""
+        return self._do("list its objects", lambda _: self._sizes(folder))
 
     def measure_videos(self) -> int:
-        """Bytes of the videos of all libraries, and of unfinished copies of them."""
+        """Bytes of the videos of all libraries, and of unfinished uploads and copies of them."""
 
         def work(moved: Callable[[], None]) -> int:
-            total = 0
-            for folder in self._list(self._root):
-                if folder["type"] == "directory":
-                    moved()
-                    entries = self._list(folder["name"])
-                    total += sum(entry["size"] for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
-            return total
+            entries = list(self._list_libraries(moved))
+            videos = sum(int(entry["size"]) for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
+            return videos + sum(chunks.size_bytes for chunks in self._measure_chunks(entries, moved))
 
         return self._do("list its objects", work)
+
+    def abandoned_chunks(self, oldest: float) -> list[StoredChunks]:
+        """The unfinished uploads of all libraries whose last chunk came before `oldest`, in seconds since the epoch."""
+
+        def work(moved: Callable[[], None]) -> list[StoredChunks]:
+            found = self._measure_chunks(self._list_libraries(moved), moved)
+            return [chunks for chunks in found if chunks.changed_at < oldest]
+
+        return self._do("list its objects", work)
+
+    def delete_chunks(self, chunks: StoredChunks) -> None:
+        """Remove an unfinished upload of any library."""
+        self._do(f"delete {chunks.path}", lambda _: self._remove_folder(chunks.path))
 
     def _open_url(self, url: str) -> tuple[Any, str]:
         try:
@@ -164,8 +194,36 @@ class ObjectStore:
     def _path(self, name: str) -> str:
         return posixpath.join(self._folder, name)
 
-    def _sizes(self) -> dict[str, int]:
-        entries = self._list(self._folder)
+    def _list_libraries(self, moved: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """What is in the folders of all libraries."""
+        for folder in self._list(self._root):
+            if folder["type"] == "directory":
+                moved()
+                yield from self._list(folder["name"])
+
+    def _measure_chunks(self, entries: Iterable[dict[str, Any]], moved: Callable[[], None]) -> Iterator[StoredChunks]:
+        for folder in entries:
+            if folder["type"] == "directory" and folder["name"].rstrip("/").endswith(CHUNKS_SUFFIX):
+                moved()
+                chunks = [entry for entry in self._list(folder["name"]) if entry["type"] == "file"]
+                changed = max((self._changed_at(chunk["name"]) for chunk in chunks), default=0.0)
+                yield StoredChunks(folder["name"], sum(chunk["size"] for chunk in chunks), changed)
+
+    def _changed_at(self, path: str) -> float:
+        """When an object was written; "never ago" where the store does not say."""
+        try:
+            changed = self._fs.modified(path)
+        except (NotImplementedError, FileNotFoundError):
+            return float("inf")
+        return float((changed if changed.tzinfo else changed.replace(tzinfo=UTC)).timestamp())
+
+    def _remove_folder(self, path: str) -> None:
+        self._fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(path, recursive=True)
+
+    def _sizes(self, folder: str = "") -> dict[str, int]:
+        entries = self._list(self._path(folder) if folder else self._folder)
         sizes = {posixpath.basename(entry["name"]): entry["size"] for entry in entries if entry["type"] == "file"}
         sizes.pop("", None)  # consoles of object stores create an empty object for the folder
         return sizes
@@ -189,16 +247,17 @@ class ObjectStore:
             return []
         return entries
 
-    def _in_folder(self, write: Callable[[], T]) -> T:
-        """Write, creating the library's folder if needed.
+    def _in_folder(self, write: Callable[[], T], name: str = "") -> T:
+        """Write an object, creating the library's folder, and the one in it that the name says, if needed.
 
         The folder of all libraries is never created: its disk may not be mounted at the moment.
         """
         try:
             return write()
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):
-                self._fs.mkdir(self._folder, create_parents=False)
+            for folder in dict.fromkeys((self._folder, posixpath.dirname(self._path(name)))):
+                with contextlib.suppress(FileExistsError):
+                    self._fs.mkdir(folder, create_parents=False)
             return write()
 
     def _do(self, what: str, work: Callable[[Callable[[], None]], T]) -> T:

@@ -39,11 +39,8 @@ class PartialUpload:
     def check_size(self, size_bytes: int) -> None:
         """Raises: InvalidRequest: another size was announced when the upload began."""
         state = _stat_own(self.file)
-        if state and state.st_size not in {0, size_bytes}:  # 0: the file was created, but not given its size yet
-            raise InvalidRequest(
-                f"{size_bytes} bytes are announced for video {self._video_id[:12]}, but {state.st_size} when its "
-                "upload began. The id must be the SHA-256 of the whole file. Delete the video to start again"
-            )
+        if state and state.st_size:  # 0: the file was created, but not given its size yet
+            self._check_announced(size_bytes, state.st_size)
 
     def check_chunk(self, size_bytes: int, offset: int, data: bytes) -> None:
         """Raises: InvalidRequest: the chunk's place or length is wrong."""
@@ -51,7 +48,7 @@ class PartialUpload:
             raise InvalidRequest(
                 f"Offset {offset} does not fit a file of {size_bytes} bytes in chunks of {self._chunk_bytes} bytes"
             )
-        expected = min(self._chunk_bytes, size_bytes - offset)
+        expected = self._length(size_bytes, offset)
         if len(data) != expected:
             raise InvalidRequest(f"The chunk at {offset} has {len(data)} bytes, but {expected} belong there")
 
@@ -69,7 +66,7 @@ class PartialUpload:
         is_new = not self._read_marks(size_bytes)
         if is_new:
             self._drop_marks()  # damaged ones, or those of an upload that is gone
-        if not self.has_begun:
+        if _stat_own(self.file) is None:
             self.file.unlink(missing_ok=True)
         with _open_for_writing(self.file) as part:
             os.ftruncate(part, size_bytes)
@@ -106,6 +103,17 @@ class PartialUpload:
         """Delete the upload, its marks first: they must not outlive their data."""
         self._drop_marks()
         self.file.unlink(missing_ok=True)
+
+    def _check_announced(self, size_bytes: int, before: int) -> None:
+        if size_bytes != before:
+            raise InvalidRequest(
+                f"{size_bytes} bytes are announced for video {self._video_id[:12]}, but {before} when its upload "
+                "began. The id must be the SHA-256 of the whole file. Delete the video to start again"
+            )
+
+    def _length(self, size_bytes: int, offset: int) -> int:
+        """How many bytes the chunk at an offset has."""
+        return min(self._chunk_bytes, size_bytes - offset)
 
     def _count_chunks(self, size_bytes: int) -> int:
         return -(-size_bytes // self._chunk_bytes)

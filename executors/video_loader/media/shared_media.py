@@ -5,7 +5,8 @@ There each library has a folder with the same files as a local one (see `media_f
     ID.film.mp4   the video
     ID.json       its record, written after the video: without a record there is no video
 
-Uploads are assembled and checked in a local folder, and FFmpeg opens copies in a `LocalCopies`.
+The chunks of uploads are there, too (`object_upload.py`). They are brought together and checked in a local folder,
+and FFmpeg opens copies in a `LocalCopies`.
 """
 
 import functools
@@ -21,14 +22,25 @@ from typing import Unpack
 
 from cachetools import TTLCache
 
-from clipseek.api.errors import MediaMissing, MediaUnreachable, PathNotAllowed, StoreCorrupt, StoreFull
+from clipseek.api.errors import (
+    LimitExceeded,
+    MediaMissing,
+    MediaUnreachable,
+    PathNotAllowed,
+    StoreCorrupt,
+    StoreFull,
+)
 from clipseek.config.libraries import MAIN, media_folder, media_folders
 from clipseek.config.settings import Settings, variable_of
+from clipseek.machine.store_size import measure_videos
 from executors.flow import metrics
+from executors.machine.disk import report_full_disk
+from executors.video_loader.media.abandoned_uploads import drop_abandoned
 from executors.video_loader.media.file_record import FileRecord, parse_record
 from executors.video_loader.media.local_copies import LocalCopies, hold
 from executors.video_loader.media.media_files import MediaFiles, UploadLimits
-from executors.video_loader.media.object_store import ObjectStore
+from executors.video_loader.media.object_store import ObjectStore, StoredChunks
+from executors.video_loader.media.object_upload import ObjectUpload
 from executors.video_loader.media.partial_upload import PartialUpload
 
 logger = logging.getLogger(__name__)
@@ -149,9 +161,30 @@ class SharedMediaFiles(MediaFiles):
         super()._remove_files(video_id)
         self.cache.forget(self.copy_name(video_id))
 
+    def _upload(self, video_id: str) -> ObjectUpload:
+        return ObjectUpload(self.root, video_id, self._chunk_bytes, self.objects)
+
+    def _make_room(self, check: Callable[[int], None], video_id: str) -> None:
+        try:
+            super()._make_room(check, video_id)
+        except LimitExceeded:
+            abandoned = self._list_abandoned(self._idle_seconds, keep=video_id)
+            check(sum(chunks.size_bytes for chunks in abandoned))
+            for chunks in abandoned:
+                self.objects.delete_chunks(chunks)
+            self._stored_bytes.clear()
+            check(0)
+
+    def _list_abandoned(self, idle_seconds: float, keep: str = "") -> list[StoredChunks]:
+        found = self.objects.abandoned_chunks(time.time() - idle_seconds)
+        return [chunks for chunks in found if not keep or keep not in chunks.path]
+
+    def _finish(self, upload: PartialUpload, record: FileRecord) -> None:
+        with self._locks[record.video_id], report_full_disk(self.root, f"the upload of '{record.title}'"):
+            self._upload(record.video_id).assemble(record.size_bytes)
+        super()._finish(upload, record)
+
     def _needs_no_upload(self, video_id: str) -> bool:
-        if self._upload(video_id).has_begun:  # do not ask the object store for each chunk
-            return False
         self._forget(video_id)  # another loader may have deleted it
         return self.is_complete(video_id)
 
@@ -192,7 +225,7 @@ class SharedMediaFiles(MediaFiles):
                     raise
         with self._locks[record.video_id]:
             if not upload.is_unchanged(part):
-                if self.read_record(record.video_id) is None:
+                if self.read_record(record.video_id) is None and not self._upload(record.video_id).has_begun:
                     self.objects.delete(record.video_id)
                 return False
             if existing is None or not is_stored:
@@ -211,7 +244,16 @@ class SharedMediaFiles(MediaFiles):
     def _measure_used_bytes(self) -> int:
         if "all" not in self._stored_bytes:
             self._stored_bytes["all"] = self.objects.measure_videos()
-        return self._stored_bytes["all"] + super()._measure_used_bytes()
+        return self._stored_bytes["all"] + measure_videos(self._list_roots(), with_uploads=False)
+
+
+def drop_all_abandoned(settings: Settings, idle_seconds: float) -> None:
+    """Delete the uploads of all libraries that got no byte for so long. Raises: MediaUnreachable."""
+    drop_abandoned(media_folders(settings), idle_seconds)
+    if settings.media_url:
+        objects = ObjectStore(settings.media_url, MAIN)
+        for chunks in objects.abandoned_chunks(time.time() - idle_seconds):
+            objects.delete_chunks(chunks)
 
 
 def open_media_files(settings: Settings, library: str, chunk_bytes: int) -> MediaFiles:

@@ -147,7 +147,7 @@ def test_abandoned_uploads_are_deleted_after_a_day_also_those_from_before_a_rest
         ended.set()
         return [store.root]
 
-    uploads = AbandonedUploads(roots, IDLE_SECONDS)
+    uploads = AbandonedUploads(lambda seconds: drop_abandoned(roots(), seconds), IDLE_SECONDS)
     assert ended.wait(60)
     uploads.close()
     assert {file.stem for file in store.root.iterdir()} == {video_id(2), video_id(3)}

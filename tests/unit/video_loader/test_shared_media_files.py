@@ -25,6 +25,7 @@ from clipseek.api.errors import (
     MediaUnreachable,
     StoreCorrupt,
     StoreFull,
+    UploadCorrupted,
     VideoNotFound,
 )
 from clipseek.config.settings import Settings
@@ -36,6 +37,7 @@ from executors.video_loader.media.shared_media import (
     REMEMBERED_SECONDS,
     SharedMediaFiles,
     check_media_reachable,
+    drop_all_abandoned,
     open_media_files,
 )
 from tests.unit.video_loader.object_stores import FakeObjects
@@ -139,9 +141,7 @@ def test_a_video_is_fetched_once_for_all_who_ask(host):
     assert FakeObjects.done["open rb", VIDEO] == 1
 
 
-@pytest.mark.parametrize(
-    ("operation", "name"), [("open wb", VIDEO), ("open wb", f"{RECORD}-part"), ("name", RECORD)], ids=str
-)
+@pytest.mark.parametrize(("operation", "name"), [("open wb", VIDEO), ("open wb", RECORD), ("name", RECORD)], ids=str)
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -165,7 +165,7 @@ def test_an_upload_the_object_store_refuses_is_neither_confirmed_nor_lost(host, 
         assert path.read_bytes() == DATA
 
 
-def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
+def test_a_crash_after_the_record_was_written_costs_nothing(host, shared, tmp_path, monkeypatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -177,8 +177,10 @@ def test_a_crash_after_the_record_was_written_costs_nothing(host, monkeypatch):
     assert a.is_complete(ID)
     FakeObjects.reset()
     send(a)
-    assert list(a.root.iterdir()) == []
     assert not FakeObjects.done["open wb", VIDEO]
+    where = Settings(home=tmp_path / "home", cache=tmp_path / "cache", media=f"fake://{shared}")
+    drop_all_abandoned(where, -60)
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
 
 
 def test_a_video_is_stored_even_without_room_for_a_copy(host, monkeypatch, caplog):
@@ -477,8 +479,7 @@ def test_a_copy_that_breaks_off_does_not_harm_the_video_that_another_host_stored
             raise ConnectionError("no route")
 
     monkeypatch.setattr(object_store._Watch, "moved", break_off)
-    with pytest.raises(MediaUnreachable, match="no route"):
-        send(b)
+    send(b)
     with host("c").in_use(ID) as path:
         assert path.read_bytes() == DATA
     assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
@@ -501,6 +502,97 @@ def test_a_video_deleted_while_it_is_copied_to_the_object_store_stays_deleted(ho
     assert host("b").is_complete(ID)
 
 
+def test_the_chunks_of_an_upload_may_reach_any_host(host, shared):
+    hosts = [host(name) for name in "abc"]
+    for turn, offset in enumerate([*range(0, len(DATA), CHUNK), 0]):  # the first chunk twice
+        store = hosts[turn % 3]
+        left = store.write_chunk(ID, "a video.mp4", len(DATA), offset, DATA[offset : offset + CHUNK])
+        assert left == [at for at in range(0, len(DATA), CHUNK) if at > offset and turn < 5]
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
+    for store in hosts:
+        with store.in_use(ID) as path:
+            assert path.read_bytes() == DATA
+
+
+def test_chunks_that_reach_several_hosts_at_once_arrive_whole(host, shared):
+    videos = [random.Random(number).randbytes(2 * CHUNK + 1) for number in range(20)]
+    hosts = [host(name) for name in "abc"]
+
+    def send_chunk(turn: int) -> None:
+        data, offset = videos[turn // 6], turn % 3 * CHUNK  # each chunk twice
+        store = hosts[turn % 7 % 3]
+        store.write_chunk(hashlib.sha256(data).hexdigest(), "x.mp4", len(data), offset, data[offset : offset + CHUNK])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(send_chunk, range(120)))
+    for data in videos:
+        video_id = hashlib.sha256(data).hexdigest()
+        assert hosts[0].missing_offsets(video_id, len(data)) == []
+        with host("d").in_use(video_id) as path:
+            assert path.read_bytes() == data
+
+
+def test_a_host_goes_on_with_an_upload_that_another_one_began(host, now):
+    a, b = host("a"), host("b")
+    a.write_chunk(ID, "a video.mp4", len(DATA), 0, DATA[:CHUNK])
+    assert b.missing_offsets(ID, len(DATA)) == [1000, 2000, 3000, 4000]
+    with pytest.raises(InvalidRequest, match="but 4321 when its upload began"):
+        b.missing_offsets(ID, 9)
+    shutil.rmtree(a.root)  # that host is gone
+    assert b.is_complete(send(b))
+
+
+def test_what_is_left_of_a_damaged_upload_on_another_host_does_no_harm(host, shared):
+    a, b = host("a"), host("b")
+    a.write_chunk(ID, "x.mp4", len(DATA), 0, b"?" * CHUNK)
+    with pytest.raises(UploadCorrupted):
+        send(b)
+    assert list((shared / "main").iterdir()) == [] and list(a.root.iterdir())
+    b.write_chunk(ID, "x.mp4", len(DATA), 0, DATA[:CHUNK])
+    assert a.is_complete(send(a))  # which has a wrong first chunk
+    with host("c").in_use(ID) as path:
+        assert path.read_bytes() == DATA
+
+
+def test_an_upload_deleted_on_one_host_is_gone_on_all(host, shared, now):
+    a, b = host("a"), host("b")
+    a.write_chunk(ID, "x.mp4", len(DATA), 0, DATA[:CHUNK])
+    b.delete(ID)
+    assert list((shared / "main").iterdir()) == []
+    now[0] += REMEMBERED_SECONDS
+    assert a.missing_offsets(ID, len(DATA)) == [0, 1000, 2000, 3000, 4000]
+    assert b.is_complete(send(a))
+
+
+def test_abandoned_chunks_are_deleted_where_another_upload_needs_their_room(host, shared):
+    a, b = (host(name, max_store_gb=10_000 / 1e9) for name in "ab")
+    begun = hashlib.sha256(b"x" * 6000).hexdigest()
+    a.write_chunk(begun, "x", 6000, 0, b"x" * CHUNK)
+    video = b"y" * 9500
+    with pytest.raises(LimitExceeded):
+        send(b, video)
+    [chunk] = (shared / "main" / f"{begun}.chunks").iterdir()
+    os.utime(chunk, (1, 1))
+    with pytest.raises(LimitExceeded):
+        send(b, b"z" * 11_000)
+    assert chunk.exists()  # its room would not have been enough
+    assert b.is_complete(send(b, video))
+    assert not chunk.exists()
+
+
+def test_chunks_are_deleted_after_a_day(host, shared, tmp_path):
+    chunks = {}
+    for number, (name, library) in enumerate((("a", "main"), ("a", "press"), ("b", "main"))):
+        data = bytes([number]) * 2 * CHUNK
+        video_id = hashlib.sha256(data).hexdigest()
+        host(name, library).write_chunk(video_id, "x", len(data), 0, data[:CHUNK])
+        [chunks[number]] = (shared / library / f"{video_id}.chunks").iterdir()
+    for number in (0, 1):
+        os.utime(chunks[number], (1, 1))
+    drop_all_abandoned(settings(tmp_path, f"fake://{shared}"), 24 * 3600)
+    assert [chunk.exists() for chunk in chunks.values()] == [False, False, True]
+
+
 def test_the_size_limit_is_over_all_libraries_of_the_object_store(host):
     send(host("a", "one"), b"x" * 2000)
     send(host("a", "other"), b"y" * 2000)
@@ -509,17 +601,4 @@ def test_the_size_limit_is_over_all_libraries_of_the_object_store(host):
     with pytest.raises(LimitExceeded, match="MAX_STORE_GB"):
         send(third, b"z" * 501)
     send(third, b"z" * 500)
-    assert FakeObjects.done["list", "one"] <= 2  # not once a chunk
-
-
-def test_abandoned_uploads_make_room_for_videos_of_an_object_store(host):
-    a = host("a", max_store_gb=10_000 / 1e9)
-    begun = hashlib.sha256(b"x" * 6000).hexdigest()
-    a.write_chunk(begun, "x", 6000, 0, b"x" * CHUNK)
-    video = b"y" * 9000
-    with pytest.raises(LimitExceeded):
-        send(a, video)
-    for file in a.root.iterdir():
-        os.utime(file, (1, 1))
-    assert a.is_complete(send(a, video))
-    assert list(a.root.iterdir()) == []
+    assert FakeObjects.done["list", "one"] <= 3  # not once a chunk
