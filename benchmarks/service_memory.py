@@ -8,6 +8,7 @@ not hours. Linux only.
 """
 
 import argparse
+import contextlib
 import re
 import sys
 import tempfile
@@ -83,12 +84,18 @@ def started(folder: Path) -> Iterator[Service]:
 def processes_of(service: Service) -> list[tuple[str, psutil.Process]]:
     """The processes and their names, in the order in which they were started."""
     main, *others = sorted(service.family(), key=lambda process: process.create_time())
-    alive = [process for process in others if process.status() != psutil.STATUS_ZOMBIE]
-    commands = {process: " ".join(process.cmdline()) for process in alive}
-    runners = [process for process, command in commands.items() if " jobs run" in command]
-    spawned = [process for process, command in commands.items() if "spawn_main" in command]
-    names = ["decoder" if process.parent() != main else "executor or gateway" for process in spawned]
-    return [("server", main), *(("runner of jobs", process) for process in runners), *zip(names, spawned, strict=True)]
+    flow = service.processes()
+    names = dict.fromkeys(flow, "executor or gateway")
+    for process in others:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            command = " ".join(process.cmdline())
+            if " jobs run" in command:
+                names[process] = "runner of jobs"
+            elif process.parent() in flow and "spawn_main" in command:
+                names[process] = "decoder"
+            elif "multiprocessing.forkserver" in command and process not in flow:
+                names[process] = "starts the others"
+    return [("server", main), *((names[process], process) for process in others if process in names)]
 
 
 def still() -> Iterator[VideoFrame]:

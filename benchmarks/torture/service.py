@@ -14,6 +14,7 @@ import psutil
 
 from benchmarks.synthetic import videos
 from benchmarks.synthetic.models import write_folder
+from benchmarks.synthetic.processes import flow_processes
 from clipseek.api.errors import ServerError
 from clipseek.client import Client
 from clipseek.config.settings import Settings
@@ -119,8 +120,7 @@ class Service:
 
     def processes(self) -> list[psutil.Process]:
         """The executors and the gateway, as far as they run."""
-        children = psutil.Process(self._pid).children()
-        return [child for child in children if "spawn_main" in " ".join(_command(child))]
+        return flow_processes(psutil.Process(self._pid))
 
     def kill(self) -> None:
         """SIGKILL to the whole family at once, as a power cut would."""
@@ -158,10 +158,3 @@ class Service:
         if self._process is None:
             raise ValueError("the service was not started")
         return self._process.wait(60)
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

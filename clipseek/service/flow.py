@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from importlib import resources
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,11 +35,10 @@ def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
 
     Executors write into the folder `start_errors` why they cannot start. During the start, `stop` ends the process.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from jina import Flow
-
-        flow = Flow.load_config(str(flow_file()))
+    if multiprocessing.get_start_method() == "forkserver":
+        with block_interrupts():
+            forkserver.ensure_running()  # it imports what the processes share while this one reads the Flow
+    flow = _read_flow()
     started = threading.Event()
     with contextlib.redirect_stdout(io.StringIO()), block_interrupts():
         watch = threading.Thread(
@@ -58,6 +57,18 @@ def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
         if late := end_processes(stop.deadline):  # Jina's own `close` waits for one after the other
             say(f"clipseek: Killed, because they did not stop in {STOP_SECONDS:g} s: {', '.join(late)}.")
         gc.freeze()  # this process ends now, without looking through all its objects once more: 0.5 s
+
+
+def _read_flow() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import jina.helper
+        from jina import Flow
+
+        warn = jina.helper.warn_unknown_args
+        # Jina 3.34 builds all its parsers before it sees that nothing is unknown: half a second.
+        jina.helper.warn_unknown_args = lambda unknown: warn(unknown) if unknown else None
+        return Flow.load_config(str(flow_file()))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ UNTIL_STDIN_ENDS = "--until-stdin-ends"
 
 
 class JobProcess:
-    """`clipseek jobs run` for the server that these settings start; it waits until that answers.
+    """`clipseek jobs run` for the server that these settings start.
 
     It reads the other end of a pipe as its standard input. That ends with this process, however it ends.
     """
@@ -30,12 +30,14 @@ class JobProcess:
         self._changing = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._start()
-        threading.Thread(target=self._watch, name="watch-jobs", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def start(self) -> None:
+        self._start()
+        threading.Thread(target=self._watch, name="watch-jobs", daemon=True).start()
 
     def ask_to_end(self) -> None:
         """Have it give its jobs back and exit."""

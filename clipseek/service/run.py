@@ -34,6 +34,8 @@ from clipseek.service.stop import Stop
 from clipseek.service.supervise import Supervisor
 
 MOST_OPEN_FILES = 65_536
+# What the gateway and all executors import. None of them starts a thread, and docarray comes before Jina (see there).
+SHARED_MODULES = ["clipseek.api.base_document", "executors.flow.executor"]
 _HEALTH_SECONDS = 20.0  # until the gateway is connected to all executors; a question takes longer than a second
 # What each process of the Flow gets besides the settings, unless its operator sets it.
 PROCESS_ENVIRONMENT = {
@@ -86,6 +88,7 @@ def serve(
         )
         try:
             components = _check_health(settings)
+            runner.start()
             with serve_metrics(settings, folder / "counts", supervisor.states):
                 if when_ready(components):
                     while not stop.wait(POLL_SECONDS):
@@ -124,14 +127,19 @@ def _check_ports(settings: Settings) -> None:
 
 
 def _export(settings: Settings) -> None:
-    """Put into the environment what the processes of the Flow read, and have them started as fresh interpreters."""
+    """Put into the environment what the processes of the Flow read, and say how they are started.
+
+    Not forked from this process, whose threads may hold locks, but from one that has only imported what all of them
+    need: so they import it once, and share its memory. On macOS such processes are not safe.
+    """
     os.environ.update(settings.to_flow_env())
-    os.environ.setdefault("JINA_MP_START_METHOD", "spawn")  # under fork, torch hangs in the children
     for variable, value in PROCESS_ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
+    method = os.environ.setdefault("JINA_MP_START_METHOD", "forkserver" if sys.platform == "linux" else "spawn")
     with contextlib.suppress(RuntimeError):
-        multiprocessing.set_start_method("spawn")
-    # A spawned child first imports the main module by its spec: let that be docarray without torch.
+        multiprocessing.set_start_method(method)
+    multiprocessing.set_forkserver_preload(SHARED_MODULES)
+    # A child first imports the main module by its spec: let that be docarray without torch.
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("clipseek.api.base_document")
 
 

@@ -72,13 +72,12 @@ def end_with_parent() -> None:
     fork, sibling processes hold open the pipe that multiprocessing offers for this. A thread cannot run while C code
     holds the interpreter's lock, so the service, which starts its processes in its main thread, has the system do it.
     """
-    started_by = multiprocessing.parent_process()
-    parent = os.getppid() if started_by is None else started_by.pid
+    started_by, parent = multiprocessing.parent_process(), os.getppid()
     if started_by is not None and START_ERRORS_VARIABLE in os.environ:
         kill_with_parent()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and (started_by is None or started_by.is_alive()):
             time.sleep(_POLL_SECONDS)
         os._exit(1)
 

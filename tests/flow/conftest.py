@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from benchmarks.synthetic.models import write_folder
+from benchmarks.synthetic.processes import flow_processes
 from clipseek.client import Client
 from clipseek.machine.ports import free_port
 from tests.pictures import make_photographs_video
@@ -82,9 +83,7 @@ class Server:
 
     def processes(self) -> list[psutil.Process]:
         """The executors in the order of the chain, then the gateway, as long as none was started anew."""
-        children = psutil.Process(self.process.pid).children()
-        started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-        return sorted(started, key=lambda child: child.create_time())
+        return flow_processes(psutil.Process(self.process.pid))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end of the server and of all its children; returns its exit code."""
