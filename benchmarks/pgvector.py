@@ -1,16 +1,17 @@
-"""pgvector beside Faiss, below one library in PostgreSQL: `python -m benchmarks.pgvector [--frames N ...]`.
+"""pgvector beside Faiss, below one library: `python -m benchmarks.pgvector postgresql://... [--frames N]`.
 
-For each size, in one run: ClipSeek's own index in the indexer's memory, filled from PostgreSQL, and an HNSW index of
-pgvector over the same vectors as `halfvec`, asked through one connection. Start is the time until an indexer can
-answer: one that reads its index from the store, or one that only connects. Memory is that of each indexer, and of the
-table and index in the database, once for all indexers. Recall is that of the ten nearest frames, for queries as far
-from pictures as texts are.
+The database needs pgvector; its table `frames` is replaced. For each size, in one run: ClipSeek's own index in the
+indexer's memory, filled from PostgreSQL, and an HNSW index of pgvector over the same vectors as `halfvec`, asked
+through one connection. Start is the time until an indexer can answer: one that reads its index from the store, or one
+that only connects. Memory is that of each indexer, and of the index in the database, once for all indexers. Recall is
+that of the ten nearest frames, for queries as far from pictures as texts are.
 """
 
 import argparse
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import cast
 
 import faiss
 import numpy as np
@@ -20,7 +21,6 @@ import psycopg
 from benchmarks.search import DIMENSIONS, milliseconds, timed
 from benchmarks.synthetic.library import SyntheticFrames
 from executors.faiss_indexer.index import kinds, recall
-from tests.postgres import new_database, running_server
 
 SIZES = (100_000, 1_000_000)
 _EXACT_FRAMES = 150_000  # the default, up to which ClipSeek's index compares all frames
@@ -34,11 +34,12 @@ Batches = list[tuple[np.ndarray, np.ndarray]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", help="of a database whose table `frames` may be replaced")
     parser.add_argument("--frames", type=int, nargs="+", default=SIZES)
+    options = parser.parse_args()
     print(f"{'frames':>9}  {'index':32}{'ms p50':>8}{'p95':>8}{'recall@10':>11}{'start':>9}{'memory':>9}{'made in':>9}")
-    for size in parser.parse_args().frames:
-        with running_server() as server, new_database(server) as url:
-            compare(url, size)
+    for size in options.frames:
+        compare(options.url, size)
 
 
 def compare(url: str, size: int) -> None:
@@ -56,7 +57,8 @@ def compare(url: str, size: int) -> None:
 
 
 def _store(connection: psycopg.Connection, batches: Batches) -> None:
-    connection.execute("CREATE EXTENSION vector")
+    connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    connection.execute("DROP TABLE IF EXISTS frames")
     connection.execute(f"CREATE TABLE frames (id bigint PRIMARY KEY, raw bytea, vector halfvec({DIMENSIONS}))")
     for vectors, ids in batches:
         with connection.cursor().copy("COPY frames (id, raw, vector) FROM STDIN") as copy:
@@ -93,7 +95,8 @@ def _empty_index(vectors: np.ndarray) -> faiss.Index:
     if len(vectors) <= _EXACT_FRAMES:
         return kinds.make_flat_index(DIMENSIONS)
     chosen = np.random.default_rng(1).choice(len(vectors), kinds.sample_size(len(vectors)), replace=False)
-    return kinds.make_partitioned_index(vectors[np.sort(chosen)].astype(np.float32), len(vectors), lambda: False)
+    sample = vectors[np.sort(chosen)].astype(np.float32)
+    return cast(faiss.Index, kinds.make_partitioned_index(sample, len(vectors), lambda: False))
 
 
 def _read(connection: psycopg.Connection, batches: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

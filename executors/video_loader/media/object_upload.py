@@ -59,7 +59,7 @@ class ObjectUpload(PartialUpload):
         """Store a chunk. It counts once it is in the object store."""
         super().write(size_bytes, offset, data)
         self._objects.write_now(f"{self._folder}/{Chunk(size_bytes, offset, zlib.crc32(data)).name}", data)
-        self._listed = None  # other loaders store chunks, too: whoever stores the last one must see them all
+        self._listed = None  # other loaders store chunks, too: the one that stores the last must see them all
 
     def assemble(self, size_bytes: int) -> None:
         """Bring the chunks together on this disk: those that are not here, or others than in the object store.
