@@ -1,5 +1,6 @@
 """The image half in OpenVINO's files: made with torch once, loaded without it, made again where it is damaged."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,11 +94,26 @@ def test_damaged_files_are_made_again(spec, pictures, tmp_path, conversions, nam
         file.unlink()
     else:
         file.write_bytes(content[: len(content) // 2] + (bytes(len(content) // 2) if damage == "zeros" else b""))
+    shutil.rmtree(files_of(tmp_path) / "compiled")
     conversions.clear()
     for _ in range(2):
         np.testing.assert_array_equal(ImageTower(spec, choose_device("cpu"), tmp_path).encode(pictures), expected)
     assert len(conversions) == 1
     assert (files_of(tmp_path) / name).stat().st_size == pytest.approx(len(content), rel=0.01)  # the names in it vary
+
+
+@pytest.mark.parametrize("damage", ["cut", "wrong", "empty"])
+def test_damage_to_what_was_compiled_does_not_show(spec, pictures, tmp_path, conversions, damage):
+    expected = ImageTower(spec, choose_device("cpu"), tmp_path).encode(pictures)
+    ImageTower(spec, choose_device("cpu"), tmp_path)  # reads the files, and keeps what it compiles
+    conversions.clear()
+    [file] = (files_of(tmp_path) / "compiled").iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 :: 1000] = bytes(len(content[len(content) // 2 :: 1000]))
+    file.chmod(0o600)
+    file.write_bytes({"cut": content[: len(content) // 2], "wrong": content, "empty": b""}[damage])
+    np.testing.assert_array_equal(ImageTower(spec, choose_device("cpu"), tmp_path).encode(pictures), expected)
+    assert not conversions
 
 
 def test_another_version_of_openvino_makes_its_own_and_removes_the_old_one(spec, tmp_path, conversions, monkeypatch):
