@@ -27,9 +27,10 @@ from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_frame_times
 from executors.flow.endpoint import endpoint
-from executors.flow.executor import WORKER
+from executors.flow.executor import AT_ONCE, WORKER
 
 CALIBRATION = "calibration"  # a queue of its own: it takes seconds, and waits for the store
+LISTS = "lists"  # a queue for lists of all videos: thousands take seconds
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago releases the lock within one
 
 
@@ -73,7 +74,7 @@ class FaissIndexer(JobExecutor):
             raise
 
     def queue_sizes(self) -> Mapping[str, int]:
-        return {**super().queue_sizes(), CALIBRATION: 1}
+        return {**super().queue_sizes(), CALIBRATION: 1, LISTS: 2}
 
     def library(self, name: str) -> Library:
         """A library by its name; created if there is none yet."""
@@ -119,7 +120,7 @@ class FaissIndexer(JobExecutor):
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
 
-    @endpoint("/videos")
+    @endpoint("/videos", queue=lambda doc: AT_ONCE if doc.video_id else LISTS)
     def videos(self, doc: Video, caller: Caller) -> list[Video]:
         store = self.library(caller.library).store
         answers = []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
 from clipseek.api.errors import AccessDenied, InvalidRequest
-from clipseek.api.formats import counted, excerpt
+from clipseek.api.formats import counted, escape_hidden, excerpt
 from clipseek.api.limits import CANCELLED, JOB_KINDS
 from clipseek.config.access import SERVER
 from clipseek.config.libraries import MAIN
@@ -114,7 +114,8 @@ class JobExecutor(ChainExecutor):
     def report_job(self, doc: Job, caller: Caller) -> str:
         self._note_runner(doc, caller)
         now = time.time()
-        report = JobRecord(**shared_fields(doc, JobRecord) | {"error": doc.error[:_MAX_ERROR_CHARACTERS]})
+        error = escape_hidden(doc.error[:_MAX_ERROR_CHARACTERS], keep="\n")  # PostgreSQL holds no NUL
+        report = JobRecord(**shared_fields(doc, JobRecord) | {"error": error})
         job = self.jobs.report(report, now)
         _clear(doc)
         if job is None:

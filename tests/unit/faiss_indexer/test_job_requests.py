@@ -9,8 +9,10 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Health, Job, QueryPart
-from clipseek.api.errors import NotFound
+from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video
+from clipseek.api.errors import InvalidRequest, NotFound
+from clipseek.api.formats import escape_hidden
+from clipseek.api.limits import FAILED
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller
 from executors.flow.endpoint import list_of
@@ -67,20 +69,21 @@ def test_what_waits_for_the_store_does_not_hold_up_searches(service, endpoint):
     assert asyncio.run(ask_all()) < 1.0
 
 
-def test_measuring_recall_does_not_hold_up_searches(service, monkeypatch):
-    """Each measurement reads all of a store."""
+@pytest.mark.parametrize("slow", ["recall", "videos"])
+def test_what_reads_all_of_a_store_does_not_hold_up_searches(service, monkeypatch, slow):
     begun, free = threading.Event(), threading.Event()
     [executor] = service.executors
 
-    def measure(_):
+    def read_slowly(*_):
         begun.set()
         assert free.wait(30)
         return {}
 
-    monkeypatch.setattr(executor, "recall", measure)
+    path, doc = {"recall": ("/health", Health(check_recall=True)), "videos": ("/videos", Video())}[slow]
+    monkeypatch.setattr(executor if slow == "recall" else executor.library("main").store, slow, read_slowly)
 
     async def ask_all() -> None:
-        waiting = [asyncio.create_task(ask(executor, "/health", Health(check_recall=True))) for _ in range(8)]
+        waiting = [asyncio.create_task(ask(executor, path, doc)) for _ in range(8)]
         assert await asyncio.to_thread(begun.wait, 30)
         try:
             [found] = await asyncio.wait_for(ask(executor, "/search", query(text(1))), 10.0)
@@ -148,3 +151,19 @@ def test_jobs_of_another_library_are_as_if_there_were_none(service):
             with pytest.raises(NotFound, match=f"There is no job '{filed.job_id}'"):
                 service.ask(path, Job(job_id=filed.job_id, forget=forget))
     assert service.ask("/jobs", Job(job_id=filed.job_id), PRESS).state == "waiting"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "'; DROP TABLE jobs; --", "%s %(x)s ?", "\x1b]0;x\x07", "\ud7ff\uffff"])
+def test_no_text_breaks_a_request_about_jobs(service, text):
+    """Each is refused by name, in both kinds of store, and an error with it is stored."""
+    filed = service.ask("/job", Job(video_id=video_id(0)))
+    for path in ("/job", "/jobs", "/cancel_job"):
+        for doc in (Job(job_id=text), Job(video_id=text, job_id=text, kind=text), Job(job_id=text, forget=True)):
+            with pytest.raises((NotFound, InvalidRequest)):
+                service.ask(path, doc)
+    running = service.ask("/lease_job", Job(runner="r"), RUNNER)
+    assert running.job_id == filed.job_id
+    failed = running.model_copy(update={"state": FAILED, "error": text, "error_kind": "UnreadableVideo"})
+    assert service.ask("/report_job", failed, RUNNER).state == FAILED
+    [listed] = service._ask("/jobs", list_of(Job)([Job()]), CALLER)
+    assert (listed.state, listed.error) == (FAILED, escape_hidden(text))
