@@ -101,11 +101,14 @@ def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
 
 def _family() -> set[psutil.Process]:
     """The processes of the service and all that they started. A browser that this process opened is not among them."""
-    family = set()
-    for child in [*multiprocessing.active_children(), *_beside.values()]:
+    started = list(_beside.values())
+    for child in multiprocessing.active_children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = child if isinstance(child, psutil.Process) else psutil.Process(child.pid)
-            family |= {process, *process.children(recursive=True)}
+            started.append(psutil.Process(child.pid))
+    family = set(started)
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family.update(process.children(recursive=True))
     return family
 
 
