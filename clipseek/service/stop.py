@@ -67,7 +67,7 @@ class Stop:
 def end_with_flow(name: str, process: subprocess.Popen[bytes]) -> None:
     """Count a process that runs beside the Flow as one of the service: it is killed if it does not end in time.
 
-    Whoever started it asks it to end. The latest process of a name takes the place of the one before.
+    What started it asks it to end. The latest process of a name takes the place of the one before.
     """
     _beside[name] = psutil.Process(process.pid)
 
