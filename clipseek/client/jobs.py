@@ -97,11 +97,12 @@ def _ask_again(transport: Transport, job: Job) -> Job:
     try:
         return run(transport.post_one("/jobs", Job(job_id=job.job_id)))
     except NotFound:  # it has ended: how, the video says
-        if run(transport.post_one("/videos", Video(video_id=job.video_id))).status == "ready":
+        video = Video(video_id=job.video_id)
+        if job.video_id and run(transport.post_one("/videos", video)).status == "ready":
             return job.model_copy(update={"state": DONE})
         raise Cancelled(
-            f"The job for '{job.title}' was cancelled or has failed: it is not in the list any more. Index the video "
-            "again: only the missing spans are done."
+            f"The job for '{job.title}' was cancelled or has failed: it is not in the list any more. Start it again: "
+            "only the missing spans are done."
         ) from None
 
 

@@ -27,7 +27,8 @@ class Service(Transport):
     ) -> None:
         super().__init__("127.0.0.1", 1, retry_seconds=0)
         self.status = status
-        self.states, self.filed = list(states), filed or Job(job_id="j", state="waiting", is_new=True, title="v.mp4")
+        own = Job(job_id="j", video_id=VIDEO.video_id, state="waiting", is_new=True, title="v.mp4")
+        self.states, self.filed = list(states), filed or own
         self.asked: list[str] = []
         self.missing = [30.0 * number for number in range(2 - missing, 2)]
 
