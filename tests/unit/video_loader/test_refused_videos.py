@@ -1,7 +1,6 @@
 """The loader: what it refuses leaves nothing behind, in words that people read."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from docarray import DocList
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Health, Upload, Video
+from clipseek.api.documents import Video
 from clipseek.api.errors import LimitExceeded
 from clipseek.config.settings import Settings
 from executors.flow.callers import Caller
@@ -60,37 +59,6 @@ def test_a_video_that_was_accepted_stays_when_a_limit_is_lowered(loader, tmp_pat
     with pytest.raises(LimitExceeded):
         ask(loader, record.video_id)
     assert store.path(record.video_id).exists()
-
-
-@pytest.mark.parametrize("path", ["/server_videos", "/delete"])
-def test_a_disk_that_hangs_holds_up_only_what_needs_it(loader, monkeypatch, path):
-    """As many requests as there are threads for what needs no queue."""
-    free, begun = threading.Event(), threading.Event()
-
-    def hang(*_):
-        begun.set()
-        assert free.wait(30)
-        return []
-
-    store = loader.store(CALLER.library)
-    monkeypatch.setattr(store.folders, "list_videos", hang)
-    monkeypatch.setattr(store, "delete", hang)
-    caller = replace(CALLER, server_folders=True)
-
-    async def ask_all() -> None:
-        doc = Upload(server_path="/x") if path == "/server_videos" else Video(video_id="0" * 64)
-        answer = loader.requests[path].fn
-        waiting = [asyncio.create_task(answer(loader, DocList[type(doc)]([doc]), caller=caller)) for _ in range(8)]
-        assert await asyncio.to_thread(begun.wait, 30)
-        try:
-            health = loader.requests["/health"].fn(loader, DocList[Health]([Health()]), caller=CALLER)
-            [answered] = await asyncio.wait_for(health, 10.0)
-            assert answered.components and not any(task.done() for task in waiting)
-        finally:
-            free.set()
-            await asyncio.gather(*waiting)
-
-    asyncio.run(ask_all())
 
 
 def test_two_days_are_allowed():
