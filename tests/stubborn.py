@@ -16,10 +16,11 @@ from pathlib import Path
 import psutil
 
 from clipseek.config.settings import START_ERRORS_VARIABLE
-from clipseek.service.stop import STOP_SECONDS, Stop, end_processes
+from clipseek.service.stop import STOP_SECONDS, Stop, end_processes, end_with_flow
 from executors.flow.lifetime import end_with_parent
 
 NICE, STUCK, STOPPED, WITH_CHILD, BROWSER = "nice", "stuck", "stopped", "with-child", "browser"
+BESIDE = "beside"  # as the page: not of multiprocessing, and it ends with its standard input
 PAUSE = [sys.executable, "-c", "import signal; signal.pause()"]
 
 
@@ -67,7 +68,10 @@ def main(told: Path) -> None:
     stop.listen()
     works = {NICE: (finish_and_end, told.parent / "done"), STUCK: (hold_the_interpreter,), STOPPED: (stop_itself,)}
     works[WITH_CHILD] = (start_a_child,)
-    pids, children = {BROWSER: subprocess.Popen(PAUSE, stdout=subprocess.DEVNULL).pid}, {}
+    read = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    beside = subprocess.Popen(read, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    end_with_flow(BESIDE, beside)
+    pids, children = {BROWSER: subprocess.Popen(PAUSE, stdout=subprocess.DEVNULL).pid, BESIDE: beside.pid}, {}
     context = multiprocessing.get_context("spawn")
     for name, (work, *arguments) in works.items():
         ours, theirs = context.Pipe(duplex=False)

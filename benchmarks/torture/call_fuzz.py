@@ -17,11 +17,12 @@ from pathlib import Path
 import grpc
 import psutil
 from hypothesis import strategies as st
+from jina.proto import jina_pb2
 from jina.types.request.data import DataRequest
 
 from benchmarks.synthetic import videos
 from benchmarks.torture.request_fuzz import NASTY_TEXTS, Outcomes, Request, requests, run_examples
-from clipseek.api.endpoints import EXECUTORS
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import error_from_name
 from clipseek.api.formats import sendable
 from clipseek.client import Client
@@ -55,7 +56,10 @@ REFUSALS = (
 )
 TIMEOUT_SECONDS = 30.0
 MOST_SECONDS = 1.0  # that a search of the honest caller takes
-MEMORY_SHARE = 0.2  # that a process may have grown by, in the end
+# What a process may have grown by in the end, whichever is more. The allocator keeps a part of what one large call
+# took: a gateway of 65 MB went to 129 MB once in 3,000 calls, then held 97 MB, and no more at the end.
+MEMORY_SHARE, MEMORY_BYTES = 0.2, 40e6
+TEMPORARY = ("clipseek-", "pytest-", "tmp")  # how the names of temporary files begin
 SECRET_TITLE = "nobody else knows this title.mp4"
 
 
@@ -99,9 +103,14 @@ class Target:
         return {process.pid: process.memory_full_info().uss for process in self.processes}
 
     def files_outside(self) -> set[Path]:
-        """The files in the service's folder that are not in its store, and those around that folder."""
-        inside = (path for path in self.folder.rglob("*") if self.home not in path.parents)
-        return {*inside, *self.folder.parent.iterdir()}
+        """The files in the service's folder that are neither in its store nor in its cache, and those around it.
+
+        Temporary files of this machine's programs may be around it.
+        """
+        own = (self.home, self.folder / "cache")
+        inside = (path for path in self.folder.rglob("*") if not any(map(path.is_relative_to, own)))
+        around = (path for path in self.folder.parent.iterdir() if not path.name.startswith(TEMPORARY))
+        return {*inside, *around}
 
 
 def calls(
@@ -122,6 +131,9 @@ def calls(
         request.parameters = draw(st.dictionaries(texts, texts, max_size=3))
         request.data.docs = list_of(type(doc))([doc] * draw(st.sampled_from((1, 1, 1, 2, 50, 500))))
         data = request.proto_with_data.SerializeToString()
+        if draw(st.integers(0, 9)) == 0:  # a second header: protobuf merges the two
+            second = jina_pb2.HeaderProto(exec_endpoint=draw(st.sampled_from((*ENDPOINTS, *PATHS))))
+            data += jina_pb2.DataRequestProto(header=second).SerializeToString()
         if draw(st.integers(0, 4)) == 0:  # damaged
             place = draw(st.integers(0, len(data)))
             data = data[:place] + draw(st.binary(max_size=40)) + data[place + draw(st.integers(0, 40)) :]
@@ -153,7 +165,7 @@ def send(channel: grpc.Channel, call: HostileCall) -> tuple[str, bytes]:
 
 @dataclass
 class Honest:
-    """The honest caller: searches all the time, renames a video now and then."""
+    """The honest caller: renames a video at the start and now and then, and searches all the time."""
 
     client: Client
     video_id: str
@@ -171,7 +183,7 @@ class Honest:
                 self.searches += 1
                 if not found.matches or found.matches[0].title not in (SECRET_TITLE, *self.titles):
                     self.faults.append("a search of the honest caller found something else")
-                if self.searches % 50 == 0:
+                if self.searches % 50 == 1:
                     self.titles.append(f"{len(self.titles)} {SECRET_TITLE}")
                     self.client.rename(self.video_id, self.titles[-1])
             except Exception as error:  # noqa: BLE001 (whatever it is, the report has it)
@@ -247,15 +259,12 @@ def _broken(target: Target, honest: Honest, memory: dict[int, int], files: set[P
     if honest.slowest_seconds > most_seconds:
         broken.append(f"a search of the honest caller took {honest.slowest_seconds:.2f} s")
     for pid, held in target.memory().items():
-        if held > (1 + MEMORY_SHARE) * memory[pid]:
+        if held > memory[pid] + max(MEMORY_SHARE * memory[pid], MEMORY_BYTES):
             broken.append(f"process {pid} grew from {memory[pid] / 1e6:.0f} to {held / 1e6:.0f} MB")
-    broken += [f"a file outside the store: {path}" for path in target.files_outside() - files if _is_strange(path)]
+    broken += [f"a file outside the store: {path}" for path in sorted(target.files_outside() - files)]
     written = (json.loads(line) for line in (target.home / "audit.log").read_text(encoding="utf-8").splitlines())
     audited = {line["title"] for line in written if line["what"] == "renamed"}
     broken += [f"the audit log lacks the title {title!r}" for title in honest.titles if title not in audited]
+    if not honest.titles:
+        broken.append("the honest caller changed nothing that the audit log could lack")
     return broken
-
-
-def _is_strange(path: Path) -> bool:
-    """Whether a file is none of the caches and temporary files that every service makes."""
-    return not {"cache", "tmp"} & set(path.parts) and not path.name.startswith(("clipseek-", "pytest-", "tmp"))

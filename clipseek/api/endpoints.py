@@ -12,6 +12,7 @@ from types import MappingProxyType
 from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import Calibration, Clip, Health, Job, Query, Reel, Thumbnail, Upload, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.formats import excerpt
 
 LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
 EXECUTORS = (LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER)  # in the order in which a request passes them
@@ -49,7 +50,8 @@ class Endpoint:
             return route
         choices = " or ".join(f"'{target_name(executors)}'" for executors in (self.executors, *self.shortcuts))
         raise InvalidRequest(
-            f"{self.path} cannot be sent to the executor '{target[:80]}'. Leave out target_executor, or use {choices}."
+            f"{self.path} cannot be sent to the executor '{excerpt(target)}'. Leave out target_executor, or use "
+            f"{choices}."
         )
 
 
@@ -102,7 +104,7 @@ def endpoint_of(path: str) -> Endpoint:
     """The row of an endpoint. Raises: InvalidRequest: there is none."""
     if row := ENDPOINTS.get(path):
         return row
-    raise InvalidRequest(f"There is no endpoint '{path[:80]}'. There are: {', '.join(ENDPOINTS)}.")
+    raise InvalidRequest(f"There is no endpoint '{excerpt(path)}'. There are: {', '.join(ENDPOINTS)}.")
 
 
 def _routes(row: Endpoint) -> dict[tuple[str, str], tuple[str, ...]]:

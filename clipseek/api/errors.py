@@ -54,12 +54,14 @@ the wire by class name, message and data; `error_from_name` rebuilds it on the c
 
 import json
 
+MOST_CHARACTERS = 4000  # of a message: it may quote what a caller wrote
+
 
 class ClipSeekError(Exception):
     """Base of all. `exit_code` is the exit code of the command line.
 
     Args:
-        message: what failed, with the value, and what to do next.
+        message: what failed, with the value, and what to do next. It is cut after `MOST_CHARACTERS`.
         data: attributes of the error as JSON: the form in which they cross the wire, and processes.
         attributes: the same by name; the class declares them.
     """
@@ -69,7 +71,7 @@ class ClipSeekError(Exception):
     def __init__(self, message: str = "", data: str = "", /, **attributes: object) -> None:
         attributes |= json.loads(data) if data else {}
         # Jina sends `args`, pickle rebuilds from them: so the data must be in there, too.
-        super().__init__(message, *([json.dumps(attributes)] if attributes else []))
+        super().__init__(message[:MOST_CHARACTERS], *([json.dumps(attributes)] if attributes else []))
         for name, value in attributes.items():
             setattr(self, name, value)
 

@@ -30,6 +30,11 @@ def one_line(text: str) -> str:
     return "".join(" " if _is_hidden(c) else c for c in text).strip()
 
 
+def excerpt(text: str, most: int = 80) -> str:
+    """The start of a text that a caller wrote, for a message: the text may have megabytes."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def plain_title(title: str) -> str:
     """A title as the library keeps it: composed (NFC), without hidden characters but the joiners, not too long.
 

@@ -93,10 +93,17 @@ def _follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
 
 
 def _ask_again(transport: Transport, job: Job) -> Job:
+    """The job as it is now. Raises: Cancelled: it is not in the list any more, and its video is not complete."""
     try:
         return run(transport.post_one("/jobs", Job(job_id=job.job_id)))
-    except NotFound:  # it ended, and was removed from the list
-        return job.model_copy(update={"state": CANCELLED})
+    except NotFound:  # it has ended: how, the video says
+        video = Video(video_id=job.video_id)
+        if job.video_id and run(transport.post_one("/videos", video)).status == "ready":
+            return job.model_copy(update={"state": DONE})
+        raise Cancelled(
+            f"The job for '{job.title}' was cancelled or has failed: it is not in the list any more. Start it again: "
+            "only the missing spans are done."
+        ) from None
 
 
 def error_of(job: Job) -> ClipSeekError | None:

@@ -112,6 +112,10 @@ class Transport:
         self.address = f"grpc{'s' if tls else ''}://{host}:{port}"
         self._connection = Connection(host, port, tls=tls, tls_ca=tls_ca, own_certificate=own_certificate)
 
+    def work_for(self, caller: str) -> None:
+        """Say from now on whose job the requests are for. The gateway listens to the service itself only."""
+        self._metadata = (*self._metadata, ("clipseek-filed-by", caller))
+
     async def close(self) -> None:
         await self._connection.close()
 

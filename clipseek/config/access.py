@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from clipseek.api.errors import InvalidRequest, InvalidSetting, NotFound, StoreError
+from clipseek.api.formats import excerpt
 from clipseek.config.libraries import MAIN, check_library
 from clipseek.config.settings import Settings
 
@@ -83,8 +84,8 @@ class AccessFile:
         """
         if not _NAME.fullmatch(name) or name in (ANYONE, SERVER):
             raise InvalidRequest(
-                f"'{name[:80]}' is not a valid name for a token: use 1 to 40 of the characters a-z, A-Z, 0-9, '.', '_' "
-                f"and '-', but neither '{ANYONE}' nor '{SERVER}'"
+                f"'{excerpt(name)}' is not a valid name for a token: use 1 to 40 of the characters a-z, A-Z, 0-9, '.', "
+                f"'_' and '-', but neither '{ANYONE}' nor '{SERVER}'"
             )
         for library in libraries:
             check_library(library)
@@ -138,6 +139,11 @@ def check_network(settings: Settings, bind: str) -> None:
 def with_flow_secret(settings: Settings) -> Settings:
     """The settings with a secret that gateway and executors share: a new one, unless it is set."""
     return replace(settings, flow_secret=settings.flow_secret or secrets.token_hex(_TOKEN_BYTES))
+
+
+def service_token(flow_secret: str) -> str:
+    """The token by which the gateway knows the service itself. It does not tell the secret, by which others sign."""
+    return hmac.new(flow_secret.encode(), b"service token", hashlib.sha256).hexdigest()
 
 
 def is_loopback(bind: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.formats import excerpt
 from clipseek.config.settings import Settings
 
 MAIN = "main"  # its folder is CLIPSEEK_HOME itself
@@ -18,7 +19,7 @@ def check_library(name: str) -> str:
     """Check that a text can be the name of a library, and return it. Raises: InvalidRequest."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
-            f"'{name[:80]}' is not a valid name for a library: use 1 to 40 of the characters a-z, 0-9 and -"
+            f"'{excerpt(name)}' is not a valid name for a library: use 1 to 40 of the characters a-z, 0-9 and -"
         )
     return name
 

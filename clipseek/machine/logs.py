@@ -1,8 +1,8 @@
 """Logging, set up in one place for every process: lines of text, or JSON objects with CLIPSEEK_LOG_FORMAT=json.
 
 Records show text from elsewhere (titles, paths, names) in escaped form, whichever library logs it with whichever
-handler: it can forge no line and sends nothing to a terminal. A JSON line that is logged during a request names the
-endpoint, and the seconds since the request arrived in this process.
+handler: it can forge no line and sends nothing to a terminal. Its length is bounded. A JSON line that is logged during
+a request names the endpoint, and the seconds since the request arrived in this process.
 """
 
 import json
@@ -20,6 +20,7 @@ JSON = "json"
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TRACES_LOGGER = "opentelemetry.exporter.otlp.proto.grpc.exporter"  # warns at every attempt while its collector is away
 _QUIET_SECONDS = 600.0
+MOST_CHARACTERS, MOST_OF_TRACEBACK = 4000, 40_000
 _request: ContextVar[tuple[str, float] | None] = ContextVar("request", default=None)  # endpoint, monotonic time
 
 
@@ -28,18 +29,18 @@ class PlainRecord(logging.LogRecord):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.name = escape_hidden(self.name or "")  # `logging.makeLogRecord` has none
+        self.name = escape_hidden((self.name or "")[:MOST_CHARACTERS])  # `logging.makeLogRecord` has none
         if self.exc_info and self.exc_info[0]:
             self.exc_text = _indent(logging.Formatter().formatException(self.exc_info))
         if self.stack_info:  # it shows lines of the source
             self.stack_info = _indent(self.stack_info)
 
     def getMessage(self) -> str:  # noqa: N802 (its name in `logging`)
-        return escape_hidden(super().getMessage())
+        return escape_hidden(super().getMessage()[:MOST_CHARACTERS])
 
 
 def _indent(traceback: str) -> str:
-    return "\n".join(f"  {escape_hidden(line)}" for line in traceback.split("\n"))
+    return "\n".join(f"  {escape_hidden(line)}" for line in traceback[:MOST_OF_TRACEBACK].split("\n"))
 
 
 class JsonFormatter(logging.Formatter):
@@ -57,7 +58,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": logging.LogRecord.getMessage(record),  # JSON escapes it itself
+            "message": logging.LogRecord.getMessage(record)[:MOST_CHARACTERS],  # JSON escapes it itself
             "process": self._process,
         }
         if request := _request.get():
@@ -65,7 +66,7 @@ class JsonFormatter(logging.Formatter):
         if error := getattr(record, "error", None):
             fields["error"] = error
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            fields["traceback"] = self.formatException(record.exc_info)[:MOST_OF_TRACEBACK]
         return escape_hidden(json.dumps(fields, ensure_ascii=False))
 
 

@@ -10,9 +10,10 @@ from typing import Self
 from clipseek.config.settings import Settings, variable_of
 from clipseek.machine.module_call import PYTHON
 from clipseek.machine.talk import say
+from clipseek.service.stop import end_with_flow
 from clipseek.service.supervise import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS
 
-_STOP_SECONDS = 1.5  # to give its jobs back; then it is killed
+_STOP_SECONDS = 1.5  # then it is killed, where no stop of the service has killed it before
 UNTIL_STDIN_ENDS = "--until-stdin-ends"
 
 
@@ -67,6 +68,7 @@ class JobProcess:
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,  # Ctrl-C goes to this process only, which then ends it
                 )
+                end_with_flow("job runner", self._process)
 
     def _watch(self) -> None:
         """Start it again each time it dies, after a pause that doubles until it has run for a minute."""

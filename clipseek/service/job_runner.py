@@ -51,7 +51,16 @@ _FINAL = (
 
 
 class ServiceClient(Client):
-    """A client with the service's own token, which alone may do jobs."""
+    """A client with the service's own token, which alone may do jobs.
+
+    Args:
+        caller: who filed the job; "" for none.
+    """
+
+    def __init__(self, token: str, library: str, caller: str = "") -> None:
+        super().__init__(token=token, library=library)
+        if caller:
+            self._transport.work_for(caller)
 
     def lease(self, runner: str) -> Job | None:
         """The next job of any library, or None."""
@@ -70,14 +79,14 @@ class ServiceClient(Client):
         indexing.check_complete(self._transport, video_id)
 
 
-Connect = Callable[[str], ServiceClient]  # makes a client for a library
+Connect = Callable[[str, str], ServiceClient]  # makes a client for a library, and for the job of a caller
 
 
 class Runner:
     """Does jobs until it is stopped.
 
     Args:
-        connect: makes a client for a library; "" is the main one.
+        connect: makes a client for a library, "" is the main one, and for the job of a caller, "" is none.
         jobs_at_a_time: at most; each in a thread.
     """
 
@@ -95,7 +104,7 @@ class Runner:
         Raises: AccessDenied: the server does not know the token as its own.
         """
         pause = _FIRST_POLL_SECONDS
-        with self._connect("") as service:
+        with self._connect("", "") as service:
             while not self._stopping.is_set():
                 self._free.acquire()
                 if job := self._lease(service):
@@ -125,7 +134,7 @@ class Runner:
 
     def _do(self, job: Job) -> None:
         try:
-            with self._connect(job.library) as client, JobRun(client, job) as job_run:
+            with self._connect(job.library, job.caller) as client, JobRun(client, job) as job_run:
                 self._running.add(job_run)
                 job_run.run()
                 self._running.discard(job_run)

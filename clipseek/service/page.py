@@ -15,10 +15,11 @@ from clipseek.config.settings import Settings, variable_of
 from clipseek.machine.module_call import PYTHON
 from clipseek.machine.ports import free_port, is_port_free
 from clipseek.machine.talk import say
+from clipseek.service.stop import end_with_flow
 
 PAGE_BIND = "127.0.0.1"  # the page asks for no password, so it serves this machine only
 _START_SECONDS = 120.0  # importing Streamlit takes seconds, on a busy machine many
-_STOP_SECONDS = 0.9  # then it is killed; it is asked to end when the stop begins, up to four seconds earlier
+_STOP_SECONDS = 0.9  # then it is killed, where no stop of the service has killed it before
 _POLL_SECONDS = 0.2
 
 
@@ -67,6 +68,7 @@ class Page:
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to this process only, which then ends the page
         )
+        end_with_flow("page", self._process)
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:

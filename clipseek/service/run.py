@@ -15,7 +15,7 @@ from clipseek.api.documents import Component
 from clipseek.api.errors import ModelMismatch, ServerNotReady
 from clipseek.api.model_ids import advise_to_index_again, settings_for
 from clipseek.client import Client
-from clipseek.config.access import check_network, with_flow_secret
+from clipseek.config.access import check_network, service_token, with_flow_secret
 from clipseek.config.settings import (
     SHARED_METRICS_VARIABLE,
     START_ERRORS_VARIABLE,
@@ -159,7 +159,8 @@ def _run_folder(settings: Settings) -> Iterator[Path]:
 
 def _check_health(settings: Settings) -> list[Component]:
     """Ask each executor for its health. Raises: ServerNotReady: one is silent, or of another version. ModelMismatch."""
-    with Client(settings.local_host, timeout_seconds=60, token=settings.flow_secret, library="") as client:
+    token = service_token(settings.flow_secret)
+    with Client(settings.local_host, timeout_seconds=60, token=token, library="") as client:
         until = time.monotonic() + _HEALTH_SECONDS
         components = client.health()
         while not all(component.ok for component in components) and time.monotonic() < until:

@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterable
@@ -21,10 +22,11 @@ STOP_SECONDS = 3.5  # executors finish what is under way, then they are killed
 _LAST_SECONDS = 5.0  # then this process is ended, too, whatever it waits for
 _KILL_SECONDS = 0.5  # until the system has removed a killed process
 _POLL_SECONDS = 0.05
+_beside: dict[str, psutil.Process] = {}  # the processes beside the Flow, by name
 
 
 class Stop:
-    """The wish to stop. Five seconds after it this process has ended, with all processes of the Flow.
+    """The wish to stop. Five seconds after it this process has ended, with all processes of the service.
 
     Attributes:
         deadline: monotonic time at which processes that still run are killed.
@@ -62,10 +64,19 @@ class Stop:
         exit_with_all("clipseek: The server did not stop in time, so it was killed.", exit_code=1)
 
 
-def end_processes(deadline: float) -> list[str]:
-    """Ask the processes of the Flow to end, and kill what runs at the deadline: they, and all that they started.
+def end_with_flow(name: str, process: subprocess.Popen[bytes]) -> None:
+    """Count a process that runs beside the Flow as one of the service: it is killed if it does not end in time.
 
-    Returns: the names of the Flow's processes that were killed.
+    What started it asks it to end. The latest process of a name takes the place of the one before.
+    """
+    _beside[name] = psutil.Process(process.pid)
+
+
+def end_processes(deadline: float) -> list[str]:
+    """Ask the processes of the Flow to end, and kill what runs at the deadline: all of the service, and what they
+    started.
+
+    Returns: the names of the service's processes that were killed.
     """
     children = multiprocessing.active_children()
     for child in children:
@@ -76,13 +87,12 @@ def end_processes(deadline: float) -> list[str]:
         family |= _family()  # a process whose parent has ended is not found any more
     _kill(alive)
     late = {process.pid for process in alive}
-    return [
-        child.name.removesuffix("/rep-0") for child in children if child.pid in late
-    ]  # what Jina adds to most names
+    names = [(child.name.removesuffix("/rep-0"), child.pid) for child in children]  # what Jina adds to most names
+    return [name for name, pid in [*names, *((name, process.pid) for name, process in _beside.items())] if pid in late]
 
 
 def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
-    """Kill all processes of the Flow, and exit at once. The folder of this run is removed: nothing else would."""
+    """Kill all processes of the service, and exit at once. The folder of this run is removed: nothing else would."""
     _kill(_family())
     say(message, style)
     shutil.rmtree(os.environ.get(START_ERRORS_VARIABLE, ""), ignore_errors=True)
@@ -90,12 +100,15 @@ def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
 
 
 def _family() -> set[psutil.Process]:
-    """The processes of the Flow and all that they started. A browser that this process opened is not among them."""
-    family = set()
+    """The processes of the service and all that they started. A browser that this process opened is not among them."""
+    started = list(_beside.values())
     for child in multiprocessing.active_children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(child.pid)
-            family |= {process, *process.children(recursive=True)}
+            started.append(psutil.Process(child.pid))
+    family = set(started)
+    for process in started:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family.update(process.children(recursive=True))
     return family
 
 

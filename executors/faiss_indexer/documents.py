@@ -8,6 +8,7 @@ import numpy.typing as npt
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest, ModelMismatch
+from clipseek.api.formats import excerpt
 from clipseek.api.limits import EVEN
 from clipseek.api.score_scale import ScoreScale
 from executors.faiss_indexer.library import Library
@@ -140,7 +141,7 @@ def check_span(doc: VideoSpan, video: VideoRecord) -> None:
     planned = video.frames_per_second, video.sampling or EVEN
     if span not in plan_spans(video.duration_seconds) or asked != planned:
         raise InvalidRequest(
-            f"The span [{span[0]:g}, {span[1]:g}) s, {asked[1]} at {asked[0]:g} frames a second, is none of "
+            f"The span [{span[0]:g}, {span[1]:g}) s, {excerpt(asked[1])} at {asked[0]:g} frames a second, is none of "
             f"'{video.title}', {planned[1]} at {planned[0]:g}. Send the spans of /probe, as it lists them."
         )
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidSetting, StoreError
-from clipseek.config.access import SERVER
 from clipseek.config.libraries import library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
@@ -28,8 +27,10 @@ from executors.faiss_indexer.store.store import Store
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_frame_times
 from executors.flow.endpoint import endpoint
-from executors.flow.executor import WORKER
+from executors.flow.executor import AT_ONCE, WORKER
 
+CALIBRATION = "calibration"  # a queue of its own: it takes seconds, and waits for the store
+LISTS = "lists"  # a queue for lists of all videos: thousands take seconds
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago releases the lock within one
 
 
@@ -49,7 +50,6 @@ class FaissIndexer(JobExecutor):
             self._reserve(home)
         self._libraries: dict[str, Library] = {}
         self._opening = threading.Lock()
-        self._measuring = threading.Lock()
         self._audit = AuditLog(home, self.settings.audit_days)
         self.open_jobs()
 
@@ -72,6 +72,9 @@ class FaissIndexer(JobExecutor):
         except StoreError:
             self._store_lock.release()
             raise
+
+    def queue_sizes(self) -> Mapping[str, int]:
+        return {**super().queue_sizes(), CALIBRATION: 1, LISTS: 2}
 
     def library(self, name: str) -> Library:
         """A library by its name; created if there is none yet."""
@@ -112,14 +115,12 @@ class FaissIndexer(JobExecutor):
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not was_complete and _is_complete(doc.video_id, library.store):
-            name = self.jobs.caller_of(caller.library, doc.video_id) if caller.name == SERVER else ""
-            whose = replace(caller, name=name) if name else caller
-            self._audit_change("indexed", [library.store.video(doc.video_id)], whose)
+            self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
 
-    @endpoint("/videos")
+    @endpoint("/videos", queue=lambda doc: AT_ONCE if doc.video_id else LISTS)
     def videos(self, doc: Video, caller: Caller) -> list[Video]:
         store = self.library(caller.library).store
         answers = []
@@ -163,7 +164,7 @@ class FaissIndexer(JobExecutor):
         documents.fill_in(doc, timeline.answer)
         return _counts(timeline.answer)
 
-    @endpoint("/calibrate")
+    @endpoint("/calibrate", queue=CALIBRATION)
     def calibrate(self, doc: Calibration, caller: Caller) -> str:
         documents.check_calibration(doc)
         library = self.library(caller.library)
@@ -198,12 +199,11 @@ class FaissIndexer(JobExecutor):
                 "model_id": store.model_id if len(library.index) else "",
                 "fitted_shift": f"{library.relevance.fitted_shift:.3f}",
             },
-            warnings=self.list_job_warnings(),
+            warnings=self.list_job_warnings(caller.library),
         )
 
     def recall(self, caller: Caller, /) -> dict[str, str]:
-        with self._measuring:  # one at a time: each reads all of a store
-            found = self.library(caller.library).index.recall()
+        found = self.library(caller.library).index.recall()
         return {
             "recall_before": f"{found.before:.4f}",
             "recall": f"{found.share:.4f}",
@@ -221,7 +221,7 @@ class FaissIndexer(JobExecutor):
     def _audit_change(self, change: str, videos: Iterable[VideoRecord], caller: Caller) -> None:
         for video in videos:
             self._audit.write(
-                change, caller=caller.name, library=caller.library, video_id=video.video_id, title=video.title
+                change, caller=caller.owner, library=caller.library, video_id=video.video_id, title=video.title
             )
 
 

@@ -2,14 +2,16 @@
 
 import math
 import time
+from collections.abc import Mapping
 
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
 from clipseek.api.errors import AccessDenied, InvalidRequest
-from clipseek.api.formats import counted
+from clipseek.api.formats import counted, escape_hidden, excerpt
 from clipseek.api.limits import CANCELLED, JOB_KINDS
 from clipseek.config.access import SERVER
 from clipseek.config.libraries import MAIN
+from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.jobs import KEEP_SECONDS, JobRecord, Jobs
 from executors.faiss_indexer.store.spans import missing_spans
@@ -19,12 +21,14 @@ from executors.flow.executor import ChainExecutor
 
 _RUNNER_SECONDS = 15.0  # a runner asks every second: one that was silent for so long is away
 _MAX_RUNNER_CHARACTERS, _MAX_ERROR_CHARACTERS = 100, 5000
+JOBS = "jobs"  # a queue for what writes jobs: it waits for the store, and searches must not wait with it
 
 
 class JobExecutor(ChainExecutor):
     """An executor with jobs. They are in the main library's store, whichever library they are for."""
 
     jobs: Jobs
+    _audit: AuditLog
     _runner_seen_at = _started_at = -math.inf  # monotonic
 
     def library(self, name: str) -> Library:
@@ -41,18 +45,21 @@ class JobExecutor(ChainExecutor):
         self.jobs = Jobs(self.library(MAIN).store.database)
         self._started_at = time.monotonic()
 
-    def list_job_warnings(self) -> list[str]:
-        """Why jobs wait in vain."""
+    def queue_sizes(self) -> Mapping[str, int]:
+        return {**super().queue_sizes(), JOBS: 2}
+
+    def list_job_warnings(self, library: str) -> list[str]:
+        """Why a library's jobs wait in vain."""
         if self.has_runner or time.monotonic() - self._started_at < _RUNNER_SECONDS:
             return []
-        count = self.jobs.count_waiting()
+        count = self.jobs.count_waiting(library)
         advice = "Start one with `clipseek jobs run`."
         return [f"{counted(count, 'job')} cannot begin: no runner has asked for work lately. {advice}"] if count else []
 
-    @endpoint("/job")
+    @endpoint("/job", queue=JOBS)
     def file_job(self, doc: Job, caller: Caller) -> str:
         if doc.kind not in JOB_KINDS:
-            raise InvalidRequest(f"There is no kind of job '{doc.kind[:80]}'. There is: {', '.join(JOB_KINDS)}.")
+            raise InvalidRequest(f"There is no kind of job '{excerpt(doc.kind)}'. There is: {', '.join(JOB_KINDS)}.")
         store = self.library(caller.library).store
         video = store.video(doc.video_id)
         _clear(doc)
@@ -79,16 +86,20 @@ class JobExecutor(ChainExecutor):
         jobs = [self.jobs.job(library, doc.job_id)] if doc.job_id else self.jobs.of_library(library)
         return [Job(**shared_fields(job, Job)) for job in jobs]
 
-    @endpoint("/cancel_job")
+    @endpoint("/cancel_job", queue=JOBS)
     def cancel_job(self, doc: Job, caller: Caller) -> str:
-        job = self.jobs.cancel(caller.library, doc.job_id, time.time(), forget=doc.forget)
+        now = time.time()
+        job = self.jobs.cancel(caller.library, doc.job_id, now, forget=doc.forget)
+        if doc.forget or job.ended_at == now:
+            what = "job forgotten" if doc.forget else "job cancelled"
+            self._audit.write(what, caller=caller.name, library=caller.library, video_id=job.video_id, title=job.title)
         _clear(doc)
         copy_fields(job, doc)
         return f"{job.job_id} for {job.video_id[:12]}, {job.state}"
 
     # For runners
 
-    @endpoint("/lease_job")
+    @endpoint("/lease_job", queue=JOBS)
     def lease_job(self, doc: Job, caller: Caller) -> str:
         self._note_runner(doc, caller)
         runner = doc.runner
@@ -99,11 +110,12 @@ class JobExecutor(ChainExecutor):
         copy_fields(job, doc)
         return f"{job.job_id} for {job.video_id[:12]} to {job.runner}, try {job.tries}"
 
-    @endpoint("/report_job")
+    @endpoint("/report_job", queue=JOBS)
     def report_job(self, doc: Job, caller: Caller) -> str:
         self._note_runner(doc, caller)
         now = time.time()
-        report = JobRecord(**shared_fields(doc, JobRecord) | {"error": doc.error[:_MAX_ERROR_CHARACTERS]})
+        error = escape_hidden(doc.error[:_MAX_ERROR_CHARACTERS], keep="\n")  # PostgreSQL holds no NUL
+        report = JobRecord(**shared_fields(doc, JobRecord) | {"error": error})
         job = self.jobs.report(report, now)
         _clear(doc)
         if job is None:

@@ -79,10 +79,10 @@ def endpoint(path: str, *, queue: str | Callable[[Any], str] = "", step: str = "
             for doc in docs or [document()]:  # a request without a document asks as an empty one does
                 chosen = queue if isinstance(queue, str) else queue(doc)
                 steps = answer_one(executor, doc, caller)
-                while (documents := await executor.in_queue(chosen, caller.name, partial(_advance, steps))) is None:
+                while (documents := await executor.in_queue(chosen, caller.owner, partial(_advance, steps))) is None:
                     pass
                 answers.extend(documents)
-            message = await executor.in_queue("", caller.name, answers.to_protobuf)
+            message = await executor.in_queue("", caller.owner, answers.to_protobuf)
             object.__setattr__(answers, "to_protobuf", lambda: message)  # Jina would do it in the event loop
             return answers
 

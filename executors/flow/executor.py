@@ -30,8 +30,9 @@ from executors.machine.fair_queue import FairQueue
 T = TypeVar("T")
 
 WORKER = "worker"  # a queue with one thread, for work that must be done one at a time
-_AT_ONCE = ""  # what needs no queue: its threads are enough for all but a flood
+AT_ONCE = ""  # what needs no queue: its threads are enough for all but a flood
 _AT_ONCE_THREADS = 8
+_RECALL = "recall"  # a queue with one thread: each measurement reads all of a store, and takes seconds
 
 
 class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
@@ -59,7 +60,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         except Exception as error:
             report_start_failure(error)
             raise
-        sizes = {_AT_ONCE: _AT_ONCE_THREADS, **self.queue_sizes()}
+        sizes = {AT_ONCE: _AT_ONCE_THREADS, _RECALL: 1, **self.queue_sizes()}
         self.queues = {name: FairQueue(size, name) for name, size in sizes.items()}
         metrics.serve_own(self.settings, self.stored_libraries)
 
@@ -85,7 +86,7 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         for queue in self.queues.values():
             queue.refuse_waiting(stopping)
 
-    @endpoint("/health")
+    @endpoint("/health", queue=lambda doc: _RECALL if doc.check_recall else AT_ONCE)
     def health(self, doc: Health, caller: Caller) -> str:
         component = self.component(caller)
         component.facts = {**component.facts, **own_versions()}

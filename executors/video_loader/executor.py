@@ -37,6 +37,8 @@ MAX_SPAN_BYTES = 640_000_000  # of pictures: 4000 frames of 224x224, or 200 of 1
 JOINED = "joined"  # replaces the video's id in the cached names of videos joined from several
 UPLOAD, LOOK, INDEX, CLIP = "upload", "look", "index", "clip"  # queues; VideoWorkers sizes the last three
 UPLOAD_THREADS = 16  # some may be reading whole videos to check them; the others go on with their chunks
+# Queues for what waits for disks or object stores that may hang: nothing else waits with it.
+SERVER_FOLDERS, DELETE = "server folders", "delete"
 
 
 class VideoLoader(ChainExecutor):
@@ -54,7 +56,7 @@ class VideoLoader(ChainExecutor):
         self._info = functools.lru_cache(maxsize=1024)(self._probe)
 
     def queue_sizes(self) -> Mapping[str, int]:
-        return self._videos.counts | {UPLOAD: UPLOAD_THREADS}
+        return self._videos.counts | {UPLOAD: UPLOAD_THREADS, SERVER_FOLDERS: 2, DELETE: 4}
 
     def store(self, library: str) -> MediaFiles:
         if library not in self._stores:
@@ -82,7 +84,7 @@ class VideoLoader(ChainExecutor):
                 self._audit_change("uploaded", record, caller)
         return f"{doc.video_id[:12]}, {size_bytes} bytes, {len(doc.missing_offsets)} chunks missing"
 
-    @endpoint("/server_videos")
+    @endpoint("/server_videos", queue=SERVER_FOLDERS)
     def server_videos(self, doc: Upload, caller: Caller) -> list[Upload]:
         _check_server_folders(caller)
         return [
@@ -161,7 +163,7 @@ class VideoLoader(ChainExecutor):
             copy_fields(self._videos.make_thumbnail(path, doc.at_seconds, doc.width, title), doc)
         return f"{doc.video_id[:12]} at {doc.pts_seconds:.2f} s"
 
-    @endpoint("/delete")
+    @endpoint("/delete", queue=DELETE)
     def delete(self, doc: Video, caller: Caller) -> str:
         store = self.store(caller.library)
         records = [store.record(doc.video_id)] if store.is_known(doc.video_id) else []

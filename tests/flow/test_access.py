@@ -36,9 +36,9 @@ from clipseek.api.documents import (
     VideoSpan,
 )
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
-from clipseek.api.errors import AccessDenied, ClipSeekError, VideoNotFound
+from clipseek.api.errors import AccessDenied, ClipSeekError, NotFound, VideoNotFound
 from clipseek.client import Client, transport
-from clipseek.config.access import AccessFile
+from clipseek.config.access import AccessFile, service_token
 from executors.flow.callers import LIFETIME_SECONDS, Caller, signed
 from tests.flow.conftest import Server
 
@@ -204,6 +204,29 @@ def test_no_endpoint_reaches_into_another_library(world):
                     told = told.replace(world.own["bob"][:digits], NOWHERE[:digits])
                 assert told == told_of_nobody, where
     assert state_of(bob, folder) == before
+
+
+def test_jobs_of_another_library_are_as_if_there_were_none(world):
+    alice, bob = world.client("alice"), world.client("bob")
+    before = [job.model_dump(exclude={"id"}) for job in bob.jobs()]
+    for job in bob.jobs():
+        for path in ("/jobs", "/cancel_job"):
+            for forget in (False, True):
+                with pytest.raises(NotFound, match=f"There is no job '{job.job_id}'"):
+                    alice._one(path, Job(job_id=job.job_id, forget=forget))
+    assert before and [job.model_dump(exclude={"id"}) for job in bob.jobs()] == before
+
+
+def test_nobody_but_the_service_does_jobs(world):
+    secret = Client(world.server.host, token=SECRET)
+    for path in ("/lease_job", "/report_job"):
+        for client in (world.client("alice"), world.client("bob")):
+            with pytest.raises(AccessDenied, match="Only the service's own runner"):
+                client._one(path, Job(runner="mine", state="done"))
+        with pytest.raises(AccessDenied, match="does not know this token"):  # the secret is for signatures only
+            secret._one(path, Job(runner="mine", state="done"))
+    service = Client(world.server.host, token=service_token(SECRET), library="")
+    assert service._one("/lease_job", Job(runner="mine")).job_id == ""  # there is none
 
 
 def test_another_library_than_the_tokens_own_is_refused_whether_it_exists_or_not(world):
@@ -459,5 +482,5 @@ def test_tokens_and_the_secret_appear_nowhere(world):
     texts = [world.server.output, commands]
     texts += [file.read_text(errors="replace") for file in world.home.rglob("*") if file.suffix in {".json", ".log"}]
     assert "executors.flow.gateway.door" in world.server.output  # the log is on
-    for hidden in (*world.tokens.values(), SECRET):
+    for hidden in (*world.tokens.values(), SECRET, service_token(SECRET)):
         assert not any(hidden in text or hidden[9:] in text for text in texts)

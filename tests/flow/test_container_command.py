@@ -57,8 +57,9 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
     server = Server(started, int(environment["CLIPSEEK_PORT"]), Path(environment["CLIPSEEK_HOME"]))
     try:
         server.wait_for(READY_LINE)
-        secret = Path(environment["TMPDIR"]) / "flow-secret"
-        assert secret.stat().st_mode & 0o777 == 0o600 and len(secret.read_text()) == 64
+        token = Path(environment["TMPDIR"]) / "service-token"
+        assert token.stat().st_mode & 0o777 == 0o600 and len(token.read_text().strip()) == 64
+        assert psutil.Process(started.pid).environ()["CLIPSEEK_FLOW_SECRET"] not in token.read_text()
         done = health(environment)
         assert (done.returncode, done.stdout.split().count("ok")) == (0, 4), done.stdout + done.stderr
         assert "requires a token" in run(server, "health", code=1).stderr

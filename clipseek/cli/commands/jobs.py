@@ -8,13 +8,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clipseek.api.errors import InvalidSetting
+from clipseek.api.formats import escape_hidden
 from clipseek.cli.options import host_option, json_option
 from clipseek.cli.terminal import print_json, show_table
+from clipseek.config.access import service_token
 from clipseek.config.settings import Settings, variable_of
 from clipseek.machine import logs
 from clipseek.machine.talk import say
@@ -83,7 +86,8 @@ def run(until_stdin_ends: bool) -> None:
         raise InvalidSetting(f"{name} is not set. Set it to the secret that the gateway and the executors have.")
     logs.start(settings.log_level, settings.log_format, "jobs", replace=True)
     logging.getLogger("clipseek.client.transport").setLevel(logging.ERROR)  # the server itself tells that it restarts
-    runner = Runner(lambda library: ServiceClient(token=settings.flow_secret, library=library))
+    token = service_token(settings.flow_secret)
+    runner = Runner(partial(ServiceClient, token))
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: threading.Thread(target=_end, args=(runner.stop,), daemon=True).start())
@@ -136,7 +140,7 @@ def _follow(client: "Client", as_json: bool) -> None:
 
 def print_line(job: "Job", as_json: bool) -> None:
     """Print one job on stdout."""
-    click.echo(json.dumps(_data(job)) if as_json else _sentence(job))
+    click.echo(json.dumps(_data(job)) if as_json else escape_hidden(_sentence(job)))
 
 
 def _sentence(job: "Job") -> str:

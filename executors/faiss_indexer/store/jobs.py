@@ -8,6 +8,7 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Any
 
 from clipseek.api.errors import NotFound, TooManyRequests
+from clipseek.api.formats import excerpt
 from clipseek.api.limits import (
     CANCELLED,
     DONE,
@@ -26,7 +27,7 @@ FIRST_PAUSE_SECONDS = 4.0  # before a job that failed is tried again; it doubles
 _LONGEST_LEASE_SECONDS = max(LEASE_SECONDS, FIRST_PAUSE_SECONDS * 2**MAX_TRIES)
 SLICE_SECONDS = 60.0  # a job that has run for so long makes room for another caller's
 KEEP_SECONDS = 7 * 24 * 3600.0  # of a finished job
-MAX_FINISHED = 10_000  # in all libraries; the oldest go first
+MAX_FINISHED = 10_000  # of a library; the oldest go first
 MAX_LISTED = 500
 FRESH, AGAIN = 0, 1  # ranks: a new video comes before one that was indexed before
 
@@ -42,6 +43,8 @@ _SCHEMA = (
 )""",
     "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, lease_until)",
     "CREATE INDEX IF NOT EXISTS jobs_by_caller ON jobs (caller, state)",
+    # Apart from the jobs, which callers may have removed: so nobody's turn comes sooner by that.
+    "CREATE TABLE IF NOT EXISTS job_callers (caller TEXT PRIMARY KEY, served_at DOUBLE PRECISION NOT NULL)",
 )
 
 
@@ -87,8 +90,10 @@ _IS_UNFINISHED = f"state IN ('{WAITING}', '{RUNNING}')"
 _IS_FREE = f"{_IS_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)"
 # The caller who was served least recently comes first.
 _NEXT = f"""SELECT {", ".join(f"jobs.{name}" for name in _FIELDS)} FROM jobs
-JOIN (SELECT caller AS name, MAX(started_at) AS served_at FROM jobs GROUP BY caller) AS callers ON name = caller
-WHERE {_IS_FREE} ORDER BY served_at, rank_number, created_at, job_id LIMIT 1"""
+LEFT JOIN job_callers ON job_callers.caller = jobs.caller
+WHERE {_IS_FREE} ORDER BY COALESCE(served_at, 0), rank_number, created_at, job_id LIMIT 1"""
+_SERVED = """INSERT INTO job_callers VALUES (?, ?)
+ON CONFLICT (caller) DO UPDATE SET served_at = excluded.served_at"""
 
 
 class Jobs:
@@ -121,9 +126,9 @@ class Jobs:
             _check_count(db, job.caller)
             if last:
                 db.execute("DELETE FROM jobs WHERE job_id = ?", (last.job_id,))
-            _prune(db, now)
+            _prune(db, job.library, now)
             rank = AGAIN if is_known or (last and last.state == DONE) else FRESH
-            created_at = _after_all(db, "created_at", now)
+            created_at = _after_all(db, "created_at", "jobs", now)
             job = replace(job, job_id=secrets.token_hex(6), state=WAITING, created_at=created_at, rank_number=rank)
             places = ", ".join("?" * len(_FIELDS))
             db.execute(f"INSERT INTO jobs ({', '.join(_FIELDS)}) VALUES ({places})", astuple(job))
@@ -143,7 +148,7 @@ class Jobs:
         """Raises: NotFound."""
         row = self._database.row(f"{_SELECT} WHERE library = ? AND job_id = ?", (library, job_id))
         if row is None:
-            raise NotFound(f"There is no job '{job_id[:80]}'. `clipseek jobs` lists the jobs of the last days.")
+            raise NotFound(f"There is no job '{excerpt(job_id)}'. `clipseek jobs` lists the jobs of the last days.")
         return JobRecord(*row)
 
     def cancel(self, library: str, job_id: str, now: float, *, forget: bool = False) -> JobRecord:
@@ -164,16 +169,9 @@ class Jobs:
             db.execute("DELETE FROM jobs WHERE library = ? AND video_id = ? AND ended_at > 0", (library, video_id))
             _end(db, "library = ? AND video_id = ?", (library, video_id), now)
 
-    def caller_of(self, library: str, video_id: str) -> str:
-        """Who filed the job that runs for a video; "" where none does."""
-        row = self._database.row(
-            f"SELECT caller FROM jobs WHERE library = ? AND video_id = ? AND state = '{RUNNING}'", (library, video_id)
-        )
-        return str(row[0]) if row else ""
-
-    def count_waiting(self) -> int:
-        """How many jobs of all libraries wait."""
-        row = self._database.row(f"SELECT COUNT(*) FROM jobs WHERE state = '{WAITING}'")
+    def count_waiting(self, library: str) -> int:
+        """How many jobs of a library wait."""
+        row = self._database.row(f"SELECT COUNT(*) FROM jobs WHERE library = ? AND state = '{WAITING}'", (library,))
         return int(row[0]) if row else 0
 
     # For runners
@@ -191,15 +189,17 @@ class Jobs:
                 if job.state == RUNNING and job.tries >= MAX_TRIES:
                     _save(db, _given_up(job, now))
                     continue
+                served_at = _after_all(db, "served_at", "job_callers", now)
                 job = replace(
                     job,
                     state=RUNNING,
                     runner=runner,
                     tries=job.tries + 1,
-                    started_at=_after_all(db, "started_at", now),
+                    started_at=served_at,
                     lease_until=now + LEASE_SECONDS,
                 )
                 _save(db, job)
+                db.execute(_SERVED, (job.caller, served_at))
                 return job
         return None
 
@@ -242,9 +242,9 @@ def _at(now: float) -> tuple[float, float]:
     return now, now + _LONGEST_LEASE_SECONDS
 
 
-def _after_all(db: Any, column: str, now: float) -> float:
-    """The time, or one after that of all jobs where the clock was set back: jobs are ordered by it."""
-    [latest] = db.execute(f"SELECT COALESCE(MAX({column}), 0) FROM jobs").fetchone()
+def _after_all(db: Any, column: str, table: str, now: float) -> float:
+    """The time, or one after all of a column where the clock was set back: turns are ordered by it."""
+    [latest] = db.execute(f"SELECT COALESCE(MAX({column}), 0) FROM {table}").fetchone()
     return max(now, float(latest) + 1e-6)
 
 
@@ -282,13 +282,15 @@ def _check_count(db: Any, caller: str) -> None:
         )
 
 
-def _prune(db: Any, now: float) -> None:
-    """Forget jobs that ended long ago, and the oldest of too many."""
+def _prune(db: Any, library: str, now: float) -> None:
+    """Forget jobs that ended long ago, the oldest of too many of a library, and callers who had none for long."""
     db.execute("DELETE FROM jobs WHERE ended_at > 0 AND ended_at < ?", (now - KEEP_SECONDS,))
-    newest = "SELECT ended_at FROM jobs WHERE ended_at > 0 ORDER BY ended_at DESC LIMIT ?"
+    db.execute("DELETE FROM job_callers WHERE served_at < ?", (now - KEEP_SECONDS,))
+    ended = "library = ? AND ended_at > 0"
+    newest = f"SELECT ended_at FROM jobs WHERE {ended} ORDER BY ended_at DESC LIMIT ?"
     db.execute(
-        f"DELETE FROM jobs WHERE ended_at > 0 AND ended_at < (SELECT MIN(ended_at) FROM ({newest}) AS newest)",
-        (MAX_FINISHED,),
+        f"DELETE FROM jobs WHERE {ended} AND ended_at < (SELECT MIN(ended_at) FROM ({newest}) AS newest)",
+        (library, library, MAX_FINISHED),
     )
 
 

@@ -239,8 +239,8 @@ def schema_of(library: str) -> str:
 
 
 def hide_password(url: str) -> str:
-    """A URL without the password that it may hold."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1...", re.sub(r"(//[^/@?]*?):[^/@?]*@", r"\1@", url))
+    """A URL without the passwords that it may hold: its user's, a key's, a client's."""
+    return re.sub(r"([?&]\w*(?:password|secret)=)[^&]*", r"\1...", re.sub(r"(//[^/@?]*?):[^/@?]*@", r"\1@", url))
 
 
 def _options_of(password: str) -> dict[str, Any]:

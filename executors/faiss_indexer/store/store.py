@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clipseek.api.errors import InvalidRequest, ModelMismatch, VideoNotFound
+from clipseek.api.formats import excerpt
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
 from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
 from executors.faiss_indexer.store.database import Database, Row, Transaction
@@ -103,7 +104,7 @@ class Store(AbstractContextManager["Store"]):
         """Raises VideoNotFound."""
         row = self._database.row(f"SELECT {_VIDEO_COLUMNS} FROM videos WHERE video_id = ?", (video_id,))
         if row is None:
-            raise VideoNotFound(f"There is no video '{video_id}'. `clipseek videos` lists all videos.")
+            raise VideoNotFound(f"There is no video '{excerpt(video_id)}'. `clipseek videos` lists all videos.")
         return _read_video(row)
 
     def known_videos(self, video_ids: Iterable[str]) -> list[VideoRecord]:
@@ -148,7 +149,9 @@ class Store(AbstractContextManager["Store"]):
         checksum = compute_checksum(video_id, start, end, *blobs)
         with self._database.write() as db:
             if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
-                raise VideoNotFound(f"There is no video '{video_id}': it was deleted, or never sent to /probe.")
+                raise VideoNotFound(
+                    f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe."
+                )
             self._claim_model(db, model_id)
             overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
             replaced = _delete_rows(db, overlapping, (video_id, end, start))
@@ -305,7 +308,7 @@ def _check_sampling(video: VideoRecord, known: tuple[float, str] | None) -> tupl
         raise InvalidRequest(f"frames_per_second is {rate:g}, but must be from {MIN_RATE:g} to {MAX_RATE:g}.")
     sampling = video.sampling or (known[1] if known else EVEN)
     if sampling not in SAMPLINGS:
-        raise InvalidRequest(f"sampling is '{sampling}', but must be one of {', '.join(SAMPLINGS)}.")
+        raise InvalidRequest(f"sampling is '{excerpt(sampling)}', but must be one of {', '.join(SAMPLINGS)}.")
     return rate, sampling
 
 

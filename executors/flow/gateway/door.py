@@ -23,7 +23,7 @@ from executors.flow.gateway.doorkeeper import Doorkeeper
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import GATEWAY, OTHER, Arrival, count_error
-from executors.flow.quirks.damaged_messages import Behaviour, as_stream, read_message
+from executors.flow.quirks.damaged_messages import DAMAGED, Behaviour, as_stream, read_message
 from executors.flow.quirks.own_port import abort_with
 from executors.machine.fair_queue import FairQueue
 
@@ -187,6 +187,8 @@ def _parse(read: Callable[[bytes], Any], data: bytes) -> tuple[Any, RequestSize]
     _check_size(endpoint_of(size.endpoint), size)
     request = read(data)
     read_message(lambda: request.proto_with_data)
+    if request.header.exec_endpoint != size.endpoint:  # of several headers another one counts
+        raise InvalidRequest(DAMAGED)
     return request, size
 
 

@@ -1,13 +1,15 @@
 """Identifies callers: by the token in a call's metadata, `authorization: Bearer TOKEN`.
 
-`clipseek-library: NAME` chooses among the token's libraries.
+`clipseek-library: NAME` chooses among the token's libraries. The service itself says by `clipseek-filed-by: NAME` whose
+job it works on.
 """
 
 import hmac
 from collections.abc import Iterable
 
 from clipseek.api.errors import AccessDenied
-from clipseek.config.access import ANYONE, SERVER, AccessFile, Grant
+from clipseek.api.formats import excerpt
+from clipseek.config.access import ANYONE, SERVER, AccessFile, Grant, service_token
 from clipseek.config.libraries import MAIN, check_library
 from executors.flow.callers import Caller
 
@@ -19,12 +21,12 @@ class Doorkeeper:
 
     Args:
         access: the tokens.
-        secret: the Flow's own, which the service uses as its token.
+        secret: the Flow's own, from which the service derives its token; not empty.
         may_be_open: whether a service without tokens serves everyone.
     """
 
     def __init__(self, access: AccessFile, secret: str, *, may_be_open: bool) -> None:
-        self._access, self._secret, self._may_be_open = access, secret, may_be_open
+        self._access, self._service_token, self._may_be_open = access, service_token(secret), may_be_open
 
     def caller(self, metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
         """The caller, and the library that the call is for: for the service itself, any.
@@ -36,13 +38,14 @@ class Doorkeeper:
         grant = self._grant(token.strip() if scheme.lower() == "bearer" else "")
         library = texts.get("clipseek-library") or grant.libraries[0]
         if grant is _SERVICE:
-            check_library(library)
-        elif library not in grant.libraries:
-            raise AccessDenied(f"Your token does not open the library '{library[:80]}'. Name another one, or none.")
+            library = check_library(library)
+            return Caller(grant.name, library, grant.server_folders, filed_by=texts.get("clipseek-filed-by", ""))
+        if library not in grant.libraries:
+            raise AccessDenied(f"Your token does not open the library '{excerpt(library)}'. Name another one, or none.")
         return Caller(grant.name, library, grant.server_folders)
 
     def _grant(self, token: str) -> Grant:
-        if token and hmac.compare_digest(token.encode(), self._secret.encode()):
+        if token and hmac.compare_digest(token.encode(), self._service_token.encode()):
             return _SERVICE
         if self._access.is_open and self._may_be_open:
             return Grant(ANYONE, "", (MAIN,), server_folders=True, created_at="")

@@ -12,6 +12,7 @@ from typing import Any
 from jina.proto import jina_pb2
 
 from clipseek.api.errors import InvalidRequest
+from executors.flow.quirks.damaged_messages import DAMAGED
 
 MAX_FIELDS = 50_000  # of a request; a query with 32 parts in 1000 named videos has some 4000
 _REQUEST = jina_pb2.DataRequestProto.DESCRIPTOR
@@ -75,9 +76,11 @@ def _count(field: Any, wire_type: int, length: int) -> int:
         raise InvalidRequest(
             "The request has a field that the service does not read. Send documents of clipseek.schema."
         )
-    if wire_type == _SIZED and not field.message_type and field.cpp_type != field.CPPTYPE_STRING:
-        return max(1, length)
-    return 1
+    if field.message_type or field.cpp_type == field.CPPTYPE_STRING:
+        if wire_type != _SIZED:  # protobuf would leave it out
+            raise InvalidRequest(DAMAGED)
+        return 1
+    return max(1, length) if wire_type == _SIZED else 1
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
@@ -88,7 +91,7 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return value, place + index + 1
-    raise InvalidRequest("The request is damaged. Send it again.")
+    raise InvalidRequest(DAMAGED)
 
 
 def _skip_value(data: bytes, place: int, wire_type: int) -> tuple[int, int]:
@@ -100,7 +103,7 @@ def _skip_value(data: bytes, place: int, wire_type: int) -> tuple[int, int]:
         return place, place + length
     if wire_type == _FIXED64:
         return place, place + 8
-    raise InvalidRequest("The request is damaged. Send it again.")
+    raise InvalidRequest(DAMAGED)
 
 
 @cache

@@ -14,6 +14,7 @@ from clipseek.api.errors import InvalidRequest
 
 T = TypeVar("T")
 
+DAMAGED = "The request is damaged. Send it again."
 Behaviour = Callable[[AsyncIterator[Any], Any], AsyncGenerator[Any, None]]  # of a call: its requests and its context
 
 
@@ -22,7 +23,7 @@ def read_message(read: Callable[[], T]) -> T:
     try:
         return read()
     except DecodeError as error:
-        raise InvalidRequest("The request is damaged. Send it again.") from error
+        raise InvalidRequest(DAMAGED) from error
 
 
 def as_stream(handler: Any) -> Behaviour:

@@ -21,6 +21,7 @@ from jina.serve.runtimes.servers.grpc import GRPCServer
 from jina.types.request.data import DataRequest
 
 from clipseek.api.errors import ClipSeekError, InvalidRequest
+from clipseek.api.formats import excerpt
 from executors.flow.callers import Verifier
 from executors.flow.metrics import OTHER, count_error
 from executors.flow.quirks.damaged_messages import read_message, refuse_damaged
@@ -75,10 +76,10 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
                     request = _without_documents(request)
                 else:
                     caller = self._callers.check(request.parameters, endpoint)
-                    await self._read_documents(request, endpoint, caller.name)
+                    await self._read_documents(request, endpoint, caller.owner)
             except Exception as error:  # noqa: BLE001 (the sender gets it, as Jina's own errors)
                 level = logging.INFO if isinstance(error, ClipSeekError) else logging.ERROR
-                logger.log(level, "%s refused: %s: %s", endpoint[:80], type(error).__name__, error)
+                logger.log(level, "%s refused: %s: %s", excerpt(endpoint), type(error).__name__, error)
                 count_error(self._callers.executor, endpoint, error)
                 refused = _without_documents(request)
                 refused.add_exception(error)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, StoreCorrupt
+from clipseek.api.formats import excerpt
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.machine.sync import sync
 
@@ -57,7 +58,7 @@ def parse_record(data: str | bytes, video_id: str, where: str) -> FileRecord:
 def _check_names(record: FileRecord, video_id: str) -> FileRecord:
     own_name = re.fullmatch(rf"{re.escape(video_id + VIDEO_MARK)}(\.[a-z0-9]{{1,8}})?", record.file_name)
     if record.video_id != video_id or not (own_name or record.linked_path):
-        raise ValueError(f"it belongs to {record.video_id[:12]}, file {record.file_name[:80]!r}")
+        raise ValueError(f"it belongs to {record.video_id[:12]}, file {excerpt(record.file_name)!r}")
     return record
 
 
@@ -90,4 +91,4 @@ def compute_sha256(path: Path) -> str:
 def check_video_id(video_id: str) -> None:
     """Raises: InvalidRequest: it is no video's id."""
     if not _VIDEO_ID.fullmatch(video_id):
-        raise InvalidRequest(f"'{video_id[:80]}' is not a video's id: 64 digits 0-9 a-f, the SHA-256 of its file")
+        raise InvalidRequest(f"'{excerpt(video_id)}' is not a video's id: 64 digits 0-9 a-f, the SHA-256 of its file")

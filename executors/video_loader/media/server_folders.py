@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from clipseek.api.errors import FileMissing, MediaMissing, NoVideosFound, PathNotAllowed
+from clipseek.api.formats import excerpt
 from clipseek.watch.folder_scan import videos_below
 from executors.video_loader.media.file_record import FileRecord
+
+_PATH = 200  # characters of a path in a message
 
 
 class ServerFolders:
@@ -21,11 +24,12 @@ class ServerFolders:
             if is_allowed:  # of others nothing is told, not even whether they exist
                 path.exists()  # raises for paths that no system can have
         except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
-            raise PathNotAllowed(f"{server_path[:200]!r} is no path that the server can read ({error})") from error
+            shown, why = excerpt(server_path, _PATH), excerpt(str(error), _PATH)
+            raise PathNotAllowed(f"{shown!r} is no path that the server can read ({why})") from error
         if not is_allowed:
             raise PathNotAllowed(
-                f"The server may not read {server_path}. Upload the file, or ask the operator to add its folder to "
-                "CLIPSEEK_MEDIA_ROOTS"
+                f"The server may not read {excerpt(server_path, _PATH)}. Upload the file, or ask the operator to add "
+                "its folder to CLIPSEEK_MEDIA_ROOTS"
             )
         return path
 
@@ -36,7 +40,7 @@ class ServerFolders:
         """
         path = self.resolve(server_path)
         if not path.exists():
-            raise FileMissing(f"The server has no folder {server_path}")
+            raise FileMissing(f"The server has no folder {excerpt(server_path, _PATH)}")
         try:
             videos = [video for video in videos_below(path) if self._holds(video.resolve())]
         except NoVideosFound:  # the same words whether a link out of the folder leads anywhere or not

@@ -1,6 +1,7 @@
 """Tokens at rest, and what is refused for want of one."""
 
 import hashlib
+import hmac
 import json
 import threading
 
@@ -24,6 +25,19 @@ def test_a_token_is_kept_as_its_hash_and_nowhere_else(tmp_path):
     assert (grant.name, grant.libraries, grant.server_folders) == ("alice", ("a", "main"), True)
     assert access.grant_of(token[:-1]) is None and access.grant_of("") is None and access.grant_of("é\udcff") is None
     assert list(tmp_path.glob("*part*")) == []
+
+
+def test_every_hash_is_compared_in_constant_time_whichever_token_is_asked(tmp_path, monkeypatch):
+    access = AccessFile(tmp_path)
+    tokens = [access.add(name) for name in ("alice", "bob", "cleo")]
+    compared = []
+    compare = hmac.compare_digest  # by its own documentation it takes as long wherever two texts differ
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: compared.append(one) or compare(one, other))
+    hashes = [grant.sha256 for grant in access.grants()]
+    for token in (*tokens, "wrong"):
+        compared.clear()
+        access.grant_of(token)
+        assert compared == hashes
 
 
 def test_the_first_token_makes_a_home_of_several_levels(tmp_path):

@@ -134,6 +134,18 @@ def test_the_oldest_copies_go_once_the_new_one_is_complete(home, tmp_path):
     assert [copy.name for copy in list_copies(folder)][:1] == names[2:]
 
 
+def test_seven_copies_stay_unless_told_otherwise(home, tmp_path):
+    """By the command, as an operator's timer gives it."""
+    folder = tmp_path / "backup"
+    for day in range(1, 9):
+        (folder / f"2026-01-0{day}T00-00-00Z").mkdir(parents=True)
+    environ = {"CLIPSEEK_HOME": str(home), "CLIPSEEK_CACHE": str(tmp_path / "cache")}
+    done = CliRunner().invoke(main, ["backup", str(folder), "--json"], env=environ)
+    assert done.exit_code == 0, done.stderr
+    names = [copy.name for copy in list_copies(folder)]
+    assert names[:-1] == [f"2026-01-0{day}T00-00-00Z" for day in range(3, 9)]
+
+
 def test_copies_stay_in_order_when_the_clock_is_set_back(home, tmp_path):
     folder = tmp_path / "backup"
     for name in ("2099-12-31T23-59-58Z", "2099-12-31T23-59-59Z"):

@@ -386,6 +386,13 @@ def test_following_prints_what_changes_until_all_jobs_have_ended(monkeypatch):
     assert [line.partition(": ")[2] for line in lines] == ["running 25 %", "running 50 %", "done 100 %"]
 
 
+def test_an_error_of_a_job_sends_nothing_to_the_terminal(monkeypatch):
+    jobs_of(monkeypatch, [job("waiting", 0.0, error="No\x9b2J\r\u202epicture\nin it.")], [job("done", 60.0)])
+    told = run("jobs", "--follow").stdout
+    assert "error" not in told and len(told.splitlines()) == 2
+    assert all(line.isprintable() for line in told.splitlines()), ascii(told)
+
+
 def test_jobs_are_cancelled_by_their_ids(monkeypatch):
     asked = []
     monkeypatch.setattr(Client, "cancel_job", lambda _, job_id: asked.append(job_id) or job("cancelled", 30.0))

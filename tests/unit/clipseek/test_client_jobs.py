@@ -6,7 +6,7 @@ import pytest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Job, Video, VideoSpan
-from clipseek.api.errors import Cancelled, InvalidRequest, NotFound, NoVideoStream, ServerUnreachable
+from clipseek.api.errors import Cancelled, InvalidRequest, NotFound, NoVideoStream, ServerUnreachable, VideoNotFound
 from clipseek.client import jobs
 from clipseek.client.indexing import silent
 from clipseek.client.transport import Transport
@@ -18,9 +18,17 @@ NO_ENDPOINT = InvalidRequest("There is no endpoint '/job'. There are: /upload, /
 class Service(Transport):
     """A service without a network. `states` are the answers of `/jobs`, one after the other."""
 
-    def __init__(self, *states: Job | Exception, filed: Job | Exception | None = None, missing: int = 2) -> None:
+    def __init__(
+        self,
+        *states: Job | Exception,
+        filed: Job | Exception | None = None,
+        missing: int = 2,
+        status: str | Exception = "ready",
+    ) -> None:
         super().__init__("127.0.0.1", 1, retry_seconds=0)
-        self.states, self.filed = list(states), filed or Job(job_id="j", state="waiting", is_new=True, title="v.mp4")
+        self.status = status
+        own = Job(job_id="j", video_id=VIDEO.video_id, state="waiting", is_new=True, title="v.mp4")
+        self.states, self.filed = list(states), filed or own
         self.asked: list[str] = []
         self.missing = [30.0 * number for number in range(2 - missing, 2)]
 
@@ -38,7 +46,11 @@ class Service(Transport):
             "/jobs": lambda: self.states.pop(0),
             "/cancel_job": lambda: doc,
             "/index": lambda: VideoSpan(stored=True, frames_encoded=7),
-            "/videos": lambda: VIDEO.model_copy(update={"status": "ready", "frames": 25}),
+            "/videos": lambda: (
+                self.status
+                if isinstance(self.status, Exception)
+                else VIDEO.model_copy(update={"status": self.status, "frames": 25})
+            ),
         }
         answer = answers[endpoint]()
         if isinstance(answer, Exception):
@@ -92,10 +104,20 @@ def test_a_failed_job_raises_its_error():
         index(Service(failed))
 
 
-@pytest.mark.parametrize("end", [state("cancelled"), NotFound("gone")])
-def test_a_job_that_somebody_cancelled_or_removed_is_cancelled(end):
-    with pytest.raises(Cancelled, match=r"'v\.mp4' was cancelled"):
-        index(Service(end))
+def test_a_job_that_somebody_cancelled_is_cancelled():
+    with pytest.raises(Cancelled, match=r"'v\.mp4' was cancelled\."):
+        index(Service(state("cancelled")))
+
+
+def test_of_a_job_that_is_not_listed_any_more_the_video_says_how_it_ended():
+    service = Service(NotFound("gone"))
+    assert index(service).video.status == "ready"
+    service = Service(NotFound("gone"), status="indexing")
+    with pytest.raises(Cancelled, match="is not in the list any more"):
+        index(service)
+    service = Service(NotFound("gone"), status=VideoNotFound("There is no video."))
+    with pytest.raises(VideoNotFound):
+        index(service)
 
 
 @pytest.mark.parametrize("error", [Cancelled("Enough."), KeyboardInterrupt(), ValueError("a bug of the caller")])

@@ -32,6 +32,7 @@ class World:
     videos: dict[str, list] = field(default_factory=dict)
     stored: dict[str, int] = field(default_factory=dict)  # spans
     libraries: list[str] = field(default_factory=list)
+    callers: list[str] = field(default_factory=list)
     now: float = 1000.0
     away: Exception | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -49,8 +50,9 @@ class World:
             assert self.changed.wait_for(lambda: self.state(job_id) in states, 20), self.jobs.job("main", job_id)
         return self.jobs.job("main", job_id)
 
-    def connect(self, library: str) -> "Service":
+    def connect(self, library: str, caller: str) -> "Service":
         self.libraries.append(library)
+        self.callers.append(caller)
         return Service(self)
 
 
@@ -138,6 +140,7 @@ def test_jobs_are_done_one_after_another_in_their_libraries(world, run):
     assert (done.done_seconds, done.total_seconds, done.frames_encoded, done.tries) == (30.0, 30.0, 2, 0)
     assert world.jobs.job("main", first).frames_encoded == 4
     assert world.libraries == ["", "main", "main"]
+    assert world.callers == ["", "ann", "ann"]
 
 
 def test_two_at_a_time_run_at_once(world, run):

@@ -147,6 +147,23 @@ def test_objects_show_all_they_hold(root, capsys, level):
     assert HOSTILE in objects[3]["traceback"]
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_line_is_bounded_whatever_is_in_it(root, capsys, form):
+    """Eight megabytes of a caller's text become no line of the log, and no traceback."""
+    logs.start("INFO", form, "indexer", replace=True)
+    huge = "x" * 8_000_000
+    logging.getLogger("x").info("sampling is '%s'", huge)
+    text = capsys.readouterr().err
+    assert "sampling is 'xxx" in text and len(text) < logs.MOST_CHARACTERS + 300
+    try:
+        {}[huge]
+    except KeyError:
+        logging.getLogger("x").exception("failed: %s", huge)
+    text = capsys.readouterr().err
+    assert "test_logs.py" in text and "failed: xxx" in text
+    assert len(text) < logs.MOST_CHARACTERS + logs.MOST_OF_TRACEBACK + 300
+
+
 def test_a_librarys_own_handler_escapes_too(root, capsys):
     logs.start("DEBUG", "text", "page", replace=True)
     library = logging.getLogger("a library with a handler")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.stubborn import BROWSER, NICE, STOPPED, STUCK, WITH_CHILD
+from tests.stubborn import BESIDE, BROWSER, NICE, STOPPED, STUCK, WITH_CHILD
 
 ROOT = Path(__file__).parents[3]
 PROMISED_SECONDS = 5.0
@@ -56,7 +56,7 @@ def stubborn(tmp_path) -> Iterator[Stubborn]:
     try:
         assert process.stdout.readline() == "ready\n"
         pids = json.loads(told.read_text())
-        assert set(pids) == {BROWSER, NICE, STUCK, STOPPED, WITH_CHILD, f"{WITH_CHILD}/0"}
+        assert set(pids) == {BROWSER, BESIDE, NICE, STUCK, STOPPED, WITH_CHILD, f"{WITH_CHILD}/0"}
         browser = psutil.Process(pids.pop(BROWSER))
         family = [psutil.Process(pid) for pid in pids.values()]
         yield Stubborn(process, family, browser, tmp_path)
@@ -74,7 +74,7 @@ def test_a_stop_ends_every_process_in_five_seconds(stubborn, number):
     code, seconds = stubborn.end(number)
     assert code == 0
     assert seconds < PROMISED_SECONDS + BUSY_SECONDS
-    assert stubborn.process.stdout.read() == f"after 3.5 s: {STOPPED} {STUCK} {WITH_CHILD}\n"
+    assert stubborn.process.stdout.read() == f"after 3.5 s: {BESIDE} {STOPPED} {STUCK} {WITH_CHILD}\n"
     assert is_running(stubborn.browser)
     assert (stubborn.folder / "done").exists()  # who ends by itself finishes its work
 

@@ -89,6 +89,34 @@ def test_callers_take_turns_however_much_one_of_them_files(jobs):
     assert [claimed(jobs, now=206.0 + turn) for turn in range(2)] == ["b2", "a3"]
 
 
+def test_nobody_comes_sooner_who_has_finished_jobs_forgotten(jobs):
+    file(jobs, *(ask(f"a{number}") for number in range(4)), *(ask(f"b{number}", caller="bob") for number in range(4)))
+    turns = []
+    for turn in range(6):
+        job = jobs.claim("r", 200.0 + turn)
+        turns.append(job.video_id)
+        jobs.report(report(job, state=DONE), 200.5 + turn)
+        if job.caller == "ann":
+            jobs.cancel("main", job.job_id, 200.6 + turn, forget=True)
+    assert turns == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+def test_a_store_without_turns_gets_them(store, jobs):
+    """As an earlier version left it."""
+    file(jobs, ask("a"), ask("b", caller="bob"))
+    with store.database.write() as db:
+        db.execute("DROP TABLE job_callers")
+    jobs = Jobs(store.database)
+    assert [claimed(jobs, now=200.0 + turn) for turn in range(2)] == ["a", "b"]
+
+
+def test_who_had_a_turn_is_forgotten_in_time(store, jobs):
+    file(jobs, ask("a"), ask("b", caller="bob"))
+    assert [claimed(jobs, now=now) for now in (200.0, 300.0)] == ["a", "b"]
+    file(jobs, ask("c", caller="cleo"), now=250.0 + KEEP_SECONDS)
+    assert [name for (name,) in store.database.rows("SELECT caller FROM job_callers")] == ["bob"]
+
+
 def test_of_one_callers_jobs_new_videos_come_first(jobs):
     file(jobs, ask("old"), is_known=True)
     done, _ = jobs.file(ask("again"), 100.0)
@@ -222,13 +250,6 @@ def test_a_deleted_video_takes_its_jobs_along(jobs):
     assert [job.state for job in jobs.of_library("other")] == [WAITING]
 
 
-def test_who_filed_the_running_job_is_known(jobs):
-    file(jobs, ask("a"))
-    assert jobs.caller_of("main", "a") == ""
-    jobs.claim("r", 200.0)
-    assert (jobs.caller_of("main", "a"), jobs.caller_of("other", "a")) == ("ann", "")
-
-
 def test_finished_jobs_are_listed_last_first_and_forgotten_in_time(jobs, monkeypatch):
     file(jobs, *(ask(f"v{number}") for number in range(5)))
     for number in range(4):
@@ -239,6 +260,18 @@ def test_finished_jobs_are_listed_last_first_and_forgotten_in_time(jobs, monkeyp
     assert [job.video_id for job in jobs.of_library("main")] == ["v4", "v5", "v3", "v2"]
     file(jobs, ask("v6"), now=202.5 + KEEP_SECONDS)
     assert [job.video_id for job in jobs.of_library("main")] == ["v4", "v5", "v6", "v3"]
+
+
+def test_a_library_keeps_its_finished_jobs_whatever_others_file(jobs, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_FINISHED", 2)
+    file(jobs, ask("mine"))
+    jobs.report(report(jobs.claim("r", 200.0), state=DONE), 200.0)
+    for number in range(5):
+        file(jobs, ask(f"v{number}", caller="bob", library="other"), now=300.0 + number)
+        jobs.report(report(jobs.claim("r", 300.0 + number), state=DONE), 300.0 + number)
+    file(jobs, ask("last", caller="bob", library="other"), now=400.0)
+    assert [job.video_id for job in jobs.of_library("main")] == ["mine"]
+    assert [job.video_id for job in jobs.of_library("other")] == ["last", "v4", "v3"]
 
 
 def test_jobs_filed_at_one_moment_keep_their_order(jobs):

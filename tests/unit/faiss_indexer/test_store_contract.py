@@ -418,6 +418,8 @@ def test_a_server_that_is_away_is_named_without_its_password(tmp_path, monkeypat
     assert hide_password("postgresql://a:b@c:1/d?sslmode=require&password=x&e=f") == (
         "postgresql://a@c:1/d?sslmode=require&password=...&e=f"
     )
+    secrets = "postgresql://c/d?sslpassword=x&sslkey=k.pem&oauth_client_secret=y"
+    assert hide_password(secrets) == "postgresql://c/d?sslpassword=...&sslkey=k.pem&oauth_client_secret=..."
 
 
 def test_a_server_that_was_away_is_found_again(postgres, tmp_path, monkeypatch):

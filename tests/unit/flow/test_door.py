@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import grpc
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest
+from jina.proto import jina_pb2
 from jina.types.request.data import DataRequest
 from prometheus_client import REGISTRY
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import AccessDenied, InvalidRequest, ServerNotReady, TooManyRequests
-from clipseek.config.access import ANYONE, SERVER, AccessFile
+from clipseek.config.access import ANYONE, SERVER, AccessFile, service_token
 from executors.flow.callers import Verifier
 from executors.flow.gateway import door
 from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, SINGLE, DoorInterceptor
@@ -50,9 +51,10 @@ def test_with_tokens_only_the_right_ones_get_in(access):
         caller = door.caller(bearer(right))
         assert (caller.name, caller.library, caller.server_folders) == ("alice", "a", False)
         assert door.caller(bearer(right, "b")).library == "b"
-        assert door.caller(bearer(SECRET)).name == SERVER
-        assert [door.caller(bearer(SECRET, name)).library for name in ("", "a", "c")] == ["main", "a", "c"]
-        for wrong in ("", "wrong", right[:-1], right + "x", right.upper(), gone, SECRET[:-1], "é"):
+        own, of_nothing = service_token(SECRET), service_token("")
+        assert door.caller(bearer(own)).name == SERVER
+        assert [door.caller(bearer(own, name)).library for name in ("", "a", "c")] == ["main", "a", "c"]
+        for wrong in ("", "wrong", right[:-1], right + "x", right.upper(), gone, own[:-1], SECRET, of_nothing, "é"):
             with pytest.raises(AccessDenied):
                 door.caller(bearer(wrong))
         for metadata in ([], [("authorization", right)], [("authorization", f"Basic {right}")], bearer(right, "c")):
@@ -62,7 +64,25 @@ def test_with_tokens_only_the_right_ones_get_in(access):
 
 def test_the_service_itself_names_no_library_that_cannot_be(access):
     with pytest.raises(InvalidRequest, match="not a valid name"):
-        Doorkeeper(access, SECRET, may_be_open=False).caller(bearer(SECRET, "../a"))
+        Doorkeeper(access, SECRET, may_be_open=False).caller(bearer(service_token(SECRET), "../a"))
+
+
+def test_only_the_service_says_whose_job_it_works_on(access):
+    door = Doorkeeper(access, SECRET, may_be_open=True)
+    filed_by = [("clipseek-filed-by", "bob")]
+    working = door.caller(bearer(service_token(SECRET)) + filed_by)
+    assert (working.name, working.owner) == (SERVER, "bob")
+    assert door.caller(bearer(service_token(SECRET))).owner == SERVER
+    assert door.caller(bearer("wrong") + filed_by).owner == ANYONE
+    alice = door.caller(bearer(access.add("alice")) + filed_by)
+    assert (alice.name, alice.owner, alice.filed_by) == ("alice", "alice", "")
+
+
+def test_the_secret_itself_is_no_token(access):
+    """It signs requests at the executors' own ports: whoever reads the service's token must not learn it."""
+    assert SECRET not in service_token(SECRET) and service_token(SECRET) != service_token(SECRET[1:])
+    door = Doorkeeper(access, SECRET, may_be_open=True)
+    assert door.caller(bearer(SECRET)).name == ANYONE  # as without one
 
 
 def request(endpoint: str = "/search", target: str = "", documents: int = 1, text: str = "a cat") -> DataRequest:
@@ -230,6 +250,17 @@ def test_a_query_without_images_needs_no_image_encoder(gateway, token, image, ta
 def test_a_request_that_may_not_pass_is_refused_by_name(gateway, token, method, wrong, error):
     [answer] = asyncio.run(gateway.ask(method, bearer(token), DataRequest(wrong.SerializeToString())))
     assert error_of(answer) == error
+    assert not gateway.reached
+
+
+@pytest.mark.parametrize("method", [CALL, SINGLE])
+@pytest.mark.parametrize(("first", "second"), [("/search", "/videos"), ("/videos", "/search")])
+def test_the_endpoint_that_was_measured_is_the_one_that_is_asked(gateway, token, method, first, second):
+    """Protobuf merges several headers, and the last one counts."""
+    header = jina_pb2.DataRequestProto(header=jina_pb2.HeaderProto(exec_endpoint=second)).SerializeToString()
+    for wrong in (serialized(request(first)) + header, header + serialized(request(first))):
+        [answer] = asyncio.run(gateway.ask(method, bearer(token), DataRequest(wrong)))
+        assert error_of(answer) == "InvalidRequest"
     assert not gateway.reached
 
 

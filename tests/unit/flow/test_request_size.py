@@ -85,6 +85,15 @@ def test_the_endpoint_is_read_without_parsing():
     assert measure_request(serialized([Query(text="a cat")])).endpoint == "/search"
 
 
+def test_a_text_or_a_message_in_another_form_is_refused():
+    """Protobuf would leave the field out, and read another one."""
+    endpoint_as_number = b"\x0a\x02\x18\x07"
+    headers_as_numbers = b"\x08\x01", b"\x09" + bytes(8)
+    for damaged in (endpoint_as_number, *headers_as_numbers):
+        with pytest.raises(InvalidRequest, match="damaged"):
+            measure_request(serialized([Query(text="a cat")]) + damaged)
+
+
 def test_documents_as_bytes_are_refused():
     request = jina_pb2.DataRequestProto()
     request.data.docs_bytes = b"pickled"

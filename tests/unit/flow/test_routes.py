@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 
-from clipseek.api.endpoints import ENDPOINTS, EXECUTORS, endpoint_of, target_name
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS, INDEXER, endpoint_of, target_name
 from clipseek.api.errors import InvalidRequest
 from executors.flow.quirks.own_connections import describe_endpoints
 
@@ -57,6 +57,12 @@ def test_only_what_the_table_says_is_sent_to_some_executors():
         for name in EXECUTORS:
             with pytest.raises(InvalidRequest):
                 ENDPOINTS[path].route(name)
+
+
+def test_what_goes_to_the_indexer_alone():
+    """docs/security.md names these: no executor before it has checked or filled in their documents."""
+    alone = {path for path, row in ENDPOINTS.items() if (INDEXER,) in (row.executors, *row.shortcuts)}
+    assert alone == {"/videos", "/health", "/job", "/jobs", "/cancel_job", "/lease_job", "/report_job"}
 
 
 def test_an_endpoint_that_does_not_exist_is_refused():

@@ -333,6 +333,14 @@ def test_the_videos_below_an_allowed_folder(store: MediaFiles, tmp_path: Path) -
             store.folders.list_videos(str(asked))
 
 
+def test_the_refusal_of_a_long_path_is_short(store: MediaFiles, tmp_path: Path) -> None:
+    """A path of megabytes would fill answers and logs."""
+    for path in (tmp_path / ("x/" * 40_000), tmp_path / ("x" * 80_000), tmp_path / "videos" / ("x/" * 1000)):
+        with pytest.raises((PathNotAllowed, FileMissing)) as refused:
+            store.folders.list_videos(str(path))
+        assert len(str(refused.value)) < 600
+
+
 def test_links_that_lead_out_of_the_allowed_folders_are_not_listed(tmp_path: Path) -> None:
     one, two, secret = tmp_path / "one", tmp_path / "two", tmp_path / "secret"
     for folder in (one, two, secret):

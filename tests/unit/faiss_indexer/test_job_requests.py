@@ -1,0 +1,169 @@
+"""Requests about jobs, as the indexer answers them: apart from searches, and each library for itself."""
+
+import asyncio
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video
+from clipseek.api.errors import InvalidRequest, NotFound
+from clipseek.api.formats import escape_hidden
+from clipseek.api.limits import FAILED
+from clipseek.config.access import SERVER
+from executors.flow.callers import Caller
+from executors.flow.endpoint import list_of
+from tests.indexer_service import CALLER, PRESS, Service, fill, query, registered, sent, span_of, text, video_id
+
+RUNNER = Caller(SERVER)
+BOB = Caller("bob")
+
+
+@pytest.fixture
+def service(engine, tmp_path):
+    kind, place = engine
+    service = Service(tmp_path / "home", store=place if kind == "postgres" else "")
+    fill(service, 2)
+    service.ask("/lease_job", Job(runner="r"), RUNNER)  # from now on jobs are filed
+    yield service
+    service.close()
+
+
+def audit_lines(service) -> list[dict]:
+    log = service.executors[0].settings.home / "audit.log"
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def ask(executor, path, doc, caller=CALLER):
+    return executor.requests[path].fn(executor, sent(list_of(type(doc))([doc])), caller=caller)
+
+
+@pytest.mark.parametrize("endpoint", ["/job", "/cancel_job", "/lease_job", "/report_job", "/calibrate"])
+def test_what_waits_for_the_store_does_not_hold_up_searches(service, endpoint):
+    """Eight at once, as many as there are threads for what needs no queue."""
+    service.ask("/job", Job(video_id=video_id(0)))
+    running = service.ask("/lease_job", Job(runner="r"), RUNNER)
+    waiting = service.ask("/job", Job(video_id=video_id(1)))
+    docs = {
+        "/job": (Job(video_id=video_id(1)), CALLER),
+        "/cancel_job": (Job(job_id=waiting.job_id), CALLER),
+        "/lease_job": (Job(runner="r"), RUNNER),
+        "/report_job": (running, RUNNER),
+        "/calibrate": (Calibration(answered_share=0.1, phrases=DocList[QueryPart]([text(1)])), CALLER),
+    }
+    [executor] = service.executors
+
+    async def ask_all() -> float:
+        with executor.library("main").store.database.write():
+            waiting = [asyncio.create_task(ask(executor, endpoint, *docs[endpoint])) for _ in range(8)]
+            started = time.monotonic()
+            [found] = await asyncio.wait_for(ask(executor, "/search", query(text(1))), 10.0)
+            seconds = time.monotonic() - started
+            assert found.answered and not any(task.done() for task in waiting)
+        await asyncio.gather(*waiting)
+        return seconds
+
+    assert asyncio.run(ask_all()) < 1.0
+
+
+@pytest.mark.parametrize("slow", ["recall", "videos"])
+def test_what_reads_all_of_a_store_does_not_hold_up_searches(service, monkeypatch, slow):
+    begun, free = threading.Event(), threading.Event()
+    [executor] = service.executors
+
+    def read_slowly(*_):
+        begun.set()
+        assert free.wait(30)
+        return {}
+
+    path, doc = {"recall": ("/health", Health(check_recall=True)), "videos": ("/videos", Video())}[slow]
+    monkeypatch.setattr(executor if slow == "recall" else executor.library("main").store, slow, read_slowly)
+
+    async def ask_all() -> None:
+        waiting = [asyncio.create_task(ask(executor, path, doc)) for _ in range(8)]
+        assert await asyncio.to_thread(begun.wait, 30)
+        try:
+            [found] = await asyncio.wait_for(ask(executor, "/search", query(text(1))), 10.0)
+            assert found.answered and not any(task.done() for task in waiting)
+        finally:
+            free.set()
+            await asyncio.gather(*waiting)
+
+    asyncio.run(ask_all())
+
+
+def test_work_on_a_job_waits_in_the_line_of_who_filed_it(service, monkeypatch):
+    """Else the jobs of all callers share one turn, against one who sends spans."""
+    lines = []
+    [executor] = service.executors
+    in_queue = executor.in_queue
+
+    def noted(queue, caller, task):
+        lines.append(caller)
+        return in_queue(queue, caller, task)
+
+    monkeypatch.setattr(executor, "in_queue", noted)
+    service.ask("/index", span_of(0), replace(RUNNER, filed_by="bob"))
+    assert set(lines) == {"bob"}
+
+
+def test_the_audit_log_names_who_filed_a_job_whatever_became_of_it(service):
+    service.ask("/probe", registered(3))
+    filed = service.ask("/job", Job(video_id=video_id(3)), BOB)
+    service.ask("/lease_job", Job(runner="r"), RUNNER)
+    service.ask("/cancel_job", Job(job_id=filed.job_id, forget=True), BOB)  # while its last span is on its way
+    service.ask("/index", span_of(3), replace(RUNNER, filed_by="bob"))
+    last = audit_lines(service)[-1]
+    assert (last["what"], last["caller"], last["video_id"]) == ("indexed", "bob", video_id(3))
+
+
+def test_the_audit_log_says_who_cancelled_a_job_of_another(service):
+    filed = service.ask("/job", Job(video_id=video_id(0)), BOB)
+    before = len(audit_lines(service))
+    for forget in (False, False, True):  # the second one changes nothing
+        service.ask("/cancel_job", Job(job_id=filed.job_id, forget=forget))
+    said = [(line["caller"], line["library"], line["what"], line["video_id"]) for line in audit_lines(service)[before:]]
+    assert said == [("anyone", "main", what, video_id(0)) for what in ("job cancelled", "job forgotten")]
+
+
+def test_the_health_of_a_library_counts_its_own_jobs_only(service):
+    service.ask("/probe", registered(5), PRESS)
+    service.ask("/job", Job(video_id=video_id(5)), PRESS)
+    [executor] = service.executors
+    executor._runner_seen_at = executor._started_at = -float("inf")  # nobody does jobs
+
+    def warnings(caller):
+        return service.ask("/health", Health(), caller).components[0].warnings
+
+    assert warnings(CALLER) == []
+    [warning] = warnings(PRESS)
+    assert warning.startswith("1 job cannot begin")
+
+
+def test_jobs_of_another_library_are_as_if_there_were_none(service):
+    service.ask("/probe", registered(5), PRESS)
+    filed = service.ask("/job", Job(video_id=video_id(5)), PRESS)
+    for path in ("/jobs", "/cancel_job"):
+        for forget in (False, True):
+            with pytest.raises(NotFound, match=f"There is no job '{filed.job_id}'"):
+                service.ask(path, Job(job_id=filed.job_id, forget=forget))
+    assert service.ask("/jobs", Job(job_id=filed.job_id), PRESS).state == "waiting"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "'; DROP TABLE jobs; --", "%s %(x)s ?", "\x1b]0;x\x07", "\ud7ff\uffff"])
+def test_no_text_breaks_a_request_about_jobs(service, text):
+    """Each is refused by name, in both kinds of store, and an error with it is stored."""
+    filed = service.ask("/job", Job(video_id=video_id(0)))
+    for path in ("/job", "/jobs", "/cancel_job"):
+        for doc in (Job(job_id=text), Job(video_id=text, job_id=text, kind=text), Job(job_id=text, forget=True)):
+            with pytest.raises((NotFound, InvalidRequest)):
+                service.ask(path, doc)
+    running = service.ask("/lease_job", Job(runner="r"), RUNNER)
+    assert running.job_id == filed.job_id
+    failed = running.model_copy(update={"state": FAILED, "error": text, "error_kind": "UnreadableVideo"})
+    assert service.ask("/report_job", failed, RUNNER).state == FAILED
+    [listed] = service._ask("/jobs", list_of(Job)([Job()]), CALLER)
+    assert (listed.state, listed.error) == (FAILED, escape_hidden(text))
