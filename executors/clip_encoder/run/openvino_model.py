@@ -48,10 +48,13 @@ class CompiledHalf:
     def __init__(self, model: object | Path) -> None:
         import openvino
 
-        options = _LATENCY
-        if isinstance(model, Path) and os.access(model.parent, os.W_OK):
-            options = options | {"CACHE_DIR": str(model.parent / _COMPILED_NAME)}
+        compiled = (
+            model.parent / _COMPILED_NAME if isinstance(model, Path) and os.access(model.parent, os.W_OK) else None
+        )
+        options = _LATENCY | ({"CACHE_DIR": str(compiled)} if compiled else {})
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
+        for file in compiled.iterdir() if compiled else ():
+            file.chmod(0o600)  # OpenVINO lets the group read it
         self._lock = threading.Lock()
 
     def __call__(self, values: NDArray[Any]) -> Vectors:
