@@ -253,9 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     spec = Registry(options.cache).resolve("starter")
     picture_format = spec.preprocessing.picture_format
-    encoders = {"class scores": Classifier(spec.preprocessing), "colours": ColourShares()}
-    videos = [VideoVectors(options.cache / "videos", name, one, picture_format) for name, one in encoders.items()]
-    frames = read_frames(*videos, options.videos)
+    folder = options.cache / "videos"
+    videos = VideoVectors(folder, "class scores", Classifier(spec.preprocessing), picture_format)
+    colours = VideoVectors(folder, "colours", ColourShares(), picture_format)
+    frames = read_frames(videos, colours, options.videos)
     tower = TextTower(spec, choose_device("cpu"))
     class_texts = list_class_texts()
     encoded = Encoded(class_texts, _encode_texts(tower, [text.text for text in class_texts]))
@@ -265,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     head = "".join(f"{name:>9}" for name in ("video", "library", "AUC", "no match"))
     print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
     names = [text.text for text, is_first in zip(class_texts, encoded.first_names, strict=True) if is_first]
-    colours = fit_named_colours(lambda texts: _encode_texts(tower, texts), names, encoded.vectors)
+    named = fit_named_colours(lambda texts: _encode_texts(tower, texts), names, encoded.vectors)
     used = encoded.fold(np.where(encoded.is_general, 0.2, 1.0), 10.0)
-    for recipe in [*encoded.list_recipes(), replace(used, name="  x .2, and colours of the picture", colours=colours)]:
+    for recipe in [*encoded.list_recipes(), replace(used, name="  x .2, and colours of the picture", colours=named)]:
         show(recipe, frames, labels, texts, copies)
     return 0
 
