@@ -25,6 +25,7 @@ import timm
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.picture_colours import ColourShares, fit_named_colours
 from benchmarks.quality.__main__ import DEFAULT_VIDEOS
 from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Label, read_queries
 from benchmarks.quality.video_curves import VideoVectors
@@ -61,13 +62,14 @@ class Classifier:
 class Recipe:
     """`pictures` takes centred class scores [N, 1000], `texts` the sentence encoder's [M, 512], both to unit rows.
 
-    With `pool_shots` each frame gets the mean score of its shot.
+    With `pool_shots` each frame gets the mean score of its shot. `colours` weighs the colours that texts name.
     """
 
     name: str
     pictures: Callable[[Floats], Floats]
     texts: Callable[[Floats], Floats]
     pool_shots: bool = False
+    colours: Callable[[Floats], Floats] | None = None
 
 
 def to_unit(rows: Floats) -> Floats:
@@ -156,9 +158,10 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of all videos: class scores [N, 1000] centred, each frame's video, time and shot."""
+    """All frames of all videos: class scores [N, 1000] and colours [N, 11], centred; each frame's video, time, shot."""
 
     scores: Floats
+    colours: Floats
     videos: NDArray[np.str_]
     pts_seconds: Floats
     shots: NDArray[np.intp]
@@ -171,9 +174,10 @@ class Frames:
         return are_inside
 
 
-def read_frames(videos: VideoVectors, folder: Path) -> Frames:
+def read_frames(videos: VideoVectors, colours: VideoVectors, folder: Path) -> Frames:
     names: list[str] = []
     scores: list[Floats] = []
+    shares: list[Floats] = []
     times: list[Floats] = []
     shots: list[NDArray[np.intp]] = []
     for path in sorted(p for p in folder.iterdir() if p.suffix in {".mp4", ".webm"}):
@@ -181,10 +185,12 @@ def read_frames(videos: VideoVectors, folder: Path) -> Frames:
         sampled = np.unique(np.floor(video.pts_seconds * _RATE + 1e-9), return_index=True)[1]
         rows = video.vectors[sampled].astype(np.float64)
         scores.append(rows - rows.mean(axis=1, keepdims=True))
+        shares.append(colours.video(path).vectors[sampled].astype(np.float64))
         names += [path.name] * len(sampled)
         times.append(video.pts_seconds[sampled])
         shots.append(np.searchsorted(video.cuts, video.pts_seconds[sampled], side="right") + 1000 * len(shots))
-    return Frames(np.concatenate(scores), np.array(names), np.concatenate(times), np.concatenate(shots))
+    centred = np.concatenate(shares) - np.concatenate(shares).mean(axis=0)
+    return Frames(np.concatenate(scores), centred, np.array(names), np.concatenate(times), np.concatenate(shots))
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,8 @@ def measure_query(label: Label, scores: Floats, frames: Frames, copies: frozense
 def score_frames(recipe: Recipe, frames: Frames, texts: Floats) -> Floats:
     """Returns: the scores of all frames for all texts, float64 [frames, texts]."""
     scores = recipe.pictures(frames.scores) @ recipe.texts(texts).T
+    if recipe.colours:
+        scores += frames.colours @ recipe.colours(texts).T
     if recipe.pool_shots:
         _, shot = np.unique(frames.shots, return_inverse=True)
         totals = np.zeros((shot.max() + 1, scores.shape[1]))
@@ -245,8 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     spec = Registry(options.cache).resolve("starter")
     picture_format = spec.preprocessing.picture_format
-    videos = VideoVectors(options.cache / "videos", "class scores", Classifier(spec.preprocessing), picture_format)
-    frames = read_frames(videos, options.videos)
+    folder = options.cache / "videos"
+    videos = VideoVectors(folder, "class scores", Classifier(spec.preprocessing), picture_format)
+    colours = VideoVectors(folder, "colours", ColourShares(), picture_format)
+    frames = read_frames(videos, colours, options.videos)
     tower = TextTower(spec, choose_device("cpu"))
     class_texts = list_class_texts()
     encoded = Encoded(class_texts, _encode_texts(tower, [text.text for text in class_texts]))
@@ -255,7 +265,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     copies = find_copies(options.videos, sorted(set(frames.videos.tolist())))
     head = "".join(f"{name:>9}" for name in ("video", "library", "AUC", "no match"))
     print(f"{'':40}{'tune half':>36}{'report half':>36}\n{'recipe':40}{head}{head}")
-    for recipe in encoded.list_recipes():
+    names = [text.text for text, is_first in zip(class_texts, encoded.first_names, strict=True) if is_first]
+    named = fit_named_colours(lambda texts: _encode_texts(tower, texts), names, encoded.vectors)
+    used = encoded.fold(np.where(encoded.is_general, 0.2, 1.0), 10.0)
+    for recipe in [*encoded.list_recipes(), replace(used, name="  x .2, and colours of the picture", colours=named)]:
         show(recipe, frames, labels, texts, copies)
     return 0
 

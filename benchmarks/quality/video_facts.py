@@ -33,6 +33,12 @@ def score_montage(results: Sequence[Sequence[Segment]], cases: Sequence[Case]) -
     return hits, float(np.mean(errors)) if errors else float("nan")
 
 
+def count_best_frames(cases: Sequence[Case]) -> int:
+    """In how many cases the best frame of the video lies in a true moment: no rule can find the others' first."""
+    best = [case.calibrated.pts_seconds[case.calibrated.scores.argmax()] for case in cases]
+    return sum(any(start <= t < end for start, end in case.moments) for t, case in zip(best, cases, strict=True))
+
+
 @dataclass(frozen=True)
 class LibraryRanks:
     """Shares of queries to all videos together, in [0, 1]: those whose best segment is in the right video, those where
@@ -73,6 +79,7 @@ def show_video_facts(names: Sequence[str], options: Options, videos: Videos, rat
     nothing = _list_queries_of_all_videos(videos, rate, with_moments=False)
     montage, everywhere = list_montage_cases(videos, rate), _list_queries_of_all_videos(videos, rate, with_moments=True)
     print(f"\nmontage ({len(montage)} moments, of both halves) and no match, {rate:g} fps; all videos, report half")
+    print(f"the montage's best frame lies in the moment for {count_best_frames(montage)} of {len(montage)} queries")
     print(f"{'':45}{'best in the right':>22}{'first 5':>18}")
     head = f"{'rule':12}{'IoU .5':>8}{'edges s':>9}{'kept':>7}{'alarms':>9}"
     print(head + f"{'video':>13}{'moment':>9}" + f"{'video':>9}{'moment':>9}")

@@ -15,7 +15,7 @@ from clipseek.machine.ports import free_port
 from tests.frontend.browser import browser, by_key, playing, press, search_for, settled
 
 WIDTH, HEIGHT = 1120, 720
-COLOURS = 200  # in a picture's palette, which keeps each file below 200 kB
+COLOURS = 256  # in a picture's palette, which keeps each file below 200 kB
 
 
 def main(folder: Path) -> None:
@@ -41,15 +41,16 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
     _save(page, folder / "empty.png")
     client.add_samples()
     page = _visit(chromium, address)
+    by_key(page, "examples").locator("button").first.wait_for()
     _save(page, folder / "start.png")
     search_for(page, "a submarine under the ice")
     _save(page, folder / "nothing.png")
     search_for(page, "a red flower")
-    press(page, "results-show_weaker")
     by_key(page, "card-play").nth(2).wait_for()
-    settled(page)
     press(page, "card-play")
     playing(page)
+    page.wait_for_function("document.querySelector('video').currentTime > 2.5")  # the flower is open
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 0)")
     _save(page, folder / "search.png")
     press(page, "card-adjust")
     by_key(page, "editor-step-1-0-5").wait_for()
@@ -88,7 +89,8 @@ def _visit(chromium, address: str, *, width: int = WIDTH, height: int = HEIGHT, 
 
 def _save(page, path: Path) -> None:
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    palette = picture.quantize(COLOURS)  # Pillow dithers only with a palette that it is given
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     print(f"{path} {path.stat().st_size // 1000} kB", file=sys.stderr)
 
 

@@ -18,7 +18,7 @@ from benchmarks.quality.synthetic_curves import QVHIGHLIGHTS, SHORT, draw_cases,
 from benchmarks.quality.tables import Results, show_gains
 from benchmarks.quality.units import CLIP, STARTER
 from benchmarks.quality.vced_rule import find_by_vced_rule
-from benchmarks.quality.video_facts import LibraryRanks, score_montage
+from benchmarks.quality.video_facts import LibraryRanks, count_best_frames, score_montage
 from executors.faiss_indexer.moments.curves import ScoreCurve, Segment
 from executors.faiss_indexer.moments.features import FEATURES
 
@@ -92,6 +92,11 @@ def test_the_montages_edges_count_where_the_moment_was_found():
     cases = [_one_step_case(10.0, 15.0), _one_step_case(20.0, 25.0)]
     found = [[Segment(9.8, 15.5, 1.0, 12.0)], [Segment(0.0, 5.0, 1.0, 2.0)]]
     assert score_montage(found, cases) == (1, pytest.approx(0.35))
+
+
+def test_the_best_frame_of_a_video_counts_where_it_lies_in_the_moment():
+    right, other = _one_step_case(10.0, 15.0), _one_step_case(20.0, 25.0)
+    assert count_best_frames([right, replace(other, moments=((10.0, 15.0),)), other]) == 2
 
 
 def test_the_best_of_all_videos_is_looked_for_in_the_right_video_and_place():

@@ -96,7 +96,9 @@ def run_demo(settings: Settings, clips: Path, *, stop: bool) -> None:
             show_ready(settings, components)
             with Client(host) as client:
                 show(client, clips)
-            if not stop:
+            if stop:
+                say(f"\nTo search your own videos: {_command()} serve --page")
+            else:
                 _show_next_steps(settings, host, page)
             return not stop
 
@@ -158,7 +160,7 @@ def _index_samples(client: "Client") -> list[str]:
 
 def _show_results(results: _Results) -> None:
     show_table(
-        ("Description", "Video", "Start", "End", ">Score", "Truth", "Right"),
+        ("Description", "Video", "Start", "End", ">Score", "Known answer", "Right"),
         [
             (
                 known.text,

@@ -1,10 +1,14 @@
 """Misspelt words are found, and correct ones are left alone."""
 
+import random
 import re
+from collections import Counter
 
 import pytest
+from rapidfuzz.distance import OSA
 
 from benchmarks.quality.cases import LANGUAGES, read_queries
+from benchmarks.spelling import NONE, RIGHT, WRONG, judge, list_mistakes, misspell
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.spelling import Spelling, read_spelling
 from tests.markdown import ROOT
@@ -58,6 +62,19 @@ def test_no_correct_word_of_a_long_english_text_is_corrected(spelling):
 def test_of_several_close_words_the_one_with_fewest_edits_is_meant():
     spelling = Spelling(["castle", "cattle"], frozenset({"castle", "cattle"}))
     assert spelling.find_mistake("cattlee") == ("cattlee", "cattle")
+
+
+def test_the_benchmark_makes_mistakes_of_one_letter():
+    source = random.Random(1)
+    assert {OSA.distance("rabbit", misspell("rabbit", source)) for _ in range(200)} == {0, 1}  # "bb" may change places
+
+
+def test_most_mistakes_get_the_right_word_and_hardly_any_another(spelling):
+    mistakes = list_mistakes(spelling)[::10]
+    counts = Counter(judge(spelling, text, word) for text, word in mistakes)
+    assert counts[RIGHT] > 0.7 * len(mistakes)
+    assert counts[WRONG] < 0.03 * len(mistakes)
+    assert counts[NONE] == len(mistakes) - counts[RIGHT] - counts[WRONG]
 
 
 def test_a_model_without_words_corrects_nothing(tmp_path):
