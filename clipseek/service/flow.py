@@ -35,9 +35,7 @@ def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
 
     Executors write into the folder `start_errors` why they cannot start. During the start, `stop` ends the process.
     """
-    if multiprocessing.get_start_method() == "forkserver":
-        with block_interrupts():
-            forkserver.ensure_running()  # it imports what the processes share while this one reads the Flow
+    _start_fork_server()
     flow = _read_flow()
     started = threading.Event()
     with contextlib.redirect_stdout(io.StringIO()), block_interrupts():
@@ -57,6 +55,16 @@ def running_flow(start_errors: Path, stop: Stop) -> Iterator[Any]:
         if late := end_processes(stop.deadline):  # Jina's own `close` waits for one after the other
             say(f"clipseek: Killed, because they did not stop in {STOP_SECONDS:g} s: {', '.join(late)}.")
         gc.freeze()  # this process ends now, without looking through all its objects once more: 0.5 s
+
+
+def _start_fork_server() -> None:
+    """Have what the processes share imported while this process reads the Flow."""
+    if multiprocessing.get_start_method() == "forkserver":
+        try:
+            with block_interrupts():
+                forkserver.ensure_running()
+        except OSError:  # the path of its socket is too long
+            multiprocessing.set_start_method("spawn", force=True)
 
 
 def _read_flow() -> Any:

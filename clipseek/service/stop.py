@@ -3,6 +3,7 @@
 import contextlib
 import math
 import multiprocessing
+import multiprocessing.util
 import os
 import queue
 import shutil
@@ -95,7 +96,8 @@ def exit_with_all(message: str, exit_code: int, style: str = "") -> NoReturn:
     """Kill all processes of the service, and exit at once. The folder of this run is removed: nothing else would."""
     _kill(_family())
     say(message, style)
-    shutil.rmtree(os.environ.get(START_ERRORS_VARIABLE, ""), ignore_errors=True)
+    for folder in (os.environ.get(START_ERRORS_VARIABLE, ""), multiprocessing.util.get_temp_dir()):
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(exit_code)
 
 
