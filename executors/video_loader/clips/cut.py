@@ -11,7 +11,7 @@ import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, takewhile
 from pathlib import Path
@@ -27,9 +27,11 @@ from executors.machine.disk import DISK_FULL, report_full_disk
 from executors.video_loader.clips.encode import encode_clip
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.decode.container import find_audio_stream, find_video_stream, open_container
+from executors.video_loader.decode.joined import JoinedSource
 from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
 from executors.video_loader.decode.probe import measure_shown_seconds
 from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
+from executors.video_loader.recordings.parts import VideoFile
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class _NotCopyable(Exception):
 
 
 def cut_clip(
-    path: Path, start_seconds: float, end_seconds: float, mode: str, destination: Path, title: str = ""
+    file: VideoFile, start_seconds: float, end_seconds: float, mode: str, destination: Path, title: str = ""
 ) -> ClipFile:
     """Cut `[start_seconds, end_seconds)` out of a video.
 
@@ -74,9 +76,11 @@ def cut_clip(
     """
     if mode not in MODES:
         raise InvalidRequest(f"'{mode}' is not a mode of cutting: use 'exact' or 'copy'")
-    with open_video(path, title) as source:
+    with open_video(file, title) as source:
         length = measure_shown_seconds(source, end_seconds)
         start, end = check_range(start_seconds, end_seconds, length, source.title)
+        if isinstance(source, JoinedSource):
+            return _cut_parts(source, start, end, mode, destination)
         with report_full_disk(destination.parent, f"the clip of '{source.title}'"):
             if mode == "copy":
                 try:
@@ -106,6 +110,23 @@ def check_range(start_seconds: float, end_seconds: float, length: Fraction, titl
     )
 
 
+def _cut_parts(source: JoinedSource, start: Fraction, end: Fraction, mode: str, destination: Path) -> ClipFile:
+    from executors.video_loader.clips.join import ReelPiece, cut_and_join  # only now, because joining consists of cuts
+
+    title = source.title
+    pieces = [
+        ReelPiece(part.file, float(max(start, part.begin) - part.begin), float(min(end, part.end) - part.begin), title)
+        for part in source.parts
+        if part.begin < end and start < part.end
+    ]
+    if len(pieces) > 1:
+        clip = cut_and_join(pieces, destination, mode)
+        return replace(clip, start_seconds=float(end) - clip.end_seconds, end_seconds=float(end))
+    begin = next(float(part.begin) for part in source.parts if start < part.end)
+    clip = cut_clip(pieces[0].file, pieces[0].start_seconds, pieces[0].end_seconds, mode, destination, title)
+    return replace(clip, start_seconds=begin + clip.start_seconds, end_seconds=begin + clip.end_seconds)
+
+
 def _encode(source: VideoSource, start: Fraction, end: Fraction, destination: Path) -> ClipFile:
     final = destination.with_name(f"{destination.name}.mp4")
     with _rename_at_end(final) as draft:
@@ -132,8 +153,8 @@ def _copy(source: VideoSource, start: Fraction, end: Fraction, destination: Path
     if not has_presentation_times(source.container):
         raise _NotCopyable("no presentation times")
     with (
-        open_container(source.path, source.title) as picture_file,
-        open_container(source.path, source.title) as sound_file,
+        open_container(source.file, source.title) as picture_file,
+        open_container(source.file, source.title) as sound_file,
     ):
         video = find_video_stream(picture_file, source.title)
         key, pictures = _read_from_keyframe(source, picture_file, video, start)

@@ -123,7 +123,7 @@ def read_packets_from(
 
 
 def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:
-    container = open_container(source.path, source.title)
+    container = open_container(source.file, source.title)
     stream = find_audio_stream(container)
     if stream is None:
         container.close()

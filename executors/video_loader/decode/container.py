@@ -13,26 +13,27 @@ from av.video.stream import VideoStream
 
 from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
 from clipseek.watch.video_formats import CONTAINERS, RAW_SUFFIXES
+from executors.video_loader.recordings.parts import FilePart, VideoFile, path_of
 
 # Errors of the system. The content of a video never causes them.
 _SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
 _TRIAL_BYTES = 1_000_000
 
 
-def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open with FFmpeg, restricted to the local file itself and to the formats of `video_formats`.
+def open_container(file: VideoFile, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open a file or a part of it with FFmpeg, restricted to that and to the formats of `video_formats`.
 
     Raises: MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to
     open. MemoryError: PyAV's.
     """
+    path = path_of(file)
     if not stat_video(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
     formats = ",".join([CONTAINERS, *filter(None, [RAW_SUFFIXES.get(path.suffix.lower())])])
-    options = {"protocol_whitelist": "file", "format_whitelist": formats}
+    url, protocols = (file.url, "file,subfile") if isinstance(file, FilePart) else (f"file:{path.absolute()}", "file")
+    options = {"protocol_whitelist": protocols, "format_whitelist": formats}
     try:
-        return av.open(
-            f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
-        )
+        return av.open(url, "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel)
     except (av.FFmpegError, ValueError) as error:
         if hwaccel is None:  # with hardware the error may be the driver's
             _raise_system_error(path, title, error)

@@ -24,6 +24,7 @@ from executors.video_loader.decode.container import (
 from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import VideoSource, open_video
+from executors.video_loader.recordings.parts import path_of
 
 # The search for the last packet begins this long before the announced end: one or two groups of pictures.
 TAIL_SECONDS = 5
@@ -45,6 +46,7 @@ class VideoInfo:
     time_base: Fraction
     size_bytes: int
     coded_pixels: int  # of the largest picture the file announces
+    notes: tuple[str, ...] = ()  # what was left out, or read in a way that its owner may not expect
 
 
 def probe_video(path: Path, title: str = "") -> VideoInfo:
@@ -71,6 +73,7 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
             time_base=source.time_base,
             size_bytes=path.stat().st_size,
             coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
+            notes=source.notes,
         )
 
 
@@ -79,6 +82,8 @@ def measure_duration(source: VideoSource) -> Fraction:
 
     A picture lasts as long as its packet says. Without that, it lasts one frame by the average rate.
     """
+    if source.known_seconds is not None:
+        return source.known_seconds
     end = _measure_end(source, find_video_stream)
     return max(Fraction(0 if end is None else end - source.first_pts * source.time_base), source.frame_seconds)
 
@@ -86,7 +91,7 @@ def measure_duration(source: VideoSource) -> Fraction:
 def measure_shown_seconds(source: VideoSource, until_seconds: float) -> Fraction:
     """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, over the last picture."""
     pictures = measure_duration(source)
-    if until_seconds <= pictures or find_audio_stream(source.container) is None:
+    if until_seconds <= pictures or source.known_seconds is not None or find_audio_stream(source.container) is None:
         return pictures
     end = _measure_end(source, lambda container, _: find_audio_stream(container))
     return max(pictures, Fraction(0 if end is None else end - source.first_pts * source.time_base))
@@ -97,7 +102,7 @@ def _measure_end(
 ) -> Fraction | None:
     """When the last packet of a stream ends, in seconds on the container's clock."""
     for search in (_end_by_seeking, _end_of_packets):
-        with open_container(source.path, source.title) as container:
+        with open_container(source.file, source.title) as container:
             stream = find_stream(container, source.title)
             if stream is None:
                 return None
@@ -156,5 +161,5 @@ def _shown_at(packet: Packet[Stream], late: int | None) -> int | None:
 
 def _container_name(source: VideoSource) -> str:
     names = source.container.format.name.split(",")
-    suffix = source.path.suffix.lower().lstrip(".")
+    suffix = path_of(source.file).suffix.lower().lstrip(".")
     return suffix if suffix in names else "mp4" if "mp4" in names else names[0]

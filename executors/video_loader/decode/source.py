@@ -15,20 +15,31 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-import av
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from clipseek.api.errors import NoFrames, UnreadableVideo
 from clipseek.config.settings import SOFTWARE
 from executors.machine.processors import processor_count
-from executors.video_loader.decode.container import discard_other_streams, find_video_stream, open_container
+from executors.video_loader.decode.container import (
+    discard_other_streams,
+    find_video_stream,
+    open_container,
+    stat_video,
+)
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
-from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
+from executors.video_loader.decode.packets import (
+    HardwareError,
+    decode_keyframes,
+    decode_packets,
+    has_presentation_times,
+    read_packets,
+    seek_keyframe,
+)
 from executors.video_loader.decode.quirks import free_frames
 from executors.video_loader.decode.skipping import FrameSkipper
+from executors.video_loader.recordings.parts import FilePart, VideoFile, list_parts, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,49 +63,28 @@ class Needs(Enum):
 class TimedFrame:
     """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame.
 
-    `follows_gap`: frames between the previous one and this one were skipped.
+    `follows_gap`: frames between the previous one and this one were skipped. `is_gap`: no frame of the video, but the
+    beginning of a time without pictures (see `gaps.py`).
     """
 
     time: Fraction
     frame: VideoFrame
     follows_gap: bool = False
-
-
-class _HardwareError(Exception):
-    """The hardware cannot decode this video, or not from here on."""
-
-
-def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True) -> Iterator[VideoFrame]:
-    for packet in chain(packets, [None]):
-        try:
-            yield from stream.decode(packet)
-        except av.FFmpegError as error:
-            if not in_software:  # a damaged packet, or the hardware failed and would lose everything that follows
-                raise _HardwareError(f"FFmpeg: {error.strerror}") from error
-            continue  # a damaged packet: the decoder goes on with the next
-
-
-def _decode_keyframes(
-    stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True
-) -> Iterator[VideoFrame]:
-    """The frames of packets that decode by themselves, each drained from the decoder at once.
-
-    FFmpeg can skip the others itself, but then returns H.264's keyframes out of order where B-frames occur, and loses
-    the last one.
-    """
-    for packet in packets:
-        if packet.is_keyframe:
-            for frame in _decode(stream, iter([packet]), in_software):
-                frame.dts = packet.dts  # drained frames have none
-                yield frame
-            stream.codec_context.flush_buffers()
+    is_gap: bool = False
 
 
 class VideoSource(AbstractContextManager["VideoSource"]):
-    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails."""
+    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails.
 
-    def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
-        self.path = path
+    `file` is what `open_video` was called with. `known_seconds` is its length, if that was measured before.
+    `notes` tell what was left out, or read in a way that its owner may not expect.
+    """
+
+    known_seconds: Fraction | None = None
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, file: VideoFile, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
+        self.file = self._opened = file
         self.title = title
         self.needs = needs
         self.most_gap_seconds = most_gap_seconds
@@ -104,7 +94,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         try:
             try:
                 self._head, self._tail = self._decode_first_frame()
-            except _HardwareError as error:
+            except HardwareError as error:
                 self._reopen_in_software(error)
                 self._head, self._tail = self._decode_first_frame()
         except BaseException:
@@ -149,7 +139,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
                     if last is None or timed.time > last:
                         last = timed.time
                         yield timed
-            except _HardwareError as error:
+            except HardwareError as error:
                 self._reopen_in_software(error)
             else:
                 return
@@ -182,7 +172,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             self.close()
             self._open()
             packets = read_packets(self.container, self.stream)
-        decode = _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode
+        decode = decode_keyframes if self.needs is Needs.KEYFRAMES else decode_packets
         return self._add_pts(skipper.select_packets(packets), decode)
 
     def _reopen_in_software(self, error: Exception) -> None:
@@ -196,12 +186,12 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     def _open(self) -> None:
         try:
-            container = open_container(self.path, self.title, make_accelerator(self.decoder))
+            container = open_container(self._opened, self.title, make_accelerator(self.decoder))
         except UnreadableVideo as error:
             if self.decoder == SOFTWARE:
                 raise
             self._switch_to_software(error.__cause__)
-            container = open_container(self.path, self.title)
+            container = open_container(self._opened, self.title)
         try:
             stream = find_video_stream(container, self.title)
         except BaseException:
@@ -221,7 +211,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         head = next(frames, None)
         context = self.stream.codec_context
         if self.decoder != SOFTWARE and not (head and is_decoded_in_hardware(context, self.decoder)):
-            raise _HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
+            raise HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
         if head is None:
             raise NoFrames(
                 f"'{self.title}' has a video stream ({self.stream.codec_context.name}), but none of its frames can be "
@@ -230,7 +220,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         return head, frames
 
     def _add_pts(
-        self, packets: Iterator[Packet[Stream]], decode: Callable[..., Iterator[VideoFrame]] = _decode
+        self, packets: Iterator[Packet[Stream]], decode: Callable[..., Iterator[VideoFrame]] = decode_packets
     ) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded frames with their pts.
 
@@ -248,7 +238,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
 
 def open_video(
-    path: Path,
+    file: VideoFile,
     title: str = "",
     needs: Needs = Needs.ALL,
     most_gap_seconds: Fraction = Fraction(0),
@@ -257,7 +247,7 @@ def open_video(
     """Open a video and decode its first frame, which proves that it can be read.
 
     Args:
-        path: of the file; its name is only a hint for how to read it.
+        file: its name is only a hint for how to read it. Of a file of several recordings, all are read in one go.
         title: the video's name in messages; the file's name by default.
         needs: what its frames are for.
         most_gap_seconds: frames that no other frame refers to are skipped as long as the frames around them are no
@@ -268,7 +258,18 @@ def open_video(
     Raises: MediaMissing: the file does not exist. EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see
     `clipseek.errors`.
     """
-    return VideoSource(path, title or path.name, needs, most_gap_seconds, decoder)
+    how = (title or path_of(file).name, needs, most_gap_seconds, decoder)
+    parts = [file] if isinstance(file, FilePart) else _list_parts(file, how[0])
+    if len(parts) == 1:
+        return VideoSource(file, *how)
+    from executors.video_loader.decode.joined import JoinedSource  # only now, because it consists of sources
+
+    return JoinedSource(file, parts, *how)
+
+
+def _list_parts(path: Path, title: str) -> list[FilePart]:
+    stat_video(path, title)
+    return list_parts(path)
 
 
 def exact_seconds(value: float) -> Fraction:

@@ -25,6 +25,7 @@ from clipseek.config.settings import SOFTWARE
 from executors.video_loader.decode.picture import FrameRenderer, PictureShape
 from executors.video_loader.decode.source import Needs, exact_seconds, open_video
 from executors.video_loader.sample.frame_picker import QUARTERS, FramePicker
+from executors.video_loader.sample.gaps import mark_gaps
 from executors.video_loader.sample.shots import PreviewMaker, is_blank
 from executors.video_loader.sample.span_reader import Cut, PreviewedFrame, SampledFrame, SpanReader
 
@@ -111,10 +112,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         picker, previews = FramePicker(self._rate), PreviewMaker()
         # Start a little earlier: the keyframe before the span decides whether the span's first is the first of its
         # step. If none comes before, it is.
-        for place, timed in enumerate(self._source.frames(start - _BEFORE_SPAN)):
+        for place, timed in enumerate(mark_gaps(self._source.frames(start - _BEFORE_SPAN), self._source)):
             if timed.time >= end:
                 return
             previewed = PreviewedFrame(timed, previews.make(timed.frame))
-            is_sample = picker.picks(timed.time, previewed.preview) or place == 0
+            is_sample = picker.picks(timed.time, previewed.preview) or place == 0 or timed.is_gap
             if is_sample and timed.time >= start:
                 yield previewed

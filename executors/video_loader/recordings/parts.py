@@ -1,0 +1,45 @@
+"""The parts of a file: each is one recording, which FFmpeg opens like a file of its own."""
+
+import functools
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from executors.video_loader.recordings.restarts import find_part_starts
+
+_FILES_REMEMBERED = 256
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """The bytes `[start_byte, end_byte)` of a file."""
+
+    path: Path
+    start_byte: int
+    end_byte: int
+    changed_ns: int  # when the file was last written
+
+    @property
+    def url(self) -> str:
+        """For FFmpeg, which reads no other bytes then."""
+        return f"subfile,,start,{self.start_byte},end,{self.end_byte},,:file:{self.path.absolute()}"
+
+
+VideoFile = Path | FilePart
+
+
+def list_parts(path: Path) -> list[FilePart]:
+    """The recordings in a file, in their order. Remembers unchanged files. Raises: OSError."""
+    state = path.stat()
+    return list(_list_parts(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@functools.lru_cache(_FILES_REMEMBERED)
+def _list_parts(path: Path, *state: int) -> tuple[FilePart, ...]:
+    *_, size, changed_ns = state
+    starts = find_part_starts(path)
+    return tuple(FilePart(path, start, end, changed_ns) for start, end in pairwise([*starts, size]))
+
+
+def path_of(file: VideoFile) -> Path:
+    return file.path if isinstance(file, FilePart) else file
