@@ -71,6 +71,7 @@ class Video(BaseDoc):
     picture_fit: str = ""  # "squash", "pad" or "crop"
     picture_fill: list[int] = []  # colour of the padding, RGB
     shot_start_seconds: SecondsList = []  # where each shot begins; only `/videos` with a `video_id` answers it
+    notes: list[str] = []  # what was left out of it, or is there besides; only `/probe` answers it
 
 
 class VideoSpan(BaseDoc):

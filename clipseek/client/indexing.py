@@ -35,6 +35,7 @@ class Indexed:
     frames_added: int  # 0: the video was already in the store
     frames_encoded: int  # of these; the others stand still, and share an embedding
     elapsed_seconds: float
+    notes: tuple[str, ...] = ()  # what was left out of the video, or is there besides
 
 
 OnProgress = Callable[[Progress], None]

@@ -113,10 +113,15 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
         "frames_encoded": indexed.frames_encoded,
         "seconds_of_video": round(indexed.video.duration_seconds, 3),
         "elapsed_seconds": round(indexed.elapsed_seconds, 3),
+        "notes": list(indexed.notes),
     }
 
 
 def indexed_sentence(indexed: "Indexed", name: str) -> str:
+    return "\n  ".join([_result_sentence(indexed, name), *indexed.notes])
+
+
+def _result_sentence(indexed: "Indexed", name: str) -> str:
     video, short_id = indexed.video, indexed.video.video_id[:12]
     is_named_so = plain_title(sendable(name)) == video.title
     if not indexed.frames_added:

@@ -1,21 +1,28 @@
 """Encodes a clip that is exact to the frame: pictures and sound of `[start, end)`, in a format every browser plays."""
 
+from __future__ import annotations  # av's Packet takes its parameter in stubs only
+
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
+from clipseek.api.errors import InvalidRequest
 from executors.machine.processors import processor_count
+from executors.video_loader.clips.extras import SubtitleTrack, copy_chapters, copy_tags, list_sounds, list_subtitles
+from executors.video_loader.clips.formats import MP4, ClipFormat
 from executors.video_loader.clips.sound import Sound
-from executors.video_loader.decode.container import find_audio_stream
 from executors.video_loader.decode.interlace import deinterlace
 from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
 from executors.video_loader.decode.source import VideoSource
@@ -27,6 +34,8 @@ ENCODER_OPTIONS = {
     "preset": "veryfast",  # about real time for 1080p on two cores; slower presets only make the file smaller
     "bf": "0",  # MP4 stores frame durations in decoding order: they are right only without B-frames
 }
+# Like the above, as far as VP9 goes: twice as slow as H.264.
+VP9_OPTIONS = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1", "lag-in-frames": "0"}
 # The same on every machine, because x264's output depends on it: loaders on different machines send chunks of one clip.
 ENCODER_THREADS = 4
 AUDIO_BITS_PER_SECOND = 160_000
@@ -36,29 +45,65 @@ _BT709 = 1  # in FFmpeg's enums of matrices, primaries and transfers
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
 
-def encode_clip(source: VideoSource, start: Fraction, end: Fraction, destination: Path) -> None:
-    """Write `[start, end)` of a video as H.264 and AAC in MP4, its index in front.
+def encode_clip(
+    source: VideoSource,
+    start: Fraction,
+    end: Fraction,
+    destination: Path,
+    form: ClipFormat = MP4,
+    *,
+    extras: bool = False,
+) -> None:
+    """Write `[start, end)` of a video: as H.264 and AAC in MP4, its index in front, or in another format.
 
     The first picture is the one on screen at `start`, every frame keeps its own time, and the last one lasts until
     `end`. Memory does not grow with the length. The clip is upright and has square pixels.
+
+    Args:
+        extras: also write all other sounds, subtitles of text, and chapters.
     """
     with ExitStack() as opened:
-        clip = opened.enter_context(av.open(str(destination), "w", format="mp4", options={"movflags": "+faststart"}))
-        pictures, sound = _PictureTrack(clip, source), None
-        if find_audio_stream(source.container) is not None:
-            sound = _SoundTrack(clip, opened.enter_context(Sound(source, start, end)))
-        for frame, since, until in deinterlace(_shown_frames(source, start, end)):
+        clip = opened.enter_context(av.open(str(destination), "w", format=form.muxer, options=form.options))
+        pictures = _PictureTrack(clip, source, form.pictures)
+        sounds = []
+        for stream in list_sounds(source, extras=extras):
+            sound = opened.enter_context(Sound(source, start, end, stream.index, form.rates))
+            sounds.append(_SoundTrack(clip, sound, form.sound, stream))
+        lines = _add_subtitles(clip, source, form, start, end) if extras else []
+        for frame, since, until in deinterlace(show_frames(source, start, end)):
             pictures.add(frame, since - start, until - start)
-            if sound:
-                sound.add_until(until - start)
+            for sound_track in sounds:
+                sound_track.add_until(until - start)
+            while lines and (lines[0].pts or 0) * lines[0].time_base < until - start:
+                clip.mux(lines.pop(0))
         pictures.close()
-        if sound:
-            sound.close()
+        for sound_track in sounds:
+            sound_track.close()
 
 
-def _shown_frames(
-    source: VideoSource, start: Fraction, end: Fraction
-) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
+def encode_sound(source: VideoSource, start: Fraction, end: Fraction, destination: Path, form: ClipFormat) -> None:
+    """Write the main sound of `[start, end)` by itself. Raises: InvalidRequest: the video has none."""
+    streams = list_sounds(source, extras=False)
+    if not streams:
+        raise InvalidRequest(f"'{source.title}' has no sound: a '{form.suffix}' clip would be empty. Choose .mp4")
+    with (
+        av.open(str(destination), "w", format=form.muxer) as clip,
+        Sound(source, start, end, streams[0].index, form.rates) as sound,
+    ):
+        _SoundTrack(clip, sound, form.sound, streams[0]).close()
+
+
+def _add_subtitles(
+    clip: OutputContainer, source: VideoSource, form: ClipFormat, start: Fraction, end: Fraction
+) -> list[Packet[Stream]]:
+    """Give the clip chapters and tracks of subtitles. Returns: their lines, in order of time."""
+    copy_chapters(source, clip, start, end)
+    tracks = [SubtitleTrack(clip, form.subtitles, source, stream) for stream in list_subtitles(source)]
+    packets = [packet for track in tracks for packet in track.packets(start, end)]
+    return sorted(packets, key=lambda packet: packet.pts or 0)
+
+
+def show_frames(source: VideoSource, start: Fraction, end: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
@@ -71,8 +116,11 @@ def _shown_frames(
         yield last, since, end
 
 
-def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
-    track: VideoStream = clip.add_stream("libx264", rate=rate, options=ENCODER_OPTIONS)
+def add_picture_track(
+    clip: OutputContainer, rate: Fraction, width: int, height: int, encoder: str = "libx264"
+) -> VideoStream:
+    options = ENCODER_OPTIONS if encoder == "libx264" else VP9_OPTIONS
+    track = cast(VideoStream, clip.add_stream(encoder, rate=rate, options=options))
     track.width, track.height, track.pix_fmt = width, height, "yuv420p"
     track.codec_context.time_base = Fraction(1, TICKS_PER_SECOND)
     track.thread_count = ENCODER_THREADS
@@ -80,14 +128,14 @@ def add_picture_track(clip: OutputContainer, rate: Fraction, width: int, height:
 
 
 class _PictureTrack:
-    def __init__(self, clip: OutputContainer, source: VideoSource) -> None:
+    def __init__(self, clip: OutputContainer, source: VideoSource, encoder: str) -> None:
         self._clip = clip
         self._scaler, self._tone_mapper = VideoReformatter(), ToneMapper()
         self._renderer = FrameRenderer(source.first_frame, source.stream.sample_aspect_ratio)
         width, height = self._renderer.measure(source.first_frame)
         self._size = (_round_to_even(width), _round_to_even(height))
         rate = min(1 / source.frame_seconds, Fraction(MAX_FPS)).limit_denominator(1001)
-        self._stream = add_picture_track(clip, rate, *self._size)
+        self._stream = add_picture_track(clip, rate, *self._size, encoder)
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))
@@ -138,10 +186,11 @@ class _PictureTrack:
 
 
 class _SoundTrack:
-    def __init__(self, clip: OutputContainer, sound: Sound) -> None:
+    def __init__(self, clip: OutputContainer, sound: Sound, encoder: str, like: Stream) -> None:
         self._clip, self._rate = clip, sound.rate
-        self._stream: AudioStream = clip.add_stream("aac", rate=sound.rate, layout=sound.layout)
+        self._stream = cast(AudioStream, clip.add_stream(encoder, rate=sound.rate, layout=sound.layout))
         self._stream.bit_rate = AUDIO_BITS_PER_SECOND
+        copy_tags(like, self._stream)
         self._frames = sound.frames()
         self._until = 0
 

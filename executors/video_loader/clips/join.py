@@ -21,8 +21,8 @@ from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.encode import AUDIO_BITS_PER_SECOND, TICKS_PER_SECOND, add_picture_track
 from executors.video_loader.clips.remux import have_one_format, remux_clips
 from executors.video_loader.clips.sound import Samples
+from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.quirks import make_graph
-from executors.video_loader.recordings.parts import VideoFile
 
 logger = logging.getLogger(__name__)
 

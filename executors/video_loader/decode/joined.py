@@ -10,9 +10,9 @@ from pathlib import Path
 from clipseek.api.errors import UnreadableVideo
 from clipseek.api.formats import size
 from clipseek.config.settings import SOFTWARE
+from executors.video_loader.containers.parts import FilePart
 from executors.video_loader.decode.probe import measure_duration
 from executors.video_loader.decode.source import Needs, TimedFrame, VideoSource
-from executors.video_loader.recordings.parts import FilePart
 
 _FILES_REMEMBERED = 256
 

@@ -4,9 +4,8 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream
@@ -15,16 +14,17 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from executors.video_loader.decode.container import (
+from executors.video_loader.containers.container import open_container
+from executors.video_loader.containers.parts import VideoFile, path_of
+from executors.video_loader.containers.tracks import (
+    describe_choice,
     discard_other_streams,
     find_audio_stream,
     find_video_stream,
-    open_container,
 )
 from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import VideoSource, open_video
-from executors.video_loader.recordings.parts import path_of
 
 # The search for the last packet begins this long before the announced end: one or two groups of pictures.
 TAIL_SECONDS = 5
@@ -46,17 +46,17 @@ class VideoInfo:
     time_base: Fraction
     size_bytes: int
     coded_pixels: int  # of the largest picture the file announces
-    notes: tuple[str, ...] = ()  # what was left out, or read in a way that its owner may not expect
+    notes: list[str] = field(default_factory=list)  # what was left out, or read in a way that its owner may not expect
 
 
-def probe_video(path: Path, title: str = "") -> VideoInfo:
+def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
     """Open a video, decode its first frame and find its last packet.
 
     A truncated video is as long as the data that is left.
 
     Raises: MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
     """
-    with open_video(path, title) as source:
+    with open_video(file, title) as source:
         frame, stream = source.first_frame, source.stream
         renderer = FrameRenderer(frame, stream.sample_aspect_ratio)
         width, height = renderer.measure(frame)
@@ -68,12 +68,12 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
             codec=stream.codec_context.codec.canonical_name,
             container=_container_name(source),
             rotation_degrees=renderer.orientation.rotation_degrees,
-            has_audio=any(s.codec_context is not None for s in source.container.streams.audio),
+            has_audio=source.has_sound(),
             first_pts=source.first_pts,
             time_base=source.time_base,
-            size_bytes=path.stat().st_size,
+            size_bytes=path_of(file).stat().st_size,
             coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
-            notes=source.notes,
+            notes=[*source.notes, *describe_choice(source.container, stream, source.opened, source.title)],
         )
 
 
@@ -91,19 +91,23 @@ def measure_duration(source: VideoSource) -> Fraction:
 def measure_shown_seconds(source: VideoSource, until_seconds: float) -> Fraction:
     """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, over the last picture."""
     pictures = measure_duration(source)
-    if until_seconds <= pictures or source.known_seconds is not None or find_audio_stream(source.container) is None:
+    if until_seconds <= pictures or source.known_seconds is not None or not source.has_sound():
         return pictures
-    end = _measure_end(source, lambda container, _: find_audio_stream(container))
+    end = _measure_end(source, _find_sound)
     return max(pictures, Fraction(0 if end is None else end - source.first_pts * source.time_base))
 
 
+def _find_sound(container: InputContainer, file: VideoFile, title: str) -> AudioStream | None:
+    return find_audio_stream(container, find_video_stream(container, file, title), file)
+
+
 def _measure_end(
-    source: VideoSource, find_stream: Callable[[InputContainer, str], VideoStream | AudioStream | None]
+    source: VideoSource, find_stream: Callable[[InputContainer, VideoFile, str], VideoStream | AudioStream | None]
 ) -> Fraction | None:
     """When the last packet of a stream ends, in seconds on the container's clock."""
     for search in (_end_by_seeking, _end_of_packets):
         with open_container(source.file, source.title) as container:
-            stream = find_stream(container, source.title)
+            stream = find_stream(container, source.file, source.title)
             if stream is None:
                 return None
             discard_other_streams(container, stream)

@@ -22,12 +22,9 @@ from av.video.frame import VideoFrame
 from clipseek.api.errors import NoFrames, UnreadableVideo
 from clipseek.config.settings import SOFTWARE
 from executors.machine.processors import processor_count
-from executors.video_loader.decode.container import (
-    discard_other_streams,
-    find_video_stream,
-    open_container,
-    stat_video,
-)
+from executors.video_loader.containers.container import open_container, stat_video
+from executors.video_loader.containers.parts import FilePart, VideoFile, list_parts, path_of
+from executors.video_loader.containers.tracks import discard_other_streams, find_audio_stream, find_video_stream
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
 from executors.video_loader.decode.packets import (
     HardwareError,
@@ -39,7 +36,6 @@ from executors.video_loader.decode.packets import (
 )
 from executors.video_loader.decode.quirks import free_frames
 from executors.video_loader.decode.skipping import FrameSkipper
-from executors.video_loader.recordings.parts import FilePart, VideoFile, list_parts, path_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +70,21 @@ class TimedFrame:
 
 
 class VideoSource(AbstractContextManager["VideoSource"]):
-    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails.
+    """An open video, made by `open_video`.
 
-    `file` is what `open_video` was called with. `known_seconds` is its length, if that was measured before.
-    `notes` tell what was left out, or read in a way that its owner may not expect.
+    Attributes:
+        file: what `open_video` was called with.
+        opened: the part of it that is open.
+        decoder: `software`, or the hardware that decodes it until it fails.
+        known_seconds: its length, if that was measured before.
+        notes: what was left out, or is read in a way that its owner may not expect.
     """
 
     known_seconds: Fraction | None = None
     notes: tuple[str, ...] = ()
 
     def __init__(self, file: VideoFile, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
-        self.file = self._opened = file
+        self.file = self.opened = file
         self.title = title
         self.needs = needs
         self.most_gap_seconds = most_gap_seconds
@@ -117,6 +117,10 @@ class VideoSource(AbstractContextManager["VideoSource"]):
     @property
     def first_frame(self) -> VideoFrame:
         return self._head[1]
+
+    def has_sound(self) -> bool:
+        """Whether there is sound that belongs to the pictures."""
+        return find_audio_stream(self.container, self.stream, self.opened) is not None
 
     @property
     def frame_seconds(self) -> Fraction:
@@ -186,14 +190,14 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     def _open(self) -> None:
         try:
-            container = open_container(self._opened, self.title, make_accelerator(self.decoder))
+            container = open_container(self.opened, self.title, make_accelerator(self.decoder))
         except UnreadableVideo as error:
             if self.decoder == SOFTWARE:
                 raise
             self._switch_to_software(error.__cause__)
-            container = open_container(self._opened, self.title)
+            container = open_container(self.opened, self.title)
         try:
-            stream = find_video_stream(container, self.title)
+            stream = find_video_stream(container, self.opened, self.title)
         except BaseException:
             container.close()
             raise
@@ -259,8 +263,8 @@ def open_video(
     `clipseek.errors`.
     """
     how = (title or path_of(file).name, needs, most_gap_seconds, decoder)
-    parts = [file] if isinstance(file, FilePart) else _list_parts(file, how[0])
-    if len(parts) == 1:
+    parts = _list_parts(file, how[0]) if isinstance(file, Path) else []  # others are one recording of one track
+    if not isinstance(file, Path) or len(parts) == 1:
         return VideoSource(file, *how)
     from executors.video_loader.decode.joined import JoinedSource  # only now, because it consists of sources
 

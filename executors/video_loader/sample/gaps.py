@@ -7,7 +7,8 @@ from fractions import Fraction
 import numpy as np
 from av.video.frame import VideoFrame
 
-from executors.video_loader.decode.container import find_audio_stream, open_container
+from executors.video_loader.containers.container import open_container
+from executors.video_loader.containers.tracks import find_audio_stream, find_video_stream
 from executors.video_loader.decode.packets import seek_keyframe
 from executors.video_loader.decode.source import TimedFrame, VideoSource
 
@@ -36,7 +37,7 @@ def mark_gaps(frames: Iterator[TimedFrame], source: VideoSource) -> Iterator[Tim
 def _has_sound(source: VideoSource, begin: Fraction, end: Fraction) -> bool:
     """Whether sound goes on in the middle: then the picture stays on purpose."""
     with open_container(source.file, source.title) as container:
-        audio = find_audio_stream(container)
+        audio = find_audio_stream(container, find_video_stream(container, source.file, source.title), source.file)
         if audio is None or not audio.time_base:
             return False
         origin = source.first_pts * source.time_base

@@ -17,11 +17,11 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
-from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from clipseek.api.limits import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
 from clipseek.config.settings import SOFTWARE
+from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.picture import FrameRenderer, PictureShape
 from executors.video_loader.decode.source import Needs, exact_seconds, open_video
 from executors.video_loader.sample.frame_picker import QUARTERS, FramePicker
@@ -51,7 +51,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def __init__(
         self,
-        path: Path,
+        file: VideoFile,
         frames_per_second: float,
         shape: PictureShape,
         title: str = "",
@@ -66,7 +66,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         most = self._rate * (QUARTERS if sampling == ADAPTIVE else 1)
         gap = min(MOST_GAP_SECONDS, 1 / (most * _GAPS_IN_STEP))
         needs = Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS
-        self._source = open_video(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
+        self._source = open_video(file, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
         self._renderer = FrameRenderer(self._source.first_frame, self._source.stream.sample_aspect_ratio)
         self._run: SpanReader | None = None
 

@@ -16,7 +16,7 @@ from executors.machine.worker import WorkerOptions, WorkerPool
 from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import JpegPicture, make_thumbnail
-from executors.video_loader.decode.container import stat_video
+from executors.video_loader.containers.container import stat_video
 from executors.video_loader.decode.hardware import choose_decoder
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo, probe_video

@@ -1,4 +1,4 @@
-"""Recordings one behind the other in a file, and gaps in their clocks: one timeline, and nothing goes without a word."""
+"""Recordings joined in one file, and gaps in their clocks: one timeline, and nothing is left out without a word."""
 
 import io
 from fractions import Fraction
@@ -14,10 +14,10 @@ from clipseek.api.errors import UnreadableVideo
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import make_thumbnail
+from executors.video_loader.containers.restarts import find_part_starts, find_restarts
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.decode.source import open_video
-from executors.video_loader.recordings.restarts import find_part_starts, find_restarts
 from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.span_reader import Cut, SampledFrame
 

@@ -22,8 +22,8 @@ _OVERLAP_BYTES: Final = 64  # of blocks: more than the longest header that is se
 _CLOCK_TICKS: Final = 1 << 33
 _MOST_WRAP_TICKS: Final = 10 * 90_000
 _LEAST_BACK_TICKS: Final = 45_000  # half a second: shorter ones are jitter of a damaged or joined clock
-_SYNC: Final = 0x47
-_TS_LAYOUTS: Final = ((188, 0), (192, 4), (204, 0))  # size of a packet, and what stands before its sync byte
+TS_SYNC: Final = 0x47
+TS_LAYOUTS: Final = ((188, 0), (192, 4), (204, 0))  # size of a packet, and what stands before its sync byte
 _PACK: Final = re.compile(rb"\x00\x00\x01\xba(.{6})", re.DOTALL)
 _FLV_HEADER: Final = re.compile(rb"FLV\x01[\x00\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", re.DOTALL)
 
@@ -44,9 +44,9 @@ def _choose_search(head: bytes) -> Callable[[BinaryIO], list[int]] | None:
         return _find_in_program_stream
     if head.startswith(b"FLV\x01"):
         return lambda file: [place for place, _ in _find_all(file, _FLV_HEADER)]
-    for size, lead in _TS_LAYOUTS:
+    for size, lead in TS_LAYOUTS:
         syncs = head[lead::size]
-        if len(syncs) >= 3 and set(syncs) == {_SYNC}:
+        if len(syncs) >= 3 and set(syncs) == {TS_SYNC}:
             return lambda file, size=size, lead=lead: _find_in_transport_stream(file, size, lead)  # type: ignore[misc]
     if head[:4] == b"\x1a\x45\xdf\xa3" or head[4:8] == b"ftyp":
         return _find_in_elements
@@ -126,7 +126,7 @@ def _read_packets(file: BinaryIO, size: int, lead: int) -> Iterator[tuple[int, N
         offset = 0
         while offset + size <= len(data):
             packets = data[offset : offset + (len(data) - offset) // size * size].reshape(-1, size)
-            wrong = packets[:, lead] != _SYNC
+            wrong = packets[:, lead] != TS_SYNC
             count = int(wrong.argmax()) if wrong.any() else len(packets)
             if count:
                 yield place + offset, packets[:count]
@@ -139,7 +139,7 @@ def _read_packets(file: BinaryIO, size: int, lead: int) -> Iterator[tuple[int, N
 
 def _find_sync(data: NDArray[np.uint8], offset: int, size: int, lead: int) -> int:
     """Where packets are in step again: two sync bytes in a row; the end of the data if nowhere."""
-    syncs = data[offset + lead :] == _SYNC
+    syncs = data[offset + lead :] == TS_SYNC
     both = syncs[:-size] & syncs[size:] if len(syncs) > size else syncs[:0]
     return offset + int(both.argmax()) if both.any() else len(data)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from executors.video_loader.recordings.restarts import find_part_starts
+from executors.video_loader.containers.restarts import find_part_starts
 
 _FILES_REMEMBERED = 256
 
@@ -25,7 +25,15 @@ class FilePart:
         return f"subfile,,start,{self.start_byte},end,{self.end_byte},,:file:{self.path.absolute()}"
 
 
-VideoFile = Path | FilePart
+@dataclass(frozen=True)
+class ChosenTrack:
+    """A file of which somebody chose a video track: its number among them, from 1."""
+
+    path: Path
+    number: int
+
+
+VideoFile = Path | FilePart | ChosenTrack
 
 
 def list_parts(path: Path) -> list[FilePart]:
@@ -42,4 +50,4 @@ def _list_parts(path: Path, *state: int) -> tuple[FilePart, ...]:
 
 
 def path_of(file: VideoFile) -> Path:
-    return file.path if isinstance(file, FilePart) else file
+    return file if isinstance(file, Path) else file.path

@@ -1,19 +1,16 @@
-"""Opening files: real containers only, the right stream, and errors that tell a bad video from a bad disk."""
+"""Opening files: real containers only, and errors that tell a bad video from a bad disk."""
 
 import errno
 import os
 from pathlib import Path
 
 import av
-from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.stream import Discard, Disposition, Stream
-from av.video.stream import VideoStream
 
-from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+from clipseek.api.errors import EmptyFile, MediaMissing, UnreadableVideo
 from clipseek.watch.video_formats import CONTAINERS, RAW_SUFFIXES
-from executors.video_loader.recordings.parts import FilePart, VideoFile, path_of
+from executors.video_loader.containers.parts import FilePart, VideoFile, path_of
 
 # Errors of the system. The content of a video never causes them.
 _SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
@@ -48,35 +45,6 @@ def stat_video(path: Path, title: str) -> os.stat_result:
         raise MediaMissing(
             f"The file of '{title}' cannot be opened ({error.strerror}). Index the video again"
         ) from error
-
-
-def find_video_stream(container: InputContainer, title: str) -> VideoStream:
-    """The stream to look at: never cover art. Of several, the one with the most pixels, then the default one.
-
-    Raises: NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
-    """
-    still = Disposition.attached_pic | Disposition.timed_thumbnails
-    videos = [s for s in container.streams.video if not s.disposition & still]
-    readable = [s for s in videos if s.codec_context is not None]
-    if readable:
-        return max(readable, key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index))
-    if videos:
-        raise UnreadableVideo(f"'{title}' uses a codec that no decoder here can read. Convert it to H.264 in MP4")
-    what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
-    raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
-
-
-def find_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to keep: the default stream, else the first; None if none can be decoded."""
-    readable = [s for s in container.streams.audio if s.codec_context is not None]
-    return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
-
-
-def discard_other_streams(container: InputContainer, stream: Stream) -> None:
-    """Have the demuxer skip all streams but this one."""
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
 
 
 def _raise_system_error(path: Path, title: str, error: Exception) -> None:
