@@ -48,6 +48,7 @@ class IndexOptions(TypedDict, total=False):
     title: str | None
     frames_per_second: float | None
     sampling: str | None
+    stream: int
     on_server: bool
     content_sha256: str
     progress: OnProgress

@@ -27,6 +27,7 @@ def start(transport: Transport, ask: Video, progress: OnProgress) -> tuple[Video
     if video.missing_start_seconds:
         job = _file(transport, video.video_id)
         if job:
+            job.notes = video.notes
             return video, job
     encoded = 0
 

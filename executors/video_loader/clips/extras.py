@@ -49,6 +49,8 @@ def list_subtitles(source: VideoSource) -> list[Stream]:
 def copy_tags(source: Stream, track: Stream) -> None:
     """Give a clip's track the language, title and purpose of the video's."""
     track.metadata.update({name: source.metadata[name] for name in _KEPT_TAGS if name in source.metadata})
+    if track.metadata.get("language") == "fre":  # FFmpeg writes it into MOV under its other name only
+        track.metadata["language"] = "fra"
     track.disposition = Disposition(source.disposition)
 
 

@@ -208,11 +208,12 @@ class MediaFiles:
                 self._write_record(record)
         return record
 
-    def accept(self, video_id: str, title: str = "") -> FileRecord:
-        """Note that a video can be read, and change its title if one is given. Raises: VideoNotFound, StoreFull."""
+    def accept(self, video_id: str, title: str = "", stream: int = 0) -> FileRecord:
+        """Note that a video can be read, and change its title and track if given. Raises: VideoNotFound, StoreFull."""
         with self._locks[video_id]:
             record = self._reread_record(video_id)
-            accepted = replace(record, title=plain_title(title or record.title), untried=False)
+            stream = stream or record.stream
+            accepted = replace(record, title=plain_title(title or record.title), untried=False, stream=stream)
             if accepted != record:
                 with report_full_disk(self.root, f"the record of '{record.title}'"):
                     self._write_record(accepted)
