@@ -59,9 +59,9 @@ def clip(
 ) -> None:
     """Cut START to END of a video into a file.
 
-    The file plays everywhere, with all sounds, subtitles and chapters of the video. VIDEO is the video's title, its id or the start of its id. START and END are seconds
-    (75.2), or times as `clipseek search` prints them (01:15.2), so that a match can be copied from its table; the cut
-    is exact to the frame.
+    The file plays everywhere, with all sounds, subtitles and chapters of the video. VIDEO is the video's title, its id
+    or the start of its id. START and END are seconds (75.2), or times as `clipseek search` prints them (01:15.2), so
+    that a match can be copied from its table; the cut is exact to the frame.
 
     \b
       clipseek clip holiday.mp4 01:15.2 01:18.0

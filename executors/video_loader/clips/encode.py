@@ -24,7 +24,7 @@ from executors.video_loader.clips.extras import SubtitleTrack, copy_chapters, co
 from executors.video_loader.clips.formats import MP4, ClipFormat
 from executors.video_loader.clips.sound import Sound
 from executors.video_loader.decode.interlace import deinterlace
-from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation
+from executors.video_loader.decode.picture import SCALING, FrameRenderer, Orientation, add_grey_chroma
 from executors.video_loader.decode.source import VideoSource
 from executors.video_loader.decode.tone_map import ToneMapper, is_hdr
 
@@ -161,6 +161,7 @@ class _PictureTrack:
     def _to_yuv420p(self, frame: VideoFrame) -> VideoFrame:
         """Convert to the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect."""
         size = self._renderer.stored_size(*self._size)
+        frame = add_grey_chroma(frame)
         is_mapped = is_hdr(frame)
         if is_mapped:
             frame = self._tone_mapper.convert(frame, *size, SCALING)

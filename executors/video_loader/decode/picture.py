@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | _FULL_CHROMA
 # For videos that do not name their colour matrix, players use BT.709 from this height on, BT.601 below.
 HD_HEIGHT = 720
 _UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED
+LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 _FIXED_POINT = 1 << 16  # unit of the display matrix
 
 
@@ -117,7 +119,7 @@ class FrameRenderer:
         Returns: uint8 [height, width, 3], RGB.
         """
         size = self.stored_size(width, height)
-        frame = take_field(frame)
+        frame = add_grey_chroma(take_field(frame))
         if is_hdr(frame):
             frame = self._tone_mapper.convert(frame, *size, SCALING)
         small = self._scaler.reformat(
@@ -135,6 +137,31 @@ class FrameRenderer:
     def stored_size(self, width: int, height: int) -> tuple[int, int]:
         """The stored size of a picture that is shown as `width` x `height`."""
         return (height, width) if self.orientation.is_sideways else (width, height)
+
+
+def add_grey_chroma(frame: VideoFrame) -> VideoFrame:
+    """A grey frame of limited range as one with colours; others as they are. FFmpeg takes grey for full range."""
+    name = frame.format.name
+    if not name.startswith("gray") or frame.color_range != LIMITED_RANGE or name.endswith(("be", "f32le")):
+        return frame
+    coloured = VideoFrame(frame.width, frame.height, name.replace("gray", "yuv420p"))
+    bits = frame.format.components[0].bits
+    grey = np.array([1 << bits - 1], np.uint8 if bits == 8 else np.uint16).tobytes()
+    coloured.planes[0].update(_fit_rows(frame.planes[0], coloured.planes[0].line_size))
+    for plane in coloured.planes[1:]:
+        plane.update(grey * (plane.buffer_size // len(grey)))
+    coloured.pts, coloured.color_range = frame.pts, LIMITED_RANGE
+    if frame.time_base:
+        coloured.time_base = frame.time_base
+    return coloured
+
+
+def _fit_rows(plane: VideoPlane, line_size: int) -> bytes:
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    wide = np.zeros((plane.height, line_size), np.uint8)
+    length = min(line_size, plane.line_size)
+    wide[:, :length] = rows[:, :length]
+    return wide.tobytes()
 
 
 def _read_orientation(frame: VideoFrame) -> Orientation:

@@ -34,6 +34,7 @@ from executors.video_loader.decode.packets import (
     read_packets,
     seek_keyframe,
 )
+from executors.video_loader.decode.picture import LIMITED_RANGE
 from executors.video_loader.decode.quirks import free_frames
 from executors.video_loader.decode.skipping import FrameSkipper
 
@@ -234,7 +235,11 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         has_pts = has_presentation_times(self.container)
         step = max(1, round(self.frame_seconds / self.time_base))
         following = 0
+        # Grey HEVC that does not state its range has the limited one, as coloured has, but FFmpeg takes it for full.
+        is_limited = self.stream.codec_context.name == "hevc" and (self.stream.pix_fmt or "").startswith("gray")
         for frame in decode(self.stream, packets, self.decoder == SOFTWARE):
+            if is_limited and not frame.color_range:
+                frame.color_range = LIMITED_RANGE
             pts = frame.pts if has_pts and frame.pts is not None else frame.dts
             pts = following if pts is None else pts
             following = pts + step
