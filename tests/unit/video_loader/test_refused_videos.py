@@ -102,8 +102,9 @@ def test_a_track_is_chosen_when_a_video_is_added(loader, tmp_path):
     path = tmp_path / "two.mp4"
     with av.open(str(path), "w") as video:
         tracks = [(video.add_stream("libx264", rate=25), frames) for frames in (50, 75)]
-        for track, frames in tracks:
+        for track, _ in tracks:
             track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for track, frames in tracks:
             for number in range(frames):
                 frame = av.VideoFrame.from_ndarray(videos.slate(number), "rgb24")
                 frame.pts, frame.time_base = number, Fraction(1, 25)
