@@ -56,7 +56,7 @@ def test_recordings_joined_as_bytes_are_one_video(tmp_path: Path, suffix: str, c
     path = join_bytes(tmp_path, suffix, codec)
     info = probe_video(path)
     assert info.duration_seconds == pytest.approx(4.0, abs=0.005)
-    assert info.notes == ("The file holds 2 recordings one after another. They are shown as one video.",)
+    assert info.notes == ["The file holds 2 recordings one after another. They are shown as one video."]
     with open_video(path) as source:
         frames = list(source.frames())
         assert [timed.time for timed in source.frames(Fraction(3))][-1] == frames[-1].time
@@ -159,7 +159,7 @@ def test_one_recording_is_one_part(tmp_path: Path, name: str) -> None:
     codec = {"a.mpg": "mpeg2_b", "a.avi": "mpeg4", "a.webm": "vp8"}.get(name, "h264")
     path = videos.make(tmp_path / name, codec=codec, audio=True).path
     assert find_part_starts(path) == [0]
-    assert probe_video(path).notes == ()
+    assert probe_video(path).notes == []
 
 
 SECOND, OVER = 90_000, 1 << 33
