@@ -23,7 +23,7 @@ from executors.machine.disk import measure_free_bytes
 from executors.video_loader.clips.cache import CachedClip, ClipCache, ClipKey
 from executors.video_loader.clips.cut import ClipFile
 from executors.video_loader.clips.join import ReelPiece
-from executors.video_loader.containers.parts import ChosenTrack, VideoFile
+from executors.video_loader.containers.parts import VideoFile, VideoView
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
 from executors.video_loader.media.abandoned_uploads import AbandonedUploads
@@ -104,13 +104,13 @@ class VideoLoader(ChainExecutor):
         _check_stream(record, doc.stream)
         doc.stream = doc.stream or record.stream
         try:
-            info = self._info(caller.library, doc.video_id, doc.stream)
+            info = self._info(caller.library, doc.video_id, doc.stream, record.own_zero or record.untried)
             if record.untried:  # the others are registered at a rate that they keep
                 self._check_frames(record.title, info, doc.frames_per_second)
         except (UnreadableVideo, LimitExceeded):
             store.refuse(doc.video_id)
             raise
-        doc.title = store.accept(doc.video_id, doc.title, doc.stream).title
+        doc.title = store.accept(doc.video_id, doc.title, stream=doc.stream, own_zero=info.first_seconds > 0).title
         copy_fields(info, doc)
         return f"{doc.video_id[:12]}, {info.duration_seconds:.2f} s of video"
 
@@ -200,7 +200,8 @@ class VideoLoader(ChainExecutor):
             change, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
         )
 
-    def _probe(self, library: str, video_id: str, stream: int) -> VideoInfo:
+    def _probe(self, library: str, video_id: str, stream: int, _own_zero: bool) -> VideoInfo:
+        """Cached by all arguments: a video that was deleted may come back with another clock."""
         with self._video(library, video_id, stream) as (file, title):
             info = self._videos.probe(file, title)
         megapixels, length = info.coded_pixels / 1e6, f"The length of '{title}', {clock(info.duration_seconds)} hours,"
@@ -219,12 +220,14 @@ class VideoLoader(ChainExecutor):
         store = self.store(library)
         with store.in_use(video_id) as path:
             record = store.record(video_id)
-            stream = stream or record.stream
-            yield ChosenTrack(path, stream) if stream else path, record.title
+            is_old = not record.own_zero and not record.untried
+            yield VideoView(path, stream or record.stream, from_first_picture=is_old), record.title
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
         record = self.store(library).usable_record(video_id)
-        return record.title, self._info(library, video_id, record.stream).duration_seconds
+        return record.title, self._info(
+            library, video_id, record.stream, record.own_zero or record.untried
+        ).duration_seconds
 
     def _piece(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]

@@ -101,17 +101,18 @@ def _read_from_keyframe(
     source: VideoSource, container: InputContainer, video: VideoStream, start: Fraction
 ) -> tuple[Packet[Stream], Iterator[Packet[Stream]]]:
     """The keyframe at or before `start`, and all packets from it on except those shown before it."""
-    target = source.first_pts + math.floor(start / source.time_base)
-    packets = seek_keyframe(container, video, target, source.first_pts) if start > 0 else None
+    first = source.first_picture_pts
+    target = max(first, source.first_pts + math.floor(start / source.time_base))
+    packets = seek_keyframe(container, video, target, first) if start > 0 else None
     if packets is None:
         if start > 0:  # the search moved the file's position
-            container.seek(source.first_pts, stream=video)
+            container.seek(first, stream=video)
         packets = (p for p in read_packets(container, video) if not p.is_discard)
     key = next((p for p in packets if p.is_keyframe), None)
     if key is None:
         raise NotCopyable("no keyframe")
-    first = key.pts
-    return key, chain([key], (p for p in packets if p.pts is None or first is None or p.pts >= first))
+    since = key.pts
+    return key, chain([key], (p for p in packets if p.pts is None or since is None or p.pts >= since))
 
 
 def _until(packets: Iterator[Packet[Stream]], container_seconds: Fraction) -> Iterator[Packet[Stream]]:

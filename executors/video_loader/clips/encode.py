@@ -104,14 +104,17 @@ def _add_subtitles(
 
 
 def show_frames(source: VideoSource, start: Fraction, end: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
+    """The pictures on screen, each with the time from and until which it is. The first one may come too early."""
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
-        if timed.time >= end:
+        if timed.time >= end and last is not None:
             break
         if last is not None and timed.time > start:
             yield last, since, timed.time
-        last, since = timed.frame, max(start, timed.time)
+        last, since = timed.frame, start if last is None else max(start, timed.time)
+        if timed.time >= end:
+            break
     if last is not None:
         yield last, since, end
 

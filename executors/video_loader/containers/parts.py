@@ -26,14 +26,19 @@ class FilePart:
 
 
 @dataclass(frozen=True)
-class ChosenTrack:
-    """A file of which somebody chose a video track: its number among them, from 1."""
+class VideoView:
+    """A file, and how to look at it.
+
+    `track`: the number of its video track, from 1; 0: the usual one. `from_first_picture`: time 0 is when the first
+    picture is shown, as before version 0.2; otherwise it is the file's own, which may be earlier.
+    """
 
     path: Path
-    number: int
+    track: int = 0
+    from_first_picture: bool = False
 
 
-VideoFile = Path | FilePart | ChosenTrack
+VideoFile = Path | FilePart | VideoView
 
 
 def list_parts(path: Path) -> list[FilePart]:

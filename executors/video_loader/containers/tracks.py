@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from clipseek.api.errors import InvalidRequest, NoVideoStream, UnreadableVideo
 from executors.video_loader.containers.container import open_container
-from executors.video_loader.containers.parts import ChosenTrack, VideoFile, path_of
+from executors.video_loader.containers.parts import VideoFile, VideoView, path_of
 from executors.video_loader.containers.programmes import read_programmes
 
 _STILL = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -30,10 +30,10 @@ def find_video_stream(container: InputContainer, file: VideoFile, title: str) ->
     of the chosen number.
     """
     tracks = _video_tracks(container, file, title)
-    if isinstance(file, ChosenTrack):
-        if not 1 <= file.number <= len(tracks):
-            raise InvalidRequest(f"'{title}' has no video track {file.number}, but {_describe(tracks)}")
-        return tracks[file.number - 1]
+    if isinstance(file, VideoView) and file.track:
+        if file.track > len(tracks):
+            raise InvalidRequest(f"'{title}' has no video track {file.track}, but {_describe(tracks)}")
+        return tracks[file.track - 1]
     return max(tracks, key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index))
 
 

@@ -34,7 +34,7 @@ TAIL_SECONDS = 5
 class VideoInfo:
     """Facts of a video. Sizes are in pixels as shown: upright, with square pixels."""
 
-    duration_seconds: float  # from the first frame's pts to the end of the last frame
+    duration_seconds: float  # from time 0, as players show it, to the end of the last frame
     width: int
     height: int
     fps: float  # average, as people know it: 29.97
@@ -42,10 +42,11 @@ class VideoInfo:
     container: str
     rotation_degrees: int  # clockwise; width and height include it
     has_audio: bool
-    first_pts: int  # in units of time_base
+    first_pts: int  # of time 0, in units of time_base
     time_base: Fraction
     size_bytes: int
     coded_pixels: int  # of the largest picture the file announces
+    first_seconds: float = 0.0  # when the first picture is shown
     notes: list[str] = field(default_factory=list)  # what was left out, or read in a way that its owner may not expect
 
 
@@ -73,12 +74,26 @@ def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
             time_base=source.time_base,
             size_bytes=path_of(file).stat().st_size,
             coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
-            notes=[*source.notes, *describe_choice(source.container, stream, source.opened, source.title)],
+            first_seconds=float(source.first_seconds),
+            notes=[
+                *source.notes,
+                *_describe_zero(source),
+                *describe_choice(source.container, stream, source.opened, source.title),
+            ],
         )
 
 
+def _describe_zero(source: VideoSource) -> list[str]:
+    if source.first_seconds == source.late_seconds:
+        return []
+    return [
+        f"Its times count from the first picture, as they did in version 0.1. Players show them "
+        f"{float(source.late_seconds):.2f} s later. To change that, delete the video and index it again."
+    ]
+
+
 def measure_duration(source: VideoSource) -> Fraction:
-    """Seconds from the first frame's pts to the end of the last picture; at least one frame. Opens the file again.
+    """Seconds from time 0 to the end of the last picture; at least one frame. Opens the file again.
 
     A picture lasts as long as its packet says. Without that, it lasts one frame by the average rate.
     """

@@ -1,6 +1,6 @@
 """An open video: its frames in presentation order, placed by timestamp, decoded in software or by hardware.
 
-A frame's `time` is exact: (pts - first pts) * time base, in seconds.
+A frame's `time` is exact: (pts - pts of time 0) * time base, in seconds. Time 0 is what players show as 0.
 """
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
+import av
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -23,7 +24,7 @@ from clipseek.api.errors import NoFrames, UnreadableVideo
 from clipseek.config.settings import SOFTWARE
 from executors.machine.processors import processor_count
 from executors.video_loader.containers.container import open_container, stat_video
-from executors.video_loader.containers.parts import FilePart, VideoFile, list_parts, path_of
+from executors.video_loader.containers.parts import FilePart, VideoFile, VideoView, list_parts, path_of
 from executors.video_loader.containers.tracks import discard_other_streams, find_audio_stream, find_video_stream
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
 from executors.video_loader.decode.packets import (
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 # A decoder's memory grows with its threads: about 3 MB each at 1080p. More than 8 gain little.
 _MOST_DECODER_THREADS = 8
+# Encoders delay sound or pictures by less, and players hide that.
+_LEAST_LATE_SECONDS = Fraction(1, 10)
 _MOST_FPS = 1000  # slow-motion cameras store at most 960
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame, if the file names neither duration nor rate
 
@@ -58,7 +61,7 @@ class Needs(Enum):
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame.
+    """A decoded frame (native size and format, not yet rotated) and its time in seconds.
 
     `follows_gap`: frames between the previous one and this one were skipped. `is_gap`: no frame of the video, but the
     beginning of a time without pictures (see `gaps.py`).
@@ -77,6 +80,8 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         file: what `open_video` was called with.
         opened: the part of it that is open.
         decoder: `software`, or the hardware that decodes it until it fails.
+        first_pts: the time stamp of time 0: the file's own zero, which may lie before the first picture.
+        late_seconds: how much later than the file's zero the first picture is shown; first_seconds: the time it has.
         known_seconds: its length, if that was measured before.
         notes: what was left out, or is read in a way that its owner may not expect.
     """
@@ -101,7 +106,10 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         except BaseException:
             self.close()
             raise
-        self.first_pts = self._head[0]
+        self.late_seconds = self._measure_late_start()
+        is_own_zero = not (isinstance(self.opened, VideoView) and self.opened.from_first_picture)
+        self.first_seconds = self.late_seconds if is_own_zero else Fraction(0)
+        self.first_pts = self._head[0] - round(self.first_seconds / self.time_base)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -114,6 +122,18 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         self.container.close()
         del self.container, self.stream
         free_frames()
+
+    def _measure_late_start(self) -> Fraction:
+        """How much later than the file, its sound for instance, the pictures begin; 0 if a viewer does not notice."""
+        start = self.container.start_time
+        if start is None or not has_presentation_times(self.container):
+            return Fraction(0)
+        late = self._head[0] * self.time_base - Fraction(start, av.time_base)
+        return late if late >= _LEAST_LATE_SECONDS else Fraction(0)
+
+    @property
+    def first_picture_pts(self) -> int:
+        return self._head[0]
 
     @property
     def first_frame(self) -> VideoFrame:
@@ -171,8 +191,9 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             tail, self._tail = self._tail, None
             return chain([self._head], tail)
         self._tail = None
-        target = self._pts_at(from_seconds)
-        packets = seek_keyframe(self.container, self.stream, target, self.first_pts) if from_seconds > 0 else None
+        first = self.first_picture_pts
+        target = max(first, self._pts_at(from_seconds))
+        packets = seek_keyframe(self.container, self.stream, target, first) if from_seconds > 0 else None
         if packets is None:
             self.close()
             self._open()
@@ -268,12 +289,13 @@ def open_video(
     `clipseek.errors`.
     """
     how = (title or path_of(file).name, needs, most_gap_seconds, decoder)
-    parts = _list_parts(file, how[0]) if isinstance(file, Path) else []  # others are one recording of one track
-    if not isinstance(file, Path) or len(parts) == 1:
+    is_one = isinstance(file, FilePart) or (isinstance(file, VideoView) and file.track)
+    parts = [] if is_one else _list_parts(path_of(file), how[0])
+    if len(parts) < 2:
         return VideoSource(file, *how)
     from executors.video_loader.decode.joined import JoinedSource  # only now, because it consists of sources
 
-    return JoinedSource(file, parts, *how)
+    return JoinedSource(path_of(file), parts, *how)
 
 
 def _list_parts(path: Path, title: str) -> list[FilePart]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -18,10 +19,20 @@ _LEAST_SECONDS = 60  # slides and screen recordings without sound stay shorter, 
 _LEAST_FRAMES = 10  # of the usual length: a time-lapse has no gaps
 _NEAR_SECONDS = 1  # sound so near to the edge of a gap belongs to the pictures there
 _DARK_LEVEL = 64
+LEAST_LATE_SECONDS = Fraction(1, 2)  # a gap before the first picture; a shorter one shows that picture
 
 
 def mark_gaps(frames: Iterator[TimedFrame], source: VideoSource) -> Iterator[TimedFrame]:
-    """The frames, and a blank one at the beginning of each gap, so that what is seen before does not fill the gap."""
+    """The frames, and a blank one at the beginning of each gap, so that what is seen before does not fill the gap.
+
+    Where the pictures begin later than the sound, there is a gap before them.
+    """
+    first = next(frames, None)
+    if first is None:
+        return
+    if source.first_seconds >= LEAST_LATE_SECONDS and first.time == source.first_seconds:
+        yield TimedFrame(Fraction(0), _make_blank(first.frame), is_gap=True)
+    frames = chain([first], frames)
     if source.container.format.name not in _FORMATS:
         yield from frames
         return
@@ -47,8 +58,8 @@ def _has_sound(source: VideoSource, begin: Fraction, end: Fraction) -> bool:
         return bool(first and first.pts and first.pts * audio.time_base - origin > begin + _NEAR_SECONDS)
 
 
-def _make_blank(before: VideoFrame) -> VideoFrame:
-    """A frame of one colour that differs from the picture before."""
-    grey = before.reformat(width=16, height=16, format="gray").to_ndarray()
+def _make_blank(beside: VideoFrame) -> VideoFrame:
+    """A frame of one colour that differs from the picture beside it."""
+    grey = beside.reformat(width=16, height=16, format="gray").to_ndarray()
     level = 255 if grey.mean() < _DARK_LEVEL else 0
-    return VideoFrame.from_ndarray(np.full((before.height, before.width, 3), level, np.uint8), "rgb24")
+    return VideoFrame.from_ndarray(np.full((beside.height, beside.width, 3), level, np.uint8), "rgb24")

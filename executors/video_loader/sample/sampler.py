@@ -1,7 +1,7 @@
 """Samples frames for the model by presentation timestamp and finds the cuts between shots: one pass, constant memory.
 
-The rule. A frame's time t is exactly (pts - first pts) * time base. At a rate of r frames per second, the first frame
-in each `[k/r, (k+1)/r)` is sampled; adaptive sampling takes more where much moves (see `frame_picker.py`). A shot too
+The rule. A frame's time t is exactly (pts - pts of time 0) * time base. At a rate of r per second, the first frame in
+each `[k/r, (k+1)/r)` is sampled; adaptive sampling takes more where much moves (see `frame_picker.py`). A shot too
 short to contain any of these still gets one sample: the last frame in its first 0.3 s. A span `[start, end)` yields the
 samples and the cuts whose t lies in it (see `shots.py`); frames just outside that decide about them are decoded, too.
 So spans partition a video, nothing comes twice, and a span read alone gives the same as a run through the whole video.
@@ -25,7 +25,7 @@ from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.picture import FrameRenderer, PictureShape
 from executors.video_loader.decode.source import Needs, exact_seconds, open_video
 from executors.video_loader.sample.frame_picker import QUARTERS, FramePicker
-from executors.video_loader.sample.gaps import mark_gaps
+from executors.video_loader.sample.gaps import LEAST_LATE_SECONDS, mark_gaps
 from executors.video_loader.sample.shots import PreviewMaker, is_blank
 from executors.video_loader.sample.span_reader import Cut, PreviewedFrame, SampledFrame, SpanReader
 
@@ -100,7 +100,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             return
         run, self._run = self._run, None  # a run that stops halfway cannot be continued
         if run is None or run.end != start:
-            run = SpanReader(self._source, start, FramePicker(self._rate, self._sampling == ADAPTIVE), self._render)
+            first = self._source.first_seconds
+            first = first if first < LEAST_LATE_SECONDS else Fraction(0)  # else a blank frame comes first
+            picker = FramePicker(self._rate, self._sampling == ADAPTIVE, first_seconds=first)
+            run = SpanReader(self._source, start, picker, self._render)
         yield from run.read(end)
         self._run = run
 

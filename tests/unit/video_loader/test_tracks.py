@@ -12,7 +12,7 @@ from av.stream import Disposition
 from clipseek.api.errors import InvalidRequest
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.thumbnails import make_thumbnail
-from executors.video_loader.containers.parts import ChosenTrack
+from executors.video_loader.containers.parts import VideoView
 from executors.video_loader.containers.programmes import read_programmes
 from executors.video_loader.decode.probe import probe_video
 
@@ -109,7 +109,7 @@ def test_several_video_tracks_are_told_of_and_can_be_chosen(tmp_path: Path, name
         "The file has 2 video tracks (1: 96x64, 2: 96x64). Track 1 is used: --stream chooses another."
     ]
     assert (info.duration_seconds, thumbnail_colour(path)) == (pytest.approx(2.0, abs=0.001), "green")
-    second = ChosenTrack(path, 2)
+    second = VideoView(path, 2)
     assert probe_video(second).duration_seconds == pytest.approx(3.0, abs=0.001)
     assert "Track 2 is used" in probe_video(second).notes[0]
     assert thumbnail_colour(second) == "red"
@@ -118,7 +118,7 @@ def test_several_video_tracks_are_told_of_and_can_be_chosen(tmp_path: Path, name
         with av.open(str(clip.path)) as made:
             assert colour_of(next(made.decode(video=0)).to_ndarray(format="rgb24")) == "red"
     with pytest.raises(InvalidRequest, match=r"has no video track 3, but 2 video tracks \(1: 96x64, 2: 96x64\)"):
-        probe_video(ChosenTrack(path, 3))
+        probe_video(VideoView(path, 3))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
@@ -249,7 +249,7 @@ def test_the_sound_is_that_of_the_programme_of_the_pictures(
 ) -> None:
     path = make_two_programmes(tmp_path)
     assert sorted(map(sorted, read_programmes(path))) == [[256, 257], [272, 273]]
-    file = ChosenTrack(path, number) if number else path  # by itself, the larger picture
+    file = VideoView(path, number) if number else path  # by itself, the larger picture
     assert thumbnail_colour(file) == colour
     for mode, suffix in (("exact", ""), ("copy", ".mkv")):
         clip = cut_clip(file, 0.0, 1.8, mode, tmp_path / mode, suffix=suffix, extras=True)
