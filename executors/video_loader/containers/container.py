@@ -9,12 +9,14 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from clipseek.api.errors import EmptyFile, MediaMissing, UnreadableVideo
+from clipseek.api.formats import size
 from clipseek.watch.video_formats import CONTAINERS, RAW_SUFFIXES
 from executors.video_loader.containers.parts import FilePart, VideoFile, path_of
 
 # Errors of the system. The content of a video never causes them.
 _SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
 _TRIAL_BYTES = 1_000_000
+_BLOCK_BYTES = 8_000_000
 
 
 def open_container(file: VideoFile, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
@@ -44,6 +46,20 @@ def stat_video(path: Path, title: str) -> os.stat_result:
     except OSError as error:
         raise MediaMissing(
             f"The file of '{title}' cannot be opened ({error.strerror}). Index the video again"
+        ) from error
+
+
+def check_readable(path: Path, title: str) -> None:
+    """Read a whole file, which FFmpeg takes for shorter where a disk fails. Raises: MediaMissing."""
+    place = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(_BLOCK_BYTES):
+                place += len(data)
+    except OSError as error:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be read behind its first {size(place)} ({error.strerror}). Check its disk, "
+            "then index it again: what is done stays"
         ) from error
 
 

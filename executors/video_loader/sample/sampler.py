@@ -78,6 +78,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         """Whether no frame follows the last span."""
         return self._run is not None and self._run.is_at_end
 
+    def ends_before(self, seconds: float) -> bool:
+        """Whether no frame follows the last span, and the last one is shown before `seconds`."""
+        return self._run is not None and self._run.is_at_end and self._run.last_seconds < seconds
+
     def close(self) -> None:
         self._run = None
         self._source.close()

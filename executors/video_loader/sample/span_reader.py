@@ -90,6 +90,11 @@ class SpanReader:
         """Whether every frame of the video was read."""
         return self._certain_until == math.inf
 
+    @property
+    def last_seconds(self) -> float:
+        """Time of the last frame that was read; 0 before the first."""
+        return 0.0 if self._before is None else float(self._before.timed.time)
+
     def read(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
         """The samples and cuts from the end of the previous span to this one."""
         while not self._is_complete(end):

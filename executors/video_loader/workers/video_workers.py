@@ -16,7 +16,7 @@ from executors.machine.worker import WorkerOptions, WorkerPool
 from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import JpegPicture, make_thumbnail
-from executors.video_loader.containers.container import stat_video
+from executors.video_loader.containers.container import check_readable, stat_video
 from executors.video_loader.containers.parts import VideoFile, path_of
 from executors.video_loader.decode.hardware import choose_decoder
 from executors.video_loader.decode.picture import PictureShape
@@ -34,6 +34,7 @@ _PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
 _NICENESS = {"index": 10, "clip": 0, "look": 0}  # people wait for clips, pictures and searches, not for spans
 # A span or a clip times out after this many times its length. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
+_EARLY_SECONDS = 5.0  # pictures that end so long before a span does, stay, or a disk failed
 MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message
 
 
@@ -218,10 +219,13 @@ def sample_span(file: VideoFile, title: str, options: SpanOptions, decoder: str 
     """All that `VideoReader.read` gives. The video stays open unless that failed, or the span was its last.
 
     Raises: LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
+    MediaMissing: the disk fails in the middle of the file.
     """
     try:
         reader = _open_reader.open(file, title, options, decoder)
         sampled = _read_span(reader, title, options)
+        if reader.ends_before(options.end_seconds - _EARLY_SECONDS):
+            check_readable(path_of(file), title)
     except BaseException:
         close_open_video()
         raise
