@@ -39,6 +39,7 @@ def sound_of(path: Path) -> np.ndarray:
         (".webm", "vp9", "opus"),
     ],
 )
+@pytest.mark.shows("Formats of clips", "the suffix decides; the rest is refused in words")
 def test_a_clip_is_written_as_its_suffix_says(video: Path, tmp_path: Path, suffix, pictures, sound) -> None:
     clip = cut_clip(video, START, END, "exact", tmp_path / "clip", suffix=suffix)
     assert (clip.start_seconds, clip.end_seconds, clip.path.suffix) == (START, END, suffix.lower())
@@ -60,6 +61,7 @@ def assert_beats(wave: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp3", "mp3"), (".wav", "pcm_s16le")])
+@pytest.mark.shows("Formats of clips", "the suffix decides; the rest is refused in words")
 def test_the_sound_alone(video: Path, tmp_path: Path, suffix: str, codec: str) -> None:
     clip = cut_clip(video, START, END, "exact", tmp_path / "clip", suffix=suffix, extras=True)
     with av.open(str(clip.path)) as made:
@@ -70,6 +72,7 @@ def test_the_sound_alone(video: Path, tmp_path: Path, suffix: str, codec: str) -
     assert_beats(wave[: round((END - START) * videos.AUDIO_RATE)])
 
 
+@pytest.mark.shows("Formats of clips", "the suffix decides; the rest is refused in words")
 def test_a_gif_shows_what_the_video_shows(video: Path, tmp_path: Path) -> None:
     clip = cut_clip(video, START, END, "exact", tmp_path / "clip", suffix=".gif")
     with av.open(str(clip.path)) as made:
@@ -105,6 +108,7 @@ def test_a_gif_of_slides_keeps_their_times(tmp_path: Path) -> None:
         (".webm", "copy", r"'a\.mp4' has h264, which cannot be copied into a '\.webm' file.*or choose \.mkv"),
     ],
 )
+@pytest.mark.shows("Formats of clips", "the suffix decides; the rest is refused in words")
 def test_what_cannot_be_is_refused(video: Path, tmp_path: Path, suffix: str, mode: str, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         cut_clip(video, START, END, mode, tmp_path / "clip", suffix=suffix)
@@ -124,6 +128,7 @@ def test_a_long_gif_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+@pytest.mark.shows("Formats of clips", "the suffix decides; the rest is refused in words")
 def test_packets_are_copied_into_the_wanted_format(video: Path, tmp_path: Path, suffix: str) -> None:
     clip = cut_clip(video, START, END, "copy", tmp_path / "clip", suffix=suffix)
     assert clip.path.suffix == suffix

@@ -104,6 +104,7 @@ def combs(picture: np.ndarray) -> float:
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 @pytest.mark.parametrize("name", ["a.mov", "a.mp4", "a.mkv"])
+@pytest.mark.shows("HDR: PQ and HLG", "SDR in thumbnails, for the model and in exact clips")
 def test_hdr_is_shown_as_sdr(tmp_path: Path, transfer: int, name: str) -> None:
     path = write_hdr(tmp_path / name, transfer)
     clip = cut_clip(path, 0.4, 1.4, "exact", tmp_path / "clip")
@@ -136,6 +137,7 @@ def test_sdr_is_not_mapped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.shows("Interlaced video", "no combs")
 def test_interlaced_video_has_no_combs(tmp_path: Path, name: str) -> None:
     path = write_moving_bar(tmp_path / name, "libx264", interlaced=True)
     with av.open(str(path)) as video:
@@ -161,6 +163,7 @@ def test_progressive_video_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(Fraction(30000, 1001), 29.97), (Fraction(24000, 1001), 23.976), (25, 25)])
+@pytest.mark.shows("Frame rates", "shown as people know them")
 def test_frame_rates_are_shown_as_people_know_them(tmp_path: Path, rate: Fraction, shown: float) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as video:
@@ -172,6 +175,7 @@ def test_frame_rates_are_shown_as_people_know_them(tmp_path: Path, rate: Fractio
     assert probe_video(path).fps == shown
 
 
+@pytest.mark.shows("Frame rates", "shown as people know them")
 def test_the_clock_of_dv_is_not_its_frame_rate(tmp_path: Path) -> None:
     path = tmp_path / "a.dv"
     with av.open(str(path), "w", format="dv") as video:
@@ -183,6 +187,7 @@ def test_the_clock_of_dv_is_not_its_frame_rate(tmp_path: Path) -> None:
     assert probe_video(path).fps == 25
 
 
+@pytest.mark.shows("Interlaced video", "no combs")
 def test_interlaced_video_may_change_its_size(tmp_path: Path) -> None:
     path = write_moving_bar(tmp_path / "a.mkv", "libx264", interlaced=True)
     with av.open(str(path)) as video:
@@ -230,6 +235,7 @@ def write_grey(path: Path, codec: str, pixel_format: str, colour_range: int) -> 
         ("libx265", "gray", 2, False),
     ],
 )
+@pytest.mark.shows("Grey, full and limited range", "levels stay")
 def test_grey_pictures_keep_their_levels(tmp_path, codec, pixel_format, colour_range, is_limited) -> None:
     path = write_grey(tmp_path / "a.mkv", codec, pixel_format, colour_range)
     levels = np.array(GREYS)

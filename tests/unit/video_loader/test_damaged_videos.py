@@ -59,6 +59,7 @@ class FailingDisk(io.BytesIO):
 
 
 @pytest.mark.parametrize("failure", [errno.EIO, None])
+@pytest.mark.shows("A disk that fails in the middle", "told, not taken for the end")
 def test_a_disk_that_fails_in_the_middle_is_told_and_not_taken_for_the_end(tmp_path, monkeypatch, failure):
     """FFmpeg reports an error in the middle, or even the end."""
     path = videos.make(tmp_path / "a.mp4", frames=250).path

@@ -52,6 +52,7 @@ def slate_at(path: Path, seconds: float) -> int:
 
 
 @pytest.mark.parametrize(("suffix", "codec"), KINDS)
+@pytest.mark.shows("Recordings joined as bytes", "one timeline for samples, thumbnails and clips")
 def test_recordings_joined_as_bytes_are_one_video(tmp_path: Path, suffix: str, codec: str) -> None:
     path = join_bytes(tmp_path, suffix, codec)
     info = probe_video(path)
@@ -68,6 +69,7 @@ def test_recordings_joined_as_bytes_are_one_video(tmp_path: Path, suffix: str, c
 
 
 @pytest.mark.parametrize(("suffix", "codec"), KINDS)
+@pytest.mark.shows("Recordings joined as bytes", "one timeline for samples, thumbnails and clips")
 def test_clips_of_joined_recordings_are_right_on_both_sides_and_across(tmp_path, suffix: str, codec: str) -> None:
     path = join_bytes(tmp_path, suffix, codec)
     for start, end in ((0.4, 1.2), (2.4, 3.2), (1.6, 2.8)):
@@ -87,6 +89,7 @@ def test_clips_of_joined_recordings_are_right_on_both_sides_and_across(tmp_path,
 
 
 @pytest.mark.parametrize("sampling", ["even", "adaptive", "keyframes"])
+@pytest.mark.shows("Recordings joined as bytes", "one timeline for samples, thumbnails and clips")
 def test_every_recording_is_sampled_and_a_cut_lies_between(tmp_path: Path, sampling: str) -> None:
     path = tmp_path / "joined.ts"
     grey = [np.full((48, 64, 3), level, np.uint8) for level in (40, 200, 90)]
@@ -103,6 +106,7 @@ def test_every_recording_is_sampled_and_a_cut_lies_between(tmp_path: Path, sampl
     assert [i.pts_seconds for i in again] == [i.pts_seconds for i in items if 2 <= i.pts_seconds < 4]
 
 
+@pytest.mark.shows("Recordings joined as bytes", "one timeline for samples, thumbnails and clips")
 def test_recordings_may_differ_in_size_codec_and_identifiers(tmp_path: Path) -> None:
     first = make_recording(tmp_path / "0.ts", 0, "h264", size=(96, 48))
     with av.open(str(tmp_path / "1.ts"), "w", options={"mpegts_start_pid": "400"}) as video:
@@ -126,6 +130,7 @@ def test_moments_of_joined_recordings_join(tmp_path: Path) -> None:
     assert slates_in(made.path) == slates[60:80] + slates[40:60]
 
 
+@pytest.mark.shows("A recording that cannot be read", "the others are read, and this one is told of")
 def test_a_recording_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
     path = tmp_path / "joined.mp4"
     good = make_recording(tmp_path / "0.mp4", 0, "h264")
@@ -187,6 +192,7 @@ def test_a_clock_that_starts_again(seconds: list[float], restarts: list[int]) ->
 @pytest.mark.parametrize("suffix", ["ts", "m2ts", "flv"])
 @pytest.mark.parametrize("sampling", ["even", "keyframes"])
 @pytest.mark.parametrize("level", [0, 120])
+@pytest.mark.shows("A clock that jumps ahead", "nothing is found in the gap")
 def test_a_gap_in_the_clock_shows_nothing(tmp_path: Path, suffix: str, sampling: str, level: int) -> None:
     """The recording stopped at 2 s, and went on at 4000 s."""
     times = [Fraction(n, 25) + (4000 if n >= 50 else 0) for n in range(100)]
@@ -224,6 +230,7 @@ def add_silence(path: Path, seconds: int) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv", "mp4"])
+@pytest.mark.shows("A clock that jumps ahead", "nothing is found in the gap")
 def test_a_picture_that_stays_under_sound_is_no_gap(tmp_path: Path, suffix: str) -> None:
     times = [Fraction(0), Fraction(1), Fraction(100), Fraction(101)]
     path = videos.make(tmp_path / f"a.{suffix}", pictures=videos.scenes(4), times=times, size=(32, 32)).path

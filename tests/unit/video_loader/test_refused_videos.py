@@ -49,6 +49,7 @@ def loader_with_objects(tmp_path: Path) -> Iterator[VideoLoader]:
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
+@pytest.mark.shows("What a limit refuses", "leaves nothing, in object stores neither")
 def test_what_is_refused_leaves_nothing_in_an_object_store(loader_with_objects, tmp_path, is_readable):
     loader = loader_with_objects
     loader.settings = replace(loader.settings, max_video_hours=1 / 3600)
@@ -73,6 +74,7 @@ def test_what_is_refused_leaves_nothing_in_an_object_store(loader_with_objects, 
         ({"max_video_frames": 1}, {}, "The count of frames of 'a.mp4', 2"),
     ],
 )
+@pytest.mark.shows("What a limit refuses", "leaves nothing, in object stores neither")
 def test_what_a_limit_refuses_leaves_nothing(loader, tmp_path, limits, options, words):
     loader.settings = replace(loader.settings, **limits)
     store = loader.store(CALLER.library)

@@ -69,6 +69,7 @@ def samples_of(path, start: float = 0, rate: float = 2.0) -> tuple[list[tuple[fl
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("late", [Fraction(83, 100), Fraction(9, 5)])
+@pytest.mark.shows("Pictures that begin after the sound", "times are those of players, sound in sync")
 def test_pictures_that_begin_later_have_the_times_of_players(tmp_path: Path, name: str, late: Fraction) -> None:
     path = make_late(tmp_path / name, late)
     with av.open(str(path)) as video:
@@ -90,6 +91,7 @@ def test_pictures_that_begin_later_have_the_times_of_players(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.shows("Pictures that begin after the sound", "times are those of players, sound in sync")
 def test_sound_and_pictures_of_a_clip_stay_together(tmp_path: Path, name: str) -> None:
     path = make_late(tmp_path / name, Fraction(9, 5))
     for start, end in ((0.2, 3.4), (2.2, 3.4)):
@@ -108,6 +110,7 @@ def test_sound_and_pictures_of_a_clip_stay_together(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+@pytest.mark.shows("Pictures that begin after the sound", "times are those of players, sound in sync")
 def test_nothing_is_seen_before_the_first_picture(tmp_path: Path, name: str) -> None:
     samples, cuts = samples_of(make_late(tmp_path / name, Fraction(9, 5)))
     assert samples[0] == (0.0, True)
@@ -128,6 +131,7 @@ def test_small_delays_of_encoders_do_not_count(tmp_path: Path, name: str) -> Non
     assert probe_video(make_late(tmp_path / name, Fraction(0))).first_seconds == 0
 
 
+@pytest.mark.shows("Videos of an old store", "their times stay, and are told of")
 def test_a_video_of_an_old_store_keeps_its_times(tmp_path: Path) -> None:
     """Its spans count from the first picture. Added again, it gets the times of players."""
     path = make_late(tmp_path / "a.mp4", Fraction(9, 5))

@@ -100,6 +100,7 @@ def hertz_of(clip, index: int) -> int:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.ts"])
+@pytest.mark.shows("Several video tracks", "told of, and can be chosen")
 def test_several_video_tracks_are_told_of_and_can_be_chosen(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with av.open(str(path), "w") as video:
@@ -123,6 +124,7 @@ def test_several_video_tracks_are_told_of_and_can_be_chosen(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
 @pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.shows("A preview of one picture", "never taken for the video")
 def test_a_preview_of_one_picture_is_never_the_video(tmp_path: Path, name: str, is_first: bool) -> None:
     path = tmp_path / name
     with av.open(str(path), "w") as video:
@@ -169,6 +171,7 @@ def make_two_languages(path: Path, lines: str, codec: str = "libx264", sound: st
         ("a.mp4", "mov_text", ".mkv"),
     ],
 )
+@pytest.mark.shows("Languages, subtitles, chapters", "clips keep them")
 def test_clips_keep_languages_subtitles_and_chapters(tmp_path, mode: str, name: str, lines: str, suffix: str) -> None:
     path = make_two_languages(tmp_path / name, lines)
     clip = cut_clip(path, 1.0, 3.4, mode, tmp_path / "clip", suffix=suffix, extras=True)
@@ -244,6 +247,7 @@ def make_two_programmes(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("number", "colour", "hertz"), [(0, "red", 1500), (1, "green", 300), (2, "red", 1500)])
+@pytest.mark.shows("Several programmes", "the sound of the pictures' own")
 def test_the_sound_is_that_of_the_programme_of_the_pictures(
     tmp_path: Path, number: int, colour: str, hertz: int
 ) -> None:
