@@ -76,7 +76,8 @@ def clip(
         title = client.video(name).title
         output = _free_path(Path(clip_file_name(title, start_seconds, end_seconds)), suffixes)
     elif not force:
-        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if copy and output.suffix else [output])
+        may_change = copy and output.suffix.lower() == ".mp4"
+        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if may_change else [output])
     mode = "copy" if copy else "exact"
     saved = client.clip(name, start_seconds, end_seconds, output, mode=mode, extras=not no_extras)
     if as_json:

@@ -78,7 +78,7 @@ def cut_clip(
         start, end = check_range(start_seconds, end_seconds, length, source.title)
         form = find_format(suffix) if suffix else None
         if mode == "copy" and form and not form.copied_pictures and form is not MKV:
-            raise InvalidRequest(f"A '{suffix}' clip cannot be copied: it is encoded anew. Leave out --copy")
+            raise InvalidRequest(f"A '{suffix}' clip cannot be copied: it must be encoded. Leave out --copy")
         if isinstance(source, JoinedSource):
             return _cut_parts(source, start, end, mode, destination, form)
         with report_full_disk(destination.parent, f"the clip of '{source.title}'"):

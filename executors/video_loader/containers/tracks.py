@@ -38,7 +38,7 @@ def find_video_stream(container: InputContainer, file: VideoFile, title: str) ->
 
 
 def describe_choice(container: InputContainer, stream: VideoStream, file: VideoFile, title: str) -> list[str]:
-    """What is to be told of a video with several tracks; nothing for others."""
+    """A note about a video with several tracks; nothing for others."""
     tracks = _video_tracks(container, file, title)
     number = 1 + [track.index for track in tracks].index(stream.index)
     if len(tracks) == 1:

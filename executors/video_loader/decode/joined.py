@@ -28,7 +28,7 @@ class TimedPart:
 
 @functools.lru_cache(_FILES_REMEMBERED)
 def _time_parts(files: tuple[FilePart, ...], title: str) -> tuple[tuple[TimedPart, ...], tuple[str, ...]]:
-    """The parts that can be read, one after another, and what is to be told of the others.
+    """The parts that can be read, one after another, and notes about the others.
 
     Raises: UnreadableVideo: none can be read.
     """

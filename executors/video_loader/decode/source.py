@@ -300,7 +300,10 @@ def open_video(
 
 def _list_parts(path: Path, title: str) -> list[FilePart]:
     stat_video(path, title)
-    return list_parts(path)
+    try:
+        return list_parts(path)
+    except OSError:  # opening it tells why
+        return []
 
 
 def exact_seconds(value: float) -> Fraction:
