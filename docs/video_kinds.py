@@ -17,6 +17,7 @@ from clipseek.watch.video_formats import VIDEO_SUFFIXES
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "videos.md"
 _TABLE = re.compile(r"(<!-- kinds -->\n)(.*?)(<!-- end of kinds -->)", re.DOTALL)
+_LENIENT = "-W", "ignore::UserWarning", "-W", "ignore::DeprecationWarning"  # of libraries, when they are imported
 _CODECS = {
     **{"h264": "H.264", "libx264": "H.264", "hevc": "HEVC", "libx265": "HEVC", "vp8": "VP8", "vp9": "VP9"},
     **{"av1": "AV1", "mpeg4": "MPEG-4", "msmpeg4": "MS MPEG-4", "mpeg2": "MPEG-2", "mpeg2video": "MPEG-2"},
@@ -86,7 +87,7 @@ def write_table(kinds: dict[str, Kind]) -> None:
 def main() -> int:
     collector = Collector()
     files = sorted({str(path) for _, path in list_marks()})
-    code = pytest.main(["-q", "-p", "no:cacheprovider", *files], plugins=[collector])
+    code = pytest.main(["-q", "-p", "no:cacheprovider", *_LENIENT, *files], plugins=[collector])
     write_table(collector.kinds)
     return int(code)
 

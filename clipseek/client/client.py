@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal, Self, Unpack, overload
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Clip, Component, Health, Job, Query, Reel, Thumbnail, Upload, Video
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
-from clipseek.api.errors import InvalidRequest, ServerFailed
+from clipseek.api.errors import InvalidRequest, OutputRefused, ServerFailed
 from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
 from clipseek.api.search_options import QueryOptions, SearchOptions
@@ -341,6 +341,10 @@ class Client:
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
         ask.format, ask.extras = "" if suffix == ".mp4" else suffix, extras
         first = self._one("/clip", ask)
+        if ask.format and first.suffix != ask.format:
+            raise OutputRefused(
+                f"The server is older and cannot write '{ask.format}'. Choose a name that ends in .mp4."
+            )
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
         save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset})))

@@ -15,12 +15,14 @@ from av.stream import Disposition, Stream
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.containers.container import open_container
 from executors.video_loader.containers.tracks import find_audio_streams
+from executors.video_loader.decode.packets import read_packets
 from executors.video_loader.decode.source import VideoSource
 
 MOST_SOUNDS = 16  # each is decoded from a file of its own
 _KEPT_TAGS = ("language", "title")
 _MILLISECOND = Fraction(1, 1000)
 _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, began this much earlier at most
+_LATEST_SECONDS = 2  # behind the pictures of its time a line may be stored
 _TEXT_CODECS = frozenset({"subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa"})
 _ASS_FIELDS = 8  # before the text
 _ASS_STYLE = re.compile(r"\{[^}]*\}")
@@ -93,16 +95,19 @@ class SubtitleTrack:
         source, codec = self._source, _codec_of(self._like)
         origin = source.first_pts * source.time_base
         with open_container(source.file, source.title) as container:
-            stream = container.streams[self._like.index]
-            for packet in read_packets_from(container, stream, origin + begin - _LONGEST_CUE_SECONDS):
+            stream, pictures = container.streams[self._like.index], container.streams[source.stream.index]
+            read_packets_from(container, pictures, origin + begin - _LONGEST_CUE_SECONDS)
+            for packet in read_packets(container, stream, pictures):
                 if packet.pts is None:
                     continue
                 start = packet.pts * packet.time_base - origin
+                if packet.stream_index == pictures.index:
+                    if start > end + _LATEST_SECONDS:  # the next line may be an hour away
+                        return
+                    continue
                 until = start + (packet.duration or 0) * packet.time_base
-                if start >= end:
-                    return
                 text = _read_text(bytes(packet), codec)
-                if until > begin and text:
+                if start < end and until > begin and text:
                     yield Cue(max(start, begin) - begin, min(until, end) - begin, text)
 
 

@@ -67,7 +67,7 @@ def find_format(suffix: str) -> ClipFormat:
     form = _FORMATS.get(suffix.lower())
     if form is None:
         raise InvalidRequest(
-            f"A clip cannot be written as '{suffix}'. Choose a name that ends in {', '.join(list(_FORMATS)[:-1])} "
+            f"A clip cannot be written as '{suffix[:20]}'. Choose a name that ends in {', '.join(list(_FORMATS)[:-1])} "
             f"or {list(_FORMATS)[-1]}"
         )
     return form

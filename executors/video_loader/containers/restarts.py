@@ -16,6 +16,9 @@ Integers = NDArray[np.int64]
 
 _HEAD_BYTES: Final = 4096
 _BLOCK_BYTES: Final = 8_000_000
+_RUN_PACKETS: Final = 4096  # at a time, and bytes to search: so that a file damaged everywhere takes no longer
+_SEARCH_BYTES: Final = 65_536
+_MOST_ELEMENTS: Final = 100_000  # a day of fragmented MP4; more only in a file made to take long
 _OVERLAP_BYTES: Final = 64  # of blocks: more than the longest header that is searched for
 # Clocks of MPEG have 33 bits and 90,000 ticks a second. A step back that is a small step forward modulo 2 ** 33 is a
 # clock that ran over, which FFmpeg understands.
@@ -125,7 +128,8 @@ def _read_packets(file: BinaryIO, size: int, lead: int) -> Iterator[tuple[int, N
     while len(data := np.frombuffer(file.read(_BLOCK_BYTES), np.uint8)) >= size:
         offset = 0
         while offset + size <= len(data):
-            packets = data[offset : offset + (len(data) - offset) // size * size].reshape(-1, size)
+            count = min((len(data) - offset) // size, _RUN_PACKETS)
+            packets = data[offset : offset + count * size].reshape(-1, size)
             wrong = packets[:, lead] != TS_SYNC
             count = int(wrong.argmax()) if wrong.any() else len(packets)
             if count:
@@ -139,9 +143,13 @@ def _read_packets(file: BinaryIO, size: int, lead: int) -> Iterator[tuple[int, N
 
 def _find_sync(data: NDArray[np.uint8], offset: int, size: int, lead: int) -> int:
     """Where packets are in step again: two sync bytes in a row; the end of the data if nowhere."""
-    syncs = data[offset + lead :] == TS_SYNC
-    both = syncs[:-size] & syncs[size:] if len(syncs) > size else syncs[:0]
-    return offset + int(both.argmax()) if both.any() else len(data)
+    while offset + lead + size < len(data):
+        syncs = data[offset + lead : offset + lead + size + _SEARCH_BYTES] == TS_SYNC
+        both = syncs[:-size] & syncs[size:]
+        if both.any():
+            return offset + int(both.argmax())
+        offset += len(both)
+    return len(data)
 
 
 def _read_clocks(packets: NDArray[np.uint8], places: Integers) -> Integers:
@@ -155,7 +163,9 @@ def _read_clocks(packets: NDArray[np.uint8], places: Integers) -> Integers:
 def _find_in_elements(file: BinaryIO) -> list[int]:
     """Where the first element of a file comes again: `ftyp` of MP4, the header of EBML of Matroska."""
     size, place, first, found = file.seek(0, 2), 0, b"", []
-    while place + 8 <= size:
+    for _ in range(_MOST_ELEMENTS):
+        if place + 8 > size:
+            break
         file.seek(place)
         kind, length = _read_element(file.read(16))
         first = first or kind
