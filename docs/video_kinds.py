@@ -16,6 +16,7 @@ from clipseek.watch.video_formats import VIDEO_SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "videos.md"
+CHINESE = ROOT / "docs" / "zh" / "videos.md"
 _TABLE = re.compile(r"(<!-- kinds -->\n)(.*?)(<!-- end of kinds -->)", re.DOTALL)
 _LENIENT = "-W", "ignore::UserWarning", "-W", "ignore::DeprecationWarning"  # of libraries, when they are imported
 _CODECS = {
@@ -65,10 +66,10 @@ class Collector:
 def _add_tried(kind: Kind, value: object) -> None:
     value = getattr(value, "name", value)  # of a variant
     for word in re.split(r"[^a-z0-9]+", value.lower()) if isinstance(value, str) else ():
-        if f".{word}" in VIDEO_SUFFIXES:
-            kind.containers.add(word)
         if word in _CODECS:
             kind.codecs.add(_CODECS[word])
+        elif f".{word}" in VIDEO_SUFFIXES:
+            kind.containers.add(word)
 
 
 def list_marks() -> list[tuple[str, Path]]:
@@ -77,18 +78,32 @@ def list_marks() -> list[tuple[str, Path]]:
     return [(kind, path) for path in files for kind in re.findall(r'mark\.shows\(\s*"([^"]+)"', path.read_text())]
 
 
-def write_table(kinds: dict[str, Kind]) -> None:
-    lines = ["| kind | tried in | right is | found |", "|---|---|---|---|"]
-    lines += [f"| {' | '.join([name, *kind.cells()])} |" for name, kind in kinds.items()]
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(_TABLE.sub(lambda table: table[1] + "\n".join(lines) + "\n" + table[3], text), encoding="utf-8")
+def write_tables(kinds: dict[str, Kind]) -> None:
+    """Remake the table of the page. Its translation keeps its words, row by row."""
+    rows = [[name, *kind.cells()] for name, kind in kinds.items()]
+    _write_rows(PAGE, ["kind", "tried in", "right is", "found"], rows)
+    table = _TABLE.search(CHINESE.read_text(encoding="utf-8"))
+    assert table
+    heads, _, *old = [line.strip("| ").split(" | ") for line in table[2].splitlines()]
+    old += [["?", "", "?", ""]] * (len(rows) - len(old))  # to be translated
+    translated = [
+        [name, tried, right, f"{found.split()[0]} / {found.split()[2]}"]
+        for (name, _, right, _), (_, tried, _, found) in zip(old, rows, strict=False)
+    ]
+    _write_rows(CHINESE, heads, translated)
+
+
+def _write_rows(page: Path, heads: list[str], rows: list[list[str]]) -> None:
+    lines = [f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *rows]]
+    text = page.read_text(encoding="utf-8")
+    page.write_text(_TABLE.sub(lambda table: table[1] + "\n".join(lines) + "\n" + table[3], text), encoding="utf-8")
 
 
 def main() -> int:
     collector = Collector()
     files = sorted({str(path) for _, path in list_marks()})
     code = pytest.main(["-q", "-p", "no:cacheprovider", *_LENIENT, *files], plugins=[collector])
-    write_table(collector.kinds)
+    write_tables(collector.kinds)
     return int(code)
 
 

@@ -17,8 +17,10 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.picture_fit import size_inside
 from executors.machine.processors import processor_count
 from executors.video_loader.clips.extras import SubtitleTrack, copy_chapters, copy_tags, list_sounds, list_subtitles
 from executors.video_loader.clips.formats import MP4, ClipFormat
@@ -42,6 +44,7 @@ AUDIO_BITS_PER_SECOND = 160_000
 MAX_FPS = 240  # announced to the encoder; timestamps stay as they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _BT709 = 1  # in FFmpeg's enums of matrices, primaries and transfers
+_BLACK, _NO_COLOUR = 16, 128  # levels of limited range
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
 
@@ -135,7 +138,7 @@ class _PictureTrack:
         self._clip = clip
         self._scaler, self._tone_mapper = VideoReformatter(), ToneMapper()
         self._renderer = FrameRenderer(source.first_frame, source.stream.sample_aspect_ratio)
-        width, height = self._renderer.measure(source.first_frame)
+        self._shown = width, height = self._renderer.measure(source.first_frame)
         self._size = (_round_to_even(width), _round_to_even(height))
         rate = min(1 / source.frame_seconds, Fraction(MAX_FPS)).limit_denominator(1001)
         self._stream = add_picture_track(clip, rate, *self._size, encoder)
@@ -162,8 +165,12 @@ class _PictureTrack:
         self._mux(None)
 
     def _to_yuv420p(self, frame: VideoFrame) -> VideoFrame:
-        """Convert to the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect."""
-        size = self._renderer.stored_size(*self._size)
+        """Convert to the clip's size, upright, in 8-bit 4:2:0 and the narrow range that browsers expect.
+
+        A picture of another shape than the first one is fitted, with black beside it.
+        """
+        inner = self._fit(frame)
+        size = self._renderer.stored_size(*inner)
         frame = add_grey_chroma(frame)
         is_mapped = is_hdr(frame)
         if is_mapped:
@@ -181,7 +188,15 @@ class _PictureTrack:
         if is_mapped:
             flat.colorspace, flat.color_primaries, flat.color_trc = _BT709, _BT709, _BT709
         turn = self._renderer.orientation
-        return flat if turn == Orientation() else _turn(flat, turn)
+        upright = flat if turn == Orientation() else _turn(flat, turn)
+        return upright if inner == self._size else _pad(upright, *self._size)
+
+    def _fit(self, frame: VideoFrame) -> tuple[int, int]:
+        shown = self._renderer.measure(frame)
+        if shown == self._shown:
+            return self._size
+        width, height = size_inside(shown, self._size)
+        return min(_round_to_even(width), self._size[0]), min(_round_to_even(height), self._size[1])
 
     def _mux(self, picture: VideoFrame | None) -> None:
         for packet in self._stream.encode(picture):
@@ -214,13 +229,30 @@ def _round_to_even(pixels: int) -> int:
     return max(2, pixels + pixels % 2)
 
 
+def _pad(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    """The frame, in 8-bit 4:2:0 and of even sizes, in the middle of a black one."""
+    planes = frame.to_ndarray()
+    left, top = (width - frame.width) // 4 * 2, (height - frame.height) // 4 * 2
+    luma = np.full((height, width), _BLACK, np.uint8)
+    luma[top : top + frame.height, left : left + frame.width] = planes[: frame.height]
+    chroma = np.full((2, height // 2, width // 2), _NO_COLOUR, np.uint8)
+    inside = planes[frame.height :].reshape(2, frame.height // 2, frame.width // 2)
+    chroma[:, top // 2 : (top + frame.height) // 2, left // 2 : (left + frame.width) // 2] = inside
+    return _like(np.concatenate([luma.reshape(-1), chroma.reshape(-1)]).reshape(-1, width), frame)
+
+
 def _turn(frame: VideoFrame, turn: Orientation) -> VideoFrame:
     planes = frame.to_ndarray()
     luma, chroma = planes[: frame.height], planes[frame.height :].reshape(2, frame.height // 2, frame.width // 2)
     upright = turn.apply(luma)  # type: ignore[arg-type]  # the format is 8-bit
     halves = [turn.apply(plane).reshape(-1) for plane in chroma]  # type: ignore[arg-type]
     packed = np.concatenate([upright.reshape(-1), *halves]).reshape(-1, upright.shape[1])
-    turned = VideoFrame.from_ndarray(packed, format="yuv420p")
+    return _like(packed, frame)
+
+
+def _like(planes: NDArray[np.uint8], frame: VideoFrame) -> VideoFrame:
+    """A frame with the colours of another one."""
+    made = VideoFrame.from_ndarray(planes, format="yuv420p")
     for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
-        setattr(turned, name, getattr(frame, name))
-    return turned
+        setattr(made, name, getattr(frame, name))
+    return made
