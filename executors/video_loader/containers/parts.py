@@ -42,9 +42,12 @@ VideoFile = Path | FilePart | VideoView
 
 
 def list_parts(path: Path) -> list[FilePart]:
-    """The recordings in a file, in their order. Remembers unchanged files. Raises: OSError."""
-    state = path.stat()
-    return list(_list_parts(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+    """The recordings in a file, in their order; none of a file that cannot be read. Remembers unchanged files."""
+    try:
+        state = path.stat()
+        return list(_list_parts(path, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
+    except OSError:  # opening the file tells why
+        return []
 
 
 @functools.lru_cache(_FILES_REMEMBERED)

@@ -26,6 +26,8 @@ SMALL_BYTES = 4_000_000
 MAX_FAILED_READS = 64
 # B-frames that may be shown before a keyframe which is stored before them: H.264 allows no more, others have fewer.
 MAX_FRAMES_BETWEEN = 16
+# Encoders delay sound or pictures by less, and players hide that.
+LEAST_LATE_SECONDS = Fraction(1, 10)
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -92,6 +94,19 @@ def has_presentation_times(container: InputContainer) -> bool:
     Raw streams store no times at all. FFmpeg counts them by the frame rate, in decoding order.
     """
     return container.format.name != "avi" and not is_raw_stream(container)
+
+
+def measure_late_start(container: InputContainer, first_seconds: Fraction) -> Fraction:
+    """How much later than the file, its sound for instance, the pictures begin; 0 if a viewer does not notice.
+
+    Args:
+        first_seconds: when the first picture is shown, on the container's clock.
+    """
+    start = container.start_time
+    if start is None or not has_presentation_times(container):
+        return Fraction(0)
+    late = first_seconds - Fraction(start, av.time_base)
+    return late if late >= LEAST_LATE_SECONDS else Fraction(0)
 
 
 def is_raw_stream(container: InputContainer) -> bool:

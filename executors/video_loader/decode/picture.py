@@ -77,19 +77,20 @@ class FrameRenderer:
     """Renders the frames of one video: upright, with square pixels, at the wanted size.
 
     Args:
-        frame: any frame of the video. Its display matrix is used for all: reading it from each would fill memory (see
-            `quirks.free_frames`).
+        frame: any frame of the video. Its display matrix is used for all that are turned by the same angle: reading it
+            from each would fill memory (see `quirks.free_frames`).
         aspect: the stream's sample aspect ratio, None for 1.
     """
 
     def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
-        self.orientation = _read_orientation(frame)
+        self.orientation, self._rotation = _read_orientation(frame), frame.rotation
         self._aspect = aspect or Fraction(1)
         self._scaler = VideoReformatter()  # reused: it keeps swscale's tables from frame to frame
         self._tone_mapper = ToneMapper()
 
     def measure(self, frame: VideoFrame) -> tuple[int, int]:
         """Shown width and height in pixels."""
+        self._follow_rotation(frame)
         width, height = max(1, round(frame.width * self._aspect)), frame.height
         return (height, width) if self.orientation.is_sideways else (width, height)
 
@@ -118,6 +119,7 @@ class FrameRenderer:
 
         Returns: uint8 [height, width, 3], RGB.
         """
+        self._follow_rotation(frame)
         size = self.stored_size(width, height)
         frame = add_grey_chroma(take_field(frame))
         if is_hdr(frame):
@@ -133,6 +135,10 @@ class FrameRenderer:
         )
         picture: Picture = small.to_ndarray().astype(np.uint8, copy=False)
         return picture if self.orientation == Orientation() else self.orientation.apply(picture)
+
+    def _follow_rotation(self, frame: VideoFrame) -> None:
+        if frame.rotation != self._rotation:  # it changes in mid-video
+            self.orientation, self._rotation = _read_orientation(frame), frame.rotation
 
     def stored_size(self, width: int, height: int) -> tuple[int, int]:
         """The stored size of a picture that is shown as `width` x `height`."""

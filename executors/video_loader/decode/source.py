@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 
-import av
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -23,7 +21,7 @@ from av.video.frame import VideoFrame
 from clipseek.api.errors import NoFrames, UnreadableVideo
 from clipseek.config.settings import SOFTWARE
 from executors.machine.processors import processor_count
-from executors.video_loader.containers.container import open_container, stat_video
+from executors.video_loader.containers.container import open_container
 from executors.video_loader.containers.parts import FilePart, VideoFile, VideoView, list_parts, path_of
 from executors.video_loader.containers.tracks import discard_other_streams, find_audio_stream, find_video_stream
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
@@ -32,6 +30,7 @@ from executors.video_loader.decode.packets import (
     decode_keyframes,
     decode_packets,
     has_presentation_times,
+    measure_late_start,
     read_packets,
     seek_keyframe,
 )
@@ -43,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 # A decoder's memory grows with its threads: about 3 MB each at 1080p. More than 8 gain little.
 _MOST_DECODER_THREADS = 8
-# Encoders delay sound or pictures by less, and players hide that.
-_LEAST_LATE_SECONDS = Fraction(1, 10)
 _MOST_FPS = 1000  # slow-motion cameras store at most 960
 _DEFAULT_FPS = Fraction(25)  # only for the length of a frame, if the file names neither duration nor rate
 
@@ -106,7 +103,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         except BaseException:
             self.close()
             raise
-        self.late_seconds = self._measure_late_start()
+        self.late_seconds = measure_late_start(self.container, self._head[0] * self.time_base)
         is_own_zero = not (isinstance(self.opened, VideoView) and self.opened.from_first_picture)
         self.first_seconds = self.late_seconds if is_own_zero else Fraction(0)
         self.first_pts = self._head[0] - round(self.first_seconds / self.time_base)
@@ -122,14 +119,6 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         self.container.close()
         del self.container, self.stream
         free_frames()
-
-    def _measure_late_start(self) -> Fraction:
-        """How much later than the file, its sound for instance, the pictures begin; 0 if a viewer does not notice."""
-        start = self.container.start_time
-        if start is None or not has_presentation_times(self.container):
-            return Fraction(0)
-        late = self._head[0] * self.time_base - Fraction(start, av.time_base)
-        return late if late >= _LEAST_LATE_SECONDS else Fraction(0)
 
     @property
     def first_picture_pts(self) -> int:
@@ -290,20 +279,12 @@ def open_video(
     """
     how = (title or path_of(file).name, needs, most_gap_seconds, decoder)
     is_one = isinstance(file, FilePart) or (isinstance(file, VideoView) and file.track)
-    parts = [] if is_one else _list_parts(path_of(file), how[0])
+    parts = [] if is_one else list_parts(path_of(file))
     if len(parts) < 2:
         return VideoSource(file, *how)
     from executors.video_loader.decode.joined import JoinedSource  # only now, because it consists of sources
 
     return JoinedSource(path_of(file), parts, *how)
-
-
-def _list_parts(path: Path, title: str) -> list[FilePart]:
-    stat_video(path, title)
-    try:
-        return list_parts(path)
-    except OSError:  # opening it tells why
-        return []
 
 
 def exact_seconds(value: float) -> Fraction:

@@ -239,3 +239,33 @@ def test_a_picture_that_stays_under_sound_is_no_gap(tmp_path: Path, suffix: str)
     with VideoReader(path, 1.0, PictureShape(16, 16)) as reader:
         items = list(reader.read(0, 102))
     assert [item.is_blank for item in items if isinstance(item, SampledFrame)] == [False] * 4
+
+
+@pytest.mark.shows("A rotation that changes in mid-video", "every picture upright")
+def test_recordings_may_be_turned_differently(tmp_path: Path) -> None:
+    """Both show a white upper half, one is stored turned by 90 degrees."""
+    upright = np.zeros((48, 64, 3), np.uint8)
+    upright[:24] = 255
+    turned = np.ascontiguousarray(np.rot90(np.concatenate([upright, upright], axis=1)[:, :36]))  # stored lying
+    data = b""
+    for number, (pictures, degrees) in enumerate((([upright] * 25, 0), ([turned] * 25, 90), ([upright] * 25, 0))):
+        size = pictures[0].shape[1::-1]
+        part = videos.make(tmp_path / f"{number}.mp4", pictures=pictures, rotation_degrees=degrees, size=size)
+        data += part.path.read_bytes()
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(data)
+
+    def is_upright(picture: np.ndarray) -> bool:
+        rows = picture.reshape(len(picture), -1).mean(axis=1)
+        return bool(rows[: len(rows) // 3].min() > 200 and rows[-len(rows) // 3 :].max() < 50)
+
+    for at in (0.5, 1.5, 2.5):
+        picture = np.asarray(Image.open(io.BytesIO(make_thumbnail(path, at, 64).jpeg)))
+        assert is_upright(picture), at
+        assert (picture.shape[0] > picture.shape[1]) == (at == 1.5)
+    with VideoReader(path, 2.0, PictureShape(32, 32)) as reader:
+        samples = [item.picture for item in reader.read(0, 3) if isinstance(item, SampledFrame)]
+    assert len(samples) == 6 and all(map(is_upright, samples))
+    with av.open(str(cut_clip(path, 0.5, 2.5, "exact", tmp_path / "clip").path)) as clip:
+        middle = [frame.to_ndarray(format="rgb24")[:, 28:36] for frame in clip.decode(video=0)]
+    assert len(middle) == 51 and all(map(is_upright, middle))  # 0.5 s lies within a frame
