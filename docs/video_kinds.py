@@ -84,7 +84,7 @@ def write_tables(kinds: dict[str, Kind]) -> None:
     _write_rows(PAGE, ["kind", "tried in", "right is", "found"], rows)
     table = _TABLE.search(CHINESE.read_text(encoding="utf-8"))
     assert table
-    heads, _, *old = [line.strip("| ").split(" | ") for line in table[2].splitlines()]
+    heads, _, *old = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2].splitlines()]
     old += [["?", "", "?", ""]] * (len(rows) - len(old))  # to be translated
     translated = [
         [name, tried, right, f"{found.split()[0]} / {found.split()[2]}"]

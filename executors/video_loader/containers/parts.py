@@ -1,13 +1,18 @@
 """The parts of a file: each is one recording, which FFmpeg opens like a file of its own."""
 
 import functools
+import logging
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from executors.video_loader.containers.restarts import find_part_starts
 
+logger = logging.getLogger(__name__)
+
 _FILES_REMEMBERED = 256
+# Each is opened once to measure it, which takes some 20 ms. A clock that starts again more often is damaged.
+MOST_PARTS = 500
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ def list_parts(path: Path) -> list[FilePart]:
 def _list_parts(path: Path, *state: int) -> tuple[FilePart, ...]:
     *_, size, changed_ns = state
     starts = find_part_starts(path)
+    if len(starts) > MOST_PARTS:
+        logger.warning("'%s' has %d recordings, more than %d: it is read as one", path, len(starts), MOST_PARTS)
+        starts = [0]
     return tuple(FilePart(path, start, end, changed_ns) for start, end in pairwise([*starts, size]))
 
 

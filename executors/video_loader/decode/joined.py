@@ -15,6 +15,7 @@ from executors.video_loader.decode.probe import measure_duration
 from executors.video_loader.decode.source import Needs, TimedFrame, VideoSource
 
 _FILES_REMEMBERED = 256
+_MOST_NOTES = 3  # about recordings that are left out
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def _time_parts(files: tuple[FilePart, ...], title: str) -> tuple[tuple[TimedPar
             continue
         parts.append(TimedPart(file, begin, end))
         begin = end
+    if len(notes) > _MOST_NOTES:
+        notes[1:] = [f"{len(notes) - 1} more recordings were left out."]
     if len(parts) > 1:
         notes.insert(0, f"The file holds {len(parts)} recordings one after another. They are shown as one video.")
     return tuple(parts), tuple(notes)

@@ -14,6 +14,7 @@ from clipseek.api.errors import UnreadableVideo
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import make_thumbnail
+from executors.video_loader.containers import parts
 from executors.video_loader.containers.restarts import find_part_starts, find_restarts
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
@@ -269,3 +270,19 @@ def test_recordings_may_be_turned_differently(tmp_path: Path) -> None:
     with av.open(str(cut_clip(path, 0.5, 2.5, "exact", tmp_path / "clip").path)) as clip:
         middle = [frame.to_ndarray(format="rgb24")[:, 28:36] for frame in clip.decode(video=0)]
     assert len(middle) == 51 and all(map(is_upright, middle))  # 0.5 s lies within a frame
+
+
+def test_many_recordings_that_cannot_be_read_are_told_of_in_two_sentences(tmp_path: Path) -> None:
+    path = tmp_path / "joined.mp4"
+    good = make_recording(tmp_path / "0.mp4", 0, "h264")
+    path.write_bytes(good + 10 * good[:40])
+    first, last = probe_video(path).notes
+    assert first.startswith("Recording 2 of 11 (40 B) was left out")
+    assert last == "9 more recordings were left out."
+
+
+def test_a_clock_that_starts_again_all_the_time_is_damaged(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(parts, "MOST_PARTS", 2)
+    path = join_bytes(tmp_path, "mkv", "vp8", count=3)
+    assert len(parts.list_parts(path)) == 1
+    assert "has 3 recordings, more than 2: it is read as one" in caplog.text
