@@ -17,7 +17,14 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipseek.api.errors import InvalidRequest
-from executors.video_loader.clips.extras import SubtitleTrack, copy_chapters, copy_tags, list_sounds, list_subtitles
+from executors.video_loader.clips.extras import (
+    SubtitleTrack,
+    copy_chapters,
+    copy_tags,
+    copy_timecode,
+    list_sounds,
+    list_subtitles,
+)
 from executors.video_loader.clips.formats import MKV, MP4, ClipFormat
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.containers.container import open_container
@@ -88,6 +95,7 @@ def copy_clip(
         lines = []
         if extras:
             copy_chapters(source, clip, begin, end)
+            copy_timecode(source, clip.streams.video[0], begin)
             tracks = [SubtitleTrack(clip, form.subtitles, source, stream) for stream in list_subtitles(source)]
             lines = [packet for track in tracks for packet in track.packets(begin, end)]
         for packet, track in heapq.merge(*streams, key=lambda pair: _decoded_at(pair[0])):

@@ -22,7 +22,14 @@ from numpy.typing import NDArray
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.picture_fit import size_inside
 from executors.machine.processors import processor_count
-from executors.video_loader.clips.extras import SubtitleTrack, copy_chapters, copy_tags, list_sounds, list_subtitles
+from executors.video_loader.clips.extras import (
+    SubtitleTrack,
+    copy_chapters,
+    copy_tags,
+    copy_timecode,
+    list_sounds,
+    list_subtitles,
+)
 from executors.video_loader.clips.formats import MP4, ClipFormat
 from executors.video_loader.clips.sound import Sound
 from executors.video_loader.decode.interlace import deinterlace
@@ -73,6 +80,8 @@ def encode_clip(
             sound = opened.enter_context(Sound(source, start, end, stream.index, form.rates))
             sounds.append(_SoundTrack(clip, sound, form.sound, stream))
         lines = _add_subtitles(clip, source, form, start, end) if extras else []
+        if extras:
+            copy_timecode(source, pictures.stream, start)
         for frame, since, until in deinterlace(show_frames(source, start, end)):
             pictures.add(frame, since - start, until - start)
             for sound_track in sounds:
@@ -141,7 +150,7 @@ class _PictureTrack:
         self._shown = width, height = self._renderer.measure(source.first_frame)
         self._size = (_round_to_even(width), _round_to_even(height))
         rate = min(1 / source.frame_seconds, Fraction(MAX_FPS)).limit_denominator(1001)
-        self._stream = add_picture_track(clip, rate, *self._size, encoder)
+        self.stream = add_picture_track(clip, rate, *self._size, encoder)
         self._durations: dict[int, int] = {}
         self._last = -1
         self._copy_colours(self._to_yuv420p(source.first_frame))
@@ -149,7 +158,7 @@ class _PictureTrack:
     def _copy_colours(self, frame: VideoFrame) -> None:
         for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
             if getattr(frame, name) not in _UNSPECIFIED or name == "color_range":
-                setattr(self._stream.codec_context, name, int(getattr(frame, name)))
+                setattr(self.stream.codec_context, name, int(getattr(frame, name)))
 
     def add(self, frame: VideoFrame, since: Fraction, until: Fraction) -> None:
         pts, end = round(since * TICKS_PER_SECOND), round(until * TICKS_PER_SECOND)
@@ -199,7 +208,7 @@ class _PictureTrack:
         return min(_round_to_even(width), self._size[0]), min(_round_to_even(height), self._size[1])
 
     def _mux(self, picture: VideoFrame | None) -> None:
-        for packet in self._stream.encode(picture):
+        for packet in self.stream.encode(picture):
             packet.duration = self._durations.pop(packet.pts or 0, 0)
             self._clip.mux(packet)
 

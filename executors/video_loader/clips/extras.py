@@ -25,6 +25,7 @@ _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, be
 _LATEST_SECONDS = 2  # behind the pictures of its time a line may be stored
 _TEXT_CODECS = frozenset({"subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa"})
 _ASS_FIELDS = 8  # before the text
+_TIMECODE = re.compile(r"\d\d?:\d\d?:\d\d?[:;.,]\d{1,3}")
 _ASS_STYLE = re.compile(r"\{[^}]*\}")
 
 
@@ -70,6 +71,31 @@ def copy_chapters(source: VideoSource, clip: OutputContainer, begin: Fraction, e
             chapters.append({**times, "metadata": dict(chapter["metadata"])})
     if chapters:
         clip.set_chapters(chapters)  # type: ignore[arg-type]
+
+
+def copy_timecode(source: VideoSource, track: Stream, begin: Fraction) -> None:
+    """Give a clip's pictures the source timecode that they have in the video, if it has one; `begin` in seconds."""
+    places = [source.stream.metadata, source.container.metadata, *(s.metadata for s in source.container.streams.data)]
+    timecode = next((place["timecode"] for place in places if "timecode" in place), "")
+    if _TIMECODE.fullmatch(timecode) and set(timecode) - set("0:;.,"):  # one that starts at 0 says no more than times
+        track.metadata["timecode"] = shift_timecode(timecode, begin - source.first_seconds, 1 / source.frame_seconds)
+
+
+def shift_timecode(timecode: str, seconds: Fraction, fps: Fraction) -> str:
+    """A timecode (SMPTE ST 12) so much later. `;` before its frames marks one that drops numbers: 29.97 a second."""
+    hours, minutes, whole, frame = map(int, re.split("[:;.,]", timecode))
+    rate = max(1, round(fps))
+    dropped = rate // 15 if re.search("[;.,]", timecode) else 0  # each minute, but not each tenth
+    minutes += 60 * hours
+    number = (60 * minutes + whole) * rate + frame - dropped * (minutes - minutes // 10)
+    number += math.floor(seconds * fps)
+    tens, rest = divmod(number, 600 * rate - 9 * dropped)
+    number += 9 * dropped * tens
+    if dropped and rest >= 60 * rate:
+        number += dropped * ((rest - 60 * rate) // (60 * rate - dropped) + 1)
+    whole, frame = divmod(number, rate)
+    clock = f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return f"{clock}{';' if dropped else ':'}{frame:02d}"
 
 
 class SubtitleTrack:

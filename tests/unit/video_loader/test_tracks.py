@@ -11,6 +11,7 @@ from av.stream import Disposition
 
 from clipseek.api.errors import InvalidRequest
 from executors.video_loader.clips.cut import cut_clip
+from executors.video_loader.clips.extras import shift_timecode
 from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.containers.parts import VideoView
 from executors.video_loader.containers.programmes import read_programmes
@@ -264,3 +265,48 @@ def test_the_sound_is_that_of_the_programme_of_the_pictures(
 
 def test_checksums_are_those_of_mpeg() -> None:
     assert checksum(b"123456789") == bytes.fromhex("0376e6e7")
+
+
+@pytest.mark.parametrize(
+    ("timecode", "seconds", "fps", "later"),
+    [
+        ("01:00:00:00", 2, Fraction(25), "01:00:02:00"),
+        ("10:59:59:24", Fraction(1, 25), Fraction(25), "11:00:00:00"),
+        ("23:59:59:29", Fraction(1, 30), Fraction(30), "00:00:00:00"),
+        ("00:00:59;29", Fraction(1001, 30000), Fraction(30000, 1001), "00:01:00;02"),
+        ("00:09:59;29", Fraction(1001, 30000), Fraction(30000, 1001), "00:10:00;00"),
+        ("01:00:00;00", 3600, Fraction(30000, 1001), "02:00:00;00"),
+        ("00:00:59:23", Fraction(1001, 24000), Fraction(24000, 1001), "00:01:00:00"),
+    ],
+)
+def test_a_timecode_goes_on(timecode: str, seconds: Fraction, fps: Fraction, later: str) -> None:
+    assert shift_timecode(timecode, Fraction(seconds), fps) == later
+
+
+@pytest.mark.shows("Source timecode", "clips keep it")
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.mov", ".mov"), ("a.mov", ".mp4"), ("a.mp4", ".mov"), ("a.mov", ".mkv")]
+)
+def test_clips_keep_the_source_timecode(tmp_path: Path, mode: str, name: str, suffix: str) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as video:
+        encode = add_pictures(video, "libx264", GREEN, 100)
+        video.streams.video[0].metadata["timecode"] = "09:30:00:10"
+        mux(video, encode)
+    clip = cut_clip(path, 1.2, 3.0, mode, tmp_path / "clip", suffix=suffix, extras=True)
+    with av.open(str(clip.path)) as made:
+        found = {name.lower(): value for name, value in made.streams.video[0].metadata.items()}["timecode"]
+        assert mode == "copy" or len(list(made.decode(video=0))) == 45
+    assert found == shift_timecode("09:30:00:10", Fraction(round(clip.start_seconds * 25), 25), Fraction(25))
+
+
+def test_a_timecode_that_is_none_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as video:
+        encode = add_pictures(video, "libx264", GREEN, 50)
+        video.streams.video[0].metadata["timecode"] = "nine o'clock"
+        mux(video, encode)
+    clip = cut_clip(path, 0.4, 1.2, "exact", tmp_path / "clip", suffix=".mkv", extras=True)
+    with av.open(str(clip.path)) as made:
+        assert "TIMECODE" not in {name.upper() for name in made.streams.video[0].metadata}
