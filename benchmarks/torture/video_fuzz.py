@@ -21,7 +21,7 @@ from clipseek.api.errors import ClipSeekError
 from clipseek.config.settings import Settings
 from executors.video_loader.clips.join import ReelPiece
 from executors.video_loader.decode.picture import PictureShape
-from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
+from executors.video_loader.workers.video_workers import CutOptions, SpanOptions, VideoWorkers
 
 # Container, codec, and options of `videos.make`. Each file has a few kB.
 KINDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -195,8 +195,8 @@ def _list_tasks(workers: VideoWorkers, video: Path) -> Iterator[tuple[str, Calla
     yield "adaptive span", lambda: workers.sample(video, title, replace(_SPAN, start_seconds=0.2, sampling="adaptive"))
     yield "keyframes", lambda: workers.sample(video, title, replace(_SPAN, sampling="keyframes"))
     yield "thumbnail", lambda: workers.make_thumbnail(video, 0.3, 160, title)
-    yield "exact clip", lambda: workers.cut(video, 0.1, 0.4, "exact", title, video.with_name("clip"))
-    yield "copied clip", lambda: workers.cut(video, 0.1, 0.4, "copy", title, video.with_name("clip"))
+    yield "exact clip", lambda: workers.cut(video, 0.1, 0.4, CutOptions("exact"), title, video.with_name("clip"))
+    yield "copied clip", lambda: workers.cut(video, 0.1, 0.4, CutOptions("copy"), title, video.with_name("clip"))
     yield (
         "joined video",
         lambda: workers.join([ReelPiece(video, 0.0, 0.2, title)] * 2, "exact", video.with_name("reel")),

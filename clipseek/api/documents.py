@@ -44,7 +44,7 @@ class Upload(BaseDoc):
 class Video(BaseDoc):
     """A video. `/probe` needs its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
 
-    question = fields("video_id title frames_per_second sampling")
+    question = fields("video_id title frames_per_second sampling stream")
 
     video_id: str = ""
     title: str = ""
@@ -59,6 +59,7 @@ class Video(BaseDoc):
     has_audio: bool = False
     frames_per_second: float = 0.0  # how often the video is sampled; 0 asks for the server's setting
     sampling: str = ""  # "even", "adaptive" or "keyframes", see docs/sampling.md; "" asks for what it had, or "even"
+    stream: int = 0  # which video track to look at, from 1; 0 asks for the one it had, or the usual one
     # answer
     added_at: float = 0.0  # seconds since the epoch
     status: str = ""  # "indexing" until every span is stored, then "ready"
@@ -71,6 +72,7 @@ class Video(BaseDoc):
     picture_fit: str = ""  # "squash", "pad" or "crop"
     picture_fill: list[int] = []  # colour of the padding, RGB
     shot_start_seconds: SecondsList = []  # where each shot begins; only `/videos` with a `video_id` answers it
+    notes: list[str] = []  # what was left out of it, or is there besides; only `/probe` answers it
 
 
 class VideoSpan(BaseDoc):
@@ -137,6 +139,7 @@ class Job(BaseDoc):
     library: str = ""
     title: str = ""
     caller: str = ""  # who filed it
+    notes: list[str] = []  # of a job just filed: as of its video
     is_new: bool = False  # it was filed by this request; else it was unfinished already
     tries: int = 0  # since it last advanced
     created_at: float = 0.0  # seconds since the epoch, as the next three; 0: not yet
@@ -274,12 +277,14 @@ class Calibration(BaseDoc):
 class Clip(BaseDoc):
     """A clip to cut, and one piece of its file: ask again with the next `offset` until `size_bytes` have come."""
 
-    question = fields("video_id start_seconds end_seconds mode offset")
+    question = fields("video_id start_seconds end_seconds mode format extras offset")
 
     video_id: str = ""
     start_seconds: Seconds = 0.0
     end_seconds: Seconds = 0.0
     mode: str = "exact"  # or "copy": no re-encoding, starts at the keyframe at or before the start
+    format: str = ""  # the suffix of the file to write, e.g. ".gif"; "" for ".mp4", or ".mkv" if a copy needs that
+    extras: bool = True  # keep all sounds, subtitles of text, and chapters
     offset: int = 0
     # answer: start and end of what was really cut
     data: bytes = b""

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal, Self, Unpack, overload
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Clip, Component, Health, Job, Query, Reel, Thumbnail, Upload, Video
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
-from clipseek.api.errors import InvalidRequest, ServerFailed
+from clipseek.api.errors import InvalidRequest, OutputRefused, ServerFailed
 from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
 from clipseek.api.search_options import QueryOptions, SearchOptions
@@ -103,6 +103,7 @@ class Client:
         title: str | None = None,
         frames_per_second: float | None = None,
         sampling: str | None = None,
+        stream: int = 0,
         on_server: bool = False,
         content_sha256: str = "",
         progress: OnProgress = indexing.silent,
@@ -121,6 +122,7 @@ class Client:
             sampling: "even"; "adaptive" looks up to four times as often where the picture moves; "keyframes" looks only
                 at frames that decode by themselves, which is fast and coarse. By default as the video was indexed
                 before, else even. A known video is indexed again if the sampling is another than before.
+            stream: which video track to look at, from 1, if the file has several. 0: the one with the most pixels.
             content_sha256: the hash of the video's content in lower-case hex, if you know it: it saves reading the
                 video once. The server checks it.
             progress: called with each step, during the upload from a background thread; it may raise `Cancelled` to
@@ -147,7 +149,7 @@ class Client:
         else:
             video_id = indexing.upload(self._transport, upload_source(video), title, content_sha256, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
-        ask.sampling = sampling or ""
+        ask.sampling, ask.stream = sampling or "", stream
         return self._index(ask, progress, started, wait=wait)
 
     def _index(self, ask: Video, progress: OnProgress, started: float, *, wait: bool) -> Indexed | Job:
@@ -312,21 +314,37 @@ class Client:
     # Playback
 
     def clip(
-        self, name: str, start_seconds: float, end_seconds: float, output: str | Path, *, mode: str = "exact"
+        self,
+        name: str,
+        start_seconds: float,
+        end_seconds: float,
+        output: str | Path,
+        *,
+        mode: str = "exact",
+        extras: bool = True,
     ) -> SavedClip:
         """Cut `[start_seconds, end_seconds)` out of a video into the file `output`.
 
         Args:
-            mode: "exact" re-encodes to H.264/AAC in MP4, right to the frame; "copy" is fast and starts at the keyframe
-                at or before the start.
-            output: the file to write; an existing one is replaced. A clip copied from codecs that do not fit MP4 gets
-                the suffix `.mkv`.
+            mode: "exact" re-encodes, right to the frame; "copy" is fast and starts at the keyframe at or before the
+                start.
+            output: the file to write; an existing one is replaced. Its suffix decides the format: `.mp4`, `.mov`,
+                `.mkv`, `.webm`, `.gif` (a minute at most, no sound), or `.mp3` and `.wav` for the sound alone. A clip
+                copied from codecs that do not fit MP4 gets the suffix `.mkv`.
+            extras: keep all sounds, subtitles of text, and chapters.
 
         Raises: VideoNotFound, AmbiguousVideo, InvalidTimeRange, MediaMissing, StoreFull, FileMissing, OutputRefused.
+        InvalidRequest: no clip can be written with this suffix.
         """
         target = clip_target(Path(output))
+        suffix = target.suffix.lower()
         ask = Clip(video_id=self._video_id(name), start_seconds=start_seconds, end_seconds=end_seconds, mode=mode)
+        ask.format, ask.extras = "" if suffix == ".mp4" else suffix, extras
         first = self._one("/clip", ask)
+        if ask.format and first.suffix != ask.format:
+            raise OutputRefused(
+                f"The server is older and cannot write '{ask.format}'. Choose a name that ends in .mp4."
+            )
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
         save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset})))

@@ -35,6 +35,7 @@ class Indexed:
     frames_added: int  # 0: the video was already in the store
     frames_encoded: int  # of these; the others stand still, and share an embedding
     elapsed_seconds: float
+    notes: tuple[str, ...] = ()  # what was left out of the video, or is there besides
 
 
 OnProgress = Callable[[Progress], None]
@@ -47,6 +48,7 @@ class IndexOptions(TypedDict, total=False):
     title: str | None
     frames_per_second: float | None
     sampling: str | None
+    stream: int
     on_server: bool
     content_sha256: str
     progress: OnProgress

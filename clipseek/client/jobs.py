@@ -27,6 +27,7 @@ def start(transport: Transport, ask: Video, progress: OnProgress) -> tuple[Video
     if video.missing_start_seconds:
         job = _file(transport, video.video_id)
         if job:
+            job.notes = video.notes
             return video, job
     encoded = 0
 
@@ -52,7 +53,8 @@ def finish(transport: Transport, video: Video, job: Job, progress: OnProgress, s
     """
     job = _follow(transport, job, progress)
     stored = indexing.check_complete(transport, video.video_id)
-    return Indexed(stored, stored.frames - video.frames, job.frames_encoded, time.monotonic() - started)
+    elapsed_seconds = time.monotonic() - started
+    return Indexed(stored, stored.frames - video.frames, job.frames_encoded, elapsed_seconds, tuple(video.notes))
 
 
 def _file(transport: Transport, video_id: str) -> Job | None:

@@ -186,4 +186,4 @@ def _sentence(result: Indexed) -> str:
     if not result.frames_added:
         return f"was in the library already, {result.video.frames} frames."
     seconds, elapsed = result.video.duration_seconds, result.elapsed_seconds
-    return f"{result.frames_added} frames, {seconds:.1f} s of video in {elapsed:.1f} s."
+    return " ".join([f"{result.frames_added} frames, {seconds:.1f} s of video in {elapsed:.1f} s.", *result.notes])

@@ -22,6 +22,7 @@ from executors.machine.disk import measure_free_bytes
 from executors.video_loader.clips.cache import CachedClip, ClipCache, ClipKey
 from executors.video_loader.clips.cut import ClipFile
 from executors.video_loader.clips.join import ReelPiece
+from executors.video_loader.containers.parts import VideoFile, VideoView
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo
 from executors.video_loader.media.abandoned_uploads import AbandonedUploads
@@ -30,7 +31,7 @@ from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
 from executors.video_loader.media.sample_videos import list_sample_videos
 from executors.video_loader.media.shared_media import check_media_reachable, drop_all_abandoned, open_media_files
-from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers
+from executors.video_loader.workers.video_workers import CutOptions, SpanOptions, VideoWorkers
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
 MAX_SPAN_BYTES = 640_000_000  # of pictures: 4000 frames of 224x224, or 200 of 1024x1024
@@ -101,15 +102,16 @@ class VideoLoader(ChainExecutor):
     def probe(self, doc: Video, caller: Caller) -> str:
         store = self.store(caller.library)
         record = store.usable_record(doc.video_id)  # raises if the file is gone
+        _check_stream(record, doc.stream)
+        doc.stream = doc.stream or record.stream
         try:
-            info = self._info(caller.library, doc.video_id)
+            info = self._info(caller.library, doc.video_id, doc.stream, record.own_zero or record.untried)
             if record.untried:  # the others are registered at a rate that they keep
                 self._check_frames(record.title, info, doc.frames_per_second)
         except (UnreadableVideo, LimitExceeded):
-            if not self.settings.media_url:  # there no lock keeps another loader from accepting it meanwhile
-                store.refuse(doc.video_id)
+            store.refuse(doc.video_id)
             raise
-        doc.title = store.accept(doc.video_id, doc.title).title
+        doc.title = store.accept(doc.video_id, doc.title, stream=doc.stream, own_zero=info.first_seconds > 0).title
         copy_fields(info, doc)
         return f"{doc.video_id[:12]}, {info.duration_seconds:.2f} s of video"
 
@@ -127,8 +129,8 @@ class VideoLoader(ChainExecutor):
             shape,
             min(self.settings.max_span_frames, MAX_SPAN_BYTES / shape.size_bytes),
         )
-        with self._video(caller.library, doc.video_id) as (path, title):
-            sampled = self._videos.sample(path, title, options)
+        with self._video(caller.library, doc.video_id) as (file, title):
+            sampled = self._videos.sample(file, title, options)
         copy_fields(sampled, doc)
         counts = f"{len(doc.pts_seconds)} frames, {len(doc.cut_seconds)} cuts"
         return f"{doc.video_id[:12]} [{doc.start_seconds:.2f}, {doc.end_seconds:.2f}) s, {counts}"
@@ -138,8 +140,9 @@ class VideoLoader(ChainExecutor):
         library, times = caller.library, (doc.start_seconds, doc.end_seconds)
         self._usable(library, doc.video_id)
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
-        key = ClipKey(_in_library(library, doc.video_id), *times, doc.mode)
-        cut = functools.partial(self._cut, library, doc.video_id, *times, doc.mode)
+        how = CutOptions(doc.mode, doc.format, doc.extras)
+        key = ClipKey(_in_library(library, doc.video_id), *times, repr(how))
+        cut = functools.partial(self._cut, library, doc.video_id, *times, how)
         clip, doc.data = self._piece(key, doc.offset, cut, library, {doc.video_id})
         copy_fields(clip, doc)
         range_cut = f"[{doc.start_seconds:.2f}, {doc.end_seconds:.2f}) s {doc.mode}"
@@ -159,8 +162,8 @@ class VideoLoader(ChainExecutor):
     @endpoint("/thumbnail", queue=LOOK)
     def thumbnail(self, doc: Thumbnail, caller: Caller) -> str:
         self._usable(caller.library, doc.video_id)
-        with self._video(caller.library, doc.video_id) as (path, title):
-            copy_fields(self._videos.make_thumbnail(path, doc.at_seconds, doc.width, title), doc)
+        with self._video(caller.library, doc.video_id) as (file, title):
+            copy_fields(self._videos.make_thumbnail(file, doc.at_seconds, doc.width, title), doc)
         return f"{doc.video_id[:12]} at {doc.pts_seconds:.2f} s"
 
     @endpoint("/delete", queue=DELETE)
@@ -198,9 +201,10 @@ class VideoLoader(ChainExecutor):
             change, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
         )
 
-    def _probe(self, library: str, video_id: str) -> VideoInfo:
-        with self._video(library, video_id) as (path, title):
-            info = self._videos.probe(path, title)
+    def _probe(self, library: str, video_id: str, stream: int, _own_zero: bool) -> VideoInfo:
+        """Cached by all arguments: a video that was deleted may come back with another clock."""
+        with self._video(library, video_id, stream) as (file, title):
+            info = self._videos.probe(file, title)
         megapixels, length = info.coded_pixels / 1e6, f"The length of '{title}', {clock(info.duration_seconds)} hours,"
         check_limit(self.settings, "max_video_hours", info.duration_seconds / 3600, length)
         check_limit(self.settings, "max_frame_megapixels", megapixels, f"The picture of '{title}', {megapixels:.1f},")
@@ -212,14 +216,19 @@ class VideoLoader(ChainExecutor):
         check_limit(self.settings, "max_video_frames", frames, f"The count of frames of '{title}', {frames:.0f},")
 
     @contextmanager
-    def _video(self, library: str, video_id: str) -> Iterator[tuple[Path, str]]:
+    def _video(self, library: str, video_id: str, stream: int = 0) -> Iterator[tuple[VideoFile, str]]:
+        """The video's file, of which the track is wanted that `stream` or its record names, and its title."""
         store = self.store(library)
         with store.in_use(video_id) as path:
-            yield path, store.record(video_id).title
+            record = store.record(video_id)
+            is_old = not record.own_zero and not record.untried
+            yield VideoView(path, stream or record.stream, from_first_picture=is_old), record.title
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
-        title = self.store(library).usable_record(video_id).title
-        return title, self._info(library, video_id).duration_seconds
+        record = self.store(library).usable_record(video_id)
+        return record.title, self._info(
+            library, video_id, record.stream, record.own_zero or record.untried
+        ).duration_seconds
 
     def _piece(
         self, key: ClipKey, offset: int, make: Callable[[Path], ClipFile], library: str, video_ids: set[str]
@@ -239,10 +248,16 @@ class VideoLoader(ChainExecutor):
         return self._clips.read(key, offset, CHUNK_BYTES, make_and_count, check=check_known)
 
     def _cut(
-        self, library: str, video_id: str, start_seconds: float, end_seconds: float, mode: str, destination: Path
+        self,
+        library: str,
+        video_id: str,
+        start_seconds: float,
+        end_seconds: float,
+        how: CutOptions,
+        destination: Path,
     ) -> ClipFile:
-        with self._video(library, video_id) as (path, title):
-            return self._videos.cut(path, start_seconds, end_seconds, mode, title, destination)
+        with self._video(library, video_id) as (file, title):
+            return self._videos.cut(file, start_seconds, end_seconds, how, title, destination)
 
     def _join(self, library: str, clips: list[tuple[str, float, float]], mode: str, destination: Path) -> ClipFile:
         with ExitStack() as in_use:
@@ -262,6 +277,14 @@ class VideoLoader(ChainExecutor):
     def _check_length(self, limit: str, subject: str, starts: list[float], ends: list[float]) -> None:
         seconds = sum(end - start for start, end in zip(starts, ends, strict=True))
         check_limit(self.settings, limit, seconds, f"{subject} of {seconds:g} s")
+
+
+def _check_stream(record: FileRecord, stream: int) -> None:
+    if stream and stream != record.stream and not record.untried:
+        raise InvalidRequest(
+            f"'{record.title}' is in the library with another video track. Delete it, "
+            f"then index it with --stream {stream}"
+        )
 
 
 def _in_library(library: str, video_id: str) -> str:

@@ -94,7 +94,7 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
 
 # Rooms of the wings and of the page, each from the bottom up: a room imports those before it, never those behind.
 FLOORS = {
-    "executors/video_loader": ("decode", "media", "sample", "clips", "workers"),
+    "executors/video_loader": ("containers", "decode", "media", "sample", "clips", "workers"),
     "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
     "executors/faiss_indexer": ("store", "moments", "index", "ranking"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),

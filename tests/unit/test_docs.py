@@ -10,7 +10,7 @@ import pytest
 from clipseek.cli.main import main
 from clipseek.config.declaration import rows_of
 from clipseek.config.settings import SETTINGS, Common
-from docs import generate
+from docs import generate, video_kinds
 from tests.markdown import CHINESE, README, REFERENCE, ROOT, Document, documents, name_of, translations
 
 SOURCES = ("clipseek", "executors", "frontend", "benchmarks", "docker", "tests", "docs")
@@ -165,3 +165,10 @@ def options_of(command: click.Command) -> set[str]:
 
 def test_chinese_documents_have_an_original():
     assert {path.name for path in CHINESE.glob("*.md")} <= {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_table_of_videos_has_a_row_for_every_kind_that_tests_show():
+    page = video_kinds.PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| .+ \| (\d+) of (\d+) right \|$", page, re.MULTILINE)
+    assert {kind for kind, *_ in rows} == {kind for kind, _ in video_kinds.list_marks()}
+    assert not [kind for kind, right, count in rows if right != count or int(count) == 0]

@@ -32,7 +32,11 @@ _OPENED_CLIP_SECONDS = 24 * 3600.0  # a clip that was opened stays for a day: a 
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write. [default: title and times, in the current folder]",
+    help="File to write; .mp4, .mov, .mkv, .webm, .gif, .mp3 or .wav decides the format. [default: title and times, in "
+    "the current folder, as .mp4]",
+)
+@click.option(
+    "--no-extras", is_flag=True, help="Keep the main sound only: no other languages, no subtitles, no chapters."
 )
 @click.option("--force", "-f", is_flag=True, help="Overwrite the file if it exists.")
 @click.option(
@@ -48,19 +52,21 @@ def clip(
     start_seconds: float,
     end_seconds: float,
     output: Path | None,
+    no_extras: bool,
     force: bool,
     copy: bool,
     as_json: bool,
 ) -> None:
     """Cut START to END of a video into a file.
 
-    The file plays everywhere. VIDEO is the video's title, its id or the start of its id. START and END are seconds
-    (75.2), or times as `clipseek search` prints them (01:15.2), so that a match can be copied from its table; the cut
-    is exact to the frame.
+    The file plays everywhere, with all sounds, subtitles and chapters of the video. VIDEO is the video's title, its id
+    or the start of its id. START and END are seconds (75.2), or times as `clipseek search` prints them (01:15.2), so
+    that a match can be copied from its table; the cut is exact to the frame.
 
     \b
       clipseek clip holiday.mp4 01:15.2 01:18.0
       clipseek clip holiday.mp4 75.2 78 -o dog.mp4
+      clipseek clip holiday.mp4 75.2 78 -o dog.gif
     """
     check_range(start_seconds, end_seconds)
     suffixes = (".mp4", _COPIED_SUFFIX) if copy else (".mp4",)
@@ -70,8 +76,10 @@ def clip(
         title = client.video(name).title
         output = _free_path(Path(clip_file_name(title, start_seconds, end_seconds)), suffixes)
     elif not force:
-        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if copy and output.suffix else [output])
-    saved = client.clip(name, start_seconds, end_seconds, output, mode="copy" if copy else "exact")
+        may_change = copy and output.suffix.lower() == ".mp4"
+        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if may_change else [output])
+    mode = "copy" if copy else "exact"
+    saved = client.clip(name, start_seconds, end_seconds, output, mode=mode, extras=not no_extras)
     if as_json:
         print_json(vars(saved) | {"path": str(saved.path)})
         return

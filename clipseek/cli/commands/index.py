@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @fps_option
 @sampling_option
 @click.option(
+    "--stream",
+    type=click.IntRange(1),
+    help="Which video track to look at, if a video has several: 1 is the first. [default: the largest]",
+)
+@click.option(
     "--on-server",
     is_flag=True,
     help="PATH is a file on the server, below a folder its operator allowed. Nothing is copied.",
@@ -36,7 +41,13 @@ if TYPE_CHECKING:
 @json_option
 @with_client
 def index(
-    client: "Client", paths: tuple[str, ...], title: str | None, detach: bool, as_json: bool, **options: Any
+    client: "Client",
+    paths: tuple[str, ...],
+    title: str | None,
+    stream: int | None,
+    detach: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Add videos to the library.
 
@@ -52,6 +63,7 @@ def index(
       clipseek index match.mp4 --title "Cup final" --sampling adaptive
       clipseek index /srv/videos/archive.mkv --on-server
     """
+    options["stream"] = stream or 0
     rows: list[dict[str, Any]] = []
     errors: list[ClipSeekError] = []
 
@@ -98,9 +110,9 @@ def _indexed(indexed: "Indexed", title: str | None, file: str) -> tuple[dict[str
 def _filed(job: "Job") -> tuple[dict[str, Any], str]:
     """A job as JSON, and as a sentence."""
     row = {"job_id": job.job_id, "video_id": job.video_id, "title": job.title, "status": job.state}
-    if not job.is_unfinished:
-        return row, f"{job.title} ({job.video_id[:12]}) is indexed."
-    return row, f"{job.title} ({job.video_id[:12]}) will be indexed: job {job.job_id}."
+    how = f"will be indexed: job {job.job_id}." if job.is_unfinished else "is indexed."
+    sentence = "\n  ".join([f"{job.title} ({job.video_id[:12]}) {how}", *job.notes])
+    return row | {"notes": job.notes}, sentence
 
 
 def indexed_data(indexed: "Indexed") -> dict[str, Any]:
@@ -113,10 +125,15 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
         "frames_encoded": indexed.frames_encoded,
         "seconds_of_video": round(indexed.video.duration_seconds, 3),
         "elapsed_seconds": round(indexed.elapsed_seconds, 3),
+        "notes": list(indexed.notes),
     }
 
 
 def indexed_sentence(indexed: "Indexed", name: str) -> str:
+    return "\n  ".join([_result_sentence(indexed, name), *indexed.notes])
+
+
+def _result_sentence(indexed: "Indexed", name: str) -> str:
     video, short_id = indexed.video, indexed.video.video_id[:12]
     is_named_so = plain_title(sendable(name)) == video.title
     if not indexed.frames_added:

@@ -21,6 +21,7 @@ from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.encode import AUDIO_BITS_PER_SECOND, TICKS_PER_SECOND, add_picture_track
 from executors.video_loader.clips.remux import have_one_format, remux_clips
 from executors.video_loader.clips.sound import Samples
+from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.quirks import make_graph
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ RATE = 48000  # sound samples per second of the joined video, whatever the clips
 class ReelPiece:
     """A piece of the joined video: `[start_seconds, end_seconds)` of a video."""
 
-    path: Path
+    file: VideoFile
     start_seconds: float
     end_seconds: float
     title: str
@@ -62,7 +63,7 @@ def cut_and_join(pieces: Sequence[ReelPiece], destination: Path, mode: str = "ex
 
 def _cut_all(pieces: Sequence[ReelPiece], mode: str, folder: Path) -> list[Path]:
     return [
-        cut_clip(piece.path, piece.start_seconds, piece.end_seconds, mode, folder / f"{place}-{mode}", piece.title).path
+        cut_clip(piece.file, piece.start_seconds, piece.end_seconds, mode, folder / f"{place}-{mode}", piece.title).path
         for place, piece in enumerate(pieces)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
 
@@ -17,18 +17,14 @@ from av.packet import Packet
 from av.stream import Stream
 from numpy.typing import NDArray
 
-from executors.video_loader.decode.container import (
-    discard_other_streams,
-    find_audio_stream,
-    open_container,
-)
+from executors.video_loader.containers.container import open_container
+from executors.video_loader.containers.tracks import discard_other_streams
 from executors.video_loader.decode.packets import read_packets, seek_keyframe
 from executors.video_loader.decode.source import VideoSource
 
 Samples = NDArray[np.float32]  # [channels, samples]
 
-AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-OTHER_RATE = 48000  # for videos with a rate that AAC lacks
+OTHER_RATE = 48000  # for videos with a rate that the clip's codec lacks
 # Decoding begins this long before the first wanted sample: AAC, MP3 and Opus need the previous packet to sound right.
 PREROLL_SECONDS = Fraction(1, 2)
 # MKV and FLV have timestamps in whole milliseconds: a jump below this is rounding, above it a gap in the recording.
@@ -36,14 +32,19 @@ GAP_SECONDS = Fraction(1, 20)
 
 
 class Sound(AbstractContextManager["Sound"]):
-    """The sound of a video in `[start, end)`, in seconds from the first *picture*. A context manager."""
+    """A sound of a video in `[start, end)`, in seconds from the first *picture*. A context manager.
 
-    def __init__(self, source: VideoSource, start: Fraction, end: Fraction) -> None:
+    Args:
+        index: of its stream in the file.
+        rates: samples a second that the clip's codec takes.
+    """
+
+    def __init__(self, source: VideoSource, start: Fraction, end: Fraction, index: int, rates: Collection[int]) -> None:
         self._origin = source.first_pts * source.time_base
         self._start, self._end = start, end
-        self._container, self.stream = _open_audio(source)
+        self._container, self.stream = _open_audio(source, index)
         channels = self.stream.codec_context.channels
-        self.rate = self.stream.rate if self.stream.rate in AAC_RATES else OTHER_RATE
+        self.rate = self.stream.rate if self.stream.rate in rates else OTHER_RATE
         self.layout = "mono" if channels == 1 else "stereo"
         self._channels = 1 if channels == 1 else 2
         self._source = source
@@ -122,11 +123,9 @@ def read_packets_from(
     return read_packets(container, stream)
 
 
-def _open_audio(source: VideoSource) -> tuple[InputContainer, AudioStream]:
-    container = open_container(source.path, source.title)
-    stream = find_audio_stream(container)
-    if stream is None:
-        container.close()
-        raise ValueError(f"'{source.title}' has no sound")
+def _open_audio(source: VideoSource, index: int) -> tuple[InputContainer, AudioStream]:
+    container = open_container(source.file, source.title)
+    stream = container.streams[index]
+    assert isinstance(stream, AudioStream)
     discard_other_streams(container, stream)
     return container, stream

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 
 from clipseek.api.errors import InvalidTimeRange
 from executors.video_loader.clips.cut import END_TOLERANCE_SECONDS
+from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.probe import measure_shown_seconds
 from executors.video_loader.decode.source import TimedFrame, VideoSource, exact_seconds, open_video
@@ -26,12 +26,12 @@ class JpegPicture:
     jpeg: bytes
 
 
-def make_thumbnail(path: Path, at_seconds: float, width: int, title: str = "") -> JpegPicture:
+def make_thumbnail(file: VideoFile, at_seconds: float, width: int, title: str = "") -> JpegPicture:
     """Render the frame on screen at `at_seconds`, upright, `width` pixels wide (moved into 16 to 1920).
 
     Raises: InvalidTimeRange: the time is outside the video. UnreadableVideo: see `open_video`.
     """
-    with open_video(path, title) as source:
+    with open_video(file, title) as source:
         timed = _find_frame_on_screen(source, at_seconds)
         renderer = FrameRenderer(source.first_frame, source.stream.sample_aspect_ratio)
         full_width, full_height = renderer.measure(timed.frame)

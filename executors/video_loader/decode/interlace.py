@@ -38,18 +38,30 @@ def take_field(frame: VideoFrame) -> VideoFrame:
 def deinterlace(frames: Iterator[ShownFrame]) -> Iterator[ShownFrame]:
     """Frames without combs, with both fields' detail where nothing moves. One frame comes late."""
     graph: Graph | None = None
+    shape: tuple[int, int, str] | None = None
     times: deque[tuple[Fraction, Fraction]] = deque()
     for frame, since, until in frames:
+        if graph is not None and shape != _shape_of(frame):  # a graph takes frames of one size
+            yield from _finish(graph, times)
+            graph = None
         if graph is None and not frame.interlaced_frame:
             yield frame, since, until
             continue
-        graph = graph or _make_graph(frame)
+        graph, shape = graph or _make_graph(frame), _shape_of(frame)
         times.append((since, until))
         graph.push(frame)
         yield from _pull(graph, times)
     if graph is not None:
-        graph.push(None)
-        yield from _pull(graph, times)
+        yield from _finish(graph, times)
+
+
+def _shape_of(frame: VideoFrame) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
+
+
+def _finish(graph: Graph, times: deque[tuple[Fraction, Fraction]]) -> Iterator[ShownFrame]:
+    graph.push(None)
+    yield from _pull(graph, times)
 
 
 def _pull(graph: Graph, times: deque[tuple[Fraction, Fraction]]) -> Iterator[ShownFrame]:

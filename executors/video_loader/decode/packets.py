@@ -1,4 +1,4 @@
-"""Reading packets and seeking keyframes, whatever the container's index says and in spite of damaged places."""
+"""Reading and decoding packets, and seeking keyframes, in spite of damaged places and whatever the index says."""
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
 
@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipseek.watch.video_formats import RAW_STREAMS
@@ -18,10 +19,15 @@ from executors.video_loader.decode.quirks import demux
 
 # Seconds to go back for a keyframe when the container's own seek landed too late (MPEG-TS, open groups, bad indexes).
 SEEK_BACK_SECONDS = (0, 1, 2, 4, 8, 16, 32, 64)
+# In MPEG-PS a time stands before many small frames. After a seek FFmpeg guesses the first ones wrongly, by up to 0.1 s:
+# reading begins a second earlier, and small files, whose every packet may be such a guess, are read from the beginning.
+SMALL_BYTES = 4_000_000
 # Reads that may fail in a row in a damaged file before the rest counts as lost.
 MAX_FAILED_READS = 64
 # B-frames that may be shown before a keyframe which is stored before them: H.264 allows no more, others have fewer.
 MAX_FRAMES_BETWEEN = 16
+# Encoders delay sound or pictures by less, and players hide that.
+LEAST_LATE_SECONDS = Fraction(1, 10)
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -64,9 +70,10 @@ def seek_keyframe(
 
     Returns: None if no seek helps: read from the beginning of a freshly opened file.
     """
-    if is_raw_stream(container):
+    is_program_stream = container.format.name == "mpeg"
+    if is_raw_stream(container) or (is_program_stream and container.size < SMALL_BYTES):
         return None
-    for back_seconds in SEEK_BACK_SECONDS:
+    for back_seconds in SEEK_BACK_SECONDS[is_program_stream:]:
         wanted = target_pts - math.ceil(back_seconds / (stream.time_base or Fraction(1)))
         if back_seconds and wanted <= first_pts:
             return None
@@ -89,6 +96,19 @@ def has_presentation_times(container: InputContainer) -> bool:
     return container.format.name != "avi" and not is_raw_stream(container)
 
 
+def measure_late_start(container: InputContainer, first_seconds: Fraction) -> Fraction:
+    """How much later than the file, its sound for instance, the pictures begin; 0 if a viewer does not notice.
+
+    Args:
+        first_seconds: when the first picture is shown, on the container's clock.
+    """
+    start = container.start_time
+    if start is None or not has_presentation_times(container):
+        return Fraction(0)
+    late = first_seconds - Fraction(start, av.time_base)
+    return late if late >= LEAST_LATE_SECONDS else Fraction(0)
+
+
 def is_raw_stream(container: InputContainer) -> bool:
     """Whether pictures follow one another without a container. After a seek their times are unknown."""
     return container.format.name in RAW_STREAMS
@@ -102,3 +122,35 @@ def _latest_pts(packet: Packet[Stream], stream: Stream, has_pts: bool) -> float:
         return math.inf
     reordered = isinstance(stream, VideoStream) and stream.codec_context.reorder_depth > 0
     return packet.dts + (MAX_FRAMES_BETWEEN if reordered else 1) * max(packet.duration or 1, 1)
+
+
+class HardwareError(Exception):
+    """The hardware cannot decode this video, or not from here on."""
+
+
+def decode_packets(
+    stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True
+) -> Iterator[VideoFrame]:
+    for packet in chain(packets, [None]):
+        try:
+            yield from stream.decode(packet)
+        except av.FFmpegError as error:
+            if not in_software:  # a damaged packet, or the hardware failed and would lose everything that follows
+                raise HardwareError(f"FFmpeg: {error.strerror}") from error
+            continue  # a damaged packet: the decoder goes on with the next
+
+
+def decode_keyframes(
+    stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True
+) -> Iterator[VideoFrame]:
+    """The frames of packets that decode by themselves, each drained from the decoder at once.
+
+    FFmpeg can skip the others itself, but then returns H.264's keyframes out of order where B-frames occur, and loses
+    the last one.
+    """
+    for packet in packets:
+        if packet.is_keyframe:
+            for frame in decode_packets(stream, iter([packet]), in_software):
+                frame.dts = packet.dts  # drained frames have none
+                yield frame
+            stream.codec_context.flush_buffers()

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ SCALING = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | _FULL_CHROMA
 # For videos that do not name their colour matrix, players use BT.709 from this height on, BT.601 below.
 HD_HEIGHT = 720
 _UNSPECIFIED_MATRIX = 2  # AVCOL_SPC_UNSPECIFIED
+LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 _FIXED_POINT = 1 << 16  # unit of the display matrix
 
 
@@ -75,19 +77,20 @@ class FrameRenderer:
     """Renders the frames of one video: upright, with square pixels, at the wanted size.
 
     Args:
-        frame: any frame of the video. Its display matrix is used for all: reading it from each would fill memory (see
-            `quirks.free_frames`).
+        frame: any frame of the video. Its display matrix is used for all that are turned by the same angle: reading it
+            from each would fill memory (see `quirks.free_frames`).
         aspect: the stream's sample aspect ratio, None for 1.
     """
 
     def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
-        self.orientation = _read_orientation(frame)
+        self.orientation, self._rotation = _read_orientation(frame), frame.rotation
         self._aspect = aspect or Fraction(1)
         self._scaler = VideoReformatter()  # reused: it keeps swscale's tables from frame to frame
         self._tone_mapper = ToneMapper()
 
     def measure(self, frame: VideoFrame) -> tuple[int, int]:
         """Shown width and height in pixels."""
+        self._follow_rotation(frame)
         width, height = max(1, round(frame.width * self._aspect)), frame.height
         return (height, width) if self.orientation.is_sideways else (width, height)
 
@@ -116,8 +119,9 @@ class FrameRenderer:
 
         Returns: uint8 [height, width, 3], RGB.
         """
+        self._follow_rotation(frame)
         size = self.stored_size(width, height)
-        frame = take_field(frame)
+        frame = add_grey_chroma(take_field(frame))
         if is_hdr(frame):
             frame = self._tone_mapper.convert(frame, *size, SCALING)
         small = self._scaler.reformat(
@@ -132,9 +136,38 @@ class FrameRenderer:
         picture: Picture = small.to_ndarray().astype(np.uint8, copy=False)
         return picture if self.orientation == Orientation() else self.orientation.apply(picture)
 
+    def _follow_rotation(self, frame: VideoFrame) -> None:
+        if frame.rotation != self._rotation:  # it changes in mid-video
+            self.orientation, self._rotation = _read_orientation(frame), frame.rotation
+
     def stored_size(self, width: int, height: int) -> tuple[int, int]:
         """The stored size of a picture that is shown as `width` x `height`."""
         return (height, width) if self.orientation.is_sideways else (width, height)
+
+
+def add_grey_chroma(frame: VideoFrame) -> VideoFrame:
+    """A grey frame of limited range as one with colours; others as they are. FFmpeg takes grey for full range."""
+    name = frame.format.name
+    if not name.startswith("gray") or frame.color_range != LIMITED_RANGE or name.endswith(("be", "f32le")):
+        return frame
+    coloured = VideoFrame(frame.width, frame.height, name.replace("gray", "yuv420p"))
+    bits = frame.format.components[0].bits
+    grey = np.array([1 << bits - 1], np.uint8 if bits == 8 else np.uint16).tobytes()
+    coloured.planes[0].update(_fit_rows(frame.planes[0], coloured.planes[0].line_size))
+    for plane in coloured.planes[1:]:
+        plane.update(grey * (plane.buffer_size // len(grey)))
+    coloured.pts, coloured.color_range = frame.pts, LIMITED_RANGE
+    if frame.time_base:
+        coloured.time_base = frame.time_base
+    return coloured
+
+
+def _fit_rows(plane: VideoPlane, line_size: int) -> bytes:
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    wide = np.zeros((plane.height, line_size), np.uint8)
+    length = min(line_size, plane.line_size)
+    wide[:, :length] = rows[:, :length]
+    return wide.tobytes()
 
 
 def _read_orientation(frame: VideoFrame) -> Orientation:

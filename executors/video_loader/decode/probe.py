@@ -4,9 +4,8 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.audio.stream import AudioStream
@@ -15,11 +14,13 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from executors.video_loader.decode.container import (
+from executors.video_loader.containers.container import open_container
+from executors.video_loader.containers.parts import VideoFile, path_of
+from executors.video_loader.containers.tracks import (
+    describe_choice,
     discard_other_streams,
     find_audio_stream,
     find_video_stream,
-    open_container,
 )
 from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
@@ -33,7 +34,7 @@ TAIL_SECONDS = 5
 class VideoInfo:
     """Facts of a video. Sizes are in pixels as shown: upright, with square pixels."""
 
-    duration_seconds: float  # from the first frame's pts to the end of the last frame
+    duration_seconds: float  # from time 0, as players show it, to the end of the last frame
     width: int
     height: int
     fps: float  # average, as people know it: 29.97
@@ -41,20 +42,22 @@ class VideoInfo:
     container: str
     rotation_degrees: int  # clockwise; width and height include it
     has_audio: bool
-    first_pts: int  # in units of time_base
+    first_pts: int  # of time 0, in units of time_base
     time_base: Fraction
     size_bytes: int
     coded_pixels: int  # of the largest picture the file announces
+    first_seconds: float = 0.0  # when the first picture is shown
+    notes: list[str] = field(default_factory=list)  # what was left out, or read in a way that its owner may not expect
 
 
-def probe_video(path: Path, title: str = "") -> VideoInfo:
+def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
     """Open a video, decode its first frame and find its last packet.
 
     A truncated video is as long as the data that is left.
 
     Raises: MediaMissing, EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see `open_video`.
     """
-    with open_video(path, title) as source:
+    with open_video(file, title) as source:
         frame, stream = source.first_frame, source.stream
         renderer = FrameRenderer(frame, stream.sample_aspect_ratio)
         width, height = renderer.measure(frame)
@@ -66,19 +69,36 @@ def probe_video(path: Path, title: str = "") -> VideoInfo:
             codec=stream.codec_context.codec.canonical_name,
             container=_container_name(source),
             rotation_degrees=renderer.orientation.rotation_degrees,
-            has_audio=any(s.codec_context is not None for s in source.container.streams.audio),
+            has_audio=source.has_sound(),
             first_pts=source.first_pts,
             time_base=source.time_base,
-            size_bytes=path.stat().st_size,
+            size_bytes=path_of(file).stat().st_size,
             coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
+            first_seconds=float(source.first_seconds),
+            notes=[
+                *source.notes,
+                *_describe_zero(source),
+                *describe_choice(source.container, stream, source.opened, source.title),
+            ],
         )
 
 
+def _describe_zero(source: VideoSource) -> list[str]:
+    if source.first_seconds == source.late_seconds:
+        return []
+    return [
+        f"Its times count from the first picture, as they did in version 0.1. Players show them "
+        f"{float(source.late_seconds):.2f} s later. To change that, delete the video and index it again."
+    ]
+
+
 def measure_duration(source: VideoSource) -> Fraction:
-    """Seconds from the first frame's pts to the end of the last picture; at least one frame. Opens the file again.
+    """Seconds from time 0 to the end of the last picture; at least one frame. Opens the file again.
 
     A picture lasts as long as its packet says. Without that, it lasts one frame by the average rate.
     """
+    if source.known_seconds is not None:
+        return source.known_seconds
     end = _measure_end(source, find_video_stream)
     return max(Fraction(0 if end is None else end - source.first_pts * source.time_base), source.frame_seconds)
 
@@ -86,19 +106,23 @@ def measure_duration(source: VideoSource) -> Fraction:
 def measure_shown_seconds(source: VideoSource, until_seconds: float) -> Fraction:
     """As `measure_duration`. If that is before `until_seconds`: to the end of the sound, over the last picture."""
     pictures = measure_duration(source)
-    if until_seconds <= pictures or find_audio_stream(source.container) is None:
+    if until_seconds <= pictures or source.known_seconds is not None or not source.has_sound():
         return pictures
-    end = _measure_end(source, lambda container, _: find_audio_stream(container))
+    end = _measure_end(source, _find_sound)
     return max(pictures, Fraction(0 if end is None else end - source.first_pts * source.time_base))
 
 
+def _find_sound(container: InputContainer, file: VideoFile, title: str) -> AudioStream | None:
+    return find_audio_stream(container, find_video_stream(container, file, title), file)
+
+
 def _measure_end(
-    source: VideoSource, find_stream: Callable[[InputContainer, str], VideoStream | AudioStream | None]
+    source: VideoSource, find_stream: Callable[[InputContainer, VideoFile, str], VideoStream | AudioStream | None]
 ) -> Fraction | None:
     """When the last packet of a stream ends, in seconds on the container's clock."""
     for search in (_end_by_seeking, _end_of_packets):
-        with open_container(source.path, source.title) as container:
-            stream = find_stream(container, source.title)
+        with open_container(source.file, source.title) as container:
+            stream = find_stream(container, source.file, source.title)
             if stream is None:
                 return None
             discard_other_streams(container, stream)
@@ -156,5 +180,5 @@ def _shown_at(packet: Packet[Stream], late: int | None) -> int | None:
 
 def _container_name(source: VideoSource) -> str:
     names = source.container.format.name.split(",")
-    suffix = source.path.suffix.lower().lstrip(".")
+    suffix = path_of(source.file).suffix.lower().lstrip(".")
     return suffix if suffix in names else "mp4" if "mp4" in names else names[0]

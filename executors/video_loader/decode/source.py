@@ -1,6 +1,6 @@
 """An open video: its frames in presentation order, placed by timestamp, decoded in software or by hardware.
 
-A frame's `time` is exact: (pts - first pts) * time base, in seconds.
+A frame's `time` is exact: (pts - pts of time 0) * time base, in seconds. Time 0 is what players show as 0.
 """
 
 from __future__ import annotations  # av's Packet takes its parameter in stubs only
@@ -13,20 +13,28 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 
-import av
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from clipseek.api.errors import NoFrames, UnreadableVideo
 from clipseek.config.settings import SOFTWARE
 from executors.machine.processors import processor_count
-from executors.video_loader.decode.container import discard_other_streams, find_video_stream, open_container
+from executors.video_loader.containers.container import open_container
+from executors.video_loader.containers.parts import FilePart, VideoFile, VideoView, list_parts, path_of
+from executors.video_loader.containers.tracks import discard_other_streams, find_audio_stream, find_video_stream
 from executors.video_loader.decode.hardware import is_decoded_in_hardware, make_accelerator
-from executors.video_loader.decode.packets import has_presentation_times, read_packets, seek_keyframe
+from executors.video_loader.decode.packets import (
+    HardwareError,
+    decode_keyframes,
+    decode_packets,
+    has_presentation_times,
+    measure_late_start,
+    read_packets,
+    seek_keyframe,
+)
+from executors.video_loader.decode.picture import LIMITED_RANGE
 from executors.video_loader.decode.quirks import free_frames
 from executors.video_loader.decode.skipping import FrameSkipper
 
@@ -50,51 +58,36 @@ class Needs(Enum):
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A decoded frame (native size and format, not yet rotated) and its time in seconds from the first frame.
+    """A decoded frame (native size and format, not yet rotated) and its time in seconds.
 
-    `follows_gap`: frames between the previous one and this one were skipped.
+    `follows_gap`: frames between the previous one and this one were skipped. `is_gap`: no frame of the video, but the
+    beginning of a time without pictures (see `gaps.py`).
     """
 
     time: Fraction
     frame: VideoFrame
     follows_gap: bool = False
-
-
-class _HardwareError(Exception):
-    """The hardware cannot decode this video, or not from here on."""
-
-
-def _decode(stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True) -> Iterator[VideoFrame]:
-    for packet in chain(packets, [None]):
-        try:
-            yield from stream.decode(packet)
-        except av.FFmpegError as error:
-            if not in_software:  # a damaged packet, or the hardware failed and would lose everything that follows
-                raise _HardwareError(f"FFmpeg: {error.strerror}") from error
-            continue  # a damaged packet: the decoder goes on with the next
-
-
-def _decode_keyframes(
-    stream: VideoStream, packets: Iterator[Packet[Stream]], in_software: bool = True
-) -> Iterator[VideoFrame]:
-    """The frames of packets that decode by themselves, each drained from the decoder at once.
-
-    FFmpeg can skip the others itself, but then returns H.264's keyframes out of order where B-frames occur, and loses
-    the last one.
-    """
-    for packet in packets:
-        if packet.is_keyframe:
-            for frame in _decode(stream, iter([packet]), in_software):
-                frame.dts = packet.dts  # drained frames have none
-                yield frame
-            stream.codec_context.flush_buffers()
+    is_gap: bool = False
 
 
 class VideoSource(AbstractContextManager["VideoSource"]):
-    """An open video, made by `open_video`. `decoder` is `software`, or the hardware that decodes it until it fails."""
+    """An open video, made by `open_video`.
 
-    def __init__(self, path: Path, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
-        self.path = path
+    Attributes:
+        file: what `open_video` was called with.
+        opened: the part of it that is open.
+        decoder: `software`, or the hardware that decodes it until it fails.
+        first_pts: the time stamp of time 0: the file's own zero, which may lie before the first picture.
+        late_seconds: how much later than the file's zero the first picture is shown; first_seconds: the time it has.
+        known_seconds: its length, if that was measured before.
+        notes: what was left out, or is read in a way that its owner may not expect.
+    """
+
+    known_seconds: Fraction | None = None
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, file: VideoFile, title: str, needs: Needs, most_gap_seconds: Fraction, decoder: str) -> None:
+        self.file = self.opened = file
         self.title = title
         self.needs = needs
         self.most_gap_seconds = most_gap_seconds
@@ -104,13 +97,16 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         try:
             try:
                 self._head, self._tail = self._decode_first_frame()
-            except _HardwareError as error:
+            except HardwareError as error:
                 self._reopen_in_software(error)
                 self._head, self._tail = self._decode_first_frame()
         except BaseException:
             self.close()
             raise
-        self.first_pts = self._head[0]
+        self.late_seconds = measure_late_start(self.container, self._head[0] * self.time_base)
+        is_own_zero = not (isinstance(self.opened, VideoView) and self.opened.from_first_picture)
+        self.first_seconds = self.late_seconds if is_own_zero else Fraction(0)
+        self.first_pts = self._head[0] - round(self.first_seconds / self.time_base)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -125,8 +121,16 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         free_frames()
 
     @property
+    def first_picture_pts(self) -> int:
+        return self._head[0]
+
+    @property
     def first_frame(self) -> VideoFrame:
         return self._head[1]
+
+    def has_sound(self) -> bool:
+        """Whether there is sound that belongs to the pictures."""
+        return find_audio_stream(self.container, self.stream, self.opened) is not None
 
     @property
     def frame_seconds(self) -> Fraction:
@@ -149,7 +153,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
                     if last is None or timed.time > last:
                         last = timed.time
                         yield timed
-            except _HardwareError as error:
+            except HardwareError as error:
                 self._reopen_in_software(error)
             else:
                 return
@@ -176,13 +180,14 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             tail, self._tail = self._tail, None
             return chain([self._head], tail)
         self._tail = None
-        target = self._pts_at(from_seconds)
-        packets = seek_keyframe(self.container, self.stream, target, self.first_pts) if from_seconds > 0 else None
+        first = self.first_picture_pts
+        target = max(first, self._pts_at(from_seconds))
+        packets = seek_keyframe(self.container, self.stream, target, first) if from_seconds > 0 else None
         if packets is None:
             self.close()
             self._open()
             packets = read_packets(self.container, self.stream)
-        decode = _decode_keyframes if self.needs is Needs.KEYFRAMES else _decode
+        decode = decode_keyframes if self.needs is Needs.KEYFRAMES else decode_packets
         return self._add_pts(skipper.select_packets(packets), decode)
 
     def _reopen_in_software(self, error: Exception) -> None:
@@ -196,14 +201,14 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     def _open(self) -> None:
         try:
-            container = open_container(self.path, self.title, make_accelerator(self.decoder))
+            container = open_container(self.opened, self.title, make_accelerator(self.decoder))
         except UnreadableVideo as error:
             if self.decoder == SOFTWARE:
                 raise
             self._switch_to_software(error.__cause__)
-            container = open_container(self.path, self.title)
+            container = open_container(self.opened, self.title)
         try:
-            stream = find_video_stream(container, self.title)
+            stream = find_video_stream(container, self.opened, self.title)
         except BaseException:
             container.close()
             raise
@@ -221,7 +226,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         head = next(frames, None)
         context = self.stream.codec_context
         if self.decoder != SOFTWARE and not (head and is_decoded_in_hardware(context, self.decoder)):
-            raise _HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
+            raise HardwareError(f"FFmpeg's decoder {context.codec.name} gives {context.pix_fmt} without it")
         if head is None:
             raise NoFrames(
                 f"'{self.title}' has a video stream ({self.stream.codec_context.name}), but none of its frames can be "
@@ -230,7 +235,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         return head, frames
 
     def _add_pts(
-        self, packets: Iterator[Packet[Stream]], decode: Callable[..., Iterator[VideoFrame]] = _decode
+        self, packets: Iterator[Packet[Stream]], decode: Callable[..., Iterator[VideoFrame]] = decode_packets
     ) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded frames with their pts.
 
@@ -240,7 +245,11 @@ class VideoSource(AbstractContextManager["VideoSource"]):
         has_pts = has_presentation_times(self.container)
         step = max(1, round(self.frame_seconds / self.time_base))
         following = 0
+        # Grey HEVC that does not state its range has the limited one, as coloured has, but FFmpeg takes it for full.
+        is_limited = self.stream.codec_context.name == "hevc" and (self.stream.pix_fmt or "").startswith("gray")
         for frame in decode(self.stream, packets, self.decoder == SOFTWARE):
+            if is_limited and not frame.color_range:
+                frame.color_range = LIMITED_RANGE
             pts = frame.pts if has_pts and frame.pts is not None else frame.dts
             pts = following if pts is None else pts
             following = pts + step
@@ -248,7 +257,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
 
 def open_video(
-    path: Path,
+    file: VideoFile,
     title: str = "",
     needs: Needs = Needs.ALL,
     most_gap_seconds: Fraction = Fraction(0),
@@ -257,7 +266,7 @@ def open_video(
     """Open a video and decode its first frame, which proves that it can be read.
 
     Args:
-        path: of the file; its name is only a hint for how to read it.
+        file: its name is only a hint for how to read it. Of a file of several recordings, all are read in one go.
         title: the video's name in messages; the file's name by default.
         needs: what its frames are for.
         most_gap_seconds: frames that no other frame refers to are skipped as long as the frames around them are no
@@ -268,7 +277,14 @@ def open_video(
     Raises: MediaMissing: the file does not exist. EmptyFile, UnreadableVideo, NoVideoStream, NoFrames: see
     `clipseek.errors`.
     """
-    return VideoSource(path, title or path.name, needs, most_gap_seconds, decoder)
+    how = (title or path_of(file).name, needs, most_gap_seconds, decoder)
+    is_one = isinstance(file, FilePart) or (isinstance(file, VideoView) and file.track)
+    parts = [] if is_one else list_parts(path_of(file))
+    if len(parts) < 2:
+        return VideoSource(file, *how)
+    from executors.video_loader.decode.joined import JoinedSource  # only now, because it consists of sources
+
+    return JoinedSource(path_of(file), parts, *how)
 
 
 def exact_seconds(value: float) -> Fraction:

@@ -31,11 +31,14 @@ class FileRecord:
     linked_path: str = ""
     mtime_ns: int = 0
     untried: bool = False
+    own_zero: bool = False  # its times count from the file's zero, and its first picture is shown later
+    stream: int = 0  # the video track that somebody chose, from 1; 0: the usual one
 
     def to_json(self) -> str:
-        """The record as it is kept. Once the video was tried, loaders older than `untried` can read it too."""
+        """The record as it is kept. Older loaders can read it, too, once the video was tried and if it is usual."""
+        newer = ("untried", "own_zero", "stream")
         return json.dumps(
-            {key: value for key, value in asdict(self).items() if key != "untried" or value}, ensure_ascii=False
+            {key: value for key, value in asdict(self).items() if key not in newer or value}, ensure_ascii=False
         )
 
     @classmethod

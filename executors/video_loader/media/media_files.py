@@ -203,11 +203,16 @@ class MediaFiles:
                 self._write_record(record)
         return record
 
-    def accept(self, video_id: str, title: str = "") -> FileRecord:
-        """Note that a video can be read, and change its title if one is given. Raises: VideoNotFound, StoreFull."""
+    def accept(self, video_id: str, title: str = "", *, stream: int = 0, own_zero: bool = False) -> FileRecord:
+        """Note that a video can be read, and change its title if one is given. The rest counts the first time only.
+
+        Raises: VideoNotFound, StoreFull.
+        """
         with self._locks[video_id]:
             record = self._reread_record(video_id)
             accepted = replace(record, title=plain_title(title or record.title), untried=False)
+            if record.untried:
+                accepted = replace(accepted, stream=stream, own_zero=own_zero)
             if accepted != record:
                 with report_full_disk(self.root, f"the record of '{record.title}'"):
                     self._write_record(accepted)

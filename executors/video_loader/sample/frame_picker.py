@@ -23,9 +23,17 @@ class FramePicker:
         rate: base samples per second.
         adaptive: take more samples where much moves.
         least_motion: the motion that counts, in levels, the mean over a preview.
+        first_seconds: when the video's first frame is shown.
     """
 
-    def __init__(self, rate: Fraction, adaptive: bool = False, least_motion: float = LEAST_MOTION) -> None:
+    def __init__(
+        self,
+        rate: Fraction,
+        adaptive: bool = False,
+        least_motion: float = LEAST_MOTION,
+        first_seconds: Fraction = Fraction(0),
+    ) -> None:
+        self._first_seconds = first_seconds
         self._rate, self._adaptive, self._least_motion = rate, adaptive, least_motion
         self._quarter: int | None = None  # of the previous frame, counted from the beginning of the video
         self._last_sample: Preview | None = None  # in this step; None in a step not seen from its beginning
@@ -38,7 +46,7 @@ class FramePicker:
     def picks(self, seconds: Fraction, preview: Preview) -> bool:
         """Whether this frame is a sample. The answer for the first call is right only for the video's first frame."""
         before, self._quarter = self._quarter, math.floor(seconds * self._rate * QUARTERS)
-        if seconds == 0 if before is None else before // QUARTERS < self._quarter // QUARTERS:
+        if seconds == self._first_seconds if before is None else before // QUARTERS < self._quarter // QUARTERS:
             self._last_sample = preview
             return True
         if not self._adaptive or self._last_sample is None or before == self._quarter:

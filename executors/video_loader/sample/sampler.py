@@ -1,7 +1,7 @@
 """Samples frames for the model by presentation timestamp and finds the cuts between shots: one pass, constant memory.
 
-The rule. A frame's time t is exactly (pts - first pts) * time base. At a rate of r frames per second, the first frame
-in each `[k/r, (k+1)/r)` is sampled; adaptive sampling takes more where much moves (see `frame_picker.py`). A shot too
+The rule. A frame's time t is exactly (pts - pts of time 0) * time base. At a rate of r per second, the first frame in
+each `[k/r, (k+1)/r)` is sampled; adaptive sampling takes more where much moves (see `frame_picker.py`). A shot too
 short to contain any of these still gets one sample: the last frame in its first 0.3 s. A span `[start, end)` yields the
 samples and the cuts whose t lies in it (see `shots.py`); frames just outside that decide about them are decoded, too.
 So spans partition a video, nothing comes twice, and a span read alone gives the same as a run through the whole video.
@@ -17,14 +17,15 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
-from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
 from clipseek.api.limits import ADAPTIVE, EVEN, KEYFRAMES, SAMPLINGS
 from clipseek.config.settings import SOFTWARE
+from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.picture import FrameRenderer, PictureShape
 from executors.video_loader.decode.source import Needs, exact_seconds, open_video
 from executors.video_loader.sample.frame_picker import QUARTERS, FramePicker
+from executors.video_loader.sample.gaps import LEAST_LATE_SECONDS, mark_gaps
 from executors.video_loader.sample.shots import PreviewMaker, is_blank
 from executors.video_loader.sample.span_reader import Cut, PreviewedFrame, SampledFrame, SpanReader
 
@@ -50,7 +51,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
 
     def __init__(
         self,
-        path: Path,
+        file: VideoFile,
         frames_per_second: float,
         shape: PictureShape,
         title: str = "",
@@ -65,7 +66,7 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         most = self._rate * (QUARTERS if sampling == ADAPTIVE else 1)
         gap = min(MOST_GAP_SECONDS, 1 / (most * _GAPS_IN_STEP))
         needs = Needs.KEYFRAMES if sampling == KEYFRAMES else Needs.LOOKS
-        self._source = open_video(path, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
+        self._source = open_video(file, title, needs, Fraction(0) if sampling == KEYFRAMES else gap, decoder)
         self._renderer = FrameRenderer(self._source.first_frame, self._source.stream.sample_aspect_ratio)
         self._run: SpanReader | None = None
 
@@ -76,6 +77,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
     def is_at_end(self) -> bool:
         """Whether no frame follows the last span."""
         return self._run is not None and self._run.is_at_end
+
+    def ends_before(self, seconds: float) -> bool:
+        """Whether no frame follows the last span, and the last one is shown before `seconds`."""
+        return self._run is not None and self._run.is_at_end and self._run.last_seconds < seconds
 
     def close(self) -> None:
         self._run = None
@@ -99,7 +104,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
             return
         run, self._run = self._run, None  # a run that stops halfway cannot be continued
         if run is None or run.end != start:
-            run = SpanReader(self._source, start, FramePicker(self._rate, self._sampling == ADAPTIVE), self._render)
+            first = self._source.first_seconds
+            first = first if first < LEAST_LATE_SECONDS else Fraction(0)  # else a blank frame comes first
+            picker = FramePicker(self._rate, self._sampling == ADAPTIVE, first_seconds=first)
+            run = SpanReader(self._source, start, picker, self._render)
         yield from run.read(end)
         self._run = run
 
@@ -111,10 +119,10 @@ class VideoReader(AbstractContextManager["VideoReader"]):
         picker, previews = FramePicker(self._rate), PreviewMaker()
         # Start a little earlier: the keyframe before the span decides whether the span's first is the first of its
         # step. If none comes before, it is.
-        for place, timed in enumerate(self._source.frames(start - _BEFORE_SPAN)):
+        for place, timed in enumerate(mark_gaps(self._source.frames(start - _BEFORE_SPAN), self._source)):
             if timed.time >= end:
                 return
             previewed = PreviewedFrame(timed, previews.make(timed.frame))
-            is_sample = picker.picks(timed.time, previewed.preview) or place == 0
+            is_sample = picker.picks(timed.time, previewed.preview) or place == 0 or timed.is_gap
             if is_sample and timed.time >= start:
                 yield previewed

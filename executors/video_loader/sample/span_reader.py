@@ -10,6 +10,7 @@ from itertools import pairwise
 from executors.video_loader.decode.picture import Picture
 from executors.video_loader.decode.source import TimedFrame, VideoSource, exact_seconds, open_video
 from executors.video_loader.sample.frame_picker import FramePicker
+from executors.video_loader.sample.gaps import mark_gaps
 from executors.video_loader.sample.shots import Preview, PreviewMaker, ShotDetector, difference
 
 
@@ -71,7 +72,7 @@ class SpanReader:
         self._detector, self._previews = ShotDetector(float(source.frame_seconds)), PreviewMaker()
         context = exact_seconds(self._detector.context_seconds)
         begin = picker.first_needed(start - context - exact_seconds(self._detector.reach_seconds))
-        self._frames = source.frames(begin)
+        self._frames = mark_gaps(source.frames(begin), source)
         self._before: PreviewedFrame | None = None
         self._certain_until = -math.inf  # cuts up to here are known
         self._last_certain: Fraction | None = None  # time of the last frame up to there
@@ -88,6 +89,11 @@ class SpanReader:
     def is_at_end(self) -> bool:
         """Whether every frame of the video was read."""
         return self._certain_until == math.inf
+
+    @property
+    def last_seconds(self) -> float:
+        """Time of the last frame that was read; 0 before the first."""
+        return 0.0 if self._before is None else float(self._before.timed.time)
 
     def read(self, end: Fraction) -> Iterator[SampledFrame | Cut]:
         """The samples and cuts from the end of the previous span to this one."""
@@ -139,7 +145,7 @@ class SpanReader:
         """The time in (before, after] of the frame that differs most from its previous one, with all frames decoded."""
         source = self._source
         frames: list[PreviewedFrame] = []
-        with open_video(source.path, source.title, source.needs, source.most_gap_seconds, source.decoder) as again:
+        with open_video(source.file, source.title, source.needs, source.most_gap_seconds, source.decoder) as again:
             for timed in again.frames(before, all_from=before):
                 if timed.time >= before:
                     frames.append(PreviewedFrame(timed, self._previews.make(timed.frame)))

@@ -16,7 +16,8 @@ from executors.machine.worker import WorkerOptions, WorkerPool
 from executors.video_loader.clips.cut import ClipFile, cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import JpegPicture, make_thumbnail
-from executors.video_loader.decode.container import stat_video
+from executors.video_loader.containers.container import check_readable, stat_video
+from executors.video_loader.containers.parts import VideoFile, path_of
 from executors.video_loader.decode.hardware import choose_decoder
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo, probe_video
@@ -33,6 +34,7 @@ _PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
 _NICENESS = {"index": 10, "clip": 0, "look": 0}  # people wait for clips, pictures and searches, not for spans
 # A span or a clip times out after this many times its length. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
+_EARLY_SECONDS = 5.0  # pictures that end so long before a span does, stay, or a disk failed
 MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message
 
 
@@ -56,6 +58,15 @@ class SpanOptions:
     sampling: str
     shape: PictureShape
     max_frames: float
+
+
+@dataclass(frozen=True)
+class CutOptions:
+    """How a clip is cut: see `cut_clip`."""
+
+    mode: str
+    suffix: str = ""
+    extras: bool = False
 
 
 class VideoWorkers:
@@ -103,24 +114,43 @@ class VideoWorkers:
         for pool in self._pools.values():
             pool.close()
 
-    def probe(self, path: Path, title: str) -> VideoInfo:
-        return self._run("look", f"'{title}'", 0.0, probe_video, path, title)
+    def probe(self, file: VideoFile, title: str) -> VideoInfo:
+        return self._run("look", f"'{title}'", 0.0, probe_video, file, title)
 
-    def make_thumbnail(self, path: Path, at_seconds: float, width: int, title: str) -> JpegPicture:
+    def make_thumbnail(self, file: VideoFile, at_seconds: float, width: int, title: str) -> JpegPicture:
         what = f"the picture at {at_seconds:g} s of '{title}'"
-        return self._run("look", what, 0.0, make_thumbnail, path, at_seconds, width, title)
+        return self._run("look", what, 0.0, make_thumbnail, file, at_seconds, width, title)
 
-    def sample(self, path: Path, title: str, options: SpanOptions) -> SampledSpan:
+    def sample(self, file: VideoFile, title: str, options: SpanOptions) -> SampledSpan:
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
-        return self._run("index", what, end - start, sample_span, path, title, options, self.decoder)
+        return self._run("index", what, end - start, sample_span, file, title, options, self.decoder)
 
     def cut(
-        self, path: Path, start_seconds: float, end_seconds: float, mode: str, title: str, destination: Path
+        self,
+        file: VideoFile,
+        start_seconds: float,
+        end_seconds: float,
+        how: CutOptions,
+        title: str,
+        destination: Path,
     ) -> ClipFile:
         what = f"the clip [{start_seconds:g}, {end_seconds:g}) s of '{title}'"
         length = end_seconds - start_seconds
-        return self._run("clip", what, length, cut_clip, path, start_seconds, end_seconds, mode, destination, title)
+        return self._run(
+            "clip",
+            what,
+            length,
+            cut_clip,
+            file,
+            start_seconds,
+            end_seconds,
+            how.mode,
+            destination,
+            title,
+            suffix=how.suffix,
+            extras=how.extras,
+        )
 
     def join(self, pieces: Sequence[ReelPiece], mode: str, destination: Path) -> ClipFile:
         length = sum(piece.end_seconds - piece.start_seconds for piece in pieces)
@@ -158,10 +188,10 @@ class OpenReader:
         self._reader: VideoReader | None = None
         self._opened_for: object = None
 
-    def open(self, path: Path, title: str, options: SpanOptions, decoder: str) -> VideoReader:
+    def open(self, file: VideoFile, title: str, options: SpanOptions, decoder: str) -> VideoReader:
         """The open reader if video and sampling are the same, else a new one. Raises: the errors of `VideoReader`."""
-        how = (path, options.frames_per_second, options.shape, title, options.sampling, decoder)
-        state = stat_video(path, title)
+        how = (file, options.frames_per_second, options.shape, title, options.sampling, decoder)
+        state = stat_video(path_of(file), title)
         # Another video may have replaced the file, while the open one could still be read.
         wanted = (how, state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         if self._reader is None or self._opened_for != wanted:
@@ -185,14 +215,17 @@ def close_open_video() -> None:
     _open_reader.close()
 
 
-def sample_span(path: Path, title: str, options: SpanOptions, decoder: str = SOFTWARE) -> SampledSpan:
+def sample_span(file: VideoFile, title: str, options: SpanOptions, decoder: str = SOFTWARE) -> SampledSpan:
     """All that `VideoReader.read` gives. The video stays open unless that failed, or the span was its last.
 
     Raises: LimitExceeded: more frames than `options.max_frames`, or more bytes of pictures than fit a message.
+    MediaMissing: the disk fails in the middle of the file.
     """
     try:
-        reader = _open_reader.open(path, title, options, decoder)
+        reader = _open_reader.open(file, title, options, decoder)
         sampled = _read_span(reader, title, options)
+        if reader.ends_before(options.end_seconds - _EARLY_SECONDS):
+            check_readable(path_of(file), title)
     except BaseException:
         close_open_video()
         raise

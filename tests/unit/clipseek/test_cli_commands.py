@@ -44,10 +44,10 @@ def library(monkeypatch, tmp_path):
                 return known
         raise VideoNotFound(f"There is no video '{name}'.")
 
-    def clip(_, name, start, end, output, *, mode="exact"):
+    def clip(_, name, start, end, output, *, mode="exact", extras=True):
         target = Path(output).with_suffix(".mkv") if mode == "copy" else Path(output)
         target.write_bytes(b"clip")
-        calls.append(("clip", start, end, mode))
+        calls.append(("clip", start, end, mode, extras) if not extras else ("clip", start, end, mode))
         return SavedClip(target, start, end, 4)
 
     def search(_, text="", **options):
@@ -74,9 +74,14 @@ def library(monkeypatch, tmp_path):
         calls.append(("index", path, title, options))
         if not wait:
             return Job(
-                job_id="3f1c", video_id=HOLIDAY.video_id, title=path, state="done" if "known" in path else "waiting"
+                job_id="3f1c",
+                video_id=HOLIDAY.video_id,
+                title=path,
+                state="done" if "known" in path else "waiting",
+                notes=["The file has 2 video tracks."] if "two" in path else [],
             )
-        return Indexed(HOLIDAY, 0 if "known" in path or title else 192, 100, 20.0)
+        notes = ("The file has 2 video tracks.",) if "two" in path else ()
+        return Indexed(HOLIDAY, 0 if "known" in path or title else 192, 100, 20.0, notes)
 
     monkeypatch.setattr(Client, "video", video)
     monkeypatch.setattr(Client, "clip", clip)
@@ -280,9 +285,26 @@ def test_index_says_which_video_a_known_file_is(library, tmp_path):
         "known copy.mp4 has the same content as 'holiday: 'lake'.mp4' (1a2b00000000): nothing to do.",
         "new.mp4 is 'holiday: 'lake'.mp4' (1a2b00000000): 192 frames, 03:12.4 of video in 20.0 s (9.6 x real time).",
     ]
-    assert library[0][3] == {"frames_per_second": 2.0, "sampling": None, "on_server": False}
+    assert library[0][3] == {"frames_per_second": 2.0, "sampling": None, "on_server": False, "stream": 0}
     known = run("index", HOLIDAY.title, "--title", HOLIDAY.title)
     assert "holiday: 'lake'.mp4 (1a2b00000000) is already indexed, 192 frames: nothing to do." in known.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--detach"]])
+def test_index_tells_what_is_there_besides_and_takes_a_track(library, tmp_path, options):
+    (tmp_path / "two.mp4").write_bytes(b"video")
+    said = run("index", "two.mp4", "--stream", "2", *options)
+    assert said.stderr.splitlines()[-1] == "  The file has 2 video tracks."
+    assert library[0][3]["stream"] == 2
+    assert json.loads(run("index", "two.mp4", "--json", *options).stdout)[0]["notes"] == [
+        "The file has 2 video tracks."
+    ]
+
+
+def test_a_clip_is_asked_for_with_or_without_extras(library, tmp_path):
+    assert run("clip", "1a2b", "1", "2", "-o", "dog.gif").exit_code == 0
+    assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4", "--no-extras").exit_code == 0
+    assert library == [("clip", 1.0, 2.0, "exact"), ("clip", 1.0, 2.0, "exact", False)]
 
 
 def test_search_asks_what_its_options_say(library, tmp_path):

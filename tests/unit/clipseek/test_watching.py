@@ -22,6 +22,7 @@ def known(scan, **more):
     return {path: WatchedVideo(state, video_id=path, **more) for path, state in scan.videos.items()}
 
 
+@pytest.mark.shows("Hidden files, trash, links in circles", "skipped by index and watch alike")
 def test_a_look_finds_videos_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
     (tmp_path / "below" / "deeper").mkdir(parents=True)
     (tmp_path / ".snapshot").mkdir()
@@ -47,6 +48,7 @@ def test_a_look_finds_videos_and_leaves_out_what_is_hidden_or_a_loop(tmp_path):
         *("#recycle", "DCIM/@eadir", "__MACOSX/DCIM", "lost+found", ".Trash-1000/files", "RECYCLER"),
     ],
 )
+@pytest.mark.shows("Hidden files, trash, links in circles", "skipped by index and watch alike")
 def test_deleted_videos_and_previews_are_skipped_by_index_and_watch_alike(tmp_path, folder):
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "DCIM").mkdir(exist_ok=True)
@@ -57,6 +59,7 @@ def test_deleted_videos_and_previews_are_skipped_by_index_and_watch_alike(tmp_pa
     assert list(videos_below(tmp_path / folder)) == [tmp_path / folder / "deleted.mp4"]  # it is named itself
 
 
+@pytest.mark.shows("Hidden files, trash, links in circles", "skipped by index and watch alike")
 def test_links_in_circles_hide_nothing(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "a.mp4").touch()

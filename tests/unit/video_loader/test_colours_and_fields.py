@@ -11,7 +11,7 @@ from PIL import Image
 
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.thumbnails import make_thumbnail
-from executors.video_loader.decode.interlace import take_field
+from executors.video_loader.decode.interlace import deinterlace, take_field
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.decode.tone_map import HLG, PQ
@@ -60,20 +60,23 @@ def write_hdr(path: Path, transfer: int, rate: int = 5) -> Path:
     return path
 
 
-def write_moving_bar(path: Path, codec: str, *, interlaced: bool) -> Path:
+def write_moving_bar(path: Path, codec: str, *, interlaced: bool, size: tuple[int, int] = (720, 576)) -> Path:
     """A white bar that moves 16 pixels from field to field. Progressive: both fields of a frame are of one time."""
+    width, height = size
     with av.open(str(path), "w") as video:
         options = {"x264-params": "tff=1" if interlaced else "qp=4", "flags": "+ildct+ilme" if interlaced else "+cgop"}
         track = video.add_stream(codec, rate=25, options=options if codec == "libx264" else {})
-        track.width, track.height, track.pix_fmt = 720, 576, "yuv420p"
+        track.width, track.height, track.pix_fmt = width, height, "yuv420p"
         if codec == "libx264":
             track.options["qp"] = "4"
         for number in range(12):
-            luma = np.full((576, 720), 16, np.uint8)
+            luma = np.full((height, width), 16, np.uint8)
             for field in (0, 1):
-                left = 100 + 32 * number + (16 * field if interlaced else 0)
+                left = (
+                    100 * width // 720 + 32 * number * width // 720 + (16 * field * width // 720 if interlaced else 0)
+                )
                 luma[field::2, left : left + 60] = 235
-            planes = np.vstack([luma, np.full((288, 720), 128, np.uint8)])
+            planes = np.vstack([luma, np.full((height // 2, width), 128, np.uint8)])
             frame = av.VideoFrame.from_ndarray(planes, "yuv420p")
             video.mux(track.encode(frame))
         video.mux(track.encode(None))
@@ -101,6 +104,7 @@ def combs(picture: np.ndarray) -> float:
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 @pytest.mark.parametrize("name", ["a.mov", "a.mp4", "a.mkv"])
+@pytest.mark.shows("HDR: PQ and HLG", "SDR in thumbnails, for the model and in exact clips")
 def test_hdr_is_shown_as_sdr(tmp_path: Path, transfer: int, name: str) -> None:
     path = write_hdr(tmp_path / name, transfer)
     clip = cut_clip(path, 0.4, 1.4, "exact", tmp_path / "clip")
@@ -133,6 +137,7 @@ def test_sdr_is_not_mapped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.shows("Interlaced video", "no combs")
 def test_interlaced_video_has_no_combs(tmp_path: Path, name: str) -> None:
     path = write_moving_bar(tmp_path / name, "libx264", interlaced=True)
     with av.open(str(path)) as video:
@@ -158,6 +163,7 @@ def test_progressive_video_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(Fraction(30000, 1001), 29.97), (Fraction(24000, 1001), 23.976), (25, 25)])
+@pytest.mark.shows("Frame rates", "shown as people know them")
 def test_frame_rates_are_shown_as_people_know_them(tmp_path: Path, rate: Fraction, shown: float) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as video:
@@ -169,6 +175,7 @@ def test_frame_rates_are_shown_as_people_know_them(tmp_path: Path, rate: Fractio
     assert probe_video(path).fps == shown
 
 
+@pytest.mark.shows("Frame rates", "shown as people know them")
 def test_the_clock_of_dv_is_not_its_frame_rate(tmp_path: Path) -> None:
     path = tmp_path / "a.dv"
     with av.open(str(path), "w", format="dv") as video:
@@ -178,3 +185,62 @@ def test_the_clock_of_dv_is_not_its_frame_rate(tmp_path: Path) -> None:
             video.mux(track.encode(av.VideoFrame.from_ndarray(np.zeros((576, 720, 3), np.uint8), "rgb24")))
         video.mux(track.encode(None))
     assert probe_video(path).fps == 25
+
+
+@pytest.mark.shows("Interlaced video", "no combs")
+def test_interlaced_video_may_change_its_size(tmp_path: Path) -> None:
+    path = write_moving_bar(tmp_path / "a.mkv", "libx264", interlaced=True)
+    with av.open(str(path)) as video:
+        frames = list(video.decode(video=0))
+    small = write_moving_bar(tmp_path / "b.mkv", "libx264", interlaced=True, size=(360, 288))
+    with av.open(str(small)) as video:
+        frames += list(video.decode(video=0))
+    shown = [(frame, Fraction(n, 25), Fraction(n + 1, 25)) for n, frame in enumerate(frames)]
+    made = list(deinterlace(iter(shown)))
+    assert [(since, until) for _, since, until in made] == [(since, until) for _, since, until in shown]
+    assert [(frame.width, frame.height) for frame, *_ in made] == [(720, 576)] * 12 + [(360, 288)] * 12
+    assert max(combs(frame.to_ndarray(format="rgb24")) for frame, *_ in made) < 0.5
+
+
+GREYS = (16, 64, 128, 192, 235)
+
+
+def write_grey(path: Path, codec: str, pixel_format: str, colour_range: int) -> Path:
+    """Five patches of these levels."""
+    kind = np.uint8 if pixel_format == "gray" else np.uint16
+    factor = 1 if pixel_format == "gray" else 4
+    row = np.repeat(np.array(GREYS, kind) * factor, WIDE)[None]
+    options = {"x265-params": "log-level=none:qp=4"} if codec == "libx265" else {}
+    with av.open(str(path), "w") as video:
+        track = video.add_stream(codec, rate=5, options=options)
+        track.width, track.height, track.pix_fmt = 5 * WIDE, 64, pixel_format
+        track.codec_context.color_range = colour_range
+        for n in range(10):
+            frame = av.VideoFrame.from_ndarray(np.repeat(row, 64, axis=0), pixel_format)
+            frame.color_range, frame.pts, frame.time_base = colour_range, n, Fraction(1, 5)
+            video.mux(track.encode(frame))
+        video.mux(track.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "colour_range", "is_limited"),
+    [
+        ("ffv1", "gray", 1, True),
+        ("ffv1", "gray", 2, False),
+        ("ffv1", "gray", 0, False),
+        ("ffv1", "gray10le", 1, True),
+        ("libx265", "gray10le", 1, True),
+        ("libx265", "gray", 0, True),
+        ("libx265", "gray", 2, False),
+    ],
+)
+@pytest.mark.shows("Grey, full and limited range", "levels stay")
+def test_grey_pictures_keep_their_levels(tmp_path, codec, pixel_format, colour_range, is_limited) -> None:
+    path = write_grey(tmp_path / "a.mkv", codec, pixel_format, colour_range)
+    levels = np.array(GREYS)
+    right = np.round((levels - 16) * 255 / 219) if is_limited else levels
+    with av.open(str(cut_clip(path, 0, 1, "exact", tmp_path / "clip").path)) as video:
+        clip = next(video.decode(video=0)).to_ndarray(format="rgb24")
+    for picture in (picture_of(make_thumbnail(path, 0.5, 5 * WIDE).jpeg), sample_of(path, PictureShape(320, 64)), clip):
+        assert np.abs(patches(picture)[:, 0] - right).max() <= 3

@@ -46,6 +46,7 @@ def number_in(picture: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("suffix", "container", "codec", "options"), RAW)
+@pytest.mark.shows("Raw streams", "times by the frame rate")
 def test_a_raw_stream_has_times_by_its_frame_rate(tmp_path: Path, suffix, container, codec, options) -> None:
     path = write_raw(tmp_path / f"a.{suffix}", container, codec, options)
     info = probe_video(path)
@@ -88,6 +89,7 @@ def test_what_is_looked_for_in_folders_is_what_is_opened(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+@pytest.mark.shows("HEVC copied into MP4", "has the tag hvc1")
 def test_copied_hevc_has_the_tag_that_apples_players_know(tmp_path: Path, name: str) -> None:
     video = videos.make(tmp_path / name, codec="hevc", frames=50)
     clip = cut_clip(video.path, 0.5, 1.5, "copy", tmp_path / "clip")

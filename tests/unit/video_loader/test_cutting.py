@@ -286,3 +286,30 @@ def test_a_range_shorter_than_any_clock_can_measure_is_refused(tmp_path):
     video = videos.make(tmp_path / "a.mp4", frames=10).path
     with pytest.raises(InvalidTimeRange):
         cut_clip(video, 0.0, 5e-324, "exact", tmp_path / "clip")
+
+
+@pytest.mark.shows("A size that changes in mid-video", "fitted, never stretched")
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv"])
+@pytest.mark.parametrize(("second", "inside"), [((128, 48), (64, 24)), ((64, 96), (32, 48)), ((128, 96), (64, 48))])
+def test_a_size_that_changes_is_fitted(tmp_path: Path, name: str, second: tuple[int, int], inside) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as video:
+        track = video.add_stream("libx264", rate=25, options={"qp": "4", "bf": "0"})
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for place, size in enumerate(((64, 48), second)):
+            encoder = av.CodecContext.create("libx264", "w")
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = *size, "yuv420p", Fraction(1, 25)
+            encoder.options = {"qp": "4", "bf": "0"}
+            white = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), 255, np.uint8), "rgb24")
+            for n in range(25):
+                white.pts, white.time_base = 25 * place + n, Fraction(1, 25)
+                for packet in [*encoder.encode(white), *(encoder.encode(None) if n == 24 else [])]:
+                    packet.stream, packet.time_base = track, Fraction(1, 25)
+                    video.mux(packet)
+    clip = cut_clip(path, 0.5, 1.5, "exact", tmp_path / "clip")
+    with av.open(str(clip.path)) as made:
+        frames = [frame.to_ndarray(format="rgb24")[..., 0] > 128 for frame in made.decode(video=0)]
+    assert {frame.shape for frame in frames} == {(48, 64)}
+    shown = [(int(frame.any(axis=0).sum()), int(frame.any(axis=1).sum())) for frame in frames]
+    assert shown[:12] == [(64, 48)] * 12
+    assert shown[13:] == [inside] * 13

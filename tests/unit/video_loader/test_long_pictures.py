@@ -35,6 +35,7 @@ def cuts_of(path: Path, end: float, start: float = 0.0) -> list[float]:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+@pytest.mark.shows("Pictures that stay", "each lasts until the next one, the last to the end")
 def test_the_last_picture_lasts_to_the_end_for_probe_thumbnail_and_clip(tmp_path: Path, name: str) -> None:
     path = write_slides(tmp_path / name, [*BURST, 1.0], 61.0, [*[0] * 10, 1])
     assert probe_video(path).duration_seconds == pytest.approx(61.0, abs=0.002)
@@ -51,6 +52,7 @@ def test_the_last_picture_lasts_to_the_end_for_probe_thumbnail_and_clip(tmp_path
 
 
 @pytest.mark.parametrize("step", [3600.0, 60.0, 10.0, 2.5])
+@pytest.mark.shows("Pictures that stay", "each lasts until the next one, the last to the end")
 def test_cuts_are_found_however_far_apart_pictures_are(tmp_path: Path, step: float) -> None:
     path = write_slides(tmp_path / "a.mp4", [0, step, 2 * step, 3 * step], 4 * step, [0, 1, 1, 2])
     assert cuts_of(path, 4 * step) == [step, 3 * step]
@@ -65,6 +67,7 @@ def test_a_time_lapse_of_one_scene_has_no_cuts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["exact", "copy"])
 @pytest.mark.parametrize(("start", "end"), [(1.0, 12.0), (7.0, 12.0), (4.0, 20.0)])
+@pytest.mark.shows("Sound that outlasts the pictures", "a clip may reach to its end")
 def test_a_clip_may_reach_to_the_end_of_the_sound(tmp_path: Path, mode: str, start: float, end: float) -> None:
     path = write_slides(tmp_path / "talk.mp4", [n / 10 for n in range(50)], 5.0, [0] * 49 + [1], sound_end=20.0)
     assert probe_video(path).duration_seconds == pytest.approx(5.0)

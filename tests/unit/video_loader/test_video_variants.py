@@ -197,6 +197,7 @@ def reference(number: int) -> Picture:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+@pytest.mark.shows("Containers, rates, rotation, pixel shape", "every moment at its time, upright")
 def test_every_moment_is_found_at_its_time(tmp_path: Path, variant: Variant) -> None:
     encoder = videos.ENCODERS[variant.codec][0]
     try:

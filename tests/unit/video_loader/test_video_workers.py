@@ -16,7 +16,13 @@ from executors.video_loader.decode import source
 from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import probe_video
 from executors.video_loader.workers import video_workers
-from executors.video_loader.workers.video_workers import SpanOptions, VideoWorkers, close_open_video, sample_span
+from executors.video_loader.workers.video_workers import (
+    CutOptions,
+    SpanOptions,
+    VideoWorkers,
+    close_open_video,
+    sample_span,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def test_workers_return_what_the_functions_return(work, video, tmp_path):
     assert sampled.pts_seconds == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
     assert len(sampled.pictures) == len(sampled.blank) * 32 * 24 * 3
     assert probe_video(
-        work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip").path
+        work.cut(video, 0.2, 0.6, CutOptions("exact"), "a", tmp_path / "clip").path
     ).duration_seconds == pytest.approx(0.4)
     joined = work.join([ReelPiece(video, 0.2, 0.6, "a"), ReelPiece(video, 1.0, 1.4, "a")], "exact", tmp_path / "reel")
     assert probe_video(joined.path).duration_seconds == pytest.approx(0.8)
@@ -52,7 +58,7 @@ def test_workers_return_what_the_functions_return(work, video, tmp_path):
 
 def test_sampling_gives_way_to_work_that_people_wait_for(work, video, tmp_path):
     work.sample(video, "a", span(0.0, 1.0))
-    work.cut(video, 0.2, 0.6, "exact", "a", tmp_path / "clip")
+    work.cut(video, 0.2, 0.6, CutOptions("exact"), "a", tmp_path / "clip")
     own = psutil.Process().nice()
     nice = {kind: workers.run("its niceness", 60.0, os.nice, 0) for kind, workers in work._pools.items()}
     assert (nice["index"], nice["clip"]) == (min(own + 10, 19), own)
@@ -149,7 +155,7 @@ def test_invalid_ranges_are_refused(work, video, tmp_path, start, end):
     with pytest.raises(InvalidTimeRange):
         work.sample(video, "a", span(start, end))
     with pytest.raises(InvalidTimeRange):
-        work.cut(video, start, end, "exact", "a", tmp_path / "clip")
+        work.cut(video, start, end, CutOptions("exact"), "a", tmp_path / "clip")
     with pytest.raises(InvalidTimeRange):
         work.join([ReelPiece(video, start, end, "a")], "exact", tmp_path / "reel")
 

@@ -1,38 +1,38 @@
-"""Opening files: real containers only, the right stream, and errors that tell a bad video from a bad disk."""
+"""Opening files: real containers only, and errors that tell a bad video from a bad disk."""
 
 import errno
 import os
 from pathlib import Path
 
 import av
-from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.stream import Discard, Disposition, Stream
-from av.video.stream import VideoStream
 
-from clipseek.api.errors import EmptyFile, MediaMissing, NoVideoStream, UnreadableVideo
+from clipseek.api.errors import EmptyFile, MediaMissing, UnreadableVideo
+from clipseek.api.formats import size
 from clipseek.watch.video_formats import CONTAINERS, RAW_SUFFIXES
+from executors.video_loader.containers.parts import FilePart, VideoFile, path_of
 
 # Errors of the system. The content of a video never causes them.
 _SYSTEM_ERRORS = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
 _TRIAL_BYTES = 1_000_000
+_BLOCK_BYTES = 8_000_000
 
 
-def open_container(path: Path, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open with FFmpeg, restricted to the local file itself and to the formats of `video_formats`.
+def open_container(file: VideoFile, title: str, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open a file or a part of it with FFmpeg, restricted to that and to the formats of `video_formats`.
 
     Raises: MediaMissing, EmptyFile, UnreadableVideo: see `open_video`. UnreadableVideo also if the hardware fails to
     open. MemoryError: PyAV's.
     """
+    path = path_of(file)
     if not stat_video(path, title).st_size:
         raise EmptyFile(f"'{title}' is empty (0 bytes): choose another file")
     formats = ",".join([CONTAINERS, *filter(None, [RAW_SUFFIXES.get(path.suffix.lower())])])
-    options = {"protocol_whitelist": "file", "format_whitelist": formats}
+    url, protocols = (file.url, "file,subfile") if isinstance(file, FilePart) else (f"file:{path.absolute()}", "file")
+    options = {"protocol_whitelist": protocols, "format_whitelist": formats}
     try:
-        return av.open(
-            f"file:{path.absolute()}", "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel
-        )
+        return av.open(url, "r", container_options=options, metadata_errors="replace", hwaccel=hwaccel)
     except (av.FFmpegError, ValueError) as error:
         if hwaccel is None:  # with hardware the error may be the driver's
             _raise_system_error(path, title, error)
@@ -49,33 +49,18 @@ def stat_video(path: Path, title: str) -> os.stat_result:
         ) from error
 
 
-def find_video_stream(container: InputContainer, title: str) -> VideoStream:
-    """The stream to look at: never cover art. Of several, the one with the most pixels, then the default one.
-
-    Raises: NoVideoStream: the file has none. UnreadableVideo: no decoder can read it.
-    """
-    still = Disposition.attached_pic | Disposition.timed_thumbnails
-    videos = [s for s in container.streams.video if not s.disposition & still]
-    readable = [s for s in videos if s.codec_context is not None]
-    if readable:
-        return max(readable, key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index))
-    if videos:
-        raise UnreadableVideo(f"'{title}' uses a codec that no decoder here can read. Convert it to H.264 in MP4")
-    what = "only a cover picture" if container.streams.video else "sound only" if container.streams.audio else "nothing"
-    raise NoVideoStream(f"'{title}' has no video: {what}. Choose a file with moving pictures")
-
-
-def find_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to keep: the default stream, else the first; None if none can be decoded."""
-    readable = [s for s in container.streams.audio if s.codec_context is not None]
-    return max(readable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index), default=None)
-
-
-def discard_other_streams(container: InputContainer, stream: Stream) -> None:
-    """Have the demuxer skip all streams but this one."""
-    for other in container.streams:
-        if other.index != stream.index:
-            other.discard = Discard.all
+def check_readable(path: Path, title: str) -> None:
+    """Read a whole file, which FFmpeg takes for shorter where a disk fails. Raises: MediaMissing."""
+    place = 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while data := file.read(_BLOCK_BYTES):
+                place += len(data)
+    except OSError as error:
+        raise MediaMissing(
+            f"The file of '{title}' cannot be read behind its first {size(place)} ({error.strerror}). Check its disk, "
+            "then index it again: what is done stays"
+        ) from error
 
 
 def _raise_system_error(path: Path, title: str, error: Exception) -> None:
