@@ -1,6 +1,7 @@
 """The models that have a short name: declared here once, for the executors, the commands and the documentation."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 AUTO = "auto"
 STARTER = "starter"
@@ -87,6 +88,20 @@ MODEL_NAMES = (AUTO, STARTER, *PROFILES)
 def short_name(open_clip_name: str) -> str:
     """The profile's name for an open_clip NAME/TAG; the same NAME/TAG where it has none."""
     return next((name for name, row in PROFILES.items() if row.open_clip_name == open_clip_name), open_clip_name)
+
+
+def is_same_model(name: str, other: str) -> bool:
+    """Whether two values of CLIPSEEK_MODEL select the same model."""
+    return _full_name(name) == _full_name(other)
+
+
+def _full_name(name: str) -> str:
+    name = name.strip().removeprefix("local-dir:")
+    if profile := PROFILES.get(name.lower()):
+        return _full_name(profile.open_clip_name)
+    if name.startswith(("/", "./", "../", "~")) or Path(name).is_dir():
+        return str(Path(name).expanduser().resolve())
+    return name.lower().replace("-", "_")
 
 
 def get_command(name: str) -> str:

@@ -50,6 +50,13 @@ def parts_of(doc: Query, library: Library) -> list[Part]:
     return parts
 
 
+def model_of(doc: Query | Calibration) -> str:
+    """The model that embedded a query; "" where none or several did."""
+    parts = doc.phrases if isinstance(doc, Calibration) else [doc, *doc.parts]
+    model_ids = {part.model_id for part in parts if part.model_id}
+    return model_ids.pop() if len(model_ids) == 1 else ""
+
+
 def check_vectors(parts: list[Part], library: Library) -> None:
     """Raises: InvalidRequest, ModelMismatch: the vectors differ in length, among themselves or from the store's."""
     vectors = [vector for part in parts for vector in (part.vector, part.mean_phrase) if vector is not None]

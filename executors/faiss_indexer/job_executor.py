@@ -28,7 +28,7 @@ class JobExecutor(ChainExecutor):
     _runner_seen_at = _started_at = -math.inf  # monotonic
 
     def library(self, name: str) -> Library:
-        """A library by its name."""
+        """A library by the model that answers in it."""
         raise NotImplementedError
 
     @property

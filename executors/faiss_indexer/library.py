@@ -22,6 +22,7 @@ from executors.faiss_indexer.ranking.video_curves import CurveSource
 from executors.faiss_indexer.store.cache_file import index_folder_name
 from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.sqlite import SqliteDatabase
 from executors.faiss_indexer.store.store import Store
 
 _ROUNDING = 1e-5  # of products that Faiss and NumPy sum in another order
@@ -47,14 +48,21 @@ class Library(AbstractContextManager["Library"]):
         folder: of the SQLite store, and of the saved index.
         database: of the store, if it is not in the folder.
         replica: number of this process among those that share database and folder.
+        slot: of the model whose vectors it searches; by default that of the one that answers.
     """
 
     def __init__(
-        self, folder: Path, exact_frames: float = EXACT_FRAMES, database: Database | None = None, replica: int = 0
+        self,
+        folder: Path,
+        exact_frames: float = EXACT_FRAMES,
+        database: Database | None = None,
+        replica: int = 0,
+        slot: str | None = None,
     ) -> None:
-        self.store = Store(database or folder)
+        self.store = Store(database or folder, slot)
         self.curves = CurveSource(self.store)
-        saved = index_folder_name(self.store.store_id, replica) if database else "index"
+        is_shared = not isinstance(self.store.database, SqliteDatabase)
+        saved = index_folder_name(self.store.store_id if is_shared else "", replica, self.store.slot)
         self.index = VectorIndex(folder / saved, self.store, exact_frames)
         self.relevance = Relevance(self.index.mean_frame)
         self.follow()
@@ -64,10 +72,14 @@ class Library(AbstractContextManager["Library"]):
 
     def close(self) -> None:
         """Save the index and close the store."""
+        self.release()
+        self.store.close()
+
+    def release(self) -> None:
+        """Save the index, and leave the store open to others."""
         with suppress(StoreError):  # its server may be away; then the next start follows
             self.follow()
         self.index.close()
-        self.store.close()
 
     def follow(self) -> None:
         """Take over what has changed in the store, also by other processes. Without changes it is one short query."""

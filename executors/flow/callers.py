@@ -34,12 +34,14 @@ class Caller:
         library: the library of this request.
         server_folders: whether the caller may use videos in folders of the server.
         route: the executors that the request passes, in order.
+        model: the name of the model that answers in the library; "": the server's own.
     """
 
     name: str
     library: str = MAIN
     server_folders: bool = False
     route: tuple[str, ...] = ()
+    model: str = ""
 
 
 def signed(caller: Caller, endpoint: str, secret: str, now: float) -> dict[str, str]:

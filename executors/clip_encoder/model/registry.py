@@ -126,7 +126,7 @@ class Registry:
             name = f"{architecture}/{tag}"
             raise ModelUnavailable(
                 f"The model {name} is not on this machine, and nothing is downloaded unasked. Get it with "
-                f"{get_command(name)}, then start again. CLIPSEEK_MODEL=starter needs no download."
+                f"{get_command(name)}, then try again. CLIPSEEK_MODEL=starter needs no download."
             ) from error
 
     def _find_files(self, architecture: str, tag: str, reason: str) -> ModelSpec:

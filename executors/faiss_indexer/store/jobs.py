@@ -10,6 +10,7 @@ from typing import Any
 from clipseek.api.errors import NotFound, TooManyRequests
 from clipseek.api.limits import (
     CANCELLED,
+    CHANGE_MODEL,
     DONE,
     FAILED,
     INDEX,
@@ -171,6 +172,11 @@ class Jobs:
         )
         return str(row[0]) if row else ""
 
+    def unfinished(self, library: str, kind: str) -> JobRecord | None:
+        """The unfinished job of a kind that a library has one of."""
+        row = self._database.row(f"{_SELECT} WHERE library = ? AND kind = ? AND {_IS_UNFINISHED}", (library, kind))
+        return JobRecord(*row) if row else None
+
     def count_waiting(self) -> int:
         """How many jobs of all libraries wait."""
         row = self._database.row(f"SELECT COUNT(*) FROM jobs WHERE state = '{WAITING}'")
@@ -260,9 +266,10 @@ def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:
 
 
 def _given_up(job: JobRecord, now: float) -> JobRecord:
+    again = f"run `clipseek model use {job.title}`" if job.kind == CHANGE_MODEL else "index the video"
     error = (
         f"The process that indexes '{job.title}' ended {job.tries} times without getting further. See the server's "
-        f"log, then index the video again."
+        f"log, then {again} again."
     )
     return replace(job, state=FAILED, ended_at=now, error=error, error_kind="ServerFailed", error_data="")
 
