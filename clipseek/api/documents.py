@@ -154,7 +154,7 @@ class Job(BaseDoc):
 
 
 class Model(BaseDoc):
-    """A model of a library. `/models` lists those whose vectors it has, `/use_model` changes to the one called `name`,
+    """A model of a library. `/models` lists those that it has or could use, `/use_model` changes to the one called `name`,
     and `/forget_model` removes the vectors of one that does not answer.
     """
 
@@ -163,10 +163,12 @@ class Model(BaseDoc):
     name: str = ""  # as in CLIPSEEK_MODEL
     # answer
     model_id: str = ""
-    state: str = ""  # "answers", "changing" (a job prepares it) or "kept"
+    state: str = ""  # "answers", "changing" (a job prepares it), "kept", or "available": the library has none of it
     covered_seconds: Seconds = 0.0  # of what the answering model has indexed, how much this one has
     total_seconds: Seconds = 0.0
     job_id: str = ""  # of the job that prepares it
+    error: str = ""  # why that failed last
+    here: list[str] = []  # filled by the image encoder, emptied by the indexer: short names of models on its machine
     missing_video_ids: list[str] = []  # for the service's runner: what to embed before it can answer
 
 

@@ -97,7 +97,13 @@ _ROWS = (
     Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library."),
     Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job."),
     Endpoint("/model", Model, (INDEXER,), "Name the model that answers in the library."),
-    Endpoint("/models", Model, (INDEXER,), "List the models whose vectors the library has."),
+    Endpoint(
+        "/models",
+        Model,
+        (IMAGE_ENCODER, INDEXER),
+        "List the models whose vectors the library has, and those it could use.",
+        shortcuts=((INDEXER,),),
+    ),
     Endpoint("/use_model", Model, _QUERY, "File the job that changes the library's model."),
     Endpoint("/forget_model", Model, (INDEXER,), "Remove the vectors of a model that does not answer."),
     # Sent to fewer executors, it says what is missing, and loads only what that needs.

@@ -14,5 +14,5 @@ UNFINISHED = (WAITING, RUNNING)
 INDEX = "index"  # the kind of job that indexes the missing spans of a video
 JOB_KINDS = (INDEX,)  # that callers file
 CHANGE_MODEL = "model"  # the kind that embeds a library with another model
-ANSWERS, CHANGING, KEPT = "answers", "changing", "kept"  # the states of a library's model
+ANSWERS, CHANGING, KEPT, AVAILABLE = "answers", "changing", "kept", "available"  # the states of a library's model
 MAX_UNFINISHED_JOBS = 10_000  # of one caller

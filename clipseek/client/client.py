@@ -228,7 +228,7 @@ class Client:
     # Models
 
     def models(self) -> list[Model]:
-        """The models whose vectors the library has; the one that answers comes first."""
+        """The models whose vectors the library has, the one that answers first, then others that it could use."""
         return list(self._post("/models", Model()))
 
     def use_model(self, name: str, *, progress: OnProgress = indexing.silent, wait: bool = True) -> Model:

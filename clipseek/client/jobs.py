@@ -67,7 +67,10 @@ def _file(transport: Transport, video_id: str) -> Job | None:
 
 
 def follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
-    """Ask for a job until it has ended. Raises: as `finish`. If this ends before, by an interrupt or `progress`, cancel what it filed."""
+    """Ask for a job until it has ended. If this ends before, by an interrupt or `progress`, cancel what it filed.
+
+    Raises: as `finish`.
+    """
     is_own, pause, told = job.is_new, _FIRST_PAUSE_SECONDS, ""
     try:
         while job.is_unfinished:

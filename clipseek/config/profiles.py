@@ -113,5 +113,5 @@ def get_command(name: str) -> str:
 STARTER_WARNING = (
     "This is the starter model, an image classifier joined to a sentence encoder: not CLIP quality. It finds things "
     "and scenes, in English and Chinese, but hardly any people, places, actions or written text. For better answers "
-    f"run {get_command(PREFERRED)}, set CLIPSEEK_MODEL={PREFERRED}, and index the videos again in a new store."
+    f"run {get_command(PREFERRED)}, then `clipseek model use {PREFERRED}`."
 )

@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
 from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidSetting, StoreError
-from clipseek.api.limits import CHANGE_MODEL
 from clipseek.config.access import SERVER
 from clipseek.config.libraries import library_folder
 from clipseek.config.limits import check_limit
@@ -100,7 +99,7 @@ class FaissIndexer(ModelExecutor):
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
         documents.fill_in_video(doc, record, library.store)
-        if not doc.model and (change := self.jobs.unfinished(caller.library, CHANGE_MODEL)):
+        if not doc.model and (change := self.jobs.model_change(caller.library)):
             doc.next_model = change.title
         return f"{doc.video_id[:12]}, {len(doc.missing_start_seconds)} spans missing"
 

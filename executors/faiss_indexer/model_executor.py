@@ -7,10 +7,11 @@ from clipseek.api.base_document import copy_fields
 from clipseek.api.documents import Model
 from clipseek.api.endpoints import TEXT_ENCODER
 from clipseek.api.errors import AccessDenied
-from clipseek.api.limits import ANSWERS, CHANGE_MODEL, CHANGING, KEPT
+from clipseek.api.limits import ANSWERS, AVAILABLE, CHANGE_MODEL, CHANGING, KEPT, UNFINISHED
 from clipseek.api.model_ids import model_name
 from clipseek.config.access import SERVER
 from clipseek.config.libraries import MAIN
+from clipseek.config.profiles import is_same_model
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.job_executor import JobExecutor
 from executors.faiss_indexer.library import Library
@@ -47,16 +48,18 @@ class ModelExecutor(JobExecutor):
         return ""
 
     @endpoint("/models")
-    def list_models(self, _doc: Model, caller: Caller) -> list[Model]:
-        job = self.jobs.unfinished(caller.library, CHANGE_MODEL)
-        return [_describe(model, job) for model in self.models_of(caller.library).models.all() if model.model_id]
+    def list_models(self, doc: Model, caller: Caller) -> list[Model]:
+        job = self.jobs.model_change(caller.library, unfinished=False)
+        stored = [_describe(model, job) for model in self.models_of(caller.library).models.all()]
+        others = [name for name in doc.here if not any(is_same_model(name, model.name) for model in stored)]
+        return [*stored, *(Model(name=name, state=AVAILABLE) for name in others)]
 
     @endpoint("/use_model")
     def use_model(self, doc: Model, caller: Caller) -> str:
         """File the job for the model that the encoders have found."""
         models = self.models_of(caller.library).models
         doc.name = model_name(doc.model_id)
-        job = self.jobs.unfinished(caller.library, CHANGE_MODEL)
+        job = self.jobs.model_change(caller.library)
         is_answering = models.answering() == doc.model_id
         if job and (is_answering or job.title != doc.name):
             self.jobs.cancel(caller.library, job.job_id, time.time())
@@ -72,7 +75,7 @@ class ModelExecutor(JobExecutor):
     @endpoint("/forget_model")
     def forget_model(self, doc: Model, caller: Caller) -> str:
         libraries = self.models_of(caller.library)
-        job = self.jobs.unfinished(caller.library, CHANGE_MODEL)
+        job = self.jobs.model_change(caller.library)
         slots = [model.slot for model in libraries.models.all() if doc.name in (model.name, model.model_id)]
         libraries.models.forget(doc.name)
         if job and job.title == doc.name:
@@ -97,7 +100,7 @@ class ModelExecutor(JobExecutor):
         self._fill_in(doc, caller, None)
         if not is_switched:
             return ""
-        job = self.jobs.unfinished(caller.library, CHANGE_MODEL)
+        job = self.jobs.model_change(caller.library)
         who = job.caller if job else caller.name
         self.audit.write("model changed", caller=who, library=caller.library, title=doc.name)
         logger.info("the library '%s' answers with the model %s", caller.library, doc.model_id)
@@ -111,12 +114,15 @@ class ModelExecutor(JobExecutor):
 
 
 def _describe(model: StoredModel, job: JobRecord | None) -> Model:
-    is_changing = not model.answers and job is not None and job.title == model.name
-    return Model(
+    described = Model(
         name=model.name,
         model_id=model.model_id,
-        state=ANSWERS if model.answers else CHANGING if is_changing else KEPT,
+        state=ANSWERS if model.answers else KEPT,
         covered_seconds=model.covered_seconds,
         total_seconds=model.total_seconds,
-        job_id=job.job_id if job and is_changing else "",
     )
+    if job and job.title == model.name and not model.answers:
+        if job.state in UNFINISHED:
+            described.state, described.job_id = CHANGING, job.job_id
+        described.error = job.error
+    return described

@@ -13,7 +13,7 @@ from clipseek.config.settings import Settings
 from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.clip_encoder.model.spec import Pictures
 from executors.clip_encoder.run.encoder import Encoder
-from executors.clip_encoder.run.loaded_models import LoadedModels, find_model
+from executors.clip_encoder.run.loaded_models import LoadedModels, find_model, list_named_models
 from executors.clip_encoder.run.still_pictures import StillPictures
 from executors.clip_encoder.run.towers import ImageTower
 from executors.flow.callers import Caller
@@ -101,6 +101,11 @@ class ClipImageEncoder(ChainExecutor):
     @endpoint("/timeline", queue=_queue_of)
     def timeline(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_images(doc, caller)
+
+    @endpoint("/models")
+    def list_models(self, doc: Model, _caller: Caller) -> str:
+        doc.here = list_named_models()
+        return ""
 
     @endpoint("/use_model")
     def use_model(self, doc: Model, caller: Caller) -> str:

@@ -43,6 +43,11 @@ _DECISION_SECONDS = 120.0
 _PACKAGE = __name__.rpartition(".model.")[0]
 
 
+def has_starter() -> bool:
+    """Whether the starter model is part of this installation."""
+    return find_spec(f"{_PACKAGE}.starter") is not None
+
+
 def build_starter(models: Path) -> ModelSpec:
     """Build the starter model below `models`, or find it there. Raises: ModelUnavailable."""
     missing = "The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one."

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clipseek.api.errors import InvalidRequest, PathNotAllowed
-from clipseek.config.profiles import AUTO
+from clipseek.config.profiles import AUTO, PROFILES, STARTER
 from clipseek.config.settings import Settings
-from executors.clip_encoder.model.hub import Hub
-from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry
+from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
+from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry, has_starter
 from executors.clip_encoder.model.spec import model_id
 from executors.clip_encoder.run.encoder import Encoder
 
@@ -25,7 +25,7 @@ UNUSED_SECONDS = 60.0  # then a model leaves the memory, unless it was the last 
 
 class HasEncoder(Protocol):
     @property
-    def encoder(self) -> Encoder: ...
+    def encoder(self) -> Encoder[Any]: ...
 
 
 T = TypeVar("T", bound=HasEncoder)
@@ -91,6 +91,13 @@ class LoadedModels(Generic[T]):
                 ctypes.CDLL(None).malloc_trim(0)  # otherwise the process keeps what the model took
         if len(self._loaded) > 1:
             self._watch_unused()
+
+
+def list_named_models() -> list[str]:
+    """The short names of the models on this machine. It only looks for their weights: that takes no time."""
+    hub = Hub(may_download=False)
+    here = [name for name, profile in PROFILES.items() if hub.find_cached(profile.repository, WEIGHTS_NAMES)]
+    return [*here, STARTER] if has_starter() else here
 
 
 def find_model(settings: Settings, name: str, *, with_folders: bool) -> str:

@@ -172,9 +172,12 @@ class Jobs:
         )
         return str(row[0]) if row else ""
 
-    def unfinished(self, library: str, kind: str) -> JobRecord | None:
-        """The unfinished job of a kind that a library has one of."""
-        row = self._database.row(f"{_SELECT} WHERE library = ? AND kind = ? AND {_IS_UNFINISHED}", (library, kind))
+    def model_change(self, library: str, *, unfinished: bool = True) -> JobRecord | None:
+        """The job that changes the library's model, which may have ended."""
+        values = (library, CHANGE_MODEL)
+        row = self._database.row(
+            f"{_SELECT} WHERE library = ? AND kind = ?{f' AND {_IS_UNFINISHED}' if unfinished else ''}", values
+        )
         return JobRecord(*row) if row else None
 
     def count_waiting(self) -> int:

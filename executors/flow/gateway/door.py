@@ -20,7 +20,6 @@ from clipseek.api.endpoints import WITHOUT_IMAGES, Endpoint, endpoint_of
 from clipseek.api.errors import AccessDenied, ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
-from executors.flow.gateway.library_models import LibraryModels
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import GATEWAY, OTHER, Arrival, count_error
@@ -45,6 +44,13 @@ SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
+NameModel = Callable[[tuple[str, ...], str], Awaitable[str]]
+
+
+async def _own_model(_route: tuple[str, ...], _library: str) -> str:
+    return ""
+
+
 class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Admits calls, signs their caller and route into the request, and strips internal data from the answer.
 
@@ -53,13 +59,19 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         rates: limits each caller.
         secret: the Flow's own, to sign with.
         refusal: turns an error into the answer from which Jina's clients raise it.
-        models: knows which model answers in each library.
+        name_model: names the model for a request, by its route and library; "" is the server's own.
     """
 
     def __init__(
-        self, door: Doorkeeper, rates: Rates, secret: str, refusal: Callable[[Exception], Any], models: LibraryModels
+        self,
+        door: Doorkeeper,
+        rates: Rates,
+        secret: str,
+        refusal: Callable[[Exception], Any],
+        name_model: NameModel = _own_model,
     ) -> None:
-        self._door, self._rates, self._secret, self._refusal, self._models = door, rates, secret, refusal, models
+        self._door, self._rates, self._secret, self._refusal = door, rates, secret, refusal
+        self._name_model = name_model
         self._reading = FairQueue(1, "requests")  # large ones, away from the event loop
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
@@ -176,7 +188,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             arrival.refused(error)
             raise
         try:
-            model = await self._models.name_for(route, caller.library)
+            model = await self._name_model(route, caller.library)
         except BaseException as error:
             leave()
             arrival.refused(error)
