@@ -154,8 +154,8 @@ class Job(BaseDoc):
 
 
 class Model(BaseDoc):
-    """A model of a library. `/models` lists those that it has or could use, `/use_model` changes to the one called `name`,
-    and `/forget_model` removes the vectors of one that does not answer.
+    """A model of a library. `/models` lists those that it has or could use, `/use_model` changes to the one called
+    `name`, and `/forget_model` removes the vectors of one that does not answer.
     """
 
     question = fields("name")

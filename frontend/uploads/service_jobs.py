@@ -65,8 +65,8 @@ class ServiceJobs:
                 self._take([job], is_all=False)
 
     def _take(self, listed: Iterable[documents.Job], *, is_all: bool) -> None:
-        """Show these jobs: as all there are, or in place of those of the same videos."""
-        listed, known = list(listed), self._jobs
+        """Show these jobs: as all there are, or in place of those of the same videos; not those of no video."""
+        listed, known = [job for job in listed if job.video_id], self._jobs
         replaced = {job.video_id for job in listed}
         jobs = {} if is_all else {key: job for key, job in known.items() if job.video_id not in replaced}
         for job in listed:

@@ -53,8 +53,8 @@ def model() -> None:
 def list_models(as_json: bool, host: str | None) -> None:
     """List the models that are on this machine, and those you can get.
 
-    If a server answers, Library says which of them answers there, and which vectors it keeps. Recall is published: of Chinese and English queries on Crossmodal-3600, in percent. Your videos may differ: measure
-    them with `clipseek eval`.
+    Recall is published: of Chinese and English queries on Crossmodal-3600, in percent. Your videos may differ: measure
+    them with `clipseek eval`. Library says which model answers on the server, and of which it keeps vectors.
 
     \b
       clipseek model list
