@@ -94,13 +94,13 @@ class ModelExecutor(JobExecutor):
             raise AccessDenied("Only the service's own runner switches models. Change them with /use_model.")
         libraries = self.models_of(caller.library)
         libraries.of_model(doc.model_id).follow()  # its index is ready before it answers
+        job = self.jobs.model_change(caller.library)
         is_switched = TEXT_ENCODER in caller.route and libraries.models.switch(doc.model_id)
         if not is_switched:
             doc.missing_video_ids = libraries.models.missing_videos(doc.model_id, _MOST_MISSING)
-        self._fill_in(doc, caller, None)
+        self._fill_in(doc, caller, job)
         if not is_switched:
             return ""
-        job = self.jobs.model_change(caller.library)
         who = job.caller if job else caller.name
         self.audit.write("model changed", caller=who, library=caller.library, title=doc.name)
         logger.info("the library '%s' answers with the model %s", caller.library, doc.model_id)

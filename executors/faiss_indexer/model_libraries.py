@@ -22,11 +22,12 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
     """
 
     def __init__(self, folder: Path, exact_frames: float, database: Database | None = None, replica: int = 0) -> None:
-        self._answering = Library(folder, exact_frames, database, replica)
-        self._database = self._answering.store.database
+        first = Library(folder, exact_frames, database, replica)
+        self._database = first.store.database
         self._arguments = folder, exact_frames, self._database, replica
         self.models = StoredModels(self._database)
-        self._libraries = {self._answering.store.slot: self._answering}
+        self._answering = first.store.slot  # as far as this process has seen
+        self._libraries = {self._answering: first}
         self._used_at: dict[str, float] = {}
         self._opening = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -39,16 +40,18 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
         with self._opening:
             if self._timer:
                 self._timer.cancel()
+                self._timer = None
             for library in self._libraries.values():
                 library.release()
         self._database.close()
 
     def of_model(self, model_id: str = "") -> Library:
         """The library by a model, if the store has its vectors; by default, and otherwise, by the one that answers."""
-        library = self._answering
+        library = self._open(self._answering)
         state = library.store.state()
-        if state.answering != library.store.slot:
-            library = self._answering = self._open(state.answering)
+        if state.answering != self._answering:
+            library = self._open(state.answering)
+            self._answering = state.answering
             state = library.store.state()
         if model_id in ("", state.model_id):
             return library
@@ -56,11 +59,9 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
         return library if slot is None else self._open(slot)
 
     def drop(self, slot: str) -> None:
-        """Take the index of a model out of memory."""
+        """Take the index of a model out of memory. Those who search it finish."""
         with self._opening:
-            library = self._libraries.pop(slot, None)
-        if library:
-            library.release()
+            self._release(slot)
 
     def _open(self, slot: str) -> Library:
         self._used_at[slot] = time.monotonic()
@@ -72,6 +73,10 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
                 self._watch_unused()
             return self._libraries[slot]
 
+    def _release(self, slot: str) -> None:
+        if library := self._libraries.pop(slot, None):
+            library.release()
+
     def _watch_unused(self) -> None:
         self._timer = threading.Timer(UNUSED_SECONDS, self._drop_unused)
         self._timer.daemon = True
@@ -79,9 +84,9 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
 
     def _drop_unused(self) -> None:
         before = time.monotonic() - UNUSED_SECONDS
-        for slot in list(self._libraries):
-            if slot != self._answering.store.slot and self._used_at.get(slot, 0.0) <= before:
-                self.drop(slot)
         with self._opening:
-            if len(self._libraries) > 1:
+            for slot in self._libraries.keys() - {self._answering}:
+                if self._used_at.get(slot, 0.0) <= before:
+                    self._release(slot)
+            if len(self._libraries) > 1 and self._timer:
                 self._watch_unused()
