@@ -16,7 +16,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Model
-from clipseek.api.endpoints import EXECUTORS, INDEXER
+from clipseek.api.endpoints import EXECUTORS, IMAGE_ENCODER, INDEXER, TEXT_ENCODER
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller, signed
@@ -27,6 +27,7 @@ FRESH_SECONDS = 1.0  # of an answer: asking takes a few milliseconds
 ASK_SECONDS = 2.0  # then a request goes with what was known last
 _MOST_LIBRARIES = 10_000
 _ENDPOINT = "/model"
+ENCODERS = {IMAGE_ENCODER, TEXT_ENCODER}
 
 
 class Pool(Protocol):
@@ -52,7 +53,7 @@ class LibraryModels:
 
         A request to all executors asks for their state, and gets that of the model that was used last.
         """
-        if INDEXER not in route or len(route) == 1 or route == EXECUTORS:
+        if not ENCODERS & set(route) or route == EXECUTORS:
             return ""
         name, asked_at = self._known.get(library, ("", -FRESH_SECONDS))
         if time.monotonic() - asked_at < FRESH_SECONDS:

@@ -116,7 +116,8 @@ def test_answers_are_written_beside_the_event_loop(text, monkeypatch):
 def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
     """A query of many texts is begun first; another caller's single text is answered before it."""
     encoding, free, order = threading.Event(), threading.Event(), []
-    encode = text._encode
+    model = text.models.last
+    encode = model.encode
 
     def encode_slowly(words):
         encoding.set()
@@ -133,7 +134,7 @@ def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
         free.set()
         await asyncio.gather(long, other)
 
-    monkeypatch.setattr(text, "_encode", encode_slowly)
+    monkeypatch.setattr(model, "encode", encode_slowly)
     asyncio.run(ask())
     assert order[:3] == ["text 0", "a cat", "text 1"]
     assert sorted(order) == ["a cat", *(f"text {number}" for number in range(8))]
