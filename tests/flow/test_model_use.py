@@ -104,7 +104,8 @@ def test_a_library_changes_its_model_and_back_while_it_is_searched(launch, tmp_p
             server.processes()[1].kill()  # the image encoder
             until(lambda: not client.job(job_id).is_unfinished)
             assert client.job(job_id).state == "done", client.job(job_id)
-            until(lambda seen=len(counts): len(counts) > seen + 20)
+            searches = len(counts)
+            until(lambda: len(counts) > searches + 20)
             assert models(client) == {"other": "answers", "tiny": "kept"}
             changed = found(client)
             assert changed != before
