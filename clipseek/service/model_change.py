@@ -50,7 +50,7 @@ class ModelChange:
         """
         while not self._switch():
             missing = self._model.missing_video_ids
-            if self._failures.keys() >= set(missing):
+            if missing and self._failures.keys() >= set(missing):
                 raise self._failures[missing[0]]
             for video_id in missing:
                 self._embed(video_id)

@@ -76,12 +76,9 @@ class ModelExecutor(JobExecutor):
     def forget_model(self, doc: Model, caller: Caller) -> str:
         libraries = self.models_of(caller.library)
         job = self.jobs.model_change(caller.library)
-        slots = [model.slot for model in libraries.models.all() if doc.name in (model.name, model.model_id)]
-        libraries.models.forget(doc.name)
+        libraries.forget(doc.name)
         if job and job.title == doc.name:
             self.jobs.cancel(caller.library, job.job_id, time.time())
-        for slot in slots:
-            libraries.drop(slot)
         self.audit.write("model forgotten", caller=caller.name, library=caller.library, title=doc.name)
         doc.state = ""
         return doc.name

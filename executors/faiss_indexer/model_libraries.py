@@ -58,10 +58,14 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
         slot = self.models.find(model_id)
         return library if slot is None else self._open(slot)
 
-    def drop(self, slot: str) -> None:
-        """Take the index of a model out of memory. Those who search it finish."""
-        with self._opening:
-            self._release(slot)
+    def forget(self, name: str) -> None:
+        """Remove the vectors of a model, and the index of them. Raises: NotFound, InvalidRequest: it answers."""
+        slots = [model.slot for model in self.models.all() if name in (model.name, model.model_id)]
+        self.models.forget(name)
+        for slot in slots:
+            self._open(slot)  # so that its saved index leaves the disk, too
+            with self._opening:
+                self._release(slot)
 
     def _open(self, slot: str) -> Library:
         self._used_at[slot] = time.monotonic()
@@ -74,6 +78,7 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
             return self._libraries[slot]
 
     def _release(self, slot: str) -> None:
+        """Take the index of a model out of memory. Those who search it finish."""
         if library := self._libraries.pop(slot, None):
             library.release()
 

@@ -59,8 +59,8 @@ class LoadedModels(Generic[T]):
             with self._loading:
                 model = self._loaded.get(name) or self._load(name)
                 self._loaded[name] = model
-        if model is not self.last:
-            self.last = model
+        self.last = model
+        if len(self._loaded) > 1 and not (self._timer and self._timer.is_alive()):
             self._watch_unused()
         return model
 
@@ -69,7 +69,6 @@ class LoadedModels(Generic[T]):
             self._timer.cancel()
 
     def _watch_unused(self) -> None:
-        self.close()
         self._timer = threading.Timer(UNUSED_SECONDS, self._drop_unused)
         self._timer.daemon = True
         self._timer.start()
