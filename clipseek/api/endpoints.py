@@ -70,6 +70,7 @@ def target_name(executors: tuple[str, ...]) -> str:
     return "|".join(executors)
 
 
+SWITCH_MODEL = "/switch_model"
 _QUERY = (IMAGE_ENCODER, TEXT_ENCODER, INDEXER)
 _ROWS = (
     Endpoint("/upload", Upload, (LOADER,), "Upload a piece of a file, or ask which pieces are missing."),
@@ -108,7 +109,7 @@ _ROWS = (
     Endpoint("/forget_model", Model, (INDEXER,), "Remove the vectors of a model that does not answer."),
     # Sent to fewer executors, it says what is missing, and loads only what that needs.
     Endpoint(
-        "/switch_model",
+        SWITCH_MODEL,
         Model,
         _QUERY,
         "For the service's runner: let a model answer once it has all, or say what is missing.",

@@ -51,14 +51,14 @@ class ClipImageEncoder(ChainExecutor):
 
     @property
     def encoder(self) -> Encoder[ImageTower]:
-        """Of the model that was used last."""
+        """Of the model that a library used last."""
         return self.models.last.encoder
 
     def _model_of(self, doc: Video | VideoSpan, caller: Caller) -> _ImageModel:
         """Raises: AccessDenied: callers do not choose the model of a video."""
         if doc.model and caller.name != SERVER:
             raise AccessDenied("Only the service's own runner chooses a video's model. Leave out `model`.")
-        return self.models.get(doc.model or caller.model)
+        return self.models.get(doc.model, answers=False) if doc.model else self.models.get(caller.model)
 
     @endpoint("/probe")
     def probe(self, doc: Video, caller: Caller) -> str:
@@ -115,7 +115,7 @@ class ClipImageEncoder(ChainExecutor):
 
     @endpoint("/switch_model")
     def switch_model(self, doc: Model, _caller: Caller) -> str:
-        doc.model_id = self.models.get(doc.name).encoder.model_id
+        doc.model_id = self.models.get(doc.name, answers=False).encoder.model_id
         return ""
 
     def close(self) -> None:
@@ -123,8 +123,9 @@ class ClipImageEncoder(ChainExecutor):
         self._decoder.close()
         super().close()
 
-    def component(self, _caller: Caller, /) -> Component:
-        return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
+    def component(self, caller: Caller, /) -> Component:
+        encoder = self.models.find(caller.model).encoder
+        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
 
 
 def _check_format(doc: VideoSpan, needed: PictureFormat) -> None:

@@ -40,15 +40,19 @@ class LoadedModels(Generic[T]):
 
     def __init__(self, load: Callable[[str], T]) -> None:
         self._load = load
-        self.last = load("")  # that was used
+        self.last = load("")  # that a library used
         self._own_name = self.last.encoder.spec.name
         self._loaded = {self._own_name: self.last}
         self._used_at: dict[str, float] = {}
         self._loading = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def get(self, name: str = "") -> T:
-        """The model of a name; "": the server's own.
+    def find(self, name: str) -> T:
+        """The model of a name, if it is loaded; else the one that a library used last."""
+        return self._loaded.get(name) or self.last
+
+    def get(self, name: str = "", *, answers: bool = True) -> T:
+        """The model of a name; "": the server's own. `answers`: whether it is that of a library.
 
         Raises: UnknownModel, ModelUnavailable, ModelError: it cannot be loaded.
         """
@@ -59,7 +63,8 @@ class LoadedModels(Generic[T]):
             with self._loading:
                 model = self._loaded.get(name) or self._load(name)
                 self._loaded[name] = model
-        self.last = model
+        if answers:
+            self.last = model
         if len(self._loaded) > 1 and not (self._timer and self._timer.is_alive()):
             self._watch_unused()
         return model

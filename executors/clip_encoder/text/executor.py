@@ -68,7 +68,7 @@ class ClipTextEncoder(ChainExecutor):
 
     @property
     def encoder(self) -> Encoder[TextTower]:
-        """Of the model that was used last."""
+        """Of the model that a library used last."""
         return self.models.last.encoder
 
     @endpoint("/calibrate")
@@ -82,8 +82,9 @@ class ClipTextEncoder(ChainExecutor):
         )
         return f"{len(doc.phrases)} neutral phrases"
 
-    def component(self, _caller: Caller, /) -> Component:
-        return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
+    def component(self, caller: Caller, /) -> Component:
+        encoder = self.models.find(caller.model).encoder
+        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
 
     def _embed_texts(self, doc: Query, caller: Caller) -> Steps:
         """Fill in the embeddings of the query's texts, one in each step, and the warnings about them."""
@@ -118,7 +119,7 @@ class ClipTextEncoder(ChainExecutor):
     @endpoint("/switch_model")
     def switch_model(self, doc: Model, _caller: Caller) -> str:
         """Load the model beside the one that answers, so that no search waits for it."""
-        self._check_same(doc, self.models.get(doc.name).encoder.model_id)
+        self._check_same(doc, self.models.get(doc.name, answers=False).encoder.model_id)
         return ""
 
     def _check_same(self, doc: Model, model_id: str) -> None:

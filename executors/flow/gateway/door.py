@@ -16,10 +16,11 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from clipseek.api.endpoints import WITHOUT_IMAGES, Endpoint, endpoint_of
+from clipseek.api.endpoints import SWITCH_MODEL, WITHOUT_IMAGES, Endpoint, endpoint_of
 from clipseek.api.errors import AccessDenied, ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
+from executors.flow.gateway.library_models import LibraryModels
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import GATEWAY, OTHER, Arrival, count_error
@@ -44,13 +45,6 @@ SMALL_BYTES = 8192  # of a request that is measured in 10 ms at most
 MOST_BYTES = 8 * 1024 * 1024  # of a request without images; the largest is a chunk of an upload
 
 
-NameModel = Callable[[tuple[str, ...], str], Awaitable[str]]
-
-
-async def _own_model(_route: tuple[str, ...], _library: str) -> str:
-    return ""
-
-
 class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Admits calls, signs their caller and route into the request, and strips internal data from the answer.
 
@@ -59,7 +53,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         rates: limits each caller.
         secret: the Flow's own, to sign with.
         refusal: turns an error into the answer from which Jina's clients raise it.
-        name_model: names the model for a request, by its route and library; "" is the server's own.
+        models: knows which model answers in each library; without, the server's own does.
     """
 
     def __init__(
@@ -68,10 +62,10 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         rates: Rates,
         secret: str,
         refusal: Callable[[Exception], Any],
-        name_model: NameModel = _own_model,
+        models: LibraryModels | None = None,
     ) -> None:
         self._door, self._rates, self._secret, self._refusal = door, rates, secret, refusal
-        self._name_model = name_model
+        self._models = models
         self._reading = FairQueue(1, "requests")  # large ones, away from the event loop
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
@@ -188,7 +182,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
             arrival.refused(error)
             raise
         try:
-            model = await self._name_model(route, caller.library)
+            model = await self._models.name_for(route, caller.library) if self._models else ""
         except BaseException as error:
             leave()
             arrival.refused(error)
@@ -198,6 +192,8 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
 
         def done() -> None:
             leave()
+            if self._models and path == SWITCH_MODEL:
+                self._models.forget(caller.library)
             arrival.answered()
 
         return request, done

@@ -77,7 +77,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
             Rates(settings.requests_per_second, settings.requests_under_way),
             settings.flow_secret,
             _refusal,
-            LibraryModels(self.streamer._connection_pool, settings.flow_secret).name_for,
+            LibraryModels(self.streamer._connection_pool, settings.flow_secret),
         )
         return [door, *(super().aio_tracing_server_interceptors() or [])]
 

@@ -1,7 +1,7 @@
 """Which model answers in a library: the gateway asks the indexer, and tells the encoders with each request.
 
-After a change of the model, queries of up to `FRESH_SECONDS` are still embedded by the one before. The indexer answers
-those by that one's vectors, which it keeps.
+After a change of the model, requests under way, and through other gateways those of up to `FRESH_SECONDS`, are still
+embedded by the one before. The indexer answers those by that one's vectors, which it keeps.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Model
-from clipseek.api.endpoints import EXECUTORS, IMAGE_ENCODER, INDEXER, TEXT_ENCODER
+from clipseek.api.endpoints import IMAGE_ENCODER, INDEXER, TEXT_ENCODER
 from clipseek.api.errors import ClipSeekError
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller, signed
@@ -49,11 +49,8 @@ class LibraryModels:
         self._known: LRUCache[str, tuple[str, float]] = LRUCache(_MOST_LIBRARIES)
 
     async def name_for(self, route: tuple[str, ...], library: str) -> str:
-        """The model for a request; "" where no model concerns it, or none is known: then the server's own.
-
-        A request to all executors asks for their state, and gets that of the model that was used last.
-        """
-        if not ENCODERS & set(route) or route == EXECUTORS:
+        """The model for a request; "" where no model concerns it, or none is known: then the server's own."""
+        if len(route) == 1 or not ENCODERS & set(route):
             return ""
         name, asked_at = self._known.get(library, ("", -FRESH_SECONDS))
         if time.monotonic() - asked_at < FRESH_SECONDS:
@@ -65,6 +62,10 @@ class LibraryModels:
             logger.info("the model of the library '%s' is not known now: %s", library, error)
         self._known[library] = name, time.monotonic()
         return name
+
+    def forget(self, library: str) -> None:
+        """Ask again for the next request: the model has just changed."""
+        self._known.pop(library, None)
 
     async def _ask(self, library: str) -> str:
         request = DataRequest()

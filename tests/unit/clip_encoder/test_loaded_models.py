@@ -116,12 +116,14 @@ def test_a_token_without_server_folders_names_no_folder(settings, other, monkeyp
 
 def test_a_model_that_nothing_uses_leaves_the_memory_and_comes_back(image, other, monkeypatch):
     own = image.models.last
+    image.models.get(str(other), answers=False)
+    assert image.encoder is own.encoder  # /health tells of the model that answers
     image.models.get(str(other))
     image.models._timer.cancel()
     monkeypatch.setattr(loaded_models, "UNUSED_SECONDS", 0.0)
     image.models._drop_unused()
     assert [Path(name).name for name in image.models._loaded] == ["other"]
-    assert image.encoder.spec.name == str(other)  # /health tells of the model in use
+    assert image.encoder.spec.name == str(other)
     assert image.models.get("") is not own and image.models.get("").encoder.model_id == own.encoder.model_id
 
 

@@ -7,7 +7,6 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Model
-from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import ServerNotReady
 from executors.flow.callers import Verifier
 from executors.flow.gateway import library_models
@@ -39,22 +38,30 @@ def pool():
 
 
 @pytest.fixture
-def name_for(pool):
-    models = LibraryModels(pool, SECRET)
+def models(pool):
+    return LibraryModels(pool, SECRET)
+
+
+@pytest.fixture
+def name_for(models):
     return lambda route=SEARCH, library="main": asyncio.run(models.name_for(route, library))
 
 
-def test_the_indexer_is_asked_once_a_second_for_each_library(pool, name_for, monkeypatch):
+def test_the_indexer_is_asked_once_a_second_for_each_library(pool, models, name_for, monkeypatch):
     pool.names["press"] = "starter"
     assert [name_for(), name_for(), name_for(library="press")] == ["old", "old", "starter"]
     assert pool.asked == ["main", "press"]
+    pool.names["main"] = "newer"
+    assert name_for() == "old"
+    models.forget("main")  # the gateway has seen the switch
+    assert name_for() == "newer"
     pool.names["main"] = "new"
     monkeypatch.setattr(library_models, "FRESH_SECONDS", 0.0)
     assert name_for() == "new"
 
 
 def test_requests_that_no_model_concerns_do_not_ask(pool, name_for):
-    for route in (("indexer",), ("video_loader",), ("video_loader", "indexer"), EXECUTORS):
+    for route in (("indexer",), ("video_loader",), ("text_encoder",), ("video_loader", "indexer")):
         assert name_for(route) == ""
     assert pool.asked == []
 
