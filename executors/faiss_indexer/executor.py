@@ -98,7 +98,8 @@ class FaissIndexer(ModelExecutor):
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
-        documents.fill_in_video(doc, record, library.store)
+        [stored] = library.store.stored_videos(record.video_id)
+        documents.fill_in_video(doc, stored, library.store.model_id)
         if not doc.model and (change := self.jobs.model_change(caller.library)):
             doc.next_model = change.title
         return f"{doc.video_id[:12]}, {len(doc.missing_start_seconds)} spans missing"
@@ -124,10 +125,10 @@ class FaissIndexer(ModelExecutor):
     @endpoint("/videos")
     def videos(self, doc: Video, caller: Caller) -> list[Video]:
         store = self.library(caller.library).store
-        answers = []
-        for record in [store.video(doc.video_id)] if doc.video_id else store.videos():
+        answers, model_id = [], store.model_id
+        for stored in store.stored_videos(doc.video_id):
             answer = Video()
-            documents.fill_in_video(answer, record, store)
+            documents.fill_in_video(answer, stored, model_id)
             answers.append(answer)
         if doc.video_id:
             answers[0].shot_start_seconds = [start for start, _ in store.shots(doc.video_id)]

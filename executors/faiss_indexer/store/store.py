@@ -23,7 +23,14 @@ from executors.faiss_indexer.store.models import (
     next_revision,
     write_meta,
 )
-from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, compute_checksum, list_shots
+from executors.faiss_indexer.store.records import (
+    Frames,
+    StoredSpan,
+    StoredVideo,
+    VideoRecord,
+    compute_checksum,
+    list_shots,
+)
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
 
 _SPANS_A_PAGE = 256  # 8 MB
@@ -134,6 +141,27 @@ class Store(AbstractContextManager["Store"]):
     def videos(self) -> list[VideoRecord]:
         """All videos, in the order they were added."""
         return [_read_video(row) for row in self._database.rows(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY rowid")]
+
+    def stored_videos(self, video_id: str = "") -> list[StoredVideo]:
+        """One video, or all in the order they were added, with their spans: two queries, however many there are.
+
+        Raises: VideoNotFound.
+        """
+        condition, values = ("WHERE video_id = ?", (video_id,)) if video_id else ("", ())
+        rows = list(
+            self._database.rows(f"SELECT added_at, {_VIDEO_COLUMNS} FROM videos {condition} ORDER BY rowid", values)
+        )
+        if video_id and not rows:
+            self.video(video_id)
+        spans: dict[str, dict[tuple[float, float], int]] = {}
+        facts = f"SELECT video_id, start_seconds, end_seconds, frames FROM {self._spans} {condition}"
+        for name, start, end, frames in self._database.rows(facts, values):
+            spans.setdefault(name, {})[start, end] = frames
+        return [
+            StoredVideo(record, float(row[0]), spans.get(record.video_id, {}))
+            for row in rows
+            for record in [_read_video(row[1:])]
+        ]
 
     def added_at(self, video_id: str) -> float:
         """When a video was added, in seconds since the epoch; 0 for an unknown one."""
