@@ -6,13 +6,16 @@ and forgotten on request; its empty slot is then free for another one. So a chan
 change of one fact, and no other model's vectors are touched by it.
 """
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clipseek.api.errors import InvalidRequest, NotFound, StoreCorrupt
+from clipseek.api.errors import InvalidRequest, NotFound, StoreCorrupt, StoreError
 from clipseek.api.model_ids import model_name
 from executors.faiss_indexer.store.database import Database, Transaction
+
+logger = logging.getLogger(__name__)
 
 # Facts in `meta`: the slot of the model that answers, and that of the model somebody chose, also for an empty library.
 ANSWERING, CHOSEN = "answering_slot", "chosen_slot"
@@ -117,7 +120,10 @@ class StoredModels:
                 self._database.clear_slot(db, slot)
                 next_revision(db, slot)  # an index of these vectors is stale
                 db.execute("DELETE FROM meta WHERE key IN (?, ?)", (MODEL_ID + slot, MODEL_NAME + slot))
-        self._database.shrink()
+        try:
+            self._database.shrink()
+        except StoreError as error:
+            logger.warning("%s It is used for the next vectors.", error)
 
 
 def answering_slot(db: Transaction) -> str:

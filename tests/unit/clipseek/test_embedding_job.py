@@ -4,6 +4,7 @@ import pytest
 
 from clipseek.api.documents import Model, Video, VideoSpan
 from clipseek.api.errors import MediaMissing, ServerFailed, VideoNotFound
+from clipseek.service.job_runner import ServiceClient
 from clipseek.service.model_change import ModelChange
 
 
@@ -120,3 +121,26 @@ def test_a_deleted_video_is_no_failure_and_a_server_that_fails_ends_the_run():
     world.failing["v1"] = ServerFailed("a bug")
     with pytest.raises(ServerFailed):
         change(world)
+
+
+def test_a_video_that_is_indexed_during_a_change_gets_the_new_model_first():
+    asked = []
+
+    class Transport:
+        address = "grpc://nowhere"
+
+        async def post_one(self, endpoint, doc, **_):
+            asked.append((endpoint, doc.model))
+            update = {
+                "status": "ready",
+                "stored": True,
+                "duration_seconds": 30.0,
+                "next_model": "" if doc.model else "new",
+            }
+            spans = {"missing_start_seconds": [0.0], "missing_end_seconds": [30.0]} if endpoint == "/probe" else {}
+            return doc.model_copy(update=update | spans)
+
+    client = ServiceClient("grpc://127.0.0.1:9")
+    client._transport = Transport()
+    client.index_missing("v", lambda _: None, lambda *_: None)
+    assert asked == [("/probe", ""), ("/probe", "new"), ("/index", "new"), ("/index", ""), ("/videos", "")]
