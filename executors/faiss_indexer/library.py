@@ -22,7 +22,6 @@ from executors.faiss_indexer.ranking.video_curves import CurveSource
 from executors.faiss_indexer.store.cache_file import index_folder_name
 from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
-from executors.faiss_indexer.store.sqlite import SqliteDatabase
 from executors.faiss_indexer.store.store import Store
 
 _ROUNDING = 1e-5  # of products that Faiss and NumPy sum in another order
@@ -47,7 +46,7 @@ class Library(AbstractContextManager["Library"]):
     Args:
         folder: of the SQLite store, and of the saved index.
         database: of the store, if it is not in the folder.
-        replica: number of this process among those that share database and folder.
+        replica: number of this process among those that share database and folder; None: it does not share them.
         slot: of the model whose vectors it searches; by default that of the one that answers.
     """
 
@@ -56,13 +55,13 @@ class Library(AbstractContextManager["Library"]):
         folder: Path,
         exact_frames: float = EXACT_FRAMES,
         database: Database | None = None,
-        replica: int = 0,
+        replica: int | None = 0,
         slot: str | None = None,
     ) -> None:
         self.store = Store(database or folder, slot)
         self.curves = CurveSource(self.store)
-        is_shared = not isinstance(self.store.database, SqliteDatabase)
-        saved = index_folder_name(self.store.store_id if is_shared else "", replica, self.store.slot)
+        store_id = "" if database is None or replica is None else self.store.store_id
+        saved = index_folder_name(store_id, replica or 0, self.store.slot)
         self.index = VectorIndex(folder / saved, self.store, exact_frames)
         self.relevance = Relevance(self.index.mean_frame)
         self.follow()

@@ -24,7 +24,7 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
     def __init__(self, folder: Path, exact_frames: float, database: Database | None = None, replica: int = 0) -> None:
         first = Library(folder, exact_frames, database, replica)
         self._database = first.store.database
-        self._arguments = folder, exact_frames, self._database, replica
+        self._arguments = folder, exact_frames, self._database, replica if database else None
         self.models = StoredModels(self._database)
         self._answering = first.store.slot  # as far as this process has seen
         self._libraries = {self._answering: first}

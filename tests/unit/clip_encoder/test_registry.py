@@ -63,7 +63,15 @@ def test_auto_takes_the_starter_and_says_how_to_get_a_better_model_and_what_is_l
     spec = registry.resolve("auto")
     assert spec.name == "starter"
     assert spec.reason == "auto: the starter model; `clipseek model get multilingual` (1507 MB) gets a better one"
-    for lost in ("people", "places", "actions", "written text", "Chinese", "not CLIP quality", "clipseek model use multi"):
+    for lost in (
+        "people",
+        "places",
+        "actions",
+        "written text",
+        "Chinese",
+        "not CLIP quality",
+        "clipseek model use multi",
+    ):
         assert lost in spec.warnings[0]
 
 
