@@ -99,6 +99,8 @@ def _full_name(name: str) -> str:
     name = name.strip().removeprefix("local-dir:")
     if profile := PROFILES.get(name.lower()):
         return _full_name(profile.open_clip_name)
+    if name.lower() in MODEL_NAMES:
+        return name.lower()
     if name.startswith(("/", "./", "../", "~")) or Path(name).is_dir():
         return str(Path(name).expanduser().resolve())
     return name.lower().replace("-", "_")

@@ -169,7 +169,7 @@ def use(client: "Client", name: str, detach: bool) -> None:
       clipseek model get multilingual
       clipseek model use multilingual
     """
-    if Path(name).is_dir():
+    if name.lower() not in MODEL_NAMES and Path(name).is_dir():
         name = str(Path(name).absolute())
     with progress_bar(f"with {name}") as progress:
         used = client.use_model(name, progress=progress, wait=not detach)

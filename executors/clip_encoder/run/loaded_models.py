@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from clipseek.api.errors import InvalidRequest, PathNotAllowed
-from clipseek.config.profiles import AUTO, PROFILES, STARTER
+from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER
 from clipseek.config.settings import Settings
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
 from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry, has_starter
@@ -114,7 +114,8 @@ def find_model(settings: Settings, name: str, *, with_folders: bool) -> str:
     """
     if name.strip().lower() in ("", AUTO):
         raise InvalidRequest("Name the model to use: `clipseek model list` shows those on this machine.")
-    if not with_folders and (name.startswith((LOCAL_PREFIX, "/", ".", "~")) or Path(name).is_dir()):
+    is_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or Path(name).is_dir()
+    if is_folder and not with_folders and name.lower() not in MODEL_NAMES:
         raise PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
     spec = Registry(settings.cache, Hub(may_download=False)).resolve(name, None, settings.engine, settings.picture_fit)
     return model_id(spec, settings.cache)

@@ -144,12 +144,15 @@ def test_the_model_of_the_library_wins_over_the_setting_and_that_is_said(setting
 
 def test_one_model_has_many_names(tmp_path, monkeypatch):
     (tmp_path / "m").mkdir()
+    (tmp_path / "starter").mkdir()  # a short name means the model, whatever is in the folder
     monkeypatch.chdir(tmp_path)
     for name, other in (
         ("english", "ViT-B-32/laion2b_s34b_b79k"),
         ("ViT-B-32/laion2b-s34b-b79k", "English"),
         ("m", f"local-dir:{tmp_path}/m"),
         ("./m", f"{tmp_path}/m"),
+        ("starter", "Starter"),
     ):
         assert is_same_model(name, other)
     assert not is_same_model("english", "multilingual")
+    assert not is_same_model("starter", f"{tmp_path}/starter")
