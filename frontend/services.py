@@ -6,13 +6,14 @@ from pathlib import Path
 import streamlit as st
 
 from clipseek import Client
-from clipseek.api.documents import Component
+from clipseek.api.documents import Component, Model
 from frontend.media.caches import ClipCache, ThumbnailCache
 from frontend.media.page_folder import BasketFolder, QueryImageFolder, page_folder
 from frontend.uploads.queue import IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 
 _HEALTH_SECONDS = 15  # how long an answer about the server's state is reused
+_MODELS_SECONDS = 2  # the same of one about the library's models: the progress of a change is shown
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ def services() -> Services:
         baskets=BasketFolder(folder / "baskets"),
         folder=folder,
     )
+
+
+@st.cache_data(show_spinner=False, ttl=_MODELS_SECONDS)
+def library_models() -> list[Model]:
+    """The library's models, at most 2 s old. Raises: as `Client.models`."""
+    return services().client.models()
 
 
 @st.cache_data(show_spinner=False, ttl=_HEALTH_SECONDS)

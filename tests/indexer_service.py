@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.documents import Health, Query, QueryPart, Video, VideoSpan
+from clipseek.api.documents import Health, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.documents import frames_of
@@ -51,6 +51,9 @@ class Service:
         """What the service answers to one document."""
         [answer] = self._ask(endpoint, list_of(type(doc))([doc]), caller)
         return answer
+
+    def models(self, caller: Caller = CALLER) -> list[Model]:
+        return list(self._ask("/models", DocList[Model]([Model()]), caller))
 
     def videos(self, video_id: str = "", caller: Caller = CALLER) -> list[Video]:
         return list(self._ask("/videos", DocList[Video]([Video(video_id=video_id)]), caller))

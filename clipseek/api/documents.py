@@ -44,7 +44,7 @@ class Upload(BaseDoc):
 class Video(BaseDoc):
     """A video. `/probe` needs its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
 
-    question = fields("video_id title frames_per_second sampling stream")
+    question = fields("video_id title frames_per_second sampling stream model")
 
     video_id: str = ""
     title: str = ""
@@ -60,6 +60,7 @@ class Video(BaseDoc):
     frames_per_second: float = 0.0  # how often the video is sampled; 0 asks for the server's setting
     sampling: str = ""  # "even", "adaptive" or "keyframes", see docs/sampling.md; "" asks for what it had, or "even"
     stream: int = 0  # which video track to look at, from 1; 0 asks for the one it had, or the usual one
+    model: str = ""  # only of the service's runner: the model to embed it with, if another one answers
     # answer
     added_at: float = 0.0  # seconds since the epoch
     status: str = ""  # "indexing" until every span is stored, then "ready"
@@ -67,6 +68,7 @@ class Video(BaseDoc):
     missing_start_seconds: SecondsList = []  # spans to send to /index: `[start, end)`, pairwise
     missing_end_seconds: SecondsList = []
     model_id: str = ""
+    next_model: str = ""  # of `/probe`: the model that the library is changing to; embed the video with it, too
     picture_width: Side = 0  # what the model looks at; copy these four into each VideoSpan
     picture_height: Side = 0
     picture_fit: str = ""  # "squash", "pad" or "crop"
@@ -79,7 +81,7 @@ class VideoSpan(BaseDoc):
     """The span `[start_seconds, end_seconds)` of a video on its way through the chain."""
 
     question = fields(
-        "video_id start_seconds end_seconds frames_per_second sampling "
+        "video_id start_seconds end_seconds frames_per_second sampling model "
         "picture_width picture_height picture_fit picture_fill"
     )
 
@@ -88,6 +90,7 @@ class VideoSpan(BaseDoc):
     end_seconds: Seconds = 0.0
     frames_per_second: float = 1.0
     sampling: str = "even"
+    model: str = ""  # as of a Video
     picture_width: Side = 0
     picture_height: Side = 0
     picture_fit: str = "squash"
@@ -123,7 +126,7 @@ class Job(BaseDoc):
     )
 
     job_id: str = ""  # "" in the answer of `/job`: this service has nobody to do the work, so index it yourself
-    kind: str = INDEX  # index the missing spans of the video
+    kind: str = INDEX  # index the missing spans of the video; "model": change the library's model to that in `title`
     video_id: str = ""
     forget: bool = False  # with `/cancel_job`: also remove the job from the list
     # filled by the service's runner
@@ -151,6 +154,25 @@ class Job(BaseDoc):
     @property
     def is_unfinished(self) -> bool:
         return self.state in UNFINISHED
+
+
+class Model(BaseDoc):
+    """A model of a library. `/models` lists those that it has or could use, `/use_model` changes to the one called
+    `name`, and `/forget_model` removes the vectors of one that does not answer.
+    """
+
+    question = fields("name")
+
+    name: str = ""  # as in CLIPSEEK_MODEL
+    # answer
+    model_id: str = ""
+    state: str = ""  # "answers", "changing" (a job prepares it), "kept", or "available": the library has none of it
+    covered_seconds: Seconds = 0.0  # of what the answering model has indexed, how much this one has
+    total_seconds: Seconds = 0.0
+    job_id: str = ""  # of the job that prepares it
+    error: str = ""  # why that failed last
+    here: list[str] = []  # filled by the image encoder, emptied by the indexer: short names of models on its machine
+    missing_video_ids: list[str] = []  # for the service's runner: what to embed before it can answer
 
 
 class Match(BaseDoc):

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Calibration, Clip, Health, Job, Query, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.documents import (
+    Calibration,
+    Clip,
+    Health,
+    Job,
+    Model,
+    Query,
+    Reel,
+    Thumbnail,
+    Upload,
+    Video,
+    VideoSpan,
+)
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import excerpt
 
@@ -60,6 +72,7 @@ def target_name(executors: tuple[str, ...]) -> str:
     return "|".join(executors)
 
 
+SWITCH_MODEL = "/switch_model"
 _QUERY = (IMAGE_ENCODER, TEXT_ENCODER, INDEXER)
 _ROWS = (
     Endpoint("/upload", Upload, (LOADER,), "Upload a piece of a file, or ask which pieces are missing."),
@@ -86,6 +99,24 @@ _ROWS = (
     Endpoint("/cancel_job", Job, (INDEXER,), "Cancel a job."),
     Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library."),
     Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job."),
+    Endpoint("/model", Model, (INDEXER,), "Name the model that answers in the library."),
+    Endpoint(
+        "/models",
+        Model,
+        (IMAGE_ENCODER, INDEXER),
+        "List the models whose vectors the library has, and those it could use.",
+        shortcuts=((INDEXER,),),
+    ),
+    Endpoint("/use_model", Model, _QUERY, "File the job that changes the library's model."),
+    Endpoint("/forget_model", Model, (INDEXER,), "Remove the vectors of a model that does not answer."),
+    # Sent to fewer executors, it says what is missing, and loads only what that needs.
+    Endpoint(
+        SWITCH_MODEL,
+        Model,
+        _QUERY,
+        "For the service's runner: let a model answer once it has all, or say what is missing.",
+        shortcuts=((IMAGE_ENCODER, INDEXER),),
+    ),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
     # Not repeated, because it must show the state as it is. Where the chain is broken, each executor is asked alone.
     Endpoint(

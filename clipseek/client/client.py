@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Self, Unpack, overload
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Clip, Component, Health, Job, Query, Reel, Thumbnail, Upload, Video
+from clipseek.api.documents import (
+    Calibration,
+    Clip,
+    Component,
+    Health,
+    Job,
+    Model,
+    Query,
+    Reel,
+    Thumbnail,
+    Upload,
+    Video,
+)
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
 from clipseek.api.errors import InvalidRequest, OutputRefused, ServerFailed
 from clipseek.api.formats import sendable
@@ -214,6 +226,35 @@ class Client:
         Raises: NotFound.
         """
         return self._one("/cancel_job", Job(job_id=job_id, forget=forget))
+
+    # Models
+
+    def models(self) -> list[Model]:
+        """The models whose vectors the library has, the one that answers first, then others that it could use."""
+        return list(self._post("/models", Model()))
+
+    def use_model(self, name: str, *, progress: OnProgress = indexing.silent, wait: bool = True) -> Model:
+        """Let another model answer in the library, once the service has embedded every video with it.
+
+        Until then the present model answers. Its vectors are kept, so going back is quick.
+
+        Args:
+            name: as in CLIPSEEK_MODEL: a short name, NAME/TAG, or a folder of the server.
+            progress: called with each step, as by `index`; an interrupt cancels the job.
+            wait: until the model answers; else only until the job is filed.
+
+        Raises: UnknownModel, ModelUnavailable: it is not on the server. PathNotAllowed. Cancelled: somebody cancelled
+            the job. MediaMissing, UnreadableVideo: a video cannot be embedded again.
+        """
+        model = self._one("/use_model", Model(name=sendable(name)))
+        if not wait or not model.job_id:
+            return model
+        jobs.follow(self._transport, self.job(model.job_id), progress)
+        return next(stored for stored in self.models() if stored.model_id == model.model_id)
+
+    def forget_model(self, name: str) -> None:
+        """Remove the vectors of a model that does not answer. Raises: NotFound, InvalidRequest: it answers."""
+        self._one("/forget_model", Model(name=sendable(name)))
 
     # Search
 

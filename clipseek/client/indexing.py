@@ -15,7 +15,10 @@ _UPLOADS_UNDER_WAY = 4
 _SPANS_UNDER_WAY = 4  # one in each of three stages, and one on its way, so that no stage waits
 _SPAN_TRIES = 3
 # What a span has of its video.
-_SHARED = "video_id", "frames_per_second", "sampling", "picture_width", "picture_height", "picture_fit", "picture_fill"
+_SHARED = (
+    *("video_id", "frames_per_second", "sampling", "model"),
+    *("picture_width", "picture_height", "picture_fit", "picture_fill"),
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 
 from clipseek.api.documents import Job, Video
 from clipseek.api.errors import Cancelled, ClipSeekError, InvalidRequest, NotFound, ServerFailed, error_from_name
-from clipseek.api.limits import CANCELLED, DONE, FAILED
+from clipseek.api.limits import CANCELLED, CHANGE_MODEL, DONE, FAILED
 from clipseek.client import indexing
 from clipseek.client.indexing import Indexed, OnProgress, Progress
 from clipseek.client.transport import Transport, run
@@ -51,7 +51,7 @@ def finish(transport: Transport, video: Video, job: Job, progress: OnProgress, s
 
     Raises: the job's error. Cancelled: somebody cancelled it.
     """
-    job = _follow(transport, job, progress)
+    job = follow(transport, job, progress)
     stored = indexing.check_complete(transport, video.video_id)
     elapsed_seconds = time.monotonic() - started
     return Indexed(stored, stored.frames - video.frames, job.frames_encoded, elapsed_seconds, tuple(video.notes))
@@ -68,8 +68,11 @@ def _file(transport: Transport, video_id: str) -> Job | None:
     return job if job.state else None
 
 
-def _follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
-    """Ask for a job until it has ended. If this ends before, by an interrupt or `progress`, cancel what it filed."""
+def follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
+    """Ask for a job until it has ended. If this ends before, by an interrupt or `progress`, cancel what it filed.
+
+    Raises: as `finish`.
+    """
     is_own, pause, told = job.is_new, _FIRST_PAUSE_SECONDS, ""
     try:
         while job.is_unfinished:
@@ -88,9 +91,10 @@ def _follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
                 run(transport.post_one("/cancel_job", Job(job_id=job.job_id), timeout_seconds=_CANCEL_SECONDS))
         raise
     if job.state == FAILED:
-        raise error_of(job) or ServerFailed(f"'{job.title}' was not indexed. The server's log has the details.")
+        raise error_of(job) or ServerFailed(f"The job for '{job.title}' failed. The server's log has the details.")
     if job.state == CANCELLED:
-        raise Cancelled(f"The job for '{job.title}' was cancelled. Index it again: only the missing spans are done.")
+        again = f"Run `clipseek model use {job.title}` again" if job.kind == CHANGE_MODEL else "Index it again"
+        raise Cancelled(f"The job for '{job.title}' was cancelled. {again}: only the missing spans are done.")
     return job
 
 

@@ -1,6 +1,7 @@
 """The models that have a short name: declared here once, for the executors, the commands and the documentation."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 AUTO = "auto"
 STARTER = "starter"
@@ -89,6 +90,22 @@ def short_name(open_clip_name: str) -> str:
     return next((name for name, row in PROFILES.items() if row.open_clip_name == open_clip_name), open_clip_name)
 
 
+def is_same_model(name: str, other: str) -> bool:
+    """Whether two values of CLIPSEEK_MODEL select the same model."""
+    return _full_name(name) == _full_name(other)
+
+
+def _full_name(name: str) -> str:
+    name = name.strip().removeprefix("local-dir:")
+    if profile := PROFILES.get(name.lower()):
+        return _full_name(profile.open_clip_name)
+    if name.lower() in MODEL_NAMES:
+        return name.lower()
+    if name.startswith(("/", "./", "../", "~")) or Path(name).is_dir():
+        return str(Path(name).expanduser().resolve())
+    return name.lower().replace("-", "_")
+
+
 def get_command(name: str) -> str:
     """The command that brings a model, with its size where that is known."""
     profile = PROFILES.get(short_name(name))
@@ -98,5 +115,5 @@ def get_command(name: str) -> str:
 STARTER_WARNING = (
     "This is the starter model, an image classifier joined to a sentence encoder: not CLIP quality. It finds things "
     "and scenes, in English and Chinese, but hardly any people, places, actions or written text. For better answers "
-    f"run {get_command(PREFERRED)}, set CLIPSEEK_MODEL={PREFERRED}, and index the videos again in a new store."
+    f"run {get_command(PREFERRED)}, then `clipseek model use {PREFERRED}`."
 )

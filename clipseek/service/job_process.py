@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import selectors
 import subprocess
 import threading
 import time
@@ -13,6 +14,8 @@ from clipseek.machine.talk import say
 from clipseek.service.stop import end_with_flow
 from clipseek.service.supervise import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, LONGEST_PAUSE_SECONDS
 
+BEAT_SECONDS = 1.0  # between two signs of life
+_SILENT_SECONDS = 60.0  # of a process that hangs; on a busy machine the start alone takes half of that
 _STOP_SECONDS = 1.5  # then it is killed, where no stop of the service has killed it before
 UNTIL_STDIN_ENDS = "--until-stdin-ends"
 
@@ -20,13 +23,16 @@ UNTIL_STDIN_ENDS = "--until-stdin-ends"
 class JobProcess:
     """`clipseek jobs run` for the server that these settings start.
 
-    It reads the other end of a pipe as its standard input. That ends with this process, however it ends.
+    It reads the other end of a pipe as its standard input. That ends with this process, however it ends. On its
+    standard output it gives signs of life: without one for `silent_seconds` it hangs, and is killed.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, silent_seconds: float = _SILENT_SECONDS) -> None:
+        self._silent_seconds = silent_seconds
         own = {variable_of("host"): settings.local_host, variable_of("flow_secret"): settings.flow_secret}
         self._environ = {**os.environ, **settings.to_env(), **own}
         self._process: subprocess.Popen[bytes] | None = None
+        self._watcher = threading.Thread(target=self._watch, name="watch-jobs", daemon=True)
         self._closing = threading.Event()
         self._changing = threading.Lock()
 
@@ -38,7 +44,7 @@ class JobProcess:
 
     def start(self) -> None:
         self._start()
-        threading.Thread(target=self._watch, name="watch-jobs", daemon=True).start()
+        self._watcher.start()
 
     def ask_to_end(self) -> None:
         """Have it give its jobs back and exit."""
@@ -57,6 +63,8 @@ class JobProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._watcher.is_alive():
+            self._watcher.join(_STOP_SECONDS)
 
     def _start(self) -> None:
         with self._changing:
@@ -65,7 +73,7 @@ class JobProcess:
                     [*PYTHON, "-m", "clipseek", "jobs", "run", UNTIL_STDIN_ENDS],
                     env=self._environ,
                     stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C goes to this process only, which then ends it
                 )
                 end_with_flow("job runner", self._process)
@@ -75,7 +83,7 @@ class JobProcess:
         pause = FIRST_PAUSE_SECONDS
         while self._process and not self._closing.is_set():
             started = time.monotonic()
-            code = self._process.wait()
+            code = self._wait(self._process)
             if self._closing.is_set():
                 return
             if time.monotonic() - started > HEALTHY_SECONDS:
@@ -85,3 +93,16 @@ class JobProcess:
                 return
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             self._start()
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait until a process has ended, and end it if it hangs. Returns: its exit code."""
+        assert process.stdin is not None and process.stdout is not None
+        with selectors.DefaultSelector() as selector, process.stdin, process.stdout as output:
+            selector.register(output, selectors.EVENT_READ)
+            while signs := selector.select(self._silent_seconds):
+                if not os.read(output.fileno(), 4096):  # it ends
+                    break
+            if not signs and not self._closing.is_set():
+                say(f"clipseek: The job runner hangs: no sign of life for {self._silent_seconds:g} s. It is killed.")
+                process.kill()
+        return process.wait()

@@ -28,9 +28,10 @@ from clipseek.api.errors import (
     UnreadableVideo,
     UploadCorrupted,
 )
-from clipseek.api.limits import DONE, FAILED, RUNNING, WAITING
+from clipseek.api.limits import CHANGE_MODEL, DONE, FAILED, RUNNING, WAITING
 from clipseek.client import Client, indexing
 from clipseek.client.transport import run
+from clipseek.service.model_change import ModelChange, embed_video
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +73,20 @@ class ServiceClient(Client):
         return run(self._transport.post_one("/report_job", job, timeout_seconds=timeout_seconds))
 
     def index_missing(self, video_id: str, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> None:
-        """Index the missing spans of a video; `begin` gets the video as it is before."""
+        """Index the missing spans of a video; `begin` gets the video as it is before.
+
+        While the library changes to another model, that one embeds them first: so it never lacks a whole video.
+        """
         video = indexing.probe(self._transport, Video(video_id=video_id))
         begin(video)
+        if video.next_model:
+            embed_video(self._transport, video_id, video.next_model, lambda *_: on_span(0.0, 0))
         indexing.index_missing(self._transport, video, on_span)
         indexing.check_complete(self._transport, video_id)
+
+    def change_model(self, name: str, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> None:
+        """Embed the library with a model, then let that one answer; `begin` and `on_span` count the whole library."""
+        ModelChange(self._transport, name, begin, on_span).run()
 
 
 Connect = Callable[[str, str], ServiceClient]  # makes a client for a library, and for the job of a caller
@@ -167,7 +177,10 @@ class JobRun(AbstractContextManager["JobRun"]):
         started = time.monotonic()
         try:
             try:
-                self._client.index_missing(self._job.video_id, self._begin, self._on_span)
+                if self._job.kind == CHANGE_MODEL:
+                    self._client.change_model(self._job.title, self._begin, self._on_span)
+                else:
+                    self._client.index_missing(self._job.video_id, self._begin, self._on_span)
             finally:
                 self._ended.set()
         except Cancelled:
@@ -176,7 +189,7 @@ class JobRun(AbstractContextManager["JobRun"]):
             self._fail(error)
         except Exception as error:
             logger.exception("the job %s failed", self._job.job_id)
-            self._fail(ServerFailed(f"The service failed while indexing '{self._job.title}' ({error!r})."))
+            self._fail(ServerFailed(f"The service failed at the job '{self._job.title}' ({error!r})."))
         else:
             self._report(DONE)
             logger.info("job %s: '%s' in %.1f s", self._job.job_id, self._job.title, time.monotonic() - started)

@@ -37,6 +37,7 @@ MOST_OPEN_FILES = 65_536
 # What the gateway and all executors import. None of them starts a thread, and docarray comes before Jina (see there).
 SHARED_MODULES = ["clipseek.api.base_document", "executors.flow.executor"]
 _HEALTH_SECONDS = 20.0  # until the gateway is connected to all executors; a question takes longer than a second
+_SWITCH_SECONDS = 3.0  # a job that was interrupted may switch to another model at this moment
 # What each process of the Flow gets besides the settings, unless its operator sets it.
 PROCESS_ENVIRONMENT = {
     "JINA_OPTOUT_TELEMETRY": "1",
@@ -157,6 +158,10 @@ def _run_folder(settings: Settings) -> Iterator[Path]:
         yield folder
 
 
+def _list_models(components: list[Component]) -> set[str]:
+    return {component.facts["model_id"] for component in components if component.facts.get("model_id")}
+
+
 def _check_health(settings: Settings) -> list[Component]:
     """Ask each executor for its health. Raises: ServerNotReady: one is silent, or of another version. ModelMismatch."""
     token = service_token(settings.flow_secret)
@@ -165,14 +170,17 @@ def _check_health(settings: Settings) -> list[Component]:
         components = client.health()
         while not all(component.ok for component in components) and time.monotonic() < until:
             components = client.health()
+        until = time.monotonic() + _SWITCH_SECONDS
+        while len(_list_models(components)) > 1 and time.monotonic() < until:
+            components = client.health()
     silent = [warning for component in components if not component.ok for warning in component.warnings]
     if silent:
         raise ServerNotReady(f"The server started, but not all of it answers: {' '.join(silent)}")
     if misfits := find_misfits((component.name, component.facts) for component in components):
         raise ServerNotReady(f"The processes of the server have versions that do not fit. {' '.join(misfits)}")
-    models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
-    if len(set(models.values())) <= 1:
+    if len(_list_models(components)) <= 1:
         return components
+    models = {c.name: c.facts["model_id"] for c in components if c.facts.get("model_id")}
     stored = models.get("indexer", "")
     loaded = next((model for model in models.values() if model != stored), "")
     choice = settings_for(stored, loaded) if stored else "CLIPSEEK_MODEL=NAME"

@@ -21,7 +21,7 @@ _UNFINISHED = "backup.unfinished"
 _EARLIER = "backup.earlier"  # a copy by an earlier version, on its way into a dated folder
 _REMOVED = "backup.removed"  # a copy that is being removed
 # All that the copy of an earlier version had in the folder itself, and what a server adds that runs on it.
-_FLAT = ("index.db*", "index", "shards-*", "media", "libraries", "access.json", "audit.log*")
+_FLAT = ("index.db*", "index", "index_*", "shards-*", "media", "libraries", "access.json", "audit.log*")
 
 
 def list_copies(folder: Path) -> list[Path]:

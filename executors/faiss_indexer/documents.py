@@ -16,9 +16,8 @@ from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.ranking.queries import Vector as Array
-from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.store.records import Frames, StoredVideo, VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
-from executors.faiss_indexer.store.store import Store
 
 _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
@@ -49,6 +48,13 @@ def parts_of(doc: Query, library: Library) -> list[Part]:
             parts.append(embedded_part(part, part.weight, mean_phrase))
     check_vectors(parts, library)
     return parts
+
+
+def model_of(doc: Query | Calibration) -> str:
+    """The model that embedded a query; "" where none or several did."""
+    parts = doc.phrases if isinstance(doc, Calibration) else [doc, *doc.parts]
+    model_ids = {part.model_id for part in parts if part.model_id}
+    return model_ids.pop() if len(model_ids) == 1 else ""
 
 
 def check_vectors(parts: list[Part], library: Library) -> None:
@@ -121,17 +127,16 @@ def check_calibration(doc: Calibration) -> None:
 # Videos
 
 
-def fill_in_video(doc: Video, record: VideoRecord, store: Store) -> None:
-    """Put everything that a store knows of a video into its document."""
-    copy_fields(record, doc)
-    spans = store.stored_spans(record.video_id)
-    missing = missing_spans(record.duration_seconds, spans)
-    doc.added_at = store.added_at(record.video_id)
-    doc.frames = sum(spans.values())
+def fill_in_video(doc: Video, stored: StoredVideo, model_id: str) -> None:
+    """Put everything that a store knows of a video into its document; `model_id` is that of its vectors."""
+    copy_fields(stored.record, doc)
+    missing = missing_spans(stored.record.duration_seconds, stored.spans)
+    doc.added_at = stored.added_at
+    doc.frames = sum(stored.spans.values())
     doc.missing_start_seconds = [start for start, _ in missing]
     doc.missing_end_seconds = [end for _, end in missing]
     doc.status = "indexing" if missing else "ready"
-    doc.model_id = doc.model_id or store.model_id
+    doc.model_id = doc.model_id or model_id
 
 
 def check_span(doc: VideoSpan, video: VideoRecord) -> None:

@@ -16,11 +16,12 @@ from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer import documents
-from executors.faiss_indexer.job_executor import JobExecutor
 from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.model_executor import ModelExecutor
+from executors.faiss_indexer.model_libraries import ModelLibraries
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer
-from executors.faiss_indexer.store.places import list_libraries, open_database
+from executors.faiss_indexer.store.database import list_libraries, open_database
 from executors.faiss_indexer.store.records import VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.faiss_indexer.store.store import Store
@@ -34,7 +35,7 @@ LISTS = "lists"  # a queue for lists of all videos: thousands take seconds
 _LOCK_SECONDS = 10.0  # a server that was killed a moment ago releases the lock within one
 
 
-class FaissIndexer(JobExecutor):
+class FaissIndexer(ModelExecutor):
     """Stores spans, answers searches, lists and deletes videos.
 
     With a store in PostgreSQL there may be several of it, on any machines. Each has an index of its own, which follows
@@ -48,9 +49,9 @@ class FaissIndexer(JobExecutor):
         self._store_lock = FileLock(lock_of(home))
         if not self.settings.store:
             self._reserve(home)
-        self._libraries: dict[str, Library] = {}
+        self._libraries: dict[str, ModelLibraries] = {}
         self._opening = threading.Lock()
-        self._audit = AuditLog(home, self.settings.audit_days)
+        self.audit = AuditLog(home, self.settings.audit_days)
         self.open_jobs()
 
     def _reserve(self, home: Path) -> None:
@@ -76,22 +77,21 @@ class FaissIndexer(JobExecutor):
     def queue_sizes(self) -> Mapping[str, int]:
         return {**super().queue_sizes(), CALIBRATION: 1, LISTS: 2}
 
-    def library(self, name: str) -> Library:
-        """A library by its name; created if there is none yet."""
+    def models_of(self, name: str) -> ModelLibraries:
         if name not in self._libraries:
             with self._opening:
                 if name not in self._libraries:
                     folder = library_folder(self.settings.home, name)
                     folder.mkdir(parents=True, exist_ok=True)
                     database = open_database(self.settings, name) if self.settings.store else None
-                    self._libraries[name] = Library(folder, self.settings.exact_frames, database, self._replica)
+                    self._libraries[name] = ModelLibraries(folder, self.settings.exact_frames, database, self._replica)
         return self._libraries[name]
 
     # Videos
 
     @endpoint("/probe", queue=WORKER)
     def probe(self, doc: Video, caller: Caller) -> str:
-        library = self.library(caller.library)
+        library = self.models_of(caller.library).of_model(doc.model_id)
         record = VideoRecord(**shared_fields(doc, VideoRecord))
         known = library.store.known_videos([record.video_id])
         if record.frames_per_second <= 0 and not known:
@@ -101,20 +101,23 @@ class FaissIndexer(JobExecutor):
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
-        documents.fill_in_video(doc, record, library.store)
+        [stored] = library.store.stored_videos(record.video_id)
+        documents.fill_in_video(doc, stored, library.store.model_id)
+        if not doc.model and (change := self.jobs.model_change(caller.library)):
+            doc.next_model = change.title
         return f"{doc.video_id[:12]}, {len(doc.missing_start_seconds)} spans missing"
 
     @endpoint("/index", queue=WORKER, step="store")
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         check_frame_times(doc)
-        library = self.library(caller.library)
+        library = self.models_of(caller.library).of_model(doc.model_id)
         documents.check_span(doc, library.store.video(doc.video_id))
         frames = documents.frames_of(doc)
         if len(frames.vectors):
             documents.check_dimensions(frames.vectors.shape[1], library)
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
-        if not was_complete and _is_complete(doc.video_id, library.store):
+        if not (doc.model or was_complete) and _is_complete(doc.video_id, library.store):
             self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
@@ -123,10 +126,10 @@ class FaissIndexer(JobExecutor):
     @endpoint("/videos", queue=lambda doc: AT_ONCE if doc.video_id else LISTS)
     def videos(self, doc: Video, caller: Caller) -> list[Video]:
         store = self.library(caller.library).store
-        answers = []
-        for record in [store.video(doc.video_id)] if doc.video_id else store.videos():
+        answers, model_id = [], store.model_id
+        for stored in store.stored_videos(doc.video_id):
             answer = Video()
-            documents.fill_in_video(answer, record, store)
+            documents.fill_in_video(answer, stored, model_id)
             answers.append(answer)
         if doc.video_id:
             answers[0].shot_start_seconds = [start for start, _ in store.shots(doc.video_id)]
@@ -147,7 +150,7 @@ class FaissIndexer(JobExecutor):
     @endpoint("/search", step="index")
     def search(self, doc: Query, caller: Caller) -> str:
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
-        library = self.library(caller.library)
+        library = self._library_of_query(doc, caller)
         options = documents.search_options(doc)
         answer = library.search(documents.parts_of(doc, library), options)
         documents.fill_in(doc, answer)
@@ -157,7 +160,7 @@ class FaissIndexer(JobExecutor):
     def timeline(self, doc: Query, caller: Caller) -> str:
         options = documents.search_options(doc)
         documents.video_of_timeline(options)
-        library = self.library(caller.library)
+        library = self._library_of_query(doc, caller)
         timeline = library.timeline(documents.parts_of(doc, library), options)
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
@@ -167,7 +170,7 @@ class FaissIndexer(JobExecutor):
     @endpoint("/calibrate", queue=CALIBRATION)
     def calibrate(self, doc: Calibration, caller: Caller) -> str:
         documents.check_calibration(doc)
-        library = self.library(caller.library)
+        library = self._library_of_query(doc, caller)
         mean_phrase = documents.mean_phrase_of(doc)
         phrases = [documents.embedded_part(phrase, 1.0, mean_phrase) for phrase in doc.phrases]
         documents.check_vectors(phrases, library)
@@ -177,8 +180,12 @@ class FaissIndexer(JobExecutor):
         else:
             copy_fields(library.calibrate(phrases, doc.answered_share), doc)
         doc.done = True
-        self._audit.write("calibrated", caller=caller.name, library=caller.library)
+        self.audit.write("calibrated", caller=caller.name, library=caller.library)
         return f"shift {doc.shift:.3f}, {doc.answered} of {doc.phrase_count} phrases answered"
+
+    def _library_of_query(self, doc: Query | Calibration, caller: Caller) -> Library:
+        """The library by the model that embedded a query: after a change, the encoders are a moment behind."""
+        return self.models_of(caller.library).of_model(documents.model_of(doc))
 
     # State
 
@@ -213,14 +220,14 @@ class FaissIndexer(JobExecutor):
 
     def close(self) -> None:
         super().close()
-        self._audit.close()
+        self.audit.close()
         for library in self._libraries.values():
             library.close()
         self._store_lock.release()
 
     def _audit_change(self, change: str, videos: Iterable[VideoRecord], caller: Caller) -> None:
         for video in videos:
-            self._audit.write(
+            self.audit.write(
                 change, caller=caller.owner, library=caller.library, video_id=video.video_id, title=video.title
             )
 

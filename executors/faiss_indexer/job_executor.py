@@ -28,11 +28,11 @@ class JobExecutor(ChainExecutor):
     """An executor with jobs. They are in the main library's store, whichever library they are for."""
 
     jobs: Jobs
-    _audit: AuditLog
+    audit: AuditLog
     _runner_seen_at = _started_at = -math.inf  # monotonic
 
     def library(self, name: str) -> Library:
-        """A library by its name."""
+        """A library by the model that answers in it."""
         raise NotImplementedError
 
     @property
@@ -92,7 +92,7 @@ class JobExecutor(ChainExecutor):
         job = self.jobs.cancel(caller.library, doc.job_id, now, forget=doc.forget)
         if doc.forget or job.ended_at == now:
             what = "job forgotten" if doc.forget else "job cancelled"
-            self._audit.write(what, caller=caller.name, library=caller.library, video_id=job.video_id, title=job.title)
+            self.audit.write(what, caller=caller.name, library=caller.library, video_id=job.video_id, title=job.title)
         _clear(doc)
         copy_fields(job, doc)
         return f"{job.job_id} for {job.video_id[:12]}, {job.state}"

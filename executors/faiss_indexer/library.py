@@ -46,15 +46,22 @@ class Library(AbstractContextManager["Library"]):
     Args:
         folder: of the SQLite store, and of the saved index.
         database: of the store, if it is not in the folder.
-        replica: number of this process among those that share database and folder.
+        replica: number of this process among those that share database and folder; None: it does not share them.
+        slot: of the model whose vectors it searches; by default that of the one that answers.
     """
 
     def __init__(
-        self, folder: Path, exact_frames: float = EXACT_FRAMES, database: Database | None = None, replica: int = 0
+        self,
+        folder: Path,
+        exact_frames: float = EXACT_FRAMES,
+        database: Database | None = None,
+        replica: int | None = 0,
+        slot: str | None = None,
     ) -> None:
-        self.store = Store(database or folder)
+        self.store = Store(database or folder, slot)
         self.curves = CurveSource(self.store)
-        saved = index_folder_name(self.store.store_id, replica) if database else "index"
+        store_id = "" if database is None or replica is None else self.store.store_id
+        saved = index_folder_name(store_id, replica or 0, self.store.slot)
         self.index = VectorIndex(folder / saved, self.store, exact_frames)
         self.relevance = Relevance(self.index.mean_frame)
         self.follow()
@@ -64,10 +71,14 @@ class Library(AbstractContextManager["Library"]):
 
     def close(self) -> None:
         """Save the index and close the store."""
+        self.release()
+        self.store.close()
+
+    def release(self) -> None:
+        """Save the index, and leave the store open to others."""
         with suppress(StoreError):  # its server may be away; then the next start follows
             self.follow()
         self.index.close()
-        self.store.close()
 
     def follow(self) -> None:
         """Take over what has changed in the store, also by other processes. Without changes it is one short query."""

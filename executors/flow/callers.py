@@ -39,12 +39,14 @@ class Caller:
         server_folders: whether the caller may use videos in folders of the server.
         route: the executors that the request passes, in order.
         filed_by: of the service itself, which works on a job: who filed that; "" where it works on none.
+        model: the name of the model that answers in the library; "": the server's own.
     """
 
     name: str
     library: str = MAIN
     server_folders: bool = False
     route: tuple[str, ...] = ()
+    model: str = ""
     filed_by: str = ""
 
     @property

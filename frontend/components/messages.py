@@ -1,4 +1,4 @@
-"""What the page says about errors and the service: what failed, which model answers, which disk is nearly full."""
+"""What the page says about errors and the service: what failed, what is down, which disk is nearly full."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ import streamlit as st
 
 from clipseek.api.errors import ClipSeekError, ServerError
 from frontend.logic.problems import problem_key
-from frontend.logic.safe_text import escape_markdown
 from frontend.logic.service_health import LOW_DISK_BYTES, ServiceState
 from frontend.services import services
 from frontend.texts import Texts
@@ -44,21 +43,6 @@ def _retry() -> None:
     with contextlib.suppress(ClipSeekError):
         services().client.videos()
         st.rerun()
-
-
-def model_banner(state: ServiceState, t: Texts) -> None:
-    """Name the model that answers; for the starter model also say its limits and how to get a better one."""
-    if not state.is_starter:
-        st.caption(t("model.name", model=escape_markdown(state.model), device=escape_markdown(state.device)))
-        for warning in state.warnings:
-            st.caption(escape_markdown(warning))
-        return
-    with (
-        st.container(key="starter", horizontal=True, vertical_alignment="center"),
-        st.popover(t("model.starter"), icon=":material/info:", type="tertiary"),
-    ):
-        st.markdown(t("model.starter.limits"))
-        st.markdown(t("model.starter.upgrade"))
 
 
 def state_banner(state: ServiceState, t: Texts) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clipseek import Client
 from clipseek.api import documents, errors
-from clipseek.api.limits import DONE, RUNNING
+from clipseek.api.limits import DONE, INDEX, RUNNING
 from clipseek.client import Progress, error_of
 from frontend.uploads.job import FAILED, Job, ProgressMeter
 
@@ -65,8 +65,8 @@ class ServiceJobs:
                 self._take([job], is_all=False)
 
     def _take(self, listed: Iterable[documents.Job], *, is_all: bool) -> None:
-        """Show these jobs: as all there are, or in place of those of the same videos."""
-        listed, known = list(listed), self._jobs
+        """Show these jobs: as all there are, or in place of those of the same videos; only those that index."""
+        listed, known = [job for job in listed if job.kind == INDEX], self._jobs
         replaced = {job.video_id for job in listed}
         jobs = {} if is_all else {key: job for key, job in known.items() if job.video_id not in replaced}
         for job in listed:

@@ -11,7 +11,8 @@ from frontend.components.elements import card_grid, heading, muted
 from frontend.components.library.add_videos import add_videos, first_steps
 from frontend.components.library.jobs_panel import jobs_panel
 from frontend.components.library.video_card import video_card, video_thumbnail
-from frontend.components.messages import model_banner, page_disk_banner, show_page_error, state_banner
+from frontend.components.messages import page_disk_banner, show_page_error, state_banner
+from frontend.components.model_banner import model_banner
 from frontend.components.visitor import texts
 from frontend.logic.service_health import service_state
 from frontend.logic.video_list import SORTS, list_videos

@@ -4,7 +4,8 @@ import streamlit as st
 
 from clipseek.api.errors import ClipSeekError
 from frontend.components.library.add_videos import first_steps
-from frontend.components.messages import model_banner, show_page_error, state_banner
+from frontend.components.messages import show_page_error, state_banner
+from frontend.components.model_banner import model_banner
 from frontend.components.search.examples import examples
 from frontend.components.search.results import results
 from frontend.components.search.search_form import search_form

@@ -46,6 +46,8 @@ NOT_RUN = {
     "export CLIPSEEK_HOME=$PWD/access": "goes with kubectl",
     "curl ": "metrics are off here; tests/flow/test_monitoring.py tests them",
     "clipseek watch": "does not end, or needs folders that are not here; its options are checked",
+    "clipseek model use": "needs a second model; tests/flow/test_model_use.py has one",
+    "clipseek model forget": "the same",
     "clipseek model optimise": "needs real videos; the unit tests of the clip encoder test it",
     "clipseek compat": "does not end; its options are checked",
     "cd ~/vced/code/web": "needs VCED",

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Component, Job, Match, Query, Upload, Video
+from clipseek.api.documents import Component, Job, Match, Model, Query, Upload, Video
 from clipseek.api.errors import EmptyQuery, UnreadableVideo, VideoNotFound
 from clipseek.client import Progress, SavedClip
 
@@ -49,6 +49,7 @@ class FakeClient:
         self.filed = []  # jobs of the service
         self.free_bytes = FINE
         self.model = "starter"
+        self.models_of_library = [Model(name="starter", model_id="starter@1:2", state="answers")]
         self.roots = ""
 
     def _answer(self):
@@ -65,6 +66,17 @@ class FakeClient:
             Component(name="video_loader", facts={"free_bytes": str(self.free_bytes), "media_roots": self.roots}),
             Component(name="image_encoder", facts={"model": self.model, "device": "cpu"}),
         ]
+
+    def models(self):
+        self._answer()
+        return list(self.models_of_library)
+
+    def use_model(self, name, *, wait=True):
+        self._answer()
+        [model] = [model for model in self.models_of_library if model.name == name]
+        model.state, model.job_id, model.total_seconds = "changing", "job-of-model", 100.0
+        self.filed.append(Job(job_id=model.job_id, kind="model", title=name, state="running"))
+        return model
 
     def search(self, text="", **options):
         self._answer()

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clipseek.api.documents import Job
+from clipseek.api.documents import Job, Model
 from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
 from frontend.logic.basket import Basket, BasketItem
 from frontend.services import services
@@ -502,11 +502,12 @@ def test_a_full_disk_and_the_starter_model_have_banners(open_page, client):
     page = open_page()
     assert any("1.0 GB" in each.value for each in page.warning)
     assert EN("model.starter.limits") in [each.value for each in page.markdown]
-    client.model, client.free_bytes = "multilingual", 10 * LOW
+    client.models_of_library[0].name, client.free_bytes = "multilingual", 10 * LOW
     services.clear()
-    from frontend.services import health
+    from frontend.services import health, library_models
 
     health.clear()
+    library_models.clear()
     page = open_page()
     assert not page.warning and any("multilingual" in each.value for each in page.caption)
 
@@ -533,3 +534,19 @@ def test_two_failures_of_one_kind_are_shown_side_by_side(open_page, client):
     assert services().queue.wait(10)
     page.run()
     assert not page.exception and len(page.error) == 2
+
+
+def test_another_model_is_chosen_and_its_progress_is_shown_until_it_answers(open_page, client):
+    client.models_of_library += [
+        Model(name="multilingual", state="available"),
+        Model(name="/models/mine", model_id="mine@1:2", state="kept", covered_seconds=30.0, total_seconds=60.0),
+    ]
+    page = open_page()
+    choice = page.selectbox(key="model.choice")
+    assert choice.options == ["multilingual", EN("model.kept", model="/models/mine", percent=50)]
+    choice.set_value("/models/mine").run()
+    button(page, "model.use").click().run()
+    assert [job.title for job in client.filed] == ["/models/mine"]
+    assert not page.selectbox(key="model.choice").options[1:]
+    button(page, "model.stop").click().run()
+    assert client.filed[0].state == "cancelled"

@@ -23,7 +23,7 @@ ROOMS = {
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
-SPEAK_JINA = {"executor.py", "job_executor.py", "documents.py"}
+SPEAK_JINA = {"executor.py", "job_executor.py", "model_executor.py", "documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {

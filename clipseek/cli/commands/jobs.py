@@ -1,5 +1,6 @@
 """`clipseek jobs`: what the service is indexing, and the process that does it."""
 
+import contextlib
 import json
 import logging
 import os
@@ -93,7 +94,18 @@ def run(until_stdin_ends: bool) -> None:
         signal.signal(number, lambda *_: threading.Thread(target=_end, args=(runner.stop,), daemon=True).start())
     if until_stdin_ends:
         threading.Thread(target=_end, args=(sys.stdin.buffer.read, runner.stop), daemon=True).start()
+        threading.Thread(target=_give_signs_of_life, daemon=True).start()
     runner.run()
+
+
+def _give_signs_of_life() -> None:
+    """Tell the process at the other end of stdout that this one does not hang, as `JobProcess` expects."""
+    from clipseek.service.job_process import BEAT_SECONDS
+
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            os.write(sys.stdout.fileno(), b".")
+            time.sleep(BEAT_SECONDS)
 
 
 def _end(*steps: Callable[[], object]) -> None:

@@ -1,26 +1,41 @@
-"""`clipseek model`: which models this machine has, how others come, and what can be made of them."""
+"""`clipseek model`: which models there are, how others come, which one answers, and what can be made of them."""
 
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipseek.api.errors import ClientOnly, ModelError
+from clipseek.api.errors import ClientOnly, ClipSeekError, ModelError
+from clipseek.api.limits import ANSWERS, AVAILABLE
 from clipseek.api.model_ids import settings_for
-from clipseek.cli.options import json_option
-from clipseek.cli.terminal import print_json, show_table
+from clipseek.cli.options import host_option, json_option, with_client
+from clipseek.cli.terminal import print_json, progress_bar, show_table
 from clipseek.config.distribution import check_whole_install
-from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER, STARTER_LANGUAGES, STARTER_LICENCE
+from clipseek.config.profiles import (
+    AUTO,
+    MODEL_NAMES,
+    PROFILES,
+    STARTER,
+    STARTER_LANGUAGES,
+    STARTER_LICENCE,
+    is_same_model,
+)
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import call_module
 from clipseek.machine.talk import say
 from clipseek.watch.folder_scan import videos_below
 
+if TYPE_CHECKING:
+    from clipseek.api.documents import Model
+    from clipseek.client import Client
+
+_LIBRARY_SECONDS = 10.0  # for the server, which need not run
 _LEAST_COSINE = 0.99
 _FRAMES = 300
 _INVENTORY = "executors.clip_encoder.model.inventory"
@@ -29,16 +44,17 @@ _INT8 = "executors.clip_encoder.int8.optimise"
 
 @click.group()
 def model() -> None:
-    """List, get and optimise models."""
+    """List, get, use, forget and optimise models."""
 
 
 @model.command("list")
 @json_option
-def list_models(as_json: bool) -> None:
+@host_option
+def list_models(as_json: bool, host: str | None) -> None:
     """List the models that are on this machine, and those you can get.
 
     Recall is published: of Chinese and English queries on Crossmodal-3600, in percent. Your videos may differ: measure
-    them with `clipseek eval`.
+    them with `clipseek eval`. Library says which model answers on the server, and of which it keeps vectors.
 
     \b
       clipseek model list
@@ -46,12 +62,13 @@ def list_models(as_json: bool) -> None:
     check_whole_install("model list")
     here = call_module(_INVENTORY, failure=_listing_failed, environ=Settings.from_env().to_env())
     rows = _describe_models(here)
+    _add_library(rows, host)
     if as_json:
         print_json(rows)
         return
-    heads = ("Name", "Model", "Here", ">MB", "Languages", "Licence", "Recall zh / en")
+    heads = ("Name", "Model", "Here", ">MB", "Languages", "Licence", "Recall zh / en", "Library")
     show_table(heads, [tuple(map(str, row.values())) for row in rows])
-    say("Get one: clipseek model get NAME. Run it: clipseek serve --model NAME.")
+    say("Get one: clipseek model get NAME. Let it answer: clipseek model use NAME.")
 
 
 @model.command()
@@ -80,7 +97,7 @@ def get(name: str, as_json: bool) -> None:
         print_json(result)
     else:
         say(f"{result['model']} is here: {result['weights']}", style="green")
-        say(f"Run it: clipseek serve --model {name}. A store of another model needs another --home.")
+        say(f"Let it answer: clipseek model use {name}. In a new store: clipseek serve --model {name}.")
 
 
 def _listing_failed(reason: str) -> ModelError:
@@ -105,6 +122,7 @@ def _describe_models(here: Sequence[str]) -> list[dict[str, Any]]:
             "languages": languages,
             "licence": licence,
             "recall": recall,
+            "library": "",
         }
 
     profiles = [
@@ -112,6 +130,69 @@ def _describe_models(here: Sequence[str]) -> list[dict[str, Any]]:
     ]
     others = [row(name, name) for name in here if name not in MODEL_NAMES]
     return [*profiles, row(STARTER, "built here", "", STARTER_LANGUAGES, STARTER_LICENCE), *others]
+
+
+def _add_library(rows: list[dict[str, Any]], host: str | None) -> None:
+    """Add what the library has of each model; nothing where no server answers."""
+    from clipseek.client import Client
+
+    try:
+        with Client(host, timeout_seconds=_LIBRARY_SECONDS, retry_seconds=0.0) as client:
+            models = [model for model in client.models() if model.state != AVAILABLE]
+    except ClipSeekError:
+        return
+    for stored in models:
+        row = next((row for row in rows if is_same_model(row["name"], stored.name)), None)
+        if row is None:
+            row = dict.fromkeys(rows[0], "") | {"name": stored.name, "model": stored.name, "here": "on the server"}
+            rows.append(row)
+        row["library"] = _describe_state(stored)
+
+
+def _describe_state(stored: "Model") -> str:
+    share = 100 * stored.covered_seconds / stored.total_seconds if stored.total_seconds else 100
+    return ANSWERS if stored.state == ANSWERS else f"{stored.state}, {math.floor(share)} %"
+
+
+@model.command()
+@click.argument("name")
+@click.option("--detach", is_flag=True, help="File the job and return. `clipseek jobs --follow` shows its progress.")
+@with_client
+def use(client: "Client", name: str, detach: bool) -> None:
+    """Let the model NAME answer in the library.
+
+    The service embeds each video again, from the file that it keeps. Until it has all of them, the present model
+    answers. Its vectors are kept: going back only embeds what was added since. NAME must be on the server: a short
+    name, NAME/TAG of open_clip, or a folder. Ctrl-C cancels; the same command later continues.
+
+    \b
+      clipseek model get multilingual
+      clipseek model use multilingual
+    """
+    if name.lower() not in MODEL_NAMES and Path(name).is_dir():
+        name = str(Path(name).absolute())
+    with progress_bar(f"with {name}") as progress:
+        used = client.use_model(name, progress=progress, wait=not detach)
+    if used.state == ANSWERS:
+        say(f"{used.name} answers in the library.", style="green")
+    else:
+        say(f"The library changes to {used.name}: job {used.job_id}. Until it is done, the present model answers.")
+
+
+@model.command()
+@click.argument("name")
+@with_client
+def forget(client: "Client", name: str) -> None:
+    """Remove the vectors of the model NAME from the library, and free their space. It must not be the one that answers.
+
+    The model itself stays on the machine.
+
+    \b
+      clipseek model forget starter
+    """
+    stored = next((model.name for model in client.models() if is_same_model(model.name, name)), name)
+    client.forget_model(stored)
+    say(f"The library has no vectors of {stored} any more.")
 
 
 @model.command()

@@ -6,11 +6,14 @@ from functools import partial
 
 import numpy as np
 
-from clipseek.api.documents import Component, Query, Video, VideoSpan
-from clipseek.api.errors import InvalidRequest
+from clipseek.api.documents import Component, Model, Query, Video, VideoSpan
+from clipseek.api.errors import AccessDenied, InvalidRequest
+from clipseek.config.access import SERVER
+from clipseek.config.settings import Settings
 from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.clip_encoder.model.spec import Pictures
 from executors.clip_encoder.run.encoder import Encoder
+from executors.clip_encoder.run.loaded_models import LoadedModels, find_model, list_named_models
 from executors.clip_encoder.run.still_pictures import StillPictures
 from executors.clip_encoder.run.towers import ImageTower
 from executors.flow.callers import Caller
@@ -25,23 +28,44 @@ def _queue_of(doc: Query) -> str:
     return IMAGES if any(part.image for part in doc.parts) else ""
 
 
+class _ImageModel:
+    """The image half of a model, and the pictures that it has just seen."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.encoder = Encoder(settings, "image", partial(ImageTower, cache=settings.cache), name=name)
+        self.still = StillPictures(self.encoder.tower.encode)
+
+
 class ClipImageEncoder(ChainExecutor):
-    """Answers `/probe` with the pictures its model needs; embeds the pictures of `/index` and the images of queries."""
+    """Answers `/probe` with the pictures its model needs; embeds the pictures of `/index` and the images of queries.
+
+    The model is that of the caller's library, or for the service's runner the one that it names.
+    """
 
     def load(self) -> None:
-        build = partial(ImageTower, cache=self.settings.cache)
-        self.encoder = Encoder(self.settings, "image", build)
-        self._still = StillPictures(self.encoder.tower.encode)
+        self.models = LoadedModels(partial(_ImageModel, self.settings))
         self._decoder = ImageDecoder(self.settings)
 
     def queue_sizes(self) -> Mapping[str, int]:
         return {WORKER: 1, IMAGES: 1}
 
+    @property
+    def encoder(self) -> Encoder[ImageTower]:
+        """Of the model that a library used last."""
+        return self.models.last.encoder
+
+    def _model_of(self, doc: Video | VideoSpan, caller: Caller) -> _ImageModel:
+        """Raises: AccessDenied: callers do not choose the model of a video."""
+        if doc.model and caller.name != SERVER:
+            raise AccessDenied("Only the service's own runner chooses a video's model. Leave out `model`.")
+        return self.models.get(doc.model, answers=False) if doc.model else self.models.get(caller.model)
+
     @endpoint("/probe")
-    def probe(self, doc: Video, _caller: Caller) -> str:
+    def probe(self, doc: Video, caller: Caller) -> str:
         """Fill in the model's id, and the pictures that it needs."""
-        needed = self.encoder.spec.preprocessing.picture_format
-        doc.model_id = self.encoder.model_id
+        encoder = self._model_of(doc, caller).encoder
+        needed = encoder.spec.preprocessing.picture_format
+        doc.model_id = encoder.model_id
         doc.picture_width, doc.picture_height = needed.width, needed.height
         doc.picture_fit, doc.picture_fill = needed.fit, list(needed.fill)
         return ""
@@ -49,23 +73,25 @@ class ClipImageEncoder(ChainExecutor):
     @endpoint("/index", queue=WORKER, step="encode")
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         """Replace the pictures by their embeddings; those that stand still are encoded once. Raises: InvalidRequest."""
-        _check_format(doc, self.encoder.spec.preprocessing.picture_format)
-        embedded = self._still.encode(f"{caller.library}/{doc.video_id}", _pictures(doc))
+        model = self._model_of(doc, caller)
+        _check_format(doc, model.encoder.spec.preprocessing.picture_format)
+        embedded = model.still.encode(f"{caller.library}/{doc.video_id}", _pictures(doc))
         doc.pictures = b""
         doc.embeddings = embedded.vectors.astype(np.float16).tobytes()
-        doc.dimensions, doc.model_id = self.encoder.spec.dimensions, self.encoder.model_id
+        doc.dimensions, doc.model_id = model.encoder.spec.dimensions, model.encoder.model_id
         doc.frames_encoded = embedded.encoded
         return f"{doc.video_id[:12]}, {embedded.encoded} of {len(embedded.vectors)} frames encoded"
 
     def _embed_images(self, doc: Query, caller: Caller) -> Steps:
         """Replace the images in the query by their embeddings, one in each step. Raises: UnreadableImage."""
         images = [part for part in doc.parts if part.image]
+        encoder = self.models.get(caller.model).encoder if images else self.encoder
         for number, part in enumerate(images):
             if number:
                 yield
             picture = self._decoder.read(part.image, part.title or "the image")
-            [vector] = self.queues[WORKER].submit(caller.name, partial(self.encoder.tower.encode, picture)).result()
-            part.image, part.embedding, part.model_id = b"", vector.tolist(), self.encoder.model_id
+            [vector] = self.queues[WORKER].submit(caller.name, partial(encoder.tower.encode, picture)).result()
+            part.image, part.embedding, part.model_id = b"", vector.tolist(), encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
 
     @endpoint("/search", queue=_queue_of)
@@ -76,12 +102,30 @@ class ClipImageEncoder(ChainExecutor):
     def timeline(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_images(doc, caller)
 
+    @endpoint("/models")
+    def list_models(self, doc: Model, _caller: Caller) -> str:
+        doc.here = list_named_models()
+        return ""
+
+    @endpoint("/use_model")
+    def use_model(self, doc: Model, caller: Caller) -> str:
+        """Find a model on this machine. Raises: UnknownModel, ModelUnavailable, PathNotAllowed, InvalidRequest."""
+        doc.model_id = find_model(self.settings, doc.name, with_folders=caller.server_folders)
+        return ""
+
+    @endpoint("/switch_model")
+    def switch_model(self, doc: Model, _caller: Caller) -> str:
+        doc.model_id = self.models.get(doc.name, answers=False).encoder.model_id
+        return ""
+
     def close(self) -> None:
+        self.models.close()
         self._decoder.close()
         super().close()
 
-    def component(self, _caller: Caller, /) -> Component:
-        return Component(name=self.executor_name, facts=self.encoder.facts, warnings=list(self.encoder.spec.warnings))
+    def component(self, caller: Caller, /) -> Component:
+        encoder = self.models.find(caller.model).encoder
+        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
 
 
 def _check_format(doc: VideoSpan, needed: PictureFormat) -> None:

@@ -43,6 +43,11 @@ _DECISION_SECONDS = 120.0
 _PACKAGE = __name__.rpartition(".model.")[0]
 
 
+def has_starter() -> bool:
+    """Whether the starter model is part of this installation."""
+    return find_spec(f"{_PACKAGE}.starter") is not None
+
+
 def build_starter(models: Path) -> ModelSpec:
     """Build the starter model below `models`, or find it there. Raises: ModelUnavailable."""
     missing = "The starter model is not part of this installation. Set CLIPSEEK_MODEL to another one."
@@ -126,7 +131,7 @@ class Registry:
             name = f"{architecture}/{tag}"
             raise ModelUnavailable(
                 f"The model {name} is not on this machine, and nothing is downloaded unasked. Get it with "
-                f"{get_command(name)}, then start again. CLIPSEEK_MODEL=starter needs no download."
+                f"{get_command(name)}, then try again. CLIPSEEK_MODEL=starter needs no download."
             ) from error
 
     def _find_files(self, architecture: str, tag: str, reason: str) -> ModelSpec:

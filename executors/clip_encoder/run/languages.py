@@ -12,7 +12,7 @@ _LATIN = ("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL", "FULLWIDTH LATIN", "
 
 def language_warning(text: str, spec: ModelSpec) -> list[str]:
     """Returns: one warning if the text is in a script that the model cannot read, else none."""
-    advice = f"CLIPSEEK_MODEL={PREFERRED} reads many languages; the videos must then be indexed again."
+    advice = f"The model {PREFERRED} reads many languages: `clipseek model use {PREFERRED}`."
     if spec.has_sentence_encoder and has_other_script(text, SCRIPTS):
         return [f"The starter model was not trained on the script of this text: expect poor answers. {advice}"]
     if spec.is_multilingual or not has_other_script(text):

@@ -24,9 +24,12 @@ class CacheDamaged(Exception):
     """The file is not as it was written, or an earlier version wrote it."""
 
 
-def index_folder_name(store_id: str, replica: int | str) -> str:
-    """The folder of the saved index of one of the indexers that share a database. Another one may take its place."""
-    return f"index-{store_id[:12]}-{replica}"
+def index_folder_name(store_id: str, replica: int | str, slot: str = "") -> str:
+    """The folder of the saved index of a model.
+
+    With a `store_id`, it is that of one of the indexers that share a database. Another one may take its place.
+    """
+    return (f"index-{store_id[:12]}-{replica}" if store_id else "index") + slot
 
 
 def cache_path(folder: Path, revision: int) -> Path:

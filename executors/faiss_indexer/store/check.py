@@ -25,8 +25,8 @@ from executors.faiss_indexer.store.cache_file import (
     list_stale_files,
     read_cache,
 )
-from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction, explain
-from executors.faiss_indexer.store.places import open_database
+from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction, explain, open_database
+from executors.faiss_indexer.store.models import REVISION, answering_slot, list_slots
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, count_spans, is_planned, number_frames
 from executors.faiss_indexer.store.store import delete_spans
@@ -65,8 +65,9 @@ def check_store(settings: Settings, library: str) -> Iterator[Finding]:
         try:
             with database.snapshot() as db:  # one state of the store, whatever a server writes meanwhile
                 yield from _check_database(database, db)
-                for folder in _list_index_folders(settings, library, db):
-                    yield _check_saved_index(folder, db)
+                for slot in list_slots(db) or [""]:
+                    for folder in _list_index_folders(settings, library, db, slot):
+                        yield _check_saved_index(folder, db, slot)
         except UNREADABLE as error:
             yield Finding("database", ERROR, f"{database.place}: {explain(error)}", _FROM_BACKUP)
 
@@ -85,33 +86,37 @@ def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
                 database.rebuild_indices()
                 yield Finding("repair", OK, "rebuilt the database's own indices")
             database.prepare()
-            with database.write() as db:
-                wrong = _find_wrong_spans(db)
-                for span_id in wrong:
-                    delete_spans(db, "span_id = ?", (span_id,))
-                count = _fill_in_checksums(db)
-            if wrong:
-                yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
-            if count:
-                yield Finding("repair", OK, f"gave {count} spans a checksum")
             with database.snapshot() as db:
-                for folder in _list_index_folders(settings, library, db):
-                    yield from _drop_misfits(folder, db)
+                slots = list_slots(db) or [""]
+            for slot in slots:
+                with database.write() as db:
+                    wrong = _find_wrong_spans(db, slot)
+                    for span_id in wrong:
+                        delete_spans(db, "span_id = ?", (span_id,), slot)
+                    count = _fill_in_checksums(db, slot)
+                if wrong:
+                    yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
+                if count:
+                    yield Finding("repair", OK, f"gave {count} spans a checksum")
+                with database.snapshot() as db:
+                    for folder in _list_index_folders(settings, library, db, slot):
+                        yield from _drop_misfits(folder, db, slot)
         except UNREADABLE as error:
             yield Finding("repair", ERROR, f"{database.place}: {explain(error)}", _FROM_BACKUP)
 
 
-def _list_index_folders(settings: Settings, library: str, db: Transaction) -> list[Path]:
-    """The saved indexes of a store on this machine: one, or those of the indexers that share a database."""
+def _list_index_folders(settings: Settings, library: str, db: Transaction, slot: str) -> list[Path]:
+    """The saved indexes of a model on this machine: one, or those of the indexers that share a database."""
     folder = library_folder(settings.home, library)
     if not settings.store:
-        return [folder / "index"]
+        return [folder / index_folder_name("", "", slot)]
     row = db.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
-    return sorted(folder.glob(index_folder_name(row[0], "*")))
+    found = folder.glob(index_folder_name(row[0], "*", slot))
+    return sorted(path for path in found if slot or "_" not in path.name)
 
 
-def _drop_misfits(folder: Path, db: Transaction) -> Iterator[Finding]:
-    for file in [*_list_misfits(folder, db), *list_stale_files(folder, _read_revision(db))]:
+def _drop_misfits(folder: Path, db: Transaction, slot: str) -> Iterator[Finding]:
+    for file in [*_list_misfits(folder, db, slot), *list_stale_files(folder, _read_revision(db, slot))]:
         file.unlink()
         yield Finding("repair", OK, f"dropped {file.name}; the next start rebuilds it from the store")
 
@@ -119,65 +124,74 @@ def _drop_misfits(folder: Path, db: Transaction) -> Iterator[Finding]:
 def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     fix = f"{_REPAIR}. If that does not help: {_FROM_BACKUP}"
     yield verdict("database", database.find_damage(), "sound", fix)
-    version, own = database.version(), database.own_version
+    version, own = database.version(), database.own_versions
     if not version:
         raise StoreError("it has no tables. Start the server, which makes them.")
-    if version != own:
-        other = f"format {version}, but this ClipSeek uses format {own}"
+    if version not in own:
+        other = f"format {version}, but this ClipSeek uses format {own[0]}"
         yield Finding(
             "format", WARNING, other, "Start the server to update an older store. For a newer one update ClipSeek."
         )
         return
-    unknown = "SELECT span_id FROM spans WHERE video_id NOT IN (SELECT video_id FROM videos)"
-    orphans = [f"span {span_id} belongs to no video" for (span_id,) in db.rows(unknown)]
-    yield verdict("references", orphans, "complete", _REPAIR)
-    wrong = _find_wrong_spans(db, has_checksums=database.has_checksums())
-    spans, frames = db.execute("SELECT COUNT(*), COALESCE(SUM(frames), 0) FROM spans").fetchone()
-    yield verdict("spans", list(wrong.values()), f"{spans} with {frames} frames, unit vectors", _INDEX_AGAIN)
-    yield _check_for_checksums(database, db, spans)
+    answering, slots = answering_slot(db), list_slots(db)
+    for slot in [answering, *(slots.keys() - {answering})]:
+        yield from _check_spans(database, db, slot, "" if slot == answering else f", kept of {slots[slot]}")
     yield verdict(
         "complete",
-        list(_list_incomplete(db)),
+        list(_list_incomplete(db, answering)),
         "every video is fully indexed",
         "Index them again, or resume them on the page: only the missing spans are indexed.",
         state=WARNING,
     )
 
 
-def _check_for_checksums(database: Database, db: Transaction, spans: int) -> Finding:
+def _check_spans(database: Database, db: Transaction, slot: str, whose: str) -> Iterator[Finding]:
+    """Check the spans of one model; `whose` they are ends what is said of them."""
+    unknown = f"SELECT span_id FROM spans{slot} WHERE video_id NOT IN (SELECT video_id FROM videos)"
+    orphans = [f"span {span_id} belongs to no video" for (span_id,) in db.rows(unknown)]
+    yield verdict("references", orphans, f"complete{whose}", _REPAIR)
+    wrong = _find_wrong_spans(db, slot, has_checksums=database.has_checksums())
+    spans, frames = db.execute(f"SELECT COUNT(*), COALESCE(SUM(frames), 0) FROM spans{slot}").fetchone()
+    yield verdict("spans", list(wrong.values()), f"{spans} with {frames} frames, unit vectors{whose}", _INDEX_AGAIN)
+    yield _check_for_checksums(database, db, spans, slot)
+
+
+def _check_for_checksums(database: Database, db: Transaction, spans: int, slot: str) -> Finding:
     without = spans
     if database.has_checksums():
-        [without] = db.execute("SELECT COUNT(*) FROM spans WHERE checksum IS NULL").fetchone()
+        [without] = db.execute(f"SELECT COUNT(*) FROM spans{slot} WHERE checksum IS NULL").fetchone()
     faults = [f"{without} of {spans} spans have none: an earlier ClipSeek stored them"] if without else []
     return verdict("checksums", faults, "every span has one", f"{_REPAIR} adds them.", state=WARNING)
 
 
-def _fill_in_checksums(db: Transaction) -> int:
+def _fill_in_checksums(db: Transaction, slot: str) -> int:
     """Give the spans without a checksum one. Returns: how many."""
-    missing = [(span.compute_checksum(), span.span_id) for span in _read_spans(db, condition="WHERE checksum IS NULL")]
+    spans = _read_spans(db, slot, condition="WHERE checksum IS NULL")
+    missing = [(span.compute_checksum(), span.span_id) for span in spans]
     for values in missing:
-        db.execute("UPDATE spans SET checksum = ? WHERE span_id = ?", values)
+        db.execute(f"UPDATE spans{slot} SET checksum = ? WHERE span_id = ?", values)
     return len(missing)
 
 
-def _read_spans(db: Transaction, *, has_checksums: bool = True, condition: str = "") -> Iterator[_Span]:
+def _read_spans(db: Transaction, slot: str, *, has_checksums: bool = True, condition: str = "") -> Iterator[_Span]:
     checksum = "checksum" if has_checksums else "NULL"  # no server of this version has used the store yet
     rows = db.rows(
         "SELECT span_id, video_id, start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank, "
-        f"{checksum} FROM spans {condition}"
+        f"{checksum} FROM spans{slot} {condition}"
     )
     yield from (_Span(*row) for row in rows)
 
 
-def _find_wrong_spans(db: Transaction, *, has_checksums: bool = True) -> dict[int, str]:
+def _find_wrong_spans(db: Transaction, slot: str, *, has_checksums: bool = True) -> dict[int, str]:
     """Why each wrong span is wrong, by its id."""
     videos = {row[0]: row[1:] for row in db.execute("SELECT video_id, title, duration_seconds FROM videos")}
     common = db.execute(
-        "SELECT length(vectors) / frames FROM spans WHERE frames > 0 GROUP BY 1 ORDER BY SUM(frames) DESC LIMIT 1"
+        f"SELECT length(vectors) / frames FROM spans{slot} WHERE frames > 0 "
+        "GROUP BY 1 ORDER BY SUM(frames) DESC LIMIT 1"
     ).fetchone()
-    overlaps = dict(chain.from_iterable(_find_overlaps(db, name, values[1]) for name, values in videos.items()))
+    overlaps = dict(chain.from_iterable(_find_overlaps(db, slot, name, values[1]) for name, values in videos.items()))
     wrong = {}
-    for span in _read_spans(db, has_checksums=has_checksums):
+    for span in _read_spans(db, slot, has_checksums=has_checksums):
         title, duration_seconds = videos.get(span.video_id, ("unknown video", None))
         fault = overlaps.get(span.span_id) or _find_fault(span, duration_seconds, common[0] if common else 0)
         if fault:
@@ -186,10 +200,11 @@ def _find_wrong_spans(db: Transaction, *, has_checksums: bool = True) -> dict[in
     return wrong
 
 
-def _find_overlaps(db: Transaction, video_id: str, duration_seconds: float) -> Iterator[tuple[int, str]]:
+def _find_overlaps(db: Transaction, slot: str, video_id: str, duration_seconds: float) -> Iterator[tuple[int, str]]:
     """Of two spans that overlap, the one outside the plan, else the later one."""
     rows = db.execute(
-        "SELECT span_id, start_seconds, end_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
+        f"SELECT span_id, start_seconds, end_seconds FROM spans{slot} WHERE video_id = ? ORDER BY start_seconds",
+        (video_id,),
     )
     for before, after in pairwise(rows.fetchall()):
         if after[1] < before[2]:
@@ -225,9 +240,9 @@ def _find_fault_in_arrays(span: _Span) -> str:
     return "" if is_same else "is not as it was stored: its checksum is wrong"
 
 
-def _list_incomplete(db: Transaction) -> Iterator[str]:
+def _list_incomplete(db: Transaction, slot: str) -> Iterator[str]:
     stored: dict[str, set[tuple[float, float]]] = {}
-    for video_id, start, end in db.execute("SELECT video_id, start_seconds, end_seconds FROM spans"):
+    for video_id, start, end in db.execute(f"SELECT video_id, start_seconds, end_seconds FROM spans{slot}"):
         stored.setdefault(video_id, set()).add((start, end))
     for video_id, title, duration_seconds in db.execute("SELECT video_id, title, duration_seconds FROM videos"):
         planned = count_spans(duration_seconds)
@@ -236,32 +251,32 @@ def _list_incomplete(db: Transaction) -> Iterator[str]:
             yield f"'{title}' ({video_id[:12]}): {missing} of {planned} spans missing"
 
 
-def _check_saved_index(folder: Path, db: Transaction) -> Finding:
-    misfits = [f"{file.name} does not fit the store" for file in _list_misfits(folder, db)]
+def _check_saved_index(folder: Path, db: Transaction, slot: str) -> Finding:
+    misfits = [f"{file.name} does not fit the store" for file in _list_misfits(folder, db, slot)]
     saved = [file.name for file in folder.glob("frames-*.faiss")]
     state = ", ".join(saved) or "none; the next start builds it"
-    stale = {file.name for file in list_stale_files(folder, _read_revision(db))} & set(saved)
+    stale = {file.name for file in list_stale_files(folder, _read_revision(db, slot))} & set(saved)
     if stale:
         state = f"{', '.join(stale)} is older than the store; the next start rebuilds it"
     return verdict("index cache", misfits, state, _REPAIR)
 
 
-def _list_misfits(folder: Path, db: Transaction) -> list[Path]:
-    file = cache_path(folder, _read_revision(db))
-    return [file] if file.exists() and not _fits(file, db) else []
+def _list_misfits(folder: Path, db: Transaction, slot: str) -> list[Path]:
+    file = cache_path(folder, _read_revision(db, slot))
+    return [file] if file.exists() and not _fits(file, db, slot) else []
 
 
-def _read_revision(db: Transaction) -> int:
-    return int(db.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0])
+def _read_revision(db: Transaction, slot: str) -> int:
+    return int(db.execute("SELECT value FROM meta WHERE key = ?", (REVISION + slot,)).fetchone()[0])
 
 
-def _fits(file: Path, db: Transaction) -> bool:
+def _fits(file: Path, db: Transaction, slot: str) -> bool:
     try:
         index, _ = read_cache(file)
     except (CacheDamaged, OSError, RuntimeError):
         return False
     total = 0
-    for span_id, frames, blob in db.rows("SELECT span_id, frames, vectors FROM spans WHERE frames > 0"):
+    for span_id, frames, blob in db.rows(f"SELECT span_id, frames, vectors FROM spans{slot} WHERE frames > 0"):
         try:
             vectors = index.reconstruct_batch(number_frames(span_id, frames))
         except RuntimeError:  # one of the ids is unknown

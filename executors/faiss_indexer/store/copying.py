@@ -24,12 +24,15 @@ from clipseek.config.parsing import is_url
 from clipseek.config.store_files import JOINED, check_undivided, has_store, list_parts, out_of_use
 from clipseek.machine.module_call import print_result
 from clipseek.machine.private_files import make_private_from_now_on
+from executors.faiss_indexer.store.cache_file import index_folder_name
 from executors.faiss_indexer.store.database import Database, Row
+from executors.faiss_indexer.store.models import ANSWERING, CHOSEN, add_slots, list_slots, write_meta
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
-from executors.faiss_indexer.store.store import SpanChange, delete_spans, note_changes, put_video_row, write_meta
+from executors.faiss_indexer.store.store import SpanChange, delete_spans, note_changes, put_video_row
 
-_FACTS = ("model_id", "model_name", "fitted_shift", "store_id")  # of `meta`; the revision is each store's own
+# Of `meta`, of the store and of each model in it; the revisions are each store's own.
+_STORE_FACTS, _MODEL_FACTS = ("store_id", ANSWERING, CHOSEN), ("model_id", "model_name", "fitted_shift")
 _VIDEO = (
     "video_id, title, size_bytes, duration_seconds, width, height, fps, codec, container, rotation_degrees, has_audio, "
     "frames_per_second, sampling, added_at"
@@ -134,7 +137,7 @@ def _copy_library(name: str, source: _Place, target: _Place, is_joining: bool, o
         copy.prepare()
         videos = list(heapq.merge(*map(_list_videos, databases, range(len(databases)))))
         _check_target(copy, {row[0] for _, _, row in videos})
-        _copy_facts(databases, copy)
+        slots = _copy_facts(databases, copy)
         total, done, copied = 2 * sum(map(_count_spans, databases)), 0, 0
         for _, place, row in videos:
             spans = _list_spans(databases[place], row[0])
@@ -149,7 +152,9 @@ def _copy_library(name: str, source: _Place, target: _Place, is_joining: bool, o
             done += len(_list_spans(copy, row[0]))
             on_step(f"check {name}", done, total)
     if copied and target.home:
-        shutil.rmtree(library_folder(target.home, name) / "index", ignore_errors=True)  # it fits no more
+        for slot in slots:
+            saved = library_folder(target.home, name) / index_folder_name("", "", slot)
+            shutil.rmtree(saved, ignore_errors=True)  # it fits no more
     if is_joining and source.home:
         while parts := list_parts(library_folder(source.home, name)):
             folder = parts[0].parent
@@ -169,14 +174,22 @@ def _read_video(database: Database, video_id: str) -> Row | None:
     return database.row(f"SELECT {_VIDEO} FROM videos WHERE video_id = ?", (video_id,))
 
 
+def _list_slots(database: Database) -> list[str]:
+    """The slots of the models in a store, see `models.py`."""
+    with database.snapshot() as db:
+        return list(list_slots(db) or [""])
+
+
 def _list_spans(database: Database, video_id: str) -> list[Row]:
-    facts = "SELECT start_seconds, end_seconds, frames FROM spans WHERE video_id = ? ORDER BY start_seconds"
-    return list(database.rows(facts, (video_id,)))
+    """The spans of a video, of all models: slot, start, end, frames."""
+    facts = "SELECT start_seconds, end_seconds, frames FROM spans{} WHERE video_id = ? ORDER BY start_seconds"
+    slots = _list_slots(database)
+    return [(slot, *row) for slot in slots for row in database.rows(facts.format(slot), (video_id,))]
 
 
 def _count_spans(database: Database) -> int:
-    row = database.row("SELECT COUNT(*) FROM spans")
-    return int(row[0]) if row else 0
+    counts = (database.row(f"SELECT COUNT(*) FROM spans{slot}") for slot in _list_slots(database))
+    return sum(int(row[0]) for row in counts if row)
 
 
 def _check_target(copy: Database, video_ids: set[str]) -> None:
@@ -189,8 +202,8 @@ def _check_target(copy: Database, video_ids: set[str]) -> None:
         )
 
 
-def _copy_facts(databases: Sequence[Database], copy: Database) -> None:
-    """Copy the model, the calibration and the identity.
+def _copy_facts(databases: Sequence[Database], copy: Database) -> list[str]:
+    """Copy the models, their calibration and the identity. Returns: the slots of the models.
 
     Raises: StoreError: the parts hold frames of several models.
     """
@@ -200,30 +213,38 @@ def _copy_facts(databases: Sequence[Database], copy: Database) -> None:
     if len(models) > 1:
         raise StoreError(f"The parts of the store hold frames of several models: {', '.join(map(str, models))}.")
     modelled = (used or named)[0]  # the other facts are those of the first part
+    slots = _list_slots(databases[0])
     with copy.write() as db:
-        for key in _FACTS:
-            if value := (modelled if key in ("model_id", "model_name") else named[0]).get(key):
+        add_slots(copy, db, slots)
+        for slot in slots:
+            for key in (key + slot for key in _MODEL_FACTS):
+                if value := (named[0] if key.startswith("fitted_shift") else modelled).get(key):
+                    write_meta(db, key, value)
+        for key in _STORE_FACTS:
+            if value := named[0].get(key):
                 write_meta(db, key, value)
+    return slots
 
 
 def _copy_video(source: Database, copy: Database, row: Row) -> None:
     """Store a video with all its spans, in place of what there is of it."""
     columns = _VIDEO.split(", ")
     with copy.write() as db:
-        delete_spans(db, "video_id = ?", (row[0],))
         put_video_row(db, dict(zip(columns, row, strict=True)), kept=())
-        changes = []
-        for span in _read_spans(source, row[0]):
-            values = (row[0], *span, compute_checksum(row[0], *span))
-            statement = f"INSERT INTO spans (video_id, {_SPAN}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            [(span_id,)] = db.execute(f"{statement} RETURNING span_id", values).fetchall()
-            changes.append(SpanChange(span_id, row[0], span[2]))
-        note_changes(db, changes)
+        for slot in _list_slots(source):
+            delete_spans(db, "video_id = ?", (row[0],), slot)
+            changes = []
+            for span in _read_spans(source, row[0], slot):
+                values = (row[0], *span, compute_checksum(row[0], *span))
+                statement = f"INSERT INTO spans{slot} (video_id, {_SPAN}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                [(span_id,)] = db.execute(f"{statement} RETURNING span_id", values).fetchall()
+                changes.append(SpanChange(span_id, row[0], span[2]))
+            note_changes(db, changes, slot)
 
 
-def _read_spans(database: Database, video_id: str) -> Iterator[Row]:
+def _read_spans(database: Database, video_id: str, slot: str) -> Iterator[Row]:
     """The spans of a video. Raises: StoreCorrupt: one is not as it was stored."""
-    statement = f"SELECT {_SPAN}, checksum FROM spans WHERE video_id = ? ORDER BY start_seconds"
+    statement = f"SELECT {_SPAN}, checksum FROM spans{slot} WHERE video_id = ? ORDER BY start_seconds"
     for *span, checksum in database.rows(statement, (video_id,)):
         try:
             is_damaged = checksum not in (None, compute_checksum(video_id, *span))
@@ -239,8 +260,13 @@ def _read_spans(database: Database, video_id: str) -> Iterator[Row]:
 
 def _check_video(source: Database, copy: Database, row: Row) -> int:
     """Compare a video and the bytes of its spans. Returns: its frames. Raises: StoreError: they differ."""
+    slots = _list_slots(source)
     first, second = (
-        [(*span[:3], compute_checksum(row[0], *span)) for span in _read_spans(database, row[0])]
+        [
+            (slot, *span[:3], compute_checksum(row[0], *span))
+            for slot in slots
+            for span in _read_spans(database, row[0], slot)
+        ]
         for database in (source, copy)
     )
     if first != second or _read_video(copy, row[0]) != row:
@@ -248,7 +274,7 @@ def _check_video(source: Database, copy: Database, row: Row) -> int:
             f"The copy of '{row[1]}' in {copy.place} differs from {source.place}. Does a server write to one of them? "
             "Stop it, then run the command again."
         )
-    return sum(span[2] for span in first)
+    return sum(span[3] for span in first)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What a store needs of its database: rows, one write at a time, and errors in the store's words.
 
-`sqlite.py` and `postgres.py` are the two. Statements are in the SQL that both understand, with `?` for each value.
+`sqlite.py` and `postgres.py` are the two; the settings say which, and where. Statements are in the SQL that both
+understand, with `?` for each value.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from clipseek.api.errors import ClipSeekError, StoreCorrupt
+from clipseek.config.libraries import libraries_below, library_folder
+from clipseek.config.settings import Settings
+from clipseek.config.store_files import read_store_password
 
 UNREADABLE = (ClipSeekError, TypeError, ValueError)  # damaged rows may hold values of another type than was stored
 Row = tuple[Any, ...]
@@ -42,11 +46,20 @@ class Database(Protocol):
         """Create the tables, or bring those of an earlier format up to date. Raises: StoreVersion."""
 
     @property
-    def own_version(self) -> int:
-        """The format of the tables that this ClipSeek uses."""
+    def own_versions(self) -> tuple[int, int]:
+        """The formats of the tables that this ClipSeek uses: of a store with one model, and with several."""
 
     def version(self) -> int:
         """The format of the tables; 0: there are none."""
+
+    def add_slot(self, db: Transaction, slot: str) -> None:
+        """Create the tables of one more model, see `models.py`."""
+
+    def clear_slot(self, db: Transaction, slot: str) -> None:
+        """Remove all rows from the tables of a model."""
+
+    def shrink(self) -> None:
+        """Give the disk back what removed rows took, where the database does not do that by itself."""
 
     def has_checksums(self) -> bool:
         """Whether spans have a column for them: version 0.1 made none."""
@@ -70,3 +83,25 @@ class Database(Protocol):
 
     def rebuild_indices(self) -> None:
         """Make the database's own indices again from the rows."""
+
+
+def open_database(settings: Settings, library: str, mode: str = "rwc") -> Database:
+    """The database of a library. `mode` is SQLite's, see `SqliteDatabase`. Raises: InvalidRequest: a wrong name."""
+    folder = library_folder(settings.home, library)
+    if not settings.store:
+        from executors.faiss_indexer.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(folder / "index.db", mode)
+    from executors.faiss_indexer.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(settings.store, library, read_store_password(settings))
+
+
+def list_libraries(settings: Settings) -> list[str]:
+    """The libraries that have a store. Raises: StoreUnreachable, StoreError."""
+    if settings.store:
+        from executors.faiss_indexer.store.postgres import list_schemas
+
+        return list_schemas(settings.store, read_store_password(settings))
+    names = libraries_below(settings.home)
+    return [name for name in names if (library_folder(settings.home, name) / "index.db").exists()]

@@ -11,6 +11,7 @@ from clipseek.api.errors import NotFound, TooManyRequests
 from clipseek.api.formats import excerpt
 from clipseek.api.limits import (
     CANCELLED,
+    CHANGE_MODEL,
     DONE,
     FAILED,
     INDEX,
@@ -169,6 +170,14 @@ class Jobs:
             db.execute("DELETE FROM jobs WHERE library = ? AND video_id = ? AND ended_at > 0", (library, video_id))
             _end(db, "library = ? AND video_id = ?", (library, video_id), now)
 
+    def model_change(self, library: str, *, unfinished: bool = True) -> JobRecord | None:
+        """The job that changes the library's model, which may have ended."""
+        values = (library, CHANGE_MODEL)
+        row = self._database.row(
+            f"{_SELECT} WHERE library = ? AND kind = ?{f' AND {_IS_UNFINISHED}' if unfinished else ''}", values
+        )
+        return JobRecord(*row) if row else None
+
     def count_waiting(self, library: str) -> int:
         """How many jobs of a library wait."""
         row = self._database.row(f"SELECT COUNT(*) FROM jobs WHERE library = ? AND state = '{WAITING}'", (library,))
@@ -260,9 +269,10 @@ def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:
 
 
 def _given_up(job: JobRecord, now: float) -> JobRecord:
+    again = f"run `clipseek model use {job.title}`" if job.kind == CHANGE_MODEL else "index the video"
     error = (
         f"The process that indexes '{job.title}' ended {job.tries} times without getting further. See the server's "
-        f"log, then index the video again."
+        f"log, then {again} again."
     )
     return replace(job, state=FAILED, ended_at=now, error=error, error_kind="ServerFailed", error_data="")
 

@@ -21,7 +21,7 @@ from clipseek.api.errors import (
     StoreUnreachable,
     StoreVersion,
 )
-from executors.faiss_indexer.store.database import Row
+from executors.faiss_indexer.store.database import Row, Transaction
 
 _CONNECT_SECONDS = 5.0  # for a connection: to a server that is away, and to one that has none free
 _WAIT_SECONDS = 30  # for a write of another process
@@ -52,6 +52,7 @@ _REASONS = {  # the start of an SQLSTATE -> what it means for the store
 }
 
 FORMAT = 1
+MODELS_FORMAT = 2  # of a store with tables of several models
 _PREFIX = "clipseek_"  # of a library's schema
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -63,7 +64,10 @@ CREATE TABLE videos (
     has_audio INTEGER NOT NULL, frames_per_second DOUBLE PRECISION NOT NULL, added_at DOUBLE PRECISION NOT NULL,
     sampling TEXT NOT NULL
 );
-CREATE TABLE spans (
+INSERT INTO meta VALUES ('revision', '0');
+"""
+_SPANS = """
+CREATE TABLE spans{slot} (
     span_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
     start_seconds DOUBLE PRECISION NOT NULL, end_seconds DOUBLE PRECISION NOT NULL, frames INTEGER NOT NULL,
@@ -71,13 +75,13 @@ CREATE TABLE spans (
     checksum BIGINT,
     UNIQUE (video_id, start_seconds)
 );
-ALTER TABLE spans ALTER COLUMN vectors SET STORAGE EXTERNAL;  -- random bytes: nothing to compress
-CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);
-CREATE TABLE changes (
+-- Vectors are random bytes: nothing to compress.
+ALTER TABLE spans{slot} ALTER COLUMN vectors SET STORAGE EXTERNAL;
+CREATE INDEX spans_facts{slot} ON spans{slot} (video_id, start_seconds, end_seconds, frames);
+CREATE TABLE changes{slot} (
     revision BIGINT NOT NULL, span_id BIGINT NOT NULL, video_id TEXT NOT NULL, frames INTEGER NOT NULL
 );
-CREATE INDEX changes_revision ON changes (revision);
-INSERT INTO meta VALUES ('revision', '0');
+CREATE INDEX changes_revision{slot} ON changes{slot} (revision);
 """
 
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it would log each try to connect; each request says why
@@ -105,7 +109,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, library: str, password: str = "") -> None:
         self.place = f"{hide_password(url)}, library '{library}'"
-        self.own_version = FORMAT
+        self.own_versions = FORMAT, MODELS_FORMAT
         self._url, self._schema = url, schema_of(library)
         self._options: dict[str, Any] = _options_of(password)
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
@@ -165,16 +169,27 @@ class PostgresDatabase:
         with self._connection("cannot be prepared") as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
             version = self._version(connection)
-            if version > FORMAT:
+            if version > MODELS_FORMAT:
                 raise StoreVersion(
                     f"The store {self.place} was written by a newer ClipSeek (format {version}, this one reads "
-                    f"{FORMAT}). Update ClipSeek, or set CLIPSEEK_STORE to another database."
+                    f"{MODELS_FORMAT}). Update ClipSeek, or set CLIPSEEK_STORE to another database."
                 )
             if version == 0:
                 connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self._schema)))
-                connection.execute(_SCHEMA)
+                connection.execute(_SCHEMA + _SPANS.format(slot=""))
                 facts = [("format", str(FORMAT)), ("store_id", uuid.uuid4().hex)]
                 connection.cursor().executemany("INSERT INTO meta VALUES (%s, %s)", facts)
+
+    def add_slot(self, db: Transaction, slot: str) -> None:
+        for statement in _SPANS.format(slot=slot).strip().split(";\n"):  # with binary answers, only one at a time
+            db.execute(statement)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(MODELS_FORMAT),))
+
+    def clear_slot(self, db: Transaction, slot: str) -> None:
+        db.execute(f"TRUNCATE spans{slot}, changes{slot}")
+
+    def shrink(self) -> None:
+        """Nothing to do: `clear_slot` does it."""
 
     def has_checksums(self) -> bool:
         return True

@@ -32,6 +32,18 @@ class VideoRecord:
 
 
 @dataclass(frozen=True)
+class StoredVideo:
+    """A video and what is indexed of it: the `[start, end)` of its spans, each with its number of frames.
+
+    `added_at` is in seconds since the epoch.
+    """
+
+    record: VideoRecord
+    added_at: float
+    spans: dict[tuple[float, float], int]
+
+
+@dataclass(frozen=True)
 class Frames:
     """Frames in order of time.
 

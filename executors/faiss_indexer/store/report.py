@@ -2,7 +2,7 @@
 
 `python -m executors.faiss_indexer.store.report COMMAND LIBRARY...` prints JSON, a value for each library in the store
 of the settings. COMMAND is `totals`, `check` (the same after the database's quick check of itself), `titles` (of
-videos, by id) or `model` (its name). `libraries` alone lists them.
+videos, by id), `model` (its name) or `answering` (the same, where it matters). `libraries` alone lists them.
 """
 
 import sys
@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clipseek.api.model_ids import model_name
 from clipseek.config.settings import Settings
 from clipseek.machine.module_call import print_result
-from executors.faiss_indexer.store.database import UNREADABLE, Database, explain
-from executors.faiss_indexer.store.places import list_libraries, open_database
+from executors.faiss_indexer.store.database import UNREADABLE, Database, explain, list_libraries, open_database
+from executors.faiss_indexer.store.models import MODEL_ID, MODEL_NAME, StoredModels, answering_slot
 
 _Read = Callable[[Database], Any]
 
@@ -41,9 +42,10 @@ def read_totals(database: Database, *, check: bool = False) -> StoreTotals:
             return StoreTotals(problem=damage[0])
         with database.snapshot() as db:
             videos, seconds = db.execute("SELECT COUNT(*), COALESCE(SUM(duration_seconds), 0) FROM videos").fetchone()
-            [frames] = db.execute("SELECT COALESCE(SUM(frames), 0) FROM spans").fetchone()
+            slot = answering_slot(db)
+            [frames] = db.execute(f"SELECT COALESCE(SUM(frames), 0) FROM spans{slot}").fetchone()
             meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        return StoreTotals(videos, seconds, frames, meta.get("model_id", ""), meta.get("store_id", ""))
+        return StoreTotals(videos, seconds, frames, meta.get(MODEL_ID + slot, ""), meta.get("store_id", ""))
     except UNREADABLE as error:
         return StoreTotals(problem=explain(error))
 
@@ -57,12 +59,21 @@ def read_titles(database: Database) -> dict[str, str]:
 
 
 def read_model_name(database: Database) -> str:
-    """The name of the model whose embeddings the store holds; empty if it has none, or cannot be read."""
+    """The name of the model that answers, or answered last; empty if there is none, or the store cannot be read."""
     try:
-        row = database.row("SELECT value FROM meta WHERE key = 'model_name'")
+        with database.snapshot() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (MODEL_NAME + answering_slot(db),)).fetchone()
+            return str(row[0]) if row else ""
     except UNREADABLE:
         return ""
-    return str(row[0]) if row else ""
+
+
+def read_answering_name(database: Database) -> str:
+    """The same, but empty also where the store is, unless somebody chose its model."""
+    try:
+        return model_name(StoredModels(database).answering())
+    except UNREADABLE:
+        return ""
 
 
 @contextmanager
@@ -80,6 +91,7 @@ COMMANDS: Mapping[str, _Read] = {
     "check": lambda database: asdict(read_totals(database, check=True)),
     "titles": read_titles,
     "model": read_model_name,
+    "answering": read_answering_name,
 }
 
 

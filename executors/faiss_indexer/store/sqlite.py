@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreVersion
-from executors.faiss_indexer.store.database import Row
+from executors.faiss_indexer.store.database import Row, Transaction
 
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
 _READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
@@ -27,6 +27,7 @@ _ERRORS = {  # how SQLite's name of an error starts -> what it means for the sto
 }
 
 SCHEMA_VERSION = 4
+MODELS_VERSION = 5  # of a store with tables of several models: earlier versions would not follow the switch
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE videos (
@@ -35,7 +36,9 @@ CREATE TABLE videos (
     rotation_degrees INTEGER NOT NULL, has_audio INTEGER NOT NULL, frames_per_second REAL NOT NULL,
     added_at REAL NOT NULL, sampling TEXT NOT NULL DEFAULT 'even'
 );
-CREATE TABLE spans (
+"""
+_SPANS = """
+CREATE TABLE spans{slot} (
     span_id INTEGER PRIMARY KEY AUTOINCREMENT,
     video_id TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
     start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, frames INTEGER NOT NULL,
@@ -46,14 +49,15 @@ CREATE TABLE spans (
     checksum INTEGER,                       -- see compute_checksum; NULL: an earlier version stored the span
     UNIQUE (video_id, start_seconds)
 );
-CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames);  -- without reading the vectors
+CREATE INDEX spans_facts{slot}  -- to read facts without the vectors
+    ON spans{slot} (video_id, start_seconds, end_seconds, frames);
 """
 # What version 0.1 does not have. It opens the store all the same: it neither reads nor fills them.
-_ADDED = """
-CREATE TABLE IF NOT EXISTS changes (  -- of spans, which an index must follow; no frames: it was removed
+_CHANGES = """
+CREATE TABLE IF NOT EXISTS changes{slot} (  -- of spans, which an index must follow; no frames: it was removed
     revision INTEGER NOT NULL, span_id INTEGER NOT NULL, video_id TEXT NOT NULL, frames INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS changes_revision ON changes (revision);
+CREATE INDEX IF NOT EXISTS changes_revision{slot} ON changes{slot} (revision);
 """
 # The statements that bring a store of each earlier format one format further. Nothing is lost.
 _MIGRATIONS = {
@@ -64,6 +68,11 @@ _MIGRATIONS = {
     ),
     3: ("CREATE INDEX spans_facts ON spans (video_id, start_seconds, end_seconds, frames)",),
 }
+
+
+def _run(db: Transaction, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        db.execute(statement)
 
 
 class _Transaction:
@@ -83,7 +92,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, mode: str = "rwc") -> None:
         self.path = path
-        self.own_version = SCHEMA_VERSION
+        self.own_versions = SCHEMA_VERSION, MODELS_VERSION
         self.place = str(path)
         self._mode = mode
         self._connections = threading.local()
@@ -158,27 +167,39 @@ class SqliteDatabase:
         except OSError as error:
             raise StoreError(f"The store {self.path} cannot be created ({error}). Check CLIPSEEK_HOME.") from error
         version = self.version()
-        if version > SCHEMA_VERSION:
+        if version > MODELS_VERSION:
             raise StoreVersion(
                 f"The store {self.path} was written by a newer ClipSeek (format {version}, this one reads "
-                f"{SCHEMA_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
+                f"{MODELS_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
             )
         if 0 < version < SCHEMA_VERSION:
             self._copy_to(self.path.with_name(f"{self.path.name}.format{version}-backup"))
         with self.write() as db:
             if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
+                _run(db, _SCHEMA + _SPANS.format(slot=""))
                 db.execute("INSERT INTO meta VALUES ('revision', '0')")
             for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
                 for statement in _MIGRATIONS[step]:
                     db.execute(statement)
             if not self.has_checksums():
                 db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
-            for statement in _ADDED.split(";\n"):
-                db.execute(statement)
+            _run(db, _CHANGES.format(slot=""))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
+
+    def add_slot(self, db: Transaction, slot: str) -> None:
+        _run(db, (_SPANS + _CHANGES).format(slot=slot))
+        db.execute(f"PRAGMA user_version = {MODELS_VERSION}")
+
+    def clear_slot(self, db: Transaction, slot: str) -> None:
+        for table in ("spans", "changes"):
+            db.execute(f"DELETE FROM {table}{slot}")
+
+    def shrink(self) -> None:
+        try:
+            self.connection().execute("VACUUM")
+        except sqlite3.Error as error:
+            raise self._translate(error, "keeps the free space") from error
 
     def has_checksums(self) -> bool:
         return any(row[1] == "checksum" for row in self.rows("PRAGMA table_info(spans)"))

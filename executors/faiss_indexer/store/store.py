@@ -12,25 +12,46 @@ import numpy as np
 from clipseek.api.errors import InvalidRequest, ModelMismatch, VideoNotFound
 from clipseek.api.formats import excerpt
 from clipseek.api.limits import EVEN, MAX_RATE, MIN_RATE, SAMPLINGS
-from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
+from clipseek.api.model_ids import advise_to_index_again, settings_for
 from executors.faiss_indexer.store.database import Database, Row, Transaction
-from executors.faiss_indexer.store.records import Frames, StoredSpan, VideoRecord, compute_checksum, list_shots
+from executors.faiss_indexer.store.models import (
+    ANSWERING,
+    MODEL_ID,
+    REVISION,
+    as_slot,
+    claim_slot,
+    list_slots,
+    next_revision,
+    write_meta,
+)
+from executors.faiss_indexer.store.records import (
+    Frames,
+    StoredSpan,
+    StoredVideo,
+    VideoRecord,
+    compute_checksum,
+    list_shots,
+)
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
 
 _SPANS_A_PAGE = 256  # 8 MB
 KEPT_REVISIONS = 10_000  # an index that is further behind compares all its spans with those of the store
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
 _VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
+_FITTED_SHIFT = "fitted_shift"
 _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 
 
 @dataclass(frozen=True)
 class StoreState:
-    """What every search must know: whether spans have changed, the model, and the shift that was fitted for it."""
+    """What every search must know: whether spans have changed, the model, the shift that was fitted for it, and the
+    slot of the model that answers.
+    """
 
     revision: int
     model_id: str
     fitted_shift: float
+    answering: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +65,7 @@ class SpanChange:
 
 class Store(AbstractContextManager["Store"]):
     """The store in a folder (as the SQLite file `index.db`), or in a database. Any thread may read; writes wait for one
-    another.
+    another. It may hold the vectors of several models: this reads and writes those of one, in its `slot`.
 
     A store of an earlier format is brought up to date; a copy of an SQLite file stays as `index.db.formatN-backup`. A
     store without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
@@ -53,14 +74,16 @@ class Store(AbstractContextManager["Store"]):
     StoreUnreachable, StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
-    def __init__(self, place: Path | Database) -> None:
+    def __init__(self, place: Path | Database, slot: str | None = None) -> None:
         self.database: Database = SqliteDatabase(place / "index.db") if isinstance(place, Path) else place
         self._database = self.database
         try:
             self._database.prepare()
+            self.slot = as_slot((self._read_meta(ANSWERING) or "") if slot is None else slot)
         except BaseException:
             self._database.close()
             raise
+        self._spans, self._changes = f"spans{self.slot}", f"changes{self.slot}"
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -94,7 +117,7 @@ class Store(AbstractContextManager["Store"]):
             ).fetchone()
             rate, sampling = _check_sampling(video, known)
             if known and known != (rate, sampling):
-                dropped = delete_spans(db, "video_id = ?", (video.video_id,))
+                dropped = self._delete_spans_of(db, video.video_id)
             values = asdict(video) | {"frames_per_second": rate, "sampling": sampling}
             values |= {"has_audio": int(video.has_audio), "added_at": time.time()}
             put_video_row(db, values, kept=("added_at",))
@@ -120,6 +143,27 @@ class Store(AbstractContextManager["Store"]):
         """All videos, in the order they were added."""
         return [_read_video(row) for row in self._database.rows(f"SELECT {_VIDEO_COLUMNS} FROM videos ORDER BY rowid")]
 
+    def stored_videos(self, video_id: str = "") -> list[StoredVideo]:
+        """One video, or all in the order they were added, with their spans: two queries, however many there are.
+
+        Raises: VideoNotFound.
+        """
+        condition, values = ("WHERE video_id = ?", (video_id,)) if video_id else ("", ())
+        rows = list(
+            self._database.rows(f"SELECT added_at, {_VIDEO_COLUMNS} FROM videos {condition} ORDER BY rowid", values)
+        )
+        if video_id and not rows:
+            self.video(video_id)
+        spans: dict[str, dict[tuple[float, float], int]] = {}
+        facts = f"SELECT video_id, start_seconds, end_seconds, frames FROM {self._spans} {condition}"
+        for name, start, end, frames in self._database.rows(facts, values):
+            spans.setdefault(name, {})[start, end] = frames
+        return [
+            StoredVideo(record, float(row[0]), spans.get(record.video_id, {}))
+            for row in rows
+            for record in [_read_video(row[1:])]
+        ]
+
     def added_at(self, video_id: str) -> float:
         """When a video was added, in seconds since the epoch; 0 for an unknown one."""
         row = self._database.row("SELECT added_at FROM videos WHERE video_id = ?", (video_id,))
@@ -128,9 +172,14 @@ class Store(AbstractContextManager["Store"]):
     def delete(self, video_id: str) -> list[int]:
         """Forget a video and its frames; an unknown one is no error. Returns: the ids of its spans."""
         with self._database.write() as db:
-            deleted = delete_spans(db, "video_id = ?", (video_id,))
+            deleted = self._delete_spans_of(db, video_id)
             db.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
         return deleted
+
+    def _delete_spans_of(self, db: Transaction, video_id: str) -> list[int]:
+        """Remove the spans of a video, also those of other models. Returns: the ids of those in this slot."""
+        ids = {slot: delete_spans(db, "video_id = ?", (video_id,), slot) for slot in {self.slot, *list_slots(db)}}
+        return ids[self.slot]
 
     # Spans and frames
 
@@ -154,26 +203,26 @@ class Store(AbstractContextManager["Store"]):
                 )
             self._claim_model(db, model_id)
             overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
-            replaced = _delete_rows(db, overlapping, (video_id, end, start))
+            replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)
             [span_id] = db.execute(
-                f"INSERT INTO spans (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
+                f"INSERT INTO {self._spans} (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
                 (video_id, start, end, *blobs, checksum),
             ).fetchall()[0]
-            note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))])
+            note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))], self.slot)
         return span_id, [change.span_id for change in replaced]
 
     def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
         """The `[start, end)` of a video's stored spans, each with its number of frames."""
         rows = self._database.rows(
-            "SELECT start_seconds, end_seconds, frames FROM spans WHERE video_id = ?", (video_id,)
+            f"SELECT start_seconds, end_seconds, frames FROM {self._spans} WHERE video_id = ?", (video_id,)
         )
         return {(start, end): frames for start, end, frames in rows}
 
     def frames(self, video_id: str) -> Frames:
         """All stored frames and cuts of a video, in order of time."""
         rows = self._database.rows(
-            f"SELECT {_FRAME_COLUMNS} FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
+            f"SELECT {_FRAME_COLUMNS} FROM {self._spans} WHERE video_id = ? ORDER BY start_seconds", (video_id,)
         )
         return Frames.join([Frames.from_blobs(*row) for row in rows])
 
@@ -186,13 +235,13 @@ class Store(AbstractContextManager["Store"]):
         """
         duration_seconds = self.video(video_id).duration_seconds
         rows = self._database.rows(
-            "SELECT cut_seconds FROM spans WHERE video_id = ? ORDER BY start_seconds", (video_id,)
+            f"SELECT cut_seconds FROM {self._spans} WHERE video_id = ? ORDER BY start_seconds", (video_id,)
         )
         return list_shots(np.frombuffer(b"".join(row[0] for row in rows), np.float64), duration_seconds)
 
     def spans(self, span_ids: Sequence[int] | None = None) -> Iterator[StoredSpan]:
         """Every stored span that has frames, a few in memory at a time; or those of some ids that are stored."""
-        columns = f"SELECT span_id, video_id, {_FRAME_COLUMNS} FROM spans WHERE frames > 0"
+        columns = f"SELECT span_id, video_id, {_FRAME_COLUMNS} FROM {self._spans} WHERE frames > 0"
         if span_ids is not None:
             yield from map(_read_span, self._database.rows(f"{columns} AND span_id IN ({_marks(span_ids)})", span_ids))
             return
@@ -206,7 +255,8 @@ class Store(AbstractContextManager["Store"]):
     def span_facts(self) -> tuple[int, dict[int, tuple[str, int]]]:
         """The revision, and of every span that has frames then its video and their number, by span id."""
         rows = self._database.rows(
-            "SELECT value, span_id, video_id, frames FROM meta LEFT JOIN spans ON frames > 0 WHERE key = 'revision'"
+            f"SELECT value, span_id, video_id, frames FROM meta LEFT JOIN {self._spans} ON frames > 0 WHERE key = ?",
+            (REVISION + self.slot,),
         )
         revision, facts = 0, {}
         for value, span_id, video_id, frames in rows:
@@ -222,8 +272,8 @@ class Store(AbstractContextManager["Store"]):
         """
         rows = self._database.rows(
             "SELECT value, revision, span_id, video_id, frames FROM meta "
-            "LEFT JOIN changes ON revision > ? WHERE key = 'revision' ORDER BY revision, frames",
-            (revision,),
+            f"LEFT JOIN {self._changes} ON revision > ? WHERE key = ? ORDER BY revision, frames",
+            (revision, REVISION + self.slot),
         )
         present, known, changes = 0, set(), []
         for value, changed_at, *change in rows:
@@ -235,18 +285,19 @@ class Store(AbstractContextManager["Store"]):
 
     def frame_count(self) -> int:
         """How many frames are stored in all."""
-        row = self._database.row("SELECT COALESCE(SUM(frames), 0) FROM spans")
+        row = self._database.row(f"SELECT COALESCE(SUM(frames), 0) FROM {self._spans}")
         return int(row[0]) if row else 0
 
     # The store's own facts
 
     def state(self) -> StoreState:
         """What a search must know, in one short query."""
+        keys = [key + self.slot for key in (REVISION, MODEL_ID, _FITTED_SHIFT)]
         facts: dict[str, str] = dict(
-            self._database.rows("SELECT key, value FROM meta WHERE key IN ('revision', 'model_id', 'fitted_shift')")
+            self._database.rows("SELECT key, value FROM meta WHERE key IN (?, ?, ?, ?)", (*keys, ANSWERING))
         )
-        model_id = facts.get("model_id", "")
-        return StoreState(int(facts.get("revision", 0)), model_id, _read_shift(facts.get("fitted_shift"), model_id))
+        revision, model_id, shift = (facts.get(key, "") for key in keys)
+        return StoreState(int(revision or 0), model_id, _read_shift(shift, model_id), as_slot(facts.get(ANSWERING, "")))
 
     @property
     def revision(self) -> int:
@@ -265,7 +316,7 @@ class Store(AbstractContextManager["Store"]):
 
     def fitted_shift(self, model_id: str) -> float:
         """What `keep_fitted_shift` stored for this model; 0 where it stored nothing."""
-        return _read_shift(self._read_meta("fitted_shift"), model_id)
+        return _read_shift(self._read_meta(_FITTED_SHIFT + self.slot), model_id)
 
     def check_model(self, model_id: str) -> None:
         """Raises ModelMismatch where frames of another model are stored."""
@@ -276,25 +327,24 @@ class Store(AbstractContextManager["Store"]):
     def keep_fitted_shift(self, shift: float, model_id: str) -> None:
         """Store how much more relevance than by default the library's matches need; it holds for one model."""
         with self._database.write() as db:
-            write_meta(db, "fitted_shift", json.dumps({"shift": shift, "model_id": model_id}))
+            write_meta(db, _FITTED_SHIFT + self.slot, json.dumps({"shift": shift, "model_id": model_id}))
 
     def _read_meta(self, key: str) -> str | None:
         row = self._database.row("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
     def _claim_model(self, db: Transaction, model_id: str) -> None:
-        own = db.execute("SELECT value FROM meta WHERE key = 'model_id'").fetchone()
+        own = db.execute("SELECT value FROM meta WHERE key = ?", (MODEL_ID + self.slot,)).fetchone()
         if own and own[0] == model_id:
             return
-        if own and db.execute("SELECT 1 FROM spans LIMIT 1").fetchone():
+        if own and db.execute(f"SELECT 1 FROM {self._spans} LIMIT 1").fetchone():
             raise self._mismatch(own[0], model_id)
-        write_meta(db, "model_id", model_id)
-        write_meta(db, "model_name", model_name(model_id))
+        claim_slot(db, self.slot, model_id)
 
     def _mismatch(self, stored: str, used: str) -> ModelMismatch:
         advice = advise_to_index_again(stored, used) or (
             f"Start the server with {settings_for(stored, used)}, or give the new model a store of its own "
-            "(CLIPSEEK_HOME), or delete the videos and index them again."
+            "(CLIPSEEK_HOME), or change the library's model with `clipseek model use`."
         )
         return ModelMismatch(
             f"The store {self.place} was filled by the model '{stored}', but the server runs '{used}': their "
@@ -336,34 +386,27 @@ def put_video_row(db: Transaction, values: Mapping[str, object], kept: Collectio
     )
 
 
-def write_meta(db: Transaction, key: str, value: str) -> None:
-    """Store one of the store's own facts."""
-    db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
-
-
-def delete_spans(db: Transaction, condition: str, values: tuple[object, ...]) -> list[int]:
+def delete_spans(db: Transaction, condition: str, values: tuple[object, ...], slot: str = "") -> list[int]:
     """Remove spans, and note that. Returns: their ids."""
-    changes = _delete_rows(db, condition, values)
-    note_changes(db, changes)
+    changes = _delete_rows(db, condition, values, slot)
+    note_changes(db, changes, slot)
     return [change.span_id for change in changes]
 
 
-def _delete_rows(db: Transaction, condition: str, values: tuple[object, ...]) -> list[SpanChange]:
-    rows = db.execute(f"DELETE FROM spans WHERE {condition} RETURNING span_id, video_id", values).fetchall()
+def _delete_rows(db: Transaction, condition: str, values: tuple[object, ...], slot: str) -> list[SpanChange]:
+    rows = db.execute(f"DELETE FROM spans{slot} WHERE {condition} RETURNING span_id, video_id", values).fetchall()
     return [SpanChange(span_id, video_id, 0) for span_id, video_id in rows]
 
 
-def note_changes(db: Transaction, changes: Sequence[SpanChange]) -> None:
+def note_changes(db: Transaction, changes: Sequence[SpanChange], slot: str = "") -> None:
     """Give spans that were stored or removed a revision, and note them for the indexes."""
     if not changes:
         return
-    [(value,)] = db.execute(
-        "UPDATE meta SET value = CAST(value AS BIGINT) + 1 WHERE key = 'revision' RETURNING value"
-    ).fetchall()
+    revision = next_revision(db, slot)
     for change in changes:
-        values = (int(value), change.span_id, change.video_id, change.frames)
-        db.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", values)
-    db.execute("DELETE FROM changes WHERE revision <= ?", (int(value) - KEPT_REVISIONS,))
+        values = (revision, change.span_id, change.video_id, change.frames)
+        db.execute(f"INSERT INTO changes{slot} VALUES (?, ?, ?, ?)", values)
+    db.execute(f"DELETE FROM changes{slot} WHERE revision <= ?", (revision - KEPT_REVISIONS,))
 
 
 def _marks(values: Iterable[object]) -> str:

@@ -16,10 +16,11 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from clipseek.api.endpoints import WITHOUT_IMAGES, Endpoint, endpoint_of
+from clipseek.api.endpoints import SWITCH_MODEL, WITHOUT_IMAGES, Endpoint, endpoint_of
 from clipseek.api.errors import AccessDenied, ClipSeekError, InvalidRequest, LimitExceeded, TooManyRequests
 from executors.flow.callers import signed
 from executors.flow.gateway.doorkeeper import Doorkeeper
+from executors.flow.gateway.library_models import LibraryModels
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.request_size import MAX_FIELDS, RequestSize, measure_request
 from executors.flow.metrics import GATEWAY, OTHER, Arrival, count_error
@@ -52,10 +53,19 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         rates: limits each caller.
         secret: the Flow's own, to sign with.
         refusal: turns an error into the answer from which Jina's clients raise it.
+        models: knows which model answers in each library; without, the server's own does.
     """
 
-    def __init__(self, door: Doorkeeper, rates: Rates, secret: str, refusal: Callable[[Exception], Any]) -> None:
+    def __init__(
+        self,
+        door: Doorkeeper,
+        rates: Rates,
+        secret: str,
+        refusal: Callable[[Exception], Any],
+        models: LibraryModels | None = None,
+    ) -> None:
         self._door, self._rates, self._secret, self._refusal = door, rates, secret, refusal
+        self._models = models
         self._reading = FairQueue(1, "requests")  # large ones, away from the event loop
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
@@ -171,11 +181,19 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc
         except BaseException as error:
             arrival.refused(error)
             raise
+        try:
+            model = await self._models.name_for(route, caller.library) if self._models else ""
+        except BaseException as error:
+            leave()
+            arrival.refused(error)
+            raise
         request.header.target_executor = _pattern(route)
-        request.parameters = signed(replace(caller, route=route), path, self._secret, time.time())
+        request.parameters = signed(replace(caller, route=route, model=model), path, self._secret, time.time())
 
         def done() -> None:
             leave()
+            if self._models and path == SWITCH_MODEL:
+                self._models.forget(caller.library)
             arrival.answered()
 
         return request, done

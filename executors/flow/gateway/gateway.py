@@ -13,6 +13,7 @@ from clipseek.config.tls import check_tls
 from clipseek.machine import logs
 from executors.flow.gateway.door import DoorInterceptor
 from executors.flow.gateway.doorkeeper import Doorkeeper
+from executors.flow.gateway.library_models import LibraryModels
 from executors.flow.gateway.rates import Rates
 from executors.flow.gateway.streams import asked_once, cancelled_with_caller, note_tasks, one_by_one
 from executors.flow.lifetime import end_with_parent, exit_child_without_teardown, report_start_failure
@@ -77,6 +78,7 @@ class ClipSeekGateway(GRPCGateway):  # type: ignore[misc]  # jina has no types
             Rates(settings.requests_per_second, settings.requests_under_way),
             settings.flow_secret,
             _refusal,
+            LibraryModels(self.streamer._connection_pool, settings.flow_secret),
         )
         return [door, *(super().aio_tracing_server_interceptors() or [])]
 

@@ -116,7 +116,8 @@ def test_answers_are_written_beside_the_event_loop(text, monkeypatch):
 def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
     """A query of many texts is begun first; another caller's single text is answered before it."""
     encoding, free, order = threading.Event(), threading.Event(), []
-    encode = text._encode
+    model = text.models.last
+    encode = model.encode
 
     def encode_slowly(words):
         encoding.set()
@@ -133,7 +134,7 @@ def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
         free.set()
         await asyncio.gather(long, other)
 
-    monkeypatch.setattr(text, "_encode", encode_slowly)
+    monkeypatch.setattr(model, "encode", encode_slowly)
     asyncio.run(ask())
     assert order[:3] == ["text 0", "a cat", "text 1"]
     assert sorted(order) == ["a cat", *(f"text {number}" for number in range(8))]
@@ -168,7 +169,7 @@ def test_a_query_gets_its_embedding_and_its_warnings(text):
     assert docs[0].model_id == text.encoder.model_id
     assert docs[0].warnings == []
     assert docs[1].warnings == ["The text has 32 tokens; this model reads the first 16 and ignores the rest."]
-    assert any("CLIPSEEK_MODEL=multilingual" in warning for warning in docs[2].warnings)
+    assert any("clipseek model use multilingual" in warning for warning in docs[2].warnings)
 
 
 def test_a_text_gets_the_scale_of_its_cosines_and_what_neutral_phrases_mean(text):
@@ -212,7 +213,7 @@ def test_the_starter_gives_each_text_a_scale_of_its_own(starter_text, starter):
             "ένας σκύλος",
             [
                 "The starter model was not trained on the script of this text: expect poor answers. "
-                "CLIPSEEK_MODEL=multilingual reads many languages; the videos must then be indexed again."
+                "The model multilingual reads many languages: `clipseek model use multilingual`."
             ],
         ),
     ],
@@ -273,7 +274,7 @@ def test_warnings_of_several_texts_say_which_they_are_about(text):
     parts = DocList[QueryPart]([QueryPart(text="咖啡"), QueryPart(text=long, weight=-1.0), QueryPart(text="a lake")])
     [doc] = asyncio.run(text.search(DocList[Query]([Query(text="a cup", parts=parts)]), caller=CALLER))
     chinese, cut = doc.warnings
-    assert chinese.startswith("'咖啡': The model (") and "CLIPSEEK_MODEL=multilingual" in chinese
+    assert chinese.startswith("'咖啡': The model (") and "clipseek model use multilingual" in chinese
     assert cut.startswith("'cat cat") and " ...': The text has 32 tokens" in cut
 
 

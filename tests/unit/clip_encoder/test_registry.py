@@ -63,7 +63,15 @@ def test_auto_takes_the_starter_and_says_how_to_get_a_better_model_and_what_is_l
     spec = registry.resolve("auto")
     assert spec.name == "starter"
     assert spec.reason == "auto: the starter model; `clipseek model get multilingual` (1507 MB) gets a better one"
-    for lost in ("people", "places", "actions", "written text", "Chinese", "not CLIP quality", "CLIPSEEK_MODEL=multi"):
+    for lost in (
+        "people",
+        "places",
+        "actions",
+        "written text",
+        "Chinese",
+        "not CLIP quality",
+        "clipseek model use multi",
+    ):
         assert lost in spec.warnings[0]
 
 
@@ -289,7 +297,7 @@ def test_the_model_of_a_store_in_postgresql_is_read_too(tmp_path, postgres):
 
 def test_a_text_in_another_script_gets_a_warning_from_a_model_that_knows_english_only(registry):
     spec = registry.resolve("starter")
-    assert "CLIPSEEK_MODEL=multilingual" in language_warning("红色的汽车", spec)[0]
+    assert "clipseek model use multilingual" in language_warning("红色的汽车", spec)[0]
     assert language_warning("a red car at the café, 2024!", spec) == []
     assert [has_other_script(t) for t in ("ｃａｔ", "кошка", "ねこ", "naïve ªº", "🐈 3€")] == [
         False, True, True, False, False,

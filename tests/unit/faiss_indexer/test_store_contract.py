@@ -488,3 +488,23 @@ def test_a_text_that_postgresql_cannot_hold_is_refused(postgres):
         with pytest.raises(InvalidRequest, match="cannot hold this"):
             store.register(video(title="a\0b"), MODEL)
         store.register(video(), MODEL)
+
+
+def test_all_videos_are_listed_with_a_fixed_number_of_queries(store, monkeypatch):
+    for name in "abc":
+        store.register(video(name * 64), MODEL)
+        store.put_span(name * 64, (0.0, 30.0), frames(ord(name) - 96), MODEL)
+    store.put_span("b" * 64, (30.0, 60.0), frames(5), MODEL)
+    asked = []
+    rows = store.database.rows
+    monkeypatch.setattr(store.database, "rows", lambda *question: asked.append(question) or rows(*question))
+    listed = store.stored_videos()
+    assert [(each.record, each.added_at) for each in listed] == [
+        (store.video(name * 64), store.added_at(name * 64)) for name in "abc"
+    ]
+    assert [sum(each.spans.values()) for each in listed] == [1, 7, 3]
+    asked.clear()
+    assert listed == store.stored_videos() and len(asked) == 2
+    assert store.stored_videos("b" * 64) == listed[1:2]
+    with pytest.raises(VideoNotFound):
+        store.stored_videos("d" * 64)

@@ -47,6 +47,8 @@ def test_only_what_the_table_says_is_sent_to_some_executors():
         "/search": without_images,
         "/timeline": without_images,
         "/health": tuple((name,) for name in EXECUTORS),
+        "/models": (("indexer",),),
+        "/switch_model": (("image_encoder", "indexer"),),
     }
     for target in ("text_encoder|indexer", "^(text_encoder|indexer)$"):
         assert ENDPOINTS["/search"].route(target) == ("text_encoder", "indexer")

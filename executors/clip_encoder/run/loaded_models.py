@@ -1,0 +1,121 @@
+"""The models that an encoder has loaded: the server's own, and those that libraries use or change to."""
+
+import ctypes
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from clipseek.api.errors import InvalidRequest, PathNotAllowed
+from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER
+from clipseek.config.settings import Settings
+from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
+from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry, has_starter
+from executors.clip_encoder.model.spec import model_id
+from executors.clip_encoder.run.encoder import Encoder
+
+logger = logging.getLogger(__name__)
+
+UNUSED_SECONDS = 60.0  # then a model leaves the memory, unless it was the last one that was used
+
+
+class HasEncoder(Protocol):
+    @property
+    def encoder(self) -> Encoder[Any]: ...
+
+
+T = TypeVar("T", bound=HasEncoder)
+
+
+class LoadedModels(Generic[T]):
+    """Loads models by their names when they are needed. Any thread may use it.
+
+    Args:
+        load: takes the name of a model, "" for the server's own, which is loaded at once.
+    """
+
+    def __init__(self, load: Callable[[str], T]) -> None:
+        self._load = load
+        self.last = load("")  # that a library used
+        self._own_name = self.last.encoder.spec.name
+        self._loaded = {self._own_name: self.last}
+        self._used_at: dict[str, float] = {}
+        self._loading = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def find(self, name: str) -> T:
+        """The model of a name, if it is loaded; else the one that a library used last."""
+        return self._loaded.get(name) or self.last
+
+    def get(self, name: str = "", *, answers: bool = True) -> T:
+        """The model of a name; "": the server's own. `answers`: whether it is that of a library.
+
+        Raises: UnknownModel, ModelUnavailable, ModelError: it cannot be loaded.
+        """
+        name = name or self._own_name
+        self._used_at[name] = time.monotonic()
+        model = self._loaded.get(name)  # without waiting for another one that is being loaded
+        if model is None:
+            with self._loading:
+                model = self._loaded.get(name) or self._load(name)
+                self._loaded[name] = model
+        if answers:
+            self.last = model
+        if len(self._loaded) > 1 and not (self._timer and self._timer.is_alive()):
+            self._watch_unused()
+        return model
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _watch_unused(self) -> None:
+        self._timer = threading.Timer(UNUSED_SECONDS, self._drop_unused)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _drop_unused(self) -> None:
+        before = time.monotonic() - UNUSED_SECONDS
+        with self._loading:
+            unused = [
+                name
+                for name, model in self._loaded.items()
+                if model is not self.last and self._used_at.get(name, 0.0) <= before
+            ]
+            for name in unused:
+                del self._loaded[name]
+                logger.info("the model %s leaves the memory: nothing has used it for %g s", name, UNUSED_SECONDS)
+        if unused:
+            gc.collect()
+            with suppress(AttributeError):  # not on Linux
+                ctypes.CDLL(None).malloc_trim(0)  # otherwise the process keeps what the model took
+        if len(self._loaded) > 1:
+            self._watch_unused()
+
+
+def list_named_models() -> list[str]:
+    """The short names of the models on this machine. It only looks for their weights: that takes no time."""
+    hub = Hub(may_download=False)
+    here = [name for name, profile in PROFILES.items() if hub.find_cached(profile.repository, WEIGHTS_NAMES)]
+    return [*here, STARTER] if has_starter() else here
+
+
+def find_model(settings: Settings, name: str, *, with_folders: bool) -> str:
+    """The identity of a model that is on this machine; a start would load the same.
+
+    Args:
+        with_folders: whether the name may be a folder's.
+
+    Raises: InvalidRequest: no name. UnknownModel, ModelUnavailable. PathNotAllowed.
+    """
+    if name.strip().lower() in ("", AUTO):
+        raise InvalidRequest("Name the model to use: `clipseek model list` shows those on this machine.")
+    is_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or Path(name).is_dir()
+    if is_folder and not with_folders and name.lower() not in MODEL_NAMES:
+        raise PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
+    spec = Registry(settings.cache, Hub(may_download=False)).resolve(name, None, settings.engine, settings.picture_fit)
+    return model_id(spec, settings.cache)

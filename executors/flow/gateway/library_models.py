@@ -1,0 +1,80 @@
+"""Which model answers in a library: the gateway asks the indexer, and tells the encoders with each request.
+
+After a change of the model, requests under way, and through other gateways those of up to `FRESH_SECONDS`, are still
+embedded by the one before. The indexer answers those by that one's vectors, which it keeps.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import grpc
+from cachetools import LRUCache
+from jina.types.request.data import DataRequest
+
+from clipseek.api.base_document import DocList
+from clipseek.api.documents import Model
+from clipseek.api.endpoints import IMAGE_ENCODER, INDEXER, TEXT_ENCODER
+from clipseek.api.errors import ClipSeekError
+from clipseek.config.access import SERVER
+from executors.flow.callers import Caller, signed
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS = 1.0  # of an answer: asking takes a few milliseconds
+ASK_SECONDS = 2.0  # then a request goes with what was known last
+_MOST_LIBRARIES = 10_000
+_ENDPOINT = "/model"
+ENCODERS = {IMAGE_ENCODER, TEXT_ENCODER}
+
+
+class Pool(Protocol):
+    """Sends requests to executors, as `ReplicaPool`."""
+
+    async def send_requests_once(self, requests: list[Any], deployment: str) -> tuple[Any, Mapping[str, Any]]: ...
+
+
+class LibraryModels:
+    """The name of each library's model. For one event loop.
+
+    Args:
+        pool: the connections to the executors.
+        secret: the Flow's own, to sign with.
+    """
+
+    def __init__(self, pool: Pool, secret: str) -> None:
+        self._pool, self._secret = pool, secret
+        self._known: LRUCache[str, tuple[str, float]] = LRUCache(_MOST_LIBRARIES)
+
+    async def name_for(self, route: tuple[str, ...], library: str) -> str:
+        """The model for a request; "" where no model concerns it, or none is known: then the server's own."""
+        if len(route) == 1 or not ENCODERS & set(route):
+            return ""
+        name, asked_at = self._known.get(library, ("", -FRESH_SECONDS))
+        if time.monotonic() - asked_at < FRESH_SECONDS:
+            return name
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                name = await self._ask(library)
+        except (ClipSeekError, grpc.aio.AioRpcError, TimeoutError) as error:
+            logger.info("the model of the library '%s' is not known now: %s", library, error)
+        self._known[library] = name, time.monotonic()
+        return name
+
+    def forget(self, library: str) -> None:
+        """Ask again for the next request: the model has just changed."""
+        self._known.pop(library, None)
+
+    async def _ask(self, library: str) -> str:
+        request = DataRequest()
+        request.header.exec_endpoint = _ENDPOINT
+        request.header.target_executor = f"^({INDEXER})$"
+        request.parameters = signed(Caller(SERVER, library, route=(INDEXER,)), _ENDPOINT, self._secret, time.time())
+        request.data.docs = DocList[Model]([Model()])
+        answer, metadata = await self._pool.send_requests_once([request], INDEXER)
+        if "is-error" in metadata:
+            raise ClipSeekError(answer.status.description)
+        answer.document_array_cls = DocList[Model]
+        return str(answer.docs[0].name)
