@@ -256,7 +256,7 @@ def test_no_call_with_any_header_to_any_port_does_harm(world):
     server = world.server
     target = Target(server.port, server.home.parent, server.home, server.processes())
     with world.client("honest") as honest:
-        outcomes = fuzz_calls(target, world.tokens["mallory"], honest, count=150, most_seconds=MOST_SECONDS)
+        outcomes = fuzz_calls(target, world.tokens["mallory"], honest, count=400, most_seconds=MOST_SECONDS)
     assert outcomes.failures == []
     assert {"AccessDenied", "InvalidRequest", "PERMISSION_DENIED", "answered"} <= set(outcomes.counts)
 

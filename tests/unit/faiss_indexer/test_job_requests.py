@@ -80,7 +80,8 @@ def test_what_reads_all_of_a_store_does_not_hold_up_searches(service, monkeypatc
         return {}
 
     path, doc = {"recall": ("/health", Health(check_recall=True)), "videos": ("/videos", Video())}[slow]
-    monkeypatch.setattr(executor if slow == "recall" else executor.library("main").store, slow, read_slowly)
+    owner, name = (executor, slow) if slow == "recall" else (executor.library("main").store, "stored_videos")
+    monkeypatch.setattr(owner, name, read_slowly)
 
     async def ask_all() -> None:
         waiting = [asyncio.create_task(ask(executor, path, doc)) for _ in range(8)]
