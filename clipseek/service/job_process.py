@@ -21,7 +21,7 @@ UNTIL_STDIN_ENDS = "--until-stdin-ends"
 
 
 class JobProcess:
-    """`clipseek jobs run` for the server that these settings start.
+    """`clipseek jobs run` for the server that these settings start; it waits until that answers.
 
     It reads the other end of a pipe as its standard input. That ends with this process, however it ends. On its
     standard output it gives signs of life: without one for `silent_seconds` it hangs, and is killed.
@@ -37,14 +37,12 @@ class JobProcess:
         self._changing = threading.Lock()
 
     def __enter__(self) -> Self:
+        self._start()
+        self._watcher.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def start(self) -> None:
-        self._start()
-        self._watcher.start()
 
     def ask_to_end(self) -> None:
         """Have it give its jobs back and exit."""

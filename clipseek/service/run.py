@@ -89,7 +89,6 @@ def serve(
         )
         try:
             components = _check_health(settings)
-            runner.start()
             with serve_metrics(settings, folder / "counts", supervisor.states):
                 if when_ready(components):
                     while not stop.wait(POLL_SECONDS):

@@ -27,6 +27,7 @@ from clipseek.api.documents import (
     Clip,
     Health,
     Job,
+    Model,
     Query,
     QueryPart,
     Reel,
@@ -131,6 +132,11 @@ ABOUT = {
     "/report_job": lambda video: [Job(runner="mine", job_id=video[:12], video_id=video, state="done")],
     "/delete": lambda video: [Video(video_id=video)],
     "/health": lambda video: [Health()],
+    "/model": lambda video: [Model()],
+    "/models": lambda video: [Model()],
+    "/use_model": lambda video: [Model(name=video)],
+    "/forget_model": lambda video: [Model(name=video)],
+    "/switch_model": lambda video: [Model(name=video, model_id=video)],
 }
 
 

@@ -26,8 +26,7 @@ def until(condition, seconds: float = 120.0) -> None:
 
 def test_a_runner_that_hangs_is_replaced(tmp_path, capfd):
     settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", port=free_port("127.0.0.1"))
-    with JobProcess(replace(settings, flow_secret="5e" * 32), silent_seconds=5.0) as process:
-        process.start()
+    with JobProcess(replace(settings, flow_secret="5e" * 32), silent_seconds=5.0):
         until(runners)
         [first] = runners()
         os.kill(first.pid, signal.SIGSTOP)
