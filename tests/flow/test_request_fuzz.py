@@ -26,7 +26,7 @@ def server(launch, tmp_path_factory, tiny_model):
 
 
 def executors(server) -> set[int]:
-    return {child.pid for child in psutil.Process(server.process.pid).children()}
+    return {child.pid for child in server.processes()}
 
 
 def test_every_request_is_answered_or_refused_by_name(server, library):
@@ -68,8 +68,7 @@ def test_a_lost_decoder_is_named_and_the_service_goes_on(server, library, tmp_pa
     name = library.index(video).video.video_id
 
     def decoders() -> list[psutil.Process]:
-        loaders = psutil.Process(server.process.pid).children()
-        return [child for loader in loaders for child in loader.children()]
+        return [child for loader in server.processes() for child in loader.children()]
 
     busy: list[psutil.Process] = []
 
