@@ -133,7 +133,7 @@ def test_the_command_fetches_from_the_hub_of_the_environment_and_lists_it(fake_h
     rows = {row["name"]: row for row in json.loads(process.stdout)}
     assert rows["english"] == {
         "name": "english", "model": profile.open_clip_name, "here": "yes", "megabytes": 605, "languages": "English",
-        "licence": "MIT", "recall": "",
+        "licence": "MIT", "recall": "", "library": "",
     }  # fmt: skip
     assert rows["multilingual"]["here"] == "no" and rows["multilingual"]["recall"] == "62.6 / 73.2"
 
