@@ -1,6 +1,7 @@
 """Starts of a server: those that fail, with other models, beside another one; and flow.yml without the command."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -52,16 +53,22 @@ def test_a_second_server_on_the_same_store_is_refused(launch, server):
         assert client.health()
 
 
-def test_a_local_model_folder_serves_and_another_is_refused_with_the_way_out(launch, tmp_path, tiny_model):
-    server = launch(tmp_path / "store", CLIPSEEK_MODEL=f"local-dir:{tiny_model}")
+def test_a_local_model_folder_serves_also_where_the_setting_names_another_but_not_with_other_weights(launch, tmp_path):
+    model, other_model = write_folder(tmp_path / "model"), write_folder(tmp_path / "other model", seed=1)
+    server = launch(tmp_path / "store", CLIPSEEK_MODEL=f"local-dir:{model}")
     with server.client() as client:
         client.index(videos.make(tmp_path / "video.mp4", frames=100).path)
+    server.stop()
+    server = launch(tmp_path / "store", CLIPSEEK_MODEL=str(other_model))
+    server.wait_for("and that one answers")
+    with server.client() as client:
         assert client.search("anything at all", all_matches=True).matches[0].title == "video.mp4"
     server.stop()
-    model = write_folder(tmp_path / "other model", seed=1)
-    other = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))
-    assert other.process.wait(timeout=120) == 1
-    other.wait_for(f"Set CLIPSEEK_MODEL={tiny_model} to keep using the store")
+    shutil.rmtree(model)
+    other_model.rename(model)
+    server = launch(tmp_path / "store", ready=False, CLIPSEEK_MODEL=str(model))
+    assert server.process.wait(timeout=120) == 1
+    server.wait_for("The executors and the store have different models")
 
 
 def test_flow_yml_runs_without_the_command(tmp_path, cache):

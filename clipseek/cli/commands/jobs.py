@@ -18,7 +18,6 @@ from clipseek.api.errors import InvalidSetting
 from clipseek.api.formats import escape_hidden
 from clipseek.cli.options import host_option, json_option
 from clipseek.cli.terminal import print_json, show_table
-from clipseek.config.access import service_token
 from clipseek.config.settings import Settings, variable_of
 from clipseek.machine import logs
 from clipseek.machine.talk import say
@@ -79,6 +78,7 @@ def run(until_stdin_ends: bool) -> None:
     `clipseek serve` does this by itself. It is for services whose executors are started one by one, such as on
     Kubernetes. It needs the secret of gateway and executors, $CLIPSEEK_FLOW_SECRET. Several may run at once.
     """
+    from clipseek.config.access import service_token
     from clipseek.service.job_runner import Runner, ServiceClient
 
     settings = Settings.from_env()

@@ -140,7 +140,7 @@ def test_a_video_that_is_indexed_during_a_change_gets_the_new_model_first():
             spans = {"missing_start_seconds": [0.0], "missing_end_seconds": [30.0]} if endpoint == "/probe" else {}
             return doc.model_copy(update=update | spans)
 
-    client = ServiceClient("grpc://127.0.0.1:9")
+    client = ServiceClient("a token", "main")
     client._transport = Transport()
     client.index_missing("v", lambda _: None, lambda *_: None)
     assert asked == [("/probe", ""), ("/probe", "new"), ("/index", "new"), ("/index", ""), ("/videos", "")]
