@@ -60,6 +60,6 @@ def _has_sound(source: VideoSource, begin: Fraction, end: Fraction) -> bool:
 
 def _make_blank(beside: VideoFrame) -> VideoFrame:
     """A frame of one colour that differs from the picture beside it."""
-    grey = beside.reformat(width=16, height=16, format="gray").to_ndarray()
+    grey = beside.reformat(width=16, height=16, format="gray", threads=1).to_ndarray()
     level = 255 if grey.mean() < _DARK_LEVEL else 0
     return VideoFrame.from_ndarray(np.full((beside.height, beside.width, 3), level, np.uint8), "rgb24")
