@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -27,21 +28,22 @@ def processes(server):
 
 
 def test_indexing_goes_on_when_any_process_dies_without_the_users_doing(server, processes, tmp_path, caplog):
-    video = videos.make(tmp_path / "long.mp4", frames=2400, fps=10, size=(320, 240), gop=50).path
-    victims = ["image_encoder", "video_loader", "indexer", "gateway"]
-
-    def kill_one_after_another(progress) -> None:
-        if progress.stage == "index" and victims and progress.done > progress.total / 6:
-            processes[victims.pop()].kill()
+    def kill_one_after_another() -> None:
+        for name in ("indexer", "video_loader", "image_encoder", "gateway"):
+            processes[name].kill()
+            server.wait_for(f"{name} died: exit code -9. It restarts in 0.5 s.")
+            server.wait_for(f"{name} is back after")
 
     caplog.set_level(logging.WARNING, "clipseek.client.transport")
-    with server.client(timeout_seconds=240, retry_seconds=120) as client:
-        done = client.index(video, progress=kill_one_after_another)
-    assert not victims
-    assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
-    for name in ("gateway", "indexer", "video_loader", "image_encoder"):
-        server.wait_for(f"{name} died: exit code -9. It restarts in 0.5 s.")
-        server.wait_for(f"{name} is back after")
+    with server.client(timeout_seconds=240, retry_seconds=120) as client, ThreadPoolExecutor(1) as thread:
+        client.videos()  # what was never connected is not tried again
+        killing, count = thread.submit(kill_one_after_another), 0
+        while not killing.done():
+            video = videos.make(tmp_path / f"long {count}.mp4", frames=600 + count, fps=10, size=(320, 240), gop=50)
+            done = client.index(video.path)
+            assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
+            count += 1
+        killing.result()
     assert any("Trying again for up to 120 s (/" in message for message in caplog.messages)
     assert any("The server answers again after" in message for message in caplog.messages)
     caplog.clear()
