@@ -43,6 +43,7 @@ class Endpoint:
         shortcuts: fewer executors, to which a caller may send instead of to all of `executors`. The gateway itself
             takes `WITHOUT_IMAGES` for a query that has none.
         is_large: its requests hold images, so only `CLIPSEEK_MAX_REQUEST_MB` limits their size.
+        instead: only the service's own runner may use it; callers use this endpoint.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Endpoint:
     repeatable: bool = True
     shortcuts: tuple[tuple[str, ...], ...] = ()
     is_large: bool = False
+    instead: str = ""
 
     def route(self, target: str) -> tuple[str, ...]:
         """The executors of a request, by the names that its caller wrote: `target_name(executors)`, or nothing for all.
@@ -97,8 +99,8 @@ _ROWS = (
     Endpoint("/job", Job, (INDEXER,), "File a job for a registered video."),
     Endpoint("/jobs", Job, (INDEXER,), "List the jobs of the library, or describe one."),
     Endpoint("/cancel_job", Job, (INDEXER,), "Cancel a job."),
-    Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library."),
-    Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job."),
+    Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library.", instead="/job"),
+    Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job.", instead="/job"),
     Endpoint("/model", Model, (INDEXER,), "Name the model that answers in the library."),
     Endpoint(
         "/models",
@@ -116,6 +118,7 @@ _ROWS = (
         _QUERY,
         "For the service's runner: let a model answer once it has all, or say what is missing.",
         shortcuts=((IMAGE_ENCODER, INDEXER),),
+        instead="/use_model",
     ),
     Endpoint("/delete", Video, (LOADER, INDEXER), "Delete a video: its file and everything stored about it."),
     # Not repeated, because it must show the state as it is. Where the chain is broken, each executor is asked alone.

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
-from clipseek.api.errors import AccessDenied, InvalidRequest
+from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import counted, escape_hidden, excerpt
 from clipseek.api.limits import CANCELLED, JOB_KINDS
-from clipseek.config.access import SERVER
 from clipseek.config.libraries import MAIN
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.library import Library
@@ -100,8 +99,8 @@ class JobExecutor(ChainExecutor):
     # For runners
 
     @endpoint("/lease_job", queue=JOBS)
-    def lease_job(self, doc: Job, caller: Caller) -> str:
-        self._note_runner(doc, caller)
+    def lease_job(self, doc: Job, _caller: Caller) -> str:
+        self._note_runner(doc)
         runner = doc.runner
         _clear(doc)
         job = self.jobs.claim(runner, time.time())
@@ -111,8 +110,8 @@ class JobExecutor(ChainExecutor):
         return f"{job.job_id} for {job.video_id[:12]} to {job.runner}, try {job.tries}"
 
     @endpoint("/report_job", queue=JOBS)
-    def report_job(self, doc: Job, caller: Caller) -> str:
-        self._note_runner(doc, caller)
+    def report_job(self, doc: Job, _caller: Caller) -> str:
+        self._note_runner(doc)
         now = time.time()
         error = escape_hidden(doc.error[:_MAX_ERROR_CHARACTERS], keep="\n")  # PostgreSQL holds no NUL
         report = JobRecord(**shared_fields(doc, JobRecord) | {"error": error})
@@ -125,10 +124,8 @@ class JobExecutor(ChainExecutor):
         doc.should_yield = self.jobs.should_yield(job, now)
         return "" if doc.is_unfinished else f"{job.job_id} for {job.video_id[:12]}, {job.state}"
 
-    def _note_runner(self, doc: Job, caller: Caller) -> None:
-        """Raises: AccessDenied: the caller is not the service itself. InvalidRequest."""
-        if caller.name != SERVER:
-            raise AccessDenied("Only the service's own runner may do jobs. File them with /job.")
+    def _note_runner(self, doc: Job) -> None:
+        """Raises: InvalidRequest."""
         if not 0 < len(doc.runner) <= _MAX_RUNNER_CHARACTERS:
             raise InvalidRequest(f"runner must have 1 to {_MAX_RUNNER_CHARACTERS} characters, not {len(doc.runner)}.")
         self._runner_seen_at = time.monotonic()

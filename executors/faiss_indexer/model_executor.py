@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from clipseek.api.base_document import copy_fields
 from clipseek.api.documents import Model
 from clipseek.api.endpoints import TEXT_ENCODER
-from clipseek.api.errors import AccessDenied
 from clipseek.api.limits import ANSWERS, AVAILABLE, CHANGE_MODEL, CHANGING, KEPT, UNFINISHED
 from clipseek.api.model_ids import model_name
-from clipseek.config.access import SERVER
 from clipseek.config.libraries import MAIN
 from clipseek.config.profiles import is_same_model
 from executors.faiss_indexer.job_executor import JobExecutor
@@ -89,8 +87,6 @@ class ModelExecutor(JobExecutor):
 
     @endpoint("/switch_model", queue=MODELS)
     def switch_model(self, doc: Model, caller: Caller) -> str:
-        if caller.name != SERVER:
-            raise AccessDenied("Only the service's own runner switches models. Change them with /use_model.")
         libraries = self.models_of(caller.library)
         libraries.of_model(doc.model_id).follow()  # its index is ready before it answers
         job = self.jobs.model_change(caller.library)

@@ -1,7 +1,7 @@
 """`@endpoint` makes a handler of requests out of a method that answers one document.
 
-It does what every handler needs: it verifies the caller, drops what callers may not fill in, checks the document, runs
-the method in a thread, times it, counts it, and logs one line for each request.
+It does what every handler needs: it verifies the caller, and that the endpoint is for callers, drops what these may not
+fill in, checks the document, runs the method in a thread, times it, counts it, and logs one line for each request.
 """
 
 import logging
@@ -15,7 +15,9 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 from jina import requests
 
 from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.errors import ClipSeekError
+from clipseek.api.endpoints import ENDPOINTS
+from clipseek.api.errors import AccessDenied, ClipSeekError
+from clipseek.config.access import SERVER
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from executors.flow import metrics
@@ -106,6 +108,13 @@ def list_of(document: type[D]) -> type[DocList[D]]:
     return kind
 
 
+def _check_caller(path: str, caller: Caller) -> None:
+    """Raises: AccessDenied: the endpoint is for the service's own runner."""
+    if path in ENDPOINTS and ENDPOINTS[path].instead and caller.name != SERVER:
+        instead = ENDPOINTS[path].instead
+        raise AccessDenied(f"Only the service's own runner may send requests to {path}. Use {instead}.")
+
+
 def _handler(
     path: str, document: type[BaseDoc], answer: Callable[[Any, DocList[Any], Caller], Awaitable[DocList[Any]]]
 ) -> Any:
@@ -120,7 +129,9 @@ def _handler(
     ) -> Any:
         with logs.request(path), metrics.under_way(executor.executor_name, path):
             try:
-                return await answer(executor, docs, caller or executor.callers.caller(parameters, path))
+                caller = caller or executor.callers.caller(parameters, path)
+                _check_caller(path, caller)
+                return await answer(executor, docs, caller)
             except ClipSeekError as error:
                 logger.info("%s refused: %s: %s", path, type(error).__name__, error, extra=logs.about(error))
                 raise

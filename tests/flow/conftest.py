@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
 
+from benchmarks.synthetic import videos
 from benchmarks.synthetic.models import write_folder
 from benchmarks.synthetic.processes import flow_processes
 from clipseek.client import Client
@@ -93,6 +95,18 @@ class Server:
         _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive, f"left behind: {alive}"
         return code
+
+
+def index_meanwhile(client: Client, folder: Path, work: Callable[[], object]) -> None:
+    """Index one video after another, each whole, until `work` is done in a thread beside this one."""
+    with ThreadPoolExecutor(1) as thread:
+        working, count = thread.submit(work), 0
+        while not working.done():
+            video = videos.make(folder / f"long {count}.mp4", frames=600 + count, fps=10, size=(320, 240), gop=50)
+            done = client.index(video.path).video
+            assert (done.status, done.missing_start_seconds) == ("ready", [])
+            count += 1
+        working.result()
 
 
 @pytest.fixture(scope="session")

@@ -223,14 +223,15 @@ def test_jobs_of_another_library_are_as_if_there_were_none(world):
     assert before and [job.model_dump(exclude={"id"}) for job in bob.jobs()] == before
 
 
-def test_nobody_but_the_service_does_jobs(world):
+def test_nobody_but_the_service_does_jobs_and_switches_models(world):
     secret = Client(world.server.host, token=SECRET)
-    for path in ("/lease_job", "/report_job"):
+    asks = [("/lease_job", Job(runner="mine")), ("/report_job", Job(runner="mine", state="done"))]
+    for path, doc in [*asks, ("/switch_model", Model(name=str(world.home)))]:
         for client in (world.client("alice"), world.client("bob")):
             with pytest.raises(AccessDenied, match="Only the service's own runner"):
-                client._one(path, Job(runner="mine", state="done"))
+                client._one(path, doc)
         with pytest.raises(AccessDenied, match="does not know this token"):  # the secret is for signatures only
-            secret._one(path, Job(runner="mine", state="done"))
+            secret._one(path, doc)
     service = Client(world.server.host, token=service_token(SECRET), library="")
     assert service._one("/lease_job", Job(runner="mine")).job_id == ""  # there is none
 

@@ -1,7 +1,6 @@
 """The real service with a store in PostgreSQL and several of each: videos go in and are found, whoever dies."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import psutil
@@ -13,6 +12,7 @@ from benchmarks.synthetic import videos
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Video
 from clipseek.api.errors import VideoNotFound
+from tests.flow.conftest import index_meanwhile
 from tests.postgres import cut_connections, new_database
 
 
@@ -124,14 +124,8 @@ def test_indexing_goes_on_when_replicas_die(server, titles, tmp_path):
             server.wait_for(f"{name} died: exit code -9.")
             server.wait_for(f"{name} is back after")
 
-    with server.client(timeout_seconds=240, retry_seconds=120) as client, ThreadPoolExecutor(1) as thread:
-        killing, count = thread.submit(kill_one_after_another), 0
-        while not killing.done():
-            video = videos.make(tmp_path / f"long {count}.mp4", frames=600 + count, fps=10, size=(320, 240), gop=50)
-            done = client.index(video.path)
-            assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
-            count += 1
-        killing.result()
+    with server.client(timeout_seconds=240, retry_seconds=120) as client:
+        index_meanwhile(client, tmp_path, kill_one_after_another)
         assert client.search("a dog", videos=["long 0.mp4"], all_matches=True).matches
         assert [component.ok for component in client.health()] == [True] * 4
 

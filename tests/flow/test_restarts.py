@@ -3,15 +3,13 @@
 import contextlib
 import logging
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
-from benchmarks.synthetic import videos
 from clipseek.api.errors import RequestLost, ServerError, ServerNotReady
 from clipseek.client import EXECUTORS
-from tests.flow.conftest import run
+from tests.flow.conftest import index_meanwhile, run
 
 NAMES = [*EXECUTORS, "gateway"]
 
@@ -35,15 +33,9 @@ def test_indexing_goes_on_when_any_process_dies_without_the_users_doing(server, 
             server.wait_for(f"{name} is back after")
 
     caplog.set_level(logging.WARNING, "clipseek.client.transport")
-    with server.client(timeout_seconds=240, retry_seconds=120) as client, ThreadPoolExecutor(1) as thread:
+    with server.client(timeout_seconds=240, retry_seconds=120) as client:
         client.videos()  # what was never connected is not tried again
-        killing, count = thread.submit(kill_one_after_another), 0
-        while not killing.done():
-            video = videos.make(tmp_path / f"long {count}.mp4", frames=600 + count, fps=10, size=(320, 240), gop=50)
-            done = client.index(video.path)
-            assert (done.video.status, done.video.missing_start_seconds) == ("ready", [])
-            count += 1
-        killing.result()
+        index_meanwhile(client, tmp_path, kill_one_after_another)
     assert any("Trying again for up to 120 s (/" in message for message in caplog.messages)
     assert any("The server answers again after" in message for message in caplog.messages)
     caplog.clear()

@@ -89,13 +89,19 @@ def test_only_the_runner_chooses_the_model_of_a_video(image, other):
             ask(method, doc)
 
 
+def test_nobody_but_the_runner_has_a_model_loaded_by_its_name(image, text, tmp_path):
+    for method in (image.switch_model, text.switch_model):
+        with pytest.raises(AccessDenied, match=r"Only the service's own runner .* Use /use_model"):
+            ask(method, Model(name=str(tmp_path / "anything")))
+
+
 def test_a_model_must_be_on_the_machine_and_both_encoders_must_have_the_same(image, text, other):
     found = ask(image.use_model, Model(name=str(other)))
-    assert found.model_id == ask(image.switch_model, Model(name=str(other))).model_id
+    assert found.model_id == ask(image.switch_model, Model(name=str(other)), Caller(SERVER)).model_id
     ask(text.use_model, found)
-    ask(text.switch_model, found)
+    ask(text.switch_model, found, Caller(SERVER))
     with pytest.raises(ModelMismatch, match="where texts are"):
-        ask(text.switch_model, found.model_copy(update={"model_id": "elsewhere@1:2"}))
+        ask(text.switch_model, found.model_copy(update={"model_id": "elsewhere@1:2"}), Caller(SERVER))
     for name, error, words in (
         ("", InvalidRequest, "clipseek model list"),
         ("auto", InvalidRequest, "clipseek model list"),
