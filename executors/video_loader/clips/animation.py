@@ -8,6 +8,7 @@ from typing import cast
 
 import av
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -112,7 +113,7 @@ def _pull(graph: Graph) -> Iterator[VideoFrame]:
             return
 
 
-def _add_source(graph: Graph, like: VideoFrame):  # type: ignore[no-untyped-def]
+def _add_source(graph: Graph, like: VideoFrame) -> FilterContext:
     return graph.add_buffer(
         width=like.width,
         height=like.height,

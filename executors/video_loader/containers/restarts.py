@@ -6,6 +6,7 @@ is a part. FFmpeg opens it like a file of its own, because it can neither time n
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -50,7 +51,7 @@ def _choose_search(head: bytes) -> Callable[[BinaryIO], list[int]] | None:
     for size, lead in TS_LAYOUTS:
         syncs = head[lead::size]
         if len(syncs) >= 3 and set(syncs) == {TS_SYNC}:
-            return lambda file, size=size, lead=lead: _find_in_transport_stream(file, size, lead)  # type: ignore[misc]
+            return partial(_find_in_transport_stream, size=size, lead=lead)
     if head[:4] == b"\x1a\x45\xdf\xa3" or head[4:8] == b"ftyp":
         return _find_in_elements
     return None
