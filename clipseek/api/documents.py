@@ -44,7 +44,7 @@ class Upload(BaseDoc):
 class Video(BaseDoc):
     """A video. `/probe` needs its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
 
-    question = fields("video_id title frames_per_second sampling stream model")
+    question = fields("video_id title frames_per_second sampling stream language no_words model")
 
     video_id: str = ""
     title: str = ""
@@ -60,6 +60,8 @@ class Video(BaseDoc):
     frames_per_second: float = 0.0  # how often the video is sampled; 0 asks for the server's setting
     sampling: str = ""  # "even", "adaptive" or "keyframes", see docs/sampling.md; "" asks for what it had, or "even"
     stream: int = 0  # which video track to look at, from 1; 0 asks for the one it had, or the usual one
+    language: str = ""  # of its speech, where somebody says so, such as "zh"; "" asks for what it had, or any
+    no_words: bool = False  # do not read its words
     model: str = ""  # only of the service's runner: the model to embed it with, if another one answers
     # answer
     added_at: float = 0.0  # seconds since the epoch
@@ -75,6 +77,13 @@ class Video(BaseDoc):
     picture_fill: list[int] = []  # colour of the padding, RGB
     shot_start_seconds: SecondsList = []  # where each shot begins; only `/videos` with a `video_id` answers it
     notes: list[str] = []  # what was left out of it, or is there besides; only `/probe` answers it
+    words: str = ""  # "reading" until all its words are stored, then "read"; "" where they are not read
+    cues: int = 0  # stored
+    word_languages: list[str] = []  # of its speech and subtitles, the most frequent first
+    word_sources: list[str] = []  # where its words come from
+    word_notes: list[str] = []  # what could not be read, and why; only `/videos` with a `video_id` answers it
+    missing_word_start_seconds: SecondsList = []  # spans to send to /words; only `/videos` with a `video_id` answers
+    missing_word_end_seconds: SecondsList = []
 
 
 class VideoSpan(BaseDoc):
@@ -116,19 +125,91 @@ class VideoSpan(BaseDoc):
             raise InvalidRequest(f"blank has {len(self.blank)} entries, but pts_seconds has {frames}.")
 
 
+class Cue(BaseDoc):
+    """One timed line of words. `/correct_cue` takes the `cue_id` of one, as `/transcript` gives it, and its right
+    `text`; an empty text removes it.
+    """
+
+    question = fields("video_id cue_id text")
+
+    video_id: str = ""
+    cue_id: int = 0
+    text: str = ""
+    # answer
+    start_seconds: Seconds = 0.0
+    end_seconds: Seconds = 0.0
+    source: str = ""  # "subtitle", "speech" or "screen"
+    language: str = ""  # of two letters, such as "en" or "zh"; "" where it is not known
+    confidence: float = 0.0  # of the reader, in [0, 1]; 1 for subtitles and corrections
+    edited: bool = False  # somebody corrected it: a new reading leaves it as it is
+
+
+class WordSpan(BaseDoc):
+    """The span `[start_seconds, end_seconds)` of a video on its way to its words.
+
+    Lines, sounds and stills belong to the span that they begin in.
+    """
+
+    question = fields("video_id start_seconds end_seconds sources language likely_language")
+
+    video_id: str = ""
+    start_seconds: Seconds = 0.0
+    end_seconds: Seconds = 0.0
+    sources: list[str] = []  # which to read of "subtitle", "speech" and "screen"; empty: all that the server reads
+    language: str = ""  # of the speech, where somebody said so
+    likely_language: str = ""  # that of earlier spans: taken where this one leaves it open
+    # filled by the loader, emptied by the word reader
+    lines: DocList[Cue] = DocList[Cue]()  # of subtitles
+    sound: bytes = b""  # int16 [samples], 16 kHz, one channel: more than the span, so that no sentence is cut
+    sound_start_seconds: Seconds = 0.0
+    stills: list[bytes] = []  # JPEG
+    still_start_seconds: SecondsList = []  # since when each still's words are there
+    still_end_seconds: SecondsList = []
+    # filled by the word reader, emptied by the indexer
+    cues: DocList[Cue] = DocList[Cue]()  # in order of time
+    embeddings: bytes = b""  # float16 [cues, dimensions], unit rows: what each line means
+    model_id: str = ""  # of the embeddings
+    # answer: proof of work
+    stored: bool = False
+    cue_count: int = 0
+    languages: list[str] = []  # of the span's speech and subtitles
+    notes: list[str] = []  # what could not be read, and why
+
+    def check_together(self) -> None:
+        if not len(self.stills) == len(self.still_start_seconds) == len(self.still_end_seconds):
+            raise InvalidRequest(
+                f"{len(self.stills)} stills need as many times, but have {len(self.still_start_seconds)} and "
+                f"{len(self.still_end_seconds)}."
+            )
+
+
+class Transcript(BaseDoc):
+    """The words of a video."""
+
+    question = fields("video_id")
+
+    video_id: str = ""
+    # answer
+    title: str = ""
+    cues: DocList[Cue] = DocList[Cue]()  # in order of time
+    complete: bool = False  # all of the video has been read
+
+
 class Job(BaseDoc):
     """Work on a video that the service does by itself. `/job` files one for a `video_id`, `/jobs` lists the library's
     or describes one by its `job_id`, and `/cancel_job` cancels it.
     """
 
     question = fields(
-        "job_id kind video_id forget runner state done_seconds total_seconds frames_encoded error error_kind error_data"
+        "job_id kind video_id forget again language runner state done_seconds total_seconds frames_encoded error error_kind error_data"
     )
 
     job_id: str = ""  # "" in the answer of `/job`: this service has nobody to do the work, so index it yourself
-    kind: str = INDEX  # index the missing spans of the video; "model": change the library's model to that in `title`
+    kind: str = INDEX  # index the missing spans of the video; "words": read its words; "model": change the library's model to that in `title`
     video_id: str = ""
     forget: bool = False  # with `/cancel_job`: also remove the job from the list
+    again: bool = False  # of "words": read all again, and keep corrections
+    language: str = ""  # of "words": the language of the speech; "" for what it had, or any
     # filled by the service's runner
     runner: str = ""
     state: str = ""  # "waiting", "running", "done", "failed" or "cancelled"
@@ -184,6 +265,12 @@ class Match(BaseDoc):
     end_seconds: Seconds = 0.0
     score: float = 0.0  # in [0, 1]
     peak_seconds: Seconds = 0.0
+    reasons: list[str] = []  # why it matches: "seen", "heard" (said or subtitled) or "written" on screen
+    line: str = ""  # the words that match best
+    line_start_seconds: Seconds = 0.0
+    line_language: str = ""
+    line_marks: list[int] = []  # the found words in the line: `[start, end)` of characters, pairwise
+    by_meaning: bool = False  # the line means what the query says, in other words or another language
 
     @property
     def is_weak(self) -> bool:
@@ -196,6 +283,7 @@ class TextMeaning(BaseDoc):
 
     text: str = ""
     embedding: Vector = []
+    sentence: Vector = []  # what a text means to the encoder of sentences, to compare with the words of videos
     model_id: str = ""
     zero_cosine: Cosine = 0.0  # of a text, where its relevance is 0 and 1; see clipseek/api/score_scale.py
     one_cosine: Cosine = 0.0  # equal to zero_cosine: a picture, not a text
@@ -231,11 +319,13 @@ class Query(TextMeaning):
     """
 
     question = fields(
-        "text parts top_k offset video_ids start_seconds end_seconds least_score all_matches weaker group_by_video "
-        "minimum_seconds maximum_seconds padding_seconds per_video strategy"
+        "text parts look_in top_k offset video_ids start_seconds end_seconds least_score all_matches weaker "
+        "group_by_video minimum_seconds maximum_seconds padding_seconds per_video strategy"
     )
 
     parts: DocList[QueryPart] = DocList[QueryPart]()
+    look_in: list[str] = []  # any of "seen", "heard" and "written"; empty: all. A "phrase" in quotes is looked for in
+    # words alone
     top_k: int = 5
     offset: int = 0  # matches (videos where grouped) to skip: those of earlier pages
     video_ids: list[str] = []  # empty: the whole library

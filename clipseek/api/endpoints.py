@@ -13,21 +13,25 @@ from clipseek.api.base_document import BaseDoc
 from clipseek.api.documents import (
     Calibration,
     Clip,
+    Cue,
     Health,
     Job,
     Model,
     Query,
     Reel,
     Thumbnail,
+    Transcript,
     Upload,
     Video,
     VideoSpan,
+    WordSpan,
 )
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import excerpt
 
 LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER = "video_loader", "image_encoder", "text_encoder", "indexer"
-EXECUTORS = (LOADER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER)  # in the order in which a request passes them
+WORD_READER = "word_reader"
+EXECUTORS = (LOADER, WORD_READER, IMAGE_ENCODER, TEXT_ENCODER, INDEXER)  # in the order in which a request passes them
 WITHOUT_IMAGES = (TEXT_ENCODER, INDEXER)  # the executors that a query without images needs
 
 
@@ -82,6 +86,9 @@ _ROWS = (
     Endpoint("/samples", Video, (LOADER,), "Add the sample videos and list them."),
     Endpoint("/probe", Video, (LOADER, IMAGE_ENCODER, INDEXER), "Probe a video and register it in the store."),
     Endpoint("/index", VideoSpan, (LOADER, IMAGE_ENCODER, INDEXER), "Decode, embed and store a span of a video."),
+    Endpoint("/words", WordSpan, (LOADER, WORD_READER, INDEXER), "Read and store the words of a span of a video."),
+    Endpoint("/transcript", Transcript, (INDEXER,), "The words of a video."),
+    Endpoint("/correct_cue", Cue, (INDEXER,), "Correct a line of a video's words."),
     Endpoint("/search", Query, _QUERY, "Find matches, best first.", shortcuts=(WITHOUT_IMAGES,), is_large=True),
     Endpoint(
         "/timeline",

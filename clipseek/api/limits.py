@@ -12,7 +12,17 @@ MAX_IMAGE_BYTES = 32 * 1024 * 1024  # of an image to search with: enough for any
 WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
 UNFINISHED = (WAITING, RUNNING)
 INDEX = "index"  # the kind of job that indexes the missing spans of a video
-JOB_KINDS = (INDEX,)  # that callers file
+WORDS = "words"  # the kind that reads the words of a video: what is said, subtitled and written in it
+JOB_KINDS = (INDEX, WORDS)  # that callers file
 CHANGE_MODEL = "model"  # the kind that embeds a library with another model
 ANSWERS, CHANGING, KEPT, AVAILABLE = "answers", "changing", "kept", "available"  # the states of a library's model
 MAX_UNFINISHED_JOBS = 10_000  # of one caller
+
+# Where words come from, and what each is to a viewer: the reason of a match.
+SUBTITLE, SPEECH, SCREEN = "subtitle", "speech", "screen"
+WORD_SOURCES = (SUBTITLE, SPEECH, SCREEN)
+SEEN, HEARD, WRITTEN = "seen", "heard", "written"
+REASONS = (SEEN, HEARD, WRITTEN)
+REASON_OF = {SUBTITLE: HEARD, SPEECH: HEARD, SCREEN: WRITTEN}
+WORD_SPAN_SECONDS = 120.0  # the unit of work on words: long enough to tell a language, short enough to repeat
+MAX_CUE_CHARACTERS = 2000
