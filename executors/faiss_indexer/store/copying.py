@@ -270,7 +270,7 @@ def _copy_cues(source: Database, copy: Database, db: Transaction, span: Row, spa
 def _read_terms(source: Database, which: str, span: Row) -> Iterator[tuple[int, str]]:
     """The terms of the lines of a span, with spaces between them."""
     rows = source.rows(
-        f"SELECT rowid, {source.terms_text} FROM cue_terms JOIN cues ON cue_id = cue_terms.rowid WHERE {which}", span
+        f"SELECT cue_id, {source.terms_text} FROM cue_terms JOIN cues ON cue_id = cue_terms.rowid WHERE {which}", span
     )
     yield from ((cue_id, terms) for cue_id, terms in rows)
 
