@@ -10,7 +10,7 @@ clipseek/api/endpoints.py lists the endpoints with their documents.
 from typing import Annotated
 
 from clipseek.api.base_document import BaseDoc, DocList, fields
-from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector
+from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector, check_language
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.limits import INDEX, UNFINISHED
 from clipseek.api.score_scale import CUT_OFF
@@ -84,6 +84,9 @@ class Video(BaseDoc):
     word_notes: list[str] = []  # what could not be read, and why; only `/videos` with a `video_id` answers it
     missing_word_start_seconds: SecondsList = []  # spans to send to /words; only `/videos` with a `video_id` answers
     missing_word_end_seconds: SecondsList = []
+
+    def check_together(self) -> None:
+        check_language(self.language)
 
 
 class VideoSpan(BaseDoc):
@@ -176,6 +179,7 @@ class WordSpan(BaseDoc):
     notes: list[str] = []  # what could not be read, and why
 
     def check_together(self) -> None:
+        check_language(self.language)
         if not len(self.stills) == len(self.still_start_seconds) == len(self.still_end_seconds):
             raise InvalidRequest(
                 f"{len(self.stills)} stills need as many times, but have {len(self.still_start_seconds)} and "
@@ -201,11 +205,13 @@ class Job(BaseDoc):
     """
 
     question = fields(
-        "job_id kind video_id forget again language runner state done_seconds total_seconds frames_encoded error error_kind error_data"
+        "job_id kind video_id forget again language runner state done_seconds total_seconds frames_encoded "
+        "error error_kind error_data"
     )
 
     job_id: str = ""  # "" in the answer of `/job`: this service has nobody to do the work, so index it yourself
-    kind: str = INDEX  # index the missing spans of the video; "words": read its words; "model": change the library's model to that in `title`
+    kind: str = INDEX  # index the missing spans of the video; "words": read its words; "model": change the library's
+    # model to that in `title`
     video_id: str = ""
     forget: bool = False  # with `/cancel_job`: also remove the job from the list
     again: bool = False  # of "words": read all again, and keep corrections
@@ -231,6 +237,9 @@ class Job(BaseDoc):
     ended_at: float = 0.0
     lease_until: float = 0.0  # of a job that waits: not begun before
     should_yield: bool = False  # for the runner: another caller has waited for long
+
+    def check_together(self) -> None:
+        check_language(self.language)
 
     @property
     def is_unfinished(self) -> bool:
