@@ -5,11 +5,13 @@ A number without a `Range` of its own lies in `[0, MAX_NUMBER]`; texts and lists
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange
+from clipseek.api.formats import excerpt
 
 MAX_NUMBER = 2**53  # whole numbers travel as floats
 MAX_SECONDS = 1e9  # thirty years: longer than any video, and a float still holds its milliseconds
@@ -75,3 +77,9 @@ def _check_entries(name: str, entries: list[Any], bounds: Range) -> None:
 def _check_size(name: str, size: int, unit: str, maximum: int) -> None:
     if size > maximum:
         raise InvalidRequest(f"{name} has {size} {unit}, but may have at most {maximum}.")
+
+
+def check_language(language: str) -> None:
+    """Raises: InvalidRequest: this is no code of a language; "" is none, and fine."""
+    if language and not re.fullmatch("[a-z]{2,3}", language):
+        raise InvalidRequest(f"language is '{excerpt(language)}', but must be a code such as en or zh.")

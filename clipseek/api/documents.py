@@ -10,7 +10,7 @@ clipseek/api/endpoints.py lists the endpoints with their documents.
 from typing import Annotated
 
 from clipseek.api.base_document import BaseDoc, DocList, fields
-from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector
+from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector, check_language
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.limits import INDEX, UNFINISHED
 from clipseek.api.score_scale import CUT_OFF
@@ -85,6 +85,9 @@ class Video(BaseDoc):
     word_notes: list[str] = []  # what could not be read, and why
     missing_word_start_seconds: SecondsList = []  # spans to send to /words: `[start, end)`, pairwise
     missing_word_end_seconds: SecondsList = []
+
+    def check_together(self) -> None:
+        check_language(self.language)
 
 
 class VideoSpan(BaseDoc):
@@ -177,6 +180,7 @@ class WordSpan(BaseDoc):
     notes: list[str] = []  # what could not be read, and why
 
     def check_together(self) -> None:
+        check_language(self.language)
         if not len(self.stills) == len(self.still_start_seconds) == len(self.still_end_seconds):
             raise InvalidRequest(
                 f"{len(self.stills)} stills need as many times, but have {len(self.still_start_seconds)} and "
@@ -235,6 +239,9 @@ class Job(BaseDoc):
     ended_at: float = 0.0
     lease_until: float = 0.0  # of a job that waits: not begun before
     should_yield: bool = False  # for the runner: another caller has waited for long
+
+    def check_together(self) -> None:
+        check_language(self.language)
 
     @property
     def is_unfinished(self) -> bool:

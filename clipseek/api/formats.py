@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from collections.abc import Sequence
 
 from clipseek.api.limits import MAX_TITLE_LENGTH
 
@@ -27,7 +28,12 @@ def escape_hidden(text: str, keep: str = "") -> str:
 
 def one_line(text: str) -> str:
     """The text in one line that shows all it holds, with a space for each hidden character."""
-    return "".join(" " if _is_hidden(c) else c for c in text).strip()
+    return spaced(text).strip()
+
+
+def spaced(text: str) -> str:
+    """The text with a space for each hidden character: it has as many characters as before."""
+    return "".join(" " if _is_hidden(c) else c for c in text)
 
 
 def excerpt(text: str, most: int = 80) -> str:
@@ -98,3 +104,21 @@ def size(count: float) -> str:
 def sendable(text: str) -> str:
     """The text in valid UTF-8, as messages need it: file names and arguments may hold other bytes, which become `?`."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def marked_parts(line: str, marks: Sequence[int], most: int = 160) -> list[tuple[str, bool]]:
+    """A line in pieces, each with whether it is one of the found words. A long line is cut to `most` around the first.
+
+    `marks` are `[start, end)` of characters, pairwise; those that do not fit the line are left out.
+    """
+    pairs = sorted(zip(marks[::2], marks[1::2], strict=False))
+    first = next((start for start, end in pairs if 0 <= start < end <= len(line)), 0)
+    begin = max(min(first - most // 4, len(line) - most), 0)
+    stop = min(begin + most, len(line))
+    parts, at = [("…" if begin else "", False)], begin
+    for start, end in pairs:
+        if at <= start < end <= stop:
+            parts += [(line[at:start], False), (line[start:end], True)]
+            at = end
+    parts += [(line[at:stop], False), ("…" if stop < len(line) else "", False)]
+    return [(text, is_found) for text, is_found in parts if text]

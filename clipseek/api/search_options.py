@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from clipseek.api.errors import EmptyQuery, InvalidRequest, InvalidTimeRange, InvalidTopK
-from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.formats import excerpt
+from clipseek.api.limits import MAX_TOP_K, REASONS
 
 if TYPE_CHECKING:
     from clipseek.api.documents import Query, QueryPart
@@ -80,6 +81,17 @@ class QueryOptions(TypedDict, total=False):
         ),
     ]
     parts: Annotated["Sequence[QueryPart]", Option("Any of the above, with weights of their own.")]
+    look_in: Annotated[
+        "str | Sequence[str]",
+        Option(
+            "Look only in what is seen, heard (said or subtitled) or written on screen. Separate several by commas. "
+            "[default: all]",
+            "--in",
+            "KIND",
+            repeatable=True,
+            address="in",
+        ),
+    ]
     start_seconds: Annotated[float, Option("Look from this time on.", "--from", "TIME")]
     end_seconds: Annotated[float, Option("Look up to this time. [default: the video's end]", "--to", "TIME")]
     all_matches: Annotated[bool, Option("Show weak matches, too: those below the cut-off.", "--all", address="all")]
@@ -147,9 +159,9 @@ def value_type(name: str) -> Any:
     return SearchOptions.__annotations__[name].__origin__
 
 
-# The options that become parts of the query, or ids; all others are fields of a `Query` under their own names.
-_PART_OPTIONS = frozenset({"also", "without", "image", "like", "parts"})
-QUERY_FIELDS = tuple(name for name in options_of(SearchOptions) if name not in _PART_OPTIONS and name != "videos")
+# The options that become parts of the query, or lists; all others are fields of a `Query` under their own names.
+_CONVERTED = frozenset({"also", "without", "image", "like", "parts", "look_in", "videos"})
+QUERY_FIELDS = tuple(name for name in options_of(SearchOptions) if name not in _CONVERTED)
 
 
 def check_names(names: Iterable[str], kind: type[QueryOptions]) -> None:
@@ -189,6 +201,19 @@ def check_numbers(query: Any) -> None:
         )
 
 
+def list_reasons(value: str | Sequence[str]) -> list[str]:
+    """What `look_in` names, each once: of one text or several, each with commas between names if wished.
+
+    Raises: InvalidRequest: it names something else.
+    """
+    texts = [value] if isinstance(value, str) else value
+    names = [name.strip().lower() for text in texts for name in text.split(",")]
+    for name in names:
+        if name and name not in REASONS:
+            raise InvalidRequest(f"look_in must be any of {', '.join(REASONS)}, not '{excerpt(name)}'.")
+    return list(dict.fromkeys(filter(None, names)))
+
+
 def check_query(query: "Query") -> None:
     """Check what a query asks: the client before it sends it, an executor when it arrives.
 
@@ -198,6 +223,7 @@ def check_query(query: "Query") -> None:
             no weight.
     """
     check_numbers(query)
+    list_reasons(query.look_in)
     for number, part in enumerate(query.parts, 1):
         _check_part(number, part)
     if query.text.strip() or any(part.weight > 0 for part in query.parts):

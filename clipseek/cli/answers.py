@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from clipseek.api.formats import counted, duration, timestamp
-from clipseek.cli.terminal import show_table
+import click
+
+from clipseek.api.formats import counted, duration, marked_parts, spaced, timestamp
+from clipseek.api.limits import SEEN
+from clipseek.cli.terminal import Cell, show_table
 from clipseek.machine.talk import say
 
 if TYPE_CHECKING:
     from clipseek.api.documents import Match, Query
 
 
+_WORDS = ("reasons", "line", "line_start_seconds", "line_language", "line_marks", "by_meaning")
 WEAKER = 5  # candidates shown below the matches where these do not fill the first page
 
 
@@ -51,11 +55,12 @@ def show_weaker(answer: "Query", heads: Sequence[str], rows: Sequence[Sequence[s
 
 def show_matches(answer: "Query") -> None:
     """Print matches as a table; where they are grouped, each video is named and counted once. Weaker ones follow."""
-    rows = []
+    rows, numbered = [], []
     place, previous_id = answer.offset, ""
     for match in answer.matches:
         is_next = not answer.group_by_video or match.video_id != previous_id
         place, previous_id = place + is_next, match.video_id
+        numbered.append((str(place), match))
         rows.append(
             (
                 str(place) if is_next else "",
@@ -67,8 +72,28 @@ def show_matches(answer: "Query") -> None:
     heads = ("#", "Video", "Start", "End", ">Length", ">Score", "ID")
     if rows:
         show_table(heads, rows)
+    show_lines(numbered)
     weaker = [("-", match.title, *match_cells(match), match.video_id[:12]) for match in answer.weaker_matches]
     show_weaker(answer, heads, weaker)
+    show_lines([("-", match) for match in answer.weaker_matches])
+
+
+def show_lines(numbered: "Sequence[tuple[str, Match]]") -> None:
+    """Print why matches are ones, each under its number, with the line that was heard or read; not if all are seen."""
+    told = [(number, match) for number, match in numbered if match.line or set(match.reasons) - {SEEN}]
+    if told:
+        click.echo()
+        show_table(("#", "Why", ">At", "Line"), [(number, *line_cells(match)) for number, match in told])
+
+
+def line_cells(match: "Match") -> tuple[Cell, Cell, Cell]:
+    """The cells Why, At and Line of a match by words; the found words are marked."""
+    why = ", ".join(match.reasons) + (", by meaning" if match.by_meaning else "")
+    if not match.line:
+        return why, "", ""
+    parts = marked_parts(match.line, match.line_marks)
+    shown = [(spaced(text), is_found) for text, is_found in parts]
+    return why, timestamp(match.line_start_seconds), [('"', False), *shown, ('"', False)]
 
 
 def match_cells(match: "Match") -> tuple[str, str, str, str]:
@@ -79,8 +104,8 @@ def match_cells(match: "Match") -> tuple[str, str, str, str]:
 
 
 def match_data(match: "Match") -> dict[str, Any]:
-    names = ("video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds")
-    return {name: getattr(match, name) for name in names}
+    names = ("video_id", "title", "start_seconds", "end_seconds", "score", "peak_seconds", *_WORDS)
+    return {name: list(value) if isinstance(value := getattr(match, name), list) else value for name in names}
 
 
 def answer_data(answer: "Query") -> dict[str, Any]:

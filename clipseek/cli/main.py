@@ -30,6 +30,7 @@ from clipseek.cli.commands.serve import serve
 from clipseek.cli.commands.store import backup, store
 from clipseek.cli.commands.token import token
 from clipseek.cli.commands.watch import watch
+from clipseek.cli.commands.words import transcript, words
 from clipseek.machine.logs import PlainRecord
 from clipseek.machine.private_files import make_private_from_now_on
 from clipseek.machine.talk import say
@@ -54,8 +55,8 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Search": (search, open_match, clip, timeline),
-    "Library": (index, jobs, videos, rename, delete, watch, calibrate, evaluate),
+    "Search": (search, open_match, clip, timeline, transcript),
+    "Library": (index, words, jobs, videos, rename, delete, watch, calibrate, evaluate),
     "Server": (serve, demo, health, doctor, token, backup, store, model, compat),
     "Shell": (completion,),
 }
@@ -63,7 +64,8 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
 _SAVING_COMMANDS = {
     "clip",
     "demo",
-}  # they save clips where the user wants them, with the rights that the user gives files
+    "transcript",
+}  # they save files where the user wants them, with the rights that the user gives files
 
 
 class _Group(click.Group):

@@ -40,6 +40,13 @@ sampling_option = click.option(
     "even]",
 )
 
+language_option = click.option(
+    "--language",
+    default="",
+    metavar="CODE",
+    help="Language of the speech, such as en or zh. [default: as it was given before, else found out]",
+)
+
 
 def with_client(command: F) -> F:
     """Give the command the option --host, and a client of that server as its first argument."""

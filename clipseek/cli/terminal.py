@@ -13,9 +13,17 @@ from clipseek.api.formats import escape_hidden
 if TYPE_CHECKING:
     from clipseek.client.indexing import Progress as Step
 
-_WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description")
+_WRAPPED_COLUMNS = ("Found", "Title", "Video", "Description", "Line")
+Cell = str | Sequence[tuple[str, bool]]  # a text, or pieces of one, each with whether it is bold
 _FILE_WIDTH = 160  # columns of a table in a file or a pipe, which has no edge to fold at
-_STAGES = {"hash": "reading", "upload": "uploading", "index": "indexing", "search": "searching", "copy": "copying to"}
+_STAGES = {
+    "hash": "reading",
+    "upload": "uploading",
+    "index": "indexing",
+    "words": "reading the words of",
+    "search": "searching",
+    "copy": "copying to",
+}
 
 
 def is_interactive() -> bool:
@@ -27,11 +35,15 @@ def print_json(value: Any) -> None:
     click.echo(escape_hidden(json.dumps(value, ensure_ascii=False, indent=2), keep="\n"))
 
 
-def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Print a table on stdout; a head that begins with `>` aligns its column to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    def as_text(cell: Cell) -> Text:
+        parts = [(cell, False)] if isinstance(cell, str) else cell
+        return Text.assemble(*((escape_hidden(text), "bold" if is_bold else "") for text, is_bold in parts))
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
@@ -39,7 +51,7 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         justify: Literal["left", "right"] = "right" if head != name else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name not in _WRAPPED_COLUMNS)
     for row in rows:
-        table.add_row(*(Text(escape_hidden(cell)) for cell in row))
+        table.add_row(*map(as_text, row))
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, _FILE_WIDTH)

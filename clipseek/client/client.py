@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Self, Unpack, overload
 
 from clipseek.api.base_document import DocList
+from clipseek.api.bounds import check_language
 from clipseek.api.documents import (
     Calibration,
     Clip,
     Component,
+    Cue,
     Health,
     Job,
     Model,
     Query,
     Reel,
     Thumbnail,
+    Transcript,
     Upload,
     Video,
 )
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
 from clipseek.api.errors import InvalidRequest, OutputRefused, ServerFailed
 from clipseek.api.formats import sendable
-from clipseek.api.limits import MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS
+from clipseek.api.limits import MAX_CUE_CHARACTERS, MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, WORDS
 from clipseek.api.search_options import QueryOptions, SearchOptions
 from clipseek.client import indexing, jobs
 from clipseek.client.download import SavedClip, clip_target, save_clip
@@ -33,6 +36,7 @@ from clipseek.client.queries import build_query
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
 from clipseek.client.video_names import choose_video, is_whole_id
+from clipseek.client.words import check_older
 from clipseek.config.addresses import is_tls, parse_host
 from clipseek.config.libraries import check_library
 from clipseek.config.settings import Settings
@@ -118,6 +122,8 @@ class Client:
         stream: int = 0,
         on_server: bool = False,
         content_sha256: str = "",
+        words: bool = True,
+        language: str = "",
         progress: OnProgress = indexing.silent,
         wait: bool = True,
     ) -> Indexed | Job:
@@ -137,6 +143,9 @@ class Client:
             stream: which video track to look at, from 1, if the file has several. 0: the one with the most pixels.
             content_sha256: the hash of the video's content in lower-case hex, if you know it: it saves reading the
                 video once. The server checks it.
+            words: also read what is said, subtitled and written in it. The service does so after this has returned;
+                see `read_words`.
+            language: of the speech, such as "zh"; by default as it was given before, else found out.
             progress: called with each step, during the upload from a background thread; it may raise `Cancelled` to
                 stop. That, or an interrupt, cancels the job. The work done so far is kept, and the next `index` or
                 `resume` continues from there.
@@ -153,6 +162,7 @@ class Client:
             )
         if sampling is not None and sampling not in SAMPLINGS:
             raise InvalidRequest(f"sampling must be one of {', '.join(SAMPLINGS)}, not '{sampling}'.")
+        check_language(language)
         started = time.monotonic()
         if on_server:
             path = str(video)
@@ -161,7 +171,7 @@ class Client:
         else:
             video_id = indexing.upload(self._transport, upload_source(video), title, content_sha256, progress)
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
-        ask.sampling, ask.stream = sampling or "", stream
+        ask.sampling, ask.stream, ask.no_words, ask.language = sampling or "", stream, not words, language
         return self._index(ask, progress, started, wait=wait)
 
     def _index(self, ask: Video, progress: OnProgress, started: float, *, wait: bool) -> Indexed | Job:
@@ -226,6 +236,79 @@ class Client:
         Raises: NotFound.
         """
         return self._one("/cancel_job", Job(job_id=job_id, forget=forget))
+
+    # Words
+
+    @overload
+    def read_words(
+        self,
+        name: str,
+        *,
+        again: bool = ...,
+        language: str = ...,
+        progress: OnProgress = ...,
+        wait: Literal[True] = ...,
+    ) -> Video: ...
+
+    @overload
+    def read_words(
+        self, name: str, *, again: bool = ..., language: str = ..., progress: OnProgress = ..., wait: Literal[False]
+    ) -> Job: ...
+
+    def read_words(
+        self,
+        name: str,
+        *,
+        again: bool = False,
+        language: str = "",
+        progress: OnProgress = indexing.silent,
+        wait: bool = True,
+    ) -> Video | Job:
+        """Read what is said, subtitled and written in a video, where that is missing.
+
+        The service does so by itself after a video is indexed. This is for videos that were indexed without words, by
+        an earlier version, or in the wrong language. Other jobs of the service go first.
+
+        Args:
+            again: read all of it again. Corrected lines stay as they are.
+            language: of the speech, such as "zh"; by default as it was given before, else found out.
+            progress, wait: as of `index`.
+
+        Returns: the video, with `cues`, `word_languages` and `word_notes`; without `wait` the job.
+
+        Raises: VideoNotFound, AmbiguousVideo, MediaMissing, Cancelled. InvalidRequest: this server reads no words, or
+            the language is no code.
+        """
+        check_language(language)
+        ask = Job(kind=WORDS, video_id=self._video_id(name), again=again, language=language)
+        job = jobs.start_words(self._transport, ask, progress)
+        if not wait:
+            return job
+        job = jobs.follow(self._transport, job, progress)
+        video = self._one("/videos", Video(video_id=ask.video_id))
+        video.word_notes += [job.error] if job.error else []
+        return video
+
+    def transcript(self, name: str) -> Transcript:
+        """The words of a video: `cues` in order of time, each with its source and language.
+
+        Raises: VideoNotFound, AmbiguousVideo. InvalidRequest: the server is older and has no words.
+        """
+        return self._ask_words("/transcript", Transcript(video_id=self._video_id(name)))
+
+    def correct_cue(self, name: str, cue_id: int, text: str) -> Cue:
+        """Correct a line of a video's words, or remove it with an empty text. It stays so when words are read again.
+
+        Args:
+            cue_id: as `transcript` has it.
+
+        Returns: the line as it is now.
+
+        Raises: VideoNotFound, AmbiguousVideo. NotFound: there is no such line. InvalidRequest: the text is too long.
+        """
+        if len(text) > MAX_CUE_CHARACTERS:
+            raise InvalidRequest(f"The line has {len(text)} characters, but may have at most {MAX_CUE_CHARACTERS}.")
+        return self._ask_words("/correct_cue", Cue(video_id=self._video_id(name), cue_id=cue_id, text=sendable(text)))
 
     # Models
 
@@ -446,6 +529,13 @@ class Client:
     def _video_id(self, name: str) -> str:
         """The id of a video. A whole id is not looked up: the server knows whether it has the video."""
         return name if is_whole_id(name) else self.video(name).video_id
+
+    def _ask_words(self, endpoint: str, doc: D) -> D:
+        try:
+            return self._one(endpoint, doc)
+        except InvalidRequest as error:
+            check_older(error, self.address)
+            raise
 
     def _ask(self, endpoint: str, query: Query) -> Query:
         answer = self._one(

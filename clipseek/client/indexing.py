@@ -25,7 +25,8 @@ _SHARED = (
 class Progress:
     """How far the work has come: `done` of `total` in the unit of the stage."""
 
-    stage: str  # "hash" and "upload" count bytes, "index" seconds of video, "search" queries; in a backup "copy", bytes
+    stage: str  # "hash" and "upload" count bytes, "index" and "words" seconds of video, "search" queries; in a backup
+    # "copy", bytes
     done: float
     total: float
 
@@ -54,6 +55,8 @@ class IndexOptions(TypedDict, total=False):
     stream: int
     on_server: bool
     content_sha256: str
+    words: bool
+    language: str
     progress: OnProgress
 
 

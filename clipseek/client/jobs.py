@@ -6,8 +6,8 @@ import time
 
 from clipseek.api.documents import Job, Video
 from clipseek.api.errors import Cancelled, ClipSeekError, InvalidRequest, NotFound, ServerFailed, error_from_name
-from clipseek.api.limits import CANCELLED, CHANGE_MODEL, DONE, FAILED
-from clipseek.client import indexing
+from clipseek.api.limits import CANCELLED, CHANGE_MODEL, DONE, FAILED, WORDS
+from clipseek.client import indexing, words
 from clipseek.client.indexing import Indexed, OnProgress, Progress
 from clipseek.client.transport import Transport, run
 
@@ -42,6 +42,41 @@ def start(transport: Transport, ask: Video, progress: OnProgress) -> tuple[Video
     return video, Job(video_id=video.video_id, title=video.title, state=DONE, **values)
 
 
+def start_words(transport: Transport, ask: Job, progress: OnProgress) -> Job:
+    """Have the words of a video read that are missing; `ask` has the video, `again` and `language`.
+
+    Returns: the job. A service that does no jobs is driven from here; the job is done then, and `progress` was called.
+
+    Raises: InvalidRequest: the server reads no words.
+    """
+    try:
+        job = run(transport.post_one("/job", ask))
+    except InvalidRequest as error:
+        words.check_older(error, transport.address)
+        raise
+    if job.state:
+        return job
+    video = Video()
+
+    def begin(before: Video) -> None:
+        nonlocal video
+        video = before
+
+    def on_span(done: float, _: int) -> None:
+        progress(Progress("words", done, video.duration_seconds))
+
+    unread = words.read_missing(transport, ask.video_id, begin, on_span)
+    return Job(
+        kind=WORDS,
+        video_id=video.video_id,
+        title=video.title,
+        state=DONE,
+        done_seconds=video.duration_seconds,
+        total_seconds=video.duration_seconds,
+        error=unread,
+    )
+
+
 def finish(transport: Transport, video: Video, job: Job, progress: OnProgress, started: float) -> Indexed:
     """Follow a job to its end.
 
@@ -74,9 +109,10 @@ def follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
     Raises: as `finish`.
     """
     is_own, pause, told = job.is_new, _FIRST_PAUSE_SECONDS, ""
+    stage = "words" if job.kind == WORDS else "index"
     try:
         while job.is_unfinished:
-            progress(Progress("index", job.done_seconds, job.total_seconds))
+            progress(Progress(stage, job.done_seconds, job.total_seconds))
             if job.error not in ("", told):
                 told = job.error
                 logger.warning("%s The service tries it again.", told)
@@ -84,7 +120,7 @@ def follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             job = _ask_again(transport, job)
         if job.state == DONE:
-            progress(Progress("index", job.total_seconds, job.total_seconds))
+            progress(Progress(stage, job.total_seconds, job.total_seconds))
     except BaseException as error:
         if is_own and (isinstance(error, Cancelled) or not isinstance(error, ClipSeekError)):
             with contextlib.suppress(ClipSeekError):
@@ -93,7 +129,9 @@ def follow(transport: Transport, job: Job, progress: OnProgress) -> Job:
     if job.state == FAILED:
         raise error_of(job) or ServerFailed(f"The job for '{job.title}' failed. The server's log has the details.")
     if job.state == CANCELLED:
-        again = f"Run `clipseek model use {job.title}` again" if job.kind == CHANGE_MODEL else "Index it again"
+        again = {CHANGE_MODEL: f"Run `clipseek model use {job.title}` again", WORDS: "Have its words read again"}.get(
+            job.kind, "Index it again"
+        )
         raise Cancelled(f"The job for '{job.title}' was cancelled. {again}: only the missing spans are done.")
     return job
 
@@ -103,13 +141,17 @@ def _ask_again(transport: Transport, job: Job) -> Job:
     try:
         return run(transport.post_one("/jobs", Job(job_id=job.job_id)))
     except NotFound:  # it has ended: how, the video says
-        video = Video(video_id=job.video_id)
-        if job.video_id and run(transport.post_one("/videos", video)).status == "ready":
+        if job.video_id and _is_complete(transport, job):
             return job.model_copy(update={"state": DONE})
         raise Cancelled(
             f"The job for '{job.title}' was cancelled or has failed: it is not in the list any more. Start it again: "
             "only the missing spans are done."
         ) from None
+
+
+def _is_complete(transport: Transport, job: Job) -> bool:
+    video = run(transport.post_one("/videos", Video(video_id=job.video_id)))
+    return video.words == "read" if job.kind == WORDS else video.status == "ready"
 
 
 def error_of(job: Job) -> ClipSeekError | None:

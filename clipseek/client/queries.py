@@ -19,6 +19,7 @@ from clipseek.api.search_options import (
     SearchOptions,
     check_names,
     check_query,
+    list_reasons,
 )
 
 
@@ -48,6 +49,7 @@ def build_query(
         top_k=top_k,
         offset=offset,
         video_ids=[video_id(name) for name in values.get("videos", ())],
+        look_in=list_reasons(values.get("look_in", ())),
         **{name: values[name] for name in QUERY_FIELDS if name in values},
     )
     check_query(query)

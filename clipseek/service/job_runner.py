@@ -28,8 +28,8 @@ from clipseek.api.errors import (
     UnreadableVideo,
     UploadCorrupted,
 )
-from clipseek.api.limits import CHANGE_MODEL, DONE, FAILED, RUNNING, WAITING
-from clipseek.client import Client, indexing
+from clipseek.api.limits import CHANGE_MODEL, DONE, FAILED, RUNNING, WAITING, WORDS
+from clipseek.client import Client, indexing, words
 from clipseek.client.transport import run
 from clipseek.service.model_change import ModelChange, embed_video
 
@@ -83,6 +83,10 @@ class ServiceClient(Client):
             embed_video(self._transport, video_id, video.next_model, lambda *_: on_span(0.0, 0))
         indexing.index_missing(self._transport, video, on_span)
         indexing.check_complete(self._transport, video_id)
+
+    def read_missing_words(self, video_id: str, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> str:
+        """Read the words of a video that are missing. Returns: what could not be read, or ""."""
+        return words.read_missing(self._transport, video_id, begin, on_span)
 
     def change_model(self, name: str, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> None:
         """Embed the library with a model, then let that one answer; `begin` and `on_span` count the whole library."""
@@ -177,10 +181,7 @@ class JobRun(AbstractContextManager["JobRun"]):
         started = time.monotonic()
         try:
             try:
-                if self._job.kind == CHANGE_MODEL:
-                    self._client.change_model(self._job.title, self._begin, self._on_span)
-                else:
-                    self._client.index_missing(self._job.video_id, self._begin, self._on_span)
+                self._work()
             finally:
                 self._ended.set()
         except Cancelled:
@@ -193,6 +194,15 @@ class JobRun(AbstractContextManager["JobRun"]):
         else:
             self._report(DONE)
             logger.info("job %s: '%s' in %.1f s", self._job.job_id, self._job.title, time.monotonic() - started)
+
+    def _work(self) -> None:
+        job = self._job
+        if job.kind == CHANGE_MODEL:
+            self._client.change_model(job.title, self._begin, self._on_span)
+        elif job.kind == WORDS:
+            self._change(error=self._client.read_missing_words(job.video_id, self._begin, self._on_span), error_kind="")
+        else:
+            self._client.index_missing(job.video_id, self._begin, self._on_span)
 
     def release(self) -> None:
         """Give the job back, so that it need not wait until its lease runs out."""

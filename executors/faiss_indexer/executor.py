@@ -112,6 +112,8 @@ class FaissIndexer(ModelExecutor):
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
+        if not doc.model and (doc.language or doc.no_words or not known):
+            library.words.store.wish(record.video_id, language=doc.language, no_words=doc.no_words)
         [stored] = library.store.stored_videos(record.video_id)
         documents.fill_in_video(doc, stored, library.store.model_id)
         if not doc.model and (change := self.jobs.model_change(caller.library)):
@@ -129,7 +131,9 @@ class FaissIndexer(ModelExecutor):
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not (doc.model or was_complete) and _is_complete(doc.video_id, library.store):
-            self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
+            video = library.store.video(doc.video_id)
+            self._audit_change("indexed", [video], caller)
+            self.file_words(library, video, caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
@@ -175,7 +179,9 @@ class FaissIndexer(ModelExecutor):
             answer = Video()
             documents.fill_in_video(answer, stored, model_id)
             known = facts.get(stored.record.video_id, WordFacts())
-            word_documents.fill_in_words(answer, known, stored.record, alone=bool(doc.video_id))
+            word_documents.fill_in_words(
+                answer, known, stored.record, is_reading=self.reads_words, alone=bool(doc.video_id)
+            )
             answers.append(answer)
         if doc.video_id:
             answers[0].shot_start_seconds = [start for start, _ in store.shots(doc.video_id)]

@@ -8,11 +8,12 @@ from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import counted, escape_hidden, excerpt
-from clipseek.api.limits import CANCELLED, JOB_KINDS
+from clipseek.api.limits import CANCELLED, JOB_KINDS, WORDS
 from clipseek.config.libraries import MAIN
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.jobs import KEEP_SECONDS, JobRecord, Jobs
+from executors.faiss_indexer.store.records import VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
@@ -39,6 +40,11 @@ class JobExecutor(ChainExecutor):
         """Whether a runner has asked for work, or reported some, a moment ago."""
         return time.monotonic() - self._runner_seen_at < _RUNNER_SECONDS
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether this service reads the words of videos."""
+        return self.settings.words != "off"
+
     def open_jobs(self) -> None:
         """Open the jobs in the main library's store."""
         self.jobs = Jobs(self.library(MAIN).store.database)
@@ -59,25 +65,56 @@ class JobExecutor(ChainExecutor):
     def file_job(self, doc: Job, caller: Caller) -> str:
         if doc.kind not in JOB_KINDS:
             raise InvalidRequest(f"There is no kind of job '{excerpt(doc.kind)}'. There is: {', '.join(JOB_KINDS)}.")
-        store = self.library(caller.library).store
-        video = store.video(doc.video_id)
+        library = self.library(caller.library)
+        video = library.store.video(doc.video_id)
+        if doc.kind == WORDS:
+            self._prepare_words(doc, library)
+        kind = doc.kind
         _clear(doc)
         if not self.has_runner:
             return ""
-        missing = missing_spans(video.duration_seconds, store.stored_spans(video.video_id))
+        job, doc.is_new = self._file(kind, library, video, caller)
+        copy_fields(job, doc)
+        return f"{job.job_id} for {job.video_id[:12]}, {'filed' if doc.is_new else 'filed before'}"
+
+    def file_words(self, library: Library, video: VideoRecord, caller: Caller) -> None:
+        """Have the words of a video read that has just been indexed, where they are wanted."""
+        words = library.words.store
+        facts = words.facts(video.video_id).get(video.video_id)
+        if self.reads_words and (facts is None or facts.wanted) and words.missing(video):
+            self._file(WORDS, library, video, caller)
+
+    def _prepare_words(self, doc: Job, library: Library) -> None:
+        """Note that the words are wanted, and in which language; forget what must be read again.
+
+        Raises: InvalidRequest: this service reads none.
+        """
+        if not self.reads_words:
+            raise InvalidRequest(
+                "This server reads no words: CLIPSEEK_WORDS is off. Set it to auto, and restart the server."
+            )
+        library.words.store.wish(doc.video_id, language=doc.language, no_words=False)
+        if doc.again:
+            library.words.store.forget(doc.video_id)
+
+    def _file(self, kind: str, library: Library, video: VideoRecord, caller: Caller) -> tuple[JobRecord, bool]:
+        store = library.store
+        missing = (
+            library.words.store.missing(video)
+            if kind == WORDS
+            else missing_spans(video.duration_seconds, store.stored_spans(video.video_id))
+        )
         ask = JobRecord(
-            kind=doc.kind,
+            kind=kind,
             library=caller.library,
             video_id=video.video_id,
             title=video.title,
-            caller=caller.name,
+            caller=caller.owner,
             done_seconds=video.duration_seconds - sum(end - start for start, end in missing),
             total_seconds=video.duration_seconds,
         )
         now = time.time()
-        job, doc.is_new = self.jobs.file(ask, now, is_known=now - store.added_at(video.video_id) > KEEP_SECONDS)
-        copy_fields(job, doc)
-        return f"{job.job_id} for {job.video_id[:12]}, {'filed' if doc.is_new else 'filed before'}"
+        return self.jobs.file(ask, now, is_known=now - store.added_at(video.video_id) > KEEP_SECONDS)
 
     @endpoint("/jobs")
     def list_jobs(self, doc: Job, caller: Caller) -> list[Job]:
@@ -134,4 +171,4 @@ class JobExecutor(ChainExecutor):
 def _clear(doc: Job) -> None:
     """Leave nothing in the answer that the caller wrote there."""
     copy_fields(JobRecord(state=""), doc)
-    doc.forget = False
+    doc.forget, doc.again, doc.language = False, False, ""

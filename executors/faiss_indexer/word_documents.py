@@ -79,11 +79,15 @@ def as_documents(cues: Iterable[StoredCue]) -> DocList[Cue]:
     return DocList[Cue](Cue(**shared_fields(cue, Cue)) for cue in cues)
 
 
-def fill_in_words(doc: Video, facts: WordFacts, video: VideoRecord, *, alone: bool) -> None:
-    """Put what is known of a video's words into its document; if it is described alone, all of it."""
+def fill_in_words(doc: Video, facts: WordFacts, video: VideoRecord, *, is_reading: bool, alone: bool) -> None:
+    """Put what is known of a video's words into its document; if it is described alone, all of it.
+
+    Args:
+        is_reading: whether the service reads words at all.
+    """
     plan = plan_spans(video.duration_seconds, WORD_SPAN_SECONDS)
     missing = [span for span in plan if span not in facts.spans]
-    doc.words = ("reading" if missing else "read") if facts.wanted else ""
+    doc.words = "read" if not missing else "reading" if facts.wanted and is_reading else ""
     doc.cues = sum(facts.spans.values())
     doc.language, doc.no_words = facts.language, not facts.wanted
     doc.word_languages, doc.word_sources = facts.languages, facts.sources

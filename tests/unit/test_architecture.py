@@ -170,5 +170,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        most = MOST_FILES + 2 if room.name == "commands" else MOST_FILES
+        most = MOST_FILES + 3 if room.name == "commands" else MOST_FILES
         assert len(files) <= most, named(room)

@@ -8,7 +8,7 @@ import click
 
 from clipseek.api.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.api.formats import counted, duration, plain_title, sendable, timestamp
-from clipseek.cli.options import fps_option, json_option, sampling_option, with_client
+from clipseek.cli.options import fps_option, json_option, language_option, sampling_option, with_client
 from clipseek.cli.terminal import print_json, progress_bar
 from clipseek.machine.talk import say
 from clipseek.watch.folder_scan import videos_below
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     help="Which video track to look at, if a video has several: 1 is the first. [default: the largest]",
 )
 @click.option(
+    "--no-words",
+    is_flag=True,
+    help="Do not read what is said, subtitled and written in the videos. `clipseek words` can do it later.",
+)
+@language_option
+@click.option(
     "--on-server",
     is_flag=True,
     help="PATH is a file on the server, below a folder its operator allowed. Nothing is copied.",
@@ -45,6 +51,7 @@ def index(
     paths: tuple[str, ...],
     title: str | None,
     stream: int | None,
+    no_words: bool,
     detach: bool,
     as_json: bool,
     **options: Any,
@@ -55,7 +62,7 @@ def index(
     nor analysed again. An interrupted one continues where it stopped.
 
     The service indexes a video by itself, as a job. It continues when this command loses its connection or is killed.
-    Ctrl-C cancels the job.
+    Ctrl-C cancels the job. What is said and written in the video is read after that, in the background.
 
     \b
       clipseek index holiday.mp4 ~/Videos
@@ -63,7 +70,7 @@ def index(
       clipseek index match.mp4 --title "Cup final" --sampling adaptive
       clipseek index /srv/videos/archive.mkv --on-server
     """
-    options["stream"] = stream or 0
+    options["stream"], options["words"] = stream or 0, not no_words
     rows: list[dict[str, Any]] = []
     errors: list[ClipSeekError] = []
 
@@ -88,7 +95,8 @@ def index(
                 if detach:
                     row, sentence = _filed(client.index(file, title=title, progress=progress, wait=False, **options))
                 else:
-                    row, sentence = _indexed(client.index(file, title=title, progress=progress, **options), title, file)
+                    indexed = client.index(file, title=title, progress=progress, **options)
+                    row, sentence = indexed_data(indexed), indexed_sentence(indexed, title or Path(file).name)
         except ClipSeekError as error:
             fail(file, error)
             if isinstance(error, ServerUnreachable):
@@ -97,14 +105,16 @@ def index(
             rows.append(row)
             if not as_json:
                 say(sentence)
-    if as_json:
-        print_json(rows)
+    _end(rows, as_json)
     if errors:
         sys.exit(errors[0].exit_code if len(rows) == 1 else 1)
 
 
-def _indexed(indexed: "Indexed", title: str | None, file: str) -> tuple[dict[str, Any], str]:
-    return indexed_data(indexed), indexed_sentence(indexed, title or Path(file).name)
+def _end(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    elif any(row.get("words") == "reading" for row in rows):
+        say("What is said and written is read in the background: `clipseek jobs` shows how far.", style="dim")
 
 
 def _filed(job: "Job") -> tuple[dict[str, Any], str]:
@@ -125,6 +135,7 @@ def indexed_data(indexed: "Indexed") -> dict[str, Any]:
         "frames_encoded": indexed.frames_encoded,
         "seconds_of_video": round(indexed.video.duration_seconds, 3),
         "elapsed_seconds": round(indexed.elapsed_seconds, 3),
+        "words": indexed.video.words,
         "notes": list(indexed.notes),
     }
 

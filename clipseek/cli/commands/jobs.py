@@ -1,4 +1,4 @@
-"""`clipseek jobs`: what the service is indexing, and the process that does it."""
+"""`clipseek jobs`: what the service is indexing and reading, and the process that does it."""
 
 import contextlib
 import json
@@ -16,6 +16,7 @@ import click
 
 from clipseek.api.errors import InvalidSetting
 from clipseek.api.formats import escape_hidden
+from clipseek.api.limits import WORDS
 from clipseek.cli.options import host_option, json_option
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.config.settings import Settings, variable_of
@@ -39,7 +40,7 @@ def jobs(context: click.Context, follow: bool, as_json: bool, host: str | None) 
     """List, follow and cancel what the service indexes.
 
     The service does these jobs by itself, for `clipseek index`, `clipseek watch` and the page. Callers take turns. New
-    videos come before those that are indexed again.
+    videos come before those that are indexed again. The words of videos are read while nobody has other work.
 
     \b
       clipseek jobs --follow
@@ -122,7 +123,7 @@ def _list(listed: "list[Job]", as_json: bool) -> None:
     elif listed:
         show_table(
             ("Job", "Title", "State", ">Progress", "By"),
-            [(job.job_id, job.title, _state(job), _progress(job), job.caller) for job in listed],
+            [(job.job_id, _title(job), _state(job), _progress(job), job.caller) for job in listed],
         )
     else:
         say("There are no jobs. `clipseek index --detach FILE` files one.")
@@ -157,7 +158,11 @@ def print_line(job: "Job", as_json: bool) -> None:
 
 def _sentence(job: "Job") -> str:
     error = f": {job.error}" if job.error else ""
-    return f"{job.job_id}  {job.title}: {job.state} {_progress(job)}{error}"
+    return f"{job.job_id}  {_title(job)}: {job.state} {_progress(job)}{error}"
+
+
+def _title(job: "Job") -> str:
+    return f"words of {job.title}" if job.kind == WORDS else job.title
 
 
 def _state(job: "Job") -> str:

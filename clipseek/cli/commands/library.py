@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FIELDS = """
     video_id title status duration_seconds width height fps frames frames_per_second sampling size_bytes codec container
-    rotation_degrees has_audio
+    rotation_degrees has_audio words cues word_languages word_sources
 """
 
 
@@ -40,15 +40,30 @@ def videos(client: "Client", shots: str | None, as_json: bool) -> None:
         return
     library = client.videos()
     if as_json:
-        print_json([{name: getattr(video, name) for name in _FIELDS.split()} for video in library])
+        print_json([_data(video) for video in library])
     elif not library:
         say("The library is empty. Add videos: clipseek index FILE")
     else:
         rows = [
-            (v.video_id[:12], v.title, timestamp(v.duration_seconds), f"{v.width}x{v.height}", str(v.frames), v.status)
+            (
+                *(v.video_id[:12], v.title, timestamp(v.duration_seconds), f"{v.width}x{v.height}", str(v.frames)),
+                *(v.status, _words(v)),
+            )
             for v in library
         ]
-        show_table(("ID", "Title", ">Length", ">Size", ">Frames", "Status"), rows)
+        show_table(("ID", "Title", ">Length", ">Size", ">Frames", "Status", "Words"), rows)
+
+
+def _data(video: "Video") -> dict[str, Any]:
+    values = {name: getattr(video, name) for name in _FIELDS.split()}
+    return {name: list(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _words(video: "Video") -> str:
+    """The languages of a video's words; "reading" until they are complete, "none" where there are none."""
+    if video.words != "read":
+        return video.words
+    return ", ".join(video.word_languages) or ("on screen" if video.cues else "none")
 
 
 def _show_shots(shots: list[tuple[float, float]], as_json: bool) -> None:

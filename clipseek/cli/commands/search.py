@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipseek.api.search_options import MAX_OFFSET, QueryOptions, SearchOptions
-from clipseek.cli.answers import WEAKER, answer_data, match_cells, match_data, say_notes, show_matches, show_weaker
+from clipseek.cli.answers import (
+    WEAKER,
+    answer_data,
+    match_cells,
+    match_data,
+    say_notes,
+    show_lines,
+    show_matches,
+    show_weaker,
+)
 from clipseek.cli.options import json_option, query_options, with_client
 from clipseek.cli.terminal import print_json, show_table
 from clipseek.machine.talk import say
@@ -33,6 +42,9 @@ def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_js
     Matches score 0.5 or more. Where they do not fill the first page, the nearest weaker candidates follow, marked as
     weak. `--json` prints matches only.
 
+    TEXT is looked for in pictures, in what is said or subtitled, and in what is written on screen; --in chooses among
+    these. An exact phrase stands in quotes inside TEXT: 'the "optical segment"'.
+
     Put TEXT in quotes. It may be left out if --image or --like says what to look for. Append ^WEIGHT to TEXT or to a
     value of --also, --not, --image or --like to weigh it (default 1). Cut a match out with `clipseek clip`, which takes
     the times as they are printed; `--json` has them in full.
@@ -41,6 +53,7 @@ def search(client: "Client", query: dict[str, Any], top_k: int, page: int, as_js
       clipseek search "a dog" --also "a lake^0.5" --not "snow"
       clipseek search --image dog.jpg --video holiday.mp4 --from 10:00 --to 20:00
       clipseek search --like holiday.mp4@01:15.2
+      clipseek search "interest rates" --in heard,written
     """
     offset = (page - 1) * top_k
     if offset > MAX_OFFSET:
@@ -103,7 +116,9 @@ def show_timeline(video: "Video", answer: "Query") -> None:
     heads = ("#", "Start", "End", ">Length", ">Score")
     if answer.matches:
         show_table(heads, [(str(place), *match_cells(match)) for place, match in enumerate(answer.matches, 1)])
+        show_lines([(str(place), match) for place, match in enumerate(answer.matches, 1)])
     show_weaker(answer, heads, [("-", *match_cells(match)) for match in answer.weaker_matches])
+    show_lines([("-", match) for match in answer.weaker_matches])
 
 
 def timeline_data(video: "Video", answer: "Query") -> dict[str, Any]:

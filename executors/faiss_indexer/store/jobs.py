@@ -19,6 +19,7 @@ from clipseek.api.limits import (
     RUNNING,
     UNFINISHED,
     WAITING,
+    WORDS,
 )
 from executors.faiss_indexer.store.database import Database
 
@@ -89,10 +90,18 @@ _SELECT = f"SELECT {', '.join(_FIELDS)} FROM jobs"
 _IS_UNFINISHED = f"state IN ('{WAITING}', '{RUNNING}')"
 # Or its lease is longer than any: the clock was set back.
 _IS_FREE = f"{_IS_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)"
-# The caller who was served least recently comes first.
+# Words wait for all other work, so that it does not become slower, and a runner reads those of one video at a time.
+_IS_NEXT = f"""{_IS_FREE} AND (kind <> '{WORDS}' OR NOT EXISTS (
+    SELECT 1 FROM jobs AS other WHERE other.state = '{RUNNING}' AND other.lease_until > ?
+    AND (other.kind <> '{WORDS}' OR other.runner = ?)
+))"""
+# Of words the last, then the caller who was served least recently comes first.
 _NEXT = f"""SELECT {", ".join(f"jobs.{name}" for name in _FIELDS)} FROM jobs
 LEFT JOIN job_callers ON job_callers.caller = jobs.caller
-WHERE {_IS_FREE} ORDER BY COALESCE(served_at, 0), rank_number, created_at, job_id LIMIT 1"""
+WHERE {_IS_NEXT}
+ORDER BY CASE WHEN kind = '{WORDS}' THEN 1 ELSE 0 END, COALESCE(served_at, 0), rank_number, created_at, job_id
+LIMIT 1"""
+_OTHER_WORK = f"SELECT 1 FROM jobs WHERE kind <> '{WORDS}' AND (state = '{RUNNING}' OR {_IS_FREE}) LIMIT 1"
 _SERVED = """INSERT INTO job_callers VALUES (?, ?)
 ON CONFLICT (caller) DO UPDATE SET served_at = excluded.served_at"""
 
@@ -124,7 +133,8 @@ class Jobs:
             last = _read(db, f"{_SELECT} WHERE library = ? AND video_id = ? AND kind = ?", same)
             if last and last.state in UNFINISHED:
                 return last, False
-            _check_count(db, job.caller)
+            if job.kind != WORDS:  # of which a library has one for each of its videos, filed by itself
+                _check_count(db, job.caller)
             if last:
                 db.execute("DELETE FROM jobs WHERE job_id = ?", (last.job_id,))
             _prune(db, job.library, now)
@@ -136,11 +146,13 @@ class Jobs:
         return job, True
 
     def of_library(self, library: str) -> list[JobRecord]:
-        """A library's jobs: the unfinished ones as they were filed, then the others, the latest first.
+        """A library's jobs: the unfinished ones as they were filed, words that wait behind all other work, then those
+        that have ended, the latest first.
 
         At most `MAX_LISTED`.
         """
-        unfinished = f"{_SELECT} WHERE library = ? AND {_IS_UNFINISHED} ORDER BY created_at LIMIT ?"
+        is_later = f"CASE WHEN kind = '{WORDS}' AND state = '{WAITING}' THEN 1 ELSE 0 END"
+        unfinished = f"{_SELECT} WHERE library = ? AND {_IS_UNFINISHED} ORDER BY {is_later}, created_at LIMIT ?"
         ended = f"{_SELECT} WHERE library = ? AND ended_at > 0 ORDER BY ended_at DESC LIMIT ?"
         rows = [row for query in (unfinished, ended) for row in self._database.rows(query, (library, MAX_LISTED))]
         return [JobRecord(*row) for row in rows[:MAX_LISTED]]
@@ -188,13 +200,15 @@ class Jobs:
     def claim(self, runner: str, now: float) -> JobRecord | None:
         """Give a runner the next job: one that waits, or whose runner is gone. None where there is none.
 
-        Callers take turns. Of one caller's jobs, new videos come first, then the one that was filed first. A job whose
-        runners died `MAX_TRIES` times in a row has failed. No two runners get the same job: this is one transaction.
+        Callers take turns. Of one caller's jobs, new videos come first, then the one that was filed first. Words are
+        read while nobody has other work. A job whose runners died `MAX_TRIES` times in a row has failed. No two runners
+        get the same job: this is one transaction.
         """
-        if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_FREE} LIMIT 1", _at(now)) is None:
+        values = (*_at(now), now, runner)
+        if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_NEXT} LIMIT 1", values) is None:
             return None
         with self._database.write() as db:
-            while job := _read(db, _NEXT, _at(now)):
+            while job := _read(db, _NEXT, values):
                 if job.state == RUNNING and job.tries >= MAX_TRIES:
                     _save(db, _given_up(job, now))
                     continue
@@ -239,11 +253,18 @@ class Jobs:
         return job
 
     def should_yield(self, job: JobRecord, now: float) -> bool:
-        """Whether a running job should make room: it has run for a while, and another caller's job may begin."""
-        if job.state != RUNNING or now - job.started_at < SLICE_SECONDS:
+        """Whether a running job should make room: it has run for a while, and another caller's job may begin.
+
+        Words make room at once for all other work, also where that has begun.
+        """
+        if job.state != RUNNING:
             return False
-        other = f"SELECT 1 FROM jobs WHERE {_IS_FREE} AND caller <> ? LIMIT 1"
-        return self._database.row(other, (*_at(now), job.caller)) is not None
+        if job.kind == WORDS and self._database.row(_OTHER_WORK, _at(now)):
+            return True
+        if now - job.started_at < SLICE_SECONDS:
+            return False
+        other = f"SELECT 1 FROM jobs WHERE {_IS_FREE} AND caller <> ? AND (kind = ? OR kind <> '{WORDS}') LIMIT 1"
+        return self._database.row(other, (*_at(now), job.caller, job.kind)) is not None
 
 
 def _at(now: float) -> tuple[float, float]:
@@ -269,9 +290,12 @@ def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:
 
 
 def _given_up(job: JobRecord, now: float) -> JobRecord:
-    again = f"run `clipseek model use {job.title}`" if job.kind == CHANGE_MODEL else "index the video"
+    work, again = {
+        CHANGE_MODEL: ("indexes", f"run `clipseek model use {job.title}`"),
+        WORDS: ("reads the words of", f"run `clipseek words '{job.title}'`"),
+    }.get(job.kind, ("indexes", "index the video"))
     error = (
-        f"The process that indexes '{job.title}' ended {job.tries} times without getting further. See the server's "
+        f"The process that {work} '{job.title}' ended {job.tries} times without getting further. See the server's "
         f"log, then {again} again."
     )
     return replace(job, state=FAILED, ended_at=now, error=error, error_kind="ServerFailed", error_data="")
@@ -284,7 +308,8 @@ def _end(db: Any, condition: str, values: tuple[object, ...], now: float) -> Non
 
 
 def _check_count(db: Any, caller: str) -> None:
-    [count] = db.execute(f"SELECT COUNT(*) FROM jobs WHERE caller = ? AND {_IS_UNFINISHED}", (caller,)).fetchone()
+    own = f"caller = ? AND kind <> '{WORDS}' AND {_IS_UNFINISHED}"
+    [count] = db.execute(f"SELECT COUNT(*) FROM jobs WHERE {own}", (caller,)).fetchone()
     if count >= MAX_UNFINISHED_JOBS:
         raise TooManyRequests(
             f"'{caller}' has {count} unfinished jobs, the most allowed. Wait until some of them are done, or cancel "

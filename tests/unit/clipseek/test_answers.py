@@ -4,6 +4,7 @@ import pytest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Match, Query
+from clipseek.api.formats import marked_parts
 from clipseek.cli.answers import answer_data, no_match_sentence, show_matches
 
 MATCHES = [("a" * 64, "a.mp4", 1.0), ("a" * 64, "a.mp4", 5.0), ("b" * 64, "b.mp4", 2.0)]
@@ -93,3 +94,61 @@ def test_the_whole_answer_for_scripts():
         "frames_searched": 9,
         "warnings": ["x"],
     }
+
+
+def worded(**values) -> Match:
+    given = {"title": "a.mp4", "video_id": "a" * 64, "score": 0.9, "start_seconds": 1.0, "end_seconds": 2.0}
+    return Match(**given | {"line": "the Webb telescope", "line_start_seconds": 61.0, "reasons": ["heard"]} | values)
+
+
+def test_a_match_by_words_shows_its_line(capsys):
+    matches = [worded(), worded(reasons=["seen"], line=""), worded(reasons=["seen", "written"], by_meaning=True)]
+    show_matches(Query(matches=DocList[Match](matches), offset=4))
+    lines = capsys.readouterr().out.splitlines()
+    why = [line.strip().split(maxsplit=3) for line in lines[lines.index("") + 1 :]]
+    assert why == [
+        ["#", "Why", "At", "Line"],
+        ["5", "heard", "01:01.0", '"the Webb telescope"'],
+        ["7", "seen,", "written,", 'by meaning  01:01.0  "the Webb telescope"'],
+    ]
+
+
+def test_what_is_only_seen_is_shown_as_before(capsys):
+    show_matches(Query(matches=DocList[Match]([worded(reasons=["seen"], line="")])))
+    assert "Why" not in capsys.readouterr().out
+
+
+def test_found_words_are_bold_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    show_matches(Query(matches=DocList[Match]([worded(line="a \x1b[2J Webb\u202e", line_marks=[7, 11])])))
+    out = capsys.readouterr().out
+    assert "\x1b[1mWebb\x1b[0m" in out and "\x1b[2J" not in out and "\u202e" not in out
+
+
+def test_data_for_scripts_has_the_words():
+    [match] = answer_data(Query(matches=DocList[Match]([worded(line_marks=[4, 8], line_language="en")])))["matches"]
+    assert (match["reasons"], match["line"], match["line_marks"]) == (["heard"], "the Webb telescope", [4, 8])
+    assert (match["line_start_seconds"], match["line_language"], match["by_meaning"]) == (61.0, "en", False)
+
+
+@pytest.mark.parametrize(
+    ("marks", "parts"),
+    [
+        ([], [("the Webb telescope", False)]),
+        ([4, 8], [("the ", False), ("Webb", True), (" telescope", False)]),
+        ([9, 18, 0, 3], [("the", True), (" Webb ", False), ("telescope", True)]),
+        ([0, 3, 1, 5, 90, 95, 8, 8, 7], [("the", True), (" Webb telescope", False)]),  # what does not fit is left out
+        ([-3, 2], [("the Webb telescope", False)]),
+    ],
+)
+def test_the_found_words_of_a_line(marks, parts):
+    assert marked_parts("the Webb telescope", marks) == parts
+
+
+def test_a_long_line_is_cut_around_the_first_of_its_found_words():
+    line = "a" * 300 + "Webb" + "b" * 300
+    parts = marked_parts(line, [300, 304], most=40)
+    assert parts == [("…", False), ("a" * 10, False), ("Webb", True), ("b" * 26, False), ("…", False)]
+    assert marked_parts(line, [], most=40) == [("a" * 40, False), ("…", False)]
+    assert "".join(text for text, _ in marked_parts("x" * 40, [39, 40], most=40)) == "x" * 40

@@ -285,7 +285,8 @@ def test_index_says_which_video_a_known_file_is(library, tmp_path):
         "known copy.mp4 has the same content as 'holiday: 'lake'.mp4' (1a2b00000000): nothing to do.",
         "new.mp4 is 'holiday: 'lake'.mp4' (1a2b00000000): 192 frames, 03:12.4 of video in 20.0 s (9.6 x real time).",
     ]
-    assert library[0][3] == {"frames_per_second": 2.0, "sampling": None, "on_server": False, "stream": 0}
+    words = {"words": True, "language": ""}
+    assert library[0][3] == {"frames_per_second": 2.0, "sampling": None, "on_server": False, "stream": 0} | words
     known = run("index", HOLIDAY.title, "--title", HOLIDAY.title)
     assert "holiday: 'lake'.mp4 (1a2b00000000) is already indexed, 192 frames: nothing to do." in known.stderr
 

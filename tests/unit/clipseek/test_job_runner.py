@@ -16,7 +16,7 @@ from clipseek.api.errors import (
     ServerUnreachable,
     StoreFull,
 )
-from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING, WORDS
 from clipseek.client import error_of
 from clipseek.service import job_runner
 from clipseek.service.job_runner import Runner
@@ -33,6 +33,7 @@ class World:
     stored: dict[str, int] = field(default_factory=dict)  # spans
     libraries: list[str] = field(default_factory=list)
     callers: list[str] = field(default_factory=list)
+    unread: str = ""  # what the words of each video say at their end
     now: float = 1000.0
     away: Exception | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -99,6 +100,10 @@ class Service:
                 happens()
             self.world.stored[video_id] = number + 1
             on_span(30.0 * (number + 1), 2 * (number + 1 - done))
+
+    def read_missing_words(self, video_id, begin, on_span):
+        self.index_missing(video_id, begin, on_span)
+        return self.world.unread
 
     def _tell(self):
         with self.world.changed:
@@ -280,3 +285,25 @@ def test_a_runner_that_the_server_does_not_know_ends(world):
     world.away = AccessDenied("No.")
     with pytest.raises(AccessDenied):
         Runner(world.connect).run()
+
+
+def test_words_are_read_after_all_else_and_say_what_could_not_be_read(world, run):
+    order, world.unread = [], "Half of it cannot be read."
+    job_id = world.file("a", lambda: order.append("words"), kind=WORDS)
+    world.file("b", lambda: order.append("pictures"), caller="bob")
+    run(jobs_at_a_time=2)
+    job = world.wait_for(job_id, DONE)
+    assert order == ["pictures", "words"] and job.error == "Half of it cannot be read."
+
+
+def test_words_make_room_for_pictures_at_the_edge_of_a_span(world, run):
+    order = []
+
+    def read():
+        order.append("words")
+        world.file("b", lambda: order.append("pictures"), caller="bob")
+        wait_for_beats(world)
+
+    job_id = world.file("a", read, lambda: order.append("more words"), kind=WORDS)
+    run(jobs_at_a_time=1)
+    assert world.wait_for(job_id, DONE).tries == 0 and order == ["words", "pictures", "more words"]

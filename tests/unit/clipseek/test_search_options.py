@@ -15,7 +15,7 @@ def test_the_options_that_are_sent_are_fields_of_a_query_with_the_same_type_and_
         field = Query.model_fields[name]
         assert (field.annotation, field.default) == (value_type(name), value_type(name)()), name
     others = set(options_of(SearchOptions)) - set(QUERY_FIELDS)
-    assert others == {"also", "without", "image", "like", "parts", "videos"}
+    assert others == {"also", "without", "image", "like", "parts", "look_in", "videos"}
 
 
 def test_flags_and_parameters_of_the_address_are_unique():
@@ -39,6 +39,28 @@ def test_a_query_is_made_of_the_options():
     assert [(part.text, part.weight) for part in query.parts] == [("snow", -1.0)]
     with pytest.raises(TypeError, match="'videos'"):
         build_query("a dog", {"videos": ["b"]}, str, kind=QueryOptions, top_k=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        ("heard", ["heard"]),
+        ("Heard, written,", ["heard", "written"]),
+        (["seen", "written,seen"], ["seen", "written"]),
+        ((), []),
+        ("", []),
+    ],
+)
+def test_where_to_look_is_one_text_or_several(value, kinds):
+    assert build_query("a dog", {"look_in": value}, str, top_k=1).look_in == kinds
+
+
+@pytest.mark.parametrize("value", ["said", ["seen", "subtitles"], "seen heard"])
+def test_where_to_look_names_what_there_is(value):
+    with pytest.raises(InvalidRequest, match="look_in must be any of seen, heard, written, not '"):
+        build_query("a dog", {"look_in": value}, str, top_k=1)
+    with pytest.raises(InvalidRequest, match="look_in must be any of"):
+        check_query(Query(text="a dog", look_in=[value] if isinstance(value, str) else value))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.errors import NotFound, TooManyRequests
-from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING
+from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING, WORDS
 from executors.faiss_indexer.store import jobs as jobs_module
 from executors.faiss_indexer.store.jobs import (
     FIRST_PAUSE_SECONDS,
@@ -224,6 +224,91 @@ def test_a_long_job_makes_room_for_another_callers_only(jobs):
     assert jobs.should_yield(job, 200.0 + SLICE_SECONDS)
     jobs.report(report(job, state=WAITING), 261.0)
     assert [claimed(jobs, now=262.0 + turn) for turn in range(3)] == ["other", "long", "next"]
+
+
+def words(video="v", **values) -> JobRecord:
+    return replace(ask(video, **values), kind=WORDS)
+
+
+def test_words_wait_for_the_work_of_all_callers(jobs):
+    file(jobs, words("a"), words("b", caller="bob"))
+    file(jobs, ask("c"), ask("d", caller="bob"), now=101.0)
+    assert [claimed(jobs), claimed(jobs)] == ["c", "d"]
+    assert claimed(jobs) == ""  # as long as others run, too
+    for job in jobs.of_library("main"):
+        jobs.report(report(job, state=DONE), 201.0)
+    assert claimed(jobs) == "a"
+
+
+def test_a_runner_reads_the_words_of_one_video_at_a_time(jobs):
+    file(jobs, words("a"), words("b"))
+    assert (claimed(jobs, runner="one"), claimed(jobs, runner="one"), claimed(jobs, runner="two")) == ("a", "", "b")
+
+
+def test_words_of_a_runner_that_is_gone_are_read_by_another(jobs):
+    file(jobs, words("a"))
+    assert claimed(jobs, now=200.0, runner="one") == "a"
+    assert claimed(jobs, now=200.0 + LEASE_SECONDS, runner="one") == "a"
+
+
+def test_work_whose_runner_is_gone_goes_before_words(jobs):
+    file(jobs, ask("a"), words("b"))
+    assert claimed(jobs, now=200.0) == "a"
+    assert [claimed(jobs, now=200.0 + LEASE_SECONDS), claimed(jobs, now=200.0 + LEASE_SECONDS)] == ["a", ""]
+
+
+def test_work_that_waits_to_be_tried_again_does_not_hold_up_words(jobs):
+    file(jobs, ask("a"), words("b"))
+    jobs.report(report(jobs.claim("r", 200.0), state=WAITING, error="The disk is full."), 200.0)
+    assert claimed(jobs, now=201.0) == "b"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("caller", ["ann", "bob"])
+def test_words_make_room_at_once_for_all_other_work(jobs, begun, caller):
+    file(jobs, words("a"), words("b", caller="bob"))
+    job = jobs.claim("r", 200.0)
+    assert not jobs.should_yield(job, 201.0)
+    [other] = file(jobs, ask("c", caller=caller))
+    if begun:
+        assert claimed(jobs) == "c"
+    assert jobs.should_yield(job, 201.0)
+    jobs.cancel("main", other, 202.0)
+    assert not jobs.should_yield(job, 203.0)
+
+
+def test_words_of_callers_take_turns(jobs):
+    file(jobs, words("a"), words("a2"), words("b", caller="bob"))
+    job = jobs.claim("r", 200.0)
+    assert jobs.should_yield(job, 200.0 + SLICE_SECONDS)
+    jobs.report(report(job, state=WAITING), 261.0)
+    assert claimed(jobs, now=262.0) == "b"
+
+
+def test_other_work_makes_no_room_for_words(jobs):
+    file(jobs, ask("a"), words("b", caller="bob"))
+    assert not jobs.should_yield(jobs.claim("r", 200.0), 200.0 + SLICE_SECONDS)
+
+
+def test_words_that_wait_are_listed_behind_other_work_and_count_for_nobody(jobs, monkeypatch):
+    monkeypatch.setattr(jobs_module, "MAX_UNFINISHED_JOBS", 2)
+    file(jobs, *(words(f"w{number}") for number in range(4)), now=100.0)
+    assert claimed(jobs) == "w0"
+    file(jobs, ask("a"), ask("b"), now=201.0)
+    assert [job.video_id for job in jobs.of_library("main")] == ["w0", "a", "b", "w1", "w2", "w3"]
+
+
+def test_words_and_pictures_of_a_video_are_two_jobs(jobs):
+    assert len(set(file(jobs, ask("a"), words("a"), words("a")))) == 2
+    jobs.drop_video("main", "a", 200.0)
+    assert {job.state for job in jobs.of_library("main")} == {CANCELLED}
+
+
+def test_words_that_take_a_runner_down_each_time_have_failed_and_say_so(jobs):
+    [bad] = file(jobs, words("bad"))
+    for number in range(MAX_TRIES + 1):
+        jobs.claim("r", 200.0 + number * LEASE_SECONDS)
+    assert jobs.job("main", bad).error.startswith("The process that reads the words of 'bad.mp4' ended")
 
 
 def test_a_cancelled_job_is_not_begun_and_its_runner_is_told(jobs):
