@@ -145,7 +145,7 @@ def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     answering, slots = answering_slot(db), list_slots(db)
     for slot in [answering, *(slots.keys() - {answering})]:
         yield from _check_spans(database, db, slot, "" if slot == answering else f", kept of {slots[slot]}")
-    if has_words(db):
+    if has_words(db) and db.execute(f"SELECT 1 FROM spans{WORDS} LIMIT 1").fetchone():
         yield from _check_spans(database, db, WORDS, " of words")
     yield verdict(
         "complete",
