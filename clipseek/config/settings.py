@@ -120,8 +120,8 @@ class Common:
         "CLIPSEEK_SPEECH_MODEL",
         "auto",
         "the model that recognises speech: auto, a name such as small, or a folder",
-        details="`auto` takes `small` if it is in the cache of the model hub, else the base model of the extra `words`. "
-        "It downloads nothing.",
+        details="`auto` takes `small` if it is in the cache of the model hub, else the base model of the extra "
+        "`words`. It downloads nothing.",
     )
     media_roots: tuple[Path, ...] = setting(
         "CLIPSEEK_MEDIA_ROOTS",

@@ -8,7 +8,6 @@ import pytest
 from clipseek.api.errors import InvalidRequest, NotFound, VideoNotFound
 from clipseek.api.limits import HEARD, SCREEN, SEEN, SPEECH, SUBTITLE, WRITTEN
 from clipseek.api.score_scale import CUT_OFF, ScoreScale
-from executors.clip_encoder.run.sentence_encoder import shared_encoder
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
@@ -16,6 +15,7 @@ from executors.faiss_indexer.store.store import Store
 from executors.faiss_indexer.words.cue_store import CueStore, Reading, StoredCue
 from executors.faiss_indexer.words.terms import find_marks, fold_phrase, read_query, read_terms, term_set
 from executors.faiss_indexer.words.word_search import Sentence
+from executors.machine.sentence_encoder import shared_encoder
 from tests.postgres import open_engine
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
