@@ -35,7 +35,7 @@ class WordReader(ChainExecutor):
         )
         reading = self._reader.read(material, doc.video_id)
         doc.cues = DocList[Cue](Cue(**shared_fields(line, Cue)) for line in reading.lines)
-        doc.embeddings, doc.model_id = reading.embeddings, reading.model_id
+        doc.embeddings, doc.vector_counts, doc.model_id = reading.embeddings, reading.vector_counts, reading.model_id
         doc.languages = reading.languages
         doc.notes += reading.notes
         doc.lines, doc.sound = DocList[Cue](), b""

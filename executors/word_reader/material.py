@@ -43,10 +43,14 @@ class SpanMaterial:
 
 @dataclass
 class SpanReading:
-    """The words of a span. `embeddings`: float16 [lines, 512] as bytes; `languages`: the most frequent first."""
+    """The words of a span; `languages`: the most frequent first.
+
+    `embeddings`: float16 [vectors, 512] as bytes, of each line and its parts; `vector_counts`: how many each line has.
+    """
 
     lines: list[TimedLine] = field(default_factory=list)
     embeddings: bytes = b""
+    vector_counts: list[int] = field(default_factory=list)
     model_id: str = ""  # of the embeddings
     languages: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

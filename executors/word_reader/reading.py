@@ -14,6 +14,7 @@ from clipseek.api.limits import SCREEN, SPEECH, SUBTITLE
 from executors.machine.processors import processor_count
 from executors.machine.sentence_encoder import SentenceEncoder
 from executors.word_reader.material import MODEL_ID, ReaderOptions, SpanMaterial, SpanReading
+from executors.word_reader.parts import divide_line
 from executors.word_reader.subtitles.cleaning import clean_lines
 from executors.word_reader.timed_line import sort_lines
 
@@ -37,7 +38,9 @@ def read_span(material: SpanMaterial, options: ReaderOptions) -> SpanReading:
     spoken = [line for line in reading.lines if line.source in (SUBTITLE, SPEECH) and line.language]
     reading.languages = [language for language, _ in Counter(line.language for line in spoken).most_common()]
     if reading.lines:
-        rows, _ = _sentence_encoder().read([line.text for line in reading.lines])
+        parts = [divide_line(line.text) for line in reading.lines]
+        rows, _ = _sentence_encoder().read([part for line in parts for part in line])
+        reading.vector_counts = [len(line) for line in parts]
         reading.embeddings = np.ascontiguousarray(rows, np.float16).tobytes()
         reading.model_id = MODEL_ID
     return reading
