@@ -76,9 +76,7 @@ def _read_screen(material: SpanMaterial, reading: SpanReading) -> None:
     reading.lines += join_stills(stills)
     if full:
         span = f"[{material.start_seconds:g}, {material.end_seconds:g}) s"
-        reading.notes.append(
-            f"Pictures in {span} hold over {MOST_LINES} lines. The largest {MOST_LINES} are read."
-        )
+        reading.notes.append(f"Pictures in {span} hold over {MOST_LINES} lines. The largest {MOST_LINES} are read.")
 
 
 def _threads() -> int:
