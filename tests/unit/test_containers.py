@@ -301,7 +301,7 @@ def test_postgres_has_indexers_without_state():
     found = workloads(built_manifests("postgres"))
     assert {name: workload["spec"]["replicas"] for name, workload in found.items()} == {
         **dict.fromkeys(("gateway", "image-encoder", "indexer", "jobs", "text-encoder"), 2),
-        **dict.fromkeys(("page", "video-loader"), 1),
+        **dict.fromkeys(("page", "video-loader", "word-reader"), 1),
     }
     assert claim_of(found["indexer"]) is None
     for name in ("CLIPSEEK_STORE", "CLIPSEEK_STORE_PASSWORD"):

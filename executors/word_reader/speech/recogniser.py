@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _BEAM = 5
 # Words of the fastest speakers, in any language, need less. It ends loops, which take a minute where they go on.
 _TOKENS, _TOKENS_A_SECOND = 20, 10
 _SLACK_SECONDS = 0.5  # a word so far outside of the voice that was found is invented
+_BREATH_SECONDS = 4.0  # a shorter pause may hold words that the detector of voices missed
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,12 @@ def group_pieces(pieces: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def _cut_out(sound: Sound, first: int, group: Sequence[Piece]) -> Sound:
-    """The sound of a group of pieces. What lies between them becomes silence, in which nothing can be misheard."""
+    """The sound of a group of pieces. Long pauses become silence, in which nothing can be misheard."""
     begin = group[0].pad_start
-    passage = np.zeros(group[-1].pad_end - begin, np.float32)
-    for piece in group:
-        voice = sound[piece.pad_start - first : piece.pad_end - first]
-        passage[piece.pad_start - begin :][: len(voice)] = voice
+    passage = sound[begin - first : group[-1].pad_end - first].copy()
+    for piece, following in pairwise(group):
+        if following.start - piece.end > _BREATH_SECONDS * RATE:
+            passage[piece.pad_end - begin : following.pad_start - begin] = 0
     return passage
 
 
@@ -151,7 +153,9 @@ def _place(word: Any, begin: float, voices: Sequence[Piece]) -> Word | None:
     start, end = begin + float(word.start), begin + float(word.end)
     near = min(voices, key=lambda p: max(p.start / RATE - end, start - p.end / RATE))
     earliest, latest = near.start / RATE, near.end / RATE
-    if end < earliest - _SLACK_SECONDS or start > latest + _SLACK_SECONDS:
+    is_within = end > voices[0].start / RATE and start < voices[-1].end / RATE
+    slack = _BREATH_SECONDS if is_within else _SLACK_SECONDS
+    if end < earliest - slack or start > latest + slack:
         return None
     if start < earliest < end:  # Whisper begins a first word with the silence before it
         start = earliest

@@ -17,6 +17,7 @@ Sound = NDArray[np.float32]  # [samples], 16 kHz, -1 to 1
 RATE = 16_000
 _WINDOW = 512  # samples that the detector looks at together
 _LEAST_PAUSE_MS, _LEAST_SPEECH_MS = 400, 200
+_LEAST_CHANCE = 0.4  # that a window has speech; with the detector's own .5 it misses words after long silence
 # Before and after a piece: the detector misses soft beginnings, and the model hears better with some of the room's
 # sound (it writes 'Web' for 'Webb' with less).
 _PAD_SECONDS = 0.5
@@ -51,7 +52,10 @@ def find_pieces(sound: Sound, first_sample: int, *, has_more: tuple[bool, bool])
         return []
     first_sample, sound = first_sample + skipped, sound[skipped:]
     options = VadOptions(
-        min_silence_duration_ms=_LEAST_PAUSE_MS, min_speech_duration_ms=_LEAST_SPEECH_MS, speech_pad_ms=0
+        threshold=_LEAST_CHANCE,
+        min_silence_duration_ms=_LEAST_PAUSE_MS,
+        min_speech_duration_ms=_LEAST_SPEECH_MS,
+        speech_pad_ms=0,
     )
     speeches = [(speech["start"], speech["end"]) for speech in get_speech_timestamps(sound, options)]
     cuts = [cut for start, end in speeches for cut in pairwise(_cut_long(sound, first_sample, start, end, has_more))]
