@@ -81,8 +81,9 @@ class Video(BaseDoc):
     cues: int = 0  # stored
     word_languages: list[str] = []  # of its speech and subtitles, the most frequent first
     word_sources: list[str] = []  # where its words come from
-    word_notes: list[str] = []  # what could not be read, and why; only `/videos` with a `video_id` answers it
-    missing_word_start_seconds: SecondsList = []  # spans to send to /words; only `/videos` with a `video_id` answers
+    # only `/videos` with a `video_id` answers these
+    word_notes: list[str] = []  # what could not be read, and why
+    missing_word_start_seconds: SecondsList = []  # spans to send to /words: `[start, end)`, pairwise
     missing_word_end_seconds: SecondsList = []
 
     def check_together(self) -> None:
@@ -205,13 +206,14 @@ class Job(BaseDoc):
     """
 
     question = fields(
-        "job_id kind video_id forget again language runner state done_seconds total_seconds frames_encoded "
-        "error error_kind error_data"
+        "job_id kind video_id forget again language runner state done_seconds total_seconds frames_encoded error "
+        "error_kind error_data"
     )
 
     job_id: str = ""  # "" in the answer of `/job`: this service has nobody to do the work, so index it yourself
-    kind: str = INDEX  # index the missing spans of the video; "words": read its words; "model": change the library's
-    # model to that in `title`
+    # "index": index the missing spans of the video; "words": read its words; "model": change the library's model to
+    # that in `title`
+    kind: str = INDEX
     video_id: str = ""
     forget: bool = False  # with `/cancel_job`: also remove the job from the list
     again: bool = False  # of "words": read all again, and keep corrections

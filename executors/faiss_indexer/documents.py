@@ -18,6 +18,7 @@ from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.ranking.queries import Vector as Array
 from executors.faiss_indexer.store.records import Frames, StoredVideo, VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans, plan_spans
+from executors.faiss_indexer.words.word_search import Sentence
 
 _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
@@ -27,7 +28,8 @@ _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
 def search_options(query: Query) -> SearchOptions:
     """The options of a query. Raises: InvalidTopK, InvalidTimeRange, InvalidRequest."""
-    return SearchOptions(**shared_fields(query, SearchOptions) | {"video_ids": tuple(dict.fromkeys(query.video_ids))})
+    lists = {"video_ids": tuple(dict.fromkeys(query.video_ids)), "look_in": tuple(dict.fromkeys(query.look_in))}
+    return SearchOptions(**shared_fields(query, SearchOptions) | lists)
 
 
 def video_of_timeline(options: SearchOptions) -> str:
@@ -48,6 +50,16 @@ def parts_of(doc: Query, library: Library) -> list[Part]:
             parts.append(embedded_part(part, part.weight, mean_phrase))
     check_vectors(parts, library)
     return parts
+
+
+def sentences_of(doc: Query) -> list[Sentence]:
+    """The texts of a query, to find in words. Raises: InvalidRequest: a vector is not of unit length."""
+    texts = [(doc, 1.0), *((part, part.weight) for part in doc.parts)]
+    return [
+        Sentence(text.text, unit_vector(text.sentence) if text.sentence else None, weight)
+        for text, weight in texts
+        if text.text.strip()
+    ]
 
 
 def model_of(doc: Query | Calibration) -> str:
@@ -103,16 +115,21 @@ def unit_vector(values: list[float]) -> Array:
 
 def matches_of(found: Iterable[VideoMatch]) -> DocList[Match]:
     return DocList[Match](
-        Match(**shared_fields(match.video, Match) | shared_fields(match.segment, Match) | {"score": match.score})
+        Match(
+            **shared_fields(match.video, Match)
+            | shared_fields(match.segment, Match)
+            | (shared_fields(match.line, Match) if match.line else {})
+            | {"score": match.score, "reasons": list(match.reasons)}
+        )
         for match in found
     )
 
 
 def fill_in(query: Query, answer: SearchAnswer[VideoMatch]) -> None:
     """Put an answer into a query, and remove the embeddings that the encoders left there."""
-    query.embedding, query.neutral_embedding = [], []
+    query.embedding, query.neutral_embedding, query.sentence = [], [], []
     for part in query.parts:
-        part.embedding = []
+        part.embedding, part.sentence = [], []
     for name, value in shared_fields(answer, Query).items():
         setattr(query, name, matches_of(value) if isinstance(value, list) else value)
     query.answered = True

@@ -9,13 +9,23 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from clipseek.api.base_document import DocList, copy_fields, shared_fields
-from clipseek.api.documents import Calibration, Component, Query, QueryPart, Video, VideoSpan
+from clipseek.api.documents import (
+    Calibration,
+    Component,
+    Cue,
+    Query,
+    QueryPart,
+    Transcript,
+    Video,
+    VideoSpan,
+    WordSpan,
+)
 from clipseek.api.errors import InvalidSetting, StoreError
 from clipseek.config.libraries import library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
 from clipseek.machine.audit_log import AuditLog
-from executors.faiss_indexer import documents
+from executors.faiss_indexer import documents, word_documents
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.model_executor import ModelExecutor
 from executors.faiss_indexer.model_libraries import ModelLibraries
@@ -25,6 +35,7 @@ from executors.faiss_indexer.store.database import list_libraries, open_database
 from executors.faiss_indexer.store.records import VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.faiss_indexer.store.store import Store
+from executors.faiss_indexer.words.cue_store import Reading, WordFacts
 from executors.flow.callers import Caller
 from executors.flow.document_checks import check_frame_times
 from executors.flow.endpoint import endpoint
@@ -101,6 +112,8 @@ class FaissIndexer(ModelExecutor):
             self._audit_change("added", [record], caller)
         elif known[0].title != record.title:
             self._audit_change("renamed", [record], caller)
+        if not doc.model and (doc.language or doc.no_words or not known):
+            library.words.store.wish(record.video_id, language=doc.language, no_words=doc.no_words)
         [stored] = library.store.stored_videos(record.video_id)
         documents.fill_in_video(doc, stored, library.store.model_id)
         if not doc.model and (change := self.jobs.model_change(caller.library)):
@@ -118,18 +131,57 @@ class FaissIndexer(ModelExecutor):
         was_complete = _is_complete(doc.video_id, library.store)
         library.put_span(doc.video_id, (doc.start_seconds, doc.end_seconds), frames, doc.model_id)
         if not (doc.model or was_complete) and _is_complete(doc.video_id, library.store):
-            self._audit_change("indexed", [library.store.video(doc.video_id)], caller)
+            video = library.store.video(doc.video_id)
+            self._audit_change("indexed", [video], caller)
+            self.file_words(library, video, caller)
         doc.embeddings, doc.pts_seconds, doc.cut_seconds, doc.blank = b"", [], [], []
         doc.stored, doc.frames = True, len(frames.vectors)
         return f"{doc.video_id[:12]} [{doc.start_seconds:.1f}, {doc.end_seconds:.1f}) s, {doc.frames} frames"
+
+    # Words
+
+    @endpoint("/words", queue=WORKER, step="store")
+    def words(self, doc: WordSpan, caller: Caller) -> str:
+        library = self.library(caller.library)
+        word_documents.check_span(doc, library.store.video(doc.video_id))
+        cues, vectors = word_documents.cues_of(doc)
+        reading = Reading(tuple(doc.sources), tuple(doc.languages), tuple(doc.notes))
+        span = doc.start_seconds, doc.end_seconds
+        doc.cue_count = library.words.store.put_words(doc.video_id, span, cues, vectors, doc.model_id, reading)
+        library.words.follow()
+        doc.stored, doc.cues, doc.embeddings = True, DocList[Cue](), b""
+        return f"{doc.video_id[:12]} [{span[0]:.1f}, {span[1]:.1f}) s, {doc.cue_count} lines"
+
+    @endpoint("/transcript", queue=LISTS)
+    def transcript(self, doc: Transcript, caller: Caller) -> str:
+        library = self.library(caller.library)
+        video = library.store.video(doc.video_id)
+        doc.title = video.title
+        doc.cues = word_documents.as_documents(library.words.store.transcript(doc.video_id))
+        doc.complete = not library.words.store.missing(video)
+        return f"{doc.video_id[:12]}, {len(doc.cues)} lines"
+
+    @endpoint("/correct_cue", queue=WORKER)
+    def correct_cue(self, doc: Cue, caller: Caller) -> str:
+        library = self.library(caller.library)
+        video = library.store.video(doc.video_id)
+        text = word_documents.check_text(doc.text)
+        copy_fields(library.words.store.correct(doc.video_id, doc.cue_id, text), doc)
+        self._audit_change("line corrected", [video], caller)
+        return f"{doc.video_id[:12]}, line {doc.cue_id}"
 
     @endpoint("/videos", queue=lambda doc: AT_ONCE if doc.video_id else LISTS)
     def videos(self, doc: Video, caller: Caller) -> list[Video]:
         store = self.library(caller.library).store
         answers, model_id = [], store.model_id
+        facts = self.library(caller.library).words.store.facts(doc.video_id)
         for stored in store.stored_videos(doc.video_id):
             answer = Video()
             documents.fill_in_video(answer, stored, model_id)
+            known = facts.get(stored.record.video_id, WordFacts())
+            word_documents.fill_in_words(
+                answer, known, stored.record, is_reading=self.reads_words, alone=bool(doc.video_id)
+            )
             answers.append(answer)
         if doc.video_id:
             answers[0].shot_start_seconds = [start for start, _ in store.shots(doc.video_id)]
@@ -152,7 +204,7 @@ class FaissIndexer(ModelExecutor):
         check_limit(self.settings, "max_top_k", doc.top_k, f"top_k, {doc.top_k},")
         library = self._library_of_query(doc, caller)
         options = documents.search_options(doc)
-        answer = library.search(documents.parts_of(doc, library), options)
+        answer = library.search(documents.parts_of(doc, library), options, documents.sentences_of(doc))
         documents.fill_in(doc, answer)
         return _counts(answer)
 
@@ -161,7 +213,7 @@ class FaissIndexer(ModelExecutor):
         options = documents.search_options(doc)
         documents.video_of_timeline(options)
         library = self._library_of_query(doc, caller)
-        timeline = library.timeline(documents.parts_of(doc, library), options)
+        timeline = library.timeline(documents.parts_of(doc, library), options, documents.sentences_of(doc))
         doc.curve_pts_seconds, doc.curve_scores = timeline.pts_seconds.tolist(), timeline.scores.tolist()
         doc.shot_start_seconds = timeline.shot_start_seconds
         documents.fill_in(doc, timeline.answer)

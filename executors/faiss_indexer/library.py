@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.api.errors import InvalidTimeRange, StoreError
+from clipseek.api.limits import SEEN
 from clipseek.config.settings import EXACT_FRAMES
 from executors.faiss_indexer.index.frame_sample import measure_noise
 from executors.faiss_indexer.index.vector_index import VectorIndex
-from executors.faiss_indexer.moments.segments import ScoreCurve
-from executors.faiss_indexer.ranking.matches import VideoMatch, find_matches
+from executors.faiss_indexer.moments.segments import ScoreCurve, Segment
+from executors.faiss_indexer.ranking.matches import VideoMatch, adjust_matches, find_matches
 from executors.faiss_indexer.ranking.merging import Ranking, SearchAnswer
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions, list_moments_of
 from executors.faiss_indexer.ranking.relevance import Calibrated, Relevance, fit_shift
@@ -23,7 +24,10 @@ from executors.faiss_indexer.store.cache_file import index_folder_name
 from executors.faiss_indexer.store.database import Database
 from executors.faiss_indexer.store.records import Frames, VideoRecord
 from executors.faiss_indexer.store.store import Store
+from executors.faiss_indexer.words.joining import join_matches
+from executors.faiss_indexer.words.word_search import Sentence, WordMatch, Words, looks_for_a_phrase
 
+_MORE_VIDEOS = 16  # with words: their pictures may put them before others
 _ROUNDING = 1e-5  # of products that Faiss and NumPy sum in another order
 
 
@@ -48,6 +52,7 @@ class Library(AbstractContextManager["Library"]):
         database: of the store, if it is not in the folder.
         replica: number of this process among those that share database and folder; None: it does not share them.
         slot: of the model whose vectors it searches; by default that of the one that answers.
+        words: those of the library, which all its models share; by default it opens them.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Library(AbstractContextManager["Library"]):
         database: Database | None = None,
         replica: int | None = 0,
         slot: str | None = None,
+        words: Words | None = None,
     ) -> None:
         self.store = Store(database or folder, slot)
         self.curves = CurveSource(self.store)
@@ -64,18 +70,20 @@ class Library(AbstractContextManager["Library"]):
         saved = index_folder_name(store_id, replica or 0, self.store.slot)
         self.index = VectorIndex(folder / saved, self.store, exact_frames)
         self.relevance = Relevance(self.index.mean_frame)
+        self.words = words or Words(self.store.database, folder, exact_frames, replica if store_id else None)
         self.follow()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Save the index and close the store."""
+        """Save the indexes and close the store."""
         self.release()
+        self.words.close()
         self.store.close()
 
     def release(self) -> None:
-        """Save the index, and leave the store open to others."""
+        """Save the index of pictures, and leave the store and the words open to others."""
         with suppress(StoreError):  # its server may be away; then the next start follows
             self.follow()
         self.index.close()
@@ -85,6 +93,7 @@ class Library(AbstractContextManager["Library"]):
         state = self.store.state()
         self.relevance.fitted_shift = state.fitted_shift
         self.index.follow(state.revision, self.curves.forget)
+        self.words.follow()
 
     # Changes
 
@@ -106,29 +115,41 @@ class Library(AbstractContextManager["Library"]):
 
     # Searching
 
-    def search(self, parts: Sequence[Part], options: SearchOptions) -> SearchAnswer[VideoMatch]:
+    def search(
+        self, parts: Sequence[Part], options: SearchOptions, sentences: Sequence[Sentence] = ()
+    ) -> SearchAnswer[VideoMatch]:
         """Find the segments that fit a query best. At least one part has a weight above 0.
+
+        Args:
+            sentences: the texts among the parts, to find in the words of videos, too.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         parts = self._prepare(parts)
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(self.relevance.cut_off))
-        for bound, video in self._list_candidates(parts, options):
-            if ranking.is_settled(bound):
-                break
-            ranking.add(self._find_matches(video, parts, options)[1])
+        worded = self._find_worded(sentences, options)
+        for matches in worded.values():
+            seen = self._find_seen(matches[0].video, parts, options, sentences)[1]
+            ranking.add(self._join(seen, matches, options))
+        if self._looks_at_pictures(options, sentences):
+            for bound, video in self._list_candidates(parts, options):
+                if ranking.is_settled(bound):
+                    break
+                if video.video_id not in worded:
+                    ranking.add(self._find_matches(video, parts, options)[1])
         return ranking.answer(*self.count_searched(options))
 
-    def timeline(self, parts: Sequence[Part], options: SearchOptions) -> Timeline:
+    def timeline(self, parts: Sequence[Part], options: SearchOptions, sentences: Sequence[Sentence] = ()) -> Timeline:
         """The score of every frame of the one video that the options name, and what `search` finds in it.
 
         Raises: VideoNotFound, InvalidTimeRange, ModelMismatch.
         """
         parts = self._prepare(parts)
         [(_, video)] = self._list_candidates(parts, options)
-        curve, matches = self._find_matches(video, parts, options)
+        curve, seen = self._find_seen(video, parts, options, sentences)
+        worded = self._find_worded(sentences, options).get(video.video_id, [])
         ranking: Ranking[VideoMatch] = Ranking(options, options.cut_off(self.relevance.cut_off))
-        ranking.add(matches)
+        ranking.add(self._join(seen, worded, options))
         return Timeline(
             curve.pts_seconds,
             self.relevance.score(curve.scores),
@@ -212,6 +233,52 @@ class Library(AbstractContextManager["Library"]):
         scores = relevance.score(np.array([segment.score for segment in segments])).tolist()
         matches = [VideoMatch(video, segment, score) for segment, score in zip(segments, scores, strict=True)]
         return curve, matches
+
+    # Words
+
+    @staticmethod
+    def _looks_at_pictures(options: SearchOptions, sentences: Sequence[Sentence]) -> bool:
+        return SEEN in options.reasons and not looks_for_a_phrase(sentences)
+
+    def _find_seen(
+        self, video: VideoRecord, parts: Sequence[Part], options: SearchOptions, sentences: Sequence[Sentence]
+    ) -> tuple[ScoreCurve, list[VideoMatch]]:
+        """As `_find_matches`; no matches if the query does not ask for pictures."""
+        curve, matches = self._find_matches(video, parts, options)
+        return curve, matches if self._looks_at_pictures(options, sentences) else []
+
+    def _find_worded(self, sentences: Sequence[Sentence], options: SearchOptions) -> dict[str, list[VideoMatch]]:
+        """The matches by words, by video: the best videos only, as many as a page could show."""
+        reasons = [reason for reason in options.reasons if reason != SEEN]
+        if not sentences or not reasons:
+            return {}
+        found = self.words.find(sentences, reasons, options.video_ids)
+        best_first = sorted(found, key=lambda video_id: -max(match.score for match in found[video_id]))
+        worded = {}
+        for video in self.store.known_videos(best_first[: options.offset + options.top_k + _MORE_VIDEOS]):
+            if matches := self._as_matches(video, found[video.video_id], options):
+                worded[video.video_id] = matches
+        return worded
+
+    def _as_matches(self, video: VideoRecord, found: Sequence[WordMatch], options: SearchOptions) -> list[VideoMatch]:
+        """Moments with words as matches, with the range, padding and lengths that the options ask for."""
+        time_range = options.range_in(video.duration_seconds)
+        if time_range is None:
+            return []
+        matches = []
+        for match in found:
+            start, end = max(match.start_seconds, time_range[0]), min(match.end_seconds, time_range[1])
+            if start < end:
+                relevance = self.relevance.find_least(match.score)
+                segment = Segment(start, end, relevance, max(start, min(match.line.line_start_seconds, end)))
+                matches.append(VideoMatch(video, segment, match.score, match.reasons, match.line))
+        return adjust_matches(matches, time_range, options)
+
+    def _join(
+        self, seen: Sequence[VideoMatch], worded: Sequence[VideoMatch], options: SearchOptions
+    ) -> list[VideoMatch]:
+        joined = join_matches(seen, worded, options.maximum_seconds)
+        return sorted(joined, key=lambda match: match.order)[: options.per_video or None]
 
     # Calibration
 

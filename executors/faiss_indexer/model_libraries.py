@@ -25,6 +25,7 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
         first = Library(folder, exact_frames, database, replica)
         self._database = first.store.database
         self._arguments = folder, exact_frames, self._database, replica if database else None
+        self._words = first.words
         self.models = StoredModels(self._database)
         self._answering = first.store.slot  # as far as this process has seen
         self._libraries = {self._answering: first}
@@ -43,6 +44,7 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
                 self._timer = None
             for library in self._libraries.values():
                 library.release()
+        self._words.close()
         self._database.close()
 
     def of_model(self, model_id: str = "") -> Library:
@@ -73,7 +75,7 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
             return library
         with self._opening:
             if slot not in self._libraries:
-                self._libraries[slot] = Library(*self._arguments, slot)
+                self._libraries[slot] = Library(*self._arguments, slot, self._words)
                 self._watch_unused()
             return self._libraries[slot]
 

@@ -23,7 +23,7 @@ ROOMS = {
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
 # Files of the executors that speak jina; all others are cores, which outlive it.
-SPEAK_JINA = {"executor.py", "job_executor.py", "model_executor.py", "documents.py"}
+SPEAK_JINA = {"executor.py", "job_executor.py", "model_executor.py", "documents.py", "word_documents.py"}
 ROOMS_THAT_SPEAK_JINA = {"executors/flow"}
 # Files of the page that speak streamlit outside of its views and components.
 SPEAK_STREAMLIT = {
@@ -96,7 +96,7 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
 FLOORS = {
     "executors/video_loader": ("containers", "decode", "media", "sample", "clips", "workers"),
     "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
-    "executors/faiss_indexer": ("store", "moments", "index", "ranking"),
+    "executors/faiss_indexer": ("store", "moments", "index", "ranking", "words"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),
     "frontend/components": (
         "messages.py",

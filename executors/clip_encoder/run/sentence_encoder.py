@@ -1,5 +1,6 @@
 """The multilingual Universal Sentence Encoder (Y. Yang et al. 2019), the starter's text half: NumPy, without torch."""
 
+import functools
 import threading
 from collections.abc import Sequence
 from importlib.resources import files
@@ -40,6 +41,12 @@ class SentenceEncoder:
     def list_words(self) -> list[str]:
         """Returns: the words that its vocabulary holds whole, as they are written, of all its languages."""
         return self._tokenizer.list_words()
+
+
+@functools.cache
+def shared_encoder() -> SentenceEncoder:
+    """The one encoder of this process: its weights take 60 MB."""
+    return SentenceEncoder()
 
 
 class _Tokenizer(UseTokenizer):  # type: ignore[misc]  # the package has no types

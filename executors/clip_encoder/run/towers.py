@@ -17,7 +17,7 @@ from executors.clip_encoder.run.device import Device
 from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.preprocessing import fit, normalise
 from executors.clip_encoder.run.saved_half import SavedHalf, make_example
-from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
+from executors.clip_encoder.run.sentence_encoder import shared_encoder
 
 if TYPE_CHECKING:
     from executors.clip_encoder.pytorch.half import TorchHalf
@@ -115,7 +115,7 @@ class TextTower:
     def __init__(self, spec: ModelSpec, device: Device) -> None:
         started = time.monotonic()
         self.spec, self.device = spec, device
-        self._reader = SentenceEncoder() if spec.has_sentence_encoder else _TokenReader(spec, device)
+        self._reader = shared_encoder() if spec.has_sentence_encoder else _TokenReader(spec, device)
         self.engine = self._reader.engine
         _log_loaded("text", self, started)
 

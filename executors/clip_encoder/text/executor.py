@@ -13,6 +13,7 @@ from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.languages import language_warning
 from executors.clip_encoder.run.loaded_models import LoadedModels, find_model
+from executors.clip_encoder.run.sentence_encoder import shared_encoder
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
@@ -97,6 +98,8 @@ class ClipTextEncoder(ChainExecutor):
             metrics.CACHE_LOOKUPS.labels("texts").inc()
             encoded = model.encode(part.text)
             model.fill_in(part, encoded.vectors[0])
+            is_sentence = model.encoder.spec.has_sentence_encoder
+            part.sentence = part.embedding if is_sentence else _read_sentence(part.text)
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, model.encoder.spec)]
             doc.warnings += model.warn_about_words(part.text, encoded.vectors[0])
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
@@ -132,6 +135,13 @@ class ClipTextEncoder(ChainExecutor):
     def close(self) -> None:
         self.models.close()
         super().close()
+
+
+@functools.lru_cache(CACHED_TEXTS)
+def _read_sentence(text: str) -> list[float]:
+    """What a text means to the encoder that also reads the words of videos."""
+    sentence: list[float] = shared_encoder().read([text])[0][0].tolist()
+    return sentence
 
 
 def _with_text(text: str, warning: str) -> str:

@@ -208,6 +208,14 @@ class VectorIndex:
                 return
             frames, growth = frames * _MORE, growth * _MORE
 
+    def nearest_frames(self, vector: Vectors, count: int) -> list[tuple[int, float]]:
+        """The numbers of the frames with the highest inner products with a vector [D], best first, each with it."""
+        with self._lock.reading():
+            if self._index is None or not self._index.ntotal:
+                return []
+            products, ids = kinds.find_nearest(self._index, vector, count)
+        return list(zip(ids.tolist(), products.tolist(), strict=True))
+
     def frame_sum(self) -> tuple[npt.NDArray[np.float64], int]:
         """The sum of the frames' vectors, float64 [D], and their number; [0] and 0 for none."""
         with self._lock.reading():

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.limits import MAX_TOP_K, SEEN
 from clipseek.api.search_options import MAX_OFFSET
 from executors.faiss_indexer.moments.segments import TUNED, ScoreCurve, Segment, SegmentOptions, find_segments
 from executors.faiss_indexer.moments.shots import Floats, Shots, TimeRange
@@ -33,12 +33,30 @@ _ALL_SEGMENTS = MAX_OFFSET + MAX_TOP_K + 1  # no page reaches further
 
 
 @dataclass(frozen=True)
+class Line:
+    """Why a moment matches by words; the fields are those of `clipseek.api.documents.Match`."""
+
+    line: str
+    line_start_seconds: float
+    line_language: str
+    line_marks: list[int]
+    by_meaning: bool
+
+
+@dataclass(frozen=True)
 class VideoMatch:
-    """A segment with its video. `segment.score` is in the unit of the curve, `score` in [0, 1]."""
+    """A segment with its video. `segment.score` is in the unit of the curve, `score` in [0, 1].
+
+    Attributes:
+        reasons: why it matches, see `clipseek.api.limits.REASONS`.
+        line: the best line of its words, if they are among the reasons.
+    """
 
     video: VideoRecord
     segment: Segment
     score: float
+    reasons: tuple[str, ...] = (SEEN,)
+    line: Line | None = None
 
     @property
     def video_id(self) -> str:
@@ -214,6 +232,19 @@ def _select_frames(start_seconds: float, end_seconds: float, curve: ScoreCurve) 
 
 def _overlaps(segment: Segment, ranges: Sequence[TimeRange]) -> bool:
     return any(segment.start_seconds < end and start < segment.end_seconds for start, end in ranges)
+
+
+def adjust_matches(matches: Sequence[VideoMatch], time_range: TimeRange, options: SearchOptions) -> list[VideoMatch]:
+    """As `adjust_lengths`, for matches that do not overlap."""
+    in_time = {match.segment.peak_seconds: match for match in matches}
+    adjusted = adjust_lengths(
+        [match.segment for match in matches],
+        time_range,
+        padding_seconds=options.padding_seconds,
+        minimum_seconds=options.minimum_seconds,
+        maximum_seconds=options.maximum_seconds,
+    )
+    return [replace(in_time[segment.peak_seconds], segment=segment) for segment in adjusted]
 
 
 def adjust_lengths(

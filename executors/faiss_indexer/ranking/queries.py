@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.api.formats import excerpt
+from clipseek.api.limits import REASONS
 from clipseek.api.score_scale import ScoreScale
 from clipseek.api.search_options import check_numbers
 from executors.faiss_indexer.moments.segments import STRATEGIES
@@ -71,11 +73,19 @@ class SearchOptions:
     padding_seconds: float = 0.0
     per_video: int = 0
     strategy: str = ""
+    look_in: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        if unknown := [name for name in self.look_in if name not in REASONS]:
+            raise InvalidRequest(f"There is no '{excerpt(unknown[0])}' to look in. Choose from: {', '.join(REASONS)}.")
         if self.strategy and self.strategy not in STRATEGIES:
             raise InvalidRequest(f"There is no strategy '{self.strategy}'. Choose one of: {', '.join(STRATEGIES)}.")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Where to look: in what is seen, heard or written."""
+        return self.look_in or REASONS
 
     @property
     def is_limited_in_time(self) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from clipseek.api.errors import StoreError
+from clipseek.api.limits import WORD_SPAN_SECONDS
 from clipseek.config.libraries import library_folder
 from clipseek.config.settings import Settings
 from clipseek.upkeep.finding import ERROR, OK, WARNING, Finding, print_findings, verdict
@@ -26,13 +27,20 @@ from executors.faiss_indexer.store.cache_file import (
     read_cache,
 )
 from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction, explain, open_database
-from executors.faiss_indexer.store.models import REVISION, answering_slot, list_slots
+from executors.faiss_indexer.store.models import REVISION, WORDS, answering_slot, has_words, list_all_slots, list_slots
 from executors.faiss_indexer.store.records import compute_checksum
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, count_spans, is_planned, number_frames
+from executors.faiss_indexer.store.spans import (
+    MAX_SPAN_FRAMES,
+    SPAN_SECONDS,
+    count_spans,
+    is_planned,
+    number_frames,
+)
 from executors.faiss_indexer.store.store import delete_spans
 
 _UNIT_TOLERANCE = 0.01  # of a vector's length: float16 rounds each of its numbers by 0.05 % at most
 _EDGE_SECONDS = 1e-3  # durations are float64, timestamps are in ticks of the video's own clock
+_LEAST_STEP = np.nextafter(0.0, 1.0)  # between two frames
 _FROM_BACKUP = "Restore the store from a backup, or move it away and index the videos again."
 _REPAIR = "Stop the server, then: clipseek doctor --repair"
 _INDEX_AGAIN = (
@@ -65,7 +73,7 @@ def check_store(settings: Settings, library: str) -> Iterator[Finding]:
         try:
             with database.snapshot() as db:  # one state of the store, whatever a server writes meanwhile
                 yield from _check_database(database, db)
-                for slot in list_slots(db) or [""]:
+                for slot in list_all_slots(db):
                     for folder in _list_index_folders(settings, library, db, slot):
                         yield _check_saved_index(folder, db, slot)
         except UNREADABLE as error:
@@ -87,7 +95,7 @@ def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
                 yield Finding("repair", OK, "rebuilt the database's own indices")
             database.prepare()
             with database.snapshot() as db:
-                slots = list_slots(db) or [""]
+                slots = list_all_slots(db)
             for slot in slots:
                 with database.write() as db:
                     wrong = _find_wrong_spans(db, slot)
@@ -95,7 +103,8 @@ def repair_store(settings: Settings, library: str) -> Iterator[Finding]:
                         delete_spans(db, "span_id = ?", (span_id,), slot)
                     count = _fill_in_checksums(db, slot)
                 if wrong:
-                    yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; index their videos again")
+                    again = "read the words of their videos again" if slot == WORDS else "index their videos again"
+                    yield Finding("repair", OK, f"dropped {len(wrong)} wrong spans; {again}")
                 if count:
                     yield Finding("repair", OK, f"gave {count} spans a checksum")
                 with database.snapshot() as db:
@@ -136,6 +145,8 @@ def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     answering, slots = answering_slot(db), list_slots(db)
     for slot in [answering, *(slots.keys() - {answering})]:
         yield from _check_spans(database, db, slot, "" if slot == answering else f", kept of {slots[slot]}")
+    if has_words(db):
+        yield from _check_spans(database, db, WORDS, " of words")
     yield verdict(
         "complete",
         list(_list_incomplete(db, answering)),
@@ -190,10 +201,17 @@ def _find_wrong_spans(db: Transaction, slot: str, *, has_checksums: bool = True)
         "GROUP BY 1 ORDER BY SUM(frames) DESC LIMIT 1"
     ).fetchone()
     overlaps = dict(chain.from_iterable(_find_overlaps(db, slot, name, values[1]) for name, values in videos.items()))
+    counts = (
+        dict(db.execute("SELECT span_id, COUNT(*) FROM cues GROUP BY span_id").fetchall()) if slot == WORDS else None
+    )
     wrong = {}
     for span in _read_spans(db, slot, has_checksums=has_checksums):
         title, duration_seconds = videos.get(span.video_id, ("unknown video", None))
-        fault = overlaps.get(span.span_id) or _find_fault(span, duration_seconds, common[0] if common else 0)
+        fault = overlaps.get(span.span_id) or _find_fault(
+            span, duration_seconds, common[0] if common else 0, ascends=slot != WORDS
+        )
+        if counts is not None:
+            fault = fault or _find_fault_in_lines(span, counts.get(span.span_id, 0))
         if fault:
             place = f"[{span.start_seconds:g}, {span.end_seconds:g})"
             wrong[span.span_id] = f"'{title}' ({span.video_id[:12]}) {place}: {fault}"
@@ -208,11 +226,12 @@ def _find_overlaps(db: Transaction, slot: str, video_id: str, duration_seconds: 
     )
     for before, after in pairwise(rows.fetchall()):
         if after[1] < before[2]:
-            odd = before if not is_planned(before[1:], duration_seconds) else after
+            seconds = WORD_SPAN_SECONDS if slot == WORDS else SPAN_SECONDS
+            odd = before if not is_planned(before[1:], duration_seconds, seconds) else after
             yield odd[0], "overlaps another span"
 
 
-def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int) -> str:
+def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int, *, ascends: bool) -> str:
     if duration_seconds is None:
         return "its video is unknown"
     if not 0 <= span.start_seconds < span.end_seconds <= duration_seconds + _EDGE_SECONDS:
@@ -222,14 +241,19 @@ def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int) 
     sizes = (len(span.pts), len(span.vectors), len(span.blank) or span.frames, len(span.cuts) % 8)
     if sizes != (8 * span.frames, vector_bytes * span.frames, span.frames, 0) or vector_bytes % 2:
         return f"has {span.frames} frames, {len(span.pts)} bytes of times and {len(span.vectors)} of vectors"
-    return _find_fault_in_arrays(span)
+    return _find_fault_in_arrays(span, ascends=ascends)
 
 
-def _find_fault_in_arrays(span: _Span) -> str:
+def _find_fault_in_lines(span: _Span, lines: int) -> str:
+    return "" if lines == span.frames else f"has {span.frames} vectors of lines, but {lines} lines"
+
+
+def _find_fault_in_arrays(span: _Span, *, ascends: bool) -> str:
+    """What is wrong with the times and vectors of a span; only lines of words may begin at the same time."""
     pts_seconds, cut_seconds = np.frombuffer(span.pts, np.float64), np.frombuffer(span.cuts, np.float64)
     for name, times in (("frame times", pts_seconds), ("cuts", cut_seconds)):
         inside = (times >= span.start_seconds - _EDGE_SECONDS) & (times < span.end_seconds + _EDGE_SECONDS)
-        if not inside.all() or (np.diff(times) <= 0).any():
+        if not inside.all() or (np.diff(times) < (_LEAST_STEP if ascends else 0)).any():
             return f"its {name} do not ascend or lie outside it"
     if span.frames:
         vectors = np.frombuffer(span.vectors, np.float16).reshape(span.frames, -1).astype(np.float32)

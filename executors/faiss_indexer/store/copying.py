@@ -25,9 +25,10 @@ from clipseek.config.store_files import JOINED, check_undivided, has_store, list
 from clipseek.machine.module_call import print_result
 from clipseek.machine.private_files import make_private_from_now_on
 from executors.faiss_indexer.store.cache_file import index_folder_name
-from executors.faiss_indexer.store.database import Database, Row
-from executors.faiss_indexer.store.models import ANSWERING, CHOSEN, add_slots, list_slots, write_meta
+from executors.faiss_indexer.store.database import Database, Row, Transaction
+from executors.faiss_indexer.store.models import ANSWERING, CHOSEN, WORDS, add_slots, list_all_slots, write_meta
 from executors.faiss_indexer.store.records import compute_checksum
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
 from executors.faiss_indexer.store.store import SpanChange, delete_spans, note_changes, put_video_row
 
@@ -37,6 +38,7 @@ _VIDEO = (
     "video_id, title, size_bytes, duration_seconds, width, height, fps, codec, container, rotation_degrees, has_audio, "
     "frames_per_second, sampling, added_at"
 )
+_CUE = "start_seconds, end_seconds, text, source, language, confidence, edited"
 _SPAN = "start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank"
 Step = Callable[[str, int, int], None]  # takes what is done, how many spans of how many
 
@@ -177,7 +179,7 @@ def _read_video(database: Database, video_id: str) -> Row | None:
 def _list_slots(database: Database) -> list[str]:
     """The slots of the models in a store, see `models.py`."""
     with database.snapshot() as db:
-        return list(list_slots(db) or [""])
+        return list_all_slots(db)
 
 
 def _list_spans(database: Database, video_id: str) -> list[Row]:
@@ -239,7 +241,38 @@ def _copy_video(source: Database, copy: Database, row: Row) -> None:
                 statement = f"INSERT INTO spans{slot} (video_id, {_SPAN}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 [(span_id,)] = db.execute(f"{statement} RETURNING span_id", values).fetchall()
                 changes.append(SpanChange(span_id, row[0], span[2]))
+                if slot == WORDS:
+                    _copy_cues(source, copy, db, (row[0], span[0]), span_id)
             note_changes(db, changes, slot)
+        if WORDS in _list_slots(source):
+            for wish in source.rows("SELECT video_id, language, no_words FROM word_wishes WHERE video_id = ?", row[:1]):
+                db.execute("DELETE FROM word_wishes WHERE video_id = ?", row[:1])
+                db.execute("INSERT INTO word_wishes VALUES (?, ?, ?)", wish)
+
+
+def _copy_cues(source: Database, copy: Database, db: Transaction, span: Row, span_id: int) -> None:
+    """Copy the lines of a span of words, by its video and start. Their numbers follow from the new span's."""
+    which = "span_id = (SELECT span_id FROM spans_words WHERE video_id = ? AND start_seconds = ?)"
+    terms = dict(_read_terms(source, which, span))
+    lines = source.rows(f"SELECT cue_id, {_CUE} FROM cues WHERE {which}", span)
+    for old_id, *line in lines:
+        cue_id = span_id * MAX_SPAN_FRAMES + old_id % MAX_SPAN_FRAMES
+        db.execute(
+            f"INSERT INTO cues (cue_id, span_id, video_id, {_CUE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (cue_id, span_id, span[0], *line),
+        )
+        if old_id in terms:
+            db.execute(f"INSERT INTO cue_terms (rowid, terms) VALUES (?, {copy.terms_value})", (cue_id, terms[old_id]))
+    for reading in source.rows(f"SELECT sources, languages, notes FROM word_spans WHERE {which}", span):
+        db.execute("INSERT INTO word_spans VALUES (?, ?, ?, ?)", (span_id, *reading))
+
+
+def _read_terms(source: Database, which: str, span: Row) -> Iterator[tuple[int, str]]:
+    """The terms of the lines of a span, with spaces between them."""
+    rows = source.rows(
+        f"SELECT cue_id, {source.terms_text} FROM cue_terms JOIN cues ON cue_id = cue_terms.rowid WHERE {which}", span
+    )
+    yield from ((cue_id, terms) for cue_id, terms in rows)
 
 
 def _read_spans(database: Database, video_id: str, slot: str) -> Iterator[Row]:
@@ -269,12 +302,18 @@ def _check_video(source: Database, copy: Database, row: Row) -> int:
         ]
         for database in (source, copy)
     )
-    if first != second or _read_video(copy, row[0]) != row:
+    words = (list(_list_cues(database, row[0])) for database in (source, copy))
+    if first != second or _read_video(copy, row[0]) != row or next(words) != next(words):
         raise StoreError(
             f"The copy of '{row[1]}' in {copy.place} differs from {source.place}. Does a server write to one of them? "
             "Stop it, then run the command again."
         )
     return sum(span[3] for span in first)
+
+
+def _list_cues(database: Database, video_id: str) -> Iterator[Row]:
+    if WORDS in _list_slots(database):
+        yield from database.rows(f"SELECT {_CUE} FROM cues WHERE video_id = ? ORDER BY {_CUE}", (video_id,))
 
 
 def main() -> None:

@@ -55,6 +55,24 @@ class Database(Protocol):
     def add_slot(self, db: Transaction, slot: str) -> None:
         """Create the tables of one more model, see `models.py`."""
 
+    def add_words(self, db: Transaction) -> None:
+        """Create the tables of words: spans with the vectors of cues, the cues, and their terms."""
+
+    @property
+    def terms_value(self) -> str:
+        """The expression that stores terms, which are words of letters and digits with spaces between them."""
+
+    @property
+    def terms_text(self) -> str:
+        """The expression of the stored terms as such words."""
+
+    @property
+    def terms_match(self) -> str:
+        """The condition on `cue_terms` that its terms fit `any_of`."""
+
+    def any_of(self, terms: Sequence[str], *, all_of: bool = False) -> str:
+        """The value of `terms_match`: one of the terms, or all, must be there."""
+
     def clear_slot(self, db: Transaction, slot: str) -> None:
         """Remove all rows from the tables of a model."""
 

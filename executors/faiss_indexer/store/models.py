@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Facts in `meta`: the slot of the model that answers, and that of the model somebody chose, also for an empty library.
 ANSWERING, CHOSEN = "answering_slot", "chosen_slot"
+WORDS = "_words"  # the slot of what lines of words mean: no model of pictures, so it never answers in their place
 REVISION, MODEL_ID, MODEL_NAME = "revision", "model_id", "model_name"  # of each slot, whose name ends the key
 _ROUNDING_SECONDS = 1e-3  # of a sum of spans
 _COVERED = """SELECT videos.video_id, COALESCE(SUM({spans}.end_seconds - {spans}.start_seconds), 0) FROM videos
@@ -132,14 +133,26 @@ def answering_slot(db: Transaction) -> str:
 
 
 def list_slots(db: Transaction) -> dict[str, str]:
-    """The slots that are in use, each with its model."""
+    """The slots that are in use by models of pictures, each with its model."""
     rows = db.execute("SELECT key, value FROM meta WHERE key LIKE 'model_id%'").fetchall()
-    return {as_slot(key.removeprefix(MODEL_ID)): model_id for key, model_id in sorted(rows)}
+    slots = {as_slot(key.removeprefix(MODEL_ID)): model_id for key, model_id in sorted(rows)}
+    slots.pop(WORDS, None)
+    return slots
+
+
+def list_all_slots(db: Transaction) -> list[str]:
+    """The slots whose tables hold spans: those of models of pictures, and that of words."""
+    return [*(list_slots(db) or [""]), *([WORDS] if has_words(db) else [])]
+
+
+def has_words(db: Transaction) -> bool:
+    """Whether the store has tables for words."""
+    return _read(db, REVISION + WORDS) is not None
 
 
 def as_slot(text: str) -> str:
     """A slot as it is stored. Raises: StoreCorrupt: it is none; nothing else may end the name of a table."""
-    if not re.fullmatch(r"(_[0-9]{1,6})?", text):
+    if not re.fullmatch(rf"(_[0-9]{{1,6}}|{WORDS})?", text):
         raise StoreCorrupt(
             f"The store names a table of vectors '{text[:20]}', which no version makes. Restore a backup."
         )
@@ -168,7 +181,10 @@ def add_slots(database: Database, db: Transaction, slots: Iterable[str]) -> None
     """Create the tables of slots, where they are missing."""
     for slot in slots:
         if _read(db, REVISION + slot) is None:
-            database.add_slot(db, slot)
+            if slot == WORDS:
+                database.add_words(db)
+            else:
+                database.add_slot(db, slot)
             write_meta(db, REVISION + slot, "0")
 
 

@@ -22,6 +22,7 @@ from clipseek.api.errors import (
     StoreVersion,
 )
 from executors.faiss_indexer.store.database import Row, Transaction
+from executors.faiss_indexer.store.models import WORDS
 
 _CONNECT_SECONDS = 5.0  # for a connection: to a server that is away, and to one that has none free
 _WAIT_SECONDS = 30  # for a write of another process
@@ -82,6 +83,26 @@ CREATE TABLE changes{slot} (
     revision BIGINT NOT NULL, span_id BIGINT NOT NULL, video_id TEXT NOT NULL, frames INTEGER NOT NULL
 );
 CREATE INDEX changes_revision{slot} ON changes{slot} (revision);
+"""
+# The vectors of cues lie in a slot of their own, as if each cue were a frame; `cue_id` is the number of that frame.
+_WORDS = """
+CREATE TABLE cues (
+    cue_id BIGINT PRIMARY KEY, span_id BIGINT NOT NULL REFERENCES spans_words ON DELETE CASCADE,
+    video_id TEXT NOT NULL, start_seconds DOUBLE PRECISION NOT NULL, end_seconds DOUBLE PRECISION NOT NULL,
+    text TEXT NOT NULL, source TEXT NOT NULL, language TEXT NOT NULL, confidence DOUBLE PRECISION NOT NULL,
+    edited INTEGER NOT NULL
+);
+CREATE INDEX cues_of_video ON cues (video_id, start_seconds);
+CREATE INDEX cues_of_span ON cues (span_id);
+CREATE TABLE word_spans (  -- how a span was read
+    span_id BIGINT PRIMARY KEY REFERENCES spans_words ON DELETE CASCADE,
+    sources TEXT NOT NULL, languages TEXT NOT NULL, notes TEXT NOT NULL
+);
+CREATE TABLE word_wishes (  -- how a video is to be read
+    video_id TEXT PRIMARY KEY REFERENCES videos ON DELETE CASCADE, language TEXT NOT NULL, no_words INTEGER NOT NULL
+);
+CREATE TABLE cue_terms (rowid BIGINT PRIMARY KEY REFERENCES cues ON DELETE CASCADE, terms TSVECTOR NOT NULL);
+CREATE INDEX cue_terms_index ON cue_terms USING GIN (terms);
 """
 
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it would log each try to connect; each request says why
@@ -184,6 +205,17 @@ class PostgresDatabase:
         for statement in _SPANS.format(slot=slot).strip().split(";\n"):  # with binary answers, only one at a time
             db.execute(statement)
         db.execute("UPDATE meta SET value = ? WHERE key = 'format'", (str(MODELS_FORMAT),))
+
+    def add_words(self, db: Transaction) -> None:
+        for statement in (_SPANS.format(slot=WORDS) + _WORDS).strip().split(";\n"):
+            db.execute(statement)
+
+    # As the terms are: PostgreSQL's own way to read a text would divide them again.
+    terms_value, terms_match = "array_to_tsvector(string_to_array(?, ' '))", "terms @@ CAST(? AS tsquery)"
+    terms_text = "array_to_string(tsvector_to_array(terms), ' ')"
+
+    def any_of(self, terms: Sequence[str], *, all_of: bool = False) -> str:
+        return (" & " if all_of else " | ").join(f"'{term}'" for term in terms)
 
     def clear_slot(self, db: Transaction, slot: str) -> None:
         db.execute(f"TRUNCATE spans{slot}, changes{slot}")

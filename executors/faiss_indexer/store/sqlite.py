@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly, StoreVersion
 from executors.faiss_indexer.store.database import Row, Transaction
+from executors.faiss_indexer.store.models import WORDS
 
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
 _READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
@@ -58,6 +59,25 @@ CREATE TABLE IF NOT EXISTS changes{slot} (  -- of spans, which an index must fol
     revision INTEGER NOT NULL, span_id INTEGER NOT NULL, video_id TEXT NOT NULL, frames INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS changes_revision{slot} ON changes{slot} (revision);
+"""
+# The vectors of cues lie in a slot of their own, as if each cue were a frame; `cue_id` is the number of that frame.
+_WORDS = """
+CREATE TABLE cues (
+    cue_id INTEGER PRIMARY KEY, span_id INTEGER NOT NULL REFERENCES spans_words ON DELETE CASCADE,
+    video_id TEXT NOT NULL, start_seconds REAL NOT NULL, end_seconds REAL NOT NULL, text TEXT NOT NULL,
+    source TEXT NOT NULL, language TEXT NOT NULL, confidence REAL NOT NULL, edited INTEGER NOT NULL
+);
+CREATE INDEX cues_of_video ON cues (video_id, start_seconds);
+CREATE INDEX cues_of_span ON cues (span_id);
+CREATE TABLE word_spans (  -- how a span was read
+    span_id INTEGER PRIMARY KEY REFERENCES spans_words ON DELETE CASCADE,
+    sources TEXT NOT NULL, languages TEXT NOT NULL, notes TEXT NOT NULL
+);
+CREATE TABLE word_wishes (  -- how a video is to be read
+    video_id TEXT PRIMARY KEY REFERENCES videos ON DELETE CASCADE, language TEXT NOT NULL, no_words INTEGER NOT NULL
+);
+CREATE VIRTUAL TABLE cue_terms USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
+CREATE TRIGGER cues_deleted AFTER DELETE ON cues BEGIN DELETE FROM cue_terms WHERE rowid = old.cue_id; END;
 """
 # The statements that bring a store of each earlier format one format further. Nothing is lost.
 _MIGRATIONS = {
@@ -190,6 +210,14 @@ class SqliteDatabase:
     def add_slot(self, db: Transaction, slot: str) -> None:
         _run(db, (_SPANS + _CHANGES).format(slot=slot))
         db.execute(f"PRAGMA user_version = {MODELS_VERSION}")
+
+    def add_words(self, db: Transaction) -> None:
+        _run(db, (_SPANS + _CHANGES).format(slot=WORDS) + _WORDS.rstrip())
+
+    terms_value, terms_text, terms_match = "?", "terms", "cue_terms MATCH ?"
+
+    def any_of(self, terms: Sequence[str], *, all_of: bool = False) -> str:
+        return (" AND " if all_of else " OR ").join(f'"{term}"' for term in terms)
 
     def clear_slot(self, db: Transaction, slot: str) -> None:
         for table in ("spans", "changes"):

@@ -18,8 +18,10 @@ from executors.faiss_indexer.store.models import (
     ANSWERING,
     MODEL_ID,
     REVISION,
+    WORDS,
     as_slot,
     claim_slot,
+    has_words,
     list_slots,
     next_revision,
     write_meta,
@@ -173,6 +175,8 @@ class Store(AbstractContextManager["Store"]):
         """Forget a video and its frames; an unknown one is no error. Returns: the ids of its spans."""
         with self._database.write() as db:
             deleted = self._delete_spans_of(db, video_id)
+            if has_words(db):
+                delete_spans(db, "video_id = ?", (video_id,), WORDS)
             db.execute("DELETE FROM videos WHERE video_id = ?", (video_id,))
         return deleted
 
@@ -193,23 +197,26 @@ class Store(AbstractContextManager["Store"]):
         Raises: VideoNotFound: the video was never registered, or was deleted in the meantime. ModelMismatch: the store
         holds frames of another model.
         """
+        with self._database.write() as db:
+            return self._put_span(db, video_id, span, frames, model_id)
+
+    def _put_span(
+        self, db: Transaction, video_id: str, span: tuple[float, float], frames: Frames, model_id: str
+    ) -> tuple[int, list[int]]:
         start, end = span
         blobs = frames.to_blobs()
         checksum = compute_checksum(video_id, start, end, *blobs)
-        with self._database.write() as db:
-            if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
-                raise VideoNotFound(
-                    f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe."
-                )
-            self._claim_model(db, model_id)
-            overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
-            replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)
-            [span_id] = db.execute(
-                f"INSERT INTO {self._spans} (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
-                (video_id, start, end, *blobs, checksum),
-            ).fetchall()[0]
-            note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))], self.slot)
+        if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
+            raise VideoNotFound(f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe.")
+        self._claim_model(db, model_id)
+        overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
+        replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)
+        [span_id] = db.execute(
+            f"INSERT INTO {self._spans} (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
+            (video_id, start, end, *blobs, checksum),
+        ).fetchall()[0]
+        note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))], self.slot)
         return span_id, [change.span_id for change in replaced]
 
     def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
@@ -251,6 +258,12 @@ class Store(AbstractContextManager["Store"]):
         ):
             yield from map(_read_span, page)
             last = page[-1][0]
+
+    def spans_of(self, video_id: str) -> list[StoredSpan]:
+        """The spans of a video that have frames, in order of time."""
+        columns = f"SELECT span_id, video_id, {_FRAME_COLUMNS} FROM {self._spans} WHERE frames > 0"
+        rows = self._database.rows(f"{columns} AND video_id = ? ORDER BY start_seconds", (video_id,))
+        return [_read_span(row) for row in rows]
 
     def span_facts(self) -> tuple[int, dict[int, tuple[str, int]]]:
         """The revision, and of every span that has frames then its video and their number, by span id."""
