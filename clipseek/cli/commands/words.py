@@ -77,8 +77,8 @@ def words_data(video: "Video") -> dict[str, Any]:
 def _sentence(video: "Video") -> str:
     reasons = {REASON_OF.get(source) for source in video.word_sources}
     kinds = " and ".join(reason for reason in (HEARD, WRITTEN) if reason in reasons)
-    languages = f" ({', '.join(video.word_languages)})" if video.word_languages else ""
-    found = f"{counted(video.cues, 'line')} {kinds}{languages}" if video.cues else "no words"
+    languages = f"({', '.join(video.word_languages)})" if video.word_languages else ""
+    found = " ".join(filter(None, (counted(video.cues, "line"), kinds, languages))) if video.cues else "no words"
     return "\n  ".join([f"{video.title} ({video.video_id[:12]}): {found}.", *video.word_notes])
 
 

@@ -71,6 +71,11 @@ def test_words_are_read_and_summed_up(library):
     assert library == [(name, {"again": True, "language": "zh"}, True) for name in ("1a2b", "3c4d")]
 
 
+def test_lines_whose_source_nobody_tells_are_counted(library, monkeypatch):
+    monkeypatch.setattr(Client, "read_words", lambda *_, **__: TALK.model_copy(update={"word_sources": []}))
+    assert run("words", "talk.mp4").stderr == "talk.mp4 (1a2b00000000): 12 lines (zh, en).\n"
+
+
 def test_the_words_of_all_videos_that_lack_some(library):
     said = run("words", "--all", "--detach")
     assert said.stderr.splitlines() == ["old.mp4 (3c4d00000000): job 3f1c.", "off.mp4 (5e6f00000000): job 3f1c."]
