@@ -47,7 +47,7 @@ def words(
     """
     if bool(names) == every:
         raise click.UsageError("Name the videos to read, or add --all.")
-    videos = [video for video in client.videos() if video.words != "read"] if every else [*map(client.video, names)]
+    videos = list(filter(_lacks_words, client.videos())) if every else [*map(client.video, names)]
     options: dict[str, Any] = {"again": again, "language": language}
     rows: list[dict[str, Any]] = []
     for video in videos:
@@ -66,6 +66,11 @@ def words(
         print_json(rows)
     elif not videos:
         say("The words of all videos are read.")
+
+
+def _lacks_words(video: "Video") -> bool:
+    """Whether some words are missing that nobody left out on purpose."""
+    return video.words != "read" and not video.no_words
 
 
 def words_data(video: "Video") -> dict[str, Any]:
