@@ -171,7 +171,9 @@ class WordSpan(BaseDoc):
     still_end_seconds: SecondsList = []
     # filled by the word reader, emptied by the indexer
     cues: DocList[Cue] = DocList[Cue]()  # in order of time
-    embeddings: bytes = b""  # float16 [cues, dimensions], unit rows: what each line means
+    # float16 [vectors, dimensions], unit rows: what each line means, and what its parts mean, line by line
+    embeddings: bytes = b""
+    vector_counts: list[int] = []  # how many vectors each cue has, at least one
     model_id: str = ""  # of the embeddings
     # answer: proof of work
     stored: bool = False

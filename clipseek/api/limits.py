@@ -25,4 +25,7 @@ SEEN, HEARD, WRITTEN = "seen", "heard", "written"
 REASONS = (SEEN, HEARD, WRITTEN)
 REASON_OF = {SUBTITLE: HEARD, SPEECH: HEARD, SCREEN: WRITTEN}
 WORD_SPAN_SECONDS = 120.0  # the unit of work on words: long enough to tell a language, short enough to repeat
+# How much more sound goes with a span, before and after it: no sentence is cut, and each belongs to one span.
+SOUND_BEFORE_SECONDS, SOUND_AFTER_SECONDS = 10.0, 15.0
+SPEECH_RATE = 16_000  # samples of that sound a second
 MAX_CUE_CHARACTERS = 2000

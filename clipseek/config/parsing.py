@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipseek.api.errors import InvalidSetting
-from clipseek.api.limits import MAX_RATE, MIN_RATE
+from clipseek.api.limits import MAX_RATE, MIN_RATE, WORD_SOURCES
 
 
 def text(_variable: str, value: str) -> str:
@@ -120,3 +120,16 @@ def choice(*allowed: str) -> Callable[[str, str], str]:
 
 def yes_or_no(variable: str, value: str) -> bool:
     return choice("yes", "no")(variable, value) == "yes"
+
+
+def word_sources(variable: str, value: str) -> str:
+    """`auto`, `off`, or some of WORD_SOURCES, separated by commas."""
+    names = [name.strip().removesuffix("s") for name in value.lower().split(",") if name.strip()]
+    if names in (["auto"], ["off"]):
+        return names[0]
+    if not names or set(names) - set(WORD_SOURCES):
+        raise InvalidSetting(
+            f"{variable} is '{value}', but must be auto, off, or some of subtitles, screen and speech, separated by "
+            "commas."
+        )
+    return ",".join(name for name in WORD_SOURCES if name in names)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from platformdirs import user_cache_path, user_data_path
 
+from clipseek.api.limits import WORD_SOURCES
 from clipseek.api.picture_fit import FITS
 from clipseek.config import parsing
 from clipseek.config.addresses import DEFAULT_BIND, DEFAULT_PORT, local_address
@@ -108,6 +109,20 @@ class Common:
         parse=parsing.limit,
         details="See `docs/performance.md`.",
     )
+    words: str = setting(
+        "CLIPSEEK_WORDS",
+        AUTO,
+        "which words of videos to read: auto, off, or some of subtitles, screen and speech",
+        parse=parsing.word_sources,
+        details="Separate them with commas. `auto` is all that is installed; see `docs/words.md`.",
+    )
+    speech_model: str = setting(
+        "CLIPSEEK_SPEECH_MODEL",
+        "auto",
+        "the model that recognises speech: auto, a name such as small, or a folder",
+        details="`auto` takes `small` if it is in the cache of the model hub, else the base model of the extra "
+        "`words`. It downloads nothing.",
+    )
     media_roots: tuple[Path, ...] = setting(
         "CLIPSEEK_MEDIA_ROOTS",
         (),
@@ -174,6 +189,11 @@ class Settings(Monitoring, Security, Processes, Limits, Clients, Common):  # fie
     def max_request_bytes(self) -> int:
         """`max_request_mb` as gRPC takes it: -1 is no limit."""
         return round(self.max_request_mb * 1e6) if self.max_request_mb * 1e6 <= _MOST_MESSAGE_BYTES else -1
+
+    @property
+    def word_sources(self) -> tuple[str, ...]:
+        """The sources of words to read: `words` as the names of `WORD_SOURCES`."""
+        return WORD_SOURCES if self.words == AUTO else tuple(name for name in WORD_SOURCES if name in self.words)
 
     @property
     def media_url(self) -> str:

@@ -149,7 +149,7 @@ class FaissIndexer(ModelExecutor):
         span = doc.start_seconds, doc.end_seconds
         doc.cue_count = library.words.store.put_words(doc.video_id, span, cues, vectors, doc.model_id, reading)
         library.words.follow()
-        doc.stored, doc.cues, doc.embeddings = True, DocList[Cue](), b""
+        doc.stored, doc.cues, doc.embeddings, doc.vector_counts = True, DocList[Cue](), b"", []
         return f"{doc.video_id[:12]} [{span[0]:.1f}, {span[1]:.1f}) s, {doc.cue_count} lines"
 
     @endpoint("/transcript", queue=LISTS)

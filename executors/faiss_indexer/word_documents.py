@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from clipseek.api.base_document import DocList, shared_fields
 from clipseek.api.documents import Cue, Video, WordSpan
@@ -11,8 +10,8 @@ from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import excerpt, sendable
 from clipseek.api.limits import MAX_CUE_CHARACTERS, WORD_SOURCES, WORD_SPAN_SECONDS
 from executors.faiss_indexer.store.records import VideoRecord
-from executors.faiss_indexer.store.spans import is_planned, plan_spans
-from executors.faiss_indexer.words.cue_store import StoredCue, WordFacts
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, is_planned, plan_spans
+from executors.faiss_indexer.words.cue_store import StoredCue, Vectors, WordFacts
 
 _LENGTH_TOLERANCE = 0.02  # of a unit vector in float16
 
@@ -39,8 +38,8 @@ def check_text(text: str) -> str:
     return text
 
 
-def cues_of(doc: WordSpan) -> tuple[list[StoredCue], npt.NDArray[np.float16]]:
-    """The lines of a span, and what they mean, float16 [cues, D], unit rows. Raises: InvalidRequest."""
+def cues_of(doc: WordSpan) -> tuple[list[StoredCue], list[Vectors]]:
+    """The lines of a span, and the vectors of what each means. Raises: InvalidRequest."""
     for cue in doc.cues:
         if cue.source not in WORD_SOURCES or not 0 <= cue.confidence <= 1 or cue.end_seconds < cue.start_seconds:
             raise InvalidRequest(
@@ -63,16 +62,21 @@ def cues_of(doc: WordSpan) -> tuple[list[StoredCue], npt.NDArray[np.float16]]:
     return lines, _vectors_of(doc)
 
 
-def _vectors_of(doc: WordSpan) -> npt.NDArray[np.float16]:
-    count, size_bytes = len(doc.cues), len(doc.embeddings)
-    dimensions, rest = divmod(size_bytes, 2 * count) if count else (0, size_bytes)
-    if rest or bool(dimensions) != bool(count):
-        raise InvalidRequest(f"The vectors of {count} lines have {size_bytes} bytes: they need two for each dimension.")
-    vectors = np.frombuffer(doc.embeddings, np.float16).reshape(count, dimensions)
+def _vectors_of(doc: WordSpan) -> list[Vectors]:
+    counts = doc.vector_counts or [1] * len(doc.cues)
+    total, size_bytes = sum(counts), len(doc.embeddings)
+    dimensions, rest = divmod(size_bytes, 2 * total) if total else (0, size_bytes)
+    are_counts = len(counts) == len(doc.cues) and min(counts, default=1) >= 1 and total <= MAX_SPAN_FRAMES
+    if rest or bool(dimensions) != bool(total) or not are_counts:
+        raise InvalidRequest(
+            f"{len(doc.cues)} lines with {total} vectors have {size_bytes} bytes of them: each line needs one or more "
+            "vectors, and each of these two bytes for each dimension."
+        )
+    vectors = np.frombuffer(doc.embeddings, np.float16).reshape(total, dimensions)
     lengths = np.linalg.norm(vectors.astype(np.float32), axis=1)
     if not np.all(np.abs(lengths - 1) < _LENGTH_TOLERANCE):
         raise InvalidRequest("Some vectors of the lines are not of unit length.")
-    return vectors
+    return np.split(vectors, np.cumsum(counts)[:-1]) if counts else []
 
 
 def as_documents(cues: Iterable[StoredCue]) -> DocList[Cue]:

@@ -17,6 +17,8 @@ import queue
 import resource
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ class WorkerOptions:
         niceness: above 0, it leaves the processors to processes that need them.
         when_idle: a module's function, called when no task came for `idle_seconds`. By default that is longer than a
             client takes from one answer to its next request.
+        ends_when_idle: end the process then, which frees its memory. The next task starts it again.
+        name: what it is to people.
     """
 
     module: str
@@ -64,6 +68,8 @@ class WorkerOptions:
     niceness: int = 0
     when_idle: Callable[[], None] | None = None
     idle_seconds: float = 10.0
+    ends_when_idle: bool = False
+    name: str = "decoder"
 
 
 class WorkerPool:
@@ -74,6 +80,9 @@ class WorkerPool:
 
     def __init__(self, count: int, options: WorkerOptions) -> None:
         self._all = [_Worker(options) for _ in range(count)]
+        self._ends_after = options.idle_seconds if options.ends_when_idle else math.inf
+        self._timer: threading.Timer | None = None
+        self._timer_lock = threading.Lock()
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the last one first: it has started
         for worker in self._all:
             self._idle.put(worker)
@@ -95,22 +104,49 @@ class WorkerPool:
         try:
             return worker.run(what, deadline_seconds, functools.partial(function, *args, **kwargs))
         finally:
+            worker.idle_since = time.monotonic()
             self._idle.put(worker)
+            self._end_later()
 
     def close(self) -> None:
         """End the processes at once."""
+        with self._timer_lock:
+            self._ends_after = math.inf
+            if self._timer:
+                self._timer.cancel()
         for worker in self._all:
             worker.kill()
+
+    def _end_later(self) -> None:
+        with self._timer_lock:
+            if self._timer:
+                self._timer.cancel()
+            if math.isfinite(self._ends_after):
+                self._timer = threading.Timer(self._ends_after, self._end_idle)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _end_idle(self) -> None:
+        """End the processes that had no task for long. No task can get one meanwhile: it waits, and starts it again."""
+        idle: list[_Worker] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        for worker in reversed(idle):  # the last one out goes in last
+            if time.monotonic() - worker.idle_since >= self._ends_after:
+                worker.kill()
+            self._idle.put(worker)
 
 
 class _Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
+        self.idle_since = 0.0
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def _start(self) -> None:
         ours, theirs = _SPAWN.Pipe()
-        process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name="decoder", daemon=True)
+        process = _SPAWN.Process(target=_serve, args=(theirs, self._options), name=self._options.name, daemon=True)
         try:
             _STARTER.submit(_start_lean, process).result()
         except BaseException:
@@ -138,8 +174,8 @@ class _Worker:
         except (EOFError, OSError) as error:
             self.kill()
             raise DecoderCrashed(
-                f"{_sentence(what)} crashed the decoder ({_describe_exit(self._exit_code)}); the service goes "
-                f"on. {self._options.crash_advice}"
+                f"{_sentence(what)} crashed the {self._options.name} ({_describe_exit(self._exit_code)}); the service "
+                f"goes on. {self._options.crash_advice}"
             ) from error
         except BaseException:
             self.kill()  # otherwise its late answer would be taken for the next task's
@@ -160,8 +196,8 @@ class _Worker:
         wait_seconds = min(deadline_seconds, _MOST_WAIT_SECONDS)
         if not self._pipe.poll(None if math.isinf(deadline_seconds) else wait_seconds):
             raise DeadlineExceeded(
-                f"{_sentence(what)} took more than {wait_seconds:.0f} s, and its decoder was stopped. Try again when "
-                f"the server is less busy, or raise {variable_of('decode_timeout_seconds')}"
+                f"{_sentence(what)} took more than {wait_seconds:.0f} s, and its {self._options.name} was stopped. "
+                f"Try again when the server is less busy, or raise {variable_of('decode_timeout_seconds')}"
             )
         answer: tuple[bool, Any] = self._pipe.recv()
         return answer
@@ -190,7 +226,7 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
     end_with_parent()
     os.nice(options.niceness)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    logs.start(options.log_level, options.log_format, "decoder")
+    logs.start(options.log_level, options.log_format, options.name)
     importlib.import_module(options.module)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.memory_bytes <= sys.maxsize:  # the system accepts no larger limit
@@ -207,7 +243,7 @@ def _serve(pipe: Connection, options: WorkerOptions) -> None:
         with contextlib.suppress(MemoryError):  # the answer is copied before sending: if that fails, nothing was sent
             pipe.send(_run_task(what, task, options))
             continue
-        pipe.send((False, _make_memory_error(what, options.memory_bytes)))
+        pipe.send((False, _make_memory_error(what, options)))
 
 
 def _run_task(what: str, task: Callable[[], Any], options: WorkerOptions) -> tuple[bool, Any]:
@@ -216,15 +252,14 @@ def _run_task(what: str, task: Callable[[], Any], options: WorkerOptions) -> tup
     except ClipSeekError as error:
         return False, error
     except MemoryError:
-        return False, _make_memory_error(what, options.memory_bytes)
+        return False, _make_memory_error(what, options)
     except Exception as error:  # noqa: BLE001 (the options say what it means)
         return False, options.explain(_sentence(what), error)
 
 
-def _make_memory_error(what: str, memory_bytes: float) -> LimitExceeded:
+def _make_memory_error(what: str, options: WorkerOptions) -> LimitExceeded:
     variable = variable_of("max_worker_gb")
-    if math.isinf(memory_bytes):
+    if math.isinf(options.memory_bytes):
         return LimitExceeded(f"{_sentence(what)} needs more memory than the server has ({variable} is unlimited)")
-    return LimitExceeded(
-        f"{_sentence(what)} needs more than the {memory_bytes / 1e9:g} GB that a decoder may use ({variable})"
-    )
+    most = f"the {options.memory_bytes / 1e9:g} GB that a {options.name} may use ({variable})"
+    return LimitExceeded(f"{_sentence(what)} needs more than {most}")

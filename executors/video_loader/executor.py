@@ -4,14 +4,27 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import av
 
-from clipseek.api.base_document import copy_fields, shared_fields
-from clipseek.api.documents import CHUNK_BYTES, Clip, Component, Reel, Thumbnail, Upload, Video, VideoSpan
+from clipseek.api.base_document import DocList, copy_fields, shared_fields
+from clipseek.api.documents import (
+    CHUNK_BYTES,
+    Clip,
+    Component,
+    Cue,
+    Reel,
+    Thumbnail,
+    Upload,
+    Video,
+    VideoSpan,
+    WordSpan,
+)
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
 from clipseek.api.formats import clock, plain_title, size
+from clipseek.api.limits import SUBTITLE, WORD_SOURCES
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
@@ -31,19 +44,28 @@ from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.open_uploads import OpenUploads
 from executors.video_loader.media.sample_videos import list_sample_videos
 from executors.video_loader.media.shared_media import check_media_reachable, drop_all_abandoned, open_media_files
+from executors.video_loader.words.span_words import WordOptions
 from executors.video_loader.workers.video_workers import CutOptions, SpanOptions, VideoWorkers
 
 CLIP_CACHE_BYTES = 2_000_000_000  # some hours of 720p clips
 MAX_SPAN_BYTES = 640_000_000  # of pictures: 4000 frames of 224x224, or 200 of 1024x1024
 JOINED = "joined"  # replaces the video's id in the cached names of videos joined from several
-UPLOAD, LOOK, INDEX, CLIP = "upload", "look", "index", "clip"  # queues; VideoWorkers sizes the last three
+UPLOAD, LOOK, INDEX, CLIP, WORDS = (
+    "upload",
+    "look",
+    "index",
+    "clip",
+    "words",
+)  # queues; VideoWorkers sizes the last four
 UPLOAD_THREADS = 16  # some may be reading whole videos to check them; the others go on with their chunks
 # Queues for what waits for disks or object stores that may hang: nothing else waits with it.
 SERVER_FOLDERS, DELETE = "server folders", "delete"
 
 
 class VideoLoader(ChainExecutor):
-    """Answers /upload, /server_videos, /samples, /clip, /join and /thumbnail; begins /probe, /index and /delete."""
+    """Answers /upload, /server_videos, /samples, /clip, /join and /thumbnail; begins /probe, /index, /words and
+    /delete.
+    """
 
     def load(self) -> None:
         check_media_reachable(self.settings)
@@ -133,6 +155,31 @@ class VideoLoader(ChainExecutor):
             sampled = self._videos.sample(file, title, options)
         copy_fields(sampled, doc)
         counts = f"{len(doc.pts_seconds)} frames, {len(doc.cut_seconds)} cuts"
+        return f"{doc.video_id[:12]} [{doc.start_seconds:.2f}, {doc.end_seconds:.2f}) s, {counts}"
+
+    @endpoint("/words", queue=WORDS, step="gather_words")
+    def words(self, doc: WordSpan, caller: Caller) -> str:
+        title, length = self._usable(caller.library, doc.video_id)
+        if doc.start_seconds >= length:
+            raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s.")
+        files, stem = self.store(caller.library).subtitle_files(doc.video_id)
+        options = WordOptions(
+            doc.start_seconds,
+            min(doc.end_seconds, length),
+            length,
+            tuple(source for source in self.settings.word_sources if source in (doc.sources or WORD_SOURCES)),
+            doc.language,
+            tuple(files),
+            stem,
+        )
+        with self._video(caller.library, doc.video_id) as (file, title):
+            words = self._videos.gather_words(file, title, options)
+        doc.lines = DocList[Cue](Cue(source=SUBTITLE, confidence=1.0, **asdict(line)) for line in words.lines)
+        doc.sound, doc.sound_start_seconds, doc.notes = words.sound, words.sound_start_seconds, words.notes
+        doc.stills = [still.jpeg for still in words.stills]
+        doc.still_start_seconds = [still.start_seconds for still in words.stills]
+        doc.still_end_seconds = [still.end_seconds for still in words.stills]
+        counts = f"{len(doc.lines)} lines, {len(doc.stills)} stills, {size(len(doc.sound))} of sound"
         return f"{doc.video_id[:12]} [{doc.start_seconds:.2f}, {doc.end_seconds:.2f}) s, {counts}"
 
     @endpoint("/clip", queue=CLIP)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WINGS = ("video_loader", "clip_encoder", "faiss_indexer")
+WINGS = ("video_loader", "word_reader", "clip_encoder", "faiss_indexer")
 # Rooms of `clipseek`, and the rooms that each may import: all of them lie below it.
 ROOMS = {
     "api": set(),
@@ -94,7 +94,8 @@ def test_the_tables_of_the_store_are_known_in_its_room_only():
 
 # Rooms of the wings and of the page, each from the bottom up: a room imports those before it, never those behind.
 FLOORS = {
-    "executors/video_loader": ("containers", "decode", "media", "sample", "clips", "workers"),
+    "executors/video_loader": ("containers", "decode", "media", "sample", "clips", "words", "workers"),
+    "executors/word_reader": ("subtitles", "screen", "speech"),
     "executors/clip_encoder": ("model", "pytorch", "relevance", "run", "starter", "int8", "image", "text"),
     "executors/faiss_indexer": ("store", "moments", "index", "ranking", "words"),
     "frontend": ("texts", "logic", "media", "uploads", "server", "services.py", "components", "views"),

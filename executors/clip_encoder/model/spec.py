@@ -68,7 +68,7 @@ class ModelSpec:
 
     @property
     def has_sentence_encoder(self) -> bool:
-        """Whether its texts are read by the sentence encoder, see `run/sentence_encoder.py`."""
+        """Whether its texts are read by the sentence encoder, see `executors/machine/sentence_encoder.py`."""
         return bool(self.model_cfg["text_cfg"].get("sentence_encoder") == SENTENCE_ENCODER)
 
     @property

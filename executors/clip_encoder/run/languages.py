@@ -4,7 +4,7 @@ import unicodedata
 
 from clipseek.config.profiles import PREFERRED
 from executors.clip_encoder.model.spec import ModelSpec
-from executors.clip_encoder.run.sentence_encoder import SCRIPTS
+from executors.machine.sentence_encoder import SCRIPTS
 
 # The last ones are Latin letters whose Unicode names start differently: ordinal signs, and letters like full-width A.
 _LATIN = ("LATIN", "FEMININE ORDINAL", "MASCULINE ORDINAL", "FULLWIDTH LATIN", "MICRO SIGN", "MODIFIER LETTER")

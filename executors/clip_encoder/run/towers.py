@@ -17,7 +17,7 @@ from executors.clip_encoder.run.device import Device
 from executors.clip_encoder.run.openvino_model import compile_half
 from executors.clip_encoder.run.preprocessing import fit, normalise
 from executors.clip_encoder.run.saved_half import SavedHalf, make_example
-from executors.clip_encoder.run.sentence_encoder import shared_encoder
+from executors.machine.sentence_encoder import shared_encoder
 
 if TYPE_CHECKING:
     from executors.clip_encoder.pytorch.half import TorchHalf

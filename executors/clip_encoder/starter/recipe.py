@@ -35,9 +35,9 @@ from executors.clip_encoder.model.spec import SENTENCE_ENCODER, read_and_hash
 from executors.clip_encoder.relevance.empty_texts import EMPTY_TEXTS
 from executors.clip_encoder.relevance.score_scales import Coefficients, ReferenceScales, save_scale
 from executors.clip_encoder.relevance.spelling import save_spelling
-from executors.clip_encoder.run.sentence_encoder import SentenceEncoder
 from executors.clip_encoder.starter.class_texts import CLASSES, ClassText, list_class_texts, list_words
 from executors.clip_encoder.starter.starter import RECIPE_VERSION, SOURCES_NAME
+from executors.machine.sentence_encoder import SentenceEncoder
 
 # Chosen on the tune half of the labels, see docs/starter.md.
 RIDGE = 10.0

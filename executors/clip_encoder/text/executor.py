@@ -13,12 +13,12 @@ from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.languages import language_warning
 from executors.clip_encoder.run.loaded_models import LoadedModels, find_model
-from executors.clip_encoder.run.sentence_encoder import shared_encoder
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
 from executors.flow.endpoint import Steps, endpoint
 from executors.flow.executor import WORKER, ChainExecutor
+from executors.machine.sentence_encoder import shared_encoder
 
 T = TypeVar("T", bound=TextMeaning)
 

@@ -289,7 +289,8 @@ class VectorIndex:
         started = time.monotonic()
         for spans in self._read_store():
             self._exchange([], spans)
-        logger.info("rebuilt the index of %d frames in %.1f s", len(self), time.monotonic() - started)
+        if len(self):
+            logger.info("rebuilt the index of %d frames in %.1f s", len(self), time.monotonic() - started)
 
     def _read_store(self) -> Iterator[Sequence[StoredSpan]]:
         """All stored spans with frames, in batches."""

@@ -145,7 +145,7 @@ def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     answering, slots = answering_slot(db), list_slots(db)
     for slot in [answering, *(slots.keys() - {answering})]:
         yield from _check_spans(database, db, slot, "" if slot == answering else f", kept of {slots[slot]}")
-    if has_words(db):
+    if has_words(db) and db.execute(f"SELECT 1 FROM spans{WORDS} LIMIT 1").fetchone():
         yield from _check_spans(database, db, WORDS, " of words")
     yield verdict(
         "complete",
@@ -202,7 +202,9 @@ def _find_wrong_spans(db: Transaction, slot: str, *, has_checksums: bool = True)
     ).fetchone()
     overlaps = dict(chain.from_iterable(_find_overlaps(db, slot, name, values[1]) for name, values in videos.items()))
     counts = (
-        dict(db.execute("SELECT span_id, COUNT(*) FROM cues GROUP BY span_id").fetchall()) if slot == WORDS else None
+        dict(db.execute("SELECT span_id, SUM(vectors) FROM cues GROUP BY span_id").fetchall())
+        if slot == WORDS
+        else None
     )
     wrong = {}
     for span in _read_spans(db, slot, has_checksums=has_checksums):
@@ -244,8 +246,8 @@ def _find_fault(span: _Span, duration_seconds: float | None, vector_bytes: int, 
     return _find_fault_in_arrays(span, ascends=ascends)
 
 
-def _find_fault_in_lines(span: _Span, lines: int) -> str:
-    return "" if lines == span.frames else f"has {span.frames} vectors of lines, but {lines} lines"
+def _find_fault_in_lines(span: _Span, vectors: int) -> str:
+    return "" if vectors == span.frames else f"has {span.frames} vectors, but its lines have {vectors}"
 
 
 def _find_fault_in_arrays(span: _Span, *, ascends: bool) -> str:

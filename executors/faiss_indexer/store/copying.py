@@ -38,7 +38,7 @@ _VIDEO = (
     "video_id, title, size_bytes, duration_seconds, width, height, fps, codec, container, rotation_degrees, has_audio, "
     "frames_per_second, sampling, added_at"
 )
-_CUE = "start_seconds, end_seconds, text, source, language, confidence, edited"
+_CUE = "start_seconds, end_seconds, text, source, language, confidence, edited, vectors"
 _SPAN = "start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank"
 Step = Callable[[str, int, int], None]  # takes what is done, how many spans of how many
 
@@ -258,7 +258,7 @@ def _copy_cues(source: Database, copy: Database, db: Transaction, span: Row, spa
     for old_id, *line in lines:
         cue_id = span_id * MAX_SPAN_FRAMES + old_id % MAX_SPAN_FRAMES
         db.execute(
-            f"INSERT INTO cues (cue_id, span_id, video_id, {_CUE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO cues (cue_id, span_id, video_id, {_CUE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (cue_id, span_id, span[0], *line),
         )
         if old_id in terms:

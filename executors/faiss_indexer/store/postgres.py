@@ -84,13 +84,15 @@ CREATE TABLE changes{slot} (
 );
 CREATE INDEX changes_revision{slot} ON changes{slot} (revision);
 """
-# The vectors of cues lie in a slot of their own, as if each cue were a frame; `cue_id` is the number of that frame.
+# The vectors of cues lie in a slot of their own, as if each were a frame. A cue has one or more, one after the other;
+# `cue_id` is the number of its first one.
 _WORDS = """
 CREATE TABLE cues (
     cue_id BIGINT PRIMARY KEY, span_id BIGINT NOT NULL REFERENCES spans_words ON DELETE CASCADE,
     video_id TEXT NOT NULL, start_seconds DOUBLE PRECISION NOT NULL, end_seconds DOUBLE PRECISION NOT NULL,
     text TEXT NOT NULL, source TEXT NOT NULL, language TEXT NOT NULL, confidence DOUBLE PRECISION NOT NULL,
-    edited INTEGER NOT NULL
+    edited INTEGER NOT NULL,
+    vectors INTEGER NOT NULL
 );
 CREATE INDEX cues_of_video ON cues (video_id, start_seconds);
 CREATE INDEX cues_of_span ON cues (span_id);

@@ -208,7 +208,8 @@ class Store(AbstractContextManager["Store"]):
         checksum = compute_checksum(video_id, start, end, *blobs)
         if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
             raise VideoNotFound(f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe.")
-        self._claim_model(db, model_id)
+        if len(frames.vectors) or model_id:
+            self._claim_model(db, model_id)
         overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
         replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)
         [span_id] = db.execute(

@@ -1,6 +1,8 @@
 """The cues in the store: the lines of words of all videos, their terms, and the vectors of what they mean."""
 
 import json
+import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from clipseek.api.errors import NotFound
 from clipseek.api.limits import WORD_SPAN_SECONDS
@@ -15,15 +18,17 @@ from executors.faiss_indexer.index.vector_index import batched
 from executors.faiss_indexer.store.database import Database, Transaction
 from executors.faiss_indexer.store.models import WORDS, add_slots
 from executors.faiss_indexer.store.records import Frames, VideoRecord
-from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, number_frames, plan_spans
+from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, plan_spans
 from executors.faiss_indexer.store.store import Store
 from executors.faiss_indexer.words.terms import term_set
 
 TimeRange = tuple[float, float]
-Vector = npt.NDArray[np.float16]
+Vectors = npt.NDArray[np.float16]  # [V, D], unit rows
 _COLUMNS = "cue_id, video_id, start_seconds, end_seconds, text, source, language, confidence, edited"
 _MOST_COUNTED = 10_000  # cues that have a term: more is as common as that
 _IDS_AT_A_TIME = 500
+_MOST_OWNERS = 20_000  # spans, some 100 lines each
+_COUNT_AGES = 0.1
 _TOUCHING_SECONDS = 0.1  # between the same line at the end of one span and at the start of the next
 
 
@@ -76,6 +81,9 @@ class CueStore(Store):
         with database.write() as db:
             add_slots(database, db, [WORDS])
         super().__init__(database, WORDS)
+        self._owners: LRUCache[int, list[int]] = LRUCache(_MOST_OWNERS)  # of the vectors of a span, which never change
+        self._reading_owners = threading.Lock()
+        self._counted = 0, 0
 
     # Writing
 
@@ -84,7 +92,7 @@ class CueStore(Store):
         video_id: str,
         span: TimeRange,
         cues: Sequence[StoredCue],
-        vectors: npt.NDArray[np.float16],
+        vectors: Sequence[Vectors],
         model_id: str,
         reading: Reading,
     ) -> int:
@@ -93,7 +101,8 @@ class CueStore(Store):
         Corrected lines stay; a new line of the same source that overlaps one is left out.
 
         Args:
-            vectors: float16 [cues, D], unit rows.
+            vectors: of each cue, float16 [V, D], unit rows: what it means, and what its parts mean.
+            model_id: of the vectors; "" if there are none.
 
         Returns: how many cues the span has now.
 
@@ -104,47 +113,43 @@ class CueStore(Store):
             edited = [cue for cue, _ in lines]
             lines += [line for line in zip(cues, vectors, strict=True) if not _overlaps_any(line[0], edited)]
             lines.sort(key=lambda line: (line[0].start_seconds, line[0].end_seconds, line[0].source))
-            starts = np.array([cue.start_seconds for cue, _ in lines])
-            rows = np.stack([vector for _, vector in lines]) if lines else np.empty((0, 0), np.float16)
+            counts = [len(rows) for _, rows in lines]
+            starts = np.repeat([cue.start_seconds for cue, _ in lines], counts)
+            rows = np.concatenate([rows for _, rows in lines]) if lines else np.empty((0, 0), np.float16)
             span_id, _ = self._put_span(db, video_id, span, Frames(starts, rows), model_id)
-            self._insert(db, span_id, video_id, [cue for cue, _ in lines])
+            self._insert(db, span_id, video_id, [cue for cue, _ in lines], counts)
             values = [json.dumps(part) for part in (reading.sources, reading.languages, reading.notes)]
             db.execute("INSERT INTO word_spans VALUES (?, ?, ?, ?)", (span_id, *values))
         return len(lines)
 
-    def _read_edited(self, db: Transaction, video_id: str, span: TimeRange) -> list[tuple[StoredCue, Vector]]:
+    def _read_edited(self, db: Transaction, video_id: str, span: TimeRange) -> list[tuple[StoredCue, Vectors]]:
         """The corrected lines that begin in a span, with their vectors."""
         starts_inside = "video_id = ? AND start_seconds >= ? AND start_seconds < ?"
         rows = db.execute(
-            f"SELECT span_id, {_COLUMNS} FROM cues WHERE {starts_inside} AND edited = 1", (video_id, *span)
+            f"SELECT span_id, vectors, {_COLUMNS} FROM cues WHERE {starts_inside} AND edited = 1", (video_id, *span)
         ).fetchall()
         lines = []
-        for span_id, *row in rows:
+        for span_id, count, *row in rows:
             frames, vectors = db.execute(
                 f"SELECT frames, vectors FROM {self._spans} WHERE span_id = ?", (span_id,)
             ).fetchone()
             cue = _read_cue(row)
-            lines.append((cue, np.frombuffer(vectors, np.float16).reshape(frames, -1)[cue.cue_id % MAX_SPAN_FRAMES]))
+            first = cue.cue_id % MAX_SPAN_FRAMES
+            lines.append((cue, np.frombuffer(vectors, np.float16).reshape(frames, -1)[first : first + count]))
         return lines
 
-    def _insert(self, db: Transaction, span_id: int, video_id: str, cues: Sequence[StoredCue]) -> None:
-        for cue_id, cue in zip(number_frames(span_id, len(cues)).tolist(), cues, strict=True):
+    def _insert(
+        self, db: Transaction, span_id: int, video_id: str, cues: Sequence[StoredCue], counts: Sequence[int]
+    ) -> None:
+        cue_id = span_id * MAX_SPAN_FRAMES
+        for cue, count in zip(cues, counts, strict=True):
+            line = cue.text, cue.source, cue.language, cue.confidence, int(cue.edited)
             db.execute(
-                f"INSERT INTO cues (span_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    span_id,
-                    cue_id,
-                    video_id,
-                    cue.start_seconds,
-                    cue.end_seconds,
-                    cue.text,
-                    cue.source,
-                    cue.language,
-                    cue.confidence,
-                    int(cue.edited),
-                ),
+                f"INSERT INTO cues (span_id, vectors, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (span_id, count, cue_id, video_id, cue.start_seconds, cue.end_seconds, *line),
             )
             self._put_terms(db, cue_id, cue.text)
+            cue_id += count
 
     def _put_terms(self, db: Transaction, cue_id: int, text: str) -> None:
         db.execute("DELETE FROM cue_terms WHERE rowid = ?", (cue_id,))
@@ -206,8 +211,10 @@ class CueStore(Store):
         for name, language, no_words in self._database.rows(wishes, values):
             found[name] = WordFacts(language=language, wanted=not no_words)
         spans = (
-            "SELECT video_id, start_seconds, end_seconds, frames, sources, languages, notes "
-            f"FROM {self._spans} JOIN word_spans USING (span_id) {condition} ORDER BY video_id, start_seconds"
+            "SELECT video_id, start_seconds, end_seconds, "
+            f"(SELECT COUNT(*) FROM cues WHERE cues.span_id = {self._spans}.span_id AND text <> ''), sources, "
+            f"languages, notes FROM {self._spans} JOIN word_spans USING (span_id) {condition} "
+            "ORDER BY video_id, start_seconds"
         )
         languages: dict[str, Counter[str]] = {}
         for name, start, end, count, *reading in self._database.rows(spans, values):
@@ -239,9 +246,37 @@ class CueStore(Store):
             found |= {cue.cue_id: cue for cue in map(_read_cue, rows)}
         return found
 
-    def cue_count(self) -> int:
-        """How many lines are stored in all."""
-        return self.frame_count()
+    def owners(self, numbers: Iterable[int]) -> dict[int, int]:
+        """The cues that vectors belong to, by the numbers of the vectors."""
+        numbers = list(numbers)
+        spans = {number // MAX_SPAN_FRAMES for number in numbers}
+        with self._reading_owners:
+            unknown = [span_id for span_id in spans if span_id not in self._owners]
+            for ids in batched(unknown, _IDS_AT_A_TIME):
+                marks = ", ".join("?" * len(ids))
+                found: dict[int, list[int]] = {span_id: [] for span_id in ids}
+                rows = self._database.rows(
+                    f"SELECT span_id, cue_id FROM cues WHERE span_id IN ({marks}) ORDER BY cue_id", ids
+                )
+                for span_id, cue_id in rows:
+                    found[span_id].append(cue_id)
+                self._owners.update(found)
+            first_of = {span_id: self._owners.get(span_id, []) for span_id in spans}
+        owners = {}
+        for number in numbers:
+            first = first_of[number // MAX_SPAN_FRAMES]
+            if place := bisect_right(first, number):
+                owners[number] = first[place - 1]
+        return owners
+
+    def cue_count(self, vector_count: int) -> int:
+        """How many lines are stored in all: counted again when the number of vectors has changed by a tenth."""
+        counted, lines = self._counted
+        if abs(vector_count - counted) > _COUNT_AGES * counted:
+            row = self._database.row("SELECT COUNT(*) FROM cues")
+            lines = int(row[0]) if row else 0
+            self._counted = vector_count, lines
+        return lines
 
     # Terms
 

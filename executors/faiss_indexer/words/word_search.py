@@ -7,7 +7,7 @@ vectors, less where the library has so many lines that some are near by chance.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,7 +100,7 @@ class Words:
             reasons: "heard" and "written", or one of them.
             video_ids: look only there; by default in the whole library.
         """
-        if not self.store.cue_count():
+        if not len(self.index):
             return {}
         looked_for = [sentence for sentence in sentences if sentence.weight > 0]
         total = sum(sentence.weight for sentence in looked_for)
@@ -124,7 +124,7 @@ class Words:
 
     def _find_lines(self, sentence: Sentence, reasons: Collection[str], video_ids: Sequence[str]) -> list["_Found"]:
         wanted = read_query(sentence.text)
-        rarity = _Rarity(self.store, wanted)
+        rarity = _Rarity(self.store, self.store.cue_count(len(self.index)), wanted)
         cosines = self._nearest(sentence.vector, video_ids) if not wanted.phrases else {}
         ids = dict.fromkeys([*self._candidates(wanted, rarity, video_ids), *cosines])
         counts_from = self._counts_from(sentence.vector)
@@ -156,16 +156,22 @@ class Words:
         """The lines that are nearest to a vector, with their cosines."""
         if vector is None or self.index.dimensions not in (0, len(vector)):
             return {}
-        if not video_ids:
+        if video_ids:
+            nearest = list(self._compare_all(vector, video_ids))
+        else:
             nearest = self.index.nearest_frames(vector, _MOST_BY_MEANING)
-            return {number: cosine for number, cosine in nearest if cosine >= _LEAST_COSINE}
-        cosines: dict[int, float] = {}
+        near = {number: cosine for number, cosine in nearest if cosine >= _LEAST_COSINE}
+        cosines: defaultdict[int, float] = defaultdict(float)
+        for number, cue_id in self.store.owners(near).items():
+            cosines[cue_id] = max(cosines[cue_id], near[number])
+        return cosines
+
+    def _compare_all(self, vector: Vector, video_ids: Sequence[str]) -> Iterator[tuple[int, float]]:
+        """The number and cosine of each vector of some videos."""
         for video_id in video_ids:
             for span in self.store.spans_of(video_id):
                 products = span.frames.vectors.astype(np.float32) @ vector
-                numbers = number_frames(span.span_id, len(products)).tolist()
-                cosines |= {n: c for n, c in zip(numbers, products.tolist(), strict=True) if c >= _LEAST_COSINE}
-        return cosines
+                yield from zip(number_frames(span.span_id, len(products)).tolist(), products.tolist(), strict=True)
 
     def _counts_from(self, vector: Vector | None) -> float:
         """The cosine from which a line counts: none of so many unrelated ones reaches it by chance."""
@@ -190,9 +196,9 @@ class _Found:
 class _Rarity:
     """How rare the terms of a query are in the library, and what a line that has some of them scores."""
 
-    def __init__(self, store: CueStore, wanted: Wanted) -> None:
+    def __init__(self, store: CueStore, cue_count: int, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._cues = store.cue_count()
+        self._cues = cue_count
         terms = {term for unit in wanted.units for term in unit.terms}
         self._counts = {term: store.count_term(term) for term in terms}
         self._weights = [unit.share * self._weigh(unit) for unit in wanted.units]

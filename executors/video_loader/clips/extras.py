@@ -4,7 +4,7 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,7 +31,7 @@ _ASS_STYLE = re.compile(r"\{[^}]*\}")
 
 @dataclass(frozen=True)
 class Cue:
-    """A line of subtitles, in seconds of the clip."""
+    """A line of subtitles, in seconds of the clip or of the video."""
 
     start: Fraction
     end: Fraction
@@ -118,23 +118,33 @@ class SubtitleTrack:
             yield packet
 
     def _cues(self, begin: Fraction, end: Fraction) -> Iterator[Cue]:
-        source, codec = self._source, _codec_of(self._like)
-        origin = source.first_pts * source.time_base
-        with open_container(source.file, source.title) as container:
-            stream, pictures = container.streams[self._like.index], container.streams[source.stream.index]
-            read_packets_from(container, pictures, origin + begin - _LONGEST_CUE_SECONDS)
-            for packet in read_packets(container, stream, pictures):
-                if packet.pts is None:
-                    continue
-                start = packet.pts * packet.time_base - origin
-                if packet.stream_index == pictures.index:
-                    if start > end + _LATEST_SECONDS:  # the next line may be an hour away
-                        return
-                    continue
-                until = start + (packet.duration or 0) * packet.time_base
-                text = _read_text(bytes(packet), codec)
-                if start < end and until > begin and text:
-                    yield Cue(max(start, begin) - begin, min(until, end) - begin, text)
+        for _, cue in read_cues(self._source, [self._like], begin, end):
+            yield Cue(max(cue.start, begin) - begin, min(cue.end, end) - begin, cue.text)
+
+
+def read_cues(
+    source: VideoSource, tracks: Sequence[Stream], begin: Fraction, end: Fraction
+) -> Iterator[tuple[int, Cue]]:
+    """The lines of text tracks that a player shows in `[begin, end)`, with their times in seconds of the video.
+
+    Yields: the index of the line's track in the file, and the line; in the order in which the file has them.
+    """
+    codecs, origin = {track.index: _codec_of(track) for track in tracks}, source.first_pts * source.time_base
+    with open_container(source.file, source.title) as container:
+        pictures = container.streams[source.stream.index]
+        read_packets_from(container, pictures, origin + begin - _LONGEST_CUE_SECONDS)
+        for packet in read_packets(container, *(container.streams[index] for index in codecs), pictures):
+            if packet.pts is None:
+                continue
+            start = packet.pts * packet.time_base - origin
+            if packet.stream_index == pictures.index:
+                if start > end + _LATEST_SECONDS:  # the next line may be an hour away
+                    return
+                continue
+            until = start + (packet.duration or 0) * packet.time_base
+            text = _read_text(bytes(packet), codecs[packet.stream_index])
+            if start < end and until > begin and text:
+                yield packet.stream_index, Cue(start, until, text)
 
 
 def _codec_of(stream: Stream) -> str:

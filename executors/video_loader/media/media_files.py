@@ -49,6 +49,8 @@ from executors.video_loader.media.server_folders import ServerFolders, check_lin
 
 logger = logging.getLogger(__name__)
 
+SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
+
 
 class UploadLimits(TypedDict, total=False):
     """How much may be uploaded. Without one of them there is no limit."""
@@ -116,6 +118,17 @@ class MediaFiles:
         if record.linked_path:
             check_link(record)
         return record
+
+    def subtitle_files(self, video_id: str) -> tuple[list[Path], str]:
+        """The files of subtitles that belong to a video, and the video's own name without its suffix.
+
+        Raises: VideoNotFound.
+        """
+        record = self.record(video_id)
+        if not record.linked_path:
+            return [], Path(record.title).stem
+        video = Path(record.linked_path)
+        return self.folders.list_beside(video, SUBTITLE_SUFFIXES), video.stem
 
     def is_complete(self, video_id: str) -> bool:
         """Whether the video can be used."""

@@ -23,6 +23,7 @@ from executors.video_loader.decode.picture import PictureShape
 from executors.video_loader.decode.probe import VideoInfo, probe_video
 from executors.video_loader.sample.sampler import VideoReader
 from executors.video_loader.sample.span_reader import Cut
+from executors.video_loader.words.span_words import SpanWords, WordOptions, gather_span_words
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -31,7 +32,8 @@ T = TypeVar("T")
 # FFmpeg's threads keep about 5 of 16 processors busy with one 1080p video; the rest is for other spans. More than 3 at
 # once would wait for spans: a client has 4 under way.
 _PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
-_NICENESS = {"index": 10, "clip": 0, "look": 0}  # people wait for clips, pictures and searches, not for spans
+# People wait for clips, pictures and searches, not for spans; and for spans rather than for words.
+_NICENESS = {"index": 10, "clip": 0, "look": 0, "words": 15}
 # A span or a clip times out after this many times its length. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
 _EARLY_SECONDS = 5.0  # pictures that end so long before a span does, stay, or a disk failed
@@ -84,7 +86,7 @@ class VideoWorkers:
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.decode_timeout_seconds
         spans = min(max(1, processor_count() // _PROCESSORS_PER_SPAN), _MOST_SPANS)
-        self.counts = {"index": spans, "clip": 1, "look": 2}
+        self.counts = {"index": spans, "clip": 1, "look": 2, "words": 1}
         self._pools = {
             kind: WorkerPool(
                 count,
@@ -125,6 +127,11 @@ class VideoWorkers:
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
         return self._run("index", what, end - start, sample_span, file, title, options, self.decoder)
+
+    def gather_words(self, file: VideoFile, title: str, options: WordOptions) -> SpanWords:
+        start, end = options.start_seconds, options.end_seconds
+        what = f"the words of [{start:g}, {end:g}) s of '{title}'"
+        return self._run("words", what, end - start, gather_span_words, file, title, options)
 
     def cut(
         self,

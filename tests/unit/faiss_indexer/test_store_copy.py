@@ -73,10 +73,10 @@ def divide(home: Path, parts: int) -> None:
         folder = home / f"shards-{parts}" / str(part)
         Store(folder).close()
         database = SqliteDatabase(folder / "index.db")
+        copying._copy_facts([whole], database)
         for _, _, row in copying._list_videos(whole, 0):
             if zlib.crc32(row[0].encode()) % parts == part:
                 copying._copy_video(whole, database, row)
-        copying._copy_facts([whole], database)
         database.close()
     whole.close()
     for file in home.glob("index.db*"):

@@ -61,7 +61,7 @@ def test_a_copy_has_all_words_and_what_finds_them(settings, tmp_path, postgres):
     assert CueStore(back).facts(OTHER)[OTHER].language == "zh"
     assert everything(back) == before
     with Library(tmp_path / "back") as library:
-        assert len(library.words.index) == len(TALK) + 2
+        assert len(library.words.index) > len(TALK) + 2  # long lines have several vectors
 
 
 def test_a_sound_store_with_words_has_no_faults(settings):
@@ -72,7 +72,7 @@ def test_a_span_that_lost_a_line_is_found_and_removed(settings):
     with closing(sqlite3.connect(settings.home / "index.db")) as db:
         db.execute("DELETE FROM cues WHERE text = 'Another name.'")
         db.commit()
-    assert any("7 vectors of lines, but 6 lines" in line for line in faults(check_store(settings, "main")))
+    assert any("vectors, but its lines have" in line for line in faults(check_store(settings, "main")))
     assert any("words" in finding.found for finding in repair_store(settings, "main"))
     assert [line for line in faults(check_store(settings, "main")) if not line.startswith("complete")] == []
     with Library(settings.home) as library:

@@ -8,7 +8,6 @@ import pytest
 from clipseek.api.errors import InvalidRequest, NotFound, VideoNotFound
 from clipseek.api.limits import HEARD, SCREEN, SEEN, SPEECH, SUBTITLE, WRITTEN
 from clipseek.api.score_scale import CUT_OFF, ScoreScale
-from executors.clip_encoder.run.sentence_encoder import shared_encoder
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
@@ -16,6 +15,8 @@ from executors.faiss_indexer.store.store import Store
 from executors.faiss_indexer.words.cue_store import CueStore, Reading, StoredCue
 from executors.faiss_indexer.words.terms import find_marks, fold_phrase, read_query, read_terms, term_set
 from executors.faiss_indexer.words.word_search import Sentence
+from executors.machine.sentence_encoder import shared_encoder
+from executors.word_reader.parts import divide_line
 from tests.postgres import open_engine
 from tests.unit.faiss_indexer.test_store import MODEL, frames, video
 
@@ -36,8 +37,9 @@ def cues(rows=TALK, video_id: str = VIDEO) -> list[StoredCue]:
     return [StoredCue(0, video_id, start, end, text, source, language) for start, end, text, source, language in rows]
 
 
-def vectors(lines) -> np.ndarray:
-    return shared_encoder().read([cue.text for cue in lines])[0].astype(np.float16)
+def vectors(lines) -> list[np.ndarray]:
+    """Of each line, and of its parts."""
+    return [shared_encoder().read(divide_line(cue.text))[0].astype(np.float16) for cue in lines]
 
 
 def put(store: CueStore, rows=TALK, video_id: str = VIDEO, span=(0.0, 100.0)) -> int:
