@@ -6,13 +6,14 @@ from pathlib import Path
 import streamlit as st
 
 from clipseek import Client
-from clipseek.api.documents import Component, Model
+from clipseek.api.documents import Component, Model, Transcript
 from frontend.media.caches import ClipCache, ThumbnailCache
 from frontend.media.page_folder import BasketFolder, QueryImageFolder, page_folder
 from frontend.uploads.queue import IndexQueue
 from frontend.uploads.queue_folder import QueueFolder
 
 _HEALTH_SECONDS = 15  # how long an answer about the server's state is reused
+_TRANSCRIPT_SECONDS, _TRANSCRIPTS = 10, 16  # how long, and of how many videos, the words are reused: one has 1 MB
 _MODELS_SECONDS = 2  # the same of one about the library's models: the progress of a change is shown
 
 
@@ -46,6 +47,12 @@ def services() -> Services:
 def library_models() -> list[Model]:
     """The library's models, at most 2 s old. Raises: as `Client.models`."""
     return services().client.models()
+
+
+@st.cache_data(show_spinner=False, ttl=_TRANSCRIPT_SECONDS, max_entries=_TRANSCRIPTS)
+def library_transcript(video_id: str) -> Transcript:
+    """The words of a video, at most 10 s old. Raises: as `Client.transcript`."""
+    return services().client.transcript(video_id)
 
 
 @st.cache_data(show_spinner=False, ttl=_HEALTH_SECONDS)

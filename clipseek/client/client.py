@@ -543,6 +543,8 @@ class Client:
         )
         if not answer.answered:
             raise ServerFailed(f"The server at {self.address} returned the query unanswered. Its log has the details.")
+        if query.look_in and not all(match.reasons for match in (*answer.matches, *answer.weaker_matches)):
+            raise InvalidRequest(f"The server at {self.address} is older and has no words. Update it, or omit look_in.")
         return answer
 
     def _post(self, endpoint: str, doc: D, executor: str | None = None) -> DocList[D]:

@@ -26,11 +26,15 @@ class SavedClip:
 
 
 def clip_file_name(title: str, start_seconds: float, end_seconds: float, suffix: str = ".mp4") -> str:
-    """A file name for a clip that every system takes, cut to its length in bytes: `holiday 12.0-17.5.mp4`."""
+    """A file name for a clip that every system takes: `holiday 12.0-17.5.mp4`."""
+    return f"{file_stem(title) or 'clip'} {start_seconds:.1f}-{end_seconds:.1f}{suffix}"
+
+
+def file_stem(title: str) -> str:
+    """A title as the start of a file name that every system takes, not too long; "" if nothing is left."""
     stem = re.sub(r"\.[A-Za-z0-9]{1,8}$", "", one_line(title))
     safe = re.sub(r'[<>:"/\\|?*]', "_", stem).strip(". ")
-    safe = safe.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(". ") or "clip"
-    return f"{safe} {start_seconds:.1f}-{end_seconds:.1f}{suffix}"
+    return safe.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(". ")
 
 
 def clip_target(path: Path) -> Path:

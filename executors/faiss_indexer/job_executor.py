@@ -78,10 +78,11 @@ class JobExecutor(ChainExecutor):
         return f"{job.job_id} for {job.video_id[:12]}, {'filed' if doc.is_new else 'filed before'}"
 
     def file_words(self, library: Library, video: VideoRecord, caller: Caller) -> None:
-        """Have the words of a video read that has just been indexed, where they are wanted."""
+        """Have the words of a video read that has just been indexed, where they are wanted and somebody does jobs."""
         words = library.words.store
         facts = words.facts(video.video_id).get(video.video_id)
-        if self.reads_words and (facts is None or facts.wanted) and words.missing(video):
+        is_wanted = self.reads_words and self.has_runner and (facts is None or facts.wanted)
+        if is_wanted and words.missing(video):
             self._file(WORDS, library, video, caller)
 
     def _prepare_words(self, doc: Job, library: Library) -> None:

@@ -1,5 +1,7 @@
 """The timeline of a video: its score curve for a description, its shots and matches. A click plays from there."""
 
+from functools import partial
+
 import streamlit as st
 
 from clipseek.api.documents import Query, Video
@@ -7,6 +9,7 @@ from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import parse_time, timestamp
 from frontend.components.elements import clip_player, muted
 from frontend.components.messages import show_error
+from frontend.components.transcript import transcript_list, transcript_of
 from frontend.logic.safe_text import escape_html
 from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
 from frontend.media.caches import ClipKey, ThumbnailKey
@@ -45,7 +48,15 @@ def video_timeline(video: Video, text: str, t: Texts, *, weaker: int) -> Query |
         width="stretch",
     )
     muted(t("timeline.legend"))
-    _play_from(video, play_from, t)
+    words = transcript_of(video, t)
+    if words is None:
+        _play_from(video, play_from, t)
+        return answer
+    left, right = st.columns([3, 2])
+    with left:
+        playing_seconds = _play_from(video, play_from, t)
+    with right:
+        transcript_list(video, words, playing_seconds, partial(_fill_box, play_from), t)
     return answer
 
 
@@ -67,23 +78,31 @@ def _timeline(video: Video, answer: Query | None, shots: list[float], t: Texts) 
 
 def _copy_click(chart: str, play_from: str) -> None:
     for point in st.session_state[chart]["selection"].get(PICK, []):
-        st.session_state[play_from] = timestamp(float(point["seconds"]))
+        _fill_box(play_from, float(point["seconds"]))
 
 
-def _play_from(video: Video, key: str, t: Texts) -> None:
-    """The player, and the box with its start time, which does by keys what a click in the chart does."""
+def _fill_box(play_from: str, seconds: float) -> None:
+    st.session_state[play_from] = timestamp(seconds)
+
+
+def _play_from(video: Video, key: str, t: Texts) -> float:
+    """The player, and the box with its start time, which does by keys what a click in the chart does.
+
+    Returns: that time; 0 where nothing plays.
+    """
     with st.container(key="timeline-player", horizontal_alignment="center"):
         written = st.text_input(
             t("timeline.play_from"), key=key, placeholder="0:42", icon=":material/play_arrow:", width=220
         )
         if not written.strip():
-            return
+            return 0.0
         try:
             start = parse_time(written)
         except ValueError:
             st.caption(t("timeline.bad_time"))
-            return
+            return 0.0
         start = min(max(start, 0.0), max(video.duration_seconds - _SHORTEST_SECONDS, 0.0))
         end = min(start + _PLAY_SECONDS, video.duration_seconds)
         clip_player(ClipKey(video.video_id, round(start, 3), round(end, 3)), t)
         muted(f"{escape_html(video.title)} · {timestamp(start)} - {timestamp(end)}")
+    return start

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clipseek.api.limits import MAX_TOP_K
+from clipseek.api.limits import MAX_TOP_K, REASONS
 from clipseek.api.score_scale import CUT_OFF
 from clipseek.api.search_options import SearchOptions, options_of
 
@@ -29,6 +29,7 @@ class Ask:
     without: tuple[str, ...] = ()
     image: str = ""  # its key in `QueryImageFolder`
     like: tuple[str, float] | None = None  # a video's id (or its start) and a time in seconds
+    look_in: tuple[str, ...] = ()  # of `REASONS`; none: all
     videos: tuple[str, ...] = ()  # ids, or their starts; none: all
     least_score: float = 0.0
     minimum_seconds: float = 0.0
@@ -44,7 +45,7 @@ class Ask:
     @property
     def filters(self) -> int:
         """How many filters narrow the search."""
-        return sum(map(bool, (self.videos, self.least_score, self.minimum_seconds, self.maximum_seconds)))
+        return sum(map(bool, (self.look_in, self.videos, self.least_score, self.minimum_seconds, self.maximum_seconds)))
 
     @property
     def threshold(self) -> float:
@@ -118,6 +119,11 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(value.strip() for value in values if value.strip())
 
 
+def _reasons(values: Sequence[str]) -> tuple[str, ...]:
+    named = {name for value in values for name in value.split(",")}
+    return tuple(reason for reason in REASONS if reason in named)
+
+
 def _positive(text: str) -> float:
     try:
         value = float(text)
@@ -140,6 +146,7 @@ _READERS: dict[str, Callable[[Sequence[str]], Any]] = {
     "without": _texts,
     "image": _last,
     "like": lambda values: _frame(_last(values)),
+    "look_in": _reasons,
     "videos": _texts,
     "least_score": lambda values: min(_positive(_last(values)), 1.0),
     "minimum_seconds": lambda values: _positive(_last(values)),

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from clipseek import Client
 from clipseek.api import documents, errors
+from clipseek.api.limits import WORDS
 from clipseek.client import OnProgress
 from frontend.uploads.job import CANCELLED, FAILED, RUNNING, WAITING, Job, ProgressMeter
 from frontend.uploads.queue_folder import QueueFolder, Task
@@ -82,6 +83,10 @@ class IndexQueue:
         """Continue a video of the library whose indexing was interrupted. Raises: StoreFull."""
         self._add(Task(title, size_bytes, video_id=video_id))
 
+    def read_words(self, video_id: str) -> None:
+        """Have the words of a video read that are missing. Raises: as `Client.read_words`."""
+        self._service.add([self._client.read_words(video_id, wait=False)])
+
     # Watching and changing them
 
     def jobs(self) -> list[Job]:
@@ -115,7 +120,7 @@ class IndexQueue:
         if isinstance(key, str):
             for job in self._service.jobs():
                 if job.key == key and not job.is_active:
-                    self.resume(job.video_id, job.title, 0)
+                    self._begin_again(job)
             return
         with self._changed:
             known = self._jobs.get(key)
@@ -123,6 +128,15 @@ class IndexQueue:
                 self._save_change(key, replace(self._tasks[key], is_cancelled=False))
                 self._jobs[key] = _begun(key, self._tasks[key])
                 self._wake()
+
+    def _begin_again(self, job: Job) -> None:
+        if job.stage != WORDS:
+            self.resume(job.video_id, job.title, 0)
+            return
+        try:
+            self.read_words(job.video_id)
+        except errors.ClipSeekError as error:
+            logger.warning("The words of '%s' cannot be read: %s", job.title, error)
 
     def dismiss(self, key: int | str) -> None:
         """Remove a job that is not active, and its upload."""

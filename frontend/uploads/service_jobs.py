@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clipseek import Client
 from clipseek.api import documents, errors
-from clipseek.api.limits import DONE, INDEX, RUNNING
+from clipseek.api.limits import DONE, INDEX, RUNNING, WAITING, WORDS
 from clipseek.client import Progress, error_of
 from frontend.uploads.job import FAILED, Job, ProgressMeter
 
@@ -65,10 +65,13 @@ class ServiceJobs:
                 self._take([job], is_all=False)
 
     def _take(self, listed: Iterable[documents.Job], *, is_all: bool) -> None:
-        """Show these jobs: as all there are, or in place of those of the same videos; only those that index."""
-        listed, known = [job for job in listed if job.kind == INDEX], self._jobs
-        replaced = {job.video_id for job in listed}
-        jobs = {} if is_all else {key: job for key, job in known.items() if job.video_id not in replaced}
+        """Show these jobs: as all there are, or in place of those of the same videos.
+
+        Words of many videos may wait for a long time: of those only the next one is shown.
+        """
+        listed, known = _list_shown(listed), self._jobs
+        replaced = {(job.video_id, job.kind) for job in listed}
+        jobs = {} if is_all else {key: job for key, job in known.items() if (job.video_id, job.stage) not in replaced}
         for job in listed:
             was_active = job.job_id not in known or known[job.job_id].is_active
             if job.state != DONE:
@@ -80,11 +83,17 @@ class ServiceJobs:
 
     def _shown(self, job: documents.Job) -> Job:
         fraction = job.done_seconds / job.total_seconds if job.total_seconds else 0.0
-        shown = Job(job.job_id, job.title, job.video_id, job.state, "index", fraction)
+        shown = Job(job.job_id, job.title, job.video_id, job.state, job.kind, fraction)
         if job.state == FAILED:
             return replace(shown, error=error_of(job))
         if job.state != RUNNING:
             return shown
         meter = self._meters.setdefault(job.job_id, ProgressMeter(self._clock))
-        stage, fraction, left_seconds = meter.measure(Progress("index", job.done_seconds, job.total_seconds))
+        stage, fraction, left_seconds = meter.measure(Progress(job.kind, job.done_seconds, job.total_seconds))
         return replace(shown, stage=stage, fraction=fraction, left_seconds=left_seconds)
+
+
+def _list_shown(jobs: Iterable[documents.Job]) -> list[documents.Job]:
+    shown = [job for job in jobs if job.kind in (INDEX, WORDS)]
+    waiting = [job.job_id for job in shown if job.kind == WORDS and job.state == WAITING]
+    return [job for job in shown if job.job_id not in waiting[1:]]

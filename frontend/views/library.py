@@ -7,6 +7,7 @@ import streamlit as st
 
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
+from clipseek.api.limits import WORDS
 from frontend.components.elements import card_grid, heading, muted
 from frontend.components.library.add_videos import add_videos, first_steps
 from frontend.components.library.jobs_panel import jobs_panel
@@ -74,7 +75,7 @@ def _cards(videos: Sequence[Video], t: Texts) -> None:
     shown = videos[first : first + _PAGE_SIZE]
     services().thumbnails.prefetch(video_thumbnail(video) for video in shown)
     muted(t.plural("library.count", len(videos)))
-    queued = {(job.video_id or job.title) for job in services().queue.jobs() if job.is_active}
+    queued = {(job.video_id or job.title) for job in services().queue.jobs() if job.is_active and job.stage != WORDS}
     card_grid(shown, lambda video: video_card(video, t, in_queue=bool({video.video_id, video.title} & queued)))
     if pages > 1:
         _page_buttons(page, pages, f"{first + 1} - {first + len(shown)} / {len(videos)}", t)

@@ -6,8 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Component, Job, Match, Model, Query, Upload, Video
-from clipseek.api.errors import EmptyQuery, UnreadableVideo, VideoNotFound
+from clipseek.api.documents import Component, Cue, Job, Match, Model, Query, Transcript, Upload, Video
+from clipseek.api.errors import EmptyQuery, NotFound, UnreadableVideo, VideoNotFound
 from clipseek.client import Progress, SavedClip
 
 CAT, DOG = "a" * 64, "b" * 64
@@ -51,6 +51,8 @@ class FakeClient:
         self.model = "starter"
         self.models_of_library = [Model(name="starter", model_id="starter@1:2", state="answers")]
         self.roots = ""
+        self.cues = []  # of every video
+        self.all_read = True
 
     def _answer(self):
         if self.error:
@@ -109,6 +111,24 @@ class FakeClient:
             curve_scores=[0.1, 0.8, 0.2],
             shot_start_seconds=[0.0, 1.5],
         )
+
+    def transcript(self, name):
+        self._answer()
+        return Transcript(video_id=name, cues=DocList[Cue](self.cues), complete=self.all_read)
+
+    def correct_cue(self, name, cue_id, text):
+        self._answer()
+        found = [cue for cue in self.cues if cue.cue_id == cue_id]
+        if not found:
+            raise NotFound("There is no such line.")
+        found[0].text, found[0].edited = text, True
+        self.cues = [cue for cue in self.cues if cue.text]
+        return found[0]
+
+    def read_words(self, name, *, wait=True):
+        self._answer()
+        self.filed.append(Job(job_id="job-of-words", kind="words", video_id=name, title="cat.mp4", state="waiting"))
+        return self.filed[-1]
 
     def shots(self, name):
         return [(0.0, 1.5), (1.5, 60.0)]

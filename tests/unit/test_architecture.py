@@ -104,6 +104,7 @@ FLOORS = {
         "elements.py",
         "visitor.py",
         "clip_editor.py",
+        "transcript.py",
         "video_timeline.py",
         "search",
         "library",

@@ -47,7 +47,7 @@ def words(
     """
     if bool(names) == every:
         raise click.UsageError("Name the videos to read, or add --all.")
-    videos = [video for video in client.videos() if video.words != "read"] if every else [*map(client.video, names)]
+    videos = list(filter(_lacks_words, client.videos())) if every else [*map(client.video, names)]
     options: dict[str, Any] = {"again": again, "language": language}
     rows: list[dict[str, Any]] = []
     for video in videos:
@@ -68,6 +68,11 @@ def words(
         say("The words of all videos are read.")
 
 
+def _lacks_words(video: "Video") -> bool:
+    """Whether some words are missing that nobody left out on purpose."""
+    return video.words != "read" and not video.no_words
+
+
 def words_data(video: "Video") -> dict[str, Any]:
     """What is known of a video's words, for scripts."""
     names = ("video_id", "title", "words", "cues", "word_languages", "word_sources", "word_notes")
@@ -77,8 +82,8 @@ def words_data(video: "Video") -> dict[str, Any]:
 def _sentence(video: "Video") -> str:
     reasons = {REASON_OF.get(source) for source in video.word_sources}
     kinds = " and ".join(reason for reason in (HEARD, WRITTEN) if reason in reasons)
-    languages = f" ({', '.join(video.word_languages)})" if video.word_languages else ""
-    found = f"{counted(video.cues, 'line')} {kinds}{languages}" if video.cues else "no words"
+    languages = f"({', '.join(video.word_languages)})" if video.word_languages else ""
+    found = " ".join(filter(None, (counted(video.cues, "line"), kinds, languages))) if video.cues else "no words"
     return "\n  ".join([f"{video.title} ({video.video_id[:12]}): {found}.", *video.word_notes])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from clipseek.api.formats import duration
+from clipseek.api.limits import WORDS
 from frontend.components.elements import title_html
 from frontend.components.messages import show_error
 from frontend.services import services
@@ -69,6 +70,7 @@ def job_html(job: Job, t: Texts) -> str:
         state = f"{stage} · {100 * job.fraction:.0f} %{left}"
     else:
         state = t("jobs.waiting_for_server" if job.state == WAITING and job.error else f"jobs.{job.state}")
+        state = f"{t('stage.words')} · {state}" if job.stage == WORDS else state
     bar = f'<div class="cs-bar cs-long"><i style="width:{100 * job.fraction:.1f}%"></i></div>'
     return (
         f'{title_html(job.title)}<div class="cs-soft">{state}</div>{bar if job.state in (RUNNING, CANCELLED) else ""}'

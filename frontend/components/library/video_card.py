@@ -9,7 +9,7 @@ from frontend.components.elements import thumbnail, title_html, tool_button
 from frontend.components.messages import errors_shown
 from frontend.components.search.search_form import start_search
 from frontend.components.video_timeline import open_timeline
-from frontend.logic.safe_text import escape_markdown, shorten
+from frontend.logic.safe_text import escape_html, escape_markdown, shorten
 from frontend.logic.search_address import Ask
 from frontend.logic.video_list import indexed_fraction
 from frontend.media.caches import ThumbnailKey
@@ -47,8 +47,19 @@ def video_html(video: Video, t: Texts, *, in_queue: bool) -> str:
     return (
         f'{title_html(video.title)}<div class="cs-meta">'
         f"<span>{timestamp(video.duration_seconds)} · {size(video.size_bytes)} · {shape}</span>"
-        f'<span class="cs-status cs-{status}">{t(f"status.{status}")}{percent}</span></div>'
+        f'<span class="cs-status cs-{status}">{t(f"status.{status}")}{percent}</span></div>{_words_html(video, t)}'
     )
+
+
+def _words_html(video: Video, t: Texts) -> str:
+    """Whether the words of a video are read, and in which languages they are."""
+    if not video.words:
+        return ""
+    languages = ", ".join(video.word_languages)
+    found = t.plural("words.lines", video.cues) + (f" ({escape_html(languages)})" if languages else "")
+    if video.words == "reading":
+        found = t("words.reading") + (f" · {found}" if video.cues else "")
+    return f'<div class="cs-soft">{found if video.cues or video.words == "reading" else t("words.none")}</div>'
 
 
 def _resume_button(video: Video, name: str, t: Texts) -> None:
@@ -64,6 +75,10 @@ def _tools(video: Video, name: str, t: Texts) -> None:
         st.switch_page("views/search.py")
     if tool_button("show_chart", t("card.timeline"), f"video.timeline.{name}"):
         open_timeline(video.video_id)
+    if video.words != "read" and tool_button("subtitles", t("video.words"), f"video.words.{name}"):
+        with errors_shown(t):
+            services().queue.read_words(video.video_id)
+            st.toast(t("video.words.filed"))
     if tool_button("edit", t("video.rename"), f"video.rename.{name}"):
         st.session_state[_TITLE] = video.title
         st.dialog(t("video.rename"))(rename_form)(video, t)

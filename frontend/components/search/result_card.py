@@ -3,16 +3,19 @@
 import streamlit as st
 
 from clipseek.api.documents import Match, Video
-from clipseek.api.formats import timestamp
+from clipseek.api.formats import marked_parts, spaced, timestamp
+from clipseek.api.limits import REASONS
 from frontend.components.clip_editor import clip_editor, download_clip
 from frontend.components.elements import clip_player, thumbnail, title_html, tool_button
 from frontend.components.search.search_form import search_similar
 from frontend.components.video_timeline import open_timeline
 from frontend.components.visitor import add_to_basket, remove_from_basket, visitor_basket
 from frontend.logic.basket import BasketItem
+from frontend.logic.safe_text import escape_html
 from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.texts import Texts
 
+_LINE_CHARACTERS = 110  # of the words on a card: three rows
 LOOP = "card.loop"  # whether clips start again at their end
 _PLAYING = "card.playing"  # name of the card whose clip plays
 _CLOSE_OTHER = "card.close_other"  # whether another card played when this one was clicked
@@ -40,7 +43,7 @@ def result_card(match: Match, video: Video, t: Texts) -> None:
             clip_player(clip, t, loop=bool(st.session_state.get(LOOP, False)))
         else:
             _thumbnail(match, name, t)
-        st.html(card_html(match))
+        st.html(card_html(match, t))
         _tools(match, video, name, t)
 
 
@@ -63,8 +66,8 @@ def _play(name: str) -> None:
     st.session_state[_PLAYING] = name
 
 
-def card_html(match: Match) -> str:
-    """The words of a card: title, times, and a bar as long as the score."""
+def card_html(match: Match, t: Texts) -> str:
+    """The words of a card: title, times, a bar as long as the score, and why it is a match."""
     score = match.score
     percent = round(100 * min(max(score, 0.0), 1.0))
     weak = " cs-weak" if match.is_weak else ""
@@ -73,8 +76,25 @@ def card_html(match: Match) -> str:
         f'{title_html(match.title)}<div class="cs-meta">'
         f"<span>{timestamp(match.start_seconds)} - {timestamp(match.end_seconds)}</span>"
         f'<span class="cs-score{weak}"><span class="cs-bar"><i style="width:{percent}%"></i></span>{number}</span>'
-        "</div>"
+        f"</div>{_why_html(match, t)}"
     )
+
+
+def _why_html(match: Match, t: Texts) -> str:
+    """What was seen, heard or written, and the line with the found words marked."""
+    badges = "".join(
+        f'<span class="cs-status cs-{reason}">{t(f"reason.{reason}")}</span>'
+        for reason in match.reasons
+        if reason in REASONS
+    )
+    if not badges:
+        return ""
+    parts = marked_parts(match.line, match.line_marks, _LINE_CHARACTERS)
+    shown = [(escape_html(spaced(text)), is_found) for text, is_found in parts]
+    line = "".join(f"<mark>{text}</mark>" if is_found else text for text, is_found in shown)
+    meaning = f' <span class="cs-soft">({t("reason.by_meaning")})</span>' if match.by_meaning else ""
+    said = f'<div class="cs-said" dir="auto" title="{escape_html(spaced(match.line))}">“{line}”{meaning}</div>'
+    return f'<div class="cs-why">{badges}</div>{said if line else ""}'
 
 
 def _tools(match: Match, video: Video, name: str, t: Texts) -> None:

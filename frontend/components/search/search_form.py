@@ -7,6 +7,7 @@ import streamlit as st
 
 from clipseek.api.documents import Video
 from clipseek.api.formats import timestamp
+from clipseek.api.limits import REASONS
 from frontend.components.elements import uploader_texts
 from frontend.components.visitor import language_params
 from frontend.logic.safe_text import escape_markdown, shorten
@@ -17,7 +18,7 @@ from frontend.texts import Texts
 _ASK = "search.ask"  # the current search; unlike the widgets below it stays when the visitor goes to another page
 _CHANGED = "search.changed"  # set when something else than the widgets changed the search
 _TEXT, _ALSO, _WITHOUT = "search.text", "search.also", "search.without"
-_VIDEOS, _MIN_SCORE = "search.videos", "search.min_score"
+_VIDEOS, _MIN_SCORE, _LOOK_IN = "search.videos", "search.min_score", "search.look_in"
 _MIN_LENGTH, _MAX_LENGTH = "search.min_length", "search.max_length"
 _IMAGE_ROUND = "search.image_round"  # part of the uploader's key: a new number empties the uploader
 _IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tiff"]
@@ -92,7 +93,7 @@ def _current(videos: Sequence[Video]) -> Ask:
 def _fill_widgets(ask: Ask) -> None:
     st.session_state[_TEXT] = ask.text
     st.session_state[_ALSO], st.session_state[_WITHOUT] = "\n".join(ask.also), "\n".join(ask.without)
-    st.session_state[_VIDEOS] = list(ask.videos)
+    st.session_state[_VIDEOS], st.session_state[_LOOK_IN] = list(ask.videos), list(ask.look_in)
     st.session_state[_MIN_SCORE] = ask.threshold
     st.session_state[_MIN_LENGTH], st.session_state[_MAX_LENGTH] = ask.minimum_seconds, ask.maximum_seconds
 
@@ -136,9 +137,18 @@ def _filters(ask: Ask, videos: Sequence[Video], t: Texts) -> Ask:
         format_func=lambda video_id: titles.get(video_id, video_id),
         placeholder=t("filter.all_videos"),
     )
+    look_in = st.pills(
+        t("filter.look_in"),
+        REASONS,
+        selection_mode="multi",
+        key=_LOOK_IN,
+        format_func=lambda reason: t(f"reason.{reason}"),
+        help=t("filter.look_in.help"),
+    )
     threshold = st.slider(t("filter.min_score"), 0.0, 1.0, key=_MIN_SCORE, step=0.01, help=t("filter.min_score.help"))
     return replace(
         ask.with_threshold(threshold),
+        look_in=tuple(reason for reason in REASONS if reason in look_in),
         videos=tuple(chosen),
         minimum_seconds=_seconds_input(t("filter.min_length"), _MIN_LENGTH),
         maximum_seconds=_seconds_input(t("filter.max_length"), _MAX_LENGTH, t("filter.max_length.help")),

@@ -1,11 +1,12 @@
 """What a client does about words: reads them span by span, follows a job, asks for them and corrects them."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Cue, Job, Transcript, Video, WordSpan
+from clipseek.api.documents import Cue, Job, Match, Query, Transcript, Video, WordSpan
 from clipseek.api.errors import (
     Cancelled,
     DecoderCrashed,
@@ -255,6 +256,19 @@ def test_an_older_server_is_named(client):
             InvalidRequest, match=r"^The server at grpc://127.0.0.1:1 is older and has no words. Update"
         ):
             ask()
+
+
+@pytest.mark.parametrize("reasons", [[], ["heard"]])
+def test_an_older_server_that_looks_elsewhere_is_named(client, reasons):
+    answer = Query(answered=True, matches=DocList[Match]([Match(reasons=reasons)]))
+    service = Service(**{"/search": answer, "/timeline": answer})
+    for ask in (client(service).search, partial(client(service).timeline, ID)):
+        assert len(ask("a dog").matches) == 1
+        if reasons:
+            assert len(ask("a dog", look_in="heard").matches) == 1
+        else:
+            with pytest.raises(InvalidRequest, match=r"has no words\. Update it, or omit look_in"):
+                ask("a dog", look_in="heard")
 
 
 def test_a_video_is_indexed_without_words_or_in_a_language(client, tmp_path):

@@ -22,7 +22,7 @@ TALK = Video(
     word_sources=["speech", "screen"],
 )
 OLD = Video(video_id="3c4d" + "0" * 60, title="old.mp4", status="ready", duration_seconds=60.0, words="reading")
-OFF = Video(video_id="5e6f" + "0" * 60, title="off.mp4", status="ready", duration_seconds=60.0)
+OFF = Video(video_id="5e6f" + "0" * 60, title="off.mp4", status="ready", duration_seconds=60.0, no_words=True)
 SIGN = Video(video_id="7a8b" + "0" * 60, title="sign.mp4", words="read", cues=1, word_sources=["screen"])
 SILENT = Video(video_id="9c0d" + "0" * 60, title="silent.mp4", words="read")
 CUES = [
@@ -71,10 +71,15 @@ def test_words_are_read_and_summed_up(library):
     assert library == [(name, {"again": True, "language": "zh"}, True) for name in ("1a2b", "3c4d")]
 
 
+def test_lines_whose_source_nobody_tells_are_counted(library, monkeypatch):
+    monkeypatch.setattr(Client, "read_words", lambda *_, **__: TALK.model_copy(update={"word_sources": []}))
+    assert run("words", "talk.mp4").stderr == "talk.mp4 (1a2b00000000): 12 lines (zh, en).\n"
+
+
 def test_the_words_of_all_videos_that_lack_some(library):
     said = run("words", "--all", "--detach")
-    assert said.stderr.splitlines() == ["old.mp4 (3c4d00000000): job 3f1c.", "off.mp4 (5e6f00000000): job 3f1c."]
-    assert [(name, wait) for name, _, wait in library] == [("3c4d", False), ("5e6f", False)]
+    assert said.stderr.splitlines() == ["old.mp4 (3c4d00000000): job 3f1c."]  # and none that was added without
+    assert [(name, wait) for name, _, wait in library] == [("3c4d", False)]
 
 
 def test_words_as_data(library):

@@ -9,13 +9,11 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video
+from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video, VideoSpan, WordSpan
 from clipseek.api.errors import InvalidRequest, NotFound
 from clipseek.api.formats import escape_hidden
 from clipseek.api.limits import CANCELLED, FAILED
 from clipseek.config.access import SERVER
-from executors.faiss_indexer.job_executor import JobExecutor
-from executors.faiss_indexer.library import Library
 from executors.flow.callers import Caller
 from executors.flow.endpoint import list_of
 from tests.indexer_service import CALLER, PRESS, Service, fill, query, registered, sent, span_of, text, video_id
@@ -172,91 +170,93 @@ def test_no_text_breaks_a_request_about_jobs(service, text):
     assert (listed.state, listed.error) == (FAILED, escape_hidden(text))
 
 
-class Words:
-    """The words of a library: what has been asked of them."""
-
-    def __init__(self) -> None:
-        self.asked, self.left, self.wanted, self.store = [], [(0.0, 20.0)], True, self
-
-    def facts(self, video):
-        return {video: self}
-
-    def missing(self, _):
-        return self.left
-
-    def forget(self, video):
-        self.asked.append(("forget", video))
-
-    def wish(self, video, *, language, no_words):
-        self.asked.append(("wish", video, language, no_words))
+def read(service, number=0) -> None:
+    """Store the words of a video: there are none."""
+    span = WordSpan(video_id=video_id(number), start_seconds=0.0, end_seconds=20.0)
+    assert service.ask("/words", span).stored
 
 
-@pytest.fixture
-def words(monkeypatch):
-    words = Words()
-    monkeypatch.setattr(Library, "words", property(lambda _: words), raising=False)
-    monkeypatch.setattr(JobExecutor, "reads_words", True)
-    return words
+def words_of(service, number=0) -> tuple[str, str, bool]:
+    """Whether the words of a video are read, their language, and whether they are not wanted."""
+    [video] = service.videos(video_id(number))
+    return video.words, video.language, video.no_words
 
 
-def file_words(executor, number=0, caller=CALLER):
-    library = executor.library(caller.library)
-    executor.file_words(library, library.store.video(video_id(number)), caller)
+def jobs_of(service) -> list[tuple[str, str, str]]:
+    return [(job.kind, job.video_id, job.caller) for job in service._ask("/jobs", list_of(Job)([Job()]), CALLER)]
 
 
-def jobs_of(service) -> list[tuple[str, str]]:
-    return [(job.kind, job.video_id) for job in service._ask("/jobs", list_of(Job)([Job()]), CALLER)]
+def turn_words_off(service) -> None:
+    [executor] = service.executors
+    executor.settings = replace(executor.settings, words="off")
 
 
-def test_words_are_read_as_asked(service, words):
+def test_words_are_read_as_asked(service):
+    read(service)
+    assert words_of(service) == ("read", "", False)
     filed = service.ask("/job", Job(kind="words", video_id=video_id(0), again=True, language="zh"))
     assert (filed.kind, filed.state, filed.is_new, filed.total_seconds) == ("words", "waiting", True, 20.0)
     assert (filed.done_seconds, filed.again, filed.language) == (0.0, False, "")
-    assert words.asked == [("wish", video_id(0), "zh", False), ("forget", video_id(0))]
+    assert words_of(service) == ("reading", "zh", False)
 
 
-def test_words_are_read_without_losing_any_by_default(service, words):
-    words.left = [(15.0, 20.0)]
-    assert service.ask("/job", Job(kind="words", video_id=video_id(0))).done_seconds == 15.0
-    assert words.asked == [("wish", video_id(0), "", False)]
+def test_words_are_read_without_losing_any_by_default(service):
+    read(service)
+    assert service.ask("/job", Job(kind="words", video_id=video_id(0))).done_seconds == 20.0
+    assert words_of(service) == ("read", "", False)
 
 
-def test_words_are_forgotten_where_nobody_does_jobs_too(service, words):
+def test_words_are_forgotten_where_nobody_does_jobs_too(service):
     [executor] = service.executors
     executor._runner_seen_at = -float("inf")
+    read(service)
     assert service.ask("/job", Job(kind="words", video_id=video_id(0), again=True)).state == ""
-    assert words.asked[-1] == ("forget", video_id(0))
+    assert words_of(service) == ("reading", "", False)
 
 
-def test_a_service_that_reads_no_words_says_how_to_change_that(service, words, monkeypatch):
-    monkeypatch.setattr(JobExecutor, "reads_words", False)
+def test_a_service_that_reads_no_words_says_how_to_change_that(service):
+    read(service)
+    turn_words_off(service)
     with pytest.raises(InvalidRequest, match=r"CLIPSEEK_WORDS is off\. Set it to auto"):
         service.ask("/job", Job(kind="words", video_id=video_id(0), again=True))
-    file_words(service.executors[0])
-    assert words.asked == [] and jobs_of(service) == []
+    assert service.ask("/index", add(service, 3)).stored and jobs_of(service) == []
 
 
 @pytest.mark.parametrize("path", ["/job", "/probe"])
-def test_a_language_is_a_code(service, words, path):
+def test_a_language_is_a_code(service, path):
     doc = (Job if path == "/job" else Video)(video_id=video_id(0), language="x; DROP")
     with pytest.raises(InvalidRequest, match="language is 'x; DROP', but must be a code such as en or zh"):
         service.ask(path, doc)
 
 
-def test_the_words_of_a_new_video_are_filed_once_for_who_added_it(service, words):
-    [executor] = service.executors
+def add(service, number, **values) -> VideoSpan:
+    """Register a video. Returns: its one span, to index."""
+    service.ask("/probe", registered(number).model_copy(update=values))
+    return span_of(number)
+
+
+def test_the_words_of_a_new_video_are_filed_once_for_who_added_it(service):
+    span = add(service, 3)
     for _ in range(2):
-        file_words(executor, caller=replace(RUNNER, filed_by="bob"))
-    [job] = service._ask("/jobs", list_of(Job)([Job()]), CALLER)
-    assert (job.kind, job.video_id, job.caller) == ("words", video_id(0), "bob")
-    words.wanted = False
-    file_words(executor, 1)
-    words.wanted, words.left = True, []
-    file_words(executor, 1)
-    assert jobs_of(service) == [("words", video_id(0))]
+        service.ask("/index", span, replace(RUNNER, filed_by="bob"))
+    assert jobs_of(service) == [("words", video_id(3), "bob")]
 
 
-def test_a_video_that_is_deleted_takes_the_job_for_its_words_along(service, words):
+def test_words_that_nobody_wants_are_not_read_until_somebody_does(service):
+    service.ask("/index", add(service, 3, no_words=True))
+    assert jobs_of(service) == [] and words_of(service, 3) == ("", "", True)
+    service.ask("/job", Job(kind="words", video_id=video_id(3)))
+    assert words_of(service, 3) == ("reading", "", False)
+
+
+def test_words_are_not_filed_where_nobody_does_jobs(service):
+    [executor] = service.executors
+    executor._runner_seen_at = -float("inf")
+    service.ask("/index", add(service, 3))
+    assert jobs_of(service) == []
+
+
+def test_a_video_that_is_deleted_takes_the_job_for_its_words_along(service):
     service.ask("/job", Job(kind="words", video_id=video_id(0)))
     running = service.ask("/lease_job", Job(runner="r"), RUNNER)
     service.ask("/delete", Video(video_id=video_id(0)))

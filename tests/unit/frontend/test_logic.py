@@ -217,9 +217,9 @@ def test_a_clip_that_is_asked_for_twice_at_once_is_cut_once(error):
 
 
 def test_a_card_tells_matches_from_weaker_candidates_as_the_indexer_does():
-    assert "cs-weak" not in card_html(Match(title="a.mp4", score=CUT_OFF))
-    assert "cs-weak" in card_html(Match(title="a.mp4", score=0.49))
-    assert "&lt; 0.01" in card_html(Match(title="a.mp4", score=0.004))
+    assert "cs-weak" not in card_html(Match(title="a.mp4", score=CUT_OFF), load_texts("en"))
+    assert "cs-weak" in card_html(Match(title="a.mp4", score=0.49), load_texts("en"))
+    assert "&lt; 0.01" in card_html(Match(title="a.mp4", score=0.004), load_texts("en"))
 
 
 def test_the_chart_holds_curve_shots_matches_and_pictures():

@@ -14,6 +14,7 @@ FULL = Ask(
     without=("snow",),
     image="0123456789abcdef",
     like=("a" * 64, 12.5),
+    look_in=("heard", "written"),
     videos=("a" * 64, "b" * 64),
     least_score=0.25,
     minimum_seconds=1.5,
@@ -41,7 +42,14 @@ def test_any_text_and_numbers_survive(text, least, shown):
 
 
 def test_what_makes_no_sense_in_an_address_is_left_out():
-    params = {"least": ["x"], "shortest": ["-1"], "longest": ["nan"], "shown": ["1e99"], "like": ["@1"], "all": ["2"]}
+    params = {
+        "least": ["x"],
+        "shortest": ["-1"],
+        "longest": ["nan"],
+        "shown": ["1e99"],
+        "like": ["@1"],
+        "all": ["2"],
+    } | {"in": ["said"]}
     assert Ask.from_params(params) == Ask()
     assert Ask.from_params({"like": ["abc@x"], "least": ["7"]}) == Ask(least_score=1.0)
 
