@@ -43,8 +43,8 @@ _LEAST_COSINE = 0.2
 # Cosines of the sentence encoder: queries with lines that say the same in other words or another language have .2 to
 # .5, unrelated ones below .25 (`python -m benchmarks.words`).
 _COUNTS_FROM, _SURE_FROM = 0.33, 0.6
-# A few words that mean nothing of the kind come nearer than a whole line: of 40 things that 700 sentences do not speak of,
-# half had a line above .19 and a part above .39.
+# A few words that mean nothing of the kind come nearer than a whole line: of 40 things that 700 sentences do not speak
+# of, half had a line above .19 and a part above .39.
 _PART_LESS = 0.15
 _ABOVE_CHANCE = 0.05  # how far above the best of so many unrelated lines a line must lie
 _SURE_SCORE = 0.9
