@@ -177,7 +177,7 @@ def make_talk(path: Path) -> dict[str, list[Line]]:
         for slide in slides:
             image = draw_slide(slide.text)
             for _ in range(_SLIDE_SECONDS * FPS):
-                container.mux(pictures.encode(av.VideoFrame.from_image(image)))
+                container.mux(pictures.encode(av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24")))
         container.mux(pictures.encode(None))
         for first in range(0, len(sound), RATE):
             frame = av.AudioFrame.from_ndarray(sound[None, first : first + RATE], format="s16", layout="mono")
