@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from clipseek.api.errors import InvalidRequest, PathNotAllowed
-from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER
+from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER, is_folder
 from clipseek.config.settings import Settings
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
 from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry, has_starter
@@ -20,6 +20,7 @@ from executors.clip_encoder.run.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME = 300  # characters; a NAME/TAG has 60
 UNUSED_SECONDS = 60.0  # then a model leaves the memory, unless it was the last one that was used
 
 
@@ -110,12 +111,18 @@ def find_model(settings: Settings, name: str, *, with_folders: bool) -> str:
     Args:
         with_folders: whether the name may be a folder's.
 
-    Raises: InvalidRequest: no name. UnknownModel, ModelUnavailable. PathNotAllowed.
+    Raises: InvalidRequest: no name, or too long a one. UnknownModel, ModelUnavailable. PathNotAllowed.
     """
-    if name.strip().lower() in ("", AUTO):
+    name = name.strip()
+    if name.lower() in ("", AUTO):
         raise InvalidRequest("Name the model to use: `clipseek model list` shows those on this machine.")
-    is_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or Path(name).is_dir()
-    if is_folder and not with_folders and name.lower() not in MODEL_NAMES:
-        raise PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
+    if len(name) > _LONGEST_NAME:
+        raise InvalidRequest(f"The name of a model has {_LONGEST_NAME} characters at most, not {len(name)}.")
+    refused = PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
+    names_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or is_folder(name)
+    if names_folder and not with_folders and name.lower() not in MODEL_NAMES:
+        raise refused
     spec = Registry(settings.cache, Hub(may_download=False)).resolve(name, None, settings.engine, settings.picture_fit)
+    if Path(spec.name).is_absolute() and not with_folders:  # it was created a moment ago
+        raise refused
     return model_id(spec, settings.cache)

@@ -115,9 +115,27 @@ def test_a_model_must_be_on_the_machine_and_both_encoders_must_have_the_same(ima
 
 def test_a_token_without_server_folders_names_no_folder(settings, other, monkeypatch):
     monkeypatch.chdir(other.parent)
-    for name in (str(other), f"local-dir:{other}", "other", "./other", "~/other"):
+    names = (str(other), f"local-dir:{other}", "other", "./other", "~/other")
+    for name in (*names, *(f"{space}{name}" for name in names for space in (" ", "\n", "\u3000"))):
         with pytest.raises(PathNotAllowed):
             find_model(settings, name, with_folders=False)
+    monkeypatch.setattr(loaded_models, "is_folder", lambda _: False)  # as if it were created a moment later
+    with pytest.raises(PathNotAllowed):
+        find_model(settings, "other", with_folders=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("x" * 301, InvalidRequest),
+        ("x" * 299, UnknownModel),
+        ("/" + "x" * 299, UnknownModel),
+        ("~no-such-user/x", UnknownModel),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(settings, name, error):
+    with pytest.raises(error):
+        find_model(settings, name, with_folders=True)
 
 
 def test_a_model_that_nothing_uses_leaves_the_memory_and_comes_back(image, other, monkeypatch):
