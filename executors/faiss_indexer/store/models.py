@@ -8,7 +8,7 @@ change of one fact, and no other model's vectors are touched by it.
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from clipseek.api.errors import InvalidRequest, NotFound, StoreCorrupt, StoreError
@@ -86,10 +86,14 @@ class StoredModels:
         with self._database.write() as db:
             return _prepare_slot(self._database, db, model_id)
 
-    def missing_videos(self, model_id: str, most: int) -> list[str]:
-        """The videos of which a model lacks something that the answering one has, in the order they were added."""
+    def missing_videos(self, model_id: str, most: int, last: Collection[str] = ()) -> list[str]:
+        """The videos of which a model lacks something that the answering one has, in the order they were added.
+
+        Those in `last` come behind all others.
+        """
         with self._database.snapshot() as db:
-            return _list_missing(db, _find_slot(db, model_id))[:most]
+            missing = _list_missing(db, _find_slot(db, model_id))
+        return sorted(missing, key=frozenset(last).__contains__)[:most]
 
     def switch(self, model_id: str) -> bool:
         """Let a model answer from now on. Returns: False if it lacks something, and the other one still answers."""
