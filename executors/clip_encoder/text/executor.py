@@ -1,6 +1,7 @@
 """The third executor of the chain: it turns the texts of a query into embeddings."""
 
 import functools
+from collections.abc import Mapping
 from typing import TypeVar
 
 from clipseek.api.base_document import DocList
@@ -12,7 +13,7 @@ from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.languages import language_warning
-from executors.clip_encoder.run.loaded_models import LoadedModels, find_model
+from executors.clip_encoder.run.loaded_models import LOADING, LOADING_THREADS, LoadedModels, find_model
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
@@ -66,6 +67,9 @@ class ClipTextEncoder(ChainExecutor):
     def load(self) -> None:
         self.models = LoadedModels(functools.partial(_TextModel, self.settings))
 
+    def queue_sizes(self) -> Mapping[str, int]:
+        return {WORKER: 1, LOADING: LOADING_THREADS}
+
     @property
     def encoder(self) -> Encoder[TextTower]:
         """Of the model that a library used last."""
@@ -83,8 +87,8 @@ class ClipTextEncoder(ChainExecutor):
         return f"{len(doc.phrases)} neutral phrases"
 
     def component(self, caller: Caller, /) -> Component:
-        encoder = self.models.find(caller.model).encoder
-        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
+        facts, warnings = self.models.describe(caller.model)
+        return Component(name=self.executor_name, facts=facts, warnings=warnings)
 
     def _embed_texts(self, doc: Query, caller: Caller) -> Steps:
         """Fill in the embeddings of the query's texts, one in each step, and the warnings about them."""
@@ -95,18 +99,18 @@ class ClipTextEncoder(ChainExecutor):
             if number:
                 yield
             metrics.CACHE_LOOKUPS.labels("texts").inc()
-            encoded = model.encode(part.text)
+            encoded = self.submit(WORKER, caller.owner, functools.partial(model.encode, part.text)).result()
             model.fill_in(part, encoded.vectors[0])
             warnings = [*encoded.truncation_warnings, *language_warning(part.text, model.encoder.spec)]
             doc.warnings += model.warn_about_words(part.text, encoded.vectors[0])
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
         return f"texts embedded: {len(texts)}" if texts else ""
 
-    @endpoint("/search", queue=WORKER)
+    @endpoint("/search", queue=LOADING)
     def search(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_texts(doc, caller)
 
-    @endpoint("/timeline", queue=WORKER)
+    @endpoint("/timeline", queue=LOADING)
     def timeline(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_texts(doc, caller)
 

@@ -1,11 +1,14 @@
 """Encoders with several models: each request gets that of its library, and what nothing uses leaves the memory."""
 
 import asyncio
+import io
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.synthetic.models import write_folder
 from clipseek.api.base_document import DocList
@@ -149,6 +152,76 @@ def test_a_model_that_nothing_uses_leaves_the_memory_and_comes_back(image, other
     assert [Path(name).name for name in image.models._loaded] == ["other"]
     assert image.encoder.spec.name == str(other)
     assert image.models.get("") is not own and image.models.get("").encoder.model_id == own.encoder.model_id
+
+
+def test_while_the_model_of_one_library_loads_the_others_are_answered(image, text, other, pictures, monkeypatch):
+    loading, free = threading.Semaphore(0), threading.Event()
+
+    def load_slowly(load):
+        def loaded(name):
+            loading.release()
+            assert free.wait(60)
+            return load(name)
+
+        return loaded
+
+    for models in (image.models, text.models):
+        monkeypatch.setattr(models, "_load", load_slowly(models._load))
+    file = io.BytesIO()
+    Image.fromarray(pictures[0]).save(file, "PNG")
+    query = Query(text="a dog", parts=DocList[QueryPart]([QueryPart(image=file.getvalue())]))
+    probed = ask(image.probe, Video(video_id="v"))
+    shape = {name: getattr(probed, name) for name in ("picture_width", "picture_height", "picture_fit")}
+    span = VideoSpan(video_id="v", pictures=pictures[:1].tobytes(), pts_seconds=[0.0], **shape)
+    works = ((text.search, Query(text="a dog")), (image.search, query), (image.index, span))
+
+    async def answer(caller, method, doc):
+        [answer] = await method(DocList[type(doc)]([doc.model_copy(deep=True)]), caller=caller)
+        return answer
+
+    async def answer_all():
+        slow = [asyncio.create_task(answer(Caller("a", model=str(other)), *work)) for work in works]
+        for _ in range(2):
+            assert await asyncio.to_thread(loading.acquire, timeout=30)
+        async with asyncio.timeout(30):
+            answers = [await answer(Caller("b"), *work) for work in works]
+        assert not any(task.done() for task in slow)
+        free.set()
+        return answers, await asyncio.gather(*slow)
+
+    try:
+        answers, slow = asyncio.run(answer_all())
+    finally:
+        free.set()
+    assert [len(each.embedding) for each in (answers[0], slow[0])] == [24, 40]
+    assert [len(each.parts[0].embedding) for each in (answers[1], slow[1])] == [24, 40]
+    assert [each.dimensions for each in (answers[2], slow[2])] == [24, 40]
+
+
+def test_few_models_are_in_memory_at_once_and_the_last_one_of_a_library_is(image, other, monkeypatch):
+    load, most = image.models._load, []
+
+    def note_and_load(name):
+        most.append(len(image.models._loaded))
+        return load(str(other))
+
+    monkeypatch.setattr(image.models, "_load", note_and_load)
+    image.models.get("a")
+    for name in "bcdb":
+        image.models.get(name, answers=False)
+    assert list(image.models._loaded) == ["a", "d", "b"] and max(most) == 2
+    assert image.models.last is image.models.get("a")
+
+
+def test_health_tells_of_no_other_librarys_model(image, text, other):
+    for encoder in (image, text):
+        encoder.models.get(str(other))
+        own, of_other, unloaded = (
+            encoder.component(Caller("a", model=name)) for name in ("", str(other), "not-loaded/yet")
+        )
+        assert [len(component.facts) > 1 for component in (own, of_other, unloaded)] == [True, True, False]
+        assert own.facts["model"] == encoder.settings.model and of_other.facts["model"] == str(other)
+        assert unloaded.facts == {"model": "not-loaded/yet"} and unloaded.warnings == []
 
 
 @pytest.mark.parametrize("setting", ["", "auto", "starter"])
