@@ -101,14 +101,13 @@ class ClipImageEncoder(ChainExecutor):
         for number, part in enumerate(images):
             if number:
                 yield
-            vector = self.submit(IMAGES, caller.owner, partial(self._embed_image, part, encoder, caller)).result()
+            [vector] = self.submit(IMAGES, caller.owner, partial(self._embed_image, part, encoder, caller)).result()
             part.image, part.embedding, part.model_id = b"", vector.tolist(), encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
 
     def _embed_image(self, part: QueryPart, encoder: Encoder[ImageTower], caller: Caller) -> Vectors:
         picture = self._decoder.read(part.image, part.title or "the image")
-        vectors: Vectors = self.submit(WORKER, caller.owner, partial(encoder.tower.encode, picture)).result()
-        return vectors[0]
+        return self.submit(WORKER, caller.owner, partial(encoder.tower.encode, picture)).result()
 
     @endpoint("/search", queue=_queue_of)
     def search(self, doc: Query, caller: Caller) -> Steps:
