@@ -20,6 +20,7 @@ from executors.faiss_indexer.store.models import (
     REVISION,
     as_slot,
     claim_slot,
+    is_slot_used,
     list_slots,
     next_revision,
     write_meta,
@@ -70,18 +71,23 @@ class Store(AbstractContextManager["Store"]):
     A store of an earlier format is brought up to date; a copy of an SQLite file stays as `index.db.formatN-backup`. A
     store without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
 
+    With a `slot` the database is shared with the store that prepared it, and stays open whatever happens here.
+
     Raises: StoreVersion: a newer ClipSeek wrote it. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
     StoreUnreachable, StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
     def __init__(self, place: Path | Database, slot: str | None = None) -> None:
         self.database: Database = SqliteDatabase(place / "index.db") if isinstance(place, Path) else place
-        self._database = self.database
+        self._database, is_shared = self.database, slot is not None
         try:
-            self._database.prepare()
-            self.slot = as_slot((self._read_meta(ANSWERING) or "") if slot is None else slot)
+            if slot is None:
+                self._database.prepare()
+                slot = self._read_meta(ANSWERING) or ""
+            self.slot = as_slot(slot)
         except BaseException:
-            self._database.close()
+            if not is_shared:
+                self._database.close()
             raise
         self._spans, self._changes = f"spans{self.slot}", f"changes{self.slot}"
 
@@ -337,7 +343,7 @@ class Store(AbstractContextManager["Store"]):
         own = db.execute("SELECT value FROM meta WHERE key = ?", (MODEL_ID + self.slot,)).fetchone()
         if own and own[0] == model_id:
             return
-        if own and db.execute(f"SELECT 1 FROM {self._spans} LIMIT 1").fetchone():
+        if own and is_slot_used(db, self.slot):
             raise self._mismatch(own[0], model_id)
         claim_slot(db, self.slot, model_id)
 
