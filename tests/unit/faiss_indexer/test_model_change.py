@@ -97,7 +97,7 @@ def test_queries_of_both_models_are_answered_at_any_moment_of_a_change(service):
     for number in range(VIDEOS):
         embed(service, number)
         assert answers(service, old) == before
-        assert [model.name for model in (service.ask("/model", Model()) for _ in range(2))] == ["tiny", "tiny"]
+        assert [model.name for model in (service.ask("/model", Model(), RUNNER) for _ in range(2))] == ["tiny", "tiny"]
     assert the_models(service) == [("tiny", "answers", 1.0), ("other", "changing", 1.0)]
     switched = service.ask("/switch_model", WANTED, SWITCHING)
     assert (switched.state, switched.missing_video_ids) == ("answers", [])
@@ -195,8 +195,11 @@ def test_libraries_change_their_models_alone_and_a_new_one_takes_that_of_the_mai
     service.ask("/index", span_of(5), PRESS)
     service.ask("/use_model", WANTED)
     change(service)
-    new = replace(CALLER, library="new")
-    assert [service.ask("/model", Model(), caller).name for caller in (CALLER, PRESS, new)] == [
+    new = replace(RUNNER, library="new")
+    with pytest.raises(AccessDenied, match="Use /models"):  # it would tell callers what the main library uses
+        service.ask("/model", Model(), replace(new, name="anyone"))
+    press = replace(RUNNER, library=PRESS.library)
+    assert [service.ask("/model", Model(), caller).name for caller in (RUNNER, press, new)] == [
         "other",
         "tiny",
         "other",
