@@ -14,7 +14,7 @@ from clipseek.api.errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, 
 from executors.faiss_indexer.store.database import Row, Transaction
 
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
-_MOST_FREE = 0.25  # of the file: to give that back it is written anew, which takes time and as much of the disk
+_MOST_FREE = 0.25  # of the file: to give that back, all of it is written again beside it
 _READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
 _BUSY = "another program uses it, or its disk is too slow. Try again"
 _ERRORS = {  # how SQLite's name of an error starts -> what it means for the store
