@@ -30,6 +30,8 @@ from executors.query_images.image_decoder import ImageDecoder
 
 IMAGES = "images"  # a queue for the images of queries: one at a time, because decoding takes memory
 
+SPANS = "spans"  # a queue for spans: they wait long for their turn, and no query must wait with them
+
 
 def _queue_of(doc: Query) -> str:
     return LOADING if any(part.image for part in doc.parts) else ""
@@ -58,7 +60,7 @@ class ClipImageEncoder(ChainExecutor):
         self._decoder = ImageDecoder(self.settings)
 
     def queue_sizes(self) -> Mapping[str, int]:
-        return {WORKER: 1, IMAGES: 1, LOADING: LOADING_THREADS}
+        return {WORKER: 1, IMAGES: 1, LOADING: LOADING_THREADS, SPANS: LOADING_THREADS}
 
     @property
     def encoder(self) -> Encoder[ImageTower]:
@@ -71,7 +73,7 @@ class ClipImageEncoder(ChainExecutor):
             raise AccessDenied("Only the service's own runner chooses a video's model. Leave out `model`.")
         return self.models.get(doc.model, answers=False) if doc.model else self.models.get(caller.model)
 
-    @endpoint("/probe")
+    @endpoint("/probe", queue=LOADING)
     def probe(self, doc: Video, caller: Caller) -> str:
         """Fill in the model's id, and the pictures that it needs."""
         encoder = self._model_of(doc, caller).encoder
@@ -81,7 +83,7 @@ class ClipImageEncoder(ChainExecutor):
         doc.picture_fit, doc.picture_fill = needed.fit, list(needed.fill)
         return ""
 
-    @endpoint("/index", queue=LOADING)
+    @endpoint("/index", queue=SPANS)
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         """Replace the pictures by their embeddings; those that stand still are encoded once. Raises: InvalidRequest."""
         model = self._model_of(doc, caller)
@@ -128,7 +130,7 @@ class ClipImageEncoder(ChainExecutor):
         doc.model_id = find_model(self.settings, doc.name, with_folders=caller.server_folders)
         return ""
 
-    @endpoint("/switch_model")
+    @endpoint("/switch_model", queue=LOADING)
     def switch_model(self, doc: Model, _caller: Caller) -> str:
         doc.model_id = self.models.get(doc.name, answers=False).encoder.model_id
         return ""

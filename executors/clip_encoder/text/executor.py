@@ -75,7 +75,7 @@ class ClipTextEncoder(ChainExecutor):
         """Of the model that a library used last."""
         return self.models.last.encoder
 
-    @endpoint("/calibrate")
+    @endpoint("/calibrate", queue=LOADING)
     def calibrate(self, doc: Calibration, caller: Caller) -> str:
         """Fill in the embeddings of neutral phrases."""
         model = self.models.get(caller.model)
@@ -120,7 +120,7 @@ class ClipTextEncoder(ChainExecutor):
         self._check_same(doc, find_model(self.settings, doc.name, with_folders=caller.server_folders))
         return ""
 
-    @endpoint("/switch_model")
+    @endpoint("/switch_model", queue=LOADING)
     def switch_model(self, doc: Model, _caller: Caller) -> str:
         """Load the model beside the one that answers, so that no search waits for it."""
         self._check_same(doc, self.models.get(doc.name, answers=False).encoder.model_id)

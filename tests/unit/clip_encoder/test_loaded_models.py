@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.synthetic.models import write_folder
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Model, Query, QueryPart, Video, VideoSpan
+from clipseek.api.documents import Calibration, Health, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import (
     AccessDenied,
     InvalidRequest,
@@ -196,6 +196,38 @@ def test_while_the_model_of_one_library_loads_the_others_are_answered(image, tex
     assert [len(each.embedding) for each in (answers[0], slow[0])] == [24, 40]
     assert [len(each.parts[0].embedding) for each in (answers[1], slow[1])] == [24, 40]
     assert [each.dimensions for each in (answers[2], slow[2])] == [24, 40]
+
+
+def test_requests_that_wait_for_a_model_keep_no_other_from_an_answer(image, text, other, monkeypatch):
+    """As many of each kind as there are threads for what needs no queue."""
+    free = threading.Event()
+
+    def hang(_):
+        assert free.wait(60)
+        raise UnknownModel("It was a test.")
+
+    slow = Caller("a", model=str(other))
+    switch = Model(name=str(other)), Caller(SERVER)
+    works = [(image.probe, Video(video_id="v"), slow), (image.switch_model, *switch), (text.switch_model, *switch)]
+    works.append((text.calibrate, Calibration(), slow))
+    for encoder in (image, text):
+        monkeypatch.setattr(encoder.models, "_load", hang)
+
+    async def answer(method, doc, caller):
+        return await method(DocList[type(doc)]([doc]), caller=caller)
+
+    async def answer_all():
+        waiting = [asyncio.create_task(answer(*work)) for work in works for _ in range(8)]
+        try:
+            async with asyncio.timeout(20):
+                for encoder in (image, text):
+                    assert await answer(encoder.health, Health(), Caller("b"))
+            assert not any(task.done() for task in waiting)
+        finally:
+            free.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(answer_all())
 
 
 def test_few_models_are_in_memory_at_once_and_the_last_one_of_a_library_is(image, other, monkeypatch):
