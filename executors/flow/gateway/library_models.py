@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0  # of an answer: asking takes a few milliseconds
 ASK_SECONDS = 2.0  # then a request goes with what was known last
-FIRST_SECONDS = 20.0  # where nothing was known yet: an indexer may be starting
+FIRST_SECONDS = 8.0  # where nothing was known yet; clients wait 10 s for /health
 _MOST_LIBRARIES = 10_000
 _ENDPOINT = "/model"
 ENCODERS = {IMAGE_ENCODER, TEXT_ENCODER}
