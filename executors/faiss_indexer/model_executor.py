@@ -68,7 +68,7 @@ class ModelExecutor(JobExecutor):
             return ""
         models.prepare(doc.model_id)
         ask = JobRecord(kind=CHANGE_MODEL, library=caller.library, title=doc.name, caller=caller.name)
-        job, _ = self.jobs.file(ask, time.time(), is_known=True)
+        job, _ = self.jobs.file(ask, time.time())
         self._fill_in(doc, caller, job)
         return f"{job.job_id} for {doc.name}"
 
