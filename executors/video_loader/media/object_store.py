@@ -216,7 +216,7 @@ class ObjectStore:
 
     def _measure_folder(self, path: str) -> StoredChunks | None:
         """The chunks in a folder; None if it holds other folders, too. "Never ago" if it is empty: one may come."""
-        chunks = self._list(path)
+        chunks = [entry for entry in self._list(path) if _name_of(entry) != posixpath.basename(path.rstrip("/"))]
         if any(chunk["type"] == "directory" for chunk in chunks):
             return None
         changed = max((self._changed_at(chunk["name"]) for chunk in chunks), default=float("inf"))

@@ -658,6 +658,19 @@ def test_an_upload_that_is_being_stored_does_not_look_abandoned(host, shared, tm
     assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
 
 
+def test_a_store_that_lists_a_folder_in_itself_has_abandoned_uploads_too(host, shared, monkeypatch):
+    a = host("a")
+    a.write_chunk(ID, "x", len(DATA), 0, DATA[:CHUNK])
+    folder = shared / "main" / f"{ID}.chunks"
+    os.utime(next(folder.iterdir()), (1, 1))
+    listed = a.objects._list
+    itself = {"name": f"{folder}/", "type": "directory", "size": 0}
+    monkeypatch.setattr(a.objects, "_list", lambda path: [*listed(path), *([itself] if path == str(folder) else [])])
+    [found] = a.objects.abandoned_chunks(2)
+    a.objects.delete_chunks(found)
+    assert not folder.exists()
+
+
 def test_nothing_but_the_chunks_of_uploads_counts_as_abandoned(host, shared, tmp_path):
     strange = ["main/notes.chunks/a", f"main/{ID[:-1]}G.chunks/a", f"Not a library/{ID}.chunks/a"]
     strange += [f"main/{ID}.chunks/more/a", f"press/{ID}.chunks/more/a", f"press/{ID}.chunks/1-0-00000000"]
