@@ -71,7 +71,7 @@ class Store(AbstractContextManager["Store"]):
     A store of an earlier format is brought up to date; a copy of an SQLite file stays as `index.db.formatN-backup`. A
     store without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
 
-    With a `slot` the database is shared with the store that prepared it, and stays open whatever happens here.
+    With a `slot` a database is shared with the store that prepared it, and stays open whatever happens here.
 
     Raises: StoreVersion: a newer ClipSeek wrote it. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
     StoreUnreachable, StoreError: it cannot be opened; every method that reads or writes may raise them, too.
@@ -79,12 +79,11 @@ class Store(AbstractContextManager["Store"]):
 
     def __init__(self, place: Path | Database, slot: str | None = None) -> None:
         self.database: Database = SqliteDatabase(place / "index.db") if isinstance(place, Path) else place
-        self._database, is_shared = self.database, slot is not None
+        self._database, is_shared = self.database, slot is not None and not isinstance(place, Path)
         try:
-            if slot is None:
+            if not is_shared:
                 self._database.prepare()
-                slot = self._read_meta(ANSWERING) or ""
-            self.slot = as_slot(slot)
+            self.slot = as_slot((self._read_meta(ANSWERING) or "") if slot is None else slot)
         except BaseException:
             if not is_shared:
                 self._database.close()
@@ -352,8 +351,9 @@ class Store(AbstractContextManager["Store"]):
             f"Start the server with {settings_for(stored, used)}, or give the new model a store of its own "
             "(CLIPSEEK_HOME), or change the library's model with `clipseek model use`."
         )
+        how = "was filled by" if self.frame_count() else "uses"
         return ModelMismatch(
-            f"The store {self.place} was filled by the model '{stored}', but the server runs '{used}': their "
+            f"The store {self.place} {how} the model '{stored}', but the server runs '{used}': their "
             f"embeddings cannot be compared. {advice}"
         )
 

@@ -119,7 +119,7 @@ def test_a_chosen_model_keeps_an_empty_library_whatever_model_a_video_comes_with
     with Store(open_engine(engine)) as store:
         models = StoredModels(store.database)
         assert models.switch(OTHER)
-        with pytest.raises(ModelMismatch, match=f"'{OTHER}'"):
+        with pytest.raises(ModelMismatch, match=f"uses the model '{OTHER}'"):
             store.register(video(), MODEL)
         assert models.answering() == OTHER
         with store.database.write() as db:
