@@ -235,7 +235,7 @@ def test_jobs_of_another_library_are_as_if_there_were_none(world):
 def test_nobody_but_the_service_does_jobs_and_switches_models(world):
     secret = Client(world.server.host, token=SECRET)
     asks = [("/lease_job", Job(runner="mine")), ("/report_job", Job(runner="mine", state="done"))]
-    for path, doc in [*asks, ("/switch_model", Model(name=str(world.home)))]:
+    for path, doc in [*asks, ("/switch_model", Model(name=str(world.home))), ("/model", Model())]:
         for client in (world.client("alice"), world.client("bob")):
             with pytest.raises(AccessDenied, match="Only the service's own runner"):
                 client._one(path, doc)
