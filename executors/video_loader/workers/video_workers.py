@@ -135,7 +135,7 @@ class VideoWorkers:
     def gather_words(self, file: VideoFile, title: str, options: WordOptions) -> SpanWords:
         start, end = options.start_seconds, options.end_seconds
         what = f"the words of [{start:g}, {end:g}) s of '{title}'"
-        return self._run("words", what, end - start, gather_span_words, file, title, options)
+        return self._run("words", what, [file], end - start, gather_span_words, file, title, options)
 
     def cut(
         self,
