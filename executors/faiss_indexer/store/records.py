@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from clipseek.api.errors import InvalidRequest
 
+NOT_KNOWN = -1.0  # of `first_seconds`: an earlier version registered the video
 _NO_CUTS = np.empty(0)
 _NONE_BLANK = np.empty(0, np.bool_)
 
@@ -29,6 +30,9 @@ class VideoRecord:
     has_audio: bool
     frames_per_second: float
     sampling: str = ""
+    first_seconds: float = NOT_KNOWN  # when the first picture is shown
+    timecode: str = ""  # of the first picture
+    timecode_rate: str = ""
 
 
 @dataclass(frozen=True)

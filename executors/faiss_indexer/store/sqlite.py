@@ -59,6 +59,14 @@ CREATE TABLE IF NOT EXISTS changes{slot} (  -- of spans, which an index must fol
 );
 CREATE INDEX IF NOT EXISTS changes_revision{slot} ON changes{slot} (revision);
 """
+_ADDED_COLUMNS = {
+    "spans": {"checksum": "INTEGER"},
+    "videos": {
+        "first_seconds": "REAL NOT NULL DEFAULT -1",  # not known
+        "timecode": "TEXT NOT NULL DEFAULT ''",
+        "timecode_rate": "TEXT NOT NULL DEFAULT ''",
+    },
+}
 # The statements that bring a store of each earlier format one format further. Nothing is lost.
 _MIGRATIONS = {
     1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
@@ -181,8 +189,9 @@ class SqliteDatabase:
             for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
                 for statement in _MIGRATIONS[step]:
                     db.execute(statement)
-            if not self.has_checksums():
-                db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+            for table, columns in _ADDED_COLUMNS.items():
+                for name in columns.keys() - self._list_columns(table):
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
             _run(db, _CHANGES.format(slot=""))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
             db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
@@ -202,7 +211,10 @@ class SqliteDatabase:
             raise self._translate(error, "keeps the free space") from error
 
     def has_checksums(self) -> bool:
-        return any(row[1] == "checksum" for row in self.rows("PRAGMA table_info(spans)"))
+        return "checksum" in self._list_columns("spans")
+
+    def _list_columns(self, table: str) -> set[str]:
+        return {row[1] for row in self.rows(f"PRAGMA table_info({table})")}
 
     def find_damage(self, *, quick: bool = False) -> list[str]:
         check = "PRAGMA quick_check(20)" if quick else "PRAGMA integrity_check(20)"

@@ -17,6 +17,7 @@ from executors.video_loader.containers.container import open_container
 from executors.video_loader.containers.tracks import find_audio_streams
 from executors.video_loader.decode.packets import read_packets
 from executors.video_loader.decode.source import VideoSource
+from executors.video_loader.decode.source_timecode import read_timecode
 
 MOST_SOUNDS = 16  # each is decoded from a file of its own
 _KEPT_TAGS = ("language", "title")
@@ -25,7 +26,7 @@ _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, be
 _LATEST_SECONDS = 2  # behind the pictures of its time a line may be stored
 _TEXT_CODECS = frozenset({"subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa"})
 _ASS_FIELDS = 8  # before the text
-_TIMECODE = re.compile(r"\d\d?:\d\d?:\d\d?[:;.,]\d{1,3}")
+_EARLY_FRAMES = Fraction(1, 20)  # by which files that count milliseconds show a picture
 _ASS_STYLE = re.compile(r"\{[^}]*\}")
 
 
@@ -74,28 +75,14 @@ def copy_chapters(source: VideoSource, clip: OutputContainer, begin: Fraction, e
 
 
 def copy_timecode(source: VideoSource, track: Stream, begin: Fraction) -> None:
-    """Give a clip's pictures the source timecode that they have in the video, if it has one; `begin` in seconds."""
-    places = [source.stream.metadata, source.container.metadata, *(s.metadata for s in source.container.streams.data)]
-    timecode = next((place["timecode"] for place in places if "timecode" in place), "")
-    if _TIMECODE.fullmatch(timecode) and set(timecode) - set("0:;.,"):  # one that starts at 0 says no more than times
-        track.metadata["timecode"] = shift_timecode(timecode, begin - source.first_seconds, 1 / source.frame_seconds)
+    """Give a clip's pictures the source timecode that they have in the video, if it has one; `begin` in seconds.
 
-
-def shift_timecode(timecode: str, seconds: Fraction, fps: Fraction) -> str:
-    """A timecode (SMPTE ST 12) so much later. `;` before its frames marks one that drops numbers: 29.97 a second."""
-    hours, minutes, whole, frame = map(int, re.split("[:;.,]", timecode))
-    rate = max(1, round(fps))
-    dropped = rate // 15 if re.search("[;.,]", timecode) else 0  # each minute, but not each tenth
-    minutes += 60 * hours
-    number = (60 * minutes + whole) * rate + frame - dropped * (minutes - minutes // 10)
-    number += math.floor(seconds * fps)
-    tens, rest = divmod(number, 600 * rate - 9 * dropped)
-    number += 9 * dropped * tens
-    if dropped and rest >= 60 * rate:
-        number += dropped * ((rest - 60 * rate) // (60 * rate - dropped) + 1)
-    whole, frame = divmod(number, rate)
-    clock = f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{clock}{';' if dropped else ':'}{frame:02d}"
+    One that starts at 0 says no more than the times.
+    """
+    timecode = read_timecode(source)
+    if timecode and timecode.frame:
+        since = math.floor((begin - source.first_seconds) * timecode.rate + _EARLY_FRAMES)
+        track.metadata["timecode"] = str(timecode.add(since))
 
 
 class SubtitleTrack:

@@ -19,7 +19,7 @@ from clipseek.api.errors import (
     StoreReadOnly,
     StoreVersion,
 )
-from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
+from executors.faiss_indexer.store.records import NOT_KNOWN, Frames, VideoRecord, list_shots
 from executors.faiss_indexer.store.spans import count_spans, is_planned, missing_spans, plan_spans
 from executors.faiss_indexer.store.sqlite import SCHEMA_VERSION
 from executors.faiss_indexer.store.store import Store
@@ -117,8 +117,10 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
 def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
     """Version 0.2 has the format of version 0.1: there is nothing to migrate, so no copy is made."""
     path = old_store(tmp_path, 4)
-    columns = ", ".join(row[1] for row in rows(path, "PRAGMA table_info(spans)"))
-    before = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    old = {
+        table: ", ".join(row[1] for row in rows(path, f"PRAGMA table_info({table})")) for table in ("spans", "videos")
+    }
+    before = [rows(path, f"SELECT {names} FROM {table}") for table, names in old.items()]
     meta = dict(rows(path, "SELECT * FROM meta"))
     with Store(tmp_path) as store:
         assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
@@ -127,9 +129,10 @@ def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
         np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
         assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
         assert store.fitted_shift(MODEL) == 0.125
-    after = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    after = [rows(path, f"SELECT {names} FROM {table}") for table, names in old.items()]
     assert after == before
     assert rows(path, "SELECT checksum FROM spans") == [(None,)]
+    assert rows(path, "SELECT first_seconds, timecode, timecode_rate FROM videos") == [(NOT_KNOWN, "", "")]
     new_meta = dict(rows(path, "SELECT * FROM meta"))
     assert len(new_meta.pop("store_id")) == 32 and new_meta == meta
     assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
