@@ -20,7 +20,7 @@ from clipseek.client import indexing
 from clipseek.client.transport import Transport, run
 
 # What keeps one video from being embedded, but not the others.
-_OF_ONE_VIDEO = (
+OF_ONE_VIDEO = (
     *(UnreadableVideo, DecoderCrashed, DeadlineExceeded, LimitExceeded, UploadCorrupted, PathNotAllowed),
     MediaMissing,
 )
@@ -81,7 +81,7 @@ class ModelChange:
             embed_video(self._transport, video_id, self._name, note)
         except VideoNotFound:
             pass  # it was deleted a moment ago
-        except _OF_ONE_VIDEO as error:
+        except OF_ONE_VIDEO as error:
             self._failures[video_id] = error
         self._covered_seconds += seconds
         self._frames_encoded += frames

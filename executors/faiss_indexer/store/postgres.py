@@ -200,6 +200,9 @@ class PostgresDatabase:
     def shrink(self) -> None:
         """Nothing to do: `clear_slot` does it."""
 
+    def keep_copy(self, name: str) -> None:
+        """Nothing: its server has backups of its own."""
+
     def has_checksums(self) -> bool:
         return True
 

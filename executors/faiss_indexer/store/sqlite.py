@@ -181,7 +181,7 @@ class SqliteDatabase:
                 f"{MODELS_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
             )
         if 0 < version < SCHEMA_VERSION:
-            self._copy_to(self.path.with_name(f"{self.path.name}.format{version}-backup"))
+            self._copy_to(self._name_copy(f"format{version}"))
         with self.write() as db:
             if version == 0:
                 _run(db, _SCHEMA + _SPANS.format(slot=""))
@@ -210,6 +210,13 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise self._translate(error, "keeps the free space") from error
 
+    def keep_copy(self, name: str) -> None:
+        if not self._name_copy(name).exists():
+            self._copy_to(self._name_copy(name))
+
+    def _name_copy(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{name}-backup")
+
     def has_checksums(self) -> bool:
         return "checksum" in self._list_columns("spans")
 
@@ -234,7 +241,7 @@ class SqliteDatabase:
             draft.replace(target)
         except (OSError, sqlite3.Error) as error:
             draft.unlink(missing_ok=True)
-            raise self._translate(error, "cannot be backed up before its format is updated") from error
+            raise self._translate(error, "cannot be backed up before it is updated") from error
 
     def _translate(self, error: sqlite3.Error | OSError, what: str) -> StoreError:
         """An error of SQLite or the disk as one of the store; `what` failed."""

@@ -5,13 +5,14 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from executors.video_loader.clips.formats import MKV, ClipFormat
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.containers.container import open_container
 from executors.video_loader.containers.tracks import find_audio_streams
@@ -25,6 +26,9 @@ _MILLISECOND = Fraction(1, 1000)
 _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, began this much earlier at most
 _LATEST_SECONDS = 2  # behind the pictures of its time a line may be stored
 _TEXT_CODECS = frozenset({"subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa"})
+# Of DVDs, discs and broadcasts. Only Matroska takes them all.
+_PICTURE_CODECS = frozenset({"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"})
+_PGS_BEGIN = 0x16  # the first byte of a picture of PGS, whose parts are packets of their own in MPEG-TS
 _ASS_FIELDS = 8  # before the text
 _EARLY_FRAMES = Fraction(1, 20)  # by which files that count milliseconds show a picture
 _ASS_STYLE = re.compile(r"\{[^}]*\}")
@@ -32,11 +36,11 @@ _ASS_STYLE = re.compile(r"\{[^}]*\}")
 
 @dataclass(frozen=True)
 class Cue:
-    """A line of subtitles, in seconds of the clip."""
+    """A line or picture of subtitles as its packet holds it, in seconds of the clip."""
 
     start: Fraction
     end: Fraction
-    text: str
+    data: bytes
 
 
 def list_sounds(source: VideoSource, *, extras: bool) -> list[Stream]:
@@ -45,9 +49,15 @@ def list_sounds(source: VideoSource, *, extras: bool) -> list[Stream]:
     return list(sounds[: MOST_SOUNDS if extras else 1])
 
 
-def list_subtitles(source: VideoSource) -> list[Stream]:
-    """The subtitles that are text."""
-    return [s for s in source.container.streams.subtitles if _codec_of(s) in _TEXT_CODECS]
+def add_subtitles(
+    clip: OutputContainer, form: ClipFormat, source: VideoSource, start: Fraction, end: Fraction
+) -> list[Packet[Stream]]:
+    """Give a clip the video's subtitles, as far as its format takes them. Returns: their packets, in order of time."""
+    fitting = _TEXT_CODECS | _PICTURE_CODECS if form is MKV else _TEXT_CODECS
+    streams = [s for s in source.container.streams.subtitles if _codec_of(s) in fitting]
+    tracks = [_SubtitleTrack(clip, form.subtitles, source, stream) for stream in streams]
+    packets = [packet for track in tracks for packet in track.packets(start, end)]
+    return sorted(packets, key=lambda packet: packet.pts or 0)
 
 
 def copy_tags(source: Stream, track: Stream) -> None:
@@ -85,27 +95,50 @@ def copy_timecode(source: VideoSource, track: Stream, begin: Fraction) -> None:
         track.metadata["timecode"] = str(timecode.add(since))
 
 
-class SubtitleTrack:
+class _SubtitleTrack:
     """A track of a clip with the lines of one of the video's, in seconds from `begin` to `end` of the video."""
 
     def __init__(self, clip: OutputContainer, codec: str, source: VideoSource, like: Stream) -> None:
-        self._clip, self._codec, self._source, self._like = clip, codec, source, like
-        self._track = clip.add_mux_stream(codec)
+        self._source, self._like = source, like
+        self._codec = _codec_of(like)
+        self._writes_length = codec == "mov_text"
+        is_picture = self._codec in _PICTURE_CODECS
+        self._track = clip.add_stream_from_template(like) if is_picture else clip.add_mux_stream(codec)
         self._track.time_base = _MILLISECOND
         copy_tags(like, self._track)
 
     def packets(self, begin: Fraction, end: Fraction) -> Iterator[Packet[Stream]]:
         """The lines as packets, in order."""
         for cue in self._cues(begin, end):
-            text = cue.text.encode()
-            packet = Packet(len(text).to_bytes(2) + text if self._codec == "mov_text" else text)
+            packet = Packet(len(cue.data).to_bytes(2) + cue.data if self._writes_length else cue.data)
             packet.pts = packet.dts = math.floor(cue.start / _MILLISECOND)
             packet.duration = math.floor((cue.end - cue.start) / _MILLISECOND)
             packet.time_base, packet.stream, packet.is_keyframe = _MILLISECOND, self._track, True
             yield packet
 
     def _cues(self, begin: Fraction, end: Fraction) -> Iterator[Cue]:
-        source, codec = self._source, _codec_of(self._like)
+        for cue in self._read_cues(begin, end):
+            if cue.start < end and cue.end > begin and cue.data:
+                yield Cue(max(cue.start, begin) - begin, min(cue.end, end) - begin, cue.data)
+
+    def _read_cues(self, begin: Fraction, end: Fraction) -> Iterator[Cue]:
+        """What is shown near `[begin, end)`, in seconds of the video. A picture without an end stays until the next."""
+        last: Cue | None = None
+        for start, until, data in self._read(begin, end):
+            if self._codec not in _PICTURE_CODECS:
+                yield Cue(start, until, _read_text(data, self._codec).encode())
+            elif self._codec == "hdmv_pgs_subtitle" and data[:1] != bytes([_PGS_BEGIN]):
+                last = last and replace(last, data=last.data + data)
+            else:
+                if last:
+                    yield last if last.end > last.start else replace(last, end=start)
+                last = Cue(start, until, data)
+        if last:
+            yield last if last.end > last.start else replace(last, end=max(end, last.start))
+
+    def _read(self, begin: Fraction, end: Fraction) -> Iterator[tuple[Fraction, Fraction, bytes]]:
+        """Start, end and bytes of packets, in seconds of the video."""
+        source = self._source
         origin = source.first_pts * source.time_base
         with open_container(source.file, source.title) as container:
             stream, pictures = container.streams[self._like.index], container.streams[source.stream.index]
@@ -114,14 +147,10 @@ class SubtitleTrack:
                 if packet.pts is None:
                     continue
                 start = packet.pts * packet.time_base - origin
-                if packet.stream_index == pictures.index:
-                    if start > end + _LATEST_SECONDS:  # the next line may be an hour away
-                        return
-                    continue
-                until = start + (packet.duration or 0) * packet.time_base
-                text = _read_text(bytes(packet), codec)
-                if start < end and until > begin and text:
-                    yield Cue(max(start, begin) - begin, min(until, end) - begin, text)
+                if packet.stream_index != pictures.index:
+                    yield start, start + (packet.duration or 0) * packet.time_base, bytes(packet)
+                elif start > end + _LATEST_SECONDS:  # the next line may be an hour away
+                    return
 
 
 def _codec_of(stream: Stream) -> str:

@@ -83,19 +83,9 @@ def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
             timecode_rate=str(timecode.rate) if timecode else "",
             notes=[
                 *source.notes,
-                *_describe_zero(source),
                 *describe_choice(source.container, stream, source.opened, source.title),
             ],
         )
-
-
-def _describe_zero(source: VideoSource) -> list[str]:
-    if source.first_seconds == source.late_seconds:
-        return []
-    return [
-        f"Its times count from the first picture, as they did in version 0.1. Players show them "
-        f"{float(source.late_seconds):.2f} s later. To change that, delete the video and index it again."
-    ]
 
 
 def measure_duration(source: VideoSource) -> Fraction:

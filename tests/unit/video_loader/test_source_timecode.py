@@ -112,12 +112,15 @@ def test_lists_for_editors_name_the_frames_of_the_source(tmp_path: Path, suffix:
     assert records == [(str(zero.add(a)), str(zero.add(b))) for a, b in ((0, 1), (1, 38), (38, 72))]
 
 
-@pytest.mark.parametrize("first", ["", "10:00:00:00", "10:00:00;00"])
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(
+    ("rate", "first"),
+    [
+        *((rate, first) for rate in RATES for first in ("", "10:00:00:00")),
+        *((rate, "10:00:00;00") for rate in ("29.97", "59.94")),
+    ],
+)
 def test_an_hour_later_the_frame_is_right(rate: str, first: str) -> None:
     """A rounded rate is 3.6 s off there, at 29.97."""
-    if ";" in first and rate not in ("29.97", "59.94"):
-        pytest.skip("no other rate drops numbers")
     fps = RATES[rate]
     number = round(3600 * fps)
     seconds = [float((number + n) / fps) for n in (0, 7)]
@@ -215,7 +218,7 @@ def with_h264_timing(packet: av.Packet, frame: int, drops: bool) -> bytes:
     payload = pack(*clock, (30, 6), (20, 6), (10, 5), (0, 24))
     timing = b"\x06\x01" + bytes([len(payload)]) + escape(payload) + b"\x80"
     data, count = re.subn(
-        rb"(?<=\x00\x00\x01)\x06\x01.+?(?=\x00?\x00\x00\x01)", lambda _: timing, bytes(packet), 1, re.DOTALL
+        rb"(?<=\x00\x00\x01)\x06\x01.+?(?=\x00?\x00\x00\x01)", lambda _: timing, bytes(packet), count=1, flags=re.DOTALL
     )
     assert count
     return data
