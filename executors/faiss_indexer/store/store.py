@@ -146,7 +146,7 @@ class Store(AbstractContextManager["Store"]):
                 self._move_spans(db, video, slot)
 
     def _move_spans(self, db: Transaction, video: VideoRecord, slot: str) -> None:
-        """Divide the frames of a video anew, all of them later; from the end, so that each is read before it is lost.
+        """Divide the frames of a video into spans again, all of them later; from the end, so that each is read before it is lost.
 
         What was not stored stays missing.
         """
