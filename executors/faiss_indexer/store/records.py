@@ -92,13 +92,21 @@ class Frames:
         return bool(np.any(pts < first))
 
     def move(self, late_seconds: float, start: float, end: float) -> "Frames":
-        """What lies in `[start, end)` once all times are so much later. Nothing is seen before."""
+        """What lies in `[start, end)` once all times are so much later."""
         pts, cuts = self.pts_seconds + late_seconds, self.cut_seconds + late_seconds
         if late_seconds >= _LEAST_GAP_SECONDS:
             cuts = np.union1d(cuts, [late_seconds])
         inside = (pts >= start) & (pts < end)
         cuts = cuts[(cuts >= start) & (cuts < end)]
         return Frames(pts[inside], self.vectors[inside] if len(pts) else self.vectors, cuts, self.blank[inside])
+
+    def make_gap(self, late_seconds: float) -> "Frames":
+        """A blank frame at 0, so that nothing is found before the first of these; none where that comes soon.
+
+        Its vector is the opposite of that one: of unit length, and like nothing there.
+        """
+        count = int(late_seconds >= _LEAST_GAP_SECONDS)
+        return Frames(np.zeros(count), -self.vectors[:count], blank=np.ones(count, np.bool_))
 
     def to_blobs(self) -> tuple[int, bytes, bytes, bytes, bytes]:
         """The opposite of `from_blobs`."""

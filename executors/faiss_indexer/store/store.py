@@ -136,19 +136,18 @@ class Store(AbstractContextManager["Store"]):
     def _correct_times(self, db: Transaction, video: VideoRecord) -> None:
         """Frames before the first picture show that times count from it. Without a first frame all are dropped."""
         slots = {self.slot, *list_slots(db)}
-        query = f"SELECT {_FRAME_COLUMNS} FROM spans{{}} WHERE video_id = ? AND frames > 0 AND start_seconds = 0"
-        rows = [db.execute(query.format(slot), (video.video_id,)).fetchone() for slot in slots]
-        first = next((Frames.from_blobs(*row) for row in rows if row), None)
-        if first is None:
+        firsts = {slot: first for slot in slots if (first := _read_first_span(db, video.video_id, slot))}
+        if not firsts:
             self._delete_spans_of(db, video.video_id)
-        elif first.begin_before(video.first_seconds):
+        elif any(first.begin_before(video.first_seconds) for first in firsts.values()):
             for slot in slots:
-                self._move_spans(db, video, slot)
+                gap = firsts[slot].make_gap(video.first_seconds) if slot in firsts else None
+                self._move_spans(db, video, gap, slot)
 
-    def _move_spans(self, db: Transaction, video: VideoRecord, slot: str) -> None:
-        """Divide the frames of a video into spans again, all of them later; from the end, so that each is read before it is lost.
+    def _move_spans(self, db: Transaction, video: VideoRecord, gap: Frames | None, slot: str) -> None:
+        """Divide the frames of a video into spans again, all of them later, behind the gap.
 
-        What was not stored stays missing.
+        From the end, so that each is read before it is lost. What was not stored stays missing.
         """
         (old_end,) = db.execute("SELECT duration_seconds FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
         for start, end in reversed(plan_spans(video.duration_seconds)):
@@ -160,10 +159,11 @@ class Store(AbstractContextManager["Store"]):
             ).fetchall()
             inside = "video_id = ? AND start_seconds >= ? AND start_seconds < ?"
             delete_spans(db, inside, (video.video_id, start, end), slot)
-            if covers([row[:2] for row in rows], since, until):
+            if gap is not None and covers([row[:2] for row in rows], since, until):
                 old = Frames.join([Frames.from_blobs(*row[2:]) for row in rows])
-                moved = old.move(video.first_seconds, start, end)
-                note_changes(db, [_insert_span(db, video.video_id, (start, end), moved, slot)], slot)
+                pieces = [gap] * (start == 0) + [old.move(video.first_seconds, start, end)]
+                added = _insert_span(db, video.video_id, (start, end), Frames.join(pieces), slot)
+                note_changes(db, [added], slot)
 
     def video(self, video_id: str) -> VideoRecord:
         """Raises VideoNotFound."""
@@ -432,6 +432,14 @@ def delete_spans(db: Transaction, condition: str, values: tuple[object, ...], sl
 def _delete_rows(db: Transaction, condition: str, values: tuple[object, ...], slot: str) -> list[SpanChange]:
     rows = db.execute(f"DELETE FROM spans{slot} WHERE {condition} RETURNING span_id, video_id", values).fetchall()
     return [SpanChange(span_id, video_id, 0) for span_id, video_id in rows]
+
+
+def _read_first_span(db: Transaction, video_id: str, slot: str) -> Frames | None:
+    """The frames of a video's first span, if it has some."""
+    row = db.execute(
+        f"SELECT {_FRAME_COLUMNS} FROM spans{slot} WHERE video_id = ? AND frames > 0 AND start_seconds = 0", (video_id,)
+    ).fetchone()
+    return Frames.from_blobs(*row) if row else None
 
 
 def _insert_span(db: Transaction, video_id: str, span: tuple[float, float], frames: Frames, slot: str) -> SpanChange:
