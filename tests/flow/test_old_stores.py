@@ -9,6 +9,7 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.synthetic import videos
@@ -124,7 +125,9 @@ def test_a_video_whose_pictures_come_late_gets_the_times_of_players_at_the_next_
     home = tmp_path / "home"
     server = launch(home, CLIPSEEK_MODEL=str(tiny_model))
     with server.client() as client:
-        video = client.index(make_late(tmp_path / "late.mkv", Fraction(9, 5))).video
+        pictures = videos.scenes(5, side=64)[:, :48]
+        path = make_late(tmp_path / "late.mkv", Fraction(9, 5), draw=lambda n: np.ascontiguousarray(pictures[n // 10]))
+        video = client.index(path).video
         right = matches_of(client)
     assert server.stop() == 0
     assert video.first_seconds == pytest.approx(1.8, abs=0.01)
@@ -137,7 +140,7 @@ def test_a_video_whose_pictures_come_late_gets_the_times_of_players_at_the_next_
         assert (found.first_seconds, found.status) == (video.first_seconds, "ready")
         assert found.duration_seconds == video.duration_seconds
         assert [match[:3] for match in matches_of(client)] == [match[:3] for match in right] != []
-        assert client.index(tmp_path / "late.mkv").frames_added == 0
+        assert client.index(path).frames_added == 0
     assert server.stop() == 0
     with closing(sqlite3.connect(home / "index.db.times-backup")) as db:
         ((seconds,),) = db.execute("SELECT duration_seconds FROM videos")

@@ -43,6 +43,7 @@ AUDIO_BITS_PER_SECOND = 160_000
 MAX_FPS = 240  # announced to the encoder; timestamps stay as they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _BT709 = 1  # in FFmpeg's enums of matrices, primaries and transfers
+_UNSEEN_SECONDS = Fraction(1, 2000)  # files and callers round to milliseconds
 _BLACK, _NO_COLOUR = 16, 128  # levels of limited range
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
@@ -100,15 +101,19 @@ def encode_sound(source: VideoSource, start: Fraction, end: Fraction, destinatio
 
 
 def show_frames(source: VideoSource, start: Fraction, end: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
-    """The pictures on screen, each with the time from and until which it is. The first one may come too early."""
+    """The pictures on screen, each with the time from and until which it is. The first one may come too early.
+
+    One that is on screen for half a millisecond, at either end, is left out.
+    """
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
-        if timed.time >= end and last is not None:
+        if timed.time > end - _UNSEEN_SECONDS and last is not None:
             break
-        if last is not None and timed.time > start:
+        if last is not None and timed.time > start + _UNSEEN_SECONDS:
             yield last, since, timed.time
-        last, since = timed.frame, start if last is None else max(start, timed.time)
+            since = timed.time
+        last = timed.frame
         if timed.time >= end:
             break
     if last is not None:

@@ -31,7 +31,7 @@ NAMES = ["a.mp4", "a.mov", "a.mkv", "a.ts", "a.flv"]
 FRAMES = 50
 
 
-def make_late(path: Path, late: Fraction, frames: int = FRAMES, sound: bool = True) -> Path:
+def make_late(path: Path, late: Fraction, frames: int = FRAMES, draw=videos.slate) -> Path:
     """Sound from 0 to 4 s, a tone in odd half seconds. Slate n is shown `late` + n / 25 s after the sound begins."""
     with av.open(str(path), "w") as video:
         track = video.add_stream("libx264", rate=25, options={"qp": "4", "bf": "0"})
@@ -43,7 +43,7 @@ def make_late(path: Path, late: Fraction, frames: int = FRAMES, sound: bool = Tr
         rate = tone.rate
         packets = []
         for n in range(frames):
-            frame = av.VideoFrame.from_ndarray(videos.slate(n), "rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(n), "rgb24")
             frame.pts, frame.time_base = round((late + Fraction(n, 25)) * 90000), Fraction(1, 90000)
             packets += track.encode(frame)
         packets += track.encode(None)
