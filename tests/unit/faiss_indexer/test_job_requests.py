@@ -12,7 +12,7 @@ from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video
 from clipseek.api.errors import InvalidRequest, NotFound
 from clipseek.api.formats import escape_hidden
-from clipseek.api.limits import FAILED
+from clipseek.api.limits import CORRECT_TIMES, FAILED
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller
 from executors.flow.endpoint import list_of
@@ -168,3 +168,16 @@ def test_no_text_breaks_a_request_about_jobs(service, text):
     assert service.ask("/report_job", failed, RUNNER).state == FAILED
     [listed] = service._ask("/jobs", list_of(Job)([Job()]), CALLER)
     assert (listed.state, listed.error) == (FAILED, escape_hidden(text))
+
+
+def test_a_library_with_videos_of_an_earlier_version_files_a_job_for_their_times(service):
+    [executor] = service.executors
+    executor.correct_times("main")
+    assert service.ask("/lease_job", Job(runner="r"), RUNNER).job_id == ""  # there are none
+    with executor.library("main").store.database.write() as db:
+        db.execute("UPDATE videos SET first_seconds = -1")
+    for _ in range(2):  # once, however often it is opened
+        executor.correct_times("main")
+    job = service.ask("/lease_job", Job(runner="r"), RUNNER)
+    assert (job.kind, job.title, job.library, job.caller) == (CORRECT_TIMES, "times of 2 videos", "main", "")
+    assert service.ask("/lease_job", Job(runner="r"), RUNNER).job_id == ""
