@@ -69,6 +69,9 @@ class Video(BaseDoc):
     frames: int = 0  # stored
     missing_start_seconds: SecondsList = []  # spans to send to /index: `[start, end)`, pairwise
     missing_end_seconds: SecondsList = []
+    first_seconds: Signed = 0.0  # when the first picture is shown; below 0: not known, an earlier version indexed it
+    timecode: str = ""  # source timecode of the first picture, as 10:00:00:00; `;` before the frames: drop-frame
+    timecode_rate: str = ""  # frames a second of the timecode, exact: 30000/1001
     model_id: str = ""
     next_model: str = ""  # of `/probe`: the model that the library is changing to; embed the video with it, too
     picture_width: Side = 0  # what the model looks at; copy these four into each VideoSpan

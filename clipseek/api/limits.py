@@ -14,6 +14,7 @@ UNFINISHED = (WAITING, RUNNING)
 INDEX = "index"  # the kind of job that indexes the missing spans of a video
 WORDS = "words"  # the kind that reads the words of a video: what is said, subtitled and written in it
 JOB_KINDS = (INDEX, WORDS)  # that callers file
+CORRECT_TIMES = "times"  # the kind that gives videos of earlier versions the times of players; the service files it
 CHANGE_MODEL = "model"  # the kind that embeds a library with another model
 ANSWERS, CHANGING, KEPT, AVAILABLE = "answers", "changing", "kept", "available"  # the states of a library's model
 MAX_UNFINISHED_JOBS = 10_000  # of one caller

@@ -28,10 +28,10 @@ from clipseek.api.errors import (
     UnreadableVideo,
     UploadCorrupted,
 )
-from clipseek.api.limits import CHANGE_MODEL, DONE, FAILED, RUNNING, WAITING, WORDS
+from clipseek.api.limits import CHANGE_MODEL, CORRECT_TIMES, DONE, FAILED, RUNNING, WAITING, WORDS
 from clipseek.client import Client, indexing, words
 from clipseek.client.transport import run
-from clipseek.service.model_change import ModelChange, embed_video
+from clipseek.service.model_change import OF_ONE_VIDEO, ModelChange, embed_video
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,22 @@ class ServiceClient(Client):
     def change_model(self, name: str, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> None:
         """Embed the library with a model, then let that one answer; `begin` and `on_span` count the whole library."""
         ModelChange(self._transport, name, begin, on_span).run()
+
+    def correct_times(self, begin: Callable[[Video], None], on_span: indexing.OnSpan) -> None:
+        """Have the videos of earlier versions opened again: the store then gives them the times of players.
+
+        One whose file cannot be read keeps its times, until it is indexed again or the service starts again.
+        """
+        old = [video for video in self.videos() if video.first_seconds < 0]
+        done_seconds = 0.0
+        begin(Video(duration_seconds=sum(video.duration_seconds for video in old)))
+        for video in old:
+            try:
+                indexing.probe(self._transport, Video(video_id=video.video_id))
+            except (*OF_ONE_VIDEO, NotFound) as error:
+                logger.warning("the times of '%s' stay as they are: %s", video.title, error)
+            done_seconds += video.duration_seconds
+            on_span(done_seconds, 0)
 
 
 Connect = Callable[[str, str], ServiceClient]  # makes a client for a library, and for the job of a caller
@@ -199,6 +215,8 @@ class JobRun(AbstractContextManager["JobRun"]):
         job = self._job
         if job.kind == CHANGE_MODEL:
             self._client.change_model(job.title, self._begin, self._on_span)
+        elif job.kind == CORRECT_TIMES:
+            self._client.correct_times(self._begin, self._on_span)
         elif job.kind == WORDS:
             self._change(error=self._client.read_missing_words(job.video_id, self._begin, self._on_span), error_kind="")
         else:

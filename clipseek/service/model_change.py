@@ -21,7 +21,7 @@ from clipseek.client import indexing
 from clipseek.client.transport import Transport, run
 
 # What keeps one video from being embedded, but not the others. A video that was deleted meanwhile is no longer missing.
-_OF_ONE_VIDEO = (
+OF_ONE_VIDEO = (
     *(VideoNotFound, UnreadableVideo, DecoderCrashed, DeadlineExceeded, LimitExceeded, UploadCorrupted, PathNotAllowed),
     MediaMissing,
 )
@@ -86,7 +86,7 @@ class ModelChange:
                 self._failures[video_id] = ServerFailed(
                     f"'{self._name}' lacks a part of the video {video_id}, but /probe names none. Index it again."
                 )
-        except _OF_ONE_VIDEO as error:
+        except OF_ONE_VIDEO as error:
             self._failures[video_id] = error
         self._covered_seconds += seconds
         self._frames_encoded += frames

@@ -21,7 +21,7 @@ from clipseek.api.documents import (
     WordSpan,
 )
 from clipseek.api.errors import InvalidSetting, StoreError
-from clipseek.config.libraries import library_folder
+from clipseek.config.libraries import MAIN, library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
 from clipseek.machine.audit_log import AuditLog
@@ -96,6 +96,8 @@ class FaissIndexer(ModelExecutor):
                     folder.mkdir(parents=True, exist_ok=True)
                     database = open_database(self.settings, name) if self.settings.store else None
                     self._libraries[name] = ModelLibraries(folder, self.settings.exact_frames, database, self._replica)
+            if name != MAIN:  # of that one, `open_jobs` does it
+                self.correct_times(name)
         return self._libraries[name]
 
     # Videos

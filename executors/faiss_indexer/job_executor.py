@@ -8,12 +8,12 @@ from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import counted, escape_hidden, excerpt
-from clipseek.api.limits import CANCELLED, JOB_KINDS, WORDS
+from clipseek.api.limits import CANCELLED, CORRECT_TIMES, JOB_KINDS, WORDS
 from clipseek.config.libraries import MAIN
 from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.jobs import KEEP_SECONDS, JobRecord, Jobs
-from executors.faiss_indexer.store.records import VideoRecord
+from executors.faiss_indexer.store.records import NOT_KNOWN, VideoRecord
 from executors.faiss_indexer.store.spans import missing_spans
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
@@ -49,6 +49,16 @@ class JobExecutor(ChainExecutor):
         """Open the jobs in the main library's store."""
         self.jobs = Jobs(self.library(MAIN).store.database)
         self._started_at = time.monotonic()
+        self.correct_times(MAIN)
+
+    def correct_times(self, library: str) -> None:
+        """File the job that gives a library's videos of earlier versions the times of players, if there are any."""
+        videos = [video for video in self.library(library).store.videos() if video.first_seconds == NOT_KNOWN]
+        if videos:
+            seconds = sum(video.duration_seconds for video in videos)
+            title = f"times of {counted(len(videos), 'video')}"
+            job = JobRecord(kind=CORRECT_TIMES, library=library, title=title, total_seconds=seconds)
+            self.jobs.file(job, time.time(), is_known=True)
 
     def queue_sizes(self) -> Mapping[str, int]:
         return {**super().queue_sizes(), JOBS: 2}

@@ -127,7 +127,7 @@ class VideoLoader(ChainExecutor):
         _check_stream(record, doc.stream)
         doc.stream = doc.stream or record.stream
         try:
-            info = self._info(caller.library, doc.video_id, doc.stream, record.own_zero or record.untried)
+            info = self._info(caller.library, doc.video_id, doc.stream, True)
             if record.untried:  # the others are registered at a rate that they keep
                 self._check_frames(record.title, info, doc.frames_per_second)
         except (UnreadableVideo, LimitExceeded):
@@ -188,7 +188,7 @@ class VideoLoader(ChainExecutor):
         self._usable(library, doc.video_id)
         self._check_length("max_clip_seconds", "The clip", [doc.start_seconds], [doc.end_seconds])
         how = CutOptions(doc.mode, doc.format, doc.extras)
-        key = ClipKey(_in_library(library, doc.video_id), *times, repr(how))
+        key = ClipKey(_in_library(library, doc.video_id), *times, f"{how} {self._clock_of(library, doc.video_id)}")
         cut = functools.partial(self._cut, library, doc.video_id, *times, how)
         clip, doc.data = self._piece(key, doc.offset, cut, library, {doc.video_id})
         copy_fields(clip, doc)
@@ -200,7 +200,8 @@ class VideoLoader(ChainExecutor):
         library = caller.library
         self._check_reel(doc, library)
         clips = list(zip(doc.video_ids, doc.start_seconds, doc.end_seconds, strict=True))
-        key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {clips}")
+        clocks = [self._clock_of(library, video_id) for video_id in doc.video_ids]
+        key = ClipKey(_in_library(library, JOINED), 0.0, 0.0, f"{doc.mode} {clips} {clocks}")
         join = functools.partial(self._join, library, clips, doc.mode)
         video, doc.data = self._piece(key, doc.offset, join, library, set(doc.video_ids))
         doc.size_bytes, doc.sha256, doc.length_seconds = video.size_bytes, video.sha256, video.end_seconds
@@ -248,9 +249,9 @@ class VideoLoader(ChainExecutor):
             change, caller=caller.name, library=caller.library, video_id=record.video_id, title=record.title
         )
 
-    def _probe(self, library: str, video_id: str, stream: int, _own_zero: bool) -> VideoInfo:
+    def _probe(self, library: str, video_id: str, stream: int, own_zero: bool) -> VideoInfo:
         """Cached by all arguments: a video that was deleted may come back with another clock."""
-        with self._video(library, video_id, stream) as (file, title):
+        with self._video(library, video_id, stream, own_zero=own_zero) as (file, title):
             info = self._videos.probe(file, title)
         megapixels, length = info.coded_pixels / 1e6, f"The length of '{title}', {clock(info.duration_seconds)} hours,"
         check_limit(self.settings, "max_video_hours", info.duration_seconds / 3600, length)
@@ -263,13 +264,22 @@ class VideoLoader(ChainExecutor):
         check_limit(self.settings, "max_video_frames", frames, f"The count of frames of '{title}', {frames:.0f},")
 
     @contextmanager
-    def _video(self, library: str, video_id: str, stream: int = 0) -> Iterator[tuple[VideoFile, str]]:
-        """The video's file, of which the track is wanted that `stream` or its record names, and its title."""
+    def _video(
+        self, library: str, video_id: str, stream: int = 0, *, own_zero: bool = False
+    ) -> Iterator[tuple[VideoFile, str]]:
+        """The video's file, of which the track is wanted that `stream` or its record names, and its title.
+
+        Its times count from the file's zero, or from the first picture if version 0.1 indexed it, unless `own_zero`.
+        """
         store = self.store(library)
         with store.in_use(video_id) as path:
             record = store.record(video_id)
-            is_old = not record.own_zero and not record.untried
+            is_old = not (own_zero or record.own_zero or record.untried)
             yield VideoView(path, stream or record.stream, from_first_picture=is_old), record.title
+
+    def _clock_of(self, library: str, video_id: str) -> str:
+        """A mark that changes with a video's times: clips of the old ones are not its clips any more."""
+        return "own" if self.store(library).record(video_id).own_zero else ""
 
     def _usable(self, library: str, video_id: str) -> tuple[str, float]:
         record = self.store(library).usable_record(video_id)

@@ -131,7 +131,7 @@ def _export(items: list[BasketItem], kind: str, mode: str, videos: dict[str, Vid
     if kind == _VIDEO:
         clips = [ClipKey(item.video_id, item.start_seconds, item.end_seconds) for item in items]
         return services().clips.join(clips, mode)
-    return edit_list(items, kind, fps=videos[items[0].video_id].fps)
+    return edit_list(items, kind, videos)
 
 
 basket_page(texts())

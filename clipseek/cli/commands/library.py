@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FIELDS = """
     video_id title status duration_seconds width height fps frames frames_per_second sampling size_bytes codec container
-    rotation_degrees has_audio words cues word_languages word_sources
+    rotation_degrees has_audio first_seconds timecode timecode_rate words cues word_languages word_sources
 """
 
 

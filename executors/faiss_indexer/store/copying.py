@@ -36,7 +36,7 @@ from executors.faiss_indexer.store.store import SpanChange, delete_spans, note_c
 _STORE_FACTS, _MODEL_FACTS = ("store_id", ANSWERING, CHOSEN), ("model_id", "model_name", "fitted_shift")
 _VIDEO = (
     "video_id, title, size_bytes, duration_seconds, width, height, fps, codec, container, rotation_degrees, has_audio, "
-    "frames_per_second, sampling, added_at"
+    "frames_per_second, sampling, first_seconds, timecode, timecode_rate, added_at"
 )
 _CUE = "start_seconds, end_seconds, text, source, language, confidence, edited, vectors"
 _SPAN = "start_seconds, end_seconds, frames, pts_seconds, vectors, cut_seconds, blank"

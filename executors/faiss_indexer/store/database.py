@@ -79,6 +79,9 @@ class Database(Protocol):
     def shrink(self) -> None:
         """Give the disk back what removed rows took, if it is much and the database does not do that by itself."""
 
+    def keep_copy(self, name: str) -> None:
+        """Keep a copy of a file as `index.db.NAME-backup`, if there is none yet. A server has its own backups."""
+
     def has_checksums(self) -> bool:
         """Whether spans have a column for them: version 0.1 made none."""
 

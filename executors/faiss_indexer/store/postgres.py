@@ -67,6 +67,12 @@ CREATE TABLE videos (
 );
 INSERT INTO meta VALUES ('revision', '0');
 """
+# Of `videos`, which an earlier version made without them.
+_ADDED_COLUMNS = {
+    "first_seconds": "DOUBLE PRECISION NOT NULL DEFAULT -1",  # not known
+    "timecode": "TEXT NOT NULL DEFAULT ''",
+    "timecode_rate": "TEXT NOT NULL DEFAULT ''",
+}
 _SPANS = """
 CREATE TABLE spans{slot} (
     span_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -202,6 +208,9 @@ class PostgresDatabase:
                 connection.execute(_SCHEMA + _SPANS.format(slot=""))
                 facts = [("format", str(FORMAT)), ("store_id", uuid.uuid4().hex)]
                 connection.cursor().executemany("INSERT INTO meta VALUES (%s, %s)", facts)
+            known = connection.execute("SELECT attname FROM pg_attribute WHERE attrelid = 'videos'::regclass")
+            for name in _ADDED_COLUMNS.keys() - {row[0] for row in known}:
+                connection.execute(f"ALTER TABLE videos ADD COLUMN {name} {_ADDED_COLUMNS[name]}".encode())
 
     def add_slot(self, db: Transaction, slot: str) -> None:
         for statement in _SPANS.format(slot=slot).strip().split(";\n"):  # with binary answers, only one at a time
@@ -224,6 +233,9 @@ class PostgresDatabase:
 
     def shrink(self) -> None:
         """Nothing to do: `clear_slot` does it."""
+
+    def keep_copy(self, name: str) -> None:
+        """Nothing: its server has backups of its own."""
 
     def has_checksums(self) -> bool:
         return True

@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from clipseek.api.errors import InvalidRequest
 
+NOT_KNOWN = -1.0  # of `first_seconds`: an earlier version registered the video
+_ROUNDING_SECONDS = 0.01
+_LEAST_GAP_SECONDS = 0.5  # before the first picture; the loader takes a shorter one for a part of the picture
 _NO_CUTS = np.empty(0)
 _NONE_BLANK = np.empty(0, np.bool_)
 
@@ -29,6 +32,9 @@ class VideoRecord:
     has_audio: bool
     frames_per_second: float
     sampling: str = ""
+    first_seconds: float = 0.0  # when the first picture is shown, or NOT_KNOWN
+    timecode: str = ""  # of the first picture
+    timecode_rate: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,30 @@ class Frames:
         rows = np.frombuffer(vectors, np.float16).reshape(count, -1 if count else 0)
         cut_seconds = np.frombuffer(cuts, np.float64)
         return cls(np.frombuffer(pts, np.float64), rows, cut_seconds, np.frombuffer(blank, np.bool_))
+
+    def begin_before(self, first_seconds: float) -> bool:
+        """Whether frames lie before the first picture is shown; a blank one at 0 and a cut tell of a gap there."""
+        first = first_seconds - _ROUNDING_SECONDS
+        has_gap = np.any(np.abs(self.cut_seconds - first_seconds) <= _ROUNDING_SECONDS)
+        pts = self.pts_seconds[self.pts_seconds > 0] if has_gap else self.pts_seconds
+        return bool(np.any(pts < first))
+
+    def move(self, late_seconds: float, start: float, end: float) -> "Frames":
+        """What lies in `[start, end)` once all times are so much later."""
+        pts, cuts = self.pts_seconds + late_seconds, self.cut_seconds + late_seconds
+        if late_seconds >= _LEAST_GAP_SECONDS:
+            cuts = np.union1d(cuts, [late_seconds])
+        inside = (pts >= start) & (pts < end)
+        cuts = cuts[(cuts >= start) & (cuts < end)]
+        return Frames(pts[inside], self.vectors[inside] if len(pts) else self.vectors, cuts, self.blank[inside])
+
+    def make_gap(self, late_seconds: float) -> "Frames":
+        """A blank frame at 0, so that nothing is found before the first of these; none where that comes soon.
+
+        Its vector is the opposite of that one: of unit length, and like nothing there.
+        """
+        count = int(late_seconds >= _LEAST_GAP_SECONDS)
+        return Frames(np.zeros(count), -self.vectors[:count], blank=np.ones(count, np.bool_))
 
     def to_blobs(self) -> tuple[int, bytes, bytes, bytes, bytes]:
         """The opposite of `from_blobs`."""

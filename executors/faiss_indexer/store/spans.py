@@ -38,6 +38,15 @@ def missing_spans(duration_seconds: float, stored: Collection[tuple[float, float
     return [span for span in plan_spans(duration_seconds) if span not in stored]
 
 
+def covers(stored: Collection[tuple[float, float]], start: float, end: float) -> bool:
+    """Whether the stored `[start, end)` spans leave no gap in this one."""
+    reached = start
+    for first, last in sorted(stored):
+        if first <= reached:
+            reached = max(reached, last)
+    return reached >= end
+
+
 def number_frames(span_id: int, count: int) -> Ids:
     """The numbers of a span's frames, int64 [count]: the span id times MAX_SPAN_FRAMES, plus the place in the span."""
     return span_id * MAX_SPAN_FRAMES + np.arange(count, dtype=np.int64)

@@ -82,6 +82,14 @@ CREATE TABLE word_wishes (  -- how somebody wants a video to be read
 CREATE VIRTUAL TABLE cue_terms USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
 CREATE TRIGGER cues_deleted AFTER DELETE ON cues BEGIN DELETE FROM cue_terms WHERE rowid = old.cue_id; END;
 """
+_ADDED_COLUMNS = {
+    "spans": {"checksum": "INTEGER"},
+    "videos": {
+        "first_seconds": "REAL NOT NULL DEFAULT -1",  # not known
+        "timecode": "TEXT NOT NULL DEFAULT ''",
+        "timecode_rate": "TEXT NOT NULL DEFAULT ''",
+    },
+}
 # The statements that bring a store of each earlier format one format further. Nothing is lost.
 _MIGRATIONS = {
     1: ("ALTER TABLE spans ADD COLUMN cut_seconds BLOB NOT NULL DEFAULT x''",),
@@ -196,7 +204,7 @@ class SqliteDatabase:
                 f"{MODELS_VERSION}). Update ClipSeek, or set CLIPSEEK_HOME to another folder."
             )
         if 0 < version < SCHEMA_VERSION:
-            self._copy_to(self.path.with_name(f"{self.path.name}.format{version}-backup"))
+            self._copy_to(self._name_copy(f"format{version}"))
         with self.write() as db:
             if version == 0:
                 _run(db, _SCHEMA + _SPANS.format(slot=""))
@@ -204,8 +212,9 @@ class SqliteDatabase:
             for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
                 for statement in _MIGRATIONS[step]:
                     db.execute(statement)
-            if not self.has_checksums():
-                db.execute("ALTER TABLE spans ADD COLUMN checksum INTEGER")
+            for table, columns in _ADDED_COLUMNS.items():
+                for name in columns.keys() - self._list_columns(table):
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
             _run(db, _CHANGES.format(slot=""))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", (uuid.uuid4().hex,))
             db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
@@ -234,8 +243,18 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise self._translate(error, "keeps the free space") from error
 
+    def keep_copy(self, name: str) -> None:
+        if not self._name_copy(name).exists():
+            self._copy_to(self._name_copy(name))
+
+    def _name_copy(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{name}-backup")
+
     def has_checksums(self) -> bool:
-        return any(row[1] == "checksum" for row in self.rows("PRAGMA table_info(spans)"))
+        return "checksum" in self._list_columns("spans")
+
+    def _list_columns(self, table: str) -> set[str]:
+        return {row[1] for row in self.rows(f"PRAGMA table_info({table})")}
 
     def find_damage(self, *, quick: bool = False) -> list[str]:
         check = "PRAGMA quick_check(20)" if quick else "PRAGMA integrity_check(20)"
@@ -255,7 +274,7 @@ class SqliteDatabase:
             draft.replace(target)
         except (OSError, sqlite3.Error) as error:
             draft.unlink(missing_ok=True)
-            raise self._translate(error, "cannot be backed up before its format is updated") from error
+            raise self._translate(error, "cannot be backed up before it is updated") from error
 
     def _translate(self, error: sqlite3.Error | OSError, what: str) -> StoreError:
         """An error of SQLite or the disk as one of the store; `what` failed."""

@@ -28,6 +28,7 @@ from executors.faiss_indexer.store.models import (
     write_meta,
 )
 from executors.faiss_indexer.store.records import (
+    NOT_KNOWN,
     Frames,
     StoredSpan,
     StoredVideo,
@@ -35,6 +36,7 @@ from executors.faiss_indexer.store.records import (
     compute_checksum,
     list_shots,
 )
+from executors.faiss_indexer.store.spans import covers, plan_spans
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
 
 _SPANS_A_PAGE = 256  # 8 MB
@@ -42,6 +44,8 @@ KEPT_REVISIONS = 10_000  # an index that is further behind compares all its span
 _VIDEO_FIELDS = tuple(field.name for field in fields(VideoRecord))
 _VIDEO_COLUMNS = ", ".join(_VIDEO_FIELDS)
 _FITTED_SHIFT = "fitted_shift"
+# Whether an earlier version registered a video: it did not note when the first picture is shown.
+_IS_OLD = "SELECT 1 FROM videos WHERE video_id = ? AND first_seconds = ?"
 _FRAME_COLUMNS = "frames, pts_seconds, vectors, cut_seconds, blank"
 
 
@@ -111,12 +115,16 @@ class Store(AbstractContextManager["Store"]):
         A known video keeps its sampling rate unless `video.frames_per_second` is another one above 0, and its way of
         sampling unless `video.sampling` names another. A change of either drops its frames: it must be indexed again.
 
+        The times of a video of version 0.1 count from its first picture. If that is shown later, they are corrected.
+
         Returns: the ids of the spans that were dropped.
 
         Raises: ModelMismatch: the store holds frames of another model. InvalidRequest: the rate or the way of sampling
         does not exist.
         """
         dropped: list[int] = []
+        if video.first_seconds > 0 and self._database.row(_IS_OLD, (video.video_id, NOT_KNOWN)):
+            self._database.keep_copy("times")
         with self._database.write() as db:
             self._claim_model(db, model_id)
             known = db.execute(
@@ -125,10 +133,44 @@ class Store(AbstractContextManager["Store"]):
             rate, sampling = _check_sampling(video, known)
             if known and known != (rate, sampling):
                 dropped = self._delete_spans_of(db, video.video_id)
+            elif video.first_seconds > 0 and db.execute(_IS_OLD, (video.video_id, NOT_KNOWN)).fetchone():
+                self._correct_times(db, video)
             values = asdict(video) | {"frames_per_second": rate, "sampling": sampling}
             values |= {"has_audio": int(video.has_audio), "added_at": time.time()}
             put_video_row(db, values, kept=("added_at",))
         return dropped
+
+    def _correct_times(self, db: Transaction, video: VideoRecord) -> None:
+        """Frames before the first picture show that times count from it. Without a first frame all are dropped."""
+        slots = {self.slot, *list_slots(db)}
+        firsts = {slot: first for slot in slots if (first := _read_first_span(db, video.video_id, slot))}
+        if not firsts:
+            self._delete_spans_of(db, video.video_id)
+        elif any(first.begin_before(video.first_seconds) for first in firsts.values()):
+            for slot in slots:
+                gap = firsts[slot].make_gap(video.first_seconds) if slot in firsts else None
+                self._move_spans(db, video, gap, slot)
+
+    def _move_spans(self, db: Transaction, video: VideoRecord, gap: Frames | None, slot: str) -> None:
+        """Divide the frames of a video into spans again, all of them later, behind the gap.
+
+        From the end, so that each is read before it is lost. What was not stored stays missing.
+        """
+        (old_end,) = db.execute("SELECT duration_seconds FROM videos WHERE video_id = ?", (video.video_id,)).fetchone()
+        for start, end in reversed(plan_spans(video.duration_seconds)):
+            since, until = max(0.0, start - video.first_seconds), min(old_end, end - video.first_seconds)
+            rows = db.execute(
+                f"SELECT start_seconds, end_seconds, {_FRAME_COLUMNS} FROM spans{slot} "
+                "WHERE video_id = ? AND start_seconds < ? AND end_seconds > ? ORDER BY start_seconds",
+                (video.video_id, until, since),
+            ).fetchall()
+            inside = "video_id = ? AND start_seconds >= ? AND start_seconds < ?"
+            delete_spans(db, inside, (video.video_id, start, end), slot)
+            if gap is not None and covers([row[:2] for row in rows], since, until):
+                old = Frames.join([Frames.from_blobs(*row[2:]) for row in rows])
+                pieces = [gap] * (start == 0) + [old.move(video.first_seconds, start, end)]
+                added = _insert_span(db, video.video_id, (start, end), Frames.join(pieces), slot)
+                note_changes(db, [added], slot)
 
     def video(self, video_id: str) -> VideoRecord:
         """Raises VideoNotFound."""
@@ -209,21 +251,15 @@ class Store(AbstractContextManager["Store"]):
         self, db: Transaction, video_id: str, span: tuple[float, float], frames: Frames, model_id: str
     ) -> tuple[int, list[int]]:
         start, end = span
-        blobs = frames.to_blobs()
-        checksum = compute_checksum(video_id, start, end, *blobs)
         if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
             raise VideoNotFound(f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe.")
         if len(frames.vectors) or model_id:
             self._claim_model(db, model_id)
         overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
         replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)
-        [span_id] = db.execute(
-            f"INSERT INTO {self._spans} (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
-            (video_id, start, end, *blobs, checksum),
-        ).fetchall()[0]
-        note_changes(db, [*replaced, SpanChange(span_id, video_id, len(frames.vectors))], self.slot)
-        return span_id, [change.span_id for change in replaced]
+        added = _insert_span(db, video_id, span, frames, self.slot)
+        note_changes(db, [*replaced, added], self.slot)
+        return added.span_id, [change.span_id for change in replaced]
 
     def stored_spans(self, video_id: str) -> dict[tuple[float, float], int]:
         """The `[start, end)` of a video's stored spans, each with its number of frames."""
@@ -416,6 +452,25 @@ def delete_spans(db: Transaction, condition: str, values: tuple[object, ...], sl
 def _delete_rows(db: Transaction, condition: str, values: tuple[object, ...], slot: str) -> list[SpanChange]:
     rows = db.execute(f"DELETE FROM spans{slot} WHERE {condition} RETURNING span_id, video_id", values).fetchall()
     return [SpanChange(span_id, video_id, 0) for span_id, video_id in rows]
+
+
+def _read_first_span(db: Transaction, video_id: str, slot: str) -> Frames | None:
+    """The frames of a video's first span, if it has some."""
+    row = db.execute(
+        f"SELECT {_FRAME_COLUMNS} FROM spans{slot} WHERE video_id = ? AND frames > 0 AND start_seconds = 0", (video_id,)
+    ).fetchone()
+    return Frames.from_blobs(*row) if row else None
+
+
+def _insert_span(db: Transaction, video_id: str, span: tuple[float, float], frames: Frames, slot: str) -> SpanChange:
+    start, end = span
+    blobs = frames.to_blobs()
+    [span_id] = db.execute(
+        f"INSERT INTO spans{slot} (video_id, start_seconds, end_seconds, {_FRAME_COLUMNS}, checksum) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING span_id",
+        (video_id, start, end, *blobs, compute_checksum(video_id, start, end, *blobs)),
+    ).fetchall()[0]
+    return SpanChange(span_id, video_id, len(frames.vectors))
 
 
 def note_changes(db: Transaction, changes: Sequence[SpanChange], slot: str = "") -> None:

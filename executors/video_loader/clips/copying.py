@@ -17,14 +17,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipseek.api.errors import InvalidRequest
-from executors.video_loader.clips.extras import (
-    SubtitleTrack,
-    copy_chapters,
-    copy_tags,
-    copy_timecode,
-    list_sounds,
-    list_subtitles,
-)
+from executors.video_loader.clips.extras import add_subtitles, copy_chapters, copy_tags, copy_timecode, list_sounds
 from executors.video_loader.clips.formats import MKV, MP4, ClipFormat
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.containers.container import open_container
@@ -96,11 +89,10 @@ def copy_clip(
         if extras:
             copy_chapters(source, clip, begin, end)
             copy_timecode(source, clip.streams.video[0], begin)
-            tracks = [SubtitleTrack(clip, form.subtitles, source, stream) for stream in list_subtitles(source)]
-            lines = [packet for track in tracks for packet in track.packets(begin, end)]
+            lines = add_subtitles(clip, form, source, begin, end)
         for packet, track in heapq.merge(*streams, key=lambda pair: _decoded_at(pair[0])):
             copier.write(packet, track)
-        for line in sorted(lines, key=lambda packet: packet.pts or 0):
+        for line in lines:
             clip.mux(line)
     return max(begin, Fraction(0)), copier.end - origin
 

@@ -8,11 +8,13 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import logging
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import av
 
@@ -26,6 +28,9 @@ from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.joined import JoinedSource
 from executors.video_loader.decode.probe import measure_shown_seconds
 from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
+
+if TYPE_CHECKING:
+    from executors.video_loader.clips.join import ReelPiece
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +125,7 @@ def _cut_parts(
     *,
     extras: bool,
 ) -> ClipFile:
-    from executors.video_loader.clips.join import ReelPiece, cut_and_join  # only now, because joining consists of cuts
+    from executors.video_loader.clips.join import ReelPiece  # only now, because joining consists of cuts
 
     title = source.title
     pieces = [
@@ -129,16 +134,26 @@ def _cut_parts(
         if part.begin < end and start < part.end
     ]
     if len(pieces) > 1:
-        if form not in (None, MP4):
-            raise InvalidRequest(
-                f"'{title}' holds several recordings. A clip over the end of one can be written as .mp4 only"
-            )
-        clip = cut_and_join(pieces, destination, mode)
+        clip = _join_parts(pieces, mode, destination, form or MP4)
         return replace(clip, start_seconds=float(end) - clip.end_seconds, end_seconds=float(end))
     begin, piece = next(float(part.begin) for part in source.parts if start < part.end), pieces[0]
     times, suffix = (piece.start_seconds, piece.end_seconds), form.suffix if form else ""
     clip = cut_clip(piece.file, *times, mode, destination, title, suffix=suffix, extras=extras)
     return replace(clip, start_seconds=begin + clip.start_seconds, end_seconds=begin + clip.end_seconds)
+
+
+def _join_parts(pieces: Sequence[ReelPiece], mode: str, destination: Path, form: ClipFormat) -> ClipFile:
+    """Joined they are an MP4, with the main sound. Other formats are made of that one."""
+    from executors.video_loader.clips.join import cut_and_join
+
+    if form is MP4:
+        return cut_and_join(pieces, destination, mode)
+    with TemporaryDirectory(dir=destination.parent, prefix="joining-") as folder:
+        joined = cut_and_join(pieces, Path(folder) / "all", mode)
+        takes_it = form is MKV or "h264" in form.copied_pictures
+        mode = "copy" if takes_it else mode
+        clip = cut_clip(joined.path, 0.0, joined.end_seconds, mode, destination, pieces[0].title, suffix=form.suffix)
+    return replace(clip, end_seconds=joined.end_seconds)
 
 
 def _encode(

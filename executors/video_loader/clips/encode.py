@@ -12,7 +12,6 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
-from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
@@ -22,14 +21,7 @@ from numpy.typing import NDArray
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.picture_fit import size_inside
 from executors.machine.processors import processor_count
-from executors.video_loader.clips.extras import (
-    SubtitleTrack,
-    copy_chapters,
-    copy_tags,
-    copy_timecode,
-    list_sounds,
-    list_subtitles,
-)
+from executors.video_loader.clips.extras import add_subtitles, copy_chapters, copy_tags, copy_timecode, list_sounds
 from executors.video_loader.clips.formats import MP4, ClipFormat
 from executors.video_loader.clips.sound import Sound
 from executors.video_loader.decode.interlace import deinterlace
@@ -51,6 +43,7 @@ AUDIO_BITS_PER_SECOND = 160_000
 MAX_FPS = 240  # announced to the encoder; timestamps stay as they are
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _BT709 = 1  # in FFmpeg's enums of matrices, primaries and transfers
+_UNSEEN_SECONDS = Fraction(1, 2000)  # files and callers round to milliseconds
 _BLACK, _NO_COLOUR = 16, 128  # levels of limited range
 _UNSPECIFIED = (0, 2)  # reserved or unspecified, in FFmpeg's colour enums
 
@@ -79,9 +72,11 @@ def encode_clip(
         for stream in list_sounds(source, extras=extras):
             sound = opened.enter_context(Sound(source, start, end, stream.index, form.rates))
             sounds.append(_SoundTrack(clip, sound, form.sound, stream))
-        lines = _add_subtitles(clip, source, form, start, end) if extras else []
+        lines = []
         if extras:
+            copy_chapters(source, clip, start, end)
             copy_timecode(source, pictures.stream, start)
+            lines = add_subtitles(clip, form, source, start, end)
         for frame, since, until in deinterlace(show_frames(source, start, end)):
             pictures.add(frame, since - start, until - start)
             for sound_track in sounds:
@@ -105,26 +100,20 @@ def encode_sound(source: VideoSource, start: Fraction, end: Fraction, destinatio
         _SoundTrack(clip, sound, form.sound, streams[0]).close()
 
 
-def _add_subtitles(
-    clip: OutputContainer, source: VideoSource, form: ClipFormat, start: Fraction, end: Fraction
-) -> list[Packet[Stream]]:
-    """Give the clip chapters and tracks of subtitles. Returns: their lines, in order of time."""
-    copy_chapters(source, clip, start, end)
-    tracks = [SubtitleTrack(clip, form.subtitles, source, stream) for stream in list_subtitles(source)]
-    packets = [packet for track in tracks for packet in track.packets(start, end)]
-    return sorted(packets, key=lambda packet: packet.pts or 0)
-
-
 def show_frames(source: VideoSource, start: Fraction, end: Fraction) -> Iterator[tuple[VideoFrame, Fraction, Fraction]]:
-    """The pictures on screen, each with the time from and until which it is. The first one may come too early."""
+    """The pictures on screen, each with the time from and until which it is. The first one may come too early.
+
+    One that is on screen for half a millisecond, at either end, is left out.
+    """
     last: VideoFrame | None = None
     since = start
     for timed in source.frames(start):
-        if timed.time >= end and last is not None:
+        if timed.time > end - _UNSEEN_SECONDS and last is not None:
             break
-        if last is not None and timed.time > start:
+        if last is not None and timed.time > start + _UNSEEN_SECONDS:
             yield last, since, timed.time
-        last, since = timed.frame, start if last is None else max(start, timed.time)
+            since = timed.time
+        last = timed.frame
         if timed.time >= end:
             break
     if last is not None:

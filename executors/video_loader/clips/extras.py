@@ -5,18 +5,20 @@ from __future__ import annotations  # av's Packet takes its parameter in stubs o
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
+from executors.video_loader.clips.formats import MKV, ClipFormat
 from executors.video_loader.clips.sound import read_packets_from
 from executors.video_loader.containers.container import open_container
 from executors.video_loader.containers.tracks import find_audio_streams
 from executors.video_loader.decode.packets import read_packets
 from executors.video_loader.decode.source import VideoSource
+from executors.video_loader.decode.source_timecode import read_timecode
 
 MOST_SOUNDS = 16  # each is decoded from a file of its own
 MOST_SUBTITLES = 32  # each is read from a file of its own
@@ -26,18 +28,21 @@ _MILLISECOND = Fraction(1, 1000)
 _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, began this much earlier at most
 _LATEST_SECONDS = 2  # behind the pictures of its time a line may be stored
 _TEXT_CODECS = frozenset({"subrip", "srt", "text", "webvtt", "mov_text", "ass", "ssa"})
+# Of DVDs, discs and broadcasts. Only Matroska takes them all.
+_PICTURE_CODECS = frozenset({"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"})
+_PGS_BEGIN = 0x16  # the first byte of a picture of PGS, whose parts are packets of their own in MPEG-TS
 _ASS_FIELDS = 8  # before the text
-_TIMECODE = re.compile(r"\d\d?:\d\d?:\d\d?[:;.,]\d{1,3}")
+_EARLY_FRAMES = Fraction(1, 20)  # by which files that count milliseconds show a picture
 _ASS_STYLE = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(frozen=True)
 class Cue:
-    """A line of subtitles, in seconds of the clip or of the video."""
+    """A line or picture of subtitles as its packet holds it, in seconds of the clip."""
 
     start: Fraction
     end: Fraction
-    text: str
+    data: bytes
 
 
 def list_sounds(source: VideoSource, *, extras: bool) -> list[Stream]:
@@ -46,10 +51,20 @@ def list_sounds(source: VideoSource, *, extras: bool) -> list[Stream]:
     return list(sounds[: MOST_SOUNDS if extras else 1])
 
 
+def add_subtitles(
+    clip: OutputContainer, form: ClipFormat, source: VideoSource, start: Fraction, end: Fraction
+) -> list[Packet[Stream]]:
+    """Give a clip the video's subtitles, as far as its format takes them. Returns: their packets, in order of time."""
+    fitting = _TEXT_CODECS | _PICTURE_CODECS if form is MKV else _TEXT_CODECS
+    streams = [s for s in source.container.streams.subtitles if _codec_of(s) in fitting][:MOST_SUBTITLES]
+    tracks = [_SubtitleTrack(clip, form.subtitles, source, stream) for stream in streams]
+    packets = [packet for track in tracks for packet in track.packets(start, end)]
+    return sorted(packets, key=lambda packet: packet.pts or 0)
+
+
 def list_subtitles(source: VideoSource) -> list[Stream]:
-    """The subtitles that are text, and that a clip keeps."""
-    texts: list[Stream] = [s for s in source.container.streams.subtitles if _codec_of(s) in _TEXT_CODECS]
-    return texts[:MOST_SUBTITLES]
+    """The subtitles that are text."""
+    return [s for s in source.container.streams.subtitles if _codec_of(s) in _TEXT_CODECS]
 
 
 def copy_tags(source: Stream, track: Stream) -> None:
@@ -77,81 +92,93 @@ def copy_chapters(source: VideoSource, clip: OutputContainer, begin: Fraction, e
 
 
 def copy_timecode(source: VideoSource, track: Stream, begin: Fraction) -> None:
-    """Give a clip's pictures the source timecode that they have in the video, if it has one; `begin` in seconds."""
-    places = [source.stream.metadata, source.container.metadata, *(s.metadata for s in source.container.streams.data)]
-    timecode = next((place["timecode"] for place in places if "timecode" in place), "")
-    if _TIMECODE.fullmatch(timecode) and set(timecode) - set("0:;.,"):  # one that starts at 0 says no more than times
-        track.metadata["timecode"] = shift_timecode(timecode, begin - source.first_seconds, 1 / source.frame_seconds)
+    """Give a clip's pictures the source timecode that they have in the video, if it has one; `begin` in seconds.
+
+    One that starts at 0 says no more than the times.
+    """
+    timecode = read_timecode(source)
+    if timecode and timecode.frame:
+        since = math.floor((begin - source.first_seconds) * timecode.rate + _EARLY_FRAMES)
+        track.metadata["timecode"] = str(timecode.add(since))
 
 
-def shift_timecode(timecode: str, seconds: Fraction, fps: Fraction) -> str:
-    """A timecode (SMPTE ST 12) so much later. `;` before its frames marks one that drops numbers: 29.97 a second."""
-    hours, minutes, whole, frame = map(int, re.split("[:;.,]", timecode))
-    rate = max(1, round(fps))
-    dropped = rate // 15 if re.search("[;.,]", timecode) else 0  # each minute, but not each tenth
-    minutes += 60 * hours
-    number = (60 * minutes + whole) * rate + frame - dropped * (minutes - minutes // 10)
-    number += math.floor(seconds * fps)
-    tens, rest = divmod(number, 600 * rate - 9 * dropped)
-    number += 9 * dropped * tens
-    if dropped and rest >= 60 * rate:
-        number += dropped * ((rest - 60 * rate) // (60 * rate - dropped) + 1)
-    whole, frame = divmod(number, rate)
-    clock = f"{whole // 3600 % 24:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{clock}{';' if dropped else ':'}{frame:02d}"
-
-
-class SubtitleTrack:
+class _SubtitleTrack:
     """A track of a clip with the lines of one of the video's, in seconds from `begin` to `end` of the video."""
 
     def __init__(self, clip: OutputContainer, codec: str, source: VideoSource, like: Stream) -> None:
-        self._clip, self._codec, self._source, self._like = clip, codec, source, like
-        self._track = clip.add_mux_stream(codec)
+        self._source, self._like = source, like
+        self._codec = _codec_of(like)
+        self._writes_length = codec == "mov_text"
+        is_picture = self._codec in _PICTURE_CODECS
+        self._track = clip.add_stream_from_template(like) if is_picture else clip.add_mux_stream(codec)
         self._track.time_base = _MILLISECOND
         copy_tags(like, self._track)
 
     def packets(self, begin: Fraction, end: Fraction) -> Iterator[Packet[Stream]]:
         """The lines as packets, in order."""
         for cue in self._cues(begin, end):
-            packet = Packet(_as_mov_text(cue.text) if self._codec == "mov_text" else cue.text.encode())
+            packet = Packet(_as_mov_text(cue.data) if self._writes_length else cue.data)
             packet.pts = packet.dts = math.floor(cue.start / _MILLISECOND)
             packet.duration = math.floor((cue.end - cue.start) / _MILLISECOND)
             packet.time_base, packet.stream, packet.is_keyframe = _MILLISECOND, self._track, True
             yield packet
 
     def _cues(self, begin: Fraction, end: Fraction) -> Iterator[Cue]:
-        for _, cue in read_cues(self._source, [self._like], begin, end):
-            yield Cue(max(cue.start, begin) - begin, min(cue.end, end) - begin, cue.text)
+        for cue in self._read_cues(begin, end):
+            if cue.start < end and cue.end > begin and cue.data:
+                yield Cue(max(cue.start, begin) - begin, min(cue.end, end) - begin, cue.data)
+
+    def _read_cues(self, begin: Fraction, end: Fraction) -> Iterator[Cue]:
+        """What is shown near `[begin, end)`, in seconds of the video. A picture without an end stays until the next."""
+        last: Cue | None = None
+        for _, cue in _read(self._source, [self._like], begin, end):
+            if self._codec not in _PICTURE_CODECS:
+                yield replace(cue, data=_read_text(cue.data, self._codec).encode())
+            elif self._codec == "hdmv_pgs_subtitle" and cue.data[:1] != bytes([_PGS_BEGIN]):
+                last = last and replace(last, data=last.data + cue.data)
+            else:
+                if last:
+                    yield last if last.end > last.start else replace(last, end=cue.start)
+                last = cue
+        if last:
+            yield last if last.end > last.start else replace(last, end=max(end, last.start))
 
 
 def read_cues(
     source: VideoSource, tracks: Sequence[Stream], begin: Fraction, end: Fraction
-) -> Iterator[tuple[int, Cue]]:
-    """The lines of text tracks that a player shows in `[begin, end)`, with their times in seconds of the video.
+) -> Iterator[tuple[int, Fraction, Fraction, str]]:
+    """The lines of text tracks that a player shows in `[begin, end)`, in the order in which the file has them.
 
-    Yields: the index of the line's track in the file, and the line; in the order in which the file has them.
+    Yields: the index of the line's track in the file, its start and end in seconds of the video, and its text.
     """
-    codecs, origin = {track.index: _codec_of(track) for track in tracks}, source.first_pts * source.time_base
+    codecs = {track.index: _codec_of(track) for track in tracks}
+    for index, cue in _read(source, tracks, begin, end):
+        text = _read_text(cue.data, codecs[index])
+        if cue.start < end and cue.end > begin and text:
+            yield index, cue.start, cue.end, text
+
+
+def _read(source: VideoSource, tracks: Sequence[Stream], begin: Fraction, end: Fraction) -> Iterator[tuple[int, Cue]]:
+    """What the packets of some tracks hold near `[begin, end)`, in seconds of the video."""
+    origin = source.first_pts * source.time_base
     with open_container(source.file, source.title) as container:
+        streams = [container.streams[track.index] for track in tracks]
         pictures = container.streams[source.stream.index]
         read_packets_from(container, pictures, origin + begin - _LONGEST_CUE_SECONDS)
-        for packet in read_packets(container, *(container.streams[index] for index in codecs), pictures):
+        for packet in read_packets(container, *streams, pictures):
             if packet.pts is None:
                 continue
             start = packet.pts * packet.time_base - origin
-            if packet.stream_index == pictures.index:
-                if start > end + _LATEST_SECONDS:  # the next line may be an hour away
-                    return
-                continue
-            until = start + (packet.duration or 0) * packet.time_base
-            text = _read_text(bytes(packet), codecs[packet.stream_index])
-            if start < end and until > begin and text:
-                yield packet.stream_index, Cue(start, until, text)
+            if packet.stream_index != pictures.index:
+                until = start + (packet.duration or 0) * packet.time_base
+                yield packet.stream_index, Cue(start, until, bytes(packet))
+            elif start > end + _LATEST_SECONDS:  # the next line may be an hour away
+                return
 
 
-def _as_mov_text(text: str) -> bytes:
+def _as_mov_text(text: bytes) -> bytes:
     """Two bytes of length, and the text, cut between characters to what these can count."""
-    data = text.encode()[:_LONGEST_MOV_TEXT].decode(errors="ignore").encode()
+    data = text[:_LONGEST_MOV_TEXT].decode(errors="ignore").encode()
     return len(data).to_bytes(2) + data
 
 

@@ -25,6 +25,7 @@ from executors.video_loader.containers.tracks import (
 from executors.video_loader.decode.packets import has_presentation_times, is_raw_stream, read_packets
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import VideoSource, open_video
+from executors.video_loader.decode.source_timecode import read_timecode
 
 # The search for the last packet begins this long before the announced end: one or two groups of pictures.
 TAIL_SECONDS = 5
@@ -47,6 +48,8 @@ class VideoInfo:
     size_bytes: int
     coded_pixels: int  # of the largest picture the file announces
     first_seconds: float = 0.0  # when the first picture is shown
+    timecode: str = ""  # of the first picture, as 10:00:00:00; `;` before its frames: it drops numbers
+    timecode_rate: str = ""  # frames a second, as 30000/1001
     notes: list[str] = field(default_factory=list)  # what was left out, or read in a way that its owner may not expect
 
 
@@ -61,6 +64,7 @@ def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
         frame, stream = source.first_frame, source.stream
         renderer = FrameRenderer(frame, stream.sample_aspect_ratio)
         width, height = renderer.measure(frame)
+        timecode = read_timecode(source)
         return VideoInfo(
             duration_seconds=float(measure_duration(source)),
             width=width,
@@ -75,21 +79,13 @@ def probe_video(file: VideoFile, title: str = "") -> VideoInfo:
             size_bytes=path_of(file).stat().st_size,
             coded_pixels=max(frame.width * frame.height, stream.width * stream.height),
             first_seconds=float(source.first_seconds),
+            timecode=str(timecode or ""),
+            timecode_rate=str(timecode.rate) if timecode else "",
             notes=[
                 *source.notes,
-                *_describe_zero(source),
                 *describe_choice(source.container, stream, source.opened, source.title),
             ],
         )
-
-
-def _describe_zero(source: VideoSource) -> list[str]:
-    if source.first_seconds == source.late_seconds:
-        return []
-    return [
-        f"Its times count from the first picture, as they did in version 0.1. Players show them "
-        f"{float(source.late_seconds):.2f} s later. To change that, delete the video and index it again."
-    ]
 
 
 def measure_duration(source: VideoSource) -> Fraction:

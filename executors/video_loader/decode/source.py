@@ -30,6 +30,7 @@ from executors.video_loader.decode.packets import (
     decode_keyframes,
     decode_packets,
     has_presentation_times,
+    is_raw_stream,
     measure_late_start,
     read_packets,
     seek_keyframe,
@@ -134,9 +135,16 @@ class VideoSource(AbstractContextManager["VideoSource"]):
 
     @property
     def frame_seconds(self) -> Fraction:
-        """Length of one frame by the average rate. Without one, some containers (DV) state the rate of their clock."""
+        """Length of one frame by the average rate. Without one, some containers (DV) state the rate of their clock.
+
+        Of raw streams the average is FFmpeg's own 25, whatever the stream states. GXF counts fields, two to a frame.
+        """
         stream = self.stream
-        rates = (stream.average_rate, stream.guessed_rate, stream.base_rate, stream.codec_context.framerate)
+        rates = [stream.average_rate, stream.guessed_rate, stream.base_rate, stream.codec_context.framerate]
+        if is_raw_stream(self.container):
+            rates.insert(0, rates.pop())
+        elif rates[0] and rates[0] == 2 * (stream.base_rate or 0):
+            del rates[0]
         return 1 / next((rate for rate in rates if rate and rate <= _MOST_FPS), _DEFAULT_FPS)
 
     def frames(self, from_seconds: Fraction = Fraction(0), all_from: Fraction | None = None) -> Iterator[TimedFrame]:

@@ -217,15 +217,18 @@ class MediaFiles:
         return record
 
     def accept(self, video_id: str, title: str = "", *, stream: int = 0, own_zero: bool = False) -> FileRecord:
-        """Note that a video can be read, and change its title if one is given. The rest counts the first time only.
+        """Note that a video can be read, and change its title if one is given. `stream` counts the first time only.
+
+        `own_zero` stays, once it is true: its times count from the file's zero from now on.
 
         Raises: VideoNotFound, StoreFull.
         """
         with self._locks[video_id]:
             record = self._reread_record(video_id)
-            accepted = replace(record, title=plain_title(title or record.title), untried=False)
+            own_zero = own_zero or record.own_zero
+            accepted = replace(record, title=plain_title(title or record.title), untried=False, own_zero=own_zero)
             if record.untried:
-                accepted = replace(accepted, stream=stream, own_zero=own_zero)
+                accepted = replace(accepted, stream=stream)
             if accepted != record:
                 with report_full_disk(self.root, f"the record of '{record.title}'"):
                     self._write_record(accepted)

@@ -21,11 +21,11 @@ def read_tracks(recording: Recording) -> list[list[SubtitleLine]]:
     if not tracks:
         return []
     lines: dict[int, list[SubtitleLine]] = {track.index: [] for track in tracks}
-    for index, cue in read_cues(recording.source, tracks, recording.start, recording.end):
-        start = cue.start if recording.start else max(cue.start, Fraction(0))
-        text = clean_text(cue.text)
+    for index, since, until, raw in read_cues(recording.source, tracks, recording.start, recording.end):
+        start = since if recording.start else max(since, Fraction(0))
+        text = clean_text(raw)
         if text and recording.start <= start < recording.end:
-            end = cue.end if cue.end > cue.start else start + _UNKNOWN_LENGTH_SECONDS
+            end = until if until > since else start + _UNKNOWN_LENGTH_SECONDS
             lines[index].append(SubtitleLine(float(start + recording.offset), float(end + recording.offset), text))
     return [with_language(lines[track.index], _language_of(track)) for track in tracks]
 

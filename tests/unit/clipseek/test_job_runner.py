@@ -11,6 +11,7 @@ from clipseek.api.errors import (
     AccessDenied,
     InvalidRequest,
     LimitExceeded,
+    MediaMissing,
     NoVideoStream,
     RequestLost,
     ServerUnreachable,
@@ -307,3 +308,24 @@ def test_words_make_room_for_pictures_at_the_edge_of_a_span(world, run):
     job_id = world.file("a", read, lambda: order.append("more words"), kind=WORDS)
     run(jobs_at_a_time=1)
     assert world.wait_for(job_id, DONE).tries == 0 and order == ["words", "pictures", "more words"]
+
+
+def test_the_times_of_old_videos_are_corrected_one_after_another(monkeypatch, caplog):
+    """One that cannot be read keeps its times, and the others follow."""
+    library = [
+        Video(video_id="new", first_seconds=0.0, duration_seconds=5.0),
+        *(Video(video_id=name, title=name, first_seconds=-1.0, duration_seconds=10.0) for name in ("a", "b", "c")),
+    ]
+    probed, done = [], []
+
+    def probe(_transport, video):
+        probed.append(video.video_id)
+        if video.video_id == "b":
+            raise MediaMissing("The file of 'b' cannot be opened")
+
+    monkeypatch.setattr(job_runner.indexing, "probe", probe)
+    with job_runner.ServiceClient("", "main") as client:
+        monkeypatch.setattr(client, "videos", lambda: library)
+        client.correct_times(lambda video: done.append(video.duration_seconds), lambda *span: done.append(span))
+    assert (probed, done) == (["a", "b", "c"], [30.0, (10.0, 0), (20.0, 0), (30.0, 0)])
+    assert caplog.messages == ["the times of 'b' stay as they are: The file of 'b' cannot be opened"]

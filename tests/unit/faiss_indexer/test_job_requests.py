@@ -12,7 +12,7 @@ from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video, VideoSpan, WordSpan
 from clipseek.api.errors import InvalidRequest, NotFound
 from clipseek.api.formats import escape_hidden
-from clipseek.api.limits import CANCELLED, FAILED
+from clipseek.api.limits import CANCELLED, CORRECT_TIMES, FAILED
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller
 from executors.flow.endpoint import list_of
@@ -261,3 +261,16 @@ def test_a_video_that_is_deleted_takes_the_job_for_its_words_along(service):
     running = service.ask("/lease_job", Job(runner="r"), RUNNER)
     service.ask("/delete", Video(video_id=video_id(0)))
     assert service.ask("/report_job", running, RUNNER).state == CANCELLED
+
+
+def test_a_library_with_videos_of_an_earlier_version_files_a_job_for_their_times(service):
+    [executor] = service.executors
+    executor.correct_times("main")
+    assert service.ask("/lease_job", Job(runner="r"), RUNNER).job_id == ""  # there are none
+    with executor.library("main").store.database.write() as db:
+        db.execute("UPDATE videos SET first_seconds = -1")
+    for _ in range(2):  # once, however often it is opened
+        executor.correct_times("main")
+    job = service.ask("/lease_job", Job(runner="r"), RUNNER)
+    assert (job.kind, job.title, job.library, job.caller) == (CORRECT_TIMES, "times of 2 videos", "main", "")
+    assert service.ask("/lease_job", Job(runner="r"), RUNNER).job_id == ""

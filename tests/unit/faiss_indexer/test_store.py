@@ -19,7 +19,7 @@ from clipseek.api.errors import (
     StoreReadOnly,
     StoreVersion,
 )
-from executors.faiss_indexer.store.records import Frames, VideoRecord, list_shots
+from executors.faiss_indexer.store.records import NOT_KNOWN, Frames, VideoRecord, list_shots
 from executors.faiss_indexer.store.spans import count_spans, is_planned, missing_spans, plan_spans
 from executors.faiss_indexer.store.sqlite import SCHEMA_VERSION
 from executors.faiss_indexer.store.store import Store
@@ -101,7 +101,8 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
     before = rows(path, "SELECT * FROM videos"), rows(path, "SELECT * FROM spans")
     for _ in range(2):
         with Store(tmp_path) as store:
-            assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
+            assert store.video("a" * 64) == video(first_seconds=NOT_KNOWN)
+            assert (store.revision, store.model_id) == (1, MODEL)
             assert store.span_facts() == (1, {1: ("a" * 64, 4)})
             np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
             np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
@@ -117,19 +118,23 @@ def test_a_store_of_an_earlier_format_keeps_everything_and_is_backed_up(tmp_path
 def test_a_store_of_version_0_1_opens_as_it_is(tmp_path):
     """Version 0.2 has the format of version 0.1: there is nothing to migrate, so no copy is made."""
     path = old_store(tmp_path, 4)
-    columns = ", ".join(row[1] for row in rows(path, "PRAGMA table_info(spans)"))
-    before = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    old = {
+        table: ", ".join(row[1] for row in rows(path, f"PRAGMA table_info({table})")) for table in ("spans", "videos")
+    }
+    before = [rows(path, f"SELECT {names} FROM {table}") for table, names in old.items()]
     meta = dict(rows(path, "SELECT * FROM meta"))
     with Store(tmp_path) as store:
-        assert (store.video("a" * 64), store.revision, store.model_id) == (video(), 1, MODEL)
+        assert store.video("a" * 64) == video(first_seconds=NOT_KNOWN)
+        assert (store.revision, store.model_id) == (1, MODEL)
         assert store.stored_spans("a" * 64) == {(0.0, 30.0): 4}
         np.testing.assert_array_equal(store.frames("a" * 64).vectors, frames(4).vectors)
         np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)
         assert store.shots("a" * 64) == [(0.0, 3.0), (3.0, 70.5)]
         assert store.fitted_shift(MODEL) == 0.125
-    after = [rows(path, f"SELECT {names} FROM {table}") for names, table in ((columns, "spans"), ("*", "videos"))]
+    after = [rows(path, f"SELECT {names} FROM {table}") for table, names in old.items()]
     assert after == before
     assert rows(path, "SELECT checksum FROM spans") == [(None,)]
+    assert rows(path, "SELECT first_seconds, timecode, timecode_rate FROM videos") == [(NOT_KNOWN, "", "")]
     new_meta = dict(rows(path, "SELECT * FROM meta"))
     assert len(new_meta.pop("store_id")) == 32 and new_meta == meta
     assert rows(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
@@ -166,7 +171,7 @@ def test_a_restored_backup_is_brought_up_to_date_again(tmp_path):
 def test_a_store_that_cannot_be_backed_up_is_left_as_it_is(tmp_path):
     path = old_store(tmp_path, 1)
     (tmp_path / "index.db.format1-backup").mkdir()
-    with pytest.raises(StoreError, match="cannot be backed up before its format is updated"):
+    with pytest.raises(StoreError, match="cannot be backed up before it is updated"):
         Store(tmp_path)
     assert rows(path, "PRAGMA user_version") == [(1,)]
 
@@ -257,3 +262,76 @@ def test_a_full_disk_stores_nothing_half_way_and_leaves_the_store_usable(store):
     connection.execute("PRAGMA max_page_count = 1000000")
     store.put_span("a" * 64, (0.0, 30.0), frames(2), MODEL)
     assert store.frame_count() == 2
+
+
+def make_old(store: Store, **changes) -> None:
+    """A video as version 0.1 left it: two spans and a half, at one frame a second from the first picture on."""
+    store.register(video(first_seconds=NOT_KNOWN, **changes), MODEL)
+    for start, end in ((0.0, 30.0), (30.0, 60.0), (60.0, 70.5)):
+        count = int(end - start)
+        cuts = np.array([start, start + 4.5] if start else [4.5])
+        made = frames(count, seed=int(start), start=start)
+        blank = np.arange(count) % 3 == 0
+        store.put_span("a" * 64, (start, end), Frames(made.pts_seconds, made.vectors, cuts, blank), MODEL)
+
+
+@pytest.mark.parametrize(("late", "length"), [(0.3, 70.8), (0.83, 71.33), (19.6, 90.1), (45.0, 115.5)])
+@pytest.mark.shows("Videos of an old store", "get the times of players; a copy stays")
+def test_an_old_video_whose_pictures_come_late_gets_the_times_of_players(tmp_path, late, length):
+    with Store(tmp_path) as store:
+        make_old(store)
+        before, revision = store.frames("a" * 64), store.revision
+        for _ in range(2):  # the second time there is nothing to do
+            store.register(video(first_seconds=late, duration_seconds=length), MODEL)
+            after = store.frames("a" * 64)
+            has_gap = late > 0.5  # then nothing is seen before
+            assert (after.pts_seconds[0], after.blank[0]) == (0.0, True) or not has_gap
+            np.testing.assert_allclose(after.pts_seconds[has_gap:], before.pts_seconds + late)
+            np.testing.assert_allclose(after.cut_seconds, [late] * has_gap + [*(before.cut_seconds + late)])
+            np.testing.assert_array_equal(after.vectors[has_gap:], before.vectors)
+            np.testing.assert_array_equal(after.blank[has_gap:], before.blank)
+            stored = store.stored_spans("a" * 64)
+            assert missing_spans(length, stored) == []
+            for (start, end), count in stored.items():
+                assert count == np.count_nonzero((after.pts_seconds >= start) & (after.pts_seconds < end))
+        _, changes = store.changes_since(revision)
+        assert {change.span_id: change.frames for change in changes if change.frames} == {
+            span_id: frames for span_id, (_, frames) in store.span_facts()[1].items()
+        }
+    assert rows(tmp_path / "index.db.times-backup", "SELECT duration_seconds, first_seconds FROM videos") == [
+        (70.5, -1)
+    ]
+    assert [row[2:] for row in rows(tmp_path / "index.db.times-backup", "SELECT * FROM spans")] != []
+
+
+def test_what_an_old_video_lacks_stays_missing(tmp_path):
+    with Store(tmp_path) as store:
+        make_old(store)
+        delete = "DELETE FROM spans WHERE start_seconds = ?"
+        with store.database.write() as db:
+            db.execute(delete, (60.0,))
+        store.register(video(first_seconds=0.8, duration_seconds=71.3), MODEL)
+        assert missing_spans(71.3, store.stored_spans("a" * 64)) == [(60.0, 71.3)]
+        make_old(store)
+        with store.database.write() as db:
+            db.execute(delete, (0.0,))
+        store.register(video(first_seconds=NOT_KNOWN), MODEL)
+        store.register(video(first_seconds=0.8, duration_seconds=71.3), MODEL)
+        assert store.stored_spans("a" * 64) == {}  # nothing tells from when its times count
+
+
+def test_a_video_whose_times_are_right_keeps_them(tmp_path):
+    """An early version 0.2 counted from the file's zero, and did not note when the first picture comes."""
+    with Store(tmp_path) as store:
+        store.register(video(first_seconds=NOT_KNOWN), MODEL)
+        store.put_span("a" * 64, (0.0, 30.0), frames(4, start=0.8), MODEL)
+        store.register(video(first_seconds=0.8), MODEL)
+        np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4, start=0.8).pts_seconds)
+        store.register(video(first_seconds=NOT_KNOWN), MODEL)
+        gap = Frames(np.array([0.0, 0.8, 1.8, 2.8]), frames(4).vectors, np.array([0.8]))
+        store.put_span("a" * 64, (0.0, 30.0), gap, MODEL)
+        store.register(video(first_seconds=0.8), MODEL)
+        np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, gap.pts_seconds)
+        store.put_span("a" * 64, (0.0, 30.0), frames(4), MODEL)
+        store.register(video(first_seconds=0.9), MODEL)  # known by now, whatever a later FFmpeg measures
+        np.testing.assert_array_equal(store.frames("a" * 64).pts_seconds, frames(4).pts_seconds)

@@ -25,10 +25,10 @@ from clipseek.api.errors import (
 from clipseek.api.model_ids import advise_to_index_again, model_name, settings_for
 from executors.faiss_indexer.store import postgres as postgres_module
 from executors.faiss_indexer.store.postgres import PostgresDatabase, hide_password, list_schemas
-from executors.faiss_indexer.store.records import Frames
+from executors.faiss_indexer.store.records import NOT_KNOWN, Frames
 from executors.faiss_indexer.store.store import KEPT_REVISIONS, SpanChange, Store
 from tests.postgres import cut_connections, execute, open_engine
-from tests.unit.faiss_indexer.test_store import MODEL, frames, video
+from tests.unit.faiss_indexer.test_store import MODEL, frames, make_old, video
 
 
 @pytest.fixture
@@ -101,6 +101,29 @@ def test_delete_takes_the_frames_along_and_may_be_repeated(store):
     assert [v.video_id for v in store.videos()] == ["b" * 64]
     assert [v.video_id for v in store.known_videos(["a" * 64, "b" * 64])] == ["b" * 64]
     assert store.frame_count() == 2
+
+
+def test_a_store_that_was_made_without_timecodes_gets_them(engine):
+    with Store(open_engine(engine)) as store:
+        store.register(video(), MODEL)
+        with store.database.write() as db:
+            for name in ("first_seconds", "timecode", "timecode_rate"):
+                db.execute(f"ALTER TABLE videos DROP COLUMN {name}")
+    clock = {"timecode": "10:00:00;00", "timecode_rate": "30000/1001", "first_seconds": 0.5}
+    for _ in range(2):
+        with Store(open_engine(engine)) as store:
+            assert store.video("a" * 64) == video(first_seconds=NOT_KNOWN)
+    with Store(open_engine(engine)) as store:
+        store.register(video(**clock), MODEL)
+        assert store.video("a" * 64) == video(**clock)
+
+
+def test_an_old_video_whose_pictures_come_late_is_corrected(store, other):
+    make_old(store)
+    before = store.frames("a" * 64)
+    for each in (store, other):  # the second one sees that it is done
+        each.register(video(first_seconds=0.83, duration_seconds=71.33), MODEL)
+        np.testing.assert_allclose(each.frames("a" * 64).pts_seconds, [0.0, *(before.pts_seconds + 0.83)])
 
 
 def test_another_model_is_refused_while_frames_are_stored(store):

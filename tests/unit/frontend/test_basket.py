@@ -44,7 +44,7 @@ def test_clips_of_deleted_videos_are_not_exported():
 
 
 def test_csv_runs_nothing_in_a_spreadsheet():
-    rows = list(csv.DictReader(io.StringIO(edit_list([A, B], "csv"))))
+    rows = list(csv.DictReader(io.StringIO(edit_list([A, B], "csv", {}))))
     assert rows[0]["title"] == "'" + A.title and rows[1]["title"] == B.title
     assert (rows[1]["start_seconds"], rows[1]["end_seconds"], rows[1]["length_seconds"]) == (
         "3661.04",
@@ -54,7 +54,7 @@ def test_csv_runs_nothing_in_a_spreadsheet():
 
 
 def test_json():
-    first = json.loads(edit_list([A, B], "json"))[0]
+    first = json.loads(edit_list([A, B], "json", {}))[0]
     assert first == {
         "place": 1,
         "video_id": "a" * 64,
@@ -62,18 +62,21 @@ def test_json():
         "start_seconds": 1.0,
         "end_seconds": 3.5,
         "length_seconds": 2.5,
+        "source_in": "00:00:01:00",
+        "source_out": "00:00:03:13",
+        "source_rate": "25",
     }
 
 
 def test_edl_time_codes_follow_one_another():
-    lines = edit_list([A, B], "edl", fps=24.97).splitlines()
-    assert lines[3] == "001  AAAAAAAA V     C        00:00:01:00 00:00:03:12 00:00:00:00 00:00:02:12"
+    lines = edit_list([A, B], "edl", {A.video_id: Video(fps=24.97)}).splitlines()
+    assert lines[3] == "001  AAAAAAAA V     C        00:00:01:00 00:00:03:13 00:00:00:00 00:00:02:13"
     assert lines[4] == f"* FROM CLIP NAME: {A.title}"
-    assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:12 00:00:03:12"
+    assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:13 00:00:03:13"
 
 
 def test_srt_times_are_those_of_the_joined_video():
-    assert edit_list([A, B], "srt") == (
+    assert edit_list([A, B], "srt", {}) == (
         f"1\n00:00:00,000 --> 00:00:02,500\n{A.title} [00:00:01]\n\n"
         "2\n00:00:02,500 --> 00:00:03,500\n猫; x.mp4 [01:01:01]\n"
     )

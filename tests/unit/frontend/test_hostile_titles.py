@@ -77,7 +77,7 @@ def is_plain(text):
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_list_holds_control_signs_besides_its_own_line_ends(form, title):
-    text = edit_list(items(title), form)
+    text = edit_list(items(title), form, {})
     assert text.encode()
     for line in text.replace("\r\n", "\n").split("\n"):
         assert is_plain(line), ascii(line)
@@ -85,7 +85,7 @@ def test_no_list_holds_control_signs_besides_its_own_line_ends(form, title):
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_csv_has_a_row_for_each_clip_and_no_formula(title):
-    text = edit_list(items(title), "csv")
+    text = edit_list(items(title), "csv", {})
     assert len(text.splitlines()) == 3
     first, second = csv.DictReader(io.StringIO(text))
     assert (first["start_seconds"], second["title"], second["start_seconds"]) == ("1.0", "next", "2.0")
@@ -96,7 +96,7 @@ def test_csv_has_a_row_for_each_clip_and_no_formula(title):
 
 
 def test_ids_are_guarded_as_titles_are():
-    lists = {form: edit_list(items("a", '=cmd|"/C calc"!A0\n\x1b--> <b>'), form) for form in FORMATS}
+    lists = {form: edit_list(items("a", '=cmd|"/C calc"!A0\n\x1b--> <b>'), form, {}) for form in FORMATS}
     assert all(is_plain(line) for text in lists.values() for line in text.splitlines())
     assert next(csv.DictReader(io.StringIO(lists["csv"])))["video_id"] == '\'=cmd|"/C calc"!A0  --> <b>'
     assert lists["edl"].splitlines()[3].split()[:3] == ["001", "_CMD___C", "V"]
@@ -104,13 +104,13 @@ def test_ids_are_guarded_as_titles_are():
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_json_gives_back_the_title(title):
-    first, second = json.loads(edit_list(items(title), "json"))
+    first, second = json.loads(edit_list(items(title), "json", {}))
     assert first["title"] == title and second["title"] == "next"
 
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_srt_has_a_block_for_each_clip_and_no_markup(title):
-    blocks = edit_list(items(title), "srt").strip().split("\n\n")
+    blocks = edit_list(items(title), "srt", {}).strip().split("\n\n")
     assert len(blocks) == 2
     number, times, text = blocks[0].split("\n")
     assert (number, times) == ("1", "00:00:00,000 --> 00:00:02,500")
@@ -121,7 +121,7 @@ def test_srt_has_a_block_for_each_clip_and_no_markup(title):
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_edl_has_an_event_and_a_comment_for_each_clip(title):
-    lines = edit_list(items(title), "edl").split("\n")
+    lines = edit_list(items(title), "edl", {}).split("\n")
     assert [line.split()[0] if line else "" for line in lines] == ["TITLE:", "FCM:", "", "001", "*", "", "002", "*", ""]
     assert lines[4].startswith("* FROM CLIP NAME: ") and lines[7] == "* FROM CLIP NAME: next"
     if title in PLAIN:

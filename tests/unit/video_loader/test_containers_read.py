@@ -1,6 +1,7 @@
 """Containers: one list of them, raw streams with times by their rate, tags that players know, refusals in words."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -28,10 +29,10 @@ RAW = [
 ]
 
 
-def write_raw(path: Path, container: str, codec: str, options: dict[str, str], frames: int = 100) -> Path:
+def write_raw(path: Path, container: str, codec: str, options: dict[str, str], frames: int = 100, rate=25) -> Path:
     """Frame n has the slate n."""
     with av.open(str(path), "w", format=container) as video:
-        track = video.add_stream(codec, rate=25, options=options)
+        track = video.add_stream(codec, rate=rate, options=options)
         track.width, track.height = 64, 48
         track.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(frames):
@@ -64,6 +65,31 @@ def test_a_raw_stream_has_times_by_its_frame_rate(tmp_path: Path, suffix, contai
         with av.open(str(clip.path)) as video:
             shown = [number_in(frame.to_ndarray(format="rgb24")) for frame in video.decode(video=0)]
         assert shown == pytest.approx(range(25, 75), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"), [(Fraction(30000, 1001), 29.97), (50, 50.0), (Fraction(24000, 1001), 23.976)]
+)
+@pytest.mark.parametrize(("suffix", "container", "codec", "options"), [raw for raw in RAW if raw[2] != "mjpeg"])
+@pytest.mark.shows("Raw streams", "times by the frame rate")
+def test_a_raw_stream_has_the_rate_that_it_states(tmp_path, suffix, container, codec, options, rate, shown) -> None:
+    path = write_raw(tmp_path / f"a.{suffix}", container, codec, options, frames=60, rate=rate)
+    info = probe_video(path)
+    assert (info.fps, info.duration_seconds) == (shown, pytest.approx(60 / float(rate), abs=1e-4))
+
+
+@pytest.mark.parametrize(("rate", "shown"), [(Fraction(30000, 1001), 29.97), (25, 25.0)])
+@pytest.mark.shows("Frame rates", "shown as people know them")
+def test_gxf_counts_fields_but_its_rate_is_of_frames(tmp_path: Path, rate, shown: float) -> None:
+    with av.open(str(tmp_path / "a.gxf"), "w") as video:
+        track = video.add_stream("mpeg2video", rate=rate)
+        track.width, track.height, track.pix_fmt = 720, 512 if shown > 25 else 576, "yuv422p"
+        for number in range(20):
+            picture = np.full((track.height, 720, 3), 16 + 2 * number, np.uint8)
+            video.mux(track.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        video.mux(track.encode(None))
+    info = probe_video(tmp_path / "a.gxf")
+    assert (info.fps, info.duration_seconds) == (shown, pytest.approx(20 / shown, abs=1.1 / shown))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a", "a.mkv", "a.jpg"])

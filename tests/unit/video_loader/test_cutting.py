@@ -313,3 +313,13 @@ def test_a_size_that_changes_is_fitted(tmp_path: Path, name: str, second: tuple[
     shown = [(int(frame.any(axis=0).sum()), int(frame.any(axis=1).sum())) for frame in frames]
     assert shown[:12] == [(64, 48)] * 12
     assert shown[13:] == [inside] * 13
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.mkv"])
+@pytest.mark.parametrize("fps", [NTSC, 2 * NTSC])
+def test_an_edge_at_a_frame_is_right_where_a_file_rounds_its_times(tmp_path: Path, name: str, fps: Fraction) -> None:
+    """A frame that is stored up to half a millisecond late began at the edge all the same."""
+    video = videos.make(tmp_path / name, fps=fps, frames=60)
+    for first in range(10, 20):
+        clip = cut_clip(video.path, float(first / fps), float((first + 30) / fps), "exact", tmp_path / "clip")
+        assert [slate for _, slate in videos.read(clip.path)] == [n % videos.SLATES for n in range(first, first + 30)]

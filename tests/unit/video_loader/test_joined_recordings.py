@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.synthetic import videos
-from clipseek.api.errors import UnreadableVideo
+from clipseek.api.errors import InvalidRequest, UnreadableVideo
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.join import ReelPiece, cut_and_join
 from executors.video_loader.clips.thumbnails import make_thumbnail
@@ -87,6 +87,37 @@ def test_clips_of_joined_recordings_are_right_on_both_sides_and_across(tmp_path,
         wanted = iter(expected_slates(2)[first:last])
         assert len(shown) >= last - first - 3  # at the end of a recording a copy may lack B-frames
         assert all(slate in wanted for slate in shown)  # in this order
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"), [(".mkv", "exact"), (".mkv", "copy"), (".mov", "exact"), (".mov", "copy"), (".webm", "exact")]
+)
+@pytest.mark.shows("Recordings joined as bytes", "one timeline for samples, thumbnails and clips")
+def test_a_clip_across_two_recordings_may_have_other_formats(tmp_path: Path, suffix: str, mode: str) -> None:
+    path = join_bytes(tmp_path, "ts", "h264")
+    clip = cut_clip(path, 1.6, 2.8, mode, tmp_path / "clip", suffix=suffix)
+    assert clip.path.suffix == suffix and clip.end_seconds == pytest.approx(2.8, abs=0.1)
+    with av.open(str(clip.path)) as made:
+        assert suffix[1:].replace("mkv", "matroska") in made.format.name
+        samples = sum(frame.samples for frame in made.decode(audio=0))
+    length = clip.end_seconds - clip.start_seconds
+    assert samples / 48000 == pytest.approx(length, abs=0.1)
+    if mode == "exact":
+        assert slates_in(clip.path) == expected_slates(2)[40:70]
+    assert [file.name for file in tmp_path.glob("*joining*")] == []
+
+
+def test_a_copy_across_two_recordings_goes_only_where_its_codecs_fit(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"has h264, which cannot be copied into a '\.webm' file"):
+        cut_clip(join_bytes(tmp_path, "ts", "h264"), 1.6, 2.8, "copy", tmp_path / "clip", suffix=".webm")
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp3", ".wav"])
+def test_pictures_or_sound_alone_of_two_recordings(tmp_path: Path, suffix: str) -> None:
+    clip = cut_clip(join_bytes(tmp_path, "ts", "h264"), 1.6, 2.8, "exact", tmp_path / "clip", suffix=suffix)
+    with av.open(str(clip.path)) as made:
+        assert (len(made.streams.video), len(made.streams.audio)) == ((1, 0) if suffix == ".gif" else (0, 1))
+        assert made.duration / 1e6 == pytest.approx(1.2, abs=0.1)
 
 
 @pytest.mark.parametrize("sampling", ["even", "adaptive", "keyframes"])

@@ -14,7 +14,7 @@ from docarray import DocList
 from PIL import Image
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Thumbnail, Video
+from clipseek.api.documents import Clip, Thumbnail, Video
 from clipseek.config.settings import Settings
 from executors.flow.callers import Caller
 from executors.video_loader.clips.cut import cut_clip
@@ -31,7 +31,7 @@ NAMES = ["a.mp4", "a.mov", "a.mkv", "a.ts", "a.flv"]
 FRAMES = 50
 
 
-def make_late(path: Path, late: Fraction, frames: int = FRAMES, sound: bool = True) -> Path:
+def make_late(path: Path, late: Fraction, frames: int = FRAMES, draw=videos.slate) -> Path:
     """Sound from 0 to 4 s, a tone in odd half seconds. Slate n is shown `late` + n / 25 s after the sound begins."""
     with av.open(str(path), "w") as video:
         track = video.add_stream("libx264", rate=25, options={"qp": "4", "bf": "0"})
@@ -43,7 +43,7 @@ def make_late(path: Path, late: Fraction, frames: int = FRAMES, sound: bool = Tr
         rate = tone.rate
         packets = []
         for n in range(frames):
-            frame = av.VideoFrame.from_ndarray(videos.slate(n), "rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(n), "rgb24")
             frame.pts, frame.time_base = round((late + Fraction(n, 25)) * 90000), Fraction(1, 90000)
             packets += track.encode(frame)
         packets += track.encode(None)
@@ -131,9 +131,9 @@ def test_small_delays_of_encoders_do_not_count(tmp_path: Path, name: str) -> Non
     assert probe_video(make_late(tmp_path / name, Fraction(0))).first_seconds == 0
 
 
-@pytest.mark.shows("Videos of an old store", "their times stay, and are told of")
-def test_a_video_of_an_old_store_keeps_its_times(tmp_path: Path) -> None:
-    """Its spans count from the first picture. Added again, it gets the times of players."""
+@pytest.mark.shows("Videos of an old store", "get the times of players; a copy stays")
+def test_a_video_of_an_old_store_gets_the_times_of_players(tmp_path: Path) -> None:
+    """It counts from its first picture until it is probed again."""
     path = make_late(tmp_path / "a.mp4", Fraction(9, 5))
     settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache")
     loader, caller = VideoLoader(settings, runtime_args={"name": "video_loader"}), Caller("anyone")
@@ -145,27 +145,25 @@ def test_a_video_of_an_old_store_keeps_its_times(tmp_path: Path) -> None:
         del record["untried"]
         record_file.write_text(json.dumps(record))  # as 0.1 left it
 
-        def probe() -> Video:
-            return asyncio.run(loader.probe(DocList[Video]([Video(video_id=video_id)]), caller=caller))[0]
-
         def thumbnail(at: float) -> float:
             ask = DocList[Thumbnail]([Thumbnail(video_id=video_id, at_seconds=at)])
             return asyncio.run(loader.thumbnail(ask, caller=caller))[0].pts_seconds
 
-        old = probe()
-        assert old.duration_seconds == pytest.approx(2.0, abs=0.005)
-        assert old.notes[0].startswith(
-            "Its times count from the first picture, as they did in version 0.1. Players show"
-        )
+        def clip() -> bytes:
+            ask = DocList[Clip]([Clip(video_id=video_id, start_seconds=1.0, end_seconds=1.5)])
+            return asyncio.run(loader.clip(ask, caller=caller))[0].data
+
         assert thumbnail(1.0) == pytest.approx(1.0, abs=0.041)
-        store.delete(video_id)
-        assert store.add_file(path).untried
-        new = probe()
-        assert (new.duration_seconds, new.notes) == (pytest.approx(3.8, abs=0.06), [])
-        assert thumbnail(1.0) == pytest.approx(1.8, abs=0.06)
-        assert json.loads(record_file.read_text())["own_zero"] is True
-        loader._info.cache_clear()
-        assert thumbnail(3.0) == pytest.approx(3.0, abs=0.041)
+        old_clip = clip()
+        for _ in range(2):
+            found = asyncio.run(loader.probe(DocList[Video]([Video(video_id=video_id)]), caller=caller))[0]
+            assert (found.duration_seconds, found.first_seconds) == pytest.approx((3.8, 1.8), abs=0.06)
+            assert found.notes == []
+            assert json.loads(record_file.read_text())["own_zero"] is True
+            assert thumbnail(1.0) == pytest.approx(1.8, abs=0.06)
+            assert thumbnail(3.0) == pytest.approx(3.0, abs=0.041)
+            assert clip() != old_clip
+            loader._info.cache_clear()
     finally:
         loader.close()
 

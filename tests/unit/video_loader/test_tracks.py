@@ -10,8 +10,8 @@ import pytest
 from av.stream import Disposition
 
 from clipseek.api.errors import InvalidRequest
+from clipseek.timecode import Timecode
 from executors.video_loader.clips.cut import cut_clip
-from executors.video_loader.clips.extras import shift_timecode
 from executors.video_loader.clips.thumbnails import make_thumbnail
 from executors.video_loader.containers.parts import VideoView
 from executors.video_loader.containers.programmes import read_programmes
@@ -301,23 +301,7 @@ def test_checksums_are_those_of_mpeg() -> None:
     assert checksum(b"123456789") == bytes.fromhex("0376e6e7")
 
 
-@pytest.mark.parametrize(
-    ("timecode", "seconds", "fps", "later"),
-    [
-        ("01:00:00:00", 2, Fraction(25), "01:00:02:00"),
-        ("10:59:59:24", Fraction(1, 25), Fraction(25), "11:00:00:00"),
-        ("23:59:59:29", Fraction(1, 30), Fraction(30), "00:00:00:00"),
-        ("00:00:59;29", Fraction(1001, 30000), Fraction(30000, 1001), "00:01:00;02"),
-        ("00:09:59;29", Fraction(1001, 30000), Fraction(30000, 1001), "00:10:00;00"),
-        ("01:00:00;00", 3600, Fraction(30000, 1001), "02:00:00;00"),
-        ("00:00:59:23", Fraction(1001, 24000), Fraction(24000, 1001), "00:01:00:00"),
-    ],
-)
-def test_a_timecode_goes_on(timecode: str, seconds: Fraction, fps: Fraction, later: str) -> None:
-    assert shift_timecode(timecode, Fraction(seconds), fps) == later
-
-
-@pytest.mark.shows("Source timecode", "clips keep it")
+@pytest.mark.shows("Source timecode", "clips and lists for editors keep it")
 @pytest.mark.parametrize("mode", ["exact", "copy"])
 @pytest.mark.parametrize(
     ("name", "suffix"), [("a.mov", ".mov"), ("a.mov", ".mp4"), ("a.mp4", ".mov"), ("a.mov", ".mkv")]
@@ -332,7 +316,7 @@ def test_clips_keep_the_source_timecode(tmp_path: Path, mode: str, name: str, su
     with av.open(str(clip.path)) as made:
         found = {name.lower(): value for name, value in made.streams.video[0].metadata.items()}["timecode"]
         assert mode == "copy" or len(list(made.decode(video=0))) == 45
-    assert found == shift_timecode("09:30:00:10", Fraction(round(clip.start_seconds * 25), 25), Fraction(25))
+    assert found == str(Timecode.parse("09:30:00:10", Fraction(25)).add(round(clip.start_seconds * 25)))
 
 
 def test_a_timecode_that_is_none_is_left_out(tmp_path: Path) -> None:
