@@ -72,7 +72,7 @@ def started(folder: Path) -> Iterator[Service]:
     """A service of its own with the starter model, ready."""
     folder.mkdir()
     service = Service(folder)
-    service.settings = replace(service.settings, model="starter", cache=Settings.from_env().cache)
+    service.settings = replace(service.settings, model="starter", words="auto", cache=Settings.from_env().cache)
     service.start()
     try:
         service.wait_until_ready(_START_SECONDS)

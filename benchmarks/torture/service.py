@@ -71,6 +71,7 @@ class Service:
             cache=folder / "cache",
             port=free_port("127.0.0.1"),
             model=f"local-dir:{model}",
+            words="off",
             most_restarts=1000,
         )
         if is_sharing:

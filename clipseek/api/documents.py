@@ -255,9 +255,10 @@ class Model(BaseDoc):
     `name`, and `/forget_model` removes the vectors of one that does not answer.
     """
 
-    question = fields("name")
+    question = fields("name failed_video_ids")
 
     name: str = ""  # as in CLIPSEEK_MODEL
+    failed_video_ids: list[str] = []  # for the service's runner: named last among the missing ones
     # answer
     model_id: str = ""
     state: str = ""  # "answers", "changing" (a job prepares it), "kept", or "available": the library has none of it

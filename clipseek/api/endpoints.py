@@ -47,7 +47,7 @@ class Endpoint:
         shortcuts: fewer executors, to which a caller may send instead of to all of `executors`. The gateway itself
             takes `WITHOUT_IMAGES` for a query that has none.
         is_large: its requests hold images, so only `CLIPSEEK_MAX_REQUEST_MB` limits their size.
-        instead: only the service's own runner may use it; callers use this endpoint.
+        instead: only the service itself may use it; callers use this endpoint.
     """
 
     path: str
@@ -108,7 +108,9 @@ _ROWS = (
     Endpoint("/cancel_job", Job, (INDEXER,), "Cancel a job."),
     Endpoint("/lease_job", Job, (INDEXER,), "Give the service's runner a job of any library.", instead="/job"),
     Endpoint("/report_job", Job, (INDEXER,), "Take the progress, or the end, of a runner's job.", instead="/job"),
-    Endpoint("/model", Model, (INDEXER,), "Name the model that answers in the library."),
+    Endpoint(
+        "/model", Model, (INDEXER,), "Name for the gateway the model that encodes for the library.", instead="/models"
+    ),
     Endpoint(
         "/models",
         Model,

@@ -15,9 +15,14 @@ _NAME = re.compile("[a-z0-9-]{1,40}")
 VIDEO_MARK = ".film"
 
 
+def is_library(name: str) -> bool:
+    """Whether a text can be the name of a library."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_library(name: str) -> str:
     """Check that a text can be the name of a library, and return it. Raises: InvalidRequest."""
-    if not _NAME.fullmatch(name):
+    if not is_library(name):
         raise InvalidRequest(
             f"'{excerpt(name)}' is not a valid name for a library: use 1 to 40 of the characters a-z, 0-9 and -"
         )
@@ -40,7 +45,7 @@ def media_folders(settings: Settings) -> list[Path]:
     """The folders of the videos of all libraries, in order of their names. Some may not exist yet."""
     names = {*libraries_below(settings.home)}
     if settings.media and not settings.media_url and Path(settings.media).is_dir():
-        names |= {path.name for path in Path(settings.media).iterdir() if _NAME.fullmatch(path.name) and path.is_dir()}
+        names |= {path.name for path in Path(settings.media).iterdir() if is_library(path.name) and path.is_dir()}
     return [media_folder(settings, name) for name in sorted(names)]
 
 
@@ -48,7 +53,7 @@ def libraries_below(home: Path) -> Iterator[str]:
     yield MAIN
     folder = home / "libraries"
     if folder.is_dir():
-        yield from (path.name for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name))
+        yield from (path.name for path in sorted(folder.iterdir()) if is_library(path.name))
 
 
 def state_file(settings: Settings, address: str, name: str) -> Path:

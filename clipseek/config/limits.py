@@ -87,7 +87,7 @@ class Limits:
     decode_timeout_seconds: float = _limit(
         "CLIPSEEK_DECODE_TIMEOUT",
         60.0,
-        "seconds to decode one picture; a span or clip gets 10 times its length more",
+        "seconds to decode one picture; a span or clip gets 10 times its length more, each file 1 s for 50 MB",
         checked="while it runs",
     )
 

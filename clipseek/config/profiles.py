@@ -95,13 +95,21 @@ def is_same_model(name: str, other: str) -> bool:
     return _full_name(name) == _full_name(other)
 
 
+def is_folder(name: str) -> bool:
+    """Whether there is a folder of this name; not if no file can have it, or this user may not look."""
+    try:
+        return Path(name).is_dir()
+    except OSError:
+        return False
+
+
 def _full_name(name: str) -> str:
     name = name.strip().removeprefix("local-dir:")
     if profile := PROFILES.get(name.lower()):
         return _full_name(profile.open_clip_name)
     if name.lower() in MODEL_NAMES:
         return name.lower()
-    if name.startswith(("/", "./", "../", "~")) or Path(name).is_dir():
+    if name.startswith(("/", "./", "../", "~")) or is_folder(name):
         return str(Path(name).expanduser().resolve())
     return name.lower().replace("-", "_")
 

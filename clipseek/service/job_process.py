@@ -90,7 +90,19 @@ class JobProcess:
             if self._closing.wait(pause):
                 return
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            self._start()
+            pause = self._start_again(pause)
+
+    def _start_again(self, pause: float) -> float:
+        """Start it, as soon as the system has room for a process. Returns: the pause after its next death."""
+        while True:
+            try:
+                self._start()
+            except OSError as error:
+                say(f"clipseek: The job runner cannot be started ({error}). The next try is in {pause:g} s.")
+                if not self._closing.wait(pause):
+                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                    continue
+            return pause
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         """Wait until a process has ended, and end it if it hangs. Returns: its exit code."""

@@ -11,6 +11,7 @@ from clipseek.api.errors import (
     LimitExceeded,
     MediaMissing,
     PathNotAllowed,
+    ServerFailed,
     UnreadableVideo,
     UploadCorrupted,
     VideoNotFound,
@@ -19,9 +20,9 @@ from clipseek.api.limits import ANSWERS
 from clipseek.client import indexing
 from clipseek.client.transport import Transport, run
 
-# What keeps one video from being embedded, but not the others.
+# What keeps one video from being embedded, but not the others. A video that was deleted meanwhile is no longer missing.
 _OF_ONE_VIDEO = (
-    *(UnreadableVideo, DecoderCrashed, DeadlineExceeded, LimitExceeded, UploadCorrupted, PathNotAllowed),
+    *(VideoNotFound, UnreadableVideo, DecoderCrashed, DeadlineExceeded, LimitExceeded, UploadCorrupted, PathNotAllowed),
     MediaMissing,
 )
 
@@ -50,9 +51,10 @@ class ModelChange:
         """
         while not self._switch():
             missing = self._model.missing_video_ids
-            if missing and self._failures.keys() >= set(missing):
+            untried = [video_id for video_id in missing if video_id not in self._failures]
+            if missing and not untried:
                 raise self._failures[missing[0]]
-            for video_id in missing:
+            for video_id in untried:
                 self._embed(video_id)
 
     def _switch(self) -> bool:
@@ -63,7 +65,8 @@ class ModelChange:
         return self._model.state == ANSWERS
 
     def _ask(self, executors: str | None = None) -> None:
-        self._model = run(self._transport.post_one("/switch_model", Model(name=self._name), executor=executors))
+        ask = Model(name=self._name, failed_video_ids=list(self._failures))
+        self._model = run(self._transport.post_one("/switch_model", ask, executor=executors))
         self._covered_seconds = self._model.covered_seconds
         self._begin(Video(duration_seconds=self._model.total_seconds))
         self._on_span(self._covered_seconds, self._frames_encoded)
@@ -79,8 +82,10 @@ class ModelChange:
 
         try:
             embed_video(self._transport, video_id, self._name, note)
-        except VideoNotFound:
-            pass  # it was deleted a moment ago
+            if not seconds:
+                self._failures[video_id] = ServerFailed(
+                    f"'{self._name}' lacks a part of the video {video_id}, but /probe names none. Index it again."
+                )
         except _OF_ONE_VIDEO as error:
             self._failures[video_id] = error
         self._covered_seconds += seconds

@@ -167,11 +167,15 @@ class Supervisor:
     def _restart(self, watched: _Watched) -> None:
         from jina.orchestrate.pods.factory import PodFactory
 
-        watched.restart_count += 1
-        watched.pod = PodFactory.build_pod(watched.pod.args)
-        watched.pod.start()  # `check_processes` sees when it answers
-        watched.start_at = None
-        watched.started_at = time.monotonic()
+        pod, now = PodFactory.build_pod(watched.pod.args), time.monotonic()
+        try:
+            pod.start()  # `check_processes` sees when it answers
+        except OSError as error:  # the system has no room for a process
+            pause = watched.restarts.pause_after_death(now)
+            self._note_death(watched, now, f"cannot be started: {error}.", f"{error}.", pause)
+        else:
+            watched.restart_count += 1
+            watched.pod, watched.start_at, watched.started_at = pod, None, now
 
     def _check_restart(self, watched: _Watched, now: float) -> None:
         if _listens(watched.pod.args):

@@ -68,7 +68,7 @@ class ModelExecutor(JobExecutor):
             return ""
         models.prepare(doc.model_id)
         ask = JobRecord(kind=CHANGE_MODEL, library=caller.library, title=doc.name, caller=caller.name)
-        job, _ = self.jobs.file(ask, time.time(), is_known=True)
+        job, _ = self.jobs.file(ask, time.time())
         self._fill_in(doc, caller, job)
         return f"{job.job_id} for {doc.name}"
 
@@ -92,7 +92,9 @@ class ModelExecutor(JobExecutor):
         job = self.jobs.model_change(caller.library)
         is_switched = TEXT_ENCODER in caller.route and libraries.models.switch(doc.model_id)
         if not is_switched:
-            doc.missing_video_ids = libraries.models.missing_videos(doc.model_id, _MOST_MISSING)
+            failed = doc.failed_video_ids
+            doc.missing_video_ids = libraries.models.missing_videos(doc.model_id, _MOST_MISSING, failed)
+        doc.failed_video_ids = []
         self._fill_in(doc, caller, job)
         if not is_switched:
             return ""

@@ -62,9 +62,9 @@ class ModelLibraries(AbstractContextManager["ModelLibraries"]):
 
     def forget(self, name: str) -> None:
         """Remove the vectors of a model, and the index of them. Raises: NotFound, InvalidRequest: it answers."""
-        slots = [model.slot for model in self.models.all() if name in (model.name, model.model_id)]
+        models = [model for model in self.models.all() if name in (model.name, model.model_id)]
         self.models.forget(name)
-        for slot in slots:
+        for slot in [model.slot for model in models if not model.answers]:
             self._open(slot)  # so that its saved index leaves the disk, too
             with self._opening:
                 self._release(slot)

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
@@ -76,10 +77,14 @@ class ChainExecutor(Executor):  # type: ignore[misc]  # jina has no types
         """The queues of the executor, and how many documents of each are worked on at a time."""
         return {WORKER: 1}
 
-    async def in_queue(self, queue: str, caller: str, task: Callable[[], T]) -> T:
+    def submit(self, queue: str, caller: str, task: Callable[[], T]) -> Future[T]:
         """Run a task in a thread of a queue, or at once where `queue` is "". What it logs has the same request."""
         run: Callable[[], T] = partial(contextvars.copy_context().run, task)
-        return await asyncio.wrap_future(self.queues[queue].submit(caller, run))
+        return self.queues[queue].submit(caller, run)
+
+    async def in_queue(self, queue: str, caller: str, task: Callable[[], T]) -> T:
+        """Await what `submit` runs."""
+        return await asyncio.wrap_future(self.submit(queue, caller, task))
 
     def _refuse_waiting(self) -> None:
         stopping = ServerNotReady(f"The {self.executor_name} of the server is stopping.", executor=self.executor_name)

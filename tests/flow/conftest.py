@@ -134,6 +134,7 @@ def launch(cache: Path) -> Iterator[Callable[..., Server]]:
             "CLIPSEEK_CACHE": str(cache),
             "CLIPSEEK_PORT": str(port),
             "CLIPSEEK_MODEL": "starter",
+            "CLIPSEEK_WORDS": "off",  # reading takes longer than the rest: tests of words turn it on
             "COLUMNS": "500",
         } | environ
         process = subprocess.Popen(

@@ -25,6 +25,7 @@ from clipseek.api.base_document import BaseDoc, DocList
 from clipseek.api.documents import (
     Calibration,
     Clip,
+    Cue,
     Health,
     Job,
     Model,
@@ -32,9 +33,11 @@ from clipseek.api.documents import (
     QueryPart,
     Reel,
     Thumbnail,
+    Transcript,
     Upload,
     Video,
     VideoSpan,
+    WordSpan,
 )
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import AccessDenied, ClipSeekError, NotFound, VideoNotFound
@@ -110,6 +113,12 @@ ABOUT = {
             dimensions=24,
         ),
     ],
+    "/words": lambda video: [
+        WordSpan(video_id=video, end_seconds=1.0),
+        WordSpan(video_id=video, end_seconds=1.0, cues=DocList[Cue]([Cue(text="x", source="speech")])),
+    ],
+    "/transcript": lambda video: [Transcript(video_id=video)],
+    "/correct_cue": lambda video: [Cue(video_id=video, cue_id=1, text="x")],
     "/search": lambda video: [
         Query(text="a cat", all_matches=True, top_k=100),
         Query(text="a cat", all_matches=True, video_ids=[video]),
@@ -226,7 +235,7 @@ def test_jobs_of_another_library_are_as_if_there_were_none(world):
 def test_nobody_but_the_service_does_jobs_and_switches_models(world):
     secret = Client(world.server.host, token=SECRET)
     asks = [("/lease_job", Job(runner="mine")), ("/report_job", Job(runner="mine", state="done"))]
-    for path, doc in [*asks, ("/switch_model", Model(name=str(world.home)))]:
+    for path, doc in [*asks, ("/switch_model", Model(name=str(world.home))), ("/model", Model())]:
         for client in (world.client("alice"), world.client("bob")):
             with pytest.raises(AccessDenied, match="Only the service's own runner"):
                 client._one(path, doc)

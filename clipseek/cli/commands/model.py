@@ -24,6 +24,7 @@ from clipseek.config.profiles import (
     STARTER,
     STARTER_LANGUAGES,
     STARTER_LICENCE,
+    is_folder,
     is_same_model,
 )
 from clipseek.config.settings import Settings
@@ -169,7 +170,7 @@ def use(client: "Client", name: str, detach: bool) -> None:
       clipseek model get multilingual
       clipseek model use multilingual
     """
-    if name.lower() not in MODEL_NAMES and Path(name).is_dir():
+    if name.lower() not in MODEL_NAMES and is_folder(name):
         name = str(Path(name).absolute())
     with progress_bar(f"with {name}") as progress:
         used = client.use_model(name, progress=progress, wait=not detach)

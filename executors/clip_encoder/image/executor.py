@@ -6,26 +6,35 @@ from functools import partial
 
 import numpy as np
 
-from clipseek.api.documents import Component, Model, Query, Video, VideoSpan
+from clipseek.api.documents import Component, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest
 from clipseek.config.access import SERVER
 from clipseek.config.settings import Settings
 from executors.clip_encoder.model.picture_format import PictureFormat
-from executors.clip_encoder.model.spec import Pictures
+from executors.clip_encoder.model.spec import Pictures, Vectors
 from executors.clip_encoder.run.encoder import Encoder
-from executors.clip_encoder.run.loaded_models import LoadedModels, find_model, list_named_models
-from executors.clip_encoder.run.still_pictures import StillPictures
+from executors.clip_encoder.run.loaded_models import (
+    LOADING,
+    LOADING_THREADS,
+    LoadedModels,
+    find_model,
+    list_named_models,
+)
+from executors.clip_encoder.run.still_pictures import StillEncoded, StillPictures
 from executors.clip_encoder.run.towers import ImageTower
+from executors.flow import metrics
 from executors.flow.callers import Caller
 from executors.flow.endpoint import Steps, endpoint
 from executors.flow.executor import WORKER, ChainExecutor
 from executors.query_images.image_decoder import ImageDecoder
 
-IMAGES = "images"  # the queue of queries with images: one at a time, because decoding takes memory
+IMAGES = "images"  # a queue for the images of queries: one at a time, because decoding takes memory
+
+SPANS = "spans"  # a queue for spans: they wait long for their turn, and no query must wait with them
 
 
 def _queue_of(doc: Query) -> str:
-    return IMAGES if any(part.image for part in doc.parts) else ""
+    return LOADING if any(part.image for part in doc.parts) else ""
 
 
 class _ImageModel:
@@ -33,7 +42,11 @@ class _ImageModel:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.encoder = Encoder(settings, "image", partial(ImageTower, cache=settings.cache), name=name)
-        self.still = StillPictures(self.encoder.tower.encode)
+        self._still = StillPictures(self.encoder.tower.encode)
+
+    def encode(self, video: str, pictures: Pictures) -> StillEncoded:
+        with metrics.step("encode"):  # not of the endpoint, which waits for its turn and for the model
+            return self._still.encode(video, pictures)
 
 
 class ClipImageEncoder(ChainExecutor):
@@ -47,7 +60,7 @@ class ClipImageEncoder(ChainExecutor):
         self._decoder = ImageDecoder(self.settings)
 
     def queue_sizes(self) -> Mapping[str, int]:
-        return {WORKER: 1, IMAGES: 1}
+        return {WORKER: 1, IMAGES: 1, LOADING: LOADING_THREADS, SPANS: LOADING_THREADS}
 
     @property
     def encoder(self) -> Encoder[ImageTower]:
@@ -60,7 +73,7 @@ class ClipImageEncoder(ChainExecutor):
             raise AccessDenied("Only the service's own runner chooses a video's model. Leave out `model`.")
         return self.models.get(doc.model, answers=False) if doc.model else self.models.get(caller.model)
 
-    @endpoint("/probe")
+    @endpoint("/probe", queue=LOADING)
     def probe(self, doc: Video, caller: Caller) -> str:
         """Fill in the model's id, and the pictures that it needs."""
         encoder = self._model_of(doc, caller).encoder
@@ -70,12 +83,13 @@ class ClipImageEncoder(ChainExecutor):
         doc.picture_fit, doc.picture_fill = needed.fit, list(needed.fill)
         return ""
 
-    @endpoint("/index", queue=WORKER, step="encode")
+    @endpoint("/index", queue=SPANS)
     def index(self, doc: VideoSpan, caller: Caller) -> str:
         """Replace the pictures by their embeddings; those that stand still are encoded once. Raises: InvalidRequest."""
         model = self._model_of(doc, caller)
         _check_format(doc, model.encoder.spec.preprocessing.picture_format)
-        embedded = model.still.encode(f"{caller.library}/{doc.video_id}", _pictures(doc))
+        encode = partial(model.encode, f"{caller.library}/{doc.video_id}", _pictures(doc))
+        embedded = self.submit(WORKER, caller.owner, encode).result()
         doc.pictures = b""
         doc.embeddings = embedded.vectors.astype(np.float16).tobytes()
         doc.dimensions, doc.model_id = model.encoder.spec.dimensions, model.encoder.model_id
@@ -89,10 +103,13 @@ class ClipImageEncoder(ChainExecutor):
         for number, part in enumerate(images):
             if number:
                 yield
-            picture = self._decoder.read(part.image, part.title or "the image")
-            [vector] = self.queues[WORKER].submit(caller.name, partial(encoder.tower.encode, picture)).result()
+            [vector] = self.submit(IMAGES, caller.owner, partial(self._embed_image, part, encoder, caller)).result()
             part.image, part.embedding, part.model_id = b"", vector.tolist(), encoder.model_id
         return f"images embedded: {len(images)}" if images else ""
+
+    def _embed_image(self, part: QueryPart, encoder: Encoder[ImageTower], caller: Caller) -> Vectors:
+        picture = self._decoder.read(part.image, part.title or "the image")
+        return self.submit(WORKER, caller.owner, partial(encoder.tower.encode, picture)).result()
 
     @endpoint("/search", queue=_queue_of)
     def search(self, doc: Query, caller: Caller) -> Steps:
@@ -113,7 +130,7 @@ class ClipImageEncoder(ChainExecutor):
         doc.model_id = find_model(self.settings, doc.name, with_folders=caller.server_folders)
         return ""
 
-    @endpoint("/switch_model")
+    @endpoint("/switch_model", queue=LOADING)
     def switch_model(self, doc: Model, _caller: Caller) -> str:
         doc.model_id = self.models.get(doc.name, answers=False).encoder.model_id
         return ""
@@ -124,8 +141,8 @@ class ClipImageEncoder(ChainExecutor):
         super().close()
 
     def component(self, caller: Caller, /) -> Component:
-        encoder = self.models.find(caller.model).encoder
-        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
+        facts, warnings = self.models.describe(caller.model)
+        return Component(name=self.executor_name, facts=facts, warnings=warnings)
 
 
 def _check_format(doc: VideoSpan, needed: PictureFormat) -> None:

@@ -25,6 +25,7 @@ from clipseek.config.profiles import (
     STARTER,
     STARTER_WARNING,
     get_command,
+    is_folder,
 )
 from executors.clip_encoder.model.folder import read_model_folder
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub, NotDownloaded
@@ -117,7 +118,7 @@ class Registry:
         architecture, _, tag = name.rpartition("/")
         if tag and find_facts(architecture, tag, self.cache):
             return self._find_on_hub(architecture, tag.lower().replace("-", "_"), reason)
-        if Path(name).is_dir():
+        if is_folder(name):
             return _read_folder(Path(name), reason)
         raise _unknown_model(name)
 
@@ -185,8 +186,10 @@ class Registry:
 
 
 def _read_folder(folder: Path, reason: str) -> ModelSpec:
-    folder = folder.expanduser().resolve()
-    if not folder.is_dir():
+    with suppress(RuntimeError):  # there is no such user
+        folder = folder.expanduser()
+    folder = folder.resolve()
+    if not is_folder(str(folder)):
         raise UnknownModel(f"There is no model folder {folder}. Check the path in CLIPSEEK_MODEL")
     return read_model_folder(folder, str(folder), reason)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from clipseek.api.errors import InvalidRequest, PathNotAllowed
-from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER
+from clipseek.config.profiles import AUTO, MODEL_NAMES, PROFILES, STARTER, is_folder
 from clipseek.config.settings import Settings
 from executors.clip_encoder.model.hub import WEIGHTS_NAMES, Hub
 from executors.clip_encoder.model.registry import LOCAL_PREFIX, Registry, has_starter
@@ -20,6 +20,9 @@ from executors.clip_encoder.run.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_NAME = 300  # characters; a NAME/TAG has 60
+MOST_MODELS = 3  # in memory at once: each takes up to 4.5 GB
+LOADING, LOADING_THREADS = "loading", 8  # a queue for what may wait for its model, while others are at work
 UNUSED_SECONDS = 60.0  # then a model leaves the memory, unless it was the last one that was used
 
 
@@ -32,7 +35,7 @@ T = TypeVar("T", bound=HasEncoder)
 
 
 class LoadedModels(Generic[T]):
-    """Loads models by their names when they are needed. Any thread may use it.
+    """Loads models by their names when they are needed, and keeps the latest few. Any thread may use it.
 
     Args:
         load: takes the name of a model, "" for the server's own, which is loaded at once.
@@ -47,9 +50,11 @@ class LoadedModels(Generic[T]):
         self._loading = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def find(self, name: str) -> T:
-        """The model of a name, if it is loaded; else the one that a library used last."""
-        return self._loaded.get(name) or self.last
+    def describe(self, name: str = "") -> tuple[dict[str, str], list[str]]:
+        """The facts and warnings of a model for `/health`; the name only if it is not loaded."""
+        name = name or self._own_name
+        model = self._loaded.get(name)
+        return (model.encoder.facts, list(model.encoder.spec.warnings)) if model else ({"model": name}, [])
 
     def get(self, name: str = "", *, answers: bool = True) -> T:
         """The model of a name; "": the server's own. `answers`: whether it is that of a library.
@@ -61,8 +66,7 @@ class LoadedModels(Generic[T]):
         model = self._loaded.get(name)  # without waiting for another one that is being loaded
         if model is None:
             with self._loading:
-                model = self._loaded.get(name) or self._load(name)
-                self._loaded[name] = model
+                model = self._loaded.get(name) or self._load_one_more(name)
         if answers:
             self.last = model
         if len(self._loaded) > 1 and not (self._timer and self._timer.is_alive()):
@@ -78,23 +82,32 @@ class LoadedModels(Generic[T]):
         self._timer.daemon = True
         self._timer.start()
 
+    def _load_one_more(self, name: str) -> T:
+        """Load a model, after those that are too many beside it have left the memory."""
+        self._drop(self._list_others()[: len(self._loaded) + 1 - MOST_MODELS])
+        self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _list_others(self) -> list[str]:
+        """The loaded models but the last one that a library used, those first that were not used for longest."""
+        others = [name for name, model in self._loaded.items() if model is not self.last]
+        return sorted(others, key=lambda name: self._used_at.get(name, 0.0))
+
     def _drop_unused(self) -> None:
         before = time.monotonic() - UNUSED_SECONDS
         with self._loading:
-            unused = [
-                name
-                for name, model in self._loaded.items()
-                if model is not self.last and self._used_at.get(name, 0.0) <= before
-            ]
-            for name in unused:
-                del self._loaded[name]
-                logger.info("the model %s leaves the memory: nothing has used it for %g s", name, UNUSED_SECONDS)
-        if unused:
+            self._drop([name for name in self._list_others() if self._used_at.get(name, 0.0) <= before])
+        if len(self._loaded) > 1:
+            self._watch_unused()
+
+    def _drop(self, names: list[str]) -> None:
+        for name in names:
+            del self._loaded[name]
+            logger.info("the model %s leaves the memory", name)
+        if names:
             gc.collect()
             with suppress(AttributeError):  # not on Linux
                 ctypes.CDLL(None).malloc_trim(0)  # otherwise the process keeps what the model took
-        if len(self._loaded) > 1:
-            self._watch_unused()
 
 
 def list_named_models() -> list[str]:
@@ -110,12 +123,18 @@ def find_model(settings: Settings, name: str, *, with_folders: bool) -> str:
     Args:
         with_folders: whether the name may be a folder's.
 
-    Raises: InvalidRequest: no name. UnknownModel, ModelUnavailable. PathNotAllowed.
+    Raises: InvalidRequest: no name, or too long a one. UnknownModel, ModelUnavailable. PathNotAllowed.
     """
-    if name.strip().lower() in ("", AUTO):
+    name = name.strip()
+    if name.lower() in ("", AUTO):
         raise InvalidRequest("Name the model to use: `clipseek model list` shows those on this machine.")
-    is_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or Path(name).is_dir()
-    if is_folder and not with_folders and name.lower() not in MODEL_NAMES:
-        raise PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
+    if len(name) > _LONGEST_NAME:
+        raise InvalidRequest(f"The name of a model has {_LONGEST_NAME} characters at most, not {len(name)}.")
+    refused = PathNotAllowed("Your token does not allow folders of the server as models. Name a model of the machine.")
+    names_folder = name.startswith((LOCAL_PREFIX, "/", ".", "~")) or is_folder(name)
+    if names_folder and not with_folders and name.lower() not in MODEL_NAMES:
+        raise refused
     spec = Registry(settings.cache, Hub(may_download=False)).resolve(name, None, settings.engine, settings.picture_fit)
+    if Path(spec.name).is_absolute() and not with_folders:  # it was created a moment ago
+        raise refused
     return model_id(spec, settings.cache)

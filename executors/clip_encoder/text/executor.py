@@ -1,6 +1,7 @@
 """The third executor of the chain: it turns the texts of a query into embeddings."""
 
 import functools
+from collections.abc import Mapping
 from typing import TypeVar
 
 from clipseek.api.base_document import DocList
@@ -12,7 +13,7 @@ from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.relevance.spelling import read_spelling
 from executors.clip_encoder.run.encoder import Encoder
 from executors.clip_encoder.run.languages import language_warning
-from executors.clip_encoder.run.loaded_models import LoadedModels, find_model
+from executors.clip_encoder.run.loaded_models import LOADING, LOADING_THREADS, LoadedModels, find_model
 from executors.clip_encoder.run.towers import EncodedTexts, TextTower
 from executors.flow import metrics
 from executors.flow.callers import Caller
@@ -67,12 +68,15 @@ class ClipTextEncoder(ChainExecutor):
     def load(self) -> None:
         self.models = LoadedModels(functools.partial(_TextModel, self.settings))
 
+    def queue_sizes(self) -> Mapping[str, int]:
+        return {WORKER: 1, LOADING: LOADING_THREADS}
+
     @property
     def encoder(self) -> Encoder[TextTower]:
         """Of the model that a library used last."""
         return self.models.last.encoder
 
-    @endpoint("/calibrate")
+    @endpoint("/calibrate", queue=LOADING)
     def calibrate(self, doc: Calibration, caller: Caller) -> str:
         """Fill in the embeddings of neutral phrases."""
         model = self.models.get(caller.model)
@@ -84,8 +88,8 @@ class ClipTextEncoder(ChainExecutor):
         return f"{len(doc.phrases)} neutral phrases"
 
     def component(self, caller: Caller, /) -> Component:
-        encoder = self.models.find(caller.model).encoder
-        return Component(name=self.executor_name, facts=encoder.facts, warnings=list(encoder.spec.warnings))
+        facts, warnings = self.models.describe(caller.model)
+        return Component(name=self.executor_name, facts=facts, warnings=warnings)
 
     def _embed_texts(self, doc: Query, caller: Caller) -> Steps:
         """Fill in the embeddings of the query's texts, one in each step, and the warnings about them."""
@@ -96,7 +100,7 @@ class ClipTextEncoder(ChainExecutor):
             if number:
                 yield
             metrics.CACHE_LOOKUPS.labels("texts").inc()
-            encoded = model.encode(part.text)
+            encoded = self.submit(WORKER, caller.owner, functools.partial(model.encode, part.text)).result()
             model.fill_in(part, encoded.vectors[0])
             is_sentence = model.encoder.spec.has_sentence_encoder
             part.sentence = part.embedding if is_sentence else _read_sentence(part.text)
@@ -105,11 +109,11 @@ class ClipTextEncoder(ChainExecutor):
             doc.warnings += [_with_text(part.text, warning) if len(texts) > 1 else warning for warning in warnings]
         return f"texts embedded: {len(texts)}" if texts else ""
 
-    @endpoint("/search", queue=WORKER)
+    @endpoint("/search", queue=LOADING)
     def search(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_texts(doc, caller)
 
-    @endpoint("/timeline", queue=WORKER)
+    @endpoint("/timeline", queue=LOADING)
     def timeline(self, doc: Query, caller: Caller) -> Steps:
         return self._embed_texts(doc, caller)
 
@@ -119,7 +123,7 @@ class ClipTextEncoder(ChainExecutor):
         self._check_same(doc, find_model(self.settings, doc.name, with_folders=caller.server_folders))
         return ""
 
-    @endpoint("/switch_model")
+    @endpoint("/switch_model", queue=LOADING)
     def switch_model(self, doc: Model, _caller: Caller) -> str:
         """Load the model beside the one that answers, so that no search waits for it."""
         self._check_same(doc, self.models.get(doc.name, answers=False).encoder.model_id)

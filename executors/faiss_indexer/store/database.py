@@ -77,7 +77,7 @@ class Database(Protocol):
         """Remove all rows from the tables of a model."""
 
     def shrink(self) -> None:
-        """Give the disk back what removed rows took, where the database does not do that by itself."""
+        """Give the disk back what removed rows took, if it is much and the database does not do that by itself."""
 
     def has_checksums(self) -> bool:
         """Whether spans have a column for them: version 0.1 made none."""

@@ -138,9 +138,15 @@ class Jobs:
             if last:
                 db.execute("DELETE FROM jobs WHERE job_id = ?", (last.job_id,))
             _prune(db, job.library, now)
-            rank = AGAIN if is_known or (last and last.state == DONE) else FRESH
+            again = job.kind != CHANGE_MODEL and (is_known or (last is not None and last.state == DONE))
             created_at = _after_all(db, "created_at", "jobs", now)
-            job = replace(job, job_id=secrets.token_hex(6), state=WAITING, created_at=created_at, rank_number=rank)
+            job = replace(
+                job,
+                job_id=secrets.token_hex(6),
+                state=WAITING,
+                created_at=created_at,
+                rank_number=AGAIN if again else FRESH,
+            )
             places = ", ".join("?" * len(_FIELDS))
             db.execute(f"INSERT INTO jobs ({', '.join(_FIELDS)}) VALUES ({places})", astuple(job))
         return job, True

@@ -8,7 +8,7 @@ change of one fact, and no other model's vectors are touched by it.
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from clipseek.api.errors import InvalidRequest, NotFound, StoreCorrupt, StoreError
@@ -69,14 +69,13 @@ class StoredModels:
         """The identity of the model that answers; "" where none was used or chosen yet."""
         with self._database.snapshot() as db:
             slot = answering_slot(db)
-            is_used = _has_spans(db, slot) or _read(db, CHOSEN) == slot
-            return list_slots(db).get(slot, "") if is_used else ""
+            return list_slots(db).get(slot, "") if is_slot_used(db, slot) else ""
 
     def find(self, model_id: str) -> str | None:
         """The slot of a model, whose vectors may be stored and searched there. None: the store holds none of it."""
         with self._database.snapshot() as db:
             slot, answering = _find_slot(db, model_id), answering_slot(db)
-            if slot in (None, answering) or _has_spans(db, answering):
+            if slot in (None, answering) or is_slot_used(db, answering):
                 return slot
         with self._database.write() as db:
             write_meta(db, ANSWERING, str(slot))  # of an empty library: this model answers now
@@ -87,10 +86,14 @@ class StoredModels:
         with self._database.write() as db:
             return _prepare_slot(self._database, db, model_id)
 
-    def missing_videos(self, model_id: str, most: int) -> list[str]:
-        """The videos of which a model lacks something that the answering one has, in the order they were added."""
+    def missing_videos(self, model_id: str, most: int, last: Collection[str] = ()) -> list[str]:
+        """The videos of which a model lacks something that the answering one has, in the order they were added.
+
+        Those in `last` come behind all others.
+        """
         with self._database.snapshot() as db:
-            return _list_missing(db, _find_slot(db, model_id))[:most]
+            missing = _list_missing(db, _find_slot(db, model_id))
+        return sorted(missing, key=frozenset(last).__contains__)[:most]
 
     def switch(self, model_id: str) -> bool:
         """Let a model answer from now on. Returns: False if it lacks something, and the other one still answers."""
@@ -130,6 +133,11 @@ class StoredModels:
 def answering_slot(db: Transaction) -> str:
     """The slot of the model that answers."""
     return as_slot(_read(db, ANSWERING) or "")
+
+
+def is_slot_used(db: Transaction, slot: str) -> bool:
+    """Whether a slot has vectors, or somebody chose its model: then no other one takes it."""
+    return _has_spans(db, slot) or _read(db, CHOSEN) == slot
 
 
 def list_slots(db: Transaction) -> dict[str, str]:

@@ -100,7 +100,7 @@ CREATE TABLE word_spans (  -- how a span was read
     span_id BIGINT PRIMARY KEY REFERENCES spans_words ON DELETE CASCADE,
     sources TEXT NOT NULL, languages TEXT NOT NULL, notes TEXT NOT NULL
 );
-CREATE TABLE word_wishes (  -- how a video is to be read
+CREATE TABLE word_wishes (  -- how somebody wants a video to be read
     video_id TEXT PRIMARY KEY REFERENCES videos ON DELETE CASCADE, language TEXT NOT NULL, no_words INTEGER NOT NULL
 );
 CREATE TABLE cue_terms (rowid BIGINT PRIMARY KEY REFERENCES cues ON DELETE CASCADE, terms TSVECTOR NOT NULL);

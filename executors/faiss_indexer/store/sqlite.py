@@ -15,6 +15,7 @@ from executors.faiss_indexer.store.database import Row, Transaction
 from executors.faiss_indexer.store.models import WORDS
 
 _WAIT_SECONDS = 30.0  # for a write of another program, or of a slow disk
+_MOST_FREE = 0.25  # of the file: to give that back, all of it is written again beside it
 _READ_ONLY = "it is read-only. Make its folder and its disk writable, then try again"
 _BUSY = "another program uses it, or its disk is too slow. Try again"
 _ERRORS = {  # how SQLite's name of an error starts -> what it means for the store
@@ -75,7 +76,7 @@ CREATE TABLE word_spans (  -- how a span was read
     span_id INTEGER PRIMARY KEY REFERENCES spans_words ON DELETE CASCADE,
     sources TEXT NOT NULL, languages TEXT NOT NULL, notes TEXT NOT NULL
 );
-CREATE TABLE word_wishes (  -- how a video is to be read
+CREATE TABLE word_wishes (  -- how somebody wants a video to be read
     video_id TEXT PRIMARY KEY REFERENCES videos ON DELETE CASCADE, language TEXT NOT NULL, no_words INTEGER NOT NULL
 );
 CREATE VIRTUAL TABLE cue_terms USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
@@ -227,7 +228,9 @@ class SqliteDatabase:
 
     def shrink(self) -> None:
         try:
-            self.connection().execute("VACUUM")
+            [free], [pages] = (self.row(f"PRAGMA {name}") or (0,) for name in ("freelist_count", "page_count"))
+            if free > pages * _MOST_FREE:
+                self.connection().execute("VACUUM")
         except sqlite3.Error as error:
             raise self._translate(error, "keeps the free space") from error
 

@@ -22,6 +22,7 @@ from executors.faiss_indexer.store.models import (
     as_slot,
     claim_slot,
     has_words,
+    is_slot_used,
     list_slots,
     next_revision,
     write_meta,
@@ -72,18 +73,22 @@ class Store(AbstractContextManager["Store"]):
     A store of an earlier format is brought up to date; a copy of an SQLite file stays as `index.db.formatN-backup`. A
     store without an identity gets one (`store_id` in `meta`), by which `clipseek backup` knows its copies.
 
+    With a `slot` a database is shared with the store that prepared it, and stays open whatever happens here.
+
     Raises: StoreVersion: a newer ClipSeek wrote it. StoreFull, StoreReadOnly, StoreBusy, StoreCorrupt,
     StoreUnreachable, StoreError: it cannot be opened; every method that reads or writes may raise them, too.
     """
 
     def __init__(self, place: Path | Database, slot: str | None = None) -> None:
         self.database: Database = SqliteDatabase(place / "index.db") if isinstance(place, Path) else place
-        self._database = self.database
+        self._database, is_shared = self.database, slot is not None and not isinstance(place, Path)
         try:
-            self._database.prepare()
+            if not is_shared:
+                self._database.prepare()
             self.slot = as_slot((self._read_meta(ANSWERING) or "") if slot is None else slot)
         except BaseException:
-            self._database.close()
+            if not is_shared:
+                self._database.close()
             raise
         self._spans, self._changes = f"spans{self.slot}", f"changes{self.slot}"
 
@@ -351,7 +356,7 @@ class Store(AbstractContextManager["Store"]):
         own = db.execute("SELECT value FROM meta WHERE key = ?", (MODEL_ID + self.slot,)).fetchone()
         if own and own[0] == model_id:
             return
-        if own and db.execute(f"SELECT 1 FROM {self._spans} LIMIT 1").fetchone():
+        if own and is_slot_used(db, self.slot):
             raise self._mismatch(own[0], model_id)
         claim_slot(db, self.slot, model_id)
 
@@ -360,8 +365,9 @@ class Store(AbstractContextManager["Store"]):
             f"Start the server with {settings_for(stored, used)}, or give the new model a store of its own "
             "(CLIPSEEK_HOME), or change the library's model with `clipseek model use`."
         )
+        how = "was filled by" if self.frame_count() else "uses"
         return ModelMismatch(
-            f"The store {self.place} was filled by the model '{stored}', but the server runs '{used}': their "
+            f"The store {self.place} {how} the model '{stored}', but the server runs '{used}': their "
             f"embeddings cannot be compared. {advice}"
         )
 

@@ -182,7 +182,7 @@ class CueStore(Store):
             db.execute(f"DELETE FROM word_spans WHERE span_id IN ({of_video})", (video_id,))
 
     def wish(self, video_id: str, *, language: str = "", no_words: bool | None = None) -> None:
-        """Note how a video is to be read: whether at all, and in which language it is spoken.
+        """Note whether somebody wants the words of a video, and in which language it is spoken.
 
         "" and None keep what was noted before.
         """

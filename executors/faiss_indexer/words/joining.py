@@ -8,6 +8,7 @@ from clipseek.api.score_scale import CUT_OFF
 from executors.faiss_indexer.ranking.matches import VideoMatch
 
 _LONG_SECONDS = 60.0  # a picture that stays for longer does not say when something is said
+_SURE_SCORE = 0.7  # of words that have nearly all of a query
 
 
 def join_matches(
@@ -16,7 +17,8 @@ def join_matches(
     """The matches of one video, by pictures and by words, as matches that do not overlap.
 
     Of two that overlap and both count, the match reaches over both, has the better score, and both reasons. A weaker
-    candidate gives way to a match. Where a long scene scores less than the words in it, their edges hold.
+    candidate gives way to a match. Where words have nearly all of the query, or score more than a
+    long scene around them, their edges hold.
 
     Args:
         seen, worded: neither overlap among themselves.
@@ -49,8 +51,10 @@ def _merge(match: VideoMatch, rival: VideoMatch, maximum_seconds: float) -> Vide
     line = match.line or rival.line
     start = min(match.segment.start_seconds, rival.segment.start_seconds)
     end = max(match.segment.end_seconds, rival.segment.end_seconds)
-    is_long = rival.segment.end_seconds - rival.segment.start_seconds > _LONG_SECONDS and best is match
-    if is_long or (maximum_seconds and end - start > maximum_seconds):
+    is_long = rival.segment.end_seconds - rival.segment.start_seconds > _LONG_SECONDS
+    if is_long and (best is match or match.score >= _SURE_SCORE):
+        start, end = match.segment.start_seconds, match.segment.end_seconds
+    elif maximum_seconds and end - start > maximum_seconds:
         start, end = best.segment.start_seconds, best.segment.end_seconds
     segment = replace(best.segment, start_seconds=start, end_seconds=end)
     return replace(best, segment=segment, reasons=reasons, line=line)

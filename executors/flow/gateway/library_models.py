@@ -17,7 +17,7 @@ from jina.types.request.data import DataRequest
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Model
 from clipseek.api.endpoints import IMAGE_ENCODER, INDEXER, TEXT_ENCODER
-from clipseek.api.errors import ClipSeekError
+from clipseek.api.errors import ClipSeekError, ServerFailed, ServerNotReady, error_from_name
 from clipseek.config.access import SERVER
 from executors.flow.callers import Caller, signed
 
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 1.0  # of an answer: asking takes a few milliseconds
 ASK_SECONDS = 2.0  # then a request goes with what was known last
+FIRST_SECONDS = 8.0  # where nothing was known yet; clients wait 10 s for /health
 _MOST_LIBRARIES = 10_000
 _ENDPOINT = "/model"
 ENCODERS = {IMAGE_ENCODER, TEXT_ENCODER}
@@ -49,17 +50,23 @@ class LibraryModels:
         self._known: LRUCache[str, tuple[str, float]] = LRUCache(_MOST_LIBRARIES)
 
     async def name_for(self, route: tuple[str, ...], library: str) -> str:
-        """The model for a request; "" where no model concerns it, or none is known: then the server's own."""
+        """The model for a request; "" where no model concerns it, or the library has none: then the server's own.
+
+        Raises: ServerNotReady, or the indexer's error: it does not say, and never has. A guess could be wrong.
+        """
         if len(route) == 1 or not ENCODERS & set(route):
             return ""
-        name, asked_at = self._known.get(library, ("", -FRESH_SECONDS))
-        if time.monotonic() - asked_at < FRESH_SECONDS:
-            return name
+        known = self._known.get(library)
+        if known and time.monotonic() - known[1] < FRESH_SECONDS:
+            return known[0]
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with asyncio.timeout(ASK_SECONDS if known else FIRST_SECONDS):
                 name = await self._ask(library)
         except (ClipSeekError, grpc.aio.AioRpcError, TimeoutError) as error:
             logger.info("the model of the library '%s' is not known now: %s", library, error)
+            if known is None:
+                raise error if isinstance(error, ClipSeekError) else _unknown() from error
+            name = known[0]
         self._known[library] = name, time.monotonic()
         return name
 
@@ -75,6 +82,15 @@ class LibraryModels:
         request.data.docs = DocList[Model]([Model()])
         answer, metadata = await self._pool.send_requests_once([request], INDEXER)
         if "is-error" in metadata:
-            raise ClipSeekError(answer.status.description)
+            exception = answer.status.exception
+            raise error_from_name(exception.name, *(list(exception.args[:2]) or [""])) or ServerFailed(
+                answer.status.description
+            )
         answer.document_array_cls = DocList[Model]
         return str(answer.docs[0].name)
+
+
+def _unknown() -> ServerNotReady:
+    return ServerNotReady(
+        "The indexer of the server does not say which model your library uses. Try again in a moment.", executor=INDEXER
+    )

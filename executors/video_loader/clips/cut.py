@@ -80,7 +80,7 @@ def cut_clip(
         if mode == "copy" and form and not form.copied_pictures and form is not MKV:
             raise InvalidRequest(f"A '{suffix}' clip cannot be copied: it must be encoded. Leave out --copy")
         if isinstance(source, JoinedSource):
-            return _cut_parts(source, start, end, mode, destination, form)
+            return _cut_parts(source, start, end, mode, destination, form, extras=extras)
         with report_full_disk(destination.parent, f"the clip of '{source.title}'"):
             if mode == "copy":
                 try:
@@ -111,7 +111,14 @@ def check_range(start_seconds: float, end_seconds: float, length: Fraction, titl
 
 
 def _cut_parts(
-    source: JoinedSource, start: Fraction, end: Fraction, mode: str, destination: Path, form: ClipFormat | None
+    source: JoinedSource,
+    start: Fraction,
+    end: Fraction,
+    mode: str,
+    destination: Path,
+    form: ClipFormat | None,
+    *,
+    extras: bool,
 ) -> ClipFile:
     from executors.video_loader.clips.join import ReelPiece, cut_and_join  # only now, because joining consists of cuts
 
@@ -129,8 +136,8 @@ def _cut_parts(
         clip = cut_and_join(pieces, destination, mode)
         return replace(clip, start_seconds=float(end) - clip.end_seconds, end_seconds=float(end))
     begin, piece = next(float(part.begin) for part in source.parts if start < part.end), pieces[0]
-    suffix = form.suffix if form else ""
-    clip = cut_clip(piece.file, piece.start_seconds, piece.end_seconds, mode, destination, title, suffix=suffix)
+    times, suffix = (piece.start_seconds, piece.end_seconds), form.suffix if form else ""
+    clip = cut_clip(piece.file, *times, mode, destination, title, suffix=suffix, extras=extras)
     return replace(clip, start_seconds=begin + clip.start_seconds, end_seconds=begin + clip.end_seconds)
 
 

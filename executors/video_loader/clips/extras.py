@@ -19,6 +19,8 @@ from executors.video_loader.decode.packets import read_packets
 from executors.video_loader.decode.source import VideoSource
 
 MOST_SOUNDS = 16  # each is decoded from a file of its own
+MOST_SUBTITLES = 32  # each is read from a file of its own
+_LONGEST_MOV_TEXT = 0xFFFF  # bytes
 _KEPT_TAGS = ("language", "title")
 _MILLISECOND = Fraction(1, 1000)
 _LONGEST_CUE_SECONDS = 30  # a line that is shown already when a clip begins, began this much earlier at most
@@ -45,8 +47,9 @@ def list_sounds(source: VideoSource, *, extras: bool) -> list[Stream]:
 
 
 def list_subtitles(source: VideoSource) -> list[Stream]:
-    """The subtitles that are text."""
-    return [s for s in source.container.streams.subtitles if _codec_of(s) in _TEXT_CODECS]
+    """The subtitles that are text, and that a clip keeps."""
+    texts: list[Stream] = [s for s in source.container.streams.subtitles if _codec_of(s) in _TEXT_CODECS]
+    return texts[:MOST_SUBTITLES]
 
 
 def copy_tags(source: Stream, track: Stream) -> None:
@@ -110,8 +113,7 @@ class SubtitleTrack:
     def packets(self, begin: Fraction, end: Fraction) -> Iterator[Packet[Stream]]:
         """The lines as packets, in order."""
         for cue in self._cues(begin, end):
-            text = cue.text.encode()
-            packet = Packet(len(text).to_bytes(2) + text if self._codec == "mov_text" else text)
+            packet = Packet(_as_mov_text(cue.text) if self._codec == "mov_text" else cue.text.encode())
             packet.pts = packet.dts = math.floor(cue.start / _MILLISECOND)
             packet.duration = math.floor((cue.end - cue.start) / _MILLISECOND)
             packet.time_base, packet.stream, packet.is_keyframe = _MILLISECOND, self._track, True
@@ -145,6 +147,12 @@ def read_cues(
             text = _read_text(bytes(packet), codecs[packet.stream_index])
             if start < end and until > begin and text:
                 yield packet.stream_index, Cue(start, until, text)
+
+
+def _as_mov_text(text: str) -> bytes:
+    """Two bytes of length, and the text, cut between characters to what these can count."""
+    data = text.encode()[:_LONGEST_MOV_TEXT].decode(errors="ignore").encode()
+    return len(data).to_bytes(2) + data
 
 
 def _codec_of(stream: Stream) -> str:

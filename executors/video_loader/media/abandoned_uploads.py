@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from clipseek.api.errors import LimitExceeded, MediaUnreachable, StoreFull
 from clipseek.machine.store_size import BLOCK_BYTES, PART_SUFFIX
 from executors.machine.folder_cache import FolderLocks
+from executors.video_loader.media.file_record import is_video_id
 from executors.video_loader.media.partial_upload import MARKS_SUFFIX, PartialUpload
 
 logger = logging.getLogger(__name__)
@@ -103,7 +105,9 @@ def _find_uploads(roots: Iterable[Path]) -> Iterator[tuple[float, Path, str]]:
         for suffix in (PART_SUFFIX, MARKS_SUFFIX):
             for file in root.glob(f"*{suffix}"):
                 with contextlib.suppress(FileNotFoundError):
-                    yield file.lstat().st_mtime, root, file.stem
+                    state = file.lstat()
+                    if is_video_id(file.stem) and not stat.S_ISDIR(state.st_mode):  # else it is somebody else's
+                        yield state.st_mtime, root, file.stem
 
 
 def _drop(root: Path, video_id: str, oldest: float) -> bool:

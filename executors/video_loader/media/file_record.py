@@ -91,7 +91,11 @@ def compute_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_video_id(text: str) -> bool:
+    return _VIDEO_ID.fullmatch(text) is not None
+
+
 def check_video_id(video_id: str) -> None:
     """Raises: InvalidRequest: it is no video's id."""
-    if not _VIDEO_ID.fullmatch(video_id):
+    if not is_video_id(video_id):
         raise InvalidRequest(f"'{excerpt(video_id)}' is not a video's id: 64 digits 0-9 a-f, the SHA-256 of its file")

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from clipseek.api.errors import ClipSeekError, InvalidSetting, MediaMissing, MediaUnreachable, StoreFull
-from clipseek.config.libraries import VIDEO_MARK
+from clipseek.config.libraries import VIDEO_MARK, is_library
 from clipseek.config.settings import variable_of
 from executors.machine.disk import DISK_FULL, report_full_disk
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0  # clients of object stores retry shorter failures by themselves
 CHUNKS_SUFFIX = ".chunks"  # of a folder with the chunks of an upload
+_CHUNKS_NAME = re.compile(rf"[0-9a-f]{{64}}{re.escape(CHUNKS_SUFFIX)}")  # anything else is somebody else's
 _BLOCK_BYTES = 8 * 1024 * 1024
 _VARIABLE = variable_of("media")
 
@@ -176,8 +177,13 @@ class ObjectStore:
         return self._do("list its objects", work)
 
     def delete_chunks(self, chunks: StoredChunks) -> None:
-        """Remove an unfinished upload of any library."""
-        self._do(f"delete {chunks.path}", lambda _: self._remove_folder(chunks.path))
+        """Remove an unfinished upload of any library, unless it has changed since it was listed."""
+
+        def work(_: Callable[[], None]) -> None:
+            if self._measure_folder(chunks.path) == chunks:
+                self._remove_folder(chunks.path)
+
+        self._do(f"delete {chunks.path}", work)
 
     def _open_url(self, url: str) -> tuple[Any, str]:
         try:
@@ -197,17 +203,24 @@ class ObjectStore:
     def _list_libraries(self, moved: Callable[[], None]) -> Iterator[dict[str, Any]]:
         """What is in the folders of all libraries."""
         for folder in self._list(self._root):
-            if folder["type"] == "directory":
+            if folder["type"] == "directory" and is_library(_name_of(folder)):
                 moved()
                 yield from self._list(folder["name"])
 
     def _measure_chunks(self, entries: Iterable[dict[str, Any]], moved: Callable[[], None]) -> Iterator[StoredChunks]:
         for folder in entries:
-            if folder["type"] == "directory" and folder["name"].rstrip("/").endswith(CHUNKS_SUFFIX):
+            if folder["type"] == "directory" and _CHUNKS_NAME.fullmatch(_name_of(folder)):
                 moved()
-                chunks = [entry for entry in self._list(folder["name"]) if entry["type"] == "file"]
-                changed = max((self._changed_at(chunk["name"]) for chunk in chunks), default=0.0)
-                yield StoredChunks(folder["name"], sum(chunk["size"] for chunk in chunks), changed)
+                if chunks := self._measure_folder(folder["name"]):
+                    yield chunks
+
+    def _measure_folder(self, path: str) -> StoredChunks | None:
+        """The chunks in a folder; None if it holds other folders, too. "Never ago" if it is empty: one may come."""
+        chunks = [entry for entry in self._list(path) if _name_of(entry) != posixpath.basename(path.rstrip("/"))]
+        if any(chunk["type"] == "directory" for chunk in chunks):
+            return None
+        changed = max((self._changed_at(chunk["name"]) for chunk in chunks), default=float("inf"))
+        return StoredChunks(path, sum(chunk["size"] for chunk in chunks), changed)
 
     def _changed_at(self, path: str) -> float:
         """When an object was written; "never ago" where the store does not say."""
@@ -303,6 +316,10 @@ class ObjectStore:
             f"The object store of the videos, {self.shown_url}, could not {what}: {why}. Check {_VARIABLE}, the "
             "network, and the service's permissions there, then repeat"
         )
+
+
+def _name_of(entry: dict[str, Any]) -> str:
+    return posixpath.basename(str(entry["name"]).rstrip("/"))
 
 
 class _Watch:

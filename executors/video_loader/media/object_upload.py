@@ -1,16 +1,24 @@
 """An upload whose chunks may reach any loader: each chunk is an object, until one loader has them all.
 
 In the folder of the library, `ID.chunks/SIZE-OFFSET-CRC` is a chunk of the video that will have SIZE bytes. Chunks that
-came through this loader are also on its disk, so that they need not be fetched again.
+came through this loader are also on its disk, so that they need not be fetched again. While a loader brings them
+together it writes `ID.chunks/finishing` again and again: they are not abandoned, however long that takes.
 """
 
+import contextlib
 import os
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from clipseek.api.errors import MediaUnreachable, StoreFull
 from executors.video_loader.media.object_store import CHUNKS_SUFFIX, ObjectStore
 from executors.video_loader.media.partial_upload import PartialUpload
+
+SIGN_SECONDS = 30.0  # between two signs of life
+_SIGN = "finishing"
 
 
 class Chunk(NamedTuple):
@@ -38,6 +46,7 @@ class ObjectUpload(PartialUpload):
         super().__init__(root, video_id, chunk_bytes)
         self._objects, self._folder = objects, f"{video_id}{CHUNKS_SUFFIX}"
         self._listed: dict[Chunk, int] | None = None  # with the bytes of each that arrived
+        self._signing, self._ended = threading.Lock(), threading.Event()
 
     @property
     def has_begun(self) -> bool:
@@ -66,18 +75,37 @@ class ObjectUpload(PartialUpload):
 
         A chunk that is gone is left out: somebody deleted the upload, or has just stored the video.
         """
+        self._listed = None
         for chunk in sorted(self._chunks()):
             if chunk.size_bytes == size_bytes and self._crc_here(chunk) != chunk.crc:
                 data = self._objects.read(f"{self._folder}/{chunk.name}")
                 if data is not None:
                     super().write(size_bytes, chunk.offset, data)
 
+    @contextlib.contextmanager
+    def signs_of_life(self) -> Iterator[None]:
+        """Show other loaders during the block that this upload is not abandoned."""
+        threading.Thread(target=self._give_signs, name="upload-signs", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+
+    def _give_signs(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(MediaUnreachable, StoreFull), self._signing:
+                if not self._ended.is_set() and self._objects.sizes(self._folder):
+                    self._objects.write_now(f"{self._folder}/{_SIGN}", b"")
+            self._ended.wait(SIGN_SECONDS)
+
     def is_unchanged(self, state: os.stat_result) -> bool:
         self._listed = None
         return super().is_unchanged(state) and self.has_begun
 
     def discard(self) -> None:
-        self._objects.delete_folder(self._folder)
+        with self._signing:  # else a sign could come after it
+            self._ended.set()
+            self._objects.delete_folder(self._folder)
         self._listed = None
         super().discard()
 

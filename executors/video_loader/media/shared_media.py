@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -75,7 +75,8 @@ class SharedMediaFiles(MediaFiles):
     ) -> None:
         super().__init__(root, allowed_roots, chunk_bytes, **limits)
         self.objects, self.cache, self._library = objects, cache, library
-        self._stored_bytes: TTLCache[str, int] = TTLCache(1, REMEMBERED_SECONDS, timer=clock)
+        self._clock = clock
+        self._measured: tuple[int, float] | None = None  # bytes of all videos in the object store, and when
         self._records: TTLCache[str, FileRecord] = TTLCache(_MOST_REMEMBERED, REMEMBERED_SECONDS, timer=clock)
         self._records_lock = threading.Lock()
 
@@ -170,9 +171,11 @@ class SharedMediaFiles(MediaFiles):
         except LimitExceeded:
             abandoned = self._list_abandoned(self._idle_seconds, keep=video_id)
             check(sum(chunks.size_bytes for chunks in abandoned))
-            for chunks in abandoned:
+            for chunks in sorted(abandoned, key=lambda chunks: chunks.changed_at):
                 self.objects.delete_chunks(chunks)
-            self._stored_bytes.clear()
+                self._measured = None
+                with suppress(LimitExceeded):
+                    return check(0)
             check(0)
 
     def _list_abandoned(self, idle_seconds: float, keep: str = "") -> list[StoredChunks]:
@@ -180,9 +183,11 @@ class SharedMediaFiles(MediaFiles):
         return [chunks for chunks in found if not keep or keep not in chunks.path]
 
     def _finish(self, upload: PartialUpload, record: FileRecord) -> None:
-        with self._locks[record.video_id], report_full_disk(self.root, f"the upload of '{record.title}'"):
-            self._upload(record.video_id).assemble(record.size_bytes)
-        super()._finish(upload, record)
+        assert isinstance(upload, ObjectUpload)
+        with upload.signs_of_life():
+            with self._locks[record.video_id], report_full_disk(self.root, f"the upload of '{record.title}'"):
+                upload.assemble(record.size_bytes)
+            super()._finish(upload, record)
 
     def _needs_no_upload(self, video_id: str) -> bool:
         self._forget(video_id)  # another loader may have deleted it
@@ -216,7 +221,7 @@ class SharedMediaFiles(MediaFiles):
         existing = self.read_record(record.video_id)
         is_stored = existing is not None and not existing.linked_path  # perhaps by another server
         if not is_stored:
-            self._stored_bytes.clear()
+            self._measured = None
             self._check_total_size(0)  # others may have stored videos since this upload began
             try:
                 self.objects.put(upload.file, record.file_name)
@@ -242,9 +247,10 @@ class SharedMediaFiles(MediaFiles):
         upload.discard()
 
     def _measure_used_bytes(self) -> int:
-        if "all" not in self._stored_bytes:
-            self._stored_bytes["all"] = self.objects.measure_videos()
-        return self._stored_bytes["all"] + measure_videos(self._list_roots(), with_uploads=False)
+        measured = self._measured  # other threads change it
+        if measured is None or self._clock() - measured[1] >= REMEMBERED_SECONDS:
+            measured = self._measured = self.objects.measure_videos(), self._clock()
+        return measured[0] + measure_videos(self._list_roots(), with_uploads=False)
 
 
 def drop_all_abandoned(settings: Settings, idle_seconds: float) -> None:

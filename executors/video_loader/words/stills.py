@@ -14,7 +14,7 @@ from executors.video_loader.decode.joined import JoinedSource
 from executors.video_loader.decode.packets import has_presentation_times, seek_keyframe
 from executors.video_loader.decode.picture import FrameRenderer
 from executors.video_loader.decode.source import Needs, TimedFrame, VideoSource, open_video
-from executors.video_loader.words.text_map import Edges, TextMap, find_edges
+from executors.video_loader.words.text_map import Sample, TextMap, take_sample
 
 LONGER_SIDE = 1280  # pixels: text of 10 pixels is read
 JPEG_QUALITY = 85
@@ -64,19 +64,19 @@ class _Taker:
         self._scaler = VideoReformatter()
         self._start = start
         self._allowed = _FIRST_STILLS
-        self._before: tuple[TimedFrame, Edges] | None = None
+        self._before: tuple[TimedFrame, Sample] | None = None
         self._last: TextMap | None = None
         self._still: _Chosen | None = None
 
     def add(self, timed: TimedFrame) -> _Chosen | None:
         """Look at the next sample. Returns: the still that ended before it."""
-        edges = find_edges(timed.frame, self._scaler)
-        before, self._before = self._before, (timed, edges)
+        sample = take_sample(timed.frame, self._scaler)
+        before, self._before = self._before, (timed, sample)
         if before is None:
-            self._still = _Chosen(self._start, self._start, timed.frame, TextMap(edges, edges).may_hold_text)
+            self._still = _Chosen(self._start, self._start, timed.frame, TextMap(sample, sample).may_hold_text)
             return None
         self._allowed += float(timed.time - before[0].time) / _SECONDS_A_STILL
-        now = TextMap(before[1] if before[1].shape == edges.shape else edges, edges)
+        now = TextMap(before[1] if before[1].edges.shape == sample.edges.shape else sample, sample)
         if self._last is None:
             self._open(self._start, timed, now)
             return None

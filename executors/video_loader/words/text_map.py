@@ -1,8 +1,9 @@
-"""Tells where the text in a picture may have changed, from the edges in small grey copies of a few frames a second.
+"""Tells where the text in a picture may have changed, from small grey copies of a few frames a second.
 
 Letters are dense strong edges that stay exactly where they are. So a place changed if edges that two samples share are
 not in the picture that was taken last, or if edges of that picture are in neither of the two. What moves shares few
-edges from sample to sample, and noise has none in a small copy.
+edges from sample to sample, and noise has none in a small copy. That finds lines over moving pictures. Where nothing
+moves, a place with edges changed if its levels did: that finds a single digit.
 """
 
 from __future__ import annotations
@@ -26,28 +27,45 @@ _CELL = 16  # pixels
 _LEAST_IN_CELL = 26  # edges of letters fill a tenth of a cell at least
 _LEAST_CELLS = 2  # beside one another: a short word
 _STAYS = 0.7  # of the edges in a cell: letters share more from sample to sample, what moves a pixel shares less
+_NEW_LEVELS, _MOVING_LEVELS = 48, 24
+_LEAST_NEW, _MOST_MOVING = 12, 2  # pixels of a cell
 _NEAR = np.ones((5, 5), np.uint8)
 _LEAST_EDGES = 40  # of a picture that may hold a word
 _OTHER_PICTURE, _SOME_MOTION = 0.6, 0.25  # share of edges that the last picture does not have
 
 
-def find_edges(frame: VideoFrame, scaler: VideoReformatter) -> Edges:
-    """The edges of a frame, as it is stored: not turned."""
+@dataclass(frozen=True)
+class Sample:
+    """The small copy of a frame, as it is stored: not turned. `levels`: 0 to 255."""
+
+    levels: NDArray[np.int16]
+    edges: Edges
+
+
+def take_sample(frame: VideoFrame, scaler: VideoReformatter) -> Sample:
     height = max(_CELL, round(frame.height * _WIDTH / frame.width))
     small = scaler.reformat(frame, _WIDTH, height, "gray", interpolation=Interpolation.AREA, threads=1)
-    grey = small.to_ndarray().astype(np.int16)
-    step = np.zeros(grey.shape, np.int16)
-    step[:, 1:-1] = np.abs(grey[:, 2:] - grey[:, :-2])
-    step[1:-1] = np.maximum(step[1:-1], np.abs(grey[2:] - grey[:-2]))
-    return (step > _LEAST_STEP).astype(np.uint8) + (step > _STRONG_STEP)
+    levels = small.to_ndarray().astype(np.int16)
+    step = np.zeros(levels.shape, np.int16)
+    step[:, 1:-1] = np.abs(levels[:, 2:] - levels[:, :-2])
+    step[1:-1] = np.maximum(step[1:-1], np.abs(levels[2:] - levels[:-2]))
+    return Sample(levels, (step > _LEAST_STEP).astype(np.uint8) + (step > _STRONG_STEP))
 
 
 @dataclass(frozen=True)
 class TextMap:
-    """The edges of two samples one after another, the second of which a picture was taken of."""
+    """Two samples one after another, the second of which a picture was taken of."""
 
-    before: Edges
-    now: Edges
+    first: Sample
+    second: Sample
+
+    @property
+    def before(self) -> Edges:
+        return self.first.edges
+
+    @property
+    def now(self) -> Edges:
+        return self.second.edges
 
     @property
     def may_hold_text(self) -> bool:
@@ -61,7 +79,7 @@ class TextMap:
             _has_text(_without(_shared(self, level), _grow(_any(last, level))), self.now >= level)
             or _has_text(_without(_shared(last, level), _grow(_any(self, level))), last.now >= level)
             for level in (1, 2)
-        )
+        ) or _has_new_levels(self, last)
 
     def motion_since(self, last: TextMap) -> int:
         """0: the same picture; 1: much of it moved; 2: it is another, in both samples."""
@@ -78,6 +96,18 @@ def _shared(pair: TextMap, level: int) -> Mask:
 
 def _any(pair: TextMap, level: int) -> Mask:
     return ((pair.before >= level) | (pair.now >= level)).astype(np.uint8)
+
+
+def _has_new_levels(pair: TextMap, last: TextMap) -> bool:
+    """Whether a place with edges, in which nothing moves now or then, looks different."""
+    changed = np.abs(pair.second.levels - last.second.levels) > _NEW_LEVELS
+    moving = _moves(pair) | _moves(last)
+    cells = (_sum_cells(changed) >= _LEAST_NEW) & (_sum_cells(moving) <= _MOST_MOVING)
+    return bool((cells & (_sum_cells((pair.now > 0) | (last.now > 0)) >= _LEAST_IN_CELL)).any())
+
+
+def _moves(pair: TextMap) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(pair.second.levels - pair.first.levels) > _MOVING_LEVELS)
 
 
 def _without(edges: Mask, known: Mask) -> Mask:

@@ -36,6 +36,8 @@ _PROCESSORS_PER_SPAN, _MOST_SPANS = 5, 3
 _NICENESS = {"index": 10, "clip": 0, "look": 0, "words": 15}
 # A span or a clip times out after this many times its length. Sampling 1080p took 0.06 times.
 MOST_TIMES_LENGTH = 10
+# A process that sees a file of MPEG-TS, MPEG-PS or FLV for the first time reads all of it, see `restarts.py`.
+_LEAST_BYTES_PER_SECOND = 50e6  # a slow disk, shared with others
 _EARLY_SECONDS = 5.0  # pictures that end so long before a span does, stay, or a disk failed
 MOST_PICTURE_BYTES = 1_000_000_000  # of one span: they travel in one message
 
@@ -106,7 +108,9 @@ class VideoWorkers:
         self.decoder = settings.decoder
         if settings.decoder != SOFTWARE:  # tried in the process that will use it: a driver may need memory, or crash
             try:
-                self.decoder = self._run("index", "opening a hardware decoder", 0.0, choose_decoder, settings.decoder)
+                self.decoder = self._run(
+                    "index", "opening a hardware decoder", (), 0.0, choose_decoder, settings.decoder
+                )
             except BaseException:
                 self.close()
                 raise
@@ -117,21 +121,21 @@ class VideoWorkers:
             pool.close()
 
     def probe(self, file: VideoFile, title: str) -> VideoInfo:
-        return self._run("look", f"'{title}'", 0.0, probe_video, file, title)
+        return self._run("look", f"'{title}'", [file], 0.0, probe_video, file, title)
 
     def make_thumbnail(self, file: VideoFile, at_seconds: float, width: int, title: str) -> JpegPicture:
         what = f"the picture at {at_seconds:g} s of '{title}'"
-        return self._run("look", what, 0.0, make_thumbnail, file, at_seconds, width, title)
+        return self._run("look", what, [file], 0.0, make_thumbnail, file, at_seconds, width, title)
 
     def sample(self, file: VideoFile, title: str, options: SpanOptions) -> SampledSpan:
         start, end = options.start_seconds, options.end_seconds
         what = f"the span [{start:g}, {end:g}) s of '{title}'"
-        return self._run("index", what, end - start, sample_span, file, title, options, self.decoder)
+        return self._run("index", what, [file], end - start, sample_span, file, title, options, self.decoder)
 
     def gather_words(self, file: VideoFile, title: str, options: WordOptions) -> SpanWords:
         start, end = options.start_seconds, options.end_seconds
         what = f"the words of [{start:g}, {end:g}) s of '{title}'"
-        return self._run("words", what, end - start, gather_span_words, file, title, options)
+        return self._run("words", what, [file], end - start, gather_span_words, file, title, options)
 
     def cut(
         self,
@@ -147,6 +151,7 @@ class VideoWorkers:
         return self._run(
             "clip",
             what,
+            [file],
             length,
             cut_clip,
             file,
@@ -163,19 +168,31 @@ class VideoWorkers:
         length = sum(piece.end_seconds - piece.start_seconds for piece in pieces)
         # Every piece is encoded twice: by itself and in the joined video.
         what = f"the video of {len(pieces)} clips"
-        return self._run("clip", what, 2 * length, cut_and_join, pieces, destination, mode)
+        return self._run(
+            "clip", what, [piece.file for piece in pieces], 2 * length, cut_and_join, pieces, destination, mode
+        )
 
     def _run(
         self,
         kind: str,
         what: str,
+        files: Sequence[VideoFile],
         video_seconds: float,
         function: Callable[P, T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * max(0.0, video_seconds)
+        read_seconds = sum(map(_measure, set(map(path_of, files)))) / _LEAST_BYTES_PER_SECOND
+        deadline_seconds = self._timeout_seconds + MOST_TIMES_LENGTH * max(0.0, video_seconds) + read_seconds
         return self._pools[kind].run(what, deadline_seconds, function, *args, **kwargs)
+
+
+def _measure(path: Path) -> int:
+    """The bytes of a file; 0 if it is not there, which the work on it will say."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def explain_error(what: str, error: Exception) -> Exception:

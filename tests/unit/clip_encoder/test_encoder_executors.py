@@ -15,6 +15,7 @@ from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import read_scales
 from executors.clip_encoder.text.executor import ClipTextEncoder
 from executors.flow.callers import Caller
+from executors.flow.executor import WORKER
 
 CALLER = Caller("anyone")
 
@@ -130,7 +131,9 @@ def test_texts_of_one_query_leave_turns_to_other_callers(text, monkeypatch):
         long = asyncio.create_task(text.search(DocList[Query]([Query(parts=parts)]), caller=CALLER))
         await asyncio.to_thread(encoding.wait, 30)
         other = asyncio.create_task(text.search(DocList[Query]([Query(text="a cat")]), caller=Caller("other")))
-        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while "other" not in text.queues[WORKER]._lines:
+                await asyncio.sleep(0.001)
         free.set()
         await asyncio.gather(long, other)
 

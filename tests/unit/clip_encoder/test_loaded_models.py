@@ -1,15 +1,18 @@
 """Encoders with several models: each request gets that of its library, and what nothing uses leaves the memory."""
 
 import asyncio
+import io
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.synthetic.models import write_folder
 from clipseek.api.base_document import DocList
-from clipseek.api.documents import Model, Query, QueryPart, Video, VideoSpan
+from clipseek.api.documents import Calibration, Health, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import (
     AccessDenied,
     InvalidRequest,
@@ -115,9 +118,27 @@ def test_a_model_must_be_on_the_machine_and_both_encoders_must_have_the_same(ima
 
 def test_a_token_without_server_folders_names_no_folder(settings, other, monkeypatch):
     monkeypatch.chdir(other.parent)
-    for name in (str(other), f"local-dir:{other}", "other", "./other", "~/other"):
+    names = (str(other), f"local-dir:{other}", "other", "./other", "~/other")
+    for name in (*names, *(f"{space}{name}" for name in names for space in (" ", "\n", "\u3000"))):
         with pytest.raises(PathNotAllowed):
             find_model(settings, name, with_folders=False)
+    monkeypatch.setattr(loaded_models, "is_folder", lambda _: False)  # as if it were created a moment later
+    with pytest.raises(PathNotAllowed):
+        find_model(settings, "other", with_folders=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("x" * 301, InvalidRequest),
+        ("x" * 299, UnknownModel),
+        ("/" + "x" * 299, UnknownModel),
+        ("~no-such-user/x", UnknownModel),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(settings, name, error):
+    with pytest.raises(error):
+        find_model(settings, name, with_folders=True)
 
 
 def test_a_model_that_nothing_uses_leaves_the_memory_and_comes_back(image, other, monkeypatch):
@@ -131,6 +152,108 @@ def test_a_model_that_nothing_uses_leaves_the_memory_and_comes_back(image, other
     assert [Path(name).name for name in image.models._loaded] == ["other"]
     assert image.encoder.spec.name == str(other)
     assert image.models.get("") is not own and image.models.get("").encoder.model_id == own.encoder.model_id
+
+
+def test_while_the_model_of_one_library_loads_the_others_are_answered(image, text, other, pictures, monkeypatch):
+    loading, free = threading.Semaphore(0), threading.Event()
+
+    def load_slowly(load):
+        def loaded(name):
+            loading.release()
+            assert free.wait(60)
+            return load(name)
+
+        return loaded
+
+    for models in (image.models, text.models):
+        monkeypatch.setattr(models, "_load", load_slowly(models._load))
+    file = io.BytesIO()
+    Image.fromarray(pictures[0]).save(file, "PNG")
+    query = Query(text="a dog", parts=DocList[QueryPart]([QueryPart(image=file.getvalue())]))
+    probed = ask(image.probe, Video(video_id="v"))
+    shape = {name: getattr(probed, name) for name in ("picture_width", "picture_height", "picture_fit")}
+    span = VideoSpan(video_id="v", pictures=pictures[:1].tobytes(), pts_seconds=[0.0], **shape)
+    works = ((text.search, Query(text="a dog")), (image.search, query), (image.index, span))
+
+    async def answer(caller, method, doc):
+        [answer] = await method(DocList[type(doc)]([doc.model_copy(deep=True)]), caller=caller)
+        return answer
+
+    async def answer_all():
+        slow = [asyncio.create_task(answer(Caller("a", model=str(other)), *work)) for work in works]
+        for _ in range(2):
+            assert await asyncio.to_thread(loading.acquire, timeout=30)
+        async with asyncio.timeout(30):
+            answers = [await answer(Caller("b"), *work) for work in works]
+        assert not any(task.done() for task in slow)
+        free.set()
+        return answers, await asyncio.gather(*slow)
+
+    try:
+        answers, slow = asyncio.run(answer_all())
+    finally:
+        free.set()
+    assert [len(each.embedding) for each in (answers[0], slow[0])] == [24, 40]
+    assert [len(each.parts[0].embedding) for each in (answers[1], slow[1])] == [24, 40]
+    assert [each.dimensions for each in (answers[2], slow[2])] == [24, 40]
+
+
+def test_requests_that_wait_for_a_model_keep_no_other_from_an_answer(image, text, other, monkeypatch):
+    """As many of each kind as there are threads for what needs no queue."""
+    free = threading.Event()
+
+    def hang(_):
+        assert free.wait(60)
+        raise UnknownModel("It was a test.")
+
+    slow = Caller("a", model=str(other))
+    switch = Model(name=str(other)), Caller(SERVER)
+    works = [(image.probe, Video(video_id="v"), slow), (image.switch_model, *switch), (text.switch_model, *switch)]
+    works.append((text.calibrate, Calibration(), slow))
+    for encoder in (image, text):
+        monkeypatch.setattr(encoder.models, "_load", hang)
+
+    async def answer(method, doc, caller):
+        return await method(DocList[type(doc)]([doc]), caller=caller)
+
+    async def answer_all():
+        waiting = [asyncio.create_task(answer(*work)) for work in works for _ in range(8)]
+        try:
+            async with asyncio.timeout(20):
+                for encoder in (image, text):
+                    assert await answer(encoder.health, Health(), Caller("b"))
+            assert not any(task.done() for task in waiting)
+        finally:
+            free.set()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(answer_all())
+
+
+def test_few_models_are_in_memory_at_once_and_the_last_one_of_a_library_is(image, other, monkeypatch):
+    load, most = image.models._load, []
+
+    def note_and_load(name):
+        most.append(len(image.models._loaded))
+        return load(str(other))
+
+    monkeypatch.setattr(image.models, "_load", note_and_load)
+    image.models.get("a")
+    for name in "bcdb":
+        image.models.get(name, answers=False)
+    assert list(image.models._loaded) == ["a", "d", "b"] and max(most) == 2
+    assert image.models.last is image.models.get("a")
+
+
+def test_health_tells_of_no_other_librarys_model(image, text, other):
+    for encoder in (image, text):
+        encoder.models.get(str(other))
+        own, of_other, unloaded = (
+            encoder.component(Caller("a", model=name)) for name in ("", str(other), "not-loaded/yet")
+        )
+        assert [len(component.facts) > 1 for component in (own, of_other, unloaded)] == [True, True, False]
+        assert own.facts["model"] == encoder.settings.model and of_other.facts["model"] == str(other)
+        assert unloaded.facts == {"model": "not-loaded/yet"} and unloaded.warnings == []
 
 
 @pytest.mark.parametrize("setting", ["", "auto", "starter"])

@@ -15,19 +15,24 @@ class World:
         self.videos = [f"v{number}" for number in range(videos)]
         self.spans: set[tuple[str, float]] = set()
         self.failing: dict[str, Exception] = {}
+        self.nothing_missing: set[str] = set()  # as /probe says, while /switch_model says the opposite
         self.on_switch = lambda: None
         self.asked: list[str] = []
         self.answers = False
+        self.failed: list[str] = []
 
     def _model(self, name: str) -> Model:
         missing = [name for name in self.videos if not {(name, 0.0), (name, 30.0)} <= self.spans]
+        missing.sort(key=lambda name: name in self.failed)
         model = Model(name=name, state="answers" if self.answers else "changing", missing_video_ids=missing[:2])
         model.covered_seconds, model.total_seconds = 30.0 * len(self.spans), 60.0 * len(self.videos)
         return model
 
     async def post_one(self, endpoint, doc, *, executor=None, timeout_seconds=None):
         self.asked.append(f"{endpoint} {executor or 'all'}" if isinstance(doc, Model) else f"{endpoint} {doc.video_id}")
+        assert len(self.asked) < 100, "it goes on without end"
         if isinstance(doc, Model):
+            self.failed = doc.failed_video_ids
             if not executor:
                 self.on_switch()
                 self.answers = not self._model(doc.name).missing_video_ids
@@ -38,6 +43,8 @@ class World:
                 raise self.failing[doc.video_id]
             starts = [start for start in (0.0, 30.0) if (doc.video_id, start) not in self.spans]
             ends = [start + 30.0 for start in starts]
+            if doc.video_id in self.nothing_missing:
+                starts = ends = []
             return doc.model_copy(
                 update={
                     "status": "indexing",
@@ -101,6 +108,28 @@ def test_a_video_without_its_file_fails_the_job_once_all_others_are_embedded():
         change(world)
     assert {name for name, _ in world.spans} == {"v0", "v2", "v3"} and not world.answers
     assert world.asked.count("/probe v1") <= 3
+
+
+def test_videos_that_fail_keep_no_other_from_being_embedded_and_are_tried_once():
+    world = World(7)
+    world.failing = {f"v{number}": MediaMissing(f"The file of 'v{number}' is gone.") for number in range(5)}
+    with pytest.raises(MediaMissing, match="'v0' is gone"):
+        change(world)
+    assert {name for name, _ in world.spans} == {"v5", "v6"}
+    assert [world.asked.count(f"/probe v{number}") for number in range(7)] == [1] * 7
+
+
+def test_a_video_of_which_nothing_is_left_to_embed_ends_the_run():
+    world = World(3)
+    world.failing["v0"] = VideoNotFound("The file and its record are lost.")
+    with pytest.raises(VideoNotFound, match="record are lost"):
+        change(world)
+    assert {name for name, _ in world.spans} == {"v1", "v2"}
+    world = World(3)
+    world.nothing_missing = {"v1"}
+    with pytest.raises(ServerFailed, match="v1"):
+        change(world)
+    assert {name for name, _ in world.spans} == {"v0", "v2"}
 
 
 def test_a_deleted_video_is_no_failure_and_a_server_that_fails_ends_the_run():

@@ -127,6 +127,29 @@ def test_only_what_died_is_noted_and_restarts_after_its_pause(start, tmp_path, m
     supervisor.close()
 
 
+def test_a_process_that_the_system_has_no_room_for_is_tried_again(start, tmp_path, monkeypatch):
+    dies, successor = start(), start()
+    watched = Watched(tmp_path, monkeypatch)
+    build, builds = watched._build, []
+
+    def fail() -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    def fail_once(arguments):
+        builds.append(arguments)
+        return build(arguments) if len(builds) > 1 else SimpleNamespace(worker=None, args=arguments, start=fail)
+
+    monkeypatch.setattr("jina.orchestrate.pods.factory.PodFactory.build_pod", fail_once)
+    watched.next = [successor[0]]
+    supervisor = watched.of(indexer=dies)
+    dies[0].kill()
+    dies[0].join()
+    check_until(supervisor, lambda: watched.asked)
+    assert watched.said[1] == "indexer cannot be started: [Errno 12] Cannot allocate memory. It restarts in 1 s."
+    assert [(state.pid, state.restarts) for state in supervisor.states()] == [(successor[0].pid, 1)]
+    supervisor.close()
+
+
 def test_a_process_that_says_why_it_ends_is_quoted(start, tmp_path, monkeypatch):
     dies = start()
     (tmp_path / f"{dies[0].pid}.txt").write_text("StoreError\nThe disk is full.", encoding="utf-8")

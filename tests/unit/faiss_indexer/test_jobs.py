@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.errors import NotFound, TooManyRequests
-from clipseek.api.limits import CANCELLED, DONE, FAILED, RUNNING, WAITING, WORDS
+from clipseek.api.limits import CANCELLED, CHANGE_MODEL, DONE, FAILED, RUNNING, WAITING, WORDS
 from executors.faiss_indexer.store import jobs as jobs_module
 from executors.faiss_indexer.store.jobs import (
     FIRST_PAUSE_SECONDS,
@@ -124,6 +124,23 @@ def test_of_one_callers_jobs_new_videos_come_first(jobs):
     jobs.report(report(jobs.job("main", done.job_id), state=DONE), 201.0)
     file(jobs, ask("again"), ask("new"), now=202.0)
     assert [claimed(jobs, now=203.0) for _ in range(4)] == ["new", "old", "again", ""]
+
+
+def test_new_videos_that_keep_coming_do_not_hold_up_a_change_of_the_model(jobs):
+    for turn in range(2):  # to another model, and back
+        now = 1000.0 * (turn + 1)
+        file(jobs, ask("early"), now=now)
+        change = JobRecord(kind=CHANGE_MODEL, library="main", title=f"model{turn}", caller="ann")
+        filed, _ = jobs.file(change, now + 1)
+        file(jobs, ask("late"), now=now + 2)
+        claims = [jobs.claim("r", now + 3) for _ in range(3)]
+        assert [job and job.title for job in claims] == ["early.mp4", f"model{turn}", "late.mp4"]
+        for job in claims:
+            jobs.report(report(job, state=DONE), now + 4)
+        assert jobs.job("main", filed.job_id).state == DONE
+        for job in jobs.of_library("main"):
+            if job.kind != CHANGE_MODEL:
+                jobs.cancel("main", job.job_id, now + 5, forget=True)
 
 
 def test_no_two_runners_get_the_same_job(engine, jobs):

@@ -10,7 +10,7 @@ from clipseek.api.documents import Health, Job, Model, Query
 from clipseek.api.errors import AccessDenied, InvalidRequest, ModelMismatch, NotFound
 from clipseek.api.limits import CHANGE_MODEL
 from clipseek.config.access import SERVER
-from executors.faiss_indexer import model_libraries
+from executors.faiss_indexer import model_executor, model_libraries
 from tests.indexer_service import (
     CALLER,
     DIMENSIONS,
@@ -97,7 +97,7 @@ def test_queries_of_both_models_are_answered_at_any_moment_of_a_change(service):
     for number in range(VIDEOS):
         embed(service, number)
         assert answers(service, old) == before
-        assert [model.name for model in (service.ask("/model", Model()) for _ in range(2))] == ["tiny", "tiny"]
+        assert [model.name for model in (service.ask("/model", Model(), RUNNER) for _ in range(2))] == ["tiny", "tiny"]
     assert the_models(service) == [("tiny", "answers", 1.0), ("other", "changing", 1.0)]
     switched = service.ask("/switch_model", WANTED, SWITCHING)
     assert (switched.state, switched.missing_video_ids) == ("answers", [])
@@ -126,6 +126,15 @@ def test_a_video_that_comes_or_goes_during_the_change_is_in_both_models_or_in_no
         for found in answers(service, asked):
             assert video_id(3) not in {match["video_id"] for match in found}
     assert {video.status for video in service.videos()} == {"ready"} and len(service.videos()) == VIDEOS
+
+
+def test_videos_that_the_runner_could_not_embed_are_named_last(service, monkeypatch):
+    monkeypatch.setattr(model_executor, "_MOST_MISSING", 3)
+    service.ask("/use_model", WANTED)
+    failed = WANTED.model_copy(update={"failed_video_ids": [video_id(number) for number in range(VIDEOS - 2)]})
+    answer = service.ask("/switch_model", failed, RUNNER)
+    assert answer.missing_video_ids == [video_id(number) for number in (VIDEOS - 2, VIDEOS - 1, 0)]
+    assert answer.failed_video_ids == []
 
 
 def test_without_the_text_encoder_nothing_is_switched_and_callers_switch_nothing(service):
@@ -186,8 +195,11 @@ def test_libraries_change_their_models_alone_and_a_new_one_takes_that_of_the_mai
     service.ask("/index", span_of(5), PRESS)
     service.ask("/use_model", WANTED)
     change(service)
-    new = replace(CALLER, library="new")
-    assert [service.ask("/model", Model(), caller).name for caller in (CALLER, PRESS, new)] == [
+    new = replace(RUNNER, library="new")
+    with pytest.raises(AccessDenied, match="Use /models"):  # it would tell callers what the main library uses
+        service.ask("/model", Model(), replace(new, name="anyone"))
+    press = replace(RUNNER, library=PRESS.library)
+    assert [service.ask("/model", Model(), caller).name for caller in (RUNNER, press, new)] == [
         "other",
         "tiny",
         "other",

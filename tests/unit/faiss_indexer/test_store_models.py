@@ -7,8 +7,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from clipseek.api.errors import InvalidRequest, ModelMismatch, NotFound, StoreCorrupt, StoreVersion
-from executors.faiss_indexer.store.models import StoredModels
+from clipseek.api.errors import InvalidRequest, ModelMismatch, NotFound, StoreBusy, StoreCorrupt, StoreVersion
+from executors.faiss_indexer.store.models import StoredModels, add_slots, claim_slot
 from executors.faiss_indexer.store.report import read_answering_name, read_model_name, read_totals
 from executors.faiss_indexer.store.store import Store
 from tests.postgres import execute, open_engine
@@ -113,6 +113,32 @@ def test_an_empty_library_takes_the_model_that_was_chosen_for_it(engine):
         assert models.answering() == ""  # no video needs it: another one may take its place
         assert models.switch(OTHER) and models.answering() == OTHER
         assert store.database.version() == store.database.own_versions[0]  # it needed no further tables
+
+
+def test_a_chosen_model_keeps_an_empty_library_whatever_model_a_video_comes_with(engine):
+    with Store(open_engine(engine)) as store:
+        models = StoredModels(store.database)
+        assert models.switch(OTHER)
+        with pytest.raises(ModelMismatch, match=f"uses the model '{OTHER}'"):
+            store.register(video(), MODEL)
+        assert models.answering() == OTHER
+        with store.database.write() as db:
+            add_slots(store.database, db, ["_2"])
+            claim_slot(db, "_2", MODEL)
+        assert models.find(MODEL) == "_2" and models.answering() == OTHER
+
+
+def test_a_model_whose_tables_do_not_open_takes_no_store_from_the_others(engine, store, prepared, monkeypatch):
+    def fail():
+        raise StoreBusy("Another program writes.")
+
+    monkeypatch.setattr(store.database, "prepare", fail)
+    assert Store(store.database, prepared.slot).frame_count() == 3  # its tables are there
+    with pytest.raises(StoreCorrupt):
+        Store(store.database, "; DROP TABLE videos")
+    assert store.frame_count() == 8
+    if engine[0] == "sqlite":
+        assert store.database._opened
 
 
 def test_an_emptied_library_is_taken_over_by_the_model_that_comes(store, models, prepared):

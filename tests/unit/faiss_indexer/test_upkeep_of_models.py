@@ -94,6 +94,31 @@ def test_a_forgotten_model_gives_its_space_back(tmp_path):
     assert folder_size(tmp_path) < size - many.size * 2 * 1.9  # in the store, and in the saved index
 
 
+def test_the_index_that_answers_stays_when_a_model_of_its_name_is_forgotten(settings):
+    older = "other@1:1"  # the files of the model were replaced since
+    with ModelLibraries(settings.home, 1e9) as libraries:
+        libraries.models.prepare(older)
+        libraries.of_model(older).put_span(NAMES[0], (0.0, 30.0), frames(4), older)
+        answering = libraries.of_model()
+        libraries.forget("other")
+        assert libraries.of_model() is answering and len(answering.index) == 8
+        assert [model.model_id for model in libraries.models.all()] == [OTHER, MODEL]
+
+
+def test_the_space_of_a_small_model_waits_for_the_next_vectors(tmp_path):
+    with Store(tmp_path) as store:
+        store.register(video(duration_seconds=30.0), MODEL)
+        store.put_span("a" * 64, (0.0, 30.0), frames(20_000), MODEL)
+        models = StoredModels(store.database)
+        Store(store.database, models.prepare(OTHER)).put_span("a" * 64, (0.0, 30.0), frames(2_000), OTHER)
+        models.forget("other")
+        [free] = store.database.row("PRAGMA freelist_count")
+        [pages] = store.database.row("PRAGMA page_count")
+        assert 0 < free < pages / 4  # to write the whole file anew would cost more than that
+        store.database.shrink()
+        assert store.database.row("PRAGMA freelist_count") == (free,)
+
+
 def folder_size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 

@@ -7,7 +7,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.base_document import DocList
 from clipseek.api.documents import Model
-from clipseek.api.errors import ServerNotReady
+from clipseek.api.errors import ServerNotReady, StoreCorrupt
 from executors.flow.callers import Verifier
 from executors.flow.gateway import library_models
 from executors.flow.gateway.library_models import LibraryModels
@@ -18,7 +18,7 @@ SEARCH = ("text_encoder", "indexer")
 
 class Pool:
     def __init__(self):
-        self.names, self.asked, self.error = {"main": "old"}, [], None
+        self.names, self.asked, self.error, self.answered_error = {"main": "old"}, [], None, None
         self._verifier = Verifier(SECRET, "indexer")
 
     async def send_requests_once(self, requests, deployment):
@@ -28,6 +28,9 @@ class Pool:
         if self.error:
             raise self.error
         answer = DataRequest()
+        if self.answered_error:
+            answer.add_exception(self.answered_error)
+            return answer, {"is-error": "true"}
         answer.data.docs = DocList[Model]([Model(name=self.names[caller.library])])
         return answer, {}
 
@@ -64,6 +67,25 @@ def test_requests_that_no_model_concerns_do_not_ask(pool, name_for):
     for route in (("indexer",), ("video_loader",), ("text_encoder",), ("video_loader", "indexer")):
         assert name_for(route) == ""
     assert pool.asked == []
+
+
+@pytest.mark.parametrize("error", [ServerNotReady("The indexer is away.", executor="indexer"), TimeoutError()])
+def test_no_model_is_guessed_for_a_library_that_nobody_has_asked_about(pool, name_for, error):
+    pool.error = error
+    for _ in range(2):
+        with pytest.raises(ServerNotReady, match="indexer") as raised:
+            name_for()
+        assert raised.value.executor == "indexer"
+    pool.error = None
+    assert name_for() == "old"
+    pool.names["new"] = ""
+    assert [name_for(library="new") for _ in range(2)] == ["", ""]  # it has none: the server's own
+
+
+def test_an_error_of_the_indexer_is_passed_on_where_nothing_is_known(pool, name_for):
+    pool.answered_error = StoreCorrupt("The store is damaged.")
+    with pytest.raises(StoreCorrupt, match="is damaged"):
+        name_for()
 
 
 @pytest.mark.parametrize("error", [ServerNotReady("away"), TimeoutError()])

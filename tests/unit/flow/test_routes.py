@@ -13,7 +13,7 @@ from clipseek.api.errors import InvalidRequest
 from executors.flow.quirks.own_connections import describe_endpoints
 
 ROOT = Path(__file__).parents[3] / "executors"
-FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
+FOLDERS = ("video_loader", "word_reader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
 
 
 def handlers(folder: str) -> dict[str, str]:
@@ -65,7 +65,8 @@ def test_what_goes_to_the_indexer_alone():
     """docs/security.md names these: no executor before it has checked or filled in their documents."""
     alone = {path for path, row in ENDPOINTS.items() if (INDEXER,) in (row.executors, *row.shortcuts)}
     jobs = {"/job", "/jobs", "/cancel_job", "/lease_job", "/report_job"}
-    assert alone == {"/videos", "/health", *jobs, "/model", "/models", "/forget_model"}
+    models, words = {"/model", "/models", "/forget_model"}, {"/transcript", "/correct_cue"}
+    assert alone == {"/videos", "/health", *jobs, *models, *words}
 
 
 def test_an_endpoint_that_does_not_exist_is_refused():

@@ -164,6 +164,18 @@ def test_a_link_to_a_video_of_another_library_ends_without_harm_to_it(tmp_path):
     assert list(root.iterdir()) == [] and video.read_bytes() == b"a video"
 
 
+def test_files_of_others_in_the_folder_are_no_uploads(tmp_path):
+    """CLIPSEEK_MEDIA may be a folder in which something else downloads."""
+    names = ["film.mp4.part", "notes.chunks", f"{video_id(1)[:-1]}.part", f"{video_id(1).upper()}.part"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"?" * 1000)
+    folder = tmp_path / f"{video_id(0)}.chunks"  # of an object store that was in this folder
+    folder.mkdir()
+    send(MediaFiles(tmp_path, (), CHUNK), 2, 0)
+    drop_abandoned([tmp_path], -60)
+    assert {path.name for path in tmp_path.iterdir()} == {*names, folder.name}
+
+
 def test_an_upload_that_is_being_stored_is_not_abandoned(tmp_path):
     store = MediaFiles(tmp_path / "media", (), CHUNK)
     send(store, 1, 0)

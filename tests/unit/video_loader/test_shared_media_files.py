@@ -2,12 +2,14 @@
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import random
 import shutil
 import socket
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +31,7 @@ from clipseek.api.errors import (
     VideoNotFound,
 )
 from clipseek.config.settings import Settings
-from executors.video_loader.media import object_store
+from executors.video_loader.media import object_store, object_upload
 from executors.video_loader.media.local_copies import LocalCopies
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.object_store import ObjectStore
@@ -591,6 +593,96 @@ def test_chunks_are_deleted_after_a_day(host, shared, tmp_path):
         os.utime(chunks[number], (1, 1))
     drop_all_abandoned(settings(tmp_path, f"fake://{shared}"), 24 * 3600)
     assert [chunk.exists() for chunk in chunks.values()] == [False, False, True]
+
+
+def test_abandoned_chunks_are_deleted_oldest_first_and_no_more_than_needed(host, shared):
+    a, b = host("a"), host("b", max_store_gb=10_500 / 1e9)
+    chunks = []
+    for number in sorted(range(4), key=lambda number: hashlib.sha256(bytes([number]) * 6000).hexdigest(), reverse=True):
+        data = bytes([number]) * 6000  # in the order in which no store lists them
+        a.write_chunk(hashlib.sha256(data).hexdigest(), "x", len(data), 0, data[:CHUNK])
+        [chunk] = (shared / "main" / f"{hashlib.sha256(data).hexdigest()}.chunks").iterdir()
+        os.utime(chunk, (len(chunks) + 1, len(chunks) + 1))
+        chunks.append(chunk)
+    send(b, b"y" * 8000)
+    assert [chunk.exists() for chunk in chunks] == [False, False, True, True]
+
+
+def test_a_size_that_becomes_old_while_it_is_read_is_no_error(host, tmp_path, shared):
+    a = host("a")
+    send(a)
+    hours = itertools.count(0, 3600)
+    b = SharedMediaFiles(
+        tmp_path / "b",
+        (),
+        CHUNK,
+        objects=a.objects,
+        cache=a.cache,
+        library="main",
+        max_store_gb=4400 / 1e9,
+        clock=lambda: next(hours),
+    )
+    for _ in range(2):
+        assert b._measure_used_bytes() == len(DATA)
+
+
+def test_an_upload_that_goes_on_after_it_was_found_abandoned_stays(host, shared):
+    a = host("a")
+    a.write_chunk(ID, "x", len(DATA), 0, DATA[:CHUNK])
+    [chunk] = (shared / "main" / f"{ID}.chunks").iterdir()
+    os.utime(chunk, (1, 1))
+    [found] = a.objects.abandoned_chunks(2)
+    host("b").write_chunk(ID, "x", len(DATA), CHUNK, DATA[CHUNK : 2 * CHUNK])
+    a.objects.delete_chunks(found)
+    assert chunk.exists()
+
+
+def test_an_upload_that_is_being_stored_does_not_look_abandoned(host, shared, tmp_path, monkeypatch):
+    monkeypatch.setattr(object_upload, "SIGN_SECONDS", 0.01)
+    left = []
+
+    def age_and_drop(did: str, what: str) -> None:
+        if (did, what) == ("open wb", VIDEO):
+            for file in (shared / "main" / f"{ID}.chunks").iterdir():
+                os.utime(file, (1, 1))
+            deadline = time.monotonic() + 20
+            while a.objects.abandoned_chunks(2) and time.monotonic() < deadline:  # until the next sign of life
+                pass
+            drop_all_abandoned(settings(tmp_path, f"fake://{shared}"), 3600)
+            left.append((shared / "main" / f"{ID}.chunks").exists())
+
+    a = host("a")
+    monkeypatch.setattr(FakeObjects, "meddle", staticmethod(age_and_drop))
+    send(a)
+    assert left == [True] and a.is_complete(ID)
+    assert sorted(file.name for file in (shared / "main").iterdir()) == [VIDEO, RECORD]
+
+
+def test_a_store_that_lists_a_folder_in_itself_has_abandoned_uploads_too(host, shared, monkeypatch):
+    a = host("a")
+    a.write_chunk(ID, "x", len(DATA), 0, DATA[:CHUNK])
+    folder = shared / "main" / f"{ID}.chunks"
+    os.utime(next(folder.iterdir()), (1, 1))
+    listed = a.objects._list
+    itself = {"name": f"{folder}/", "type": "directory", "size": 0}
+    monkeypatch.setattr(a.objects, "_list", lambda path: [*listed(path), *([itself] if path == str(folder) else [])])
+    [found] = a.objects.abandoned_chunks(2)
+    a.objects.delete_chunks(found)
+    assert not folder.exists()
+
+
+def test_nothing_but_the_chunks_of_uploads_counts_as_abandoned(host, shared, tmp_path):
+    strange = ["main/notes.chunks/a", f"main/{ID[:-1]}G.chunks/a", f"Not a library/{ID}.chunks/a"]
+    strange += [f"main/{ID}.chunks/more/a", f"press/{ID}.chunks/more/a", f"press/{ID}.chunks/1-0-00000000"]
+    for name in strange:
+        (shared / name).parent.mkdir(parents=True, exist_ok=True)
+        (shared / name).write_bytes(b"?")
+        os.utime(shared / name, (1, 1))
+    begun = shared / "main" / f"{'a' * 64}.chunks"  # its first chunk comes in a moment
+    begun.mkdir()
+    assert host("a").objects.measure_videos() == 0
+    drop_all_abandoned(settings(tmp_path, f"fake://{shared}"), 24 * 3600)
+    assert begun.exists() and all((shared / name).exists() for name in strange)
 
 
 def test_the_size_limit_is_over_all_libraries_of_the_object_store(host):

@@ -58,13 +58,13 @@ def add_tone(video, hertz: int, seconds: float, language: str = "", codec: str =
     return track, encode
 
 
-def add_lines(video, codec: str, language: str):
+def add_lines(video, codec: str, language: str, lines=LINES):
     track = video.add_mux_stream(codec)
     track.time_base = Fraction(1, 1000)
     track.metadata["language"] = language
 
     def encode():
-        for number, (start, end, text) in enumerate(LINES):
+        for number, (start, end, text) in enumerate(lines):
             data = f"{number},0,Default,,0,0,0,,{{\\b1}}{text}" if codec == "ass" else text
             data = data.encode()
             packet = av.Packet(len(data).to_bytes(2) + data if codec == "mov_text" else data)
@@ -199,6 +199,40 @@ def test_clips_keep_languages_subtitles_and_chapters(tmp_path, mode: str, name: 
         chapters = [(float(c["start"] * c["time_base"]), c["metadata"]["title"]) for c in made.chapters()]
         assert [title for _, title in chapters] == ["one", "two"]
         assert chapters[1][0] == pytest.approx(2 - begin, abs=0.03)
+
+
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+def test_a_clip_of_one_of_several_recordings_keeps_their_languages_too(tmp_path: Path, mode: str) -> None:
+    recording = make_two_languages(tmp_path / "a.mkv", "subrip").read_bytes()
+    path = tmp_path / "joined.mkv"
+    path.write_bytes(2 * recording)
+    clip = cut_clip(path, 5.0, 7.4, mode, tmp_path / "clip", suffix=".mkv", extras=True)
+    with av.open(str(clip.path)) as made:
+        assert [sound.language for sound in made.streams.audio] == ["eng", "ger"]
+        assert made.streams.subtitles[0].language in ("fre", "fra")
+
+
+@pytest.mark.parametrize("mode", ["exact", "copy"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_subtitle_that_mp4_cannot_hold_whole_is_cut_between_characters(tmp_path, mode: str, suffix: str) -> None:
+    path = tmp_path / "a.mkv"
+    text = "a" + "猫" * 30_000  # 90,001 bytes
+    with av.open(str(path), "w") as video:
+        mux(video, add_pictures(video, "libx264", GREEN, 50), add_lines(video, "subrip", "chi", [(0.2, 1.0, text)]))
+    clip = cut_clip(path, 0.0, 1.8, mode, tmp_path / "clip", suffix=suffix, extras=True)
+    with av.open(str(clip.path)) as made:
+        [shown] = [bytes(packet) for packet in made.demux(made.streams.subtitles[0]) if packet.size > 2]
+    assert shown[2:].decode() == "a" + "猫" * 21_844 if suffix == ".mp4" else shown.decode() == text
+
+
+def test_a_clip_keeps_so_many_subtitles_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as video:
+        lines = [add_lines(video, "subrip", "eng", [(0.2, 1.0, str(number))]) for number in range(40)]
+        mux(video, add_pictures(video, "libx264", GREEN, 50), *lines)
+    clip = cut_clip(path, 0.0, 1.8, "copy", tmp_path / "clip", suffix=".mkv", extras=True)
+    with av.open(str(clip.path)) as made:
+        assert len(made.streams.subtitles) == 32
 
 
 @pytest.mark.parametrize("mode", ["exact", "copy"])

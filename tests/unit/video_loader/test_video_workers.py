@@ -56,6 +56,24 @@ def test_workers_return_what_the_functions_return(work, video, tmp_path):
     assert probe_video(joined.path).duration_seconds == pytest.approx(0.8)
 
 
+def test_a_large_file_gets_the_time_that_it_takes_to_read_it_once(work, tmp_path, monkeypatch):
+    deadlines = []
+    for pool in work._pools.values():
+        monkeypatch.setattr(pool, "run", lambda what, seconds, *_, **__: deadlines.append(seconds))
+    large, small = tmp_path / "large.ts", tmp_path / "small.ts"
+    for file, size_bytes in ((large, 20_000_000_000), (small, 5_000_000)):
+        with file.open("wb") as opened:
+            opened.truncate(size_bytes)  # it takes no room on the disk
+        work.probe(file, "a")
+        work.make_thumbnail(file, 1.0, 64, "a")
+        work.sample(file, "a", span(0.0, 3.0))
+        work.cut(file, 0.0, 3.0, CutOptions("exact"), "a", tmp_path / "clip")
+    work.join([ReelPiece(file, 0.0, 1.0, "a") for file in (large, large, small)], "exact", tmp_path / "reel")
+    work.probe(tmp_path / "missing.ts", "a")
+    seconds = [60.0, 60.0, 90.0, 90.0]
+    assert deadlines == pytest.approx([*(s + 400.0 for s in seconds), *(s + 0.1 for s in seconds), 520.1, 60.0])
+
+
 def test_sampling_gives_way_to_work_that_people_wait_for(work, video, tmp_path):
     work.sample(video, "a", span(0.0, 1.0))
     work.cut(video, 0.2, 0.6, CutOptions("exact"), "a", tmp_path / "clip")
