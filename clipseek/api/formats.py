@@ -9,6 +9,7 @@ from clipseek.api.limits import MAX_TITLE_LENGTH
 # Categories of what shows nothing itself and changes what is around it: controls, line ends, changes of direction,
 # halves of characters. The two joiners shape Persian words and emoji.
 _HIDDEN, _JOINERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"}), "\u200c\u200d"
+_LONGEST_WORD = 15  # characters: a longer one is cut
 
 
 def _is_hidden(character: str) -> bool:
@@ -113,8 +114,7 @@ def marked_parts(line: str, marks: Sequence[int], most: int = 160) -> list[tuple
     """
     pairs = sorted(zip(marks[::2], marks[1::2], strict=False))
     first = next((start for start, end in pairs if 0 <= start < end <= len(line)), 0)
-    begin = max(min(first - most // 4, len(line) - most), 0)
-    stop = min(begin + most, len(line))
+    begin, stop = _cut_around(line, first, most)
     parts, at = [("…" if begin else "", False)], begin
     for start, end in pairs:
         if at <= start < end <= stop:
@@ -122,3 +122,15 @@ def marked_parts(line: str, marks: Sequence[int], most: int = 160) -> list[tuple
             at = end
     parts += [(line[at:stop], False), ("…" if stop < len(line) else "", False)]
     return [(text, is_found) for text, is_found in parts if text]
+
+
+def _cut_around(line: str, place: int, most: int) -> tuple[int, int]:
+    """The `[start, end)` of at most `most` characters of a line: its start if that reaches beyond `place`. Where words
+    have spaces between them, none is cut."""
+    begin = max(min(place - most // 4, len(line) - most), 0) if place > most * 3 // 4 else 0
+    stop = min(begin + most, len(line))
+    if begin and (space := line.find(" ", begin - 1, begin + _LONGEST_WORD)) >= 0:
+        begin = min(space + 1, place)
+    if stop < len(line) and (space := line.rfind(" ", max(stop - _LONGEST_WORD, place), stop)) >= 0:
+        stop = space
+    return begin, stop

@@ -1,10 +1,11 @@
 """The timeline of a video: its score curve for a description, its shots and matches. A click plays from there."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 
-from clipseek.api.documents import Query, Video
+from clipseek.api.documents import Cue, Query, Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import parse_time, timestamp
 from frontend.components.elements import clip_player, muted
@@ -12,6 +13,7 @@ from frontend.components.messages import show_error
 from frontend.components.transcript import transcript_list, transcript_of
 from frontend.logic.safe_text import escape_html
 from frontend.logic.timeline_chart import PICK, Timeline, strip_times, timeline_chart
+from frontend.logic.transcript_lines import clip_end
 from frontend.media.caches import ClipKey, ThumbnailKey
 from frontend.services import services
 from frontend.texts import Texts
@@ -50,11 +52,11 @@ def video_timeline(video: Video, text: str, t: Texts, *, weaker: int) -> Query |
     muted(t("timeline.legend"))
     words = transcript_of(video, t)
     if words is None:
-        _play_from(video, play_from, t)
+        _play_from(video, play_from, (), t)
         return answer
     left, right = st.columns([3, 2])
     with left:
-        playing_seconds = _play_from(video, play_from, t)
+        playing_seconds = _play_from(video, play_from, words.cues, t)
     with right:
         transcript_list(video, words, playing_seconds, partial(_fill_box, play_from), t)
     return answer
@@ -85,8 +87,10 @@ def _fill_box(play_from: str, seconds: float) -> None:
     st.session_state[play_from] = timestamp(seconds)
 
 
-def _play_from(video: Video, key: str, t: Texts) -> float:
+def _play_from(video: Video, key: str, cues: Sequence[Cue], t: Texts) -> float:
     """The player, and the box with its start time, which does by keys what a click in the chart does.
+
+    A clip is a few seconds long, or as long as the line that is said then.
 
     Returns: that time; 0 where nothing plays.
     """
@@ -102,7 +106,7 @@ def _play_from(video: Video, key: str, t: Texts) -> float:
             st.caption(t("timeline.bad_time"))
             return 0.0
         start = min(max(start, 0.0), max(video.duration_seconds - _SHORTEST_SECONDS, 0.0))
-        end = min(start + _PLAY_SECONDS, video.duration_seconds)
+        end = min(clip_end(start, _PLAY_SECONDS, cues), video.duration_seconds)
         clip_player(ClipKey(video.video_id, round(start, 3), round(end, 3)), t)
         muted(f"{escape_html(video.title)} · {timestamp(start)} - {timestamp(end)}")
     return start

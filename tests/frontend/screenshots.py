@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/page.md: `python -m tests.frontend.screenshots docs/images` (`make screenshots`)."""
+"""Takes the pictures of docs/page.md and docs/words.md: `python -m tests.frontend.screenshots docs/images` (`make screenshots`)."""
 
 import io
 import os
@@ -77,6 +77,22 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
         chromium, f"{address}/?q=%E4%B8%80%E6%9C%B5%E7%BA%A2%E8%8A%B1&lang=zh", width=390, height=760, scheme="dark"
     )
     _save(page, folder / "phone.png")
+    _take_words(chromium, address, client, folder)
+
+
+def _take_words(chromium, address: str, client: Client, folder: Path) -> None:
+    """A match that is heard, and its transcript beside the player."""
+    telescope = client.read_words("space-telescope.mp4").video_id[:12]
+    page = _visit(chromium, f"{address}/?q=Webb+Space+Telescope")
+    _save(page, folder / "heard.png")
+    page = _visit(chromium, f"{address}/timeline?video={telescope}", height=1000)
+    page.locator(".cs-line-play").first.click()
+    playing(page)
+    page.locator(".cs-line-now").first.wait_for()
+    page.locator("video").evaluate("video => video.pause()")
+    page.locator(".cs-transcript").scroll_into_view_if_needed()
+    settled(page)
+    _save(page, folder / "transcript.png")
 
 
 def _visit(chromium, address: str, *, width: int = WIDTH, height: int = HEIGHT, scheme: str = "light"):

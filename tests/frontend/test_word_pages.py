@@ -109,6 +109,20 @@ def test_a_click_plays_from_the_first_sound_of_a_line():
     assert played == [2.0, 4.0, 0.3]
 
 
+def test_a_clip_does_not_end_before_the_line_that_is_said(open_page, client):
+    client.cues = [
+        Cue(start_seconds=9.0, end_seconds=20.0, text="before", source="speech"),
+        Cue(start_seconds=20.06, end_seconds=32.0, text="a long line", source="speech"),
+        Cue(start_seconds=20.0, end_seconds=59.0, text="EXIT", source="screen"),
+        Cue(start_seconds=40.0, end_seconds=400.0, text="it stays", source="subtitle"),
+    ]
+    client.library[0].cues, client.library[0].duration_seconds = 4, 600.0
+    page = open_page("views/timeline.py", video=CAT[:12])
+    for written in ("0:20", "0:33", "0:41"):
+        page.text_input(key=f"timeline.play_from.{CAT}").set_value(written).run()
+    assert [(start, end) for _, start, end, _ in client.clips] == [(20.0, 32.0), (33.0, 41.0), (41.0, 71.0)]
+
+
 def test_a_correction_is_stored_and_an_error_is_shown(draw, client):
     client.cues = [cue.model_copy() for cue in CUES]
     client.library[0].cues = 2

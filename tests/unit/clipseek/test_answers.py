@@ -151,4 +151,18 @@ def test_a_long_line_is_cut_around_the_first_of_its_found_words():
     parts = marked_parts(line, [300, 304], most=40)
     assert parts == [("…", False), ("a" * 10, False), ("Webb", True), ("b" * 26, False), ("…", False)]
     assert marked_parts(line, [], most=40) == [("a" * 40, False), ("…", False)]
+    words = "one two three four Webb five six seven"
+    assert marked_parts(words, [19, 23], most=20) == [
+        ("…", False),
+        ("four ", False),
+        ("Webb", True),
+        (" five six", False),
+        ("…", False),
+    ]
+    assert marked_parts(words, [4, 7], most=20) == [
+        ("one ", False),
+        ("two", True),
+        (" three four", False),
+        ("…", False),
+    ]
     assert "".join(text for text, _ in marked_parts("x" * 40, [39, 40], most=40)) == "x" * 40
