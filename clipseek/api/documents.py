@@ -193,6 +193,18 @@ class WordSpan(BaseDoc):
             )
 
 
+class Subtitles(BaseDoc):
+    """A file of subtitles to keep with a video; without `data`, the question which are kept."""
+
+    question = fields("video_id name data")
+
+    video_id: str = ""
+    name: str = ""  # of the file, such as "talk.en.srt": its suffix tells the format, and it may name the language
+    data: bytes = b""  # its content, at most MAX_SUBTITLE_BYTES
+    # answer
+    names: list[str] = []  # of the files that are kept with the video
+
+
 class Transcript(BaseDoc):
     """The words of a video."""
 

@@ -16,6 +16,7 @@ from clipseek.api.documents import (
     Component,
     Cue,
     Reel,
+    Subtitles,
     Thumbnail,
     Upload,
     Video,
@@ -156,6 +157,15 @@ class VideoLoader(ChainExecutor):
         copy_fields(sampled, doc)
         counts = f"{len(doc.pts_seconds)} frames, {len(doc.cut_seconds)} cuts"
         return f"{doc.video_id[:12]} [{doc.start_seconds:.2f}, {doc.end_seconds:.2f}) s, {counts}"
+
+    @endpoint("/subtitles", queue=UPLOAD)
+    def subtitles(self, doc: Subtitles, caller: Caller) -> str:
+        store, size_bytes = self.store(caller.library), len(doc.data)
+        if doc.data:
+            store.keep_subtitles(doc.video_id, doc.name, doc.data)
+            doc.data = b""
+        doc.names = store.subtitle_names(doc.video_id)
+        return f"{doc.video_id[:12]}, {size(size_bytes)}, {len(doc.names)} files"
 
     @endpoint("/words", queue=WORDS, step="gather_words")
     def words(self, doc: WordSpan, caller: Caller) -> str:

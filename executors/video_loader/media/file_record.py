@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, StoreCorrupt
@@ -12,6 +12,8 @@ from clipseek.config.libraries import VIDEO_MARK
 from clipseek.machine.sync import sync
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{64}")
+SUBTITLE_MARK = ".subtitles."
+_UNSAFE, _NAME_CHARACTERS = re.compile(r"[^\w.-]"), 60
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -33,10 +35,11 @@ class FileRecord:
     untried: bool = False
     own_zero: bool = False  # its times count from the file's zero, and its first picture is shown later
     stream: int = 0  # the video track that somebody chose, from 1; 0: the usual one
+    subtitles: tuple[str, ...] = ()  # names of files beside it, which came with it
 
     def to_json(self) -> str:
         """The record as it is kept. Older loaders can read it, too, once the video was tried and if it is usual."""
-        newer = ("untried", "own_zero", "stream")
+        newer = ("untried", "own_zero", "stream", "subtitles")
         return json.dumps(
             {key: value for key, value in asdict(self).items() if key not in newer or value}, ensure_ascii=False
         )
@@ -44,7 +47,8 @@ class FileRecord:
     @classmethod
     def from_json(cls, text: str | bytes) -> "FileRecord":
         """Read what `to_json` wrote. Raises: ValueError, TypeError: it is something else."""
-        return cls(**json.loads(text))
+        record = cls(**json.loads(text))
+        return replace(record, subtitles=tuple(record.subtitles))
 
 
 def parse_record(data: str | bytes, video_id: str, where: str) -> FileRecord:
@@ -59,8 +63,9 @@ def parse_record(data: str | bytes, video_id: str, where: str) -> FileRecord:
 
 
 def _check_names(record: FileRecord, video_id: str) -> FileRecord:
+    own_names = all(name.startswith(f"{video_id}{SUBTITLE_MARK}") and "/" not in name for name in record.subtitles)
     own_name = re.fullmatch(rf"{re.escape(video_id + VIDEO_MARK)}(\.[a-z0-9]{{1,8}})?", record.file_name)
-    if record.video_id != video_id or not (own_name or record.linked_path):
+    if record.video_id != video_id or not own_names or not (own_name or record.linked_path):
         raise ValueError(f"it belongs to {record.video_id[:12]}, file {excerpt(record.file_name)!r}")
     return record
 
@@ -83,6 +88,17 @@ def name_video_file(video_id: str, title: str) -> str:
     """The file name of an uploaded video: `ID.film.mp4`. The suffix is a hint for FFmpeg and nothing else."""
     suffix = Path(title).suffix
     return f"{video_id}{VIDEO_MARK}{suffix.lower() if _SUFFIX.fullmatch(suffix) else ''}"
+
+
+def name_subtitle_file(video_id: str, name: str, data: bytes) -> str:
+    """The file name of uploaded subtitles: `ID.subtitles.HASH.NAME`. Another content has another name."""
+    plain = _UNSAFE.sub("_", name)[-_NAME_CHARACTERS:]
+    return f"{video_id}{SUBTITLE_MARK}{hashlib.sha256(data).hexdigest()[:12]}.{plain}"
+
+
+def own_name_of(subtitle_file: str) -> str:
+    """The name that its owner gave a file of subtitles."""
+    return subtitle_file.partition(SUBTITLE_MARK)[2].partition(".")[2]
 
 
 def compute_sha256(path: Path) -> str:

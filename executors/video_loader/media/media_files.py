@@ -22,12 +22,14 @@ from clipseek.api.errors import (
     EmptyFile,
     FileMissing,
     InvalidRequest,
+    LimitExceeded,
     MediaMissing,
     StoreCorrupt,
     UploadCorrupted,
     VideoNotFound,
 )
-from clipseek.api.formats import plain_title, size
+from clipseek.api.formats import excerpt, plain_title, size
+from clipseek.api.limits import MAX_SUBTITLE_BYTES, MAX_SUBTITLE_FILES, SUBTITLE_SUFFIXES
 from clipseek.config.limits import hold_against
 from clipseek.machine.changing_files import check_same_size
 from clipseek.machine.store_size import measure_videos
@@ -39,7 +41,9 @@ from executors.video_loader.media.file_record import (
     FileRecord,
     check_video_id,
     compute_sha256,
+    name_subtitle_file,
     name_video_file,
+    own_name_of,
     parse_record,
     write_record,
 )
@@ -48,8 +52,6 @@ from executors.video_loader.media.same_video import link_same_video
 from executors.video_loader.media.server_folders import ServerFolders, check_link
 
 logger = logging.getLogger(__name__)
-
-SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 
 
 class UploadLimits(TypedDict, total=False):
@@ -119,16 +121,47 @@ class MediaFiles:
             check_link(record)
         return record
 
+    def keep_subtitles(self, video_id: str, name: str, data: bytes) -> None:
+        """Keep a file of subtitles with a video, in place of one of the same name.
+
+        Raises: VideoNotFound, MediaMissing, StoreFull. InvalidRequest: it has no known suffix. LimitExceeded: it is too
+        large, or there are too many.
+        """
+        _check_subtitles(name, data)
+        file_name = name_subtitle_file(video_id, name, data)
+        with self._locks[video_id]:
+            record = self._reread_record(video_id)
+            same = {kept for kept in record.subtitles if own_name_of(kept) == own_name_of(file_name)}
+            kept = (*(other for other in record.subtitles if other not in same), file_name)
+            if len(kept) > MAX_SUBTITLE_FILES:
+                raise LimitExceeded(
+                    f"'{record.title}' has {len(record.subtitles)} files of subtitles already, and {MAX_SUBTITLE_FILES} "
+                    "is the most."
+                )
+            with report_full_disk(self.root, f"the subtitles of '{record.title}'"):
+                self._write_subtitles(file_name, data)
+                self._write_record(replace(record, subtitles=kept))
+            for other in same - {file_name}:
+                self._remove_subtitles(other)
+
     def subtitle_files(self, video_id: str) -> tuple[list[Path], str]:
         """The files of subtitles that belong to a video, and the video's own name without its suffix.
 
         Raises: VideoNotFound.
         """
         record = self.record(video_id)
+        kept = [path for name in record.subtitles if (path := self._locate_subtitles(name))]
         if not record.linked_path:
-            return [], Path(record.title).stem
+            return kept, Path(record.title).stem
         video = Path(record.linked_path)
-        return self.folders.list_beside(video, SUBTITLE_SUFFIXES), video.stem
+        return [*kept, *self.folders.list_beside(video, SUBTITLE_SUFFIXES)], video.stem
+
+    def subtitle_names(self, video_id: str) -> list[str]:
+        """The names of the files of subtitles, as their owners gave them. Raises: VideoNotFound."""
+        record = self.record(video_id)
+        video = Path(record.linked_path)
+        beside = self.folders.list_beside(video, SUBTITLE_SUFFIXES) if record.linked_path else []
+        return [*map(own_name_of, record.subtitles), *(path.name for path in beside)]
 
     def is_complete(self, video_id: str) -> bool:
         """Whether the video can be used."""
@@ -356,6 +389,19 @@ class MediaFiles:
     def _write_record(self, record: FileRecord) -> None:
         write_record(self.root, record)
 
+    def _write_subtitles(self, file_name: str, data: bytes) -> None:
+        draft = self.root / f"{file_name}-part"
+        draft.write_bytes(data)
+        sync(draft)
+        draft.replace(self.root / file_name)
+
+    def _remove_subtitles(self, file_name: str) -> None:
+        (self.root / file_name).unlink(missing_ok=True)
+
+    def _locate_subtitles(self, file_name: str) -> Path | None:
+        path = self.root / file_name
+        return path if path.is_file() else None
+
     def _remove_files(self, video_id: str) -> None:
         self._upload(video_id).discard()
         for file in self.root.glob(f"{video_id}.*"):
@@ -382,3 +428,14 @@ class MediaFiles:
                 upload.discard()
             link.unlink(missing_ok=True)
         return is_there
+
+
+def _check_subtitles(name: str, data: bytes) -> None:
+    if Path(name).suffix.lower() not in SUBTITLE_SUFFIXES:
+        raise InvalidRequest(
+            f"'{excerpt(name)}' is no file of subtitles: it must end in {', '.join(SUBTITLE_SUFFIXES)}."
+        )
+    if len(data) > MAX_SUBTITLE_BYTES:
+        raise LimitExceeded(
+            f"'{excerpt(name)}' has {size(len(data))}, and subtitles at most {size(MAX_SUBTITLE_BYTES)}."
+        )

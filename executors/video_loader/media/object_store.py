@@ -149,6 +149,15 @@ class ObjectStore:
 
         self._do(f"delete video {video_id}", work)
 
+    def remove(self, name: str) -> None:
+        """Remove one object. An unknown one is fine."""
+
+        def work(_: Callable[[], None]) -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(name))
+
+        self._do(f"delete {name}", work)
+
     def delete_folder(self, name: str) -> None:
         """Remove a folder with all its objects. An unknown one is fine."""
         self._do(f"delete {name}", lambda _: self._remove_folder(self._path(name)))

@@ -162,6 +162,21 @@ class SharedMediaFiles(MediaFiles):
         super()._remove_files(video_id)
         self.cache.forget(self.copy_name(video_id))
 
+    def _write_subtitles(self, file_name: str, data: bytes) -> None:
+        self.objects.write(file_name, data)
+
+    def _remove_subtitles(self, file_name: str) -> None:
+        self.objects.remove(file_name)
+        super()._remove_subtitles(file_name)
+
+    def _locate_subtitles(self, file_name: str) -> Path | None:
+        if (path := super()._locate_subtitles(file_name)) is None and (
+            data := self.objects.read(file_name)
+        ) is not None:
+            super()._write_subtitles(file_name, data)
+            path = self.root / file_name
+        return path
+
     def _upload(self, video_id: str) -> ObjectUpload:
         return ObjectUpload(self.root, video_id, self._chunk_bytes, self.objects)
 

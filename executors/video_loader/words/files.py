@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from clipseek.api.limits import MAX_SUBTITLE_BYTES
 from executors.machine.scripts import read_language
 from executors.video_loader.words.lines import SubtitleLine, clean_text
 from executors.video_loader.words.tracks import with_language
 
-MOST_BYTES = 20_000_000
-MOST_FILES = 16
+MOST_BYTES = MAX_SUBTITLE_BYTES
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -32,6 +32,8 @@ _LEGACY = {
     "th": ("cp874",),
 }
 _LATIN = "cp1252"
+_WIDE = frozenset({"gb18030", "big5", "shift_jis", "euc_jp", "cp949"})
+_SURE = 0.12  # share of frequent signs: of thousands of signs, another encoding hits them by chance in less than .03
 _SAMPLE = 200_000  # bytes that tell the encoding
 
 
@@ -40,9 +42,15 @@ class UnreadableSubtitles(Exception):
 
 
 def language_in_name(path: Path, video_stem: str) -> str:
-    """The language in the name of a file beside a video, such as `en` of `talk.en.forced.srt`; "" without one."""
-    rest = path.stem[len(video_stem) :] if path.stem.lower().startswith(video_stem.lower()) else path.stem
-    parts = [part for part in re.split(r"[._\s\-\[\]()]+", rest) if part]
+    """The language in the name of a file, such as `en` of `talk.en.forced.srt`; "" without one.
+
+    In a name that does not begin with the video's, only the last part can be one: titles are full of short words.
+    """
+    before, found, rest = path.stem.lower().rpartition(video_stem.lower())
+    is_named_after = bool(video_stem and found) and (not before or before.endswith("."))
+    parts = [part for part in re.split(r"[._\s\-\[\]()]+", rest if is_named_after else path.stem) if part]
+    if not is_named_after:
+        parts = parts[1:][-1:]
     return next((language for part in parts if (language := read_language(part))), "")
 
 
@@ -115,14 +123,14 @@ def _find_wide(data: bytes) -> str:
 
 def _find_legacy(data: bytes, language: str) -> str:
     sample = b"\n".join(line for line in data[:_SAMPLE].splitlines() if not line.isascii()) or data[:_SAMPLE]
-    candidates = _LEGACY.get(language) or tuple(name for names in _LEGACY.values() for name in names)
-    fitting = [name for name in candidates if _fits(sample, name)]
-    if language and fitting and len(_LEGACY.get(language, ())) == 1:
-        return fitting[0]
-    if not fitting:
-        return _LATIN
-    best = max(fitting, key=lambda name: _rate(sample, name))
-    return best if language in _LEGACY or _rate(sample, best) >= _rate(sample, _LATIN) else _LATIN
+    own = [name for name in _LEGACY.get(language, ()) if _fits(sample, name)]
+    if own:
+        return max(own, key=lambda name: _rate(sample, name))
+    fitting = [name for names in _LEGACY.values() for name in names if _fits(sample, name)]
+    wide = max((name for name in fitting if name in _WIDE), key=lambda name: _rate(sample, name), default="")
+    if wide and _rate(sample, wide) >= _SURE:
+        return wide
+    return max([*(name for name in fitting if name not in _WIDE), _LATIN], key=lambda name: _rate(sample, name))
 
 
 def _fits(sample: bytes, encoding: str) -> bool:

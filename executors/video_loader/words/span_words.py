@@ -9,12 +9,20 @@ import av
 import numpy as np
 
 from clipseek.api.errors import ClipSeekError, MediaMissing
-from clipseek.api.limits import SCREEN, SOUND_AFTER_SECONDS, SOUND_BEFORE_SECONDS, SPEECH, SPEECH_RATE, SUBTITLE
+from clipseek.api.limits import (
+    MAX_SUBTITLE_FILES,
+    SCREEN,
+    SOUND_AFTER_SECONDS,
+    SOUND_BEFORE_SECONDS,
+    SPEECH,
+    SPEECH_RATE,
+    SUBTITLE,
+)
 from executors.machine.scripts import read_language
 from executors.video_loader.clips.extras import list_sounds, list_subtitles
 from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
-from executors.video_loader.words.files import MOST_FILES, UnreadableSubtitles, language_in_name, read_file
+from executors.video_loader.words.files import UnreadableSubtitles, language_in_name, read_file
 from executors.video_loader.words.lines import SubtitleLine
 from executors.video_loader.words.recordings import find_recordings
 from executors.video_loader.words.speech import SpeechSound
@@ -96,7 +104,7 @@ def _read_subtitles(
             words.lines += lines
     # Times in files beside the video are those that players show; the video's own may count from its first picture.
     early = source.late_seconds - source.first_seconds
-    for path in options.files[:MOST_FILES]:
+    for path in options.files[:MAX_SUBTITLE_FILES]:
         try:
             lines = read_file(path, language_in_name(path, options.stem))
         except UnreadableSubtitles as error:
@@ -129,8 +137,8 @@ def _describe_left_out(source: VideoSource, options: WordOptions) -> list[str]:
         notes.append(f"Subtitles that are pictures ({', '.join(sorted(set(pictures)))}) are not read.")
     if len(text) > MOST_TRACKS:
         notes.append(f"The file has {len(text)} tracks of subtitles. The first {MOST_TRACKS} are read.")
-    if len(options.files) > MOST_FILES:
-        notes.append(f"There are {len(options.files)} files of subtitles. The first {MOST_FILES} are read.")
+    if len(options.files) > MAX_SUBTITLE_FILES:
+        notes.append(f"There are {len(options.files)} files of subtitles. The first {MAX_SUBTITLE_FILES} are read.")
     return notes
 
 

@@ -65,6 +65,42 @@ def test_an_idle_worker_calls_its_function_and_works_on(tmp_path, monkeypatch):
         idle.close()
 
 
+def test_a_worker_that_ends_when_idle_leaves_no_process_and_starts_again():
+    pool = WorkerPool(1, replace(OPTIONS, ends_when_idle=True, idle_seconds=0.2))
+    try:
+        process = psutil.Process(run(pool, os.getpid))
+        assert psutil.wait_procs([process], timeout=30) == ([process], [])
+        assert run(pool, os.getpid) != process.pid
+    finally:
+        pool.close()
+
+
+def test_no_task_fails_that_comes_as_a_worker_ends():
+    pool = WorkerPool(1, replace(OPTIONS, ends_when_idle=True, idle_seconds=0.0))
+    try:
+        pids = set()
+        for number in range(12):
+            assert run(pool, pow, number, 2) == number**2
+            pids.add(run(pool, os.getpid))
+            pool._end_idle()
+        assert len(pids) > 1
+    finally:
+        pool.close()
+    assert all(worker._exit_code is not None for worker in pool._all)
+
+
+def test_a_worker_at_work_is_not_idle():
+    pool = WorkerPool(1, replace(OPTIONS, ends_when_idle=True, idle_seconds=0.0))
+    try:
+        run(pool, os.getpid)
+        worker = pool._idle.get()  # as a task takes it
+        pool._end_idle()
+        pool._idle.put(worker)
+        assert run(pool, pow, 2, 2) == 4
+    finally:
+        pool.close()
+
+
 @pytest.mark.parametrize("number", [11, 6, 9])
 def test_a_worker_that_crashes_is_named_and_replaced(workers, number):
     pid = run(workers, os.getpid)

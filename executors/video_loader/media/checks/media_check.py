@@ -10,7 +10,7 @@ from clipseek.api.errors import MediaMissing
 from clipseek.config.libraries import VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Finding, verdict
 from executors.video_loader.media.abandoned_uploads import KEPT_SECONDS
-from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
+from executors.video_loader.media.file_record import SUBTITLE_MARK, FileRecord, compute_sha256, write_record
 from executors.video_loader.media.server_folders import check_link
 
 REPAIR = "Stop the server, then: clipseek doctor --repair"
@@ -22,6 +22,7 @@ class _Files:
     record: Path | None = None
     part: Path | None = None
     chunks: Path | None = None
+    subtitles: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
 
     def read_record(self) -> FileRecord | None:
@@ -133,6 +134,8 @@ def _list_files(root: Path) -> dict[str, _Files]:
                 own.chunks = file
             case _ if f".{kind}".startswith(VIDEO_MARK):
                 own.video = file
+            case _ if f".{kind}".startswith(SUBTITLE_MARK):
+                own.subtitles.append(file)
             case _:
                 own.others.append(file)
     return files
@@ -169,4 +172,6 @@ def _find_leftovers(files: Mapping[str, _Files]) -> Iterator[Path]:
         remains = [file for file in (own.part, own.chunks, *own.others) if file]
         if own.record and not own.video and not own.part and not own.is_linked:
             remains.append(own.record)
+        if not own.record:
+            remains += own.subtitles
         yield from (file for file in remains if now - file.stat().st_mtime > KEPT_SECONDS)
