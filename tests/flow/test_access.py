@@ -32,6 +32,7 @@ from clipseek.api.documents import (
     Query,
     QueryPart,
     Reel,
+    Subtitles,
     Thumbnail,
     Transcript,
     Upload,
@@ -99,6 +100,10 @@ ABOUT = {
     "/upload": lambda video: [
         Upload(video_id=video, title="x.mp4", size_bytes=5000),
         Upload(server_path="/etc/passwd"),
+    ],
+    "/subtitles": lambda video: [
+        Subtitles(video_id=video),
+        Subtitles(video_id=video, name="x.srt", data=b"1\n00:00:00,000 --> 00:00:01,000\nhello\n"),
     ],
     "/server_videos": lambda video: [Upload(server_path="/")],
     "/samples": lambda video: [Video()],

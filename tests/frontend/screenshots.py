@@ -1,4 +1,7 @@
-"""Takes the pictures of docs/page.md and docs/words.md: `python -m tests.frontend.screenshots docs/images` (`make screenshots`)."""
+"""Takes the pictures of docs/page.md and docs/words.md.
+
+`python -m tests.frontend.screenshots docs/images` (`make screenshots`).
+"""
 
 import io
 import os
