@@ -134,10 +134,8 @@ class MediaFiles:
             same = {kept for kept in record.subtitles if own_name_of(kept) == own_name_of(file_name)}
             kept = (*(other for other in record.subtitles if other not in same), file_name)
             if len(kept) > MAX_SUBTITLE_FILES:
-                raise LimitExceeded(
-                    f"'{record.title}' has {len(record.subtitles)} files of subtitles already, and {MAX_SUBTITLE_FILES} "
-                    "is the most."
-                )
+                most = f"{MAX_SUBTITLE_FILES} is the most"
+                raise LimitExceeded(f"'{record.title}' has {len(record.subtitles)} files of subtitles, and {most}.")
             with report_full_disk(self.root, f"the subtitles of '{record.title}'"):
                 self._write_subtitles(file_name, data)
                 self._write_record(replace(record, subtitles=kept))
