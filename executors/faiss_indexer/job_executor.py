@@ -1,13 +1,12 @@
 """The jobs on the wire: callers file, list and cancel them, and the service's runners lease and report them."""
 
-import logging
 import math
 import time
 from collections.abc import Mapping
 
 from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.documents import Job
-from clipseek.api.errors import InvalidRequest, TooManyRequests
+from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import counted, escape_hidden, excerpt
 from clipseek.api.limits import CANCELLED, CORRECT_TIMES, JOB_KINDS, WORDS
 from clipseek.config.libraries import MAIN
@@ -19,8 +18,6 @@ from executors.faiss_indexer.store.spans import missing_spans
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
 from executors.flow.executor import ChainExecutor
-
-logger = logging.getLogger(__name__)
 
 _RUNNER_SECONDS = 15.0  # a runner asks every second: one that was silent for so long is away
 _MAX_RUNNER_CHARACTERS, _MAX_ERROR_CHARACTERS = 100, 5000
@@ -96,10 +93,7 @@ class JobExecutor(ChainExecutor):
         facts = words.facts(video.video_id).get(video.video_id)
         is_wanted = self.reads_words and self.has_runner and (facts is None or facts.wanted)
         if is_wanted and words.missing(video):
-            try:
-                self._file(WORDS, library, video, caller)
-            except TooManyRequests as error:  # the video is indexed all the same
-                logger.warning("the words of '%s' are not read yet: %s", video.title, error)
+            self._file(WORDS, library, video, caller)
 
     def _prepare_words(self, doc: Job, library: Library) -> None:
         """Note that the words are wanted, and in which language; forget what must be read again.

@@ -242,11 +242,6 @@ def test_the_words_of_a_new_video_are_filed_once_for_who_added_it(service):
     assert jobs_of(service) == [("words", video_id(3), "bob")]
 
 
-def test_a_caller_with_too_many_jobs_still_indexes(service, monkeypatch):
-    monkeypatch.setattr("executors.faiss_indexer.store.jobs.MAX_UNFINISHED_JOBS", 0)
-    assert service.ask("/index", add(service, 3)).stored and jobs_of(service) == []
-
-
 def test_words_that_nobody_wants_are_not_read_until_somebody_does(service):
     service.ask("/index", add(service, 3, no_words=True))
     assert jobs_of(service) == [] and words_of(service, 3) == ("", "", True)
