@@ -21,6 +21,7 @@ from clipseek.api.documents import (
     WordSpan,
 )
 from clipseek.api.errors import InvalidSetting, StoreError
+from clipseek.api.limits import WORD_SOURCES
 from clipseek.config.libraries import MAIN, library_folder
 from clipseek.config.limits import check_limit
 from clipseek.config.store_files import check_undivided, lock_of
@@ -147,7 +148,8 @@ class FaissIndexer(ModelExecutor):
         library = self.library(caller.library)
         word_documents.check_span(doc, library.store.video(doc.video_id))
         cues, vectors = word_documents.cues_of(doc)
-        reading = Reading(tuple(doc.sources), tuple(doc.languages), tuple(doc.notes))
+        sources = tuple(source for source in WORD_SOURCES if any(cue.source == source for cue in cues))
+        reading = Reading(sources, tuple(doc.languages), tuple(doc.notes))
         span = doc.start_seconds, doc.end_seconds
         doc.cue_count = library.words.store.put_words(doc.video_id, span, cues, vectors, doc.model_id, reading)
         library.words.follow()

@@ -73,6 +73,7 @@ def test_words_are_read_by_themselves_searched_and_printed(server, client, folde
     video_id = add(client, folder)
     video = client.video(video_id)
     assert (video.words, video.cues, list(video.word_languages)) == ("read", 3, ["zh"])  # Latin script may be any
+    assert list(video.word_sources) == ["subtitle"]
     until(lambda: not any(job.is_unfinished for job in client.jobs()))
     [job] = [job for job in client.jobs() if job.kind == "words"]
     assert (job.state, job.error, job.done_seconds) == ("done", "", SECONDS)

@@ -49,7 +49,7 @@ class StoredCue:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a span was read: from which sources, which languages it has, and what could not be read."""
+    """How a span was read: where its words come from, which languages it has, and what could not be read."""
 
     sources: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
