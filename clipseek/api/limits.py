@@ -30,6 +30,6 @@ WORD_SPAN_SECONDS = 120.0  # the unit of work on words: long enough to tell a la
 SOUND_BEFORE_SECONDS, SOUND_AFTER_SECONDS = 10.0, 15.0
 SPEECH_RATE = 16_000  # samples of that sound a second
 MAX_CUE_CHARACTERS = 2000
-MAX_SUBTITLE_BYTES = 20_000_000  # of one file: the subtitles of a long film have 200 kB
+MAX_SUBTITLE_BYTES = 20_000_000  # of one file: the subtitles of a long video have 200 kB
 MAX_SUBTITLE_FILES = 16  # of one video
 SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
