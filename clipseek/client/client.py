@@ -36,7 +36,7 @@ from clipseek.client.queries import build_query
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
 from clipseek.client.video_names import choose_video, is_whole_id
-from clipseek.client.words import check_older
+from clipseek.client.words import check_older, send_subtitles
 from clipseek.config.addresses import is_tls, parse_host
 from clipseek.config.libraries import check_library
 from clipseek.config.settings import Settings
@@ -144,7 +144,7 @@ class Client:
             content_sha256: the hash of the video's content in lower-case hex, if you know it: it saves reading the
                 video once. The server checks it.
             words: also read what is said, subtitled and written in it. The service does so after this has returned;
-                see `read_words`.
+                see `read_words`. Files of subtitles beside the video, such as `talk.en.srt`, are sent with it.
             language: of the speech, such as "zh"; by default as it was given before, else found out.
             progress: called with each step, during the upload from a background thread; it may raise `Cancelled` to
                 stop. That, or an interrupt, cancels the job. The work done so far is kept, and the next `index` or
@@ -170,6 +170,8 @@ class Client:
             video_id = self._one("/upload", upload).video_id
         else:
             video_id = indexing.upload(self._transport, upload_source(video), title, content_sha256, progress)
+            if words and isinstance(video, str | Path):
+                send_subtitles(self._transport, video_id, Path(video))
         ask = Video(video_id=video_id, title=sendable(title or ""), frames_per_second=frames_per_second or 0.0)
         ask.sampling, ask.stream, ask.no_words, ask.language = sampling or "", stream, not words, language
         return self._index(ask, progress, started, wait=wait)

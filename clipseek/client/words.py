@@ -3,8 +3,9 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
-from clipseek.api.documents import Video, WordSpan
+from clipseek.api.documents import Subtitles, Video, WordSpan
 from clipseek.api.errors import (
     ClipSeekError,
     DeadlineExceeded,
@@ -14,6 +15,8 @@ from clipseek.api.errors import (
     ServerFailed,
     UnreadableVideo,
 )
+from clipseek.api.formats import sendable, size
+from clipseek.api.limits import MAX_SUBTITLE_BYTES, MAX_SUBTITLE_FILES, SUBTITLE_SUFFIXES
 from clipseek.client.transport import Transport, run
 
 logger = logging.getLogger(__name__)
@@ -94,6 +97,39 @@ def _video(transport: Transport, video_id: str) -> Video:
 
 def _missing(video: Video) -> list[Span]:
     return list(zip(video.missing_word_start_seconds, video.missing_word_end_seconds, strict=True))
+
+
+def send_subtitles(transport: Transport, video_id: str, video: Path) -> None:
+    """Send the files of subtitles that lie beside a video, to be kept and read with it.
+
+    One that cannot be sent is left out with a warning. A server of an earlier version gets none.
+    """
+    for file in list_subtitles(video):
+        try:
+            if file.stat().st_size > MAX_SUBTITLE_BYTES:
+                raise LimitExceeded(f"they have more than {size(MAX_SUBTITLE_BYTES)}.")
+            subtitles = Subtitles(video_id=video_id, name=sendable(file.name), data=file.read_bytes())
+            if subtitles.data:
+                run(transport.post_one("/subtitles", subtitles))
+        except (OSError, InvalidRequest) as error:
+            if "There is no endpoint" in str(error):
+                return
+            logger.warning("The subtitles '%s' are left out: %s", file.name, error)
+
+
+def list_subtitles(video: Path) -> list[Path]:
+    """The files beside a video that are named after it, such as `talk.en.srt`, ordered by name."""
+    stem = video.stem.lower()
+    try:
+        return sorted(
+            file
+            for file in video.parent.iterdir()
+            if file.suffix.lower() in SUBTITLE_SUFFIXES
+            and (file.stem.lower() == stem or file.stem.lower().startswith(f"{stem}."))
+            and file.is_file()
+        )[:MAX_SUBTITLE_FILES]
+    except OSError:
+        return []
 
 
 def check_older(error: InvalidRequest, address: str) -> None:

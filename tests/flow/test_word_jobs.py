@@ -62,9 +62,9 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def add(client: Client, folder, **options) -> str:
+def add(client: Client, folder, *, on_server: bool = True, **options) -> str:
     """Index the video and wait for its words. Returns: its id."""
-    video_id = client.index(folder / "talk.mp4", on_server=True, **options).video.video_id
+    video_id = client.index(folder / "talk.mp4", on_server=on_server, **options).video.video_id
     until(lambda: client.video(video_id).words != "reading")
     return video_id
 
@@ -98,6 +98,11 @@ def test_a_correction_is_found_and_kept(client, folder):
     assert client.read_words(video_id, again=True).words == "read"
     texts = [cue.text for cue in client.transcript(video_id).cues]
     assert texts == ["We calibrate the Zyglovian segment.", *(text for _, _, text in LINES[1:])]
+
+
+def test_subtitles_are_sent_with_their_video(client, folder):
+    video_id = add(client, folder, on_server=False)
+    assert [cue.text for cue in client.transcript(video_id).cues] == [text for _, _, text in LINES]
 
 
 def test_a_video_without_words_gets_them_when_somebody_asks(client, folder):

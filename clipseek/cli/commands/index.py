@@ -62,7 +62,8 @@ def index(
     nor analysed again. An interrupted one continues where it stopped.
 
     The service indexes a video by itself, as a job. It continues when this command loses its connection or is killed.
-    Ctrl-C cancels the job. What is said and written in the video is read after that, in the background.
+    Ctrl-C cancels the job. What is said and written in the video is read after that, in the background. Files of
+    subtitles beside it, such as holiday.en.srt, are sent with it.
 
     \b
       clipseek index holiday.mp4 ~/Videos

@@ -271,6 +271,28 @@ def test_an_older_server_that_looks_elsewhere_is_named(client, reasons):
                 ask("a dog", look_in="heard")
 
 
+def test_subtitles_beside_a_video_are_sent_with_it(client, tmp_path, caplog, monkeypatch):
+    for name in ("v.mp4", "v.srt", "V.zh.VTT", "v2.srt", "other.srt", "v.txt", "v.large.ass"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "v.empty.srt").touch()
+    (tmp_path / "v.folder.srt").mkdir()
+    monkeypatch.setattr(words, "MAX_SUBTITLE_BYTES", 10)
+    sent = []
+    service = Service()
+    service.upload = lambda doc: doc.model_copy(update={"complete": True})
+    service.probe = lambda _: service.video.model_copy(update={"status": "ready"})
+    service.subtitles = lambda doc: sent.append((len(doc.video_id), doc.name, doc.data)) or doc
+    client(service).index(tmp_path / "v.mp4", wait=False)
+    assert sent == [(64, "V.zh.VTT", b"V.zh.VTT"), (64, "v.srt", b"v.srt")]
+    assert caplog.messages == ["The subtitles 'v.large.ass' are left out: they have more than 10 B."]
+    sent.clear()
+    client(service).index(tmp_path / "v.mp4", wait=False, words=False)
+    assert sent == []
+    service.subtitles = lambda _: InvalidRequest("There is no endpoint '/subtitles'. There are: /upload.")
+    client(service).index(tmp_path / "v.mp4", wait=False)
+    assert service.asked.count("/subtitles") == 3  # an older server is asked once
+
+
 def test_a_video_is_indexed_without_words_or_in_a_language(client, tmp_path):
     asked = []
     (tmp_path / "v.mp4").write_bytes(b"video")
