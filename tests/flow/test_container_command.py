@@ -63,7 +63,7 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
         done = health(environment)
         assert (done.returncode, done.stdout.split().count("ok")) == (0, 4), done.stdout + done.stderr
         assert "requires a token" in run(server, "health", code=1).stderr
-        encoder, supervisor = server.processes()[2], psutil.Process(started.pid)
+        encoder, supervisor = server.processes()[3], psutil.Process(started.pid)
         supervisor.suspend()  # else it would restart the encoder
         encoder.kill()
         done = health(environment)

@@ -67,6 +67,7 @@ def test_videos_are_listed_found_and_deleted(server, titles):
 NAMES = [
     "video_loader-replica-0",
     "video_loader-replica-1",
+    "word_reader",
     "image_encoder-replica-0",
     "image_encoder-replica-1",
     "text_encoder",
