@@ -176,7 +176,8 @@ def _is_covered(source: VideoSource, options: WordOptions, lines: Sequence[Subti
     Where the language is not known, the reader decides, which hears it.
     """
     sound = list_sounds(source, extras=False)
-    language = options.language or (read_language(sound[0].metadata.get("language", "")) if sound else "")
+    tagged = sound[0].metadata.get("language", "") if sound else ""
+    language = read_language(options.language or tagged)
     forced = bool(list_subtitles(source)) and all(map(is_forced, list_subtitles(source)))
     if not language or forced:
         return False

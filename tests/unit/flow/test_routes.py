@@ -13,7 +13,7 @@ from clipseek.api.errors import InvalidRequest
 from executors.flow.quirks.own_connections import describe_endpoints
 
 ROOT = Path(__file__).parents[3] / "executors"
-FOLDERS = ("video_loader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
+FOLDERS = ("video_loader", "word_reader", "clip_encoder/image", "clip_encoder/text", "faiss_indexer")
 
 
 def handlers(folder: str) -> dict[str, str]:
