@@ -62,7 +62,7 @@ def test_a_client_keeps_its_connection_until_it_is_closed(server):
 
 
 def test_a_search_does_not_wait_for_who_has_nothing_to_do_with_it(server):
-    loader, image_encoder = server.processes()[:2]
+    loader, _, image_encoder = server.processes()[:3]
     loader.suspend()
     try:
         stream = jina.Client(host="127.0.0.1", port=server.port)

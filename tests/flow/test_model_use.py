@@ -101,7 +101,7 @@ def test_a_library_changes_its_model_and_back_while_it_is_searched(launch, tmp_p
             assert models(client) == {"tiny": "answers", "other": "changing"} and found(client) == before
             runner_of(server).kill()
             wait_for_share(client, job_id, 0.5)
-            server.processes()[1].kill()  # the image encoder
+            server.processes()[2].kill()  # the image encoder
             until(lambda: not client.job(job_id).is_unfinished)
             assert client.job(job_id).state == "done", client.job(job_id)
             searches = len(counts)

@@ -88,7 +88,7 @@ def test_the_metrics_tell_what_was_done(used, metrics):
     assert not any(
         found[name] for name in found if name[0] in ("clipseek_requests_under_way", "clipseek_steps_at_work")
     )
-    processes = {"gateway", "video_loader", "image_encoder", "text_encoder", "indexer"}
+    processes = {"gateway", "video_loader", "word_reader", "image_encoder", "text_encoder", "indexer"}
     assert {name[1] for name in found if name[0] == "clipseek_process_up"} == processes
     assert all(found["clipseek_process_resident_bytes", name] > 50e6 for name in processes)
 
@@ -111,7 +111,7 @@ def test_the_documents_name_the_metrics_that_there_are(used, metrics):
 
 def test_counts_outlive_a_process_that_is_started_again(used, metrics):
     before = metrics.read()
-    os.kill(used.processes()[2].pid, signal.SIGKILL)  # the text encoder
+    os.kill(used.processes()[3].pid, signal.SIGKILL)  # the text encoder
     used.wait_for("text_encoder is back")
     with used.client() as client:
         client.search("a red flower")

@@ -67,6 +67,7 @@ def test_videos_are_listed_found_and_deleted(server, titles):
 NAMES = [
     "video_loader-replica-0",
     "video_loader-replica-1",
+    "word_reader",
     "image_encoder-replica-0",
     "image_encoder-replica-1",
     "text_encoder",
@@ -127,7 +128,7 @@ def test_indexing_goes_on_when_replicas_die(server, titles, tmp_path):
     with server.client(timeout_seconds=240, retry_seconds=120) as client:
         index_meanwhile(client, tmp_path, kill_one_after_another)
         assert client.search("a dog", videos=["long 0.mp4"], all_matches=True).matches
-        assert [component.ok for component in client.health()] == [True] * 4
+        assert [component.ok for component in client.health()] == [True] * 5
 
 
 def test_the_database_may_go_away_for_a_moment(server, titles, settings):

@@ -107,6 +107,6 @@ if __name__ == "__main__":
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert "components: video_loader image_encoder text_encoder indexer" in done.stdout
+    assert "components: video_loader word_reader image_encoder text_encoder indexer" in done.stdout
     assert f"listens: 127.0.0.1 {port}" in done.stdout
     assert "too large: True" in done.stdout

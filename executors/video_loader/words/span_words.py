@@ -22,6 +22,7 @@ from executors.machine.scripts import read_language
 from executors.video_loader.clips.extras import list_sounds, list_subtitles
 from executors.video_loader.containers.parts import VideoFile
 from executors.video_loader.decode.source import VideoSource, exact_seconds, open_video
+from executors.video_loader.words.captions import read_captions
 from executors.video_loader.words.files import UnreadableSubtitles, language_in_name, read_file
 from executors.video_loader.words.lines import SubtitleLine
 from executors.video_loader.words.recordings import find_recordings
@@ -102,6 +103,7 @@ def _read_subtitles(
     for recording in find_recordings(source, start, end):
         for lines in read_tracks(recording):
             words.lines += lines
+        words.lines += read_captions(recording)
     # Times in files beside the video are those that players show; the video's own may count from its first picture.
     early = source.late_seconds - source.first_seconds
     for path in options.files[:MAX_SUBTITLE_FILES]:
@@ -174,7 +176,8 @@ def _is_covered(source: VideoSource, options: WordOptions, lines: Sequence[Subti
     Where the language is not known, the reader decides, which hears it.
     """
     sound = list_sounds(source, extras=False)
-    language = options.language or (read_language(sound[0].metadata.get("language", "")) if sound else "")
+    tagged = sound[0].metadata.get("language", "") if sound else ""
+    language = read_language(options.language or tagged)
     forced = bool(list_subtitles(source)) and all(map(is_forced, list_subtitles(source)))
     if not language or forced:
         return False

@@ -46,7 +46,7 @@ def find_speech_model(name: str, cache: Path, *, on_gpu: bool = False) -> tuple[
             if folder := _find_cached(better):
                 return better, folder
         return BASE, _find_cached(BASE) or join_base_model(cache / "speech")
-    if _is_path(name):
+    if _is_path(name) or Path(name).is_dir():
         return _check_folder(Path(name).expanduser())
     if folder := _find_cached(name):
         return name, folder

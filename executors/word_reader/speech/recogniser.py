@@ -11,6 +11,7 @@ import numpy as np
 from faster_whisper import WhisperModel
 
 from clipseek.api.limits import SOUND_AFTER_SECONDS, SPEECH
+from executors.machine.scripts import read_language
 from executors.word_reader.speech.inventions import Evidence, is_invented
 from executors.word_reader.speech.sentences import Sentence, Word, join_sentences
 from executors.word_reader.speech.voice import RATE, Piece, Sound, find_pieces
@@ -59,8 +60,14 @@ class SpeechRecogniser:
         device, kind = ("cuda", "float16") if on_gpu else ("cpu", "int8")
         self._model = WhisperModel(str(folder), device=device, compute_type=kind, cpu_threads=threads)
 
+    def knows(self, language: str) -> bool:
+        """Whether it recognises a language, by its code of two letters."""
+        return language in self._model.supported_languages
+
     def choose_language(self, passages: Sequence[Sound], likely: str) -> str:
         """The language of a span: what most of it sounds like, or the likely one where that is not clear."""
+        if not self._model.model.is_multilingual:
+            return "en"
         votes: dict[str, float] = defaultdict(float)
         heard = passages[:: max(1, len(passages) // _HEARD_FOR_LANGUAGE)][:_HEARD_FOR_LANGUAGE]
         for sound in heard:
@@ -68,7 +75,7 @@ class SpeechRecogniser:
             for language, chance in chances:
                 votes[language] += chance / len(heard)
         best = max(votes, key=lambda language: votes[language])
-        return likely if likely and votes[best] < _SURE else best
+        return likely if self.knows(likely) and votes[best] < _SURE else best
 
     def recognise(self, sound: Sound, language: str, begin: float, voices: Sequence[Piece]) -> list[TimedLine]:
         """The lines of a passage of at most 30 s, which begins at `begin` seconds; `voices` are in it."""
@@ -106,7 +113,9 @@ def read_speech(
     passages = [(group, _cut_out(sound, first, group)) for group in group_pieces(pieces)]
     if not passages:
         return []
-    language = language or recogniser.choose_language([heard for _, heard in passages], likely)
+    language = read_language(language)
+    if not recogniser.knows(language):
+        language = recogniser.choose_language([heard for _, heard in passages], likely)
     if is_covered(language, find_covered(subtitles, [(p.start / RATE, p.end / RATE) for p in pieces])):
         return []
     return [

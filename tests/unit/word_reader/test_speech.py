@@ -110,6 +110,12 @@ def test_subtitles_in_its_language_replace_it(recogniser, kennedy):
     assert plain(read_speech(recogniser, whole(kennedy), "", "", sparse)) == KENNEDY
 
 
+@pytest.mark.parametrize("language", ["en-US", "English", "Klingon", "xx"])
+def test_a_language_may_be_written_in_any_way_and_an_unknown_one_is_heard(recogniser, kennedy, language):
+    lines = read_speech(recogniser, whole(kennedy), language, "xx")
+    assert ({line.language for line in lines}, plain(lines)) == ({"en"}, KENNEDY)
+
+
 def test_the_likely_language_is_taken_where_the_sound_leaves_it_open(recogniser, monkeypatch):
     answers = iter([("en", 0.4, [("en", 0.4), ("de", 0.3)]), ("en", 0.9, [("en", 0.9), ("de", 0.1)])])
     monkeypatch.setattr(recogniser._model, "detect_language", lambda sound: next(answers))
