@@ -135,6 +135,7 @@ class Cluster:
             "CLIPSEEK_STORE": self._store,
             "CLIPSEEK_MEDIA": self._media,
             "CLIPSEEK_FLOW_SECRET": "a secret of all parts",
+            "CLIPSEEK_WORDS": "off",
             "CLIPSEEK_LOG_LEVEL": "INFO",  # a line for each request
         }
 

@@ -131,8 +131,8 @@ def test_a_gateway_opens_and_serves_what_it_can_whoever_is_away(cluster, client,
     until(works(lambda: client.search("a dog")), BACK_SECONDS)
     refuses("image_encoder", lambda: client.search(image=PHOTOGRAPH))
     refuses("image_encoder", lambda: client.index(video))
-    cluster.start(*ENCODERS)
-    cluster.wait_until_serving(ENCODERS)
+    cluster.start(*ENCODERS, "word_reader-0")
+    cluster.wait_until_serving([*ENCODERS, "word_reader-0"])
     until(works(lambda: client.search(image=PHOTOGRAPH)), BACK_SECONDS)
     assert client.index(video).video.status == "ready"
     assert all(component.ok for component in client.health())

@@ -91,7 +91,10 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def service(launch, videos, model, tmp_path_factory):
     return launch(
-        tmp_path_factory.mktemp("store"), CLIPSEEK_MODEL=str(model), CLIPSEEK_MEDIA_ROOTS=str(videos / "server")
+        tmp_path_factory.mktemp("store"),
+        CLIPSEEK_MODEL=str(model),
+        CLIPSEEK_MEDIA_ROOTS=str(videos / "server"),
+        CLIPSEEK_WORDS="subtitles",
     )
 
 

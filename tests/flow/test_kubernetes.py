@@ -37,7 +37,7 @@ replicas: [{name: video-loader, count: 2}, {name: image-encoder, count: 2}]
 """
 PODS = {
     *("gateway-0", "gateway-1", "video-loader-0", "video-loader-1", "image-encoder-0", "image-encoder-1"),
-    *("text-encoder-0", "indexer-0", "jobs-0"),
+    *("word-reader-0", "text-encoder-0", "indexer-0", "jobs-0"),
 }
 pytestmark = pytest.mark.skipif(not has_kubectl, reason="needs kubectl, which builds the manifests")
 
@@ -104,7 +104,8 @@ class Cluster:
 @pytest.fixture(scope="module")
 def make_cluster(tmp_path_factory, tiny_model) -> Iterator[Callable[[], Cluster]]:
     manifests = built_overlay(OVERLAY)
-    settings = of_kind(manifests, "ConfigMap")["settings"]["data"] | {"CLIPSEEK_MODEL": str(tiny_model)}
+    settings = of_kind(manifests, "ConfigMap")["settings"]["data"]
+    settings |= {"CLIPSEEK_MODEL": str(tiny_model), "CLIPSEEK_WORDS": "off"}
     pods, claims = {}, {}
     for name, workload in workloads(manifests).items():
         for number in range(0 if name == "page" else workload["spec"]["replicas"]):
