@@ -70,10 +70,10 @@ def used(server, library, tmp_path_factory):
 
 def test_the_metrics_tell_what_was_done(used, metrics):
     found = metrics.read()
-    assert found["clipseek_stored_videos",] == 7
-    assert found["clipseek_stored_frames",] == 90
+    assert found["clipseek_stored_videos",] == 8
+    assert found["clipseek_stored_frames",] == 100
     assert found["clipseek_stored_hours",] == pytest.approx(
-        (8.0 + 8.0 + 6.2 + 9.64 + 13.0 + 20.0 + 24.0) / 3600, rel=0.01
+        (8.0 + 8.0 + 6.2 + 9.64 + 10.0 + 13.0 + 20.0 + 24.0) / 3600, rel=0.01
     )
     assert found["clipseek_request_seconds_count", "/search"] == 3
     assert found["clipseek_step_seconds_count", "index"] == 3
@@ -82,7 +82,7 @@ def test_the_metrics_tell_what_was_done(used, metrics):
     assert found["clipseek_cache_misses_total", "texts"] == 1
     assert (found["clipseek_cache_lookups_total", "clips"], found["clipseek_cache_misses_total", "clips"]) == (2, 1)
     spans = found["clipseek_request_seconds_count", "/index"]
-    assert spans == 7
+    assert spans == 8
     assert all(found["clipseek_step_seconds_count", step] == spans for step in ("decode", "encode", "store"))
     assert found["clipseek_errors_total", "/clip", "VideoNotFound", "video_loader"] == 1
     assert not any(

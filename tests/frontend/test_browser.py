@@ -63,7 +63,7 @@ def visit(chromium, address):
 def test_from_an_empty_library_to_a_playing_moment(visit):
     page = visit()
     press(page, "first-samples")
-    page.get_by_text("6 videos").wait_for()
+    page.get_by_text("7 videos").wait_for()
     by_key(page, "job-").first.wait_for(state="detached")
     page.get_by_role("link", name="Search").click()
     settled(page)

@@ -46,13 +46,14 @@ _LEAST_COSINE = 0.2
 _COUNTS_FROM, _SURE_FROM = 0.39, 0.6
 # A few words that mean nothing of the kind come nearer than a whole line: of 40 things that 700 sentences do not speak
 # of, half had a line above .19 and a part above .39.
-_PART_LESS = 0.15
+_PART_LESS = 0.1
 _ABOVE_CHANCE = 0.05  # how far above the best of so many unrelated lines a line must lie
 _SURE_SCORE = 0.9
 _SHARE_POWER = 1.6  # two of three words that are equally rare count, one of two does not
 _ONE_WORD, _ONE_RARE_WORD, _SEVERAL_WORDS = 0.6, 0.9, 0.95  # the scores of lines that have all of a query
 _GAP_SECONDS = 1.0  # lines so close together are one moment
 _LONGEST_SECONDS = 30.0  # of joined lines
+_AS_WELL = 0.75  # of the better one's score
 
 
 @dataclass(frozen=True)
@@ -275,27 +276,27 @@ def _as_match(hit: _Found) -> WordMatch:
 def _add_line(moments: Sequence[WordMatch], line: WordMatch) -> list[WordMatch]:
     """Add a line, which scores no more than any of them, to moments that do not overlap.
 
-    It joins what it follows or overlaps, if both count or none does. Where that would be too long, such as a slide that
-    stays while somebody speaks, the better one gives the edges.
+    It joins what it follows or overlaps, if it fits the query nearly as well. Else, or where that would be too long,
+    such as a slide that stays while somebody speaks, the better one gives the edges.
     """
     overlapping = [moment for moment in moments if _gap(moment, line) < 0]
-    if any((moment.score >= CUT_OFF) != (line.score >= CUT_OFF) for moment in overlapping):
-        return list(moments)
-    near = [
-        moment
-        for moment in moments
-        if _gap(moment, line) <= _GAP_SECONDS and (moment.score >= CUT_OFF) == (line.score >= CUT_OFF)
-    ]
+    near = [moment for moment in moments if _gap(moment, line) <= _GAP_SECONDS and _fits_as_well(line, moment)]
     start = min(moment.start_seconds for moment in (*near, line))
     end = max(moment.end_seconds for moment in (*near, line))
-    if end - start > _LONGEST_SECONDS and near:
-        if not overlapping:
-            return [*moments, line]
+    joins = near and end - start <= _LONGEST_SECONDS and all(moment in near for moment in overlapping)
+    if not overlapping and not joins:
+        return [*moments, line]
+    if not joins:
         near, start, end = overlapping[:1], overlapping[0].start_seconds, overlapping[0].end_seconds
-    best = max((*near, line), key=lambda moment: moment.score)
-    reasons = tuple(dict.fromkeys(reason for moment in (best, *near, line) for reason in moment.reasons))
+    best = max(near, key=lambda moment: moment.score)
+    counts = [moment for moment in (best, *near, line) if (moment.score >= CUT_OFF) == (best.score >= CUT_OFF)]
+    reasons = tuple(dict.fromkeys(reason for moment in counts for reason in moment.reasons))
     joined = replace(best, start_seconds=start, end_seconds=end, reasons=reasons)
     return [joined, *(moment for moment in moments if moment not in near)]
+
+
+def _fits_as_well(line: WordMatch, moment: WordMatch) -> bool:
+    return line.score >= _AS_WELL * moment.score and (moment.score >= CUT_OFF) == (line.score >= CUT_OFF)
 
 
 def _gap(one: WordMatch, other: WordMatch) -> float:

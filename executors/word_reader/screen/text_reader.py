@@ -18,6 +18,7 @@ _LEAST_HEIGHT = 8.0  # pixels: what is smaller is misread with confidence
 MOST_LINES = 60
 _GOOD = re.compile(r"\w")
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_BULLETS = "•·∙●○■□▪▫◦‣➢➤► "
 # Two lines are one text where the second begins closely below the first, as large, and at the same edge or middle.
 _GAP, _TALLER, _ASIDE = 0.6, 1.35, 1.0  # in heights of a line
 
@@ -114,7 +115,7 @@ def _continues(line: WrittenLine, below: WrittenLine) -> bool:
 def _make_line(box: object, text: str, score: float) -> WrittenLine:
     corners = np.asarray(box, np.float64)
     (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
-    return WrittenLine(" ".join(text.split()), float(score), left, top, right, bottom)
+    return WrittenLine(" ".join(text.split()).lstrip(_BULLETS), float(score), left, top, right, bottom)
 
 
 def _is_text(line: WrittenLine) -> bool:
