@@ -61,13 +61,13 @@ def test_health_needs_no_token_and_sees_what_does_not_answer(environment):
         assert token.stat().st_mode & 0o777 == 0o600 and len(token.read_text().strip()) == 64
         assert psutil.Process(started.pid).environ()["CLIPSEEK_FLOW_SECRET"] not in token.read_text()
         done = health(environment)
-        assert (done.returncode, done.stdout.split().count("ok")) == (0, 6), done.stdout + done.stderr
+        assert (done.returncode, done.stdout.split().count("ok")) == (0, 5), done.stdout + done.stderr
         assert "requires a token" in run(server, "health", code=1).stderr
         encoder, supervisor = server.processes()[3], psutil.Process(started.pid)
         supervisor.suspend()  # else it would restart the encoder
         encoder.kill()
         done = health(environment)
-        assert (done.returncode, done.stdout.split().count("ok")) == (1, 5), done.stdout + done.stderr
+        assert (done.returncode, done.stdout.split().count("ok")) == (1, 4), done.stdout + done.stderr
         supervisor.resume()
         server.stop()
         assert health(environment).returncode == 1

@@ -94,7 +94,7 @@ def test_grouped_by_video(library):
     assert [match.title for match in answer.matches] == sorted(
         (match.title for match in answer.matches), key=titles.index
     )
-    rest = library.search("a building", top_k=5, offset=2, group_by_video=True, all_matches=True)
+    rest = library.search("a building", top_k=6, offset=2, group_by_video=True, all_matches=True)
     assert not {match.title for match in rest.matches} & set(titles) and not rest.more
 
 
