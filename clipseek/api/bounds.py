@@ -41,6 +41,7 @@ _TIME = Range(maximum=MAX_SECONDS, error=InvalidTimeRange)
 _SIGNED = Range(-MAX_NUMBER)
 
 Seconds = Annotated[float, _TIME]
+KnownSeconds = Annotated[float, Range(-1.0, MAX_SECONDS, InvalidTimeRange)]  # -1: not known
 SecondsList = Annotated[list[float], _TIME]
 Signed = Annotated[float, _SIGNED]
 Vector = Annotated[list[float], _SIGNED]

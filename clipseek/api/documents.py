@@ -10,7 +10,7 @@ clipseek/api/endpoints.py lists the endpoints with their documents.
 from typing import Annotated
 
 from clipseek.api.base_document import BaseDoc, DocList, fields
-from clipseek.api.bounds import Range, Seconds, SecondsList, Signed, Vector, check_language
+from clipseek.api.bounds import KnownSeconds, Range, Seconds, SecondsList, Signed, Vector, check_language
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.limits import INDEX, UNFINISHED
 from clipseek.api.score_scale import CUT_OFF
@@ -69,7 +69,7 @@ class Video(BaseDoc):
     frames: int = 0  # stored
     missing_start_seconds: SecondsList = []  # spans to send to /index: `[start, end)`, pairwise
     missing_end_seconds: SecondsList = []
-    first_seconds: Signed = 0.0  # when the first picture is shown; below 0: not known, an earlier version indexed it
+    first_seconds: KnownSeconds = 0.0  # when the first picture is shown; -1: not known, an earlier version indexed it
     timecode: str = ""  # source timecode of the first picture, as 10:00:00:00; `;` before the frames: drop-frame
     timecode_rate: str = ""  # frames a second of the timecode, exact: 30000/1001
     model_id: str = ""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipseek.api.endpoints import WORD_READER
 from clipseek.api.errors import ServerFailed, ServerNotReady
 from clipseek.api.formats import counted, timestamp
 from clipseek.api.limits import HEARD, SCREEN, SEEN, SPEECH, WRITTEN
@@ -168,6 +167,8 @@ def _index_samples(client: "Client") -> list[str]:
 
 def _read_words(client: "Client", video_ids: Sequence[str]) -> bool:
     """Wait until what is said and written in the samples is read. Returns: whether this install reads all of it."""
+    from clipseek.api.endpoints import WORD_READER
+
     reader = next((component for component in client.health() if component.name == WORD_READER), None)
     if reader is None or not {SPEECH, SCREEN} <= set(reader.facts.get("words", "").split(", ")):
         say("  What is said and written in them is not read here: see docs/words.md")

@@ -27,7 +27,7 @@ from executors.faiss_indexer.store.cache_file import (
     read_cache,
 )
 from executors.faiss_indexer.store.database import UNREADABLE, Database, Transaction, explain, open_database
-from executors.faiss_indexer.store.models import REVISION, WORDS, answering_slot, has_words, list_all_slots, list_slots
+from executors.faiss_indexer.store.models import REVISION, WORDS, answering_slot, list_all_slots, list_slots
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.spans import (
     MAX_SPAN_FRAMES,
@@ -145,7 +145,7 @@ def _check_database(database: Database, db: Transaction) -> Iterator[Finding]:
     answering, slots = answering_slot(db), list_slots(db)
     for slot in [answering, *(slots.keys() - {answering})]:
         yield from _check_spans(database, db, slot, "" if slot == answering else f", kept of {slots[slot]}")
-    if has_words(db) and db.execute(f"SELECT 1 FROM spans{WORDS} LIMIT 1").fetchone():
+    if WORDS in list_all_slots(db):
         yield from _check_spans(database, db, WORDS, " of words")
     yield verdict(
         "complete",
@@ -284,7 +284,7 @@ def _check_saved_index(folder: Path, db: Transaction, slot: str) -> Finding:
     stale = {file.name for file in list_stale_files(folder, _read_revision(db, slot))} & set(saved)
     if stale:
         state = f"{', '.join(stale)} is older than the store; the next start rebuilds it"
-    return verdict("index cache", misfits, state, _REPAIR)
+    return verdict("index cache of words" if slot == WORDS else "index cache", misfits, state, _REPAIR)
 
 
 def _list_misfits(folder: Path, db: Transaction, slot: str) -> list[Path]:

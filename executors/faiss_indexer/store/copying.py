@@ -26,7 +26,7 @@ from clipseek.machine.module_call import print_result
 from clipseek.machine.private_files import make_private_from_now_on
 from executors.faiss_indexer.store.cache_file import index_folder_name
 from executors.faiss_indexer.store.database import Database, Row, Transaction
-from executors.faiss_indexer.store.models import ANSWERING, CHOSEN, WORDS, add_slots, list_all_slots, write_meta
+from executors.faiss_indexer.store.models import ANSWERING, CHOSEN, WORDS, add_slots, has_words, list_slots, write_meta
 from executors.faiss_indexer.store.records import compute_checksum
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES
 from executors.faiss_indexer.store.sqlite import SqliteDatabase
@@ -179,7 +179,7 @@ def _read_video(database: Database, video_id: str) -> Row | None:
 def _list_slots(database: Database) -> list[str]:
     """The slots of the models in a store, see `models.py`."""
     with database.snapshot() as db:
-        return list_all_slots(db)
+        return [*(list_slots(db) or [""]), *([WORDS] if has_words(db) else [])]
 
 
 def _list_spans(database: Database, video_id: str) -> list[Row]:

@@ -149,8 +149,8 @@ def list_slots(db: Transaction) -> dict[str, str]:
 
 
 def list_all_slots(db: Transaction) -> list[str]:
-    """The slots whose tables hold spans: those of models of pictures, and that of words."""
-    return [*(list_slots(db) or [""]), *([WORDS] if has_words(db) else [])]
+    """The slots whose tables hold spans: those of models of pictures, and that of words if there are any."""
+    return [*(list_slots(db) or [""]), *([WORDS] if has_words(db) and _has_spans(db, WORDS) else [])]
 
 
 def has_words(db: Transaction) -> bool:
