@@ -43,12 +43,13 @@ _LEAST_COSINE = 0.2
 # Cosines of the sentence encoder: queries with lines that say the same in other words or another language have .3 to
 # .7. Of 20 phrases that nobody says in a talk of 60 lines, the highest have .34, .36 and .38 (`python -m
 # benchmarks.talk`).
-_COUNTS_FROM, _SURE_FROM = 0.39, 0.6
+_COUNTS_FROM, _SURE_FROM = 0.4, 0.7
+_MORE_A_WORD, _MOST_MORE = 0.08, 0.12  # a longer query describes a picture, and is near to more lines by chance
 # A few words that mean nothing of the kind come nearer than a whole line: of 40 things that 700 sentences do not speak
 # of, half had a line above .19 and a part above .39.
 _PART_LESS = 0.1
 _ABOVE_CHANCE = 0.05  # how far above the best of so many unrelated lines a line must lie
-_SURE_SCORE = 0.9
+_SURE_SCORE = 0.75
 _SHARE_POWER = 1.6  # two of three words that are equally rare count, one of two does not
 _ONE_WORD, _ONE_RARE_WORD, _SEVERAL_WORDS = 0.6, 0.9, 0.95  # the scores of lines that have all of a query
 _GAP_SECONDS = 1.0  # lines so close together are one moment
@@ -132,7 +133,7 @@ class Words:
         rarity = _Rarity(self.store, self.store.cue_count(len(self.index)), wanted)
         cosines = self._nearest(sentence.vector, video_ids) if not wanted.phrases else {}
         ids = dict.fromkeys([*self._candidates(wanted, rarity, video_ids), *cosines])
-        counts_from = self._counts_from(sentence.vector)
+        counts_from = self._counts_from(sentence.vector, wanted)
         found = []
         for cue in self.store.cues(ids).values():
             if REASON_OF.get(cue.source) not in reasons or not _has_phrases(cue, wanted):
@@ -179,16 +180,18 @@ class Words:
                 products = span.frames.vectors.astype(np.float32) @ vector
                 yield from zip(number_frames(span.span_id, len(products)).tolist(), products.tolist(), strict=True)
 
-    def _counts_from(self, vector: Vector | None) -> float:
+    def _counts_from(self, vector: Vector | None, wanted: Wanted) -> float:
         """The cosine from which a line counts: none of so many unrelated ones reaches it by chance."""
+        words = sum(unit.share for unit in wanted.units)
+        least = _COUNTS_FROM + min(max(0.0, _MORE_A_WORD * (words - 1.5)), _MOST_MORE)
         if vector is None:
-            return _COUNTS_FROM
+            return least
         sample = self.index.sample()
         cosines = sample.cosines(vector)
         if not len(cosines):
-            return _COUNTS_FROM
+            return least
         chance = float(np.median(cosines)) + measure_noise(cosines, sample.frame_count)
-        return max(_COUNTS_FROM, chance - _PART_LESS + _ABOVE_CHANCE)  # most vectors are of parts
+        return max(least, chance - _PART_LESS + _ABOVE_CHANCE)  # most vectors are of parts
 
 
 @dataclass(frozen=True)
