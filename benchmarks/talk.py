@@ -27,7 +27,6 @@ from clipseek.client import Client
 SECONDS, FPS, SIZE, RATE = 300, 10, (1280, 720), 22050
 EDGE_SECONDS, LEAST_RIGHT = 1.0, 18
 _SLIDE_SECONDS, _SPEECH_PAUSE, _SUBTITLES_FROM, _SUBTITLE_STEP, _SUBTITLE_SECONDS = 15, 0.9, 125.0, 8.5, 4.0
-_WAIT_SECONDS = 600.0
 _FONT = "NotoSansCJK-Regular.ttc"
 
 # A line of each kind, and the query that must find it.
@@ -135,12 +134,9 @@ def main() -> None:
 
 def read_words(client: Client, video: Path) -> float:
     """Index a video and wait for its words. Returns: how long they took, in seconds."""
-    indexed = client.index(video)
+    video_id = client.index(video).video.video_id
     started = time.monotonic()
-    while client.video(indexed.video.video_id).words != "read":
-        if time.monotonic() - started > _WAIT_SECONDS:
-            sys.exit("The words were not read in time: the server's log says why.")
-        time.sleep(0.5)
+    client.read_words(video_id)
     return time.monotonic() - started
 
 

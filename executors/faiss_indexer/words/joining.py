@@ -8,7 +8,7 @@ from clipseek.api.score_scale import CUT_OFF
 from executors.faiss_indexer.ranking.matches import VideoMatch
 
 _LONG_SECONDS = 60.0  # a picture that stays for longer does not say when something is said
-_SURE_SCORE = 0.7  # of words that have nearly all of a query
+_SURE_SCORE = 0.8  # of words that have all of a query, or nearly
 
 
 def join_matches(
@@ -17,8 +17,8 @@ def join_matches(
     """The matches of one video, by pictures and by words, as matches that do not overlap.
 
     Of two that overlap and both count, the match reaches over both, has the better score, and both reasons. A weaker
-    candidate gives way to a match. Where words have nearly all of the query, or score more than a
-    long scene around them, their edges hold.
+    candidate gives way to a match. Where words have nearly all of the query, or score more than a long scene around
+    them, their edges hold.
 
     Args:
         seen, worded: neither overlap among themselves.
@@ -53,10 +53,11 @@ def _merge(match: VideoMatch, rival: VideoMatch, maximum_seconds: float) -> Vide
     end = max(match.segment.end_seconds, rival.segment.end_seconds)
     is_long = rival.segment.end_seconds - rival.segment.start_seconds > _LONG_SECONDS
     if is_long and (best is match or match.score >= _SURE_SCORE):
-        start, end = match.segment.start_seconds, match.segment.end_seconds
+        segment = replace(match.segment, score=best.segment.score)
     elif maximum_seconds and end - start > maximum_seconds:
-        start, end = best.segment.start_seconds, best.segment.end_seconds
-    segment = replace(best.segment, start_seconds=start, end_seconds=end)
+        segment = best.segment
+    else:
+        segment = replace(best.segment, start_seconds=start, end_seconds=end)
     return replace(best, segment=segment, reasons=reasons, line=line)
 
 

@@ -255,7 +255,7 @@ def _has_phrases(cue: StoredCue, wanted: Wanted) -> bool:
 
 
 def _score_meaning(cosine: float, counts_from: float) -> float:
-    """0 at `_LEAST_COSINE`, .5 where lines count, and .9 far above."""
+    """0 at `_LEAST_COSINE`, .5 where lines count, and `_SURE_SCORE` far above."""
     sure = max(_SURE_FROM, counts_from + 0.15)
     return float(np.interp(cosine, [_LEAST_COSINE, counts_from, sure], [0.0, CUT_OFF, _SURE_SCORE]))
 

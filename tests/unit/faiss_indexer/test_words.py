@@ -9,10 +9,13 @@ from clipseek.api.errors import InvalidRequest, NotFound, VideoNotFound
 from clipseek.api.limits import HEARD, SCREEN, SEEN, SPEECH, SUBTITLE, WRITTEN
 from clipseek.api.score_scale import CUT_OFF, ScoreScale
 from executors.faiss_indexer.library import Library
+from executors.faiss_indexer.moments.segments import Segment
+from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames
 from executors.faiss_indexer.store.store import Store
 from executors.faiss_indexer.words.cue_store import CueStore, Reading, StoredCue
+from executors.faiss_indexer.words.joining import join_matches
 from executors.faiss_indexer.words.terms import find_marks, fold_phrase, read_query, read_terms, term_set
 from executors.faiss_indexer.words.word_search import Sentence
 from executors.machine.sentence_encoder import shared_encoder
@@ -280,6 +283,34 @@ def test_a_picture_and_words_at_the_same_time_are_one_match_with_both_reasons(li
     assert best.segment.start_seconds == pytest.approx(15.0, abs=1.0)
     assert best.segment.end_seconds == pytest.approx(27.0, abs=1.0)
     assert best.line.line == TALK[2][2]
+
+
+def seen_and_heard(seen: tuple[float, float, float], heard: tuple[float, float, float], maximum: float = 0.0):
+    """The matches of one video by pictures and words, each given by start, end and score."""
+
+    def match(start: float, end: float, score: float, reason: str, peak: float) -> VideoMatch:
+        return VideoMatch(video(VIDEO, duration_seconds=300.0), Segment(start, end, score, peak), score, (reason,))
+
+    return join_matches([match(*seen, SEEN, seen[0])], [match(*heard, HEARD, heard[0])], maximum)
+
+
+@pytest.mark.parametrize(
+    ("seen", "heard", "maximum", "edges"),
+    [
+        ((0.0, 20.0, 0.9), (15.0, 25.0, 0.6), 0.0, (0.0, 25.0)),
+        ((0.0, 200.0, 0.95), (150.0, 154.0, 0.85), 0.0, (150.0, 154.0)),  # a name or a number says when
+        ((0.0, 200.0, 0.95), (150.0, 154.0, 0.7), 0.0, (0.0, 200.0)),  # a common word does not
+        ((0.0, 20.0, 0.9), (15.0, 25.0, 0.6), 22.0, (0.0, 20.0)),
+        ((0.0, 20.0, 0.3), (15.0, 25.0, 0.6), 0.0, (15.0, 25.0)),  # a weaker candidate gives way
+        ((0.0, 20.0, 0.9), (15.0, 25.0, 0.4), 0.0, (0.0, 20.0)),
+    ],
+)
+def test_what_overlaps_becomes_one_match_that_holds_its_peak(seen, heard, maximum, edges):
+    [joined] = seen_and_heard(seen, heard, maximum)
+    segment = joined.segment
+    assert (segment.start_seconds, segment.end_seconds) == edges
+    assert segment.start_seconds <= segment.peak_seconds < segment.end_seconds
+    assert joined.score == max(seen[2], heard[2])
 
 
 def frames_like_one(start: float, end: float) -> Frames:
