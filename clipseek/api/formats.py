@@ -3,8 +3,9 @@
 import json
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 
-from clipseek.api.limits import MAX_TITLE_LENGTH
+from clipseek.api.limits import MAX_TITLE_LENGTH, SUBTITLE_SUFFIXES
 
 # Categories of what shows nothing itself and changes what is around it: controls, line ends, changes of direction,
 # halves of characters. The two joiners shape Persian words and emoji.
@@ -55,6 +56,12 @@ def plain_title(title: str) -> str:
 def is_same_name(one: str, other: str) -> bool:
     """Whether two names read the same: file systems and keyboards write one accent in two ways."""
     return unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other)
+
+
+def is_subtitles_of(name: str, video_name: str) -> bool:
+    """Whether a file is named as the subtitles of a video, such as `talk.en.srt` beside `talk.mp4`."""
+    file, stem = PurePath(name.lower()), PurePath(video_name.lower()).stem
+    return file.suffix in SUBTITLE_SUFFIXES and (file.stem == stem or file.stem.startswith(f"{stem}."))
 
 
 def parse_time(text: str) -> float:

@@ -15,8 +15,8 @@ from clipseek.api.errors import (
     ServerFailed,
     UnreadableVideo,
 )
-from clipseek.api.formats import sendable, size
-from clipseek.api.limits import MAX_SUBTITLE_BYTES, MAX_SUBTITLE_FILES, SUBTITLE_SUFFIXES
+from clipseek.api.formats import is_subtitles_of, sendable, size
+from clipseek.api.limits import MAX_SUBTITLE_BYTES, MAX_SUBTITLE_FILES
 from clipseek.client.transport import Transport, run
 
 logger = logging.getLogger(__name__)
@@ -119,15 +119,9 @@ def send_subtitles(transport: Transport, video_id: str, video: Path) -> None:
 
 def list_subtitles(video: Path) -> list[Path]:
     """The files beside a video that are named after it, such as `talk.en.srt`, ordered by name."""
-    stem = video.stem.lower()
     try:
-        return sorted(
-            file
-            for file in video.parent.iterdir()
-            if file.suffix.lower() in SUBTITLE_SUFFIXES
-            and (file.stem.lower() == stem or file.stem.lower().startswith(f"{stem}."))
-            and file.is_file()
-        )[:MAX_SUBTITLE_FILES]
+        files = video.parent.iterdir()
+        return sorted(f for f in files if is_subtitles_of(f.name, video.name) and f.is_file())[:MAX_SUBTITLE_FILES]
     except OSError:
         return []
 

@@ -152,13 +152,13 @@ class MediaFiles:
         if not record.linked_path:
             return kept, Path(record.title).stem
         video = Path(record.linked_path)
-        return [*kept, *self.folders.list_beside(video, SUBTITLE_SUFFIXES)], video.stem
+        return [*kept, *self.folders.list_subtitles(video)], video.stem
 
     def subtitle_names(self, video_id: str) -> list[str]:
         """The names of the files of subtitles, as their owners gave them. Raises: VideoNotFound."""
         record = self.record(video_id)
         video = Path(record.linked_path)
-        beside = self.folders.list_beside(video, SUBTITLE_SUFFIXES) if record.linked_path else []
+        beside = self.folders.list_subtitles(video) if record.linked_path else []
         return [*map(own_name_of, record.subtitles), *(path.name for path in beside)]
 
     def is_complete(self, video_id: str) -> bool:

@@ -1,10 +1,9 @@
 """Videos that are used in place, in folders that the operator allows."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from clipseek.api.errors import FileMissing, MediaMissing, NoVideosFound, PathNotAllowed
-from clipseek.api.formats import excerpt
+from clipseek.api.formats import excerpt, is_subtitles_of
 from clipseek.watch.folder_scan import videos_below
 from executors.video_loader.media.file_record import FileRecord
 
@@ -50,20 +49,16 @@ class ServerFolders:
             raise NoVideosFound(f"There are no videos in or below the folder '{path}' that the server may read.")
         return videos
 
-    def list_beside(self, video: Path, suffixes: Collection[str]) -> list[Path]:
-        """Files beside a video that are named after it, such as `talk.en.srt`, ordered by name.
+    def list_subtitles(self, video: Path) -> list[Path]:
+        """The subtitles beside a video that are named after it, such as `talk.en.srt`, ordered by name.
 
         Links that lead out are left out. A folder that cannot be read has none.
         """
-        stem = video.stem.lower()
         try:
             return sorted(
                 path
                 for path in video.parent.iterdir()
-                if path.suffix.lower() in suffixes
-                and (path.stem.lower() == stem or path.stem.lower().startswith(f"{stem}."))
-                and self._holds(path.resolve())
-                and path.is_file()
+                if is_subtitles_of(path.name, video.name) and self._holds(path.resolve()) and path.is_file()
             )
         except (OSError, RuntimeError):  # RuntimeError: a loop of links
             return []

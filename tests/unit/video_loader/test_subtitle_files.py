@@ -109,6 +109,6 @@ def test_files_beside_a_video_are_found_and_links_that_lead_out_are_not(tmp_path
         (root / name).write_text("x", encoding="utf-8")
     (root / "talk.de.srt").symlink_to(outside)
     (root / "talk.fr.srt").mkdir()
-    found = ServerFolders((root,)).list_beside(root / "talk.mp4", (".srt", ".vtt", ".ass"))
+    found = ServerFolders((root,)).list_subtitles(root / "talk.mp4")
     assert sorted(path.name for path in found) == ["Talk.zh.ass", "talk.en.vtt", "talk.srt"]
-    assert ServerFolders((root,)).list_beside(tmp_path / "gone" / "a.mp4", (".srt",)) == []
+    assert ServerFolders((root,)).list_subtitles(tmp_path / "gone" / "a.mp4") == []
