@@ -67,7 +67,13 @@ def _dropped(nominal: int) -> int:
 
 
 def exact_rate(fps: float | Fraction) -> Fraction:
-    """The rate that a measured or rounded one stands for: 29.97 is 30000/1001, an average of 24.9 is 25."""
+    """The rate that a measured or rounded one stands for: 29.97 is 30000/1001, 12.5 stays.
+
+    An average of 24.9 is 25.
+    """
     fps = max(Fraction(fps), Fraction(1))
-    nearest = round(fps / _NTSC) * _NTSC
-    return nearest if abs(fps - nearest) <= _ROUNDING * fps else Fraction(round(fps))
+    for step in (_NTSC, Fraction(1), Fraction(1, 2)):
+        nearest = round(fps / step) * step
+        if abs(fps - nearest) <= _ROUNDING * fps:
+            return nearest
+    return Fraction(round(fps))

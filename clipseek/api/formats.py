@@ -13,6 +13,9 @@ _HIDDEN, _JOINERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"}), "\u200c\u200d"
 _LONGEST_WORD = 15  # characters: a longer one is cut
 
 
+_NO_MARKUP = str.maketrans("<>{}", "‹›()")
+
+
 def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in _HIDDEN and character not in _JOINERS
 
@@ -93,6 +96,17 @@ def clock(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """A length in seconds, or from a minute on in minutes: `3.1 s`, `1.5 min`."""
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
+def subtitle_time(seconds: float, point: str = ",") -> str:
+    """A time as SRT writes it, and WebVTT with a point: `01:02:03,450`."""
+    whole, thousandths = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{point}{thousandths:03d}"
+
+
+def without_markup(text: str) -> str:
+    """A text for SRT, which has no way to escape its markup."""
+    return text.translate(_NO_MARKUP)
 
 
 def counted(count: int | str, noun: str) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clipseek.api.documents import Cue, Transcript
 from clipseek.api.errors import InvalidRequest
-from clipseek.api.formats import escape_hidden, one_line, timestamp
+from clipseek.api.formats import escape_hidden, one_line, subtitle_time, timestamp, without_markup
 from clipseek.api.limits import HEARD, REASON_OF, REASONS, SEEN, WRITTEN
 from clipseek.api.search_options import list_reasons
 
-_SHORTEST_MS = 1  # of a subtitle: players drop those without a length
-_NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SRT has no way to escape its markup
+_SHORTEST_SECONDS = 0.0011  # of a subtitle, a millisecond once it is rounded: players drop those without a length
 _JSON_FIELDS = ("cue_id", "start_seconds", "end_seconds", "text", "source", "language", "confidence", "edited")
 
 
@@ -52,8 +51,7 @@ def _mark(cue: Cue) -> str:
 
 def _as_srt(cues: Sequence[Cue]) -> str:
     return "\n".join(
-        f"{place}\n{_times(cue, ',')}\n{one_line(cue.text).translate(_NO_MARKUP)}\n"
-        for place, cue in enumerate(cues, 1)
+        f"{place}\n{_times(cue, ',')}\n{without_markup(one_line(cue.text))}\n" for place, cue in enumerate(cues, 1)
     )
 
 
@@ -63,16 +61,8 @@ def _as_vtt(cues: Sequence[Cue]) -> str:
 
 
 def _times(cue: Cue, point: str) -> str:
-    start = round(cue.start_seconds * 1000)
-    end = max(round(cue.end_seconds * 1000), start + _SHORTEST_MS)
-    return f"{_time(start, point)} --> {_time(end, point)}"
-
-
-def _time(milliseconds: int, point: str) -> str:
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{seconds:02d}{point}{milliseconds:03d}"
+    end = max(cue.end_seconds, cue.start_seconds + _SHORTEST_SECONDS)
+    return f"{subtitle_time(cue.start_seconds, point)} --> {subtitle_time(end, point)}"
 
 
 _WRITERS: Mapping[str, Callable[[Sequence[Cue]], str]] = {"txt": _as_text, "srt": _as_srt, "vtt": _as_vtt}

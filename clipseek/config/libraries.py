@@ -13,6 +13,7 @@ MAIN = "main"  # its folder is CLIPSEEK_HOME itself
 _NAME = re.compile("[a-z0-9-]{1,40}")
 # A kept video's file is `ID.film.mp4`, its id the SHA-256 of its content. The word stays: stores of 0.1 are full of it.
 VIDEO_MARK = ".film"
+SUBTITLE_MARK = ".subtitles."  # of a file of subtitles that came with a video
 
 
 def is_library(name: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from clipseek.api.errors import InvalidRequest, StoreCorrupt, StoreError, StoreFull
 from clipseek.api.formats import size
 from clipseek.client.indexing import Progress
-from clipseek.config.libraries import VIDEO_MARK, libraries_below, library_folder, media_folder
+from clipseek.config.libraries import SUBTITLE_MARK, VIDEO_MARK, libraries_below, library_folder, media_folder
 from clipseek.config.settings import Settings
 from clipseek.config.store_files import check_undivided, has_store
 from clipseek.machine.audit_log import AuditLog
@@ -28,7 +28,7 @@ from clipseek.upkeep.finding import ERROR, Finding
 from clipseek.upkeep.same_store import check_same_store, read_holdings
 
 _VIDEO = re.compile(rf"[0-9a-f]{{64}}{re.escape(VIDEO_MARK)}(\.[A-Za-z0-9]{{1,8}})?")
-_RECORD = re.compile(r"[0-9a-f]{64}\.json")
+_BESIDE = re.compile(rf"[0-9a-f]{{64}}(\.json|{re.escape(SUBTITLE_MARK)}.*(?<!-part))")  # records and subtitles
 _READ_ONLY = 0o555
 
 
@@ -243,7 +243,7 @@ class _Library:
         if self._settings.media and not self._settings.media_url:
             return []
         folder = media_folder(self._settings, self._name)
-        return [*_list_videos(folder), *(file for file in _list_folder(folder) if _RECORD.fullmatch(file.name))]
+        return [*_list_videos(folder), *(file for file in _list_folder(folder) if _BESIDE.fullmatch(file.name))]
 
     def _link(self, file: Path) -> bool:
         """Link to the same file of the copy before. Returns: False if it has none, or cannot be linked."""
@@ -261,7 +261,7 @@ class _Library:
         return True
 
     def _is_same(self, copy: Path, file: Path) -> bool:
-        """A video's name tells its content; a record also keeps its time."""
+        """A video's name tells its content; a record and subtitles also keep their time."""
         if not copy.exists():
             return False
         found, wanted = copy.stat(), file.stat()

@@ -252,7 +252,8 @@ class Library(AbstractContextManager["Library"]):
         reasons = [reason for reason in options.reasons if reason != SEEN]
         if not sentences or not reasons:
             return {}
-        found = self.words.find(sentences, reasons, options.video_ids)
+        named = [video.video_id for video in self._find_named(options)] if options.video_ids else []
+        found = self.words.find(sentences, reasons, named)
         best_first = sorted(found, key=lambda video_id: -max(match.score for match in found[video_id]))
         worded = {}
         for video in self.store.known_videos(best_first[: options.offset + options.top_k + _MORE_VIDEOS]):

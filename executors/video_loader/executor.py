@@ -25,7 +25,7 @@ from clipseek.api.documents import (
 )
 from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
 from clipseek.api.formats import clock, plain_title, size
-from clipseek.api.limits import SUBTITLE, WORD_SOURCES
+from clipseek.api.limits import SUBTITLE, WORD_SOURCES, WORD_SPAN_SECONDS
 from clipseek.config.limits import check_limit
 from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
@@ -172,6 +172,10 @@ class VideoLoader(ChainExecutor):
         title, length = self._usable(caller.library, doc.video_id)
         if doc.start_seconds >= length:
             raise InvalidTimeRange(f"'{title}' is {length:.3f} s long: a span cannot start at {doc.start_seconds:g} s.")
+        if not 0 < doc.end_seconds - doc.start_seconds <= WORD_SPAN_SECONDS:  # more would hold up all others
+            raise InvalidTimeRange(
+                f"A span of words has {WORD_SPAN_SECONDS:g} s at most, not {doc.end_seconds - doc.start_seconds:g} s."
+            )
         files, stem = self.store(caller.library).subtitle_files(doc.video_id)
         options = WordOptions(
             doc.start_seconds,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_LINES = 1000  # of a span: with 30 vectors each, two readings of it fit the numbers of a span
 _MOST_THREADS = 4  # more gain little, and pictures are indexed at the same time
 
 
@@ -35,6 +36,10 @@ def read_span(material: SpanMaterial, options: ReaderOptions) -> SpanReading:
     if SCREEN in options.sources and material.stills:
         _try("The text in the pictures", material, reading, lambda: _read_screen(material, reading))
     reading.lines = sort_lines(reading.lines)
+    if len(reading.lines) > MOST_LINES:
+        span = f"[{material.start_seconds:g}, {material.end_seconds:g}) s"
+        reading.notes.append(f"{span} have {len(reading.lines)} lines of words. The first {MOST_LINES} are kept.")
+        del reading.lines[MOST_LINES:]
     spoken = [line for line in reading.lines if line.source in (SUBTITLE, SPEECH) and line.language]
     reading.languages = [language for language, _ in Counter(line.language for line in spoken).most_common()]
     if reading.lines:
@@ -68,7 +73,7 @@ def _read_speech(material: SpanMaterial, options: ReaderOptions, reading: SpanRe
 
 def _read_screen(material: SpanMaterial, reading: SpanReading) -> None:
     from executors.word_reader.screen.lines import StillText, join_stills  # only now: it takes memory
-    from executors.word_reader.screen.text_reader import MOST_LINES
+    from executors.word_reader.screen.text_reader import MOST_LINES as MOST_ON_PICTURE
 
     stills, full = [], 0
     times = zip(material.stills, material.still_start_seconds, material.still_end_seconds, strict=True)
@@ -79,7 +84,9 @@ def _read_screen(material: SpanMaterial, reading: SpanReading) -> None:
     reading.lines += join_stills(stills)
     if full:
         span = f"[{material.start_seconds:g}, {material.end_seconds:g}) s"
-        reading.notes.append(f"Pictures in {span} hold over {MOST_LINES} lines. The largest {MOST_LINES} are read.")
+        reading.notes.append(
+            f"Pictures in {span} hold over {MOST_ON_PICTURE} lines. The largest {MOST_ON_PICTURE} are read."
+        )
 
 
 def _threads() -> int:

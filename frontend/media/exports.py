@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from clipseek.api.documents import Video
-from clipseek.api.formats import escape_hidden, one_line
+from clipseek.api.formats import escape_hidden, one_line, subtitle_time, without_markup
 from clipseek.client.download import clip_file_name
 from clipseek.timecode import Timecode, exact_rate
 from frontend.logic.basket import BasketItem
@@ -23,7 +23,6 @@ _DEFAULT_FPS = 25.0  # where a video does not state its frame rate
 _REEL_LENGTH = 8  # characters of a source name in CMX 3600
 # A cell that begins so is a formula, also in full width. Some countries split cells at ; and so inside a title.
 _FORMULA = re.compile("(^|;)( *)(?=[=+\\-@＝＋－＠])")
-_NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SRT has no way to escape its markup
 
 
 def exportable_items(
@@ -110,17 +109,10 @@ def _srt(items: Sequence[BasketItem]) -> str:
     blocks, at = [], 0.0
     for place, item in enumerate(items, 1):
         end = at + item.length_seconds
-        text = f"{one_line(item.title).translate(_NO_MARKUP)} [{_srt_time(item.start_seconds)[:8]}]".strip()
-        blocks.append(f"{place}\n{_srt_time(at)} --> {_srt_time(end)}\n{text}\n")
+        text = f"{without_markup(one_line(item.title))} [{subtitle_time(item.start_seconds)[:8]}]".strip()
+        blocks.append(f"{place}\n{subtitle_time(at)} --> {subtitle_time(end)}\n{text}\n")
         at = end
     return "\n".join(blocks)
-
-
-def _srt_time(seconds: float) -> str:
-    thousandths = round(seconds * 1000)
-    minutes, thousandths = divmod(thousandths, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02d}:{minutes:02d}:{thousandths // 1000:02d},{thousandths % 1000:03d}"
 
 
 def _edl(cuts: Sequence[SourceCut]) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.errors import Cancelled, InvalidRequest, VideoNotFound
+from clipseek.api.documents import WordSpan
+from clipseek.api.errors import Cancelled, InvalidRequest, InvalidTimeRange, VideoNotFound
 from clipseek.client import Client
 from tests.flow.conftest import run
 from tests.flow.test_indexing_jobs import has_runner
@@ -122,6 +123,13 @@ def test_a_deleted_video_takes_its_words_along(client, folder):
     with pytest.raises(VideoNotFound):
         client.transcript(video_id)
     assert not [job for job in client.jobs() if job.video_id == video_id and job.is_unfinished]
+
+
+def test_nobody_holds_up_others_with_a_span_of_hours(client, folder):
+    video_id = add(client, folder)
+    for start, end in ((0.0, 1e6), (0.0, SECONDS), (0.0, 0.0), (100.0, 20.0)):
+        with pytest.raises(InvalidTimeRange, match="A span of words has 120 s at most"):
+            client._one("/words", WordSpan(video_id=video_id, start_seconds=start, end_seconds=end))
 
 
 def test_words_are_cancelled(client, folder):

@@ -143,7 +143,8 @@ def _copy_library(name: str, source: _Place, target: _Place, is_joining: bool, o
         total, done, copied = 2 * sum(map(_count_spans, databases)), 0, 0
         for _, place, row in videos:
             spans = _list_spans(databases[place], row[0])
-            if (row, spans) != (_read_video(copy, row[0]), _list_spans(copy, row[0])):
+            there = _read_video(copy, row[0]), _list_spans(copy, row[0]), _list_words(copy, row[0])
+            if (row, spans, _list_words(databases[place], row[0])) != there:
                 _copy_video(databases[place], copy, row)
                 copied += 1
             done += len(spans)
@@ -302,8 +303,8 @@ def _check_video(source: Database, copy: Database, row: Row) -> int:
         ]
         for database in (source, copy)
     )
-    words = (list(_list_cues(database, row[0])) for database in (source, copy))
-    if first != second or _read_video(copy, row[0]) != row or next(words) != next(words):
+    words = _list_words(source, row[0]) == _list_words(copy, row[0])
+    if first != second or _read_video(copy, row[0]) != row or not words:
         raise StoreError(
             f"The copy of '{row[1]}' in {copy.place} differs from {source.place}. Does a server write to one of them? "
             "Stop it, then run the command again."
@@ -311,9 +312,13 @@ def _check_video(source: Database, copy: Database, row: Row) -> int:
     return sum(span[3] for span in first)
 
 
-def _list_cues(database: Database, video_id: str) -> Iterator[Row]:
-    if WORDS in _list_slots(database):
-        yield from database.rows(f"SELECT {_CUE} FROM cues WHERE video_id = ? ORDER BY {_CUE}", (video_id,))
+def _list_words(database: Database, video_id: str) -> list[Row]:
+    """The lines of a video, in an order that no database decides, and what somebody wants of them."""
+    if WORDS not in _list_slots(database):
+        return []
+    lines = database.rows(f"SELECT {_CUE} FROM cues WHERE video_id = ?", (video_id,))
+    wishes = database.rows("SELECT language, no_words FROM word_wishes WHERE video_id = ?", (video_id,))
+    return [*sorted(lines), *wishes]
 
 
 def main() -> None:

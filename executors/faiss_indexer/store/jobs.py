@@ -7,7 +7,7 @@ import secrets
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import Any
 
-from clipseek.api.errors import NotFound, TooManyRequests
+from clipseek.api.errors import NotFound, TooManyRequests, VideoNotFound
 from clipseek.api.formats import excerpt
 from clipseek.api.limits import (
     CANCELLED,
@@ -84,6 +84,9 @@ class JobRecord:
     lease_until: float = 0.0
     rank_number: int = FRESH
 
+
+# Why a job fails whose video is being deleted: its file goes first, its jobs last.
+_VIDEO_IS_GONE = VideoNotFound.__name__
 
 _FIELDS = tuple(field.name for field in fields(JobRecord))
 _SELECT = f"SELECT {', '.join(_FIELDS)} FROM jobs"
@@ -183,9 +186,10 @@ class Jobs:
         return replace(job, state=CANCELLED) if forget else self.job(library, job_id)
 
     def drop_video(self, library: str, video_id: str, now: float) -> None:
-        """Cancel the unfinished jobs of a video that is being deleted, and forget the others."""
+        """Cancel the unfinished jobs of a video that is being deleted, and forget those that ended before."""
+        ended_before = f"ended_at > 0 AND NOT (state = '{CANCELLED}' AND error_kind = '{_VIDEO_IS_GONE}')"
         with self._database.write() as db:
-            db.execute("DELETE FROM jobs WHERE library = ? AND video_id = ? AND ended_at > 0", (library, video_id))
+            db.execute(f"DELETE FROM jobs WHERE library = ? AND video_id = ? AND {ended_before}", (library, video_id))
             _end(db, "library = ? AND video_id = ?", (library, video_id), now)
 
     def model_change(self, library: str, *, unfinished: bool = True) -> JobRecord | None:
@@ -287,6 +291,8 @@ def _after_all(db: Any, column: str, table: str, now: float) -> float:
 def _left(job: JobRecord, report: JobRecord, now: float) -> JobRecord:
     """A job that its runner no longer works on."""
     job = replace(job, error=report.error, error_kind=report.error_kind, error_data=report.error_data)
+    if report.state == FAILED and report.error_kind == _VIDEO_IS_GONE:
+        return replace(job, state=CANCELLED, ended_at=now)
     if report.state in (DONE, FAILED) or (report.error and job.tries >= MAX_TRIES):
         return replace(job, state=DONE if report.state == DONE else FAILED, ended_at=now)
     if report.error:

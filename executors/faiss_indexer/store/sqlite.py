@@ -79,7 +79,9 @@ CREATE TABLE word_spans (  -- how a span was read
 CREATE TABLE word_wishes (  -- how somebody wants a video to be read
     video_id TEXT PRIMARY KEY REFERENCES videos ON DELETE CASCADE, language TEXT NOT NULL, no_words INTEGER NOT NULL
 );
-CREATE VIRTUAL TABLE cue_terms USING fts5 (terms, tokenize = "unicode61 remove_diacritics 0");
+CREATE VIRTUAL TABLE cue_terms USING fts5 (
+    terms, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
+);
 CREATE TRIGGER cues_deleted AFTER DELETE ON cues BEGIN DELETE FROM cue_terms WHERE rowid = old.cue_id; END;
 """
 _ADDED_COLUMNS = {

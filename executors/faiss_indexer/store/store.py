@@ -142,6 +142,8 @@ class Store(AbstractContextManager["Store"]):
 
     def _correct_times(self, db: Transaction, video: VideoRecord) -> None:
         """Frames before the first picture show that times count from it. Without a first frame all are dropped."""
+        if has_words(db):
+            delete_spans(db, "video_id = ?", (video.video_id,), WORDS)  # read by the old times
         slots = {self.slot, *list_slots(db)}
         firsts = {slot: first for slot in slots if (first := _read_first_span(db, video.video_id, slot))}
         if not firsts:
@@ -253,7 +255,7 @@ class Store(AbstractContextManager["Store"]):
         start, end = span
         if db.execute("SELECT 1 FROM videos WHERE video_id = ?", (video_id,)).fetchone() is None:
             raise VideoNotFound(f"There is no video '{excerpt(video_id)}': it was deleted, or never sent to /probe.")
-        if len(frames.vectors) or model_id:
+        if model_id:  # none where all of a span was corrected, or nothing is in it
             self._claim_model(db, model_id)
         overlapping = "video_id = ? AND start_seconds < ? AND end_seconds > ?"
         replaced = _delete_rows(db, overlapping, (video_id, end, start), self.slot)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cachetools import LRUCache
 
 from clipseek.api.errors import NotFound
-from clipseek.api.limits import WORD_SPAN_SECONDS
+from clipseek.api.limits import SCREEN, WORD_SPAN_SECONDS
 from executors.faiss_indexer.index.vector_index import batched
 from executors.faiss_indexer.store.database import Database, Transaction
 from executors.faiss_indexer.store.models import WORDS, add_slots
@@ -171,9 +171,24 @@ class CueStore(Store):
                 raise NotFound(
                     "There is no such line in this video: its words were read again. Ask for its transcript again."
                 )
-            db.execute("UPDATE cues SET text = ?, edited = 1, confidence = 1 WHERE cue_id = ?", (text, cue_id))
-            self._put_terms(db, cue_id, text)
-        return replace(_read_cue(row), text=text, edited=True, confidence=1.0)
+            cue = _read_cue(row)
+            for number in [cue_id, *self._find_rest(db, cue)]:
+                db.execute("UPDATE cues SET text = ?, edited = 1, confidence = 1 WHERE cue_id = ?", (text, number))
+                self._put_terms(db, number, text)
+        return replace(cue, text=text, edited=True, confidence=1.0)
+
+    def _find_rest(self, db: Transaction, cue: StoredCue) -> list[int]:
+        """Where a line on screen goes on in the next spans: the ids of the cues that `transcript` shows with it."""
+        same = "video_id = ? AND source = ? AND language = ? AND text = ? AND start_seconds >= ?"
+        values = (cue.video_id, cue.source, cue.language, cue.text, cue.start_seconds)
+        rows = db.execute(f"SELECT {_COLUMNS} FROM cues WHERE {same} ORDER BY start_seconds, cue_id", values).fetchall()
+        end, ids = cue.end_seconds, []
+        for other in (_read_cue(row) for row in rows if row[0] != cue.cue_id and cue.source == SCREEN):
+            if other.start_seconds > end + _TOUCHING_SECONDS:
+                break
+            end = max(end, other.end_seconds)
+            ids.append(other.cue_id)
+        return ids
 
     def forget(self, video_id: str) -> None:
         """Let all words of a video be read again. Until then they stay, and corrected lines do for good."""
@@ -319,8 +334,8 @@ def _join_touching(cues: Iterable[StoredCue]) -> list[StoredCue]:
     last: dict[tuple[str, str, str], int] = {}
     for cue in cues:
         key = cue.source, cue.language, cue.text
-        place = last.get(key)
-        if place is not None and not cue.edited and cue.start_seconds <= joined[place].end_seconds + _TOUCHING_SECONDS:
+        place = last.get(key) if cue.source == SCREEN else None
+        if place is not None and cue.start_seconds <= joined[place].end_seconds + _TOUCHING_SECONDS:
             end = max(joined[place].end_seconds, cue.end_seconds)
             joined[place] = replace(joined[place], end_seconds=end)
         else:

@@ -5,11 +5,14 @@ ones. Scripts without spaces become single signs and pairs of signs, so that a w
 """
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
+
+from cachetools import LRUCache, cached
 
 _ACCENTED = ("LATIN", "GREEK", "CYRILLIC")  # scripts whose accents many leave out; those of others are vowels
 _UNSPACED = re.compile(
@@ -20,6 +23,7 @@ _WORD = re.compile(
 )
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|「([^」]+)」|『([^』]+)』')
 _LONGEST_TERM = 64  # characters: more is no word
+_MOST_TERMS, _MOST_CHARACTERS = 300_000, 2_000_000  # of the lines in memory that queries were compared with last
 # Words that say nothing of what a text is about.
 _EMPTY_WORDS = frozenset(
     """
@@ -92,13 +96,13 @@ def read_terms(text: str) -> list[Term]:
     return terms
 
 
-@lru_cache(8192)
+@cached(LRUCache(_MOST_TERMS, getsizeof=lambda terms: 1 + len(terms)), lock=threading.Lock())
 def term_set(text: str) -> frozenset[str]:
     """The terms of a text, to compare with those of a query."""
     return frozenset(term.text for term in read_terms(text))
 
 
-@lru_cache(8192)
+@cached(LRUCache(_MOST_CHARACTERS, getsizeof=lambda text: 1 + len(text)), lock=threading.Lock())
 def fold_phrase(text: str) -> str:
     """A text as it is compared with a phrase: its words, not stemmed, and its signs, with a space around each."""
     words = [word for kind, folded, _ in _runs(text) for word in ([folded] if kind == "word" else folded)]

@@ -38,6 +38,7 @@ from executors.faiss_indexer.words.terms import (
 Vector = npt.NDArray[np.float32]
 
 _MOST_BY_TERMS, _MOST_BY_MEANING = 400, 400  # lines, and vectors, that are looked at
+_MOST_NAMED = 32  # videos: of more, the nearest lines of the whole library are looked at
 _LEAST_SCORE = 0.25  # of a weaker candidate
 _LEAST_COSINE = 0.2
 # Cosines of the sentence encoder: queries with lines that say the same in other words or another language have .3 to
@@ -130,6 +131,7 @@ class Words:
 
     def _find_lines(self, sentence: Sentence, reasons: Collection[str], video_ids: Sequence[str]) -> list["_Found"]:
         wanted = read_query(sentence.text)
+        named, video_ids = frozenset(video_ids), video_ids if len(video_ids) <= _MOST_NAMED else ()
         rarity = _Rarity(self.store, self.store.cue_count(len(self.index)), wanted)
         cosines = self._nearest(sentence.vector, video_ids) if not wanted.phrases else {}
         ids = dict.fromkeys([*self._candidates(wanted, rarity, video_ids), *cosines])
@@ -137,6 +139,8 @@ class Words:
         found = []
         for cue in self.store.cues(ids).values():
             if REASON_OF.get(cue.source) not in reasons or not _has_phrases(cue, wanted):
+                continue
+            if named and cue.video_id not in named:
                 continue
             by_words, terms = rarity.score(cue.text)
             by_meaning = _score_meaning(cosines.get(cue.cue_id, 0.0), counts_from)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from clipseek.api.errors import InvalidRequest, StoreCorrupt
 from clipseek.api.formats import excerpt
-from clipseek.config.libraries import VIDEO_MARK
+from clipseek.config.libraries import SUBTITLE_MARK, VIDEO_MARK
 from clipseek.machine.sync import sync
 
 _VIDEO_ID = re.compile(r"[0-9a-f]{64}")
-SUBTITLE_MARK = ".subtitles."
-_UNSAFE, _NAME_CHARACTERS = re.compile(r"[^\w.-]"), 60
+_UNSAFE, _NAME_BYTES = re.compile(r"[^\w.-]"), 100
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -92,8 +91,13 @@ def name_video_file(video_id: str, title: str) -> str:
 
 def name_subtitle_file(video_id: str, name: str, data: bytes) -> str:
     """The file name of uploaded subtitles: `ID.subtitles.HASH.NAME`. Another content has another name."""
-    plain = _UNSAFE.sub("_", name)[-_NAME_CHARACTERS:]
+    plain = plain_name(name).encode()[-_NAME_BYTES:].decode(errors="ignore")
     return f"{video_id}{SUBTITLE_MARK}{hashlib.sha256(data).hexdigest()[:12]}.{plain}"
+
+
+def plain_name(name: str) -> str:
+    """A name with `_` for each sign that could mean something to a file system."""
+    return _UNSAFE.sub("_", name)
 
 
 def own_name_of(subtitle_file: str) -> str:

@@ -45,6 +45,7 @@ from executors.video_loader.media.file_record import (
     name_video_file,
     own_name_of,
     parse_record,
+    plain_name,
     write_record,
 )
 from executors.video_loader.media.partial_upload import PartialUpload
@@ -136,6 +137,7 @@ class MediaFiles:
             if len(kept) > MAX_SUBTITLE_FILES:
                 most = f"{MAX_SUBTITLE_FILES} is the most"
                 raise LimitExceeded(f"'{record.title}' has {len(record.subtitles)} files of subtitles, and {most}.")
+            self._check_total_size(len(data))
             with report_full_disk(self.root, f"the subtitles of '{record.title}'"):
                 self._write_subtitles(file_name, data)
                 self._write_record(replace(record, subtitles=kept))
@@ -150,7 +152,7 @@ class MediaFiles:
         record = self.record(video_id)
         kept = [path for name in record.subtitles if (path := self._locate_subtitles(name))]
         if not record.linked_path:
-            return kept, Path(record.title).stem
+            return kept, plain_name(Path(record.title).stem)
         video = Path(record.linked_path)
         return [*kept, *self.folders.list_subtitles(video)], video.stem
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import fsspec
 
 from clipseek.api.errors import ClipSeekError, InvalidSetting, MediaMissing, MediaUnreachable, StoreFull
-from clipseek.config.libraries import VIDEO_MARK, is_library
+from clipseek.config.libraries import SUBTITLE_MARK, VIDEO_MARK, is_library
 from clipseek.config.settings import variable_of
 from executors.machine.disk import DISK_FULL, report_full_disk
 
@@ -167,11 +167,12 @@ class ObjectStore:
         return self._do("list its objects", lambda _: self._sizes(folder))
 
     def measure_videos(self) -> int:
-        """Bytes of the videos of all libraries, and of unfinished uploads and copies of them."""
+        """Bytes of the videos of all libraries with their subtitles, and of unfinished uploads and copies of them."""
 
         def work(moved: Callable[[], None]) -> int:
             entries = list(self._list_libraries(moved))
-            videos = sum(int(entry["size"]) for entry in entries if VIDEO_MARK in posixpath.basename(entry["name"]))
+            named = ((posixpath.basename(entry["name"]), int(entry["size"])) for entry in entries)
+            videos = sum(size for name, size in named if VIDEO_MARK in name or SUBTITLE_MARK in name)
             return videos + sum(chunks.size_bytes for chunks in self._measure_chunks(entries, moved))
 
         return self._do("list its objects", work)

@@ -1,4 +1,4 @@
-"""Makes lines of words out of subtitles: without styles, notes of sounds and repeats of other tracks."""
+"""Makes lines of words out of subtitles: without notes of sounds and repeats of other tracks."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,6 @@ from clipseek.api.limits import SUBTITLE
 from executors.machine.scripts import guess_language
 from executors.word_reader.timed_line import TimedLine
 
-_TAGS = re.compile(r"<[^<>\n]{1,200}>|\{\\[^{}\n]{0,400}\}")
 _MUSIC = re.compile(r"[\s♪♫♬♩#*~_\-–—.…·]+")
 _SAME_SECONDS = 0.5
 _ENDS = re.compile(r"[.?!…:;][\"'”’)\]]*$")
@@ -20,7 +19,7 @@ def clean_lines(lines: Iterable[TimedLine]) -> list[TimedLine]:
     kept: list[TimedLine] = []
     last: dict[tuple[str, str], float] = {}
     for line in sorted(lines, key=lambda line: (line.start_seconds, line.end_seconds)):
-        text = " ".join(_TAGS.sub("", line.text).split())
+        text = " ".join(line.text.split())
         if not _MUSIC.sub("", text):
             continue
         language = line.language or guess_language(text)

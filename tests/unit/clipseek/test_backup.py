@@ -94,6 +94,16 @@ def test_the_copy_of_a_store_in_use_answers_as_the_store(home, tmp_path):
     assert told(copy) == told(home)
 
 
+def test_subtitles_that_came_with_a_video_are_copied(home, tmp_path):
+    name = f"{video_id(1)}.subtitles.0123456789ab.talk.en.srt"
+    (home / "media" / name).write_text("1\n00:00:00,000 --> 00:00:01,000\nhello\n", encoding="utf-8")
+    (home / "media" / f"{name}-part").write_text("half", encoding="utf-8")
+    for _ in range(2):
+        copied(home, tmp_path / "backup")
+        kept = {file.name for file in (newest(tmp_path / "backup") / "media").iterdir() if "subtitles" in file.name}
+        assert kept == {name}
+
+
 def test_each_backup_is_a_copy_of_its_own_and_shares_only_what_never_changes(home, tmp_path):
     folder = tmp_path / "backup"
     copied(home, folder)

@@ -352,6 +352,15 @@ def test_a_deleted_video_takes_its_jobs_along(jobs):
     assert [job.state for job in jobs.of_library("other")] == [WAITING]
 
 
+def test_a_job_that_fails_while_its_video_is_being_deleted_is_cancelled(jobs):
+    [job_id] = file(jobs, ask("a"))
+    gone = report(jobs.claim("r", 200.0), state=FAILED, error="It is gone.", error_kind="VideoNotFound")
+    assert jobs.report(gone, 201.0).state == CANCELLED
+    for _ in range(2):  # a request to delete may be repeated
+        jobs.drop_video("main", "a", 202.0)
+    assert jobs.job("main", job_id).ended_at == 201.0
+
+
 def test_finished_jobs_are_listed_last_first_and_forgotten_in_time(jobs, monkeypatch):
     file(jobs, *(ask(f"v{number}") for number in range(5)))
     for number in range(4):

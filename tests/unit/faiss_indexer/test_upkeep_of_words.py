@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from clipseek.api.limits import SCREEN
 from clipseek.config.settings import Settings
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.check import check_store, repair_store
@@ -62,6 +63,20 @@ def test_a_copy_has_all_words_and_what_finds_them(settings, tmp_path, postgres):
     assert everything(back) == before
     with Library(tmp_path / "back") as library:
         assert len(library.words.index) > len(TALK) + 2  # long lines have several vectors
+
+
+def test_a_copy_follows_corrections_wishes_and_lines_in_any_order(settings, tmp_path, postgres):
+    with Library(settings.home) as library:
+        put(library.words.store, [(1.0, 2.0, text, SCREEN, "en") for text in ("Banana", "apple", "Äpfel")], OTHER)
+    copy_stores(str(settings.home), postgres)
+    with Library(settings.home) as library:
+        first = library.words.store.transcript(VIDEO)[1]
+        library.words.store.correct(VIDEO, first.cue_id, "Corrected after the first copy.")
+        library.words.store.wish(OTHER, language="de")
+    assert [copied.copied_videos for copied in copy_stores(str(settings.home), postgres)] == [2]
+    copy = PostgresDatabase(postgres, "main")
+    assert CueStore(copy).facts(OTHER)[OTHER].language == "de"
+    assert everything(copy) == everything(SqliteDatabase(settings.home / "index.db"))
 
 
 def test_a_sound_store_with_words_has_no_faults(settings):

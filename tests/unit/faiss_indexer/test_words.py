@@ -151,6 +151,41 @@ def test_a_line_that_was_removed_stays_away(store):
     assert store.with_terms(["tonight"], 5) == []
 
 
+def test_a_span_in_which_only_a_correction_is_left_is_read_again(store):
+    put(store)
+    first = store.transcript(VIDEO)[0]
+    store.correct(VIDEO, first.cue_id, "The right words.")
+    assert store.put_words(VIDEO, (0.0, 100.0), [], [], "", Reading()) == 1
+    assert [cue.text for cue in store.transcript(VIDEO)] == ["The right words."]
+
+
+@pytest.mark.parametrize("text", ["The right slide", ""])
+def test_a_line_on_screen_over_two_spans_is_corrected_as_one(store, text):
+    with Store(store.database) as pictures:
+        pictures.register(video("d" * 64, duration_seconds=200.0), MODEL)
+        pictures.close = lambda: None
+    put(store, [(110.0, 120.0, "Slide", SCREEN, "en")], "d" * 64, (0.0, 120.0))
+    put(store, [(120.0, 130.0, "Slide", SCREEN, "en"), (150.0, 160.0, "Slide", SCREEN, "en")], "d" * 64, (120.0, 200.0))
+    first = store.transcript("d" * 64)[0]
+    store.correct("d" * 64, first.cue_id, text)
+    shown = [(cue.start_seconds, cue.end_seconds, cue.text) for cue in store.transcript("d" * 64)]
+    assert shown == [*([(110.0, 130.0, text)] if text else []), (150.0, 160.0, "Slide")]
+
+
+def test_what_is_said_twice_stays_twice(store):
+    lines = [(1.0, 1.5, "No.", SPEECH, "en"), (1.55, 2.0, "No.", SPEECH, "en")]
+    put(store, lines)
+    assert len(store.transcript(VIDEO)) == 2
+
+
+@pytest.mark.parametrize("line", ["สวัสดีครับ วันนี้อากาศดี", "नमस्ते दुनिया", "廣州市房地產", "שלום עולם", "Straße für Ärzte"])
+def test_every_term_of_a_line_finds_it(store, line):
+    put(store, [(1.0, 2.0, line, SPEECH, "")])
+    [cue] = store.transcript(VIDEO)
+    terms = sorted(term_set(line))
+    assert terms and store.with_terms(terms, 9, all_of=True) == [cue.cue_id]
+
+
 def test_nothing_of_a_deleted_video_stays(store):
     put(store)
     put(store, TALK[:1], OTHER)
@@ -273,6 +308,16 @@ def test_the_range_and_the_named_videos_hold_for_words(library):
     assert search(library, "oven", end_seconds=15.0).matches == []
     assert search(library, "oven", video_ids=(OTHER,)).matches == []
     assert search(library, "oven", video_ids=(VIDEO,)).matches[0].line.line == TALK[2][2]
+
+
+def test_more_videos_than_are_compared_one_by_one_may_be_named(library, monkeypatch):
+    monkeypatch.setattr("executors.faiss_indexer.words.word_search._MOST_NAMED", 1)
+    for text in ("oven", "望远镜"):
+        assert search(library, text, video_ids=(VIDEO, OTHER)).matches[0].video_id == VIDEO
+    put(library.words.store, TALK[2:3], OTHER)
+    assert {match.video_id for match in search(library, "oven", video_ids=(VIDEO, OTHER)).matches} == {VIDEO, OTHER}
+    with pytest.raises(VideoNotFound):
+        search(library, "oven", video_ids=tuple(f"{number:064x}" for number in range(100_000)))
 
 
 def test_a_picture_and_words_at_the_same_time_are_one_match_with_both_reasons(library):

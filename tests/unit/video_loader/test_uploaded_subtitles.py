@@ -15,6 +15,7 @@ from executors.flow.callers import Caller
 from executors.video_loader.executor import VideoLoader
 from executors.video_loader.media.checks.media_check import _find_leftovers, _list_files
 from executors.video_loader.media.shared_media import open_media_files
+from executors.video_loader.words.files import language_in_name
 
 CALLER = Caller("anyone")
 SRT = b"1\n00:00:00,100 --> 00:00:00,900\nHello there\n"
@@ -101,3 +102,37 @@ def test_a_check_of_the_store_takes_them_for_what_they_are(loader, video, settin
     keep(loader, video, "talk.srt", SRT)
     root = loader.store("main").root
     assert not list(_find_leftovers(_list_files(root)))
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "language"),
+    [
+        ("My Talk.mp4", "My Talk.en.sdh.srt", "en"),
+        ("Doing it.mp4", "Doing it.srt", ""),
+        ("Learn English.mp4", "Learn English.srt", ""),
+        ("学 中文.mp4", "学 中文.zh.srt", "zh"),
+    ],
+)
+def test_the_language_in_the_name_of_subtitles_stays(loader, video, title, name, language):
+    store = loader.store("main")
+    store.accept(video, title)
+    assert keep(loader, video, name, SRT)
+    [path], stem = store.subtitle_files(video)
+    assert language_in_name(path, stem) == language
+
+
+@pytest.mark.parametrize("name", ["长" * 200 + ".zh.srt", "a" * 1000 + ".zh.srt", "🎬" * 90 + ".zh.srt"])
+def test_subtitles_with_a_long_name_are_kept(loader, video, name):
+    [kept] = keep(loader, video, name, SRT)
+    assert kept.endswith(".zh.srt")
+    [path], stem = loader.store("main").subtitle_files(video)
+    assert path.read_bytes() == SRT and language_in_name(path, stem) == "zh"
+
+
+def test_subtitles_count_among_what_is_kept(loader, video):
+    store = loader.store("main")
+    before = store._measure_used_bytes()
+    store._max_store_gb = (before + 1000) / 1e9
+    with pytest.raises(LimitExceeded, match="CLIPSEEK_MAX_STORE_GB"):
+        keep(loader, video, "talk.srt", SRT * 100)
+    assert keep(loader, video) == []

@@ -48,7 +48,7 @@ def read(executor, doc: WordSpan) -> WordSpan:
 def test_lines_and_stills_become_cues_in_order_with_their_meaning(reader):
     lines = DocList[Cue](
         [
-            Cue(start_seconds=6, end_seconds=8, text="<i>We measured it.</i>", source="subtitle", language="en"),
+            Cue(start_seconds=6, end_seconds=8, text="We measured it.", source="subtitle", language="en"),
             Cue(start_seconds=1, end_seconds=3, text="光合作用", source="subtitle", language="zh"),
         ]
     )

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipseek.api.errors import MediaMissing
-from clipseek.config.libraries import VIDEO_MARK
+from clipseek.config.libraries import SUBTITLE_MARK, VIDEO_MARK
 from clipseek.upkeep.finding import OK, WARNING, Finding, verdict
 from executors.video_loader.media.abandoned_uploads import KEPT_SECONDS
-from executors.video_loader.media.file_record import SUBTITLE_MARK, FileRecord, compute_sha256, write_record
+from executors.video_loader.media.file_record import FileRecord, compute_sha256, write_record
 from executors.video_loader.media.server_folders import check_link
 
 REPAIR = "Stop the server, then: clipseek doctor --repair"
