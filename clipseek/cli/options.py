@@ -40,6 +40,13 @@ sampling_option = click.option(
     "even]",
 )
 
+words_option = click.option(
+    "--no-words",
+    "words",
+    flag_value=False,
+    default=True,
+    help="Do not read what is said, subtitled and written in the videos. `clipseek words` can do it later.",
+)
 language_option = click.option(
     "--language",
     default="",

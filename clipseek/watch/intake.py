@@ -24,6 +24,7 @@ from clipseek.api.errors import (
 )
 from clipseek.api.formats import is_same_name, plain_title, sendable
 from clipseek.client import Client, Indexed, OnProgress, Progress
+from clipseek.client.indexing import IndexOptions
 from clipseek.client.upload_source import sha256, upload_source
 from clipseek.watch.folder_scan import FileState
 from clipseek.watch.state import WatchedVideo, WatchState
@@ -75,12 +76,11 @@ class Intake:
         *,
         tell: Tell,
         show: Show,
-        frames_per_second: float | None,
-        sampling: str | None,
+        options: IndexOptions,
         clock: Callable[[], float],
     ) -> None:
         self._client, self._state, self._tell, self._show, self._clock = client, state, tell, show, clock
-        self._frames_per_second, self._sampling = frames_per_second, sampling
+        self._options = options
         self._retries: dict[Path, _Retry] = {}
 
     def take(self, root: Path, path: str, seen: FileState, known: WatchedVideo | None) -> None:
@@ -138,8 +138,7 @@ class Intake:
             result = self._client.index(
                 file,
                 title=replaced.title if replaced else None,  # somebody may have chosen it
-                frames_per_second=self._frames_per_second,
-                sampling=self._sampling,
+                **self._options,
                 content_sha256=video_id,
                 progress=progress,
             )

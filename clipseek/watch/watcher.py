@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
+from clipseek.api.bounds import check_language
 from clipseek.api.errors import VideoNotFound
 from clipseek.client import Client
+from clipseek.client.indexing import IndexOptions
 from clipseek.watch.folder_scan import FileState, FolderScan, scan_folder
 from clipseek.watch.intake import Event, Intake, Show, Tell
 from clipseek.watch.state import WatchedVideo, WatchState
@@ -63,9 +66,11 @@ class Watcher:
         state: what earlier watchers did.
         delete: also delete the videos of files that are gone, if a watcher added them and no other file is the same.
         settle_seconds: how long a file must be unchanged before it is indexed.
-        frames_per_second, sampling: as in `Client.index`.
         tell: called with each event.
         show: makes the context in which a video's progress is shown, given the file's name.
+        options: how each video is indexed.
+
+    Raises: InvalidRequest: the language is no code.
     """
 
     def __init__(
@@ -78,15 +83,13 @@ class Watcher:
         show: Show,
         delete: bool = False,
         settle_seconds: float = 10.0,
-        frames_per_second: float | None = None,
-        sampling: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        **options: Unpack[IndexOptions],
     ) -> None:
+        check_language(options.get("language", ""))  # no fault of the videos
         self._client, self._roots, self._state, self._tell, self._delete = client, roots, state, tell, delete
         self._timer = SettleTimer(settle_seconds, clock)
-        self._intake = Intake(
-            client, state, tell=tell, show=show, frames_per_second=frames_per_second, sampling=sampling, clock=clock
-        )
+        self._intake = Intake(client, state, tell=tell, show=show, options=options, clock=clock)
         self._problems: dict[Path, str] = {}  # of folders, as reported
         self.address = client.address
         self.moving = 0  # changed files that had not settled at the last look

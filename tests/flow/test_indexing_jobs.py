@@ -35,6 +35,13 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def endless(tmp_path_factory):
+    """A video that no test sees indexed: an hour of pictures."""
+    path = tmp_path_factory.mktemp("videos") / "endless.mp4"
+    return videos.make(path, frames=2 * 3600, fps=2, size=(320, 240), gop=20).path
+
+
+@pytest.fixture(scope="module")
 def frames(server, video):
     """How many frames the video has, indexed by a client that drives each span, as those of 0.1 do."""
     with server.client() as client:
@@ -81,6 +88,14 @@ def wait_for_progress(client: Client, share: float = 0.15) -> Job:
     until(lambda: client.jobs() and the_job(client).done_seconds > share * SECONDS)
     job = the_job(client)
     assert job.state == "running" and job.done_seconds < SECONDS
+    return job
+
+
+def wait_until_it_runs(client: Client) -> Job:
+    """Wait until the job has stored something; of a long video it then runs for long."""
+    until(lambda: client.jobs() and the_job(client).done_seconds > 0)
+    job = the_job(client)
+    assert job.state == "running"
     return job
 
 
@@ -135,14 +150,14 @@ def test_a_follower_gets_the_result_and_its_interrupt_cancels_the_job(client, vi
     assert the_job(client).state == "done"
 
 
-def test_a_cancelled_job_stops_soon_and_says_so_to_its_follower(server, client, video):
-    command = [sys.executable, "-m", "clipseek", "index", str(video)]
+def test_a_cancelled_job_stops_soon_and_says_so_to_its_follower(server, client, endless):
+    command = [sys.executable, "-m", "clipseek", "index", str(endless)]
     environ = {**os.environ, "CLIPSEEK_HOST": server.host}
     with subprocess.Popen(command, env=environ, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
-        job = wait_for_progress(client)
-        assert "long.mp4: cancelled" in run(server, "jobs", "cancel", job.job_id).stderr
+        job = wait_until_it_runs(client)
+        assert "endless.mp4: cancelled" in run(server, "jobs", "cancel", job.job_id).stderr
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 1 and "The job for 'long.mp4' was cancelled." in told
+    assert process.returncode == 1 and "The job for 'endless.mp4' was cancelled." in told
     stored = client.video(job.video_id).frames
     until(lambda: not server_is_busy(server))
     assert client.video(job.video_id).frames <= stored + 4 * 60  # the spans that were under way
@@ -184,9 +199,9 @@ def test_nobody_but_the_service_does_jobs(client):
             client._one(path, Job(runner="mine", state="done"))
 
 
-def test_a_deleted_video_ends_its_job(client, video):
-    job = client.index(video, wait=False)
-    until(lambda: client.job(job.job_id).state == "running")  # its first progress may be told when it is nearly done
+def test_a_deleted_video_ends_its_job(client, endless):
+    job = client.index(endless, wait=False)
+    wait_until_it_runs(client)
     client.delete(job.video_id)
     assert client.job(job.job_id).state == "cancelled"
     assert client.videos() == []

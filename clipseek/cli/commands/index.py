@@ -8,7 +8,7 @@ import click
 
 from clipseek.api.errors import ClipSeekError, ServerError, ServerUnreachable
 from clipseek.api.formats import counted, duration, plain_title, sendable, timestamp
-from clipseek.cli.options import fps_option, json_option, language_option, sampling_option, with_client
+from clipseek.cli.options import fps_option, json_option, language_option, sampling_option, with_client, words_option
 from clipseek.cli.terminal import print_json, progress_bar
 from clipseek.machine.talk import say
 from clipseek.watch.folder_scan import videos_below
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="Which video track to look at, if a video has several: 1 is the first. [default: the largest]",
 )
-@click.option(
-    "--no-words",
-    is_flag=True,
-    help="Do not read what is said, subtitled and written in the videos. `clipseek words` can do it later.",
-)
+@words_option
 @language_option
 @click.option(
     "--on-server",
@@ -51,7 +47,6 @@ def index(
     paths: tuple[str, ...],
     title: str | None,
     stream: int | None,
-    no_words: bool,
     detach: bool,
     as_json: bool,
     **options: Any,
@@ -71,7 +66,7 @@ def index(
       clipseek index match.mp4 --title "Cup final" --sampling adaptive
       clipseek index /srv/videos/archive.mkv --on-server
     """
-    options["stream"], options["words"] = stream or 0, not no_words
+    options["stream"] = stream or 0
     rows: list[dict[str, Any]] = []
     errors: list[ClipSeekError] = []
 

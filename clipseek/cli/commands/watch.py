@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from clipseek.cli.options import fps_option, host_option, sampling_option
+from clipseek.cli.options import fps_option, host_option, language_option, sampling_option, words_option
 from clipseek.cli.terminal import progress_bar
 from clipseek.config.libraries import state_file
 from clipseek.config.settings import Settings
@@ -57,6 +57,8 @@ _FAILURES = ("failed", "later", "folder")
 )
 @fps_option
 @sampling_option
+@words_option
+@language_option
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),

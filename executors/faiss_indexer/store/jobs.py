@@ -28,6 +28,8 @@ MAX_TRIES = 5  # without progress in between
 FIRST_PAUSE_SECONDS = 4.0  # before a job that failed is tried again; it doubles with each try
 _LONGEST_LEASE_SECONDS = max(LEASE_SECONDS, FIRST_PAUSE_SECONDS * 2**MAX_TRIES)
 SLICE_SECONDS = 60.0  # a job that has run for so long makes room for another caller's
+# Words that have waited for so long get a turn beside other work: it takes a twentieth of the time.
+WORDS_WAIT_SECONDS, WORDS_TURN_SECONDS = 600.0, 30.0
 KEEP_SECONDS = 7 * 24 * 3600.0  # of a finished job
 MAX_FINISHED = 10_000  # of a library; the oldest go first
 MAX_LISTED = 500
@@ -93,18 +95,27 @@ _SELECT = f"SELECT {', '.join(_FIELDS)} FROM jobs"
 _IS_UNFINISHED = f"state IN ('{WAITING}', '{RUNNING}')"
 # Or its lease is longer than any: the clock was set back.
 _IS_FREE = f"{_IS_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)"
+# None of the words got a turn for long.
+_IS_OVERDUE = f"""(jobs.kind = '{WORDS}' AND jobs.created_at <= ? AND NOT EXISTS (
+    SELECT 1 FROM jobs AS other WHERE other.kind = '{WORDS}' AND other.started_at > ?
+))"""
 # Words wait for all other work, so that it does not become slower, and a runner reads those of one video at a time.
 _IS_NEXT = f"""{_IS_FREE} AND (kind <> '{WORDS}' OR NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.state = '{RUNNING}' AND other.lease_until > ?
-    AND (other.kind <> '{WORDS}' OR other.runner = ?)
-))"""
-# Of words the last, then the caller who was served least recently comes first.
+    AND other.kind = '{WORDS}' AND other.runner = ?
+) AND ({_IS_OVERDUE} OR NOT EXISTS (
+    SELECT 1 FROM jobs AS other WHERE other.state = '{RUNNING}' AND other.lease_until > ? AND other.kind <> '{WORDS}'
+)))"""
+# Of words the last, if they are not overdue, then the caller who was served least recently comes first.
 _NEXT = f"""SELECT {", ".join(f"jobs.{name}" for name in _FIELDS)} FROM jobs
 LEFT JOIN job_callers ON job_callers.caller = jobs.caller
 WHERE {_IS_NEXT}
-ORDER BY CASE WHEN kind = '{WORDS}' THEN 1 ELSE 0 END, COALESCE(served_at, 0), rank_number, created_at, job_id
+ORDER BY CASE WHEN {_IS_OVERDUE} THEN 0 WHEN kind <> '{WORDS}' THEN 1 ELSE 2 END,
+    COALESCE(served_at, 0), rank_number, created_at, job_id
 LIMIT 1"""
-_OTHER_WORK = f"SELECT 1 FROM jobs WHERE kind <> '{WORDS}' AND (state = '{RUNNING}' OR {_IS_FREE}) LIMIT 1"
+# Work that came after words had begun, or any after the turn that overdue words get.
+_OTHER_WORK = f"""SELECT 1 FROM jobs WHERE kind <> '{WORDS}' AND (state = '{RUNNING}' OR {_IS_FREE})
+AND created_at >= ? LIMIT 1"""
 _SERVED = """INSERT INTO job_callers VALUES (?, ?)
 ON CONFLICT (caller) DO UPDATE SET served_at = excluded.served_at"""
 
@@ -211,14 +222,15 @@ class Jobs:
         """Give a runner the next job: one that waits, or whose runner is gone. None where there is none.
 
         Callers take turns. Of one caller's jobs, new videos come first, then the one that was filed first. Words are
-        read while nobody has other work. A job whose runners died `MAX_TRIES` times in a row has failed. No two runners
-        get the same job: this is one transaction.
+        read while nobody has other work, or when none got a turn for `WORDS_WAIT_SECONDS`. A job whose runners died
+        `MAX_TRIES` times in a row has failed. No two runners get the same job: this is one transaction.
         """
-        values = (*_at(now), now, runner)
+        overdue = (now - WORDS_WAIT_SECONDS,) * 2
+        values = (*_at(now), now, runner, *overdue, now)
         if self._database.row(f"SELECT 1 FROM jobs WHERE {_IS_NEXT} LIMIT 1", values) is None:
             return None
         with self._database.write() as db:
-            while job := _read(db, _NEXT, values):
+            while job := _read(db, _NEXT, (*values, *overdue)):
                 if job.state == RUNNING and job.tries >= MAX_TRIES:
                     _save(db, _given_up(job, now))
                     continue
@@ -265,13 +277,16 @@ class Jobs:
     def should_yield(self, job: JobRecord, now: float) -> bool:
         """Whether a running job should make room: it has run for a while, and another caller's job may begin.
 
-        Words make room at once for all other work, also where that has begun.
+        Words make room at once for other work that comes, also where that has begun; those that were overdue and began
+        beside it do so after `WORDS_TURN_SECONDS`.
         """
         if job.state != RUNNING:
             return False
-        if job.kind == WORDS and self._database.row(_OTHER_WORK, _at(now)):
+        ran_seconds = now - job.started_at
+        came_after = job.started_at if ran_seconds < WORDS_TURN_SECONDS else 0.0
+        if job.kind == WORDS and self._database.row(_OTHER_WORK, (*_at(now), came_after)):
             return True
-        if now - job.started_at < SLICE_SECONDS:
+        if ran_seconds < SLICE_SECONDS:
             return False
         other = f"SELECT 1 FROM jobs WHERE {_IS_FREE} AND caller <> ? AND (kind = ? OR kind <> '{WORDS}') LIMIT 1"
         return self._database.row(other, (*_at(now), job.caller, job.kind)) is not None

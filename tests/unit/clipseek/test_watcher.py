@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from clipseek.api.documents import Video
-from clipseek.api.errors import ServerFailed, ServerUnreachable, UnreadableVideo, VideoNotFound
+from clipseek.api.errors import InvalidRequest, ServerFailed, ServerUnreachable, UnreadableVideo, VideoNotFound
 from clipseek.api.formats import plain_title
 from clipseek.cli.commands import watch as command
 from clipseek.client import Indexed, Progress
@@ -26,6 +27,7 @@ class Library:
     address: str = "grpc://library:1"
     stored: dict[str, Video] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)  # the file of each try to index
+    options: list[dict[str, Any]] = field(default_factory=list)  # and how
     failure: BaseException | None = None
     fails_half_way: bool = False
 
@@ -37,8 +39,9 @@ class Library:
             raise VideoNotFound(video_id)
         return self.stored[video_id]
 
-    def index(self, file: Path, *, title: str | None, content_sha256: str, **_: object) -> Indexed:
+    def index(self, file: Path, *, title: str | None, content_sha256: str, **options: Any) -> Indexed:
         self.asked.append(file.name)
+        self.options.append(options)
         if self.failure and not self.fails_half_way:
             raise self.failure
         video = self.stored[content_sha256] = Video(
@@ -72,7 +75,7 @@ class Watched:
         (self.folder / name).write_bytes(content)
         os.utime(self.folder / name, ns=(0, hash(content) % 2**40))
 
-    def watcher(self, state: WatchState, settle_seconds: float = 0.0) -> Watcher:
+    def watcher(self, state: WatchState, settle_seconds: float = 0.0, **options: Any) -> Watcher:
         show: Callable[[str], contextlib.AbstractContextManager[Callable[[Progress], None]]]
         show = lambda _name: contextlib.nullcontext(self.progress.append)  # noqa: E731
         return Watcher(
@@ -83,6 +86,7 @@ class Watched:
             show=show,
             settle_seconds=settle_seconds,
             clock=lambda: self.now,
+            **options,
         )
 
     def told(self) -> list[str]:
@@ -116,6 +120,17 @@ def test_a_failed_video_is_tried_again_after_pauses_that_double_from_half_a_minu
     watched.library.failure, watched.now = None, 14_610 + 3600
     watcher.look()
     assert watched.told() == ["later", "added"]
+
+
+def test_videos_are_indexed_as_the_watcher_was_told(watched, state):
+    watched.write("a.mp4", b"a")
+    watched.watcher(state, words=False, language="zh").look()
+    assert [(asked["words"], asked["language"]) for asked in watched.library.options] == [(False, "zh")]
+
+
+def test_a_language_that_is_none_is_refused_before_any_video_fails(watched, state):
+    with pytest.raises(InvalidRequest, match="language"):
+        watched.watcher(state, language="klingonese")
 
 
 @pytest.mark.parametrize("name", ["Cafe\u0301.mp4", "two\nlines.mp4", "\u202egpj.mp4", "x" * 200 + ".mp4"])

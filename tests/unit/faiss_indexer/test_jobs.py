@@ -14,6 +14,8 @@ from executors.faiss_indexer.store.jobs import (
     LEASE_SECONDS,
     MAX_TRIES,
     SLICE_SECONDS,
+    WORDS_TURN_SECONDS,
+    WORDS_WAIT_SECONDS,
     JobRecord,
     Jobs,
 )
@@ -286,12 +288,26 @@ def test_words_make_room_at_once_for_all_other_work(jobs, begun, caller):
     file(jobs, words("a"), words("b", caller="bob"))
     job = jobs.claim("r", 200.0)
     assert not jobs.should_yield(job, 201.0)
-    [other] = file(jobs, ask("c", caller=caller))
+    [other] = file(jobs, ask("c", caller=caller), now=200.5)
     if begun:
-        assert claimed(jobs) == "c"
+        assert claimed(jobs, now=200.5) == "c"
     assert jobs.should_yield(job, 201.0)
     jobs.cancel("main", other, 202.0)
     assert not jobs.should_yield(job, 203.0)
+
+
+def test_overdue_words_get_a_short_turn_beside_other_work(jobs):
+    file(jobs, words("a"), ask("b"), ask("c"))
+    other, soon = jobs.claim("r", 100.0), 100.0 + WORDS_WAIT_SECONDS
+    jobs.report(other, soon - 1.0)  # it still runs
+    assert claimed(jobs, now=soon) == "a"  # before work that waits
+    job = jobs.job("main", jobs.of_library("main")[0].job_id)
+    assert not jobs.should_yield(job, soon + WORDS_TURN_SECONDS - 1.0)
+    end = soon + WORDS_TURN_SECONDS
+    jobs.report(other, end)
+    assert jobs.should_yield(job, end)
+    jobs.report(report(job, state=WAITING), end)
+    assert [claimed(jobs, now=end), claimed(jobs, now=end)] == ["c", ""]
 
 
 def test_words_of_callers_take_turns(jobs):
