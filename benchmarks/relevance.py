@@ -6,7 +6,8 @@ library for the absurd queries of the labels and for the encoder's neutral phras
 successful queries stay above the cut-off, how many absurd ones get an answer, and what a search with default options
 shows of the true ones, weaker candidates included. `--fit` also fits the coefficients of
 a model that has reference vectors, on the tune halves of all labels in both languages and on the neutral phrases, and
-prints the same with them.
+prints the same with them. `--with-words` puts the lines of a talk about other things beside the pictures: the measures
+of searches in both should be those without it.
 """
 
 import argparse
@@ -26,6 +27,8 @@ from benchmarks.quality.__main__ import DEFAULT_VIDEOS
 from benchmarks.quality.cases import LANGUAGES, REPORT, TUNE, Label, read_queries
 from benchmarks.quality.video_curves import Video, VideoVectors
 from benchmarks.quality.video_facts import MONTAGE
+from benchmarks.talk import SPOKEN, SUBTITLED, WRITTEN
+from clipseek.api.limits import SPEECH
 from clipseek.api.score_scale import MATCHES_BEGIN
 from clipseek.cli.answers import WEAKER
 from executors.clip_encoder.model.registry import Registry
@@ -38,6 +41,11 @@ from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.queries import Part, SearchOptions
 from executors.faiss_indexer.store.records import Frames, VideoRecord
+from executors.faiss_indexer.words.cue_store import Reading, StoredCue
+from executors.faiss_indexer.words.word_search import Sentence
+from executors.machine.sentence_encoder import shared_encoder
+from executors.word_reader.material import MODEL_ID
+from executors.word_reader.parts import divide_line
 
 Floats = NDArray[np.float64]
 Vectors = NDArray[np.float32]
@@ -47,6 +55,7 @@ ABSURD_SHARE = 1 / 12  # of the tune halves' absurd queries that the cut-off of 
 _NEUTRAL_WEIGHT = 0.5  # of a neutral phrase in the fit; some of them fit something
 _RIDGE = 0.3  # of the logistic regression, on standardised features
 _NEWTON_STEPS = 50
+_TALK = "talk.mkv"
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class BestMatch:
     is_in_right_video: bool
     is_in_tune_half: bool
     shown_right: tuple[bool, ...] = ()  # what a search shows by default: whether each is in the right video
+    line: str = ""  # whose words or meaning it is found by
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class Bench:
     scales: ScoreScales
     model: str
     mean_phrase: Vectors
+    has_words: bool = False
 
     def search(self, text: str, label: Label | None = None) -> BestMatch:
         """Search for a text; with a label, leave out copies of its video."""
@@ -80,8 +91,9 @@ class Bench:
         copies = self.copies.get(str(label.video), frozenset()) if label else frozenset()
         titles = [title for title in self.titles if title not in copies]
         options = SearchOptions(top_k=1, all_matches=True, video_ids=tuple(map(_make_video_id, titles)))
-        [best] = self.library.search(parts, options).matches
-        page = self.library.search(parts, replace(options, top_k=10, all_matches=False, weaker=WEAKER))
+        sentences = [Sentence(text, shared_encoder().read([text])[0][0])] if self.has_words else []
+        [best] = self.library.search(parts, options, sentences).matches
+        page = self.library.search(parts, replace(options, top_k=10, all_matches=False, weaker=WEAKER), sentences)
         shown = [*page.matches, *page.weaker_matches]
         zero, one = self.library.relevance.find_scale(parts[0])
         relevance = best.segment.score
@@ -90,7 +102,8 @@ class Bench:
         is_in_right_video = label is not None and best.video.title == label.video
         is_in_tune_half = label is None or label.split == TUNE
         ranks = tuple(label is not None and match.video.title == label.video for match in shown)
-        return BestMatch(text, best.segment.score, cosine, is_right, is_in_right_video, is_in_tune_half, ranks)
+        line = best.line.line if best.line else ""
+        return BestMatch(text, best.segment.score, cosine, is_right, is_in_right_video, is_in_tune_half, ranks, line)
 
     def encode_parts(self, texts: Sequence[str]) -> list[Part]:
         vectors = self.texts.encode(texts).vectors
@@ -141,6 +154,23 @@ def _store_video(library: Library, title: str, video: Video, rate: float, model:
     sampled = np.unique(np.floor(video.pts_seconds * rate + 1e-9), return_index=True)[1]
     frames = Frames(video.pts_seconds[sampled], video.vectors[sampled].astype(np.float16), np.array(video.cuts))
     library.put_span(record.video_id, (0.0, video.duration_seconds), frames, model)
+
+
+def add_talk(bench: Bench) -> Bench:
+    """Returns: a bench with a further video in its library, of which only the words are known."""
+    lines = [*SPOKEN, *WRITTEN, *SUBTITLED]
+    video = VideoRecord(_make_video_id(_TALK), _TALK, 1, 5.0 * len(lines), 1, 1, 25.0, "h264", "mp4", 0, True, 1.0)
+    bench.library.register(video, bench.model)
+    parts = [divide_line(line) for line in lines]
+    vectors = [shared_encoder().read(of_line)[0].astype(np.float16) for of_line in parts]
+    cues = [
+        StoredCue(0, video.video_id, 5.0 * number, 5.0 * number + 4.0, line, SPEECH)
+        for number, line in enumerate(lines)
+    ]
+    span = (0.0, video.duration_seconds)
+    bench.library.words.store.put_words(video.video_id, span, cues, vectors, MODEL_ID, Reading())
+    bench.library.follow()
+    return replace(bench, titles=[*bench.titles, _TALK], has_words=True)
 
 
 def find_copies(folder: Path, titles: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -208,7 +238,7 @@ def _select_answered(matches: Sequence[BestMatch]) -> list[BestMatch]:
 
 def _show_wrong(kind: str, matches: Sequence[BestMatch]) -> None:
     for match in sorted(matches, key=lambda match: match.relevance):
-        print(f"  {kind:8}{match.relevance:6.2f}  {match.text}")
+        print(f"  {kind:8}{match.relevance:6.2f}  {match.text}{match.line and f' ({match.line})'}")
 
 
 def search_all_labels(bench: Bench) -> BestMatches:
@@ -267,6 +297,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with tempfile.TemporaryDirectory() as store:
         bench = build_bench(options.videos, options.cache, Path(store), options.model, options.rate)
+        if options.with_words:
+            bench = add_talk(bench)
         queries = read_queries(options.everyday, options.language)
         matches = search_all(bench, *queries)
         show(matches, options.verbose)
@@ -291,6 +323,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=cache, help="folder that keeps models and vectors between runs")
     parser.add_argument("--model", default="starter", help="as CLIPSEEK_MODEL; all but the starter need the hub")
     parser.add_argument("--rate", type=float, default=1.0, help="frames per second: 1, 2 or 4")
+    parser.add_argument("--with-words", action="store_true", help="search in the words of a talk, too")
     parser.add_argument("--fit", action="store_true", help="fit the coefficients of the model's scale and try them")
     parser.add_argument("--verbose", action="store_true", help="list the queries on the wrong side of the cut-off")
     return parser

@@ -21,6 +21,7 @@ import opencc
 from PIL import Image, ImageDraw, ImageFont
 from rapidfuzz.distance import Levenshtein
 
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from clipseek.config.settings import Settings
 from executors.word_reader.material import ReaderOptions, SpanMaterial
 from executors.word_reader.reading import read_span
@@ -134,8 +135,7 @@ def _draw_all() -> Iterator[tuple[str, int, str, bytes]]:
 
 
 def _read_file(file: Path) -> bytes:
-    command = ["ffmpeg", "-v", "error", "-i", str(file), "-ac", "1", "-ar", "16000", "-f", "s16le", "-"]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    return run_ffmpeg("-i", file, "-ac", "1", "-ar", "16000", "-f", "s16le", "-")
 
 
 def _generate(voice: str, text: str) -> bytes:

@@ -135,13 +135,10 @@ class Intake:
             self._state.save(root, {path: coming}, adds=video_id if is_new else "")
             is_replacement = known.video_id in added_ids and set(self._state.files_of(known.video_id)) == {file}
             replaced = self._video(known.video_id) if is_new and is_replacement else None
-            result = self._client.index(
-                file,
-                title=replaced.title if replaced else None,  # somebody may have chosen it
-                **self._options,
-                content_sha256=video_id,
-                progress=progress,
-            )
+            title = replaced.title if replaced else None  # somebody may have chosen it
+            own: IndexOptions = {"title": title, "content_sha256": video_id, "progress": progress}
+            options: IndexOptions = {**self._options, **own}
+            result = self._client.index(file, **options)
         self._state.save(root, {path: WatchedVideo(seen, video_id)})
         kind = "changed" if known.video_id else "added" if is_new else "known"
         self._event(kind, file, _sentence(result), video_id)

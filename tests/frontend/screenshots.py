@@ -84,10 +84,11 @@ def _take_all(chromium, address: str, client: Client, folder: Path) -> None:
 
 
 def _take_words(chromium, address: str, client: Client, folder: Path) -> None:
-    """A match that is heard, and its transcript beside the player."""
+    """A match that is heard, one that is written, and a transcript beside the player."""
     telescope = client.read_words("space-telescope.mp4").video_id[:12]
-    page = _visit(chromium, f"{address}/?q=Webb+Space+Telescope")
-    _save(page, folder / "heard.png")
+    client.read_words("slides.mp4")
+    _save(_visit(chromium, f"{address}/?q=Webb+Space+Telescope"), folder / "heard.png")
+    _save(_visit(chromium, f"{address}/?q=craters+of+the+Moon"), folder / "written.png")
     page = _visit(chromium, f"{address}/timeline?video={telescope}", height=1000)
     page.locator(".cs-line-play").first.click()
     playing(page)

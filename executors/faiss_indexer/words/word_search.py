@@ -40,7 +40,7 @@ Vector = npt.NDArray[np.float32]
 _MOST_BY_TERMS, _MOST_BY_MEANING = 400, 400  # lines, and vectors, that are looked at
 _MOST_NAMED = 32  # videos: of more, the nearest lines of the whole library are looked at
 _LEAST_SCORE = 0.25  # of a weaker candidate
-_LEAST_COSINE = 0.2
+_LEAST_COSINE = 0.3
 # Cosines of the sentence encoder: queries with lines that say the same in other words or another language have .3 to
 # .7. Of 20 phrases that nobody says in a talk of 60 lines, the highest have .34, .36 and .38 (`python -m
 # benchmarks.talk`).

@@ -1,19 +1,15 @@
 """What cannot be read of a span becomes a note, and subtitles that cover the speech spare its sound."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from clipseek.api.errors import MediaMissing
 from executors.video_loader.words.lines import SubtitleLine
 from executors.video_loader.words.span_words import WordOptions, gather_span_words, measure_shown
 
 ALL = ("subtitle", "screen", "speech")
-
-
-def run_ffmpeg(*arguments: object) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 def make_video(path: Path, lines: list[tuple[float, float]], language: str = "eng", spoken: str = "eng") -> Path:

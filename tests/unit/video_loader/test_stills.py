@@ -1,6 +1,5 @@
 """Stills show each text once: one where text comes or goes, none for noise or slow motion, and never too many."""
 
-import subprocess
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.synthetic import videos
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from executors.video_loader.words.stills import take_stills
 
 FONT = "fontfile=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
@@ -17,8 +17,8 @@ needs_font = pytest.mark.skipif(not Path(FONT.partition("=")[2]).exists(), reaso
 
 
 def make_video(path: Path, source: str, filters: str = "null", *options: str) -> Path:
-    command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-vf", filters, "-c:v", "libx264", *options]
-    subprocess.run([*command, "-pix_fmt", "yuv420p", str(path)], check=True)
+    encoding = ("-c:v", "libx264", *options, "-pix_fmt", "yuv420p")
+    run_ffmpeg("-f", "lavfi", "-i", source, "-vf", filters, *encoding, path)
     return path
 
 

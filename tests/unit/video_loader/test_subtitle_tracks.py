@@ -1,10 +1,10 @@
 """The lines of subtitle tracks, of every format of text: in the times of players, each in the span it begins in."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from executors.video_loader.containers.parts import VideoView
 from executors.video_loader.words.span_words import WordOptions, gather_span_words
 
@@ -22,10 +22,6 @@ SRT = """1
 Third line
 """
 LINES = [(1.0, 2.5, "Hello there"), (3.5, 5.0, "第二行\n字幕"), (5.9, 7.5, "Third line")]
-
-
-def run_ffmpeg(*arguments: object) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 def make_video(path: Path, codec: str, seconds: float = 8, offset: float = 0, tracks: int = 1, **tags: str) -> Path:

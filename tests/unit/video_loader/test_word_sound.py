@@ -1,6 +1,5 @@
 """The sound for recognising speech: 16 kHz, one channel, in time with the pictures, whatever the file has."""
 
-import subprocess
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -9,14 +8,11 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from executors.video_loader.words.span_words import WordOptions, gather_span_words
 from tests.unit.video_loader.test_time_zero import make_late
 
 RATE = 16000
-
-
-def run_ffmpeg(*arguments: object) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
 def sound_of(path: Path, start: float, end: float, length: float, **options) -> tuple[np.ndarray, float]:

@@ -1,7 +1,6 @@
 """Real models, loaded once, and real speech where CLIPSEEK_TEST_SPEECH names its folder."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 pytest.importorskip("faster_whisper", reason="needs the extra 'words'")
 pytest.importorskip("rapidocr", reason="needs the extra 'words'")
 
+from benchmarks.synthetic.ffmpeg import run_ffmpeg
 from executors.word_reader.screen.text_reader import TextReader
 from executors.word_reader.speech.model import find_speech_model
 from executors.word_reader.speech.recogniser import SpeechRecogniser
@@ -43,8 +43,7 @@ def speech_folder() -> Path:
 
 def read_sound(file: Path) -> bytes:
     """int16, 16 kHz, one channel."""
-    command = ["ffmpeg", "-v", "error", "-i", str(file), "-ac", "1", "-ar", "16000", "-f", "s16le", "-"]
-    return subprocess.run(command, capture_output=True, check=True).stdout
+    return run_ffmpeg("-i", file, "-ac", "1", "-ar", "16000", "-f", "s16le", "-")
 
 
 @pytest.fixture(scope="session")
