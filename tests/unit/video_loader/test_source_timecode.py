@@ -4,18 +4,19 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import av
 import numpy as np
 import pytest
 
 from clipseek.api.documents import Video
+from clipseek.exports.edit_list import make_edit_list
+from clipseek.exports.edl import write_edl
+from clipseek.exports.moments import Moment
 from clipseek.timecode import Timecode, exact_rate
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.decode.probe import probe_video
-from frontend.logic.basket import BasketItem
-from frontend.media.exports import edit_list
 
 NTSC = Fraction(30000, 1001)
 RATES = {
@@ -79,6 +80,10 @@ def video_of(path: Path) -> Video:
     return Video(video_id="a" * 64, **{name: info[name] for name in info.keys() & Video.model_fields.keys()})
 
 
+def edl_of(moments: list[Moment], videos: dict[str, Video]) -> str:
+    return write_edl(make_edit_list(moments, videos, {video_id: PurePosixPath("/a.mov") for video_id in videos}))
+
+
 def source_times(edl: str) -> list[tuple[str, str]]:
     return re.findall(r"^\d{3} .* C +([\d:;]+) ([\d:;]+) ", edl, re.MULTILINE)
 
@@ -101,10 +106,10 @@ def test_lists_for_editors_name_the_frames_of_the_source(tmp_path: Path, suffix:
     right = list(labels(first, RATES[rate], 60))
     begin = times[0] - video.first_seconds
     items = [
-        BasketItem(video.video_id, "a", round(times[start] - begin, 3), round(times[end] - begin, 3))
+        Moment(video.video_id, "a", round(times[start] - begin, 3), round(times[end] - begin, 3))
         for start, end in ((0, 1), (3, 40), (25, 59))
     ]
-    edl = edit_list(items, "edl", {video.video_id: video})
+    edl = edl_of(items, {video.video_id: video})
     assert source_times(edl) == [(right[0], right[1]), (right[3], right[40]), (right[25], right[59])]
     assert edl.splitlines()[1] == ("FCM: DROP FRAME" if ";" in first else "FCM: NON-DROP FRAME")
     records = re.findall(r"([\d:;]+) ([\d:;]+)$", edl, re.MULTILINE)
@@ -126,7 +131,7 @@ def test_an_hour_later_the_frame_is_right(rate: str, first: str) -> None:
     seconds = [float((number + n) / fps) for n in (0, 7)]
     clock = {"timecode": first, "timecode_rate": str(fps)} if first else {}
     video = Video(fps=float(f"{float(fps):.5g}"), duration_seconds=4000.0, **clock)
-    edl = edit_list([BasketItem("a" * 64, "a", *seconds)], "edl", {"a" * 64: video})
+    edl = edl_of([Moment("a" * 64, "a", *seconds)], {"a" * 64: video})
     *_, start = labels(first or "00:00:00:00", fps, number + 1)
     *_, end = labels(first or "00:00:00:00", fps, number + 8)
     assert source_times(edl) == [(start, end)]
@@ -134,8 +139,8 @@ def test_an_hour_later_the_frame_is_right(rate: str, first: str) -> None:
 
 def test_frames_count_from_the_first_picture_where_it_comes_late() -> None:
     video = Video(fps=25.0, first_seconds=0.8, timecode="01:00:00:00", timecode_rate="25", duration_seconds=9.0)
-    items = [BasketItem("a" * 64, "a", 0.2, 1.8), BasketItem("a" * 64, "a", 2.8, 2.81)]
-    edl = edit_list(items, "edl", {"a" * 64: video})
+    items = [Moment("a" * 64, "a", 0.2, 1.8), Moment("a" * 64, "a", 2.8, 2.81)]
+    edl = edl_of(items, {"a" * 64: video})
     assert source_times(edl) == [("01:00:00:00", "01:00:01:00"), ("01:00:02:00", "01:00:02:01")]
 
 
@@ -145,7 +150,7 @@ def test_a_list_of_videos_of_two_rates_is_in_that_of_the_first() -> None:
         name * 64: Video(timecode=timecode, timecode_rate=rate, fps=fps)
         for name, (timecode, rate, fps) in zip("ab", clocks, strict=True)
     }
-    lines = edit_list([BasketItem(name, "x", 60.06, 62.062) for name in videos], "edl", videos).splitlines()
+    lines = edl_of([Moment(name, "x", 60.06, 62.062) for name in videos], videos).splitlines()
     assert lines[1] == "FCM: DROP FRAME"
     assert lines[3].split()[4:] == ["10:01:00;02", "10:01:02;02", "00:00:00;00", "00:00:02;00"]
     assert lines[6].split()[4:] == ["20:01:00:02", "20:01:02:02", "00:00:02;00", "00:00:04;00"]
