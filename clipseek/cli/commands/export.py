@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clipseek.exports.edit_list import EditList
     from clipseek.exports.moments import Moment
 
-_FORMATS = ("otio", "edl", "fcp7", "fcpxml", "csv", "json", "srt")
+FORMATS = ("otio", "edl", "fcp7", "fcpxml", "csv", "json", "srt")
 _XML_SUFFIX = "xml"  # of fcp7
 
 
@@ -37,7 +37,7 @@ _XML_SUFFIX = "xml"  # of fcp7
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(FORMATS),
     help="otio is for Resolve and others, edl for every editor, fcp7 for Premiere, fcpxml for Final Cut and Resolve. "
     "[default: by the name of FILE, else fcp7]",
 )
@@ -70,10 +70,11 @@ def export(
     media_root: str | None,
     rate: float,
 ) -> None:
-    """Write the matches for TEXT as a file that editors read: which frames of which videos, one after another.
+    """Write the matches for TEXT as a file for editors.
 
-    The videos themselves are not copied. CSV, JSON and SRT list the moments with query, score, reasons and line. Times
-    are whole frames at the exact rate of each video, by its timecode, and the same as of `clipseek clip`.
+    It says which frames of which videos come one after another; the videos themselves are not copied. Times are whole
+    frames at the exact rate of each video, by its timecode: those that `clipseek clip` shows. CSV, JSON and SRT list
+    the moments with query, score, reasons and line.
 
     \b
       clipseek export "a dog jumps into a lake" --format fcp7 --media-root ~/Videos
@@ -82,12 +83,11 @@ def export(
     """
     from clipseek.exports.formats import EXPORT_FORMATS
 
-    moments, name = _choose_moments(client, query, basket, top_k)
     form = EXPORT_FORMATS[format_ or _format_of(output)]
-    if output is None:
-        output = free_path(Path(name + form.suffix), [form.suffix])
-    elif not force:
+    if output and not force:
         check_overwriting([output])
+    moments, name = _choose_moments(client, query, basket, top_k)
+    output = output or free_path(Path(name + form.suffix), [form.suffix])
     edits = _make_edit_list(client, moments, output, media_root, rate, tell_paths=form.for_editors)
     _write(output, form.write(edits))
     _say_rates(edits)
@@ -116,8 +116,8 @@ def _choose_moments(
 
 def _format_of(output: Path | None) -> str:
     suffix = output.suffix.lower().removeprefix(".") if output else _XML_SUFFIX
-    if suffix not in (*_FORMATS, _XML_SUFFIX):
-        raise click.UsageError(f"The name '{output}' says no format. Add --format, one of {', '.join(_FORMATS)}.")
+    if suffix not in (*FORMATS, _XML_SUFFIX):
+        raise click.UsageError(f"The name '{output}' says no format. Add --format, one of {', '.join(FORMATS)}.")
     return "fcp7" if suffix == _XML_SUFFIX else suffix
 
 

@@ -41,8 +41,9 @@ def make_video(
     frames: int = 60,
     size: tuple[int, int] = (64, 48),
     where: str = "track",
+    step: int = 2,
 ) -> Path:
-    """A video whose frames get lighter; `change` gets each packet and returns its bytes."""
+    """A video whose frames get lighter by `step`; `change` gets each packet and returns its bytes."""
     with av.open(str(path), "w") as video:
         track = video.add_stream(codec, rate=rate, options=options or {})
         track.width, track.height, track.pix_fmt = *size, "yuv411p" if codec == "dvvideo" else "yuv420p"
@@ -51,7 +52,7 @@ def make_video(
         for n in [*range(frames), None]:
             picture = None
             if n is not None:
-                picture = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 2 * n + 60, np.uint8), "rgb24")
+                picture = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), step * n + 60, np.uint8), "rgb24")
                 picture.pts, picture.time_base = n, 1 / rate
             for packet in track.encode(picture):
                 changed = av.Packet(change(packet))
@@ -117,6 +118,28 @@ def test_lists_for_editors_name_the_frames_of_the_source(tmp_path: Path, suffix:
     assert records == [(str(zero.add(a)), str(zero.add(b))) for a, b in ((0, 1), (1, 38), (38, 72))]
 
 
+def frames_of(clip: Path, step: int) -> list[int]:
+    """Which of the frames of `make_video` a clip shows, by how light they are."""
+    with av.open(str(clip)) as video:
+        means = [frame.to_ndarray(format="rgb24").mean() for frame in video.decode(video=0)]
+    return [round((mean - 60) / step) for mean in means]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("rate", RATES)
+def test_lists_for_editors_name_the_frames_that_clips_show(tmp_path: Path, suffix: str, rate: str) -> None:
+    path = make_video(tmp_path / f"a{suffix}", RATES[rate], "10:00:00:00", frames=18, step=10)
+    video, times = video_of(path), [round(time - frame_times(path)[0], 3) for time in frame_times(path)]
+    length = 1 / float(RATES[rate])
+    # From frame to frame, by times that are rounded; between two frames; a little outside and inside.
+    for start, end, early, late in [(0, 1, 0, 0), (3, 7, 0, 0), (11, 17, 0, 0), (5, 9, 0.3, 0.7), (5, 9, -0.2, 0.2)]:
+        edges = times[start] + early * length, times[end] + late * length
+        moments = [Moment(video.video_id, "a", *edges)]
+        [edit] = make_edit_list(moments, {video.video_id: video}, {video.video_id: PurePosixPath("/a")}).edits
+        clip = cut_clip(path, *edges, "exact", tmp_path / f"{start}{early}")
+        assert frames_of(clip.path, 10) == list(range(edit.start, edit.end)), edges
+
+
 @pytest.mark.parametrize(
     ("rate", "first"),
     [
@@ -147,14 +170,14 @@ def test_frames_count_from_the_first_picture_where_it_comes_late() -> None:
 def test_a_list_of_videos_of_two_rates_is_in_that_of_the_first() -> None:
     clocks = [("10:00:00;00", "30000/1001", 29.97), ("20:00:00:00", "25", 25.0)]
     videos = {
-        name * 64: Video(timecode=timecode, timecode_rate=rate, fps=fps)
+        name * 64: Video(video_id=name * 64, timecode=timecode, timecode_rate=rate, fps=fps)
         for name, (timecode, rate, fps) in zip("ab", clocks, strict=True)
     }
     lines = edl_of([Moment(name, "x", 60.06, 62.062) for name in videos], videos).splitlines()
     assert lines[1] == "FCM: DROP FRAME"
     assert lines[3].split()[4:] == ["10:01:00;02", "10:01:02;02", "00:00:00;00", "00:00:02;00"]
-    assert lines[6].split()[4:] == ["20:01:00:02", "20:01:02:02", "00:00:02;00", "00:00:04;00"]
-    assert lines[8] == "* SOURCE RATE: 25"
+    assert lines[7].split()[4:] == ["20:00:59;29", "20:01:02;02", "00:00:02;00", "00:00:04;01"]
+    assert lines[10:12] == ["* SOURCE RATE: 25", "* SOURCE TIMECODE: 20:01:00:01 20:01:02:02"]
 
 
 # Where FFmpeg has it
@@ -321,7 +344,7 @@ def test_numbers_that_are_dropped(rate: Fraction) -> None:
     ],
 )
 def test_a_timecode_goes_on(first: str, rate: Fraction, seconds: float, later: str) -> None:
-    assert str(Timecode.parse(first, rate).at(Fraction(seconds))) == later
+    assert str(Timecode.parse(first, rate).add(round(Fraction(seconds) * rate))) == later
 
 
 @pytest.mark.parametrize(
