@@ -1,6 +1,6 @@
-"""XML of a tree that is written as nested tuples: tag, attributes, and children or a text."""
+"""XML written as nested calls: elements of elements and texts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from clipseek.api.formats import one_line
@@ -9,6 +9,7 @@ Element = ElementTree.Element
 
 
 def element(tag: str, *children: Element, **attributes: str) -> Element:
+    """An element with these children, in order."""
     made = ElementTree.Element(tag, attributes)
     made.extend(children)
     return made
@@ -26,5 +27,5 @@ def texts(values: Mapping[str, object]) -> list[Element]:
 def document(root: Element, doctype: str) -> str:
     """The whole file, indented."""
     ElementTree.indent(root)
-    lines: Iterable[str] = ('<?xml version="1.0" encoding="UTF-8"?>', f"<!DOCTYPE {doctype}>")
-    return "\n".join((*lines, ElementTree.tostring(root, encoding="unicode"), ""))
+    content = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE {doctype}>\n{content}\n'

@@ -318,6 +318,20 @@ def test_a_variable_rate_is_told():
         assert not one_rate(rate, "")[0].variable_rates
 
 
+def test_the_adapters_cannot_write_these_lists_yet():
+    """Once one of these fails, that adapter may take the place of a writer of ours."""
+    timeline = otio.adapters.read_from_string(EXPORT_FORMATS["otio"].write(mixed()), "otio_json")
+    with pytest.raises(ValueError, match="not enough values to unpack"):  # 29.97 is none of its rates
+        otio.adapters.write_to_string(timeline, "fcpx_xml")
+    written = ElementTree.fromstring(otio.adapters.write_to_string(timeline, "fcp_xml"))
+    assert [len(clip) for clip in written.findall(".//audio/track/clipitem")] == [0, 0]  # sound without times
+    edits, _ = one_rate("29.97", "01:00:00:00")
+    timeline = otio.adapters.read_from_string(EXPORT_FORMATS["otio"].write(edits), "otio_json")
+    lines = otio.adapters.write_to_string(timeline, "cmx_3600", rate=25).splitlines()
+    [first] = [line for line in lines if line.startswith("001")]
+    assert first.split()[2:5] == ["V", "C", "01:00:03:15"]  # no sound, and the source's clock is 3.6 s off
+
+
 # Texts and files
 
 
