@@ -1,6 +1,7 @@
 """`clipseek export`: moments as a file for editors, spreadsheets and players."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,7 @@ def export(
 def _choose_moments(
     client: "Client", query: dict[str, Any], basket: Path | None, top_k: int
 ) -> "tuple[list[Moment], str]":
-    """The moments, and a name for their file. Raises: UsageError, InvalidRequest. Abort: nothing matches."""
+    """The moments, and a name for their file. Raises: UsageError, InvalidRequest. Exit: nothing matches."""
     from clipseek.client.download import file_stem
     from clipseek.exports.moments import Moment, query_text, read_moments
 
@@ -126,7 +127,9 @@ def _make_edit_list(
 ) -> "EditList":
     from clipseek.exports.edit_list import make_edit_list
 
-    videos = {id_: client.video(id_) for id_ in dict.fromkeys(moment.video_id for moment in moments)}
+    named = {name: client.video(name) for name in dict.fromkeys(moment.video_id for moment in moments)}
+    moments = [replace(moment, video_id=named[moment.video_id].video_id) for moment in moments]
+    videos = {video.video_id: video for video in named.values()}
     paths = _locate(client, videos, output, media_root, tell=tell_paths)
     return make_edit_list(moments, videos, paths, output.stem, rate)
 

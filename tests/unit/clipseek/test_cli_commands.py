@@ -168,7 +168,7 @@ def test_an_export_of_a_saved_list(library, tmp_path):
     moments = [
         {"video_id": SNOW.video_id, "title": "snow", "start_seconds": 1, "end_seconds": 2},
         {
-            "video_id": HOLIDAY.video_id,
+            "video_id": HOLIDAY.title,
             "title": "lake",
             "start_seconds": 3,
             "end_seconds": 4,
@@ -184,6 +184,7 @@ def test_an_export_of_a_saved_list(library, tmp_path):
         result = run("export", "--basket", "picks.json", "-o", f"all.{suffix}")
         assert result.exit_code == 0 and ("There is no file" in result.stderr) == (suffix not in ("csv", "json", "srt"))
     rows = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [row["video_id"] for row in rows] == [SNOW.video_id, HOLIDAY.video_id]
     assert [(row["source_in"], row["source_out"], row["query"]) for row in rows] == [
         ("00:00:01:00", "00:00:02:00", ""),
         ("00:00:03:00", "00:00:04:00", "a"),
