@@ -43,10 +43,6 @@ class Timecode:
         """The frame so many later; after 24 hours they begin at 0 again."""
         return replace(self, frame=self.frame + frames)
 
-    def at(self, seconds: float | Fraction) -> "Timecode":
-        """The frame that begins nearest to so many seconds later."""
-        return self.add(round(Fraction(seconds) * self.rate))
-
     def __str__(self) -> str:
         nominal = _nominal(self.rate)
         dropped = _dropped(nominal) if self.drops else 0

@@ -35,7 +35,9 @@ class Upload(BaseDoc):
     size_bytes: int = 0  # of the whole file
     offset: int = 0  # of `data` in the file: a multiple of CHUNK_BYTES
     data: bytes = b""
-    server_path: str = ""  # instead of data: a video in a folder that the operator allowed, used in place
+    # instead of data: a video in a folder that the operator allowed, used in place. Answered for a complete video that
+    # is used so, if the caller may use these folders
+    server_path: str = ""
     # answer
     missing_offsets: list[int] = []
     complete: bool = False

@@ -21,6 +21,7 @@ from clipseek.cli.commands.compat import compat
 from clipseek.cli.commands.demo import demo
 from clipseek.cli.commands.doctor import doctor, health
 from clipseek.cli.commands.eval import evaluate
+from clipseek.cli.commands.export import export
 from clipseek.cli.commands.index import index
 from clipseek.cli.commands.jobs import jobs
 from clipseek.cli.commands.library import calibrate, delete, rename, videos
@@ -55,7 +56,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 _SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Search": (search, open_match, clip, timeline, transcript),
+    "Search": (search, open_match, clip, export, timeline, transcript),
     "Library": (index, words, jobs, videos, rename, delete, watch, calibrate, evaluate),
     "Server": (serve, demo, health, doctor, token, backup, store, model, compat),
     "Shell": (completion,),
@@ -64,6 +65,7 @@ _SECTIONS: dict[str, tuple[click.Command, ...]] = {
 _SAVING_COMMANDS = {
     "clip",
     "demo",
+    "export",
     "transcript",
 }  # they save files where the user wants them, with the rights that the user gives files
 

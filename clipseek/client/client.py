@@ -24,7 +24,7 @@ from clipseek.api.documents import (
     Video,
 )
 from clipseek.api.endpoints import INDEXER, WITHOUT_IMAGES, target_name
-from clipseek.api.errors import InvalidRequest, OutputRefused, ServerFailed
+from clipseek.api.errors import InvalidRequest, LimitExceeded, OutputRefused, ServerFailed, StoreFull
 from clipseek.api.formats import sendable
 from clipseek.api.limits import MAX_CUE_CHARACTERS, MAX_RATE, MAX_TOP_K, MIN_RATE, SAMPLINGS, WORDS
 from clipseek.api.search_options import QueryOptions, SearchOptions
@@ -418,6 +418,20 @@ class Client:
         """
         video = self.video(self._video_id(name))
         return list(pairwise([*video.shot_start_seconds, video.duration_seconds]))
+
+    def server_path(self, name: str) -> str:
+        """Where the server has the file of a video that it uses in place.
+
+        Returns: the path; "" for an uploaded video, a file that was moved, and a token that does not open the folders
+            of the server.
+
+        Raises: VideoNotFound, AmbiguousVideo.
+        """
+        video = self.video(name)
+        try:
+            return self._one("/upload", Upload(video_id=video.video_id, size_bytes=video.size_bytes)).server_path
+        except (LimitExceeded, StoreFull):  # the file was moved, and there is no room to upload it
+            return ""
 
     def rename(self, name: str, title: str) -> Video:
         """Give a video another title. Returns: the video, with the title as it is stored.

@@ -104,6 +104,8 @@ class VideoLoader(ChainExecutor):
         if doc.complete:
             record = store.record(doc.video_id)
             doc.title = record.title
+            if caller.server_folders and record.linked_path:
+                doc.server_path = record.linked_path
             if self._uploads.end(caller.name, upload):
                 self._audit_change("uploaded", record, caller)
         return f"{doc.video_id[:12]}, {size_bytes} bytes, {len(doc.missing_offsets)} chunks missing"

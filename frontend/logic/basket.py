@@ -1,6 +1,7 @@
 """The clips a visitor chose, in an order they can change, and the edges of one, (start, end) in seconds."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 STEP_SECONDS = (-0.5, -0.1, 0.1, 0.5)  # of the buttons at each edge
@@ -11,12 +12,19 @@ _DEFAULT_FPS = 25.0  # where a video does not state its frame rate
 
 @dataclass(frozen=True)
 class BasketItem:
-    """A clip to cut: `[start_seconds, end_seconds)` of a video."""
+    """A clip to cut: `[start_seconds, end_seconds)` of a video.
+
+    Why it was chosen goes into exports, and does not tell clips apart.
+    """
 
     video_id: str
     title: str
     start_seconds: float
     end_seconds: float
+    query: str = field(default="", compare=False, repr=False)
+    score: float | None = field(default=None, compare=False, repr=False)
+    reasons: Sequence[str] = field(default=(), compare=False, repr=False)
+    line: str = field(default="", compare=False, repr=False)
 
     @property
     def length_seconds(self) -> float:

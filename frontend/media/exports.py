@@ -1,28 +1,17 @@
-"""A basket as a ZIP of its clips, or as a list that other programs read: CSV, JSON, EDL (CMX 3600) and SRT."""
+"""A basket as a ZIP of its clips, or as a list that editors, spreadsheets and players read."""
 
-import csv
 import io
-import json
-import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 from clipseek.api.documents import Video
-from clipseek.api.formats import escape_hidden, one_line, subtitle_time, without_markup
 from clipseek.client.download import clip_file_name
-from clipseek.timecode import Timecode, exact_rate
+from clipseek.exports.edit_list import EditList, make_edit_list
+from clipseek.exports.media_paths import media_path, reader_path
+from clipseek.exports.moments import Moment
 from frontend.logic.basket import BasketItem
 from frontend.media.caches import ClipCache, ClipKey
-
-FORMATS = ("csv", "json", "edl", "srt")
-_TIMES = ("start_seconds", "end_seconds", "length_seconds")
-_FIELDS = ("place", "video_id", "title", *_TIMES, "source_in", "source_out", "source_rate")
-_DEFAULT_FPS = 25.0  # where a video does not state its frame rate
-_REEL_LENGTH = 8  # characters of a source name in CMX 3600
-# A cell that begins so is a formula, also in full width. Some countries split cells at ; and so inside a title.
-_FORMULA = re.compile("(^|;)( *)(?=[=+\\-@＝＋－＠])")
 
 
 def exportable_items(
@@ -45,87 +34,19 @@ def zip_clips(items: Sequence[BasketItem], clips: ClipCache, mode: str) -> bytes
     return archive.getvalue()
 
 
-def edit_list(items: Sequence[BasketItem], format_: str, videos: Mapping[str, Video]) -> str:
-    """The clips in one of `FORMATS`. `videos` by their ids tell the source timecodes; a missing one has 25 fps."""
-    cuts = [SourceCut.of(item, videos.get(item.video_id, Video())) for item in items]
-    return {"csv": _csv, "json": _json, "srt": lambda _: _srt(items), "edl": _edl}[format_](cuts)
+def edit_list(
+    items: Sequence[BasketItem],
+    videos: Mapping[str, Video],
+    media_root: str = "",
+    server_path: Callable[[str], str] = lambda _video_id: "",
+) -> EditList:
+    """The clips one after another, for a writer of `clipseek.exports`.
 
-
-@dataclass(frozen=True)
-class SourceCut:
-    """A clip as editors find it in its video: from the frame `start` to before `end`.
-
-    Frames are counted from the first picture: from its timecode, or from 0 if it has none.
+    Args:
+        videos: those of the clips, by their ids.
+        media_root: where the visitor has the videos; if empty, `server_path(video_id)` says where the server has them.
     """
-
-    item: BasketItem
-    start: Timecode
-    end: Timecode
-
-    @classmethod
-    def of(cls, item: BasketItem, video: Video) -> "SourceCut":
-        if video.timecode:
-            first = Timecode.parse(video.timecode, Fraction(video.timecode_rate))
-        else:
-            first = Timecode(0, exact_rate(video.fps or _DEFAULT_FPS))
-        late_seconds = max(video.first_seconds, 0.0)
-        start = first.at(max(item.start_seconds - late_seconds, 0.0))
-        end = first.at(item.end_seconds - late_seconds)
-        return cls(item, start, end if end.frame > start.frame else start.add(1))
-
-    def count_frames(self, rate: Fraction) -> int:
-        """How many frames it has in a list of this rate."""
-        own = self.end.frame - self.start.frame
-        return own if rate == self.start.rate else max(round(Fraction(self.item.length_seconds) * rate), 1)
-
-
-def _rows(cuts: Sequence[SourceCut]) -> list[dict[str, object]]:
-    return [
-        {"place": place, "video_id": cut.item.video_id, "title": cut.item.title}
-        | {name: round(getattr(cut.item, name), 3) for name in _TIMES}
-        | {"source_in": str(cut.start), "source_out": str(cut.end), "source_rate": str(cut.start.rate)}
-        for place, cut in enumerate(cuts, 1)
-    ]
-
-
-def _csv(cuts: Sequence[SourceCut]) -> str:
-    """Spreadsheets run cells that start with =, +, - or @, so such texts get an apostrophe in front."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, _FIELDS)
-    writer.writeheader()
-    for row in _rows(cuts):
-        writer.writerow(
-            row | {name: _FORMULA.sub(r"\1\2'", one_line(str(row[name]))) for name in ("video_id", "title")}
-        )
-    return file.getvalue()
-
-
-def _json(cuts: Sequence[SourceCut]) -> str:
-    return escape_hidden(json.dumps(_rows(cuts), ensure_ascii=False, indent=2), keep="\n") + "\n"
-
-
-def _srt(items: Sequence[BasketItem]) -> str:
-    """The titles as subtitles of the joined video."""
-    blocks, at = [], 0.0
-    for place, item in enumerate(items, 1):
-        end = at + item.length_seconds
-        text = f"{without_markup(one_line(item.title))} [{subtitle_time(item.start_seconds)[:8]}]".strip()
-        blocks.append(f"{place}\n{subtitle_time(at)} --> {subtitle_time(end)}\n{text}\n")
-        at = end
-    return "\n".join(blocks)
-
-
-def _edl(cuts: Sequence[SourceCut]) -> str:
-    """In the rate of the first video, from 0 on. Source times are each video's own."""
-    at = Timecode(0, cuts[0].start.rate, cuts[0].start.drops) if cuts else Timecode(0, Fraction(25))
-    lines = ["TITLE: ClipSeek", f"FCM: {'' if at.drops else 'NON-'}DROP FRAME", ""]
-    for place, cut in enumerate(cuts, 1):
-        until = at.add(cut.count_frames(at.rate))
-        reel = re.sub("[^A-Z0-9]", "_", cut.item.video_id[:_REEL_LENGTH].upper())
-        lines.append(f"{place:03d}  {reel} V     C        {cut.start} {cut.end} {at} {until}")
-        lines.append(f"* FROM CLIP NAME: {one_line(cut.item.title)}")
-        if cut.start.rate != at.rate:
-            lines.append(f"* SOURCE RATE: {float(cut.start.rate):.5g}")
-        lines.append("")
-        at = until
-    return "\n".join(lines)
+    root = reader_path(media_root) if media_root else None
+    used = dict.fromkeys(item.video_id for item in items)
+    paths = {id_: media_path(videos[id_], server_path(id_), root) for id_ in used}
+    return make_edit_list([Moment(**asdict(item)) for item in items], videos, paths)

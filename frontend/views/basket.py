@@ -5,20 +5,25 @@ import streamlit as st
 from clipseek.api.documents import Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.formats import duration, timestamp
+from clipseek.exports.formats import EXPORT_FORMATS
+from clipseek.exports.otio import can_write_otio
 from frontend.components.clip_editor import clip_editor
 from frontend.components.elements import clip_player, empty_state, heading, muted, thumbnail, title_html, tool_button
 from frontend.components.messages import show_page_error
 from frontend.components.visitor import remove_from_basket, save_basket, texts, visitor_basket
 from frontend.logic.basket import BasketItem
+from frontend.logic.safe_text import escape_markdown
 from frontend.media.caches import ClipKey, ThumbnailKey
-from frontend.media.exports import FORMATS, edit_list, exportable_items, zip_clips
+from frontend.media.exports import edit_list, exportable_items, zip_clips
 from frontend.services import services
 from frontend.texts import Texts
 
 _PLAYING = "basket.playing"
-_FORMAT, _FAST, _PADDING = "export.format", "export.fast", "export.padding"
-_ZIP, _VIDEO = "zip", "mp4"
-_MIME = {"zip": "application/zip", "mp4": "video/mp4", "csv": "text/csv", "json": "application/json"}
+_FORMAT, _FAST, _PADDING, _FOLDER = "export.format", "export.fast", "export.padding", "export.folder"
+_ZIP, _VIDEO, _OTIO = "zip", "mp4", "otio"
+_MIME = {"zip": "application/zip", "mp4": "video/mp4"} | {
+    name: form.media_type for name, form in EXPORT_FORMATS.items()
+}
 
 
 def basket_page(t: Texts) -> None:
@@ -91,7 +96,7 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
     with st.container(border=True, key="export"):
         kind = st.segmented_control(
             t("export.as"),
-            [_ZIP, _VIDEO, *FORMATS],
+            [_ZIP, _VIDEO, *(name for name in EXPORT_FORMATS if name != _OTIO or can_write_otio())],
             format_func=lambda name: t(f"export.{name}"),
             default=_ZIP,
             key=_FORMAT,
@@ -105,10 +110,11 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
         items = exportable_items(basket.items, videos, padding)
         if left_out := len(basket) - len(items):
             st.caption(t.plural("export.left_out", left_out))
+        folder = _editor_options(items, kind, videos, t)
         st.download_button(
             t("export.download"),
-            data=lambda: _export(items, kind, "copy" if fast else "exact", videos),
-            file_name=f"clipseek.{kind}",
+            data=lambda: _export(items, kind, "copy" if fast else "exact", videos, folder),
+            file_name=f"clipseek{EXPORT_FORMATS[kind].suffix if kind in EXPORT_FORMATS else f'.{kind}'}",
             mime=_MIME.get(kind, "text/plain"),
             icon=":material/download:",
             key="export.download",
@@ -118,6 +124,17 @@ def basket_export(videos: dict[str, Video], t: Texts) -> None:
         )
 
 
+def _editor_options(items: list[BasketItem], kind: str, videos: dict[str, Video], t: Texts) -> str:
+    """For formats of editors: where the videos are, which is returned, and a line about what cannot be exact."""
+    if kind not in EXPORT_FORMATS or not EXPORT_FORMATS[kind].for_editors:
+        return ""
+    edits = edit_list(items, videos) if items else None
+    for key, sources in (("rates", edits.other_rates), ("variable", edits.variable_rates)) if edits else ():
+        if sources:
+            st.caption(t(f"export.{key}", titles=escape_markdown(", ".join(source.title for source in sources))))
+    return st.text_input(t("export.folder"), key=_FOLDER, help=t("export.folder.help")).strip()
+
+
 def _have_one_format(videos: dict[str, Video]) -> bool:
     """Whether the clips can be joined without re-encoding, by what is known of their videos."""
     used = [videos[item.video_id] for item in visitor_basket().items if item.video_id in videos]
@@ -125,13 +142,15 @@ def _have_one_format(videos: dict[str, Video]) -> bool:
     return len(formats) == 1
 
 
-def _export(items: list[BasketItem], kind: str, mode: str, videos: dict[str, Video]) -> str | bytes:
+def _export(items: list[BasketItem], kind: str, mode: str, videos: dict[str, Video], folder: str) -> str | bytes:
     if kind == _ZIP:
         return zip_clips(items, services().clips, mode)
     if kind == _VIDEO:
         clips = [ClipKey(item.video_id, item.start_seconds, item.end_seconds) for item in items]
         return services().clips.join(clips, mode)
-    return edit_list(items, kind, videos)
+    form = EXPORT_FORMATS[kind]
+    find = services().client.server_path if form.for_editors else lambda _video_id: ""
+    return form.write(edit_list(items, videos, folder, find))
 
 
 basket_page(texts())

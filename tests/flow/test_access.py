@@ -453,7 +453,13 @@ def test_a_bare_jina_client_says_who_it_is_by_metadata(world):
 def test_server_folders_are_for_tokens_that_say_so(world):
     [folder] = {Path(root) for root in world.client("bob").health()[0].facts["media_roots"].split(os.pathsep)}
     assert {Path(video.server_path).name for video in world.client("bob").server_videos(str(folder))} >= {"both.mp4"}
-    alice = world.client("alice")
+    bob, alice = world.client("bob", "c"), world.client("alice")
+    in_place = bob.index(folder / "both.mp4", on_server=True).video.video_id
+    assert bob.server_path(in_place) == str((folder / "both.mp4").resolve())
+    assert bob.server_path(in_place) and alice.server_path(world.both) == "" == world.client("bob").server_path(
+        world.both
+    )
+    bob.delete(in_place)
     for ask in (lambda: alice.server_videos(str(folder)), lambda: alice.index(folder / "both.mp4", on_server=True)):
         with pytest.raises(AccessDenied, match="--server-folders"):
             ask()

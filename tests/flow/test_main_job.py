@@ -166,6 +166,13 @@ def test_the_command_line_does_the_whole_job(server, library, tmp_path):
     run(server, "clip", indexed["video_id"][:8], "0.5", "1.5", "-o", str(clip))
     assert len(videos.read(clip)) == 30
     assert "exists already" in run(server, "clip", indexed["video_id"][:8], "0", "1", "-o", str(clip), code=2).stderr
+    picks, rough = tmp_path / "picks.json", tmp_path / "rough.edl"
+    picks.write_text(json.dumps([{"video_id": indexed["video_id"][:8], "start_seconds": 0.5, "end_seconds": 1.5}]))
+    exported = run(server, "export", "--basket", str(picks), "-o", str(rough), "--media-root", str(tmp_path))
+    assert "There is no file" not in exported.stderr
+    lines = rough.read_text(encoding="utf-8").splitlines()
+    assert lines[3].split()[4:] == ["00:00:00:15", "00:00:01:15", "00:00:00:00", "00:00:01:00"]
+    assert lines[4:6] == [f"* FROM CLIP NAME: {video.name}", f"* SOURCE FILE: {video}"]
     again = run(server, "index", str(copy(video)))
     assert f"copy.mkv has the same content as '{video.name}' ({indexed['video_id'][:12]})" in again.stderr
     assert f"Renamed '{video.name}' to 'mine; 2'" in run(server, "rename", indexed["video_id"][:8], "mine; 2").stderr

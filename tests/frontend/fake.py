@@ -187,6 +187,10 @@ class FakeClient:
         self._answer()
         return [Upload(server_path=f"{folder}/video.mp4", title="video.mp4", size_bytes=9)]
 
+    def server_path(self, name):
+        self._answer()
+        return ""
+
     def rename(self, name, title):
         [found] = [each for each in self.library if each.video_id == name]
         found.title = title

@@ -8,6 +8,7 @@ import pytest
 from clipseek.api.documents import Job, Model
 from clipseek.api.errors import ModelMismatch, ServerUnreachable, StoreFull
 from frontend.logic.basket import Basket, BasketItem
+from frontend.logic.safe_text import escape_markdown
 from frontend.services import services
 from frontend.texts import load_texts
 from frontend.uploads.quirks import TICKET_BYTES
@@ -226,6 +227,27 @@ def test_the_page_says_where_a_fast_cut_does_not_apply(open_page, client):
     client.library[1].width = 1920
     basket.run()
     assert [each.value for each in basket.caption] == [EN("export.not_fast")]
+
+
+def test_the_basket_asks_where_the_videos_are_and_says_what_an_editor_cannot_keep(open_page, client):
+    page = ask(open_page(), "a cat")
+    button(page, f"card.basket.{CAT_CARD}").click().run()
+    button(page, f"card.basket.{DOG_CARD}").click().run()
+    assert [(item.query, item.score) for item in basket_of(page).items] == [("a cat", 0.8), ("a cat", 0.4)]
+    basket = open_page("views/basket.py")
+    assert not basket.text_input
+    for kind in ("otio", "edl", "fcp7", "fcpxml"):
+        basket.button_group(key="export.format").set_value(kind).run()
+        assert [each.label for each in basket.text_input] == [EN("export.folder")] and not basket.caption
+    client.library[1].fps = 29.9
+    basket.run()
+    shown = escape_markdown("<b>dog</b>.mp4")
+    assert [each.value for each in basket.caption] == [
+        EN("export.rates", titles=shown),
+        EN("export.variable", titles=shown),
+    ]
+    basket.button_group(key="export.format").set_value("csv").run()
+    assert not basket.text_input and not basket.caption and not basket.exception
 
 
 def test_a_clip_of_the_basket_gets_other_edges_in_its_place(draw, client):

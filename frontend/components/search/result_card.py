@@ -32,8 +32,8 @@ def match_name(match: Match) -> str:
 
 
 @st.fragment
-def result_card(match: Match, video: Video, t: Texts) -> None:
-    """Draw a match of this video."""
+def result_card(match: Match, video: Video, t: Texts, query: str = "") -> None:
+    """Draw a match of this video. `query` says what was looked for: the basket keeps it."""
     if st.session_state.pop(_CLOSE_OTHER, False):
         st.rerun()  # a click redraws only its own card, and the other one must close
     name = match_name(match)
@@ -44,7 +44,7 @@ def result_card(match: Match, video: Video, t: Texts) -> None:
         else:
             _thumbnail(match, name, t)
         st.html(card_html(match, t))
-        _tools(match, video, name, t)
+        _tools(match, video, name, t, query)
 
 
 def _thumbnail(match: Match, name: str, t: Texts) -> None:
@@ -97,8 +97,11 @@ def _why_html(match: Match, t: Texts) -> str:
     return f'<div class="cs-why">{badges}</div>{said if line else ""}'
 
 
-def _tools(match: Match, video: Video, name: str, t: Texts) -> None:
-    item = BasketItem(match.video_id, match.title, match.start_seconds, match.end_seconds)
+def _tools(match: Match, video: Video, name: str, t: Texts, query: str) -> None:
+    item = BasketItem(
+        *(match.video_id, match.title, match.start_seconds, match.end_seconds),
+        *(query, match.score, tuple(match.reasons), match.line),
+    )
     with st.container(horizontal=True, key=f"tools-{name}", gap="small"):
         if tool_button("tune", t("card.adjust"), f"card.adjust.{name}"):
             clip_editor(item, video, t)

@@ -10,6 +10,7 @@ import streamlit as st
 from clipseek.api.documents import Match, Query, Video
 from clipseek.api.errors import ClipSeekError
 from clipseek.api.limits import MAX_TOP_K
+from clipseek.exports.moments import query_text
 from frontend.components.elements import card_grid, divider, empty_state, muted
 from frontend.components.messages import show_error
 from frontend.components.search.result_card import LOOP, match_name, match_thumbnail, result_card
@@ -79,18 +80,19 @@ def answer_cards(answer: Query, videos: Sequence[Video], t: Texts) -> None:
     """The matches as cards, best first, and below a line what does not count as a match."""
     matches = [match for match in answer.matches if not match.is_weak]
     weaker = [match for match in answer.matches if match.is_weak] + list(answer.weaker_matches)
-    _cards(matches, videos, t)
+    query = query_text(answer.text, answer.parts)
+    _cards(matches, videos, query, t)
     if weaker:
         divider(t("results.weaker_below" if matches else "results.nearest"))
-        _cards(weaker, videos, t)
+        _cards(weaker, videos, query, t)
 
 
-def _cards(matches: Sequence[Match], videos: Sequence[Video], t: Texts) -> None:
+def _cards(matches: Sequence[Match], videos: Sequence[Video], query: str, t: Texts) -> None:
     by_id = {video.video_id: video for video in videos}
     unique = {match_name(match): match for match in matches}
     card_grid(
         list(unique.values()),
-        lambda match: result_card(match, by_id.get(match.video_id, Video(video_id=match.video_id)), t),
+        lambda match: result_card(match, by_id.get(match.video_id, Video(video_id=match.video_id)), t, query),
     )
 
 

@@ -9,10 +9,12 @@ from click.testing import CliRunner
 
 from clipseek.api.errors import NoVideosFound
 from clipseek.api.formats import clock, counted, duration, parse_time, size, timestamp
+from clipseek.cli.commands import export
 from clipseek.cli.commands.eval import FORMATS
 from clipseek.cli.main import main
 from clipseek.cli.options import Time
 from clipseek.evaluation import ground_truth
+from clipseek.exports.formats import EXPORT_FORMATS
 from clipseek.machine.ports import free_port
 from clipseek.watch.folder_scan import videos_below
 
@@ -45,6 +47,10 @@ def test_help_imports_nothing_that_takes_long():
 
 def test_the_formats_of_eval_are_those_that_can_be_read():
     assert ("auto", *ground_truth.FORMATS) == FORMATS
+
+
+def test_the_formats_of_export_are_those_that_can_be_written():
+    assert tuple(EXPORT_FORMATS) == export.FORMATS
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -52,13 +53,14 @@ def library(monkeypatch, tmp_path):
 
     def search(_, text="", **options):
         calls.append(("search", text, options))
-        if text == "nothing":
+        offset, wanted = options.get("offset", 0), {text, *(part.text for part in options.get("parts", ()))}
+        if "nothing" in wanted:
             return Query(answered=True, nothing_matches=True, videos_searched=1, withheld=2, cut_off=0.5)
         if text == "nearly":
             near = Match(
                 video_id=HOLIDAY.video_id, title=HOLIDAY.title, start_seconds=1.0, end_seconds=2.5, score=0.412
             )
-            weaker = [] if options["offset"] else [near]  # as the server: only on the first page
+            weaker = [] if offset else [near]  # as the server: only on the first page
             return Query(
                 answered=True,
                 nothing_matches=True,
@@ -67,7 +69,7 @@ def library(monkeypatch, tmp_path):
                 warnings=["Odd word."],
                 weaker_matches=DocList[Match](weaker),
             )
-        matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][options["offset"] :]
+        matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][offset:]
         return Query(answered=True, videos_searched=1, matches=DocList[Match](matches))
 
     def index(_, path, *, title, progress, wait=True, **options):
@@ -85,6 +87,7 @@ def library(monkeypatch, tmp_path):
 
     monkeypatch.setattr(Client, "video", video)
     monkeypatch.setattr(Client, "clip", clip)
+    monkeypatch.setattr(Client, "server_path", lambda _, name: "/srv/snow.mov" if name == SNOW.video_id else "")
     monkeypatch.setattr(Client, "search", search)
     monkeypatch.setattr(Client, "index", index)
     monkeypatch.setattr(Client, "delete", lambda _, name: calls.append(("delete", name)))
@@ -130,6 +133,83 @@ def test_a_clip_never_overwrites_silently(library, tmp_path):
     assert library == [] and (tmp_path / "dog.mp4").read_bytes() == b"mine"
     assert run("clip", "1a2b", "1", "2", "-o", "dog.mp4", "--force").exit_code == 0
     assert (tmp_path / "dog.mp4").read_bytes() == b"clip"
+
+
+def test_an_export_is_named_after_the_query_and_says_which_file_is_missing(library, tmp_path):
+    for _ in range(2):
+        result = run("export", "a dog?", "-k", "3")
+        assert result.exit_code == 0 and result.stdout == "", result.stderr
+    assert files(tmp_path) == ["a dog_ (2).xml", "a dog_.xml"]
+    assert library[-1][2]["top_k"] == 3
+    place = f"{tmp_path}/holiday: 'lake'.mp4"
+    assert f"note: There is no file {place}. The editor will ask for it; --media-root says where" in result.stderr
+    assert "Wrote a dog_ (2).xml (1 moment, 2.8 s, 25 frames a second)." in result.stderr
+    [clip] = ElementTree.parse(tmp_path / "a dog_.xml").findall(".//clipitem")
+    assert [clip.findtext(name) for name in ("in", "out", "start", "end")] == ["1881", "1950", "0", "69"]
+    assert clip.findtext(".//mastercomment1") == "a dog? | 0.000"
+    assert clip.findtext(".//pathurl").endswith("/holiday%3A%20%27lake%27.mp4")
+
+
+def test_an_export_finds_the_videos_in_a_folder(library, tmp_path):
+    film = tmp_path / "films" / "2026" / HOLIDAY.title
+    film.parent.mkdir(parents=True)
+    with film.open("wb") as file:
+        file.truncate(HOLIDAY.size_bytes)
+    result = run("export", "a dog", "-o", "dog.edl", "--media-root", "films", "--rate", "29.97")
+    assert result.exit_code == 0 and "There is no file" not in result.stderr
+    assert "has 25 frames a second, the list 29.97. The editor shows the nearest frames" in result.stderr
+    assert f"* SOURCE FILE: {film}" in (tmp_path / "dog.edl").read_text(encoding="utf-8").splitlines()
+    result = run("export", "a dog", "-o", "dog.edl", "--media-root", "D:\\Films", "--force")
+    assert result.exit_code == 0 and "There is no file" not in result.stderr
+    assert f"* SOURCE FILE: D:\\Films\\{HOLIDAY.title}" in (tmp_path / "dog.edl").read_text(encoding="utf-8")
+
+
+def test_an_export_of_a_saved_list(library, tmp_path):
+    moments = [
+        {"video_id": SNOW.video_id, "title": "snow", "start_seconds": 1, "end_seconds": 2},
+        {
+            "video_id": HOLIDAY.title,
+            "title": "lake",
+            "start_seconds": 3,
+            "end_seconds": 4,
+            "score": 0.7,
+            "query": "a",
+        },
+    ]
+    (tmp_path / "picks.json").write_text(json.dumps(moments), encoding="utf-8")
+    assert run("export", "--basket", "picks.json", "--format", "fcpxml").exit_code == 0
+    assets = ElementTree.parse(tmp_path / "picks.fcpxml").findall(".//asset")
+    assert assets[0].get("src") == "file:///srv/snow.mov" and len(assets) == 2 and library == []
+    for suffix in ("otio", "edl", "xml", "fcpxml", "csv", "json", "srt"):
+        result = run("export", "--basket", "picks.json", "-o", f"all.{suffix}")
+        assert result.exit_code == 0 and ("There is no file" in result.stderr) == (suffix not in ("csv", "json", "srt"))
+    rows = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [row["video_id"] for row in rows] == [SNOW.video_id, HOLIDAY.video_id]
+    assert [(row["source_in"], row["source_out"], row["query"]) for row in rows] == [
+        ("00:00:01:00", "00:00:02:00", ""),
+        ("00:00:03:00", "00:00:04:00", "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("a dog", "--basket", "list.json"), 2, "Give --basket, or TEXT and the options of a search, not both."),
+        (("--basket", "list.json"), 2, "'list.json' is no list of moments"),
+        (("--basket", "empty.json"), 2, "There are no moments to export."),
+        (("a dog", "-o", "dog.mp4"), 2, "The name 'dog.mp4' says no format. Add --format, one of otio, edl"),
+        (("a dog", "-o", "list.json"), 2, "'list.json' exists already. Add --force"),
+        (("a dog", "-o", "nowhere/dog.edl"), 2, "'nowhere/dog.edl' cannot be written (No such file or directory)"),
+        (("a dog", "-o", "dog.edl", "--rate", "1000"), 2, "The rate must be from 1 to 240 frames a second, not 1000."),
+        (("nothing",), 1, "No match. 2 weaker candidates"),
+    ],
+)
+def test_an_export_that_cannot_be_written(library, tmp_path, arguments, code, told):
+    (tmp_path / "list.json").write_text('{"a": 1}', encoding="utf-8")
+    (tmp_path / "empty.json").write_text("[]", encoding="utf-8")
+    result = run("export", *arguments)
+    assert (result.exit_code, result.stdout) == (code, "") and told in result.stderr
+    assert files(tmp_path) == ["empty.json", "list.json"]
 
 
 def test_a_clip_that_a_user_saves_has_the_rights_of_all_files_of_that_user(library, tmp_path):

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from clipseek.api.documents import Video
+from clipseek.exports.formats import EXPORT_FORMATS
+from clipseek.exports.moments import read_moments
 from frontend.logic.basket import Basket, BasketItem
 from frontend.media.exports import edit_list, exportable_items, zip_clips
 from frontend.media.page_folder import BasketFolder
@@ -17,6 +19,13 @@ from frontend.media.page_folder import BasketFolder
 A = BasketItem("a" * 64, "=cmd|' /C'!A0.mp4", 1.0, 3.5)
 B = BasketItem("b" * 64, "猫; x.mp4", 3661.04, 3662.04)
 C = BasketItem("c" * 64, "c.mp4", 0.2, 0.6)
+
+
+VIDEOS = {item.video_id: Video(video_id=item.video_id, title=item.title, duration_seconds=4000.0) for item in (A, B, C)}
+
+
+def export(items, form, videos=VIDEOS, **options):
+    return EXPORT_FORMATS[form].write(edit_list(items, videos, **options))
 
 
 def test_order():
@@ -44,7 +53,7 @@ def test_clips_of_deleted_videos_are_not_exported():
 
 
 def test_csv_runs_nothing_in_a_spreadsheet():
-    rows = list(csv.DictReader(io.StringIO(edit_list([A, B], "csv", {}))))
+    rows = list(csv.DictReader(io.StringIO(export([A, B], "csv"))))
     assert rows[0]["title"] == "'" + A.title and rows[1]["title"] == B.title
     assert (rows[1]["start_seconds"], rows[1]["end_seconds"], rows[1]["length_seconds"]) == (
         "3661.04",
@@ -54,7 +63,7 @@ def test_csv_runs_nothing_in_a_spreadsheet():
 
 
 def test_json():
-    first = json.loads(edit_list([A, B], "json", {}))[0]
+    first = json.loads(export([A, B], "json"))[0]
     assert first == {
         "place": 1,
         "video_id": "a" * 64,
@@ -62,6 +71,10 @@ def test_json():
         "start_seconds": 1.0,
         "end_seconds": 3.5,
         "length_seconds": 2.5,
+        "query": "",
+        "score": None,
+        "reasons": [],
+        "line": "",
         "source_in": "00:00:01:00",
         "source_out": "00:00:03:13",
         "source_rate": "25",
@@ -69,14 +82,35 @@ def test_json():
 
 
 def test_edl_time_codes_follow_one_another():
-    lines = edit_list([A, B], "edl", {A.video_id: Video(fps=24.97)}).splitlines()
+    lines = export(
+        [A, B], "edl", VIDEOS | {A.video_id: Video(video_id=A.video_id, title=A.title, fps=24.97)}
+    ).splitlines()
     assert lines[3] == "001  AAAAAAAA V     C        00:00:01:00 00:00:03:13 00:00:00:00 00:00:02:13"
     assert lines[4] == f"* FROM CLIP NAME: {A.title}"
-    assert lines[6] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:13 00:00:03:13"
+    assert lines[8] == "002  BBBBBBBB V     C        01:01:01:01 01:01:02:01 00:00:02:13 00:00:03:13"
+
+
+def test_a_list_names_files_where_the_visitor_or_the_server_has_them():
+    def files(**options):
+        return [line[15:] for line in export([B, C], "edl", **options).splitlines() if line.startswith("* SOURCE FILE")]
+
+    assert files() == ["/猫; x.mp4", "/c.mp4"]
+    on_server = {B.video_id: "/srv/b.mov", C.video_id: ""}
+    assert files(server_path=on_server.get) == ["/srv/b.mov", "/c.mp4"]
+    assert files(server_path=on_server.get, media_root="D:\\Films") == ["D:\\Films\\b.mov", "D:\\Films\\c.mp4"]
+
+
+def test_a_basket_keeps_why_its_clips_were_chosen_and_tells_them_apart_by_their_times(tmp_path):
+    chosen = replace(B, query="a cat", score=0.75, reasons=("heard",), line="meow")
+    assert chosen == B and chosen.key == B.key
+    baskets = BasketFolder(tmp_path)
+    baskets.write("me", Basket((chosen,)))
+    [moment] = read_moments(export(baskets.read("me").items, "json"), "x")
+    assert (moment.query, moment.score, moment.reasons, moment.line) == ("a cat", 0.75, ("heard",), "meow")
 
 
 def test_srt_times_are_those_of_the_joined_video():
-    assert edit_list([A, B], "srt", {}) == (
+    assert export([A, B], "srt") == (
         f"1\n00:00:00,000 --> 00:00:02,500\n{A.title} [00:00:01]\n\n"
         "2\n00:00:02,500 --> 00:00:03,500\n猫; x.mp4 [01:01:01]\n"
     )

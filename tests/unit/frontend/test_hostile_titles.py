@@ -6,11 +6,15 @@ import json
 import re
 import unicodedata
 import zipfile
+from xml.etree import ElementTree
 
+import opentimelineio as otio
 import pytest
 
+from clipseek.api.documents import Video
+from clipseek.exports.formats import EXPORT_FORMATS as FORMATS
 from frontend.logic.basket import BasketItem
-from frontend.media.exports import FORMATS, edit_list, zip_clips
+from frontend.media.exports import edit_list, zip_clips
 
 FORMULAS = (
     "=1+1",
@@ -68,6 +72,11 @@ def items(title, video_id="a" * 64):
     return [BasketItem(video_id, title, 1.0, 3.5), BasketItem("b" * 64, "next", 2.0, 3.0)]
 
 
+def export(clips, form):
+    videos = {clip.video_id: Video(video_id=clip.video_id, title=clip.title) for clip in clips}
+    return FORMATS[form].write(edit_list(clips, videos))
+
+
 def is_plain(text):
     """Whether a text shows what it holds: no control signs, no change of direction, no halves of characters."""
     joiners = {"\u200c", "\u200d"}
@@ -77,7 +86,7 @@ def is_plain(text):
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_list_holds_control_signs_besides_its_own_line_ends(form, title):
-    text = edit_list(items(title), form, {})
+    text = export(items(title), form)
     assert text.encode()
     for line in text.replace("\r\n", "\n").split("\n"):
         assert is_plain(line), ascii(line)
@@ -85,7 +94,7 @@ def test_no_list_holds_control_signs_besides_its_own_line_ends(form, title):
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_csv_has_a_row_for_each_clip_and_no_formula(title):
-    text = edit_list(items(title), "csv", {})
+    text = export(items(title), "csv")
     assert len(text.splitlines()) == 3
     first, second = csv.DictReader(io.StringIO(text))
     assert (first["start_seconds"], second["title"], second["start_seconds"]) == ("1.0", "next", "2.0")
@@ -96,7 +105,7 @@ def test_csv_has_a_row_for_each_clip_and_no_formula(title):
 
 
 def test_ids_are_guarded_as_titles_are():
-    lists = {form: edit_list(items("a", '=cmd|"/C calc"!A0\n\x1b--> <b>'), form, {}) for form in FORMATS}
+    lists = {form: export(items("a", '=cmd|"/C calc"!A0\n\x1b--> <b>'), form) for form in FORMATS}
     assert all(is_plain(line) for text in lists.values() for line in text.splitlines())
     assert next(csv.DictReader(io.StringIO(lists["csv"])))["video_id"] == '\'=cmd|"/C calc"!A0  --> <b>'
     assert lists["edl"].splitlines()[3].split()[:3] == ["001", "_CMD___C", "V"]
@@ -104,13 +113,13 @@ def test_ids_are_guarded_as_titles_are():
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_json_gives_back_the_title(title):
-    first, second = json.loads(edit_list(items(title), "json", {}))
+    first, second = json.loads(export(items(title), "json"))
     assert first["title"] == title and second["title"] == "next"
 
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_srt_has_a_block_for_each_clip_and_no_markup(title):
-    blocks = edit_list(items(title), "srt", {}).strip().split("\n\n")
+    blocks = export(items(title), "srt").strip().split("\n\n")
     assert len(blocks) == 2
     number, times, text = blocks[0].split("\n")
     assert (number, times) == ("1", "00:00:00,000 --> 00:00:02,500")
@@ -121,11 +130,33 @@ def test_srt_has_a_block_for_each_clip_and_no_markup(title):
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)
 def test_edl_has_an_event_and_a_comment_for_each_clip(title):
-    lines = edit_list(items(title), "edl", {}).split("\n")
-    assert [line.split()[0] if line else "" for line in lines] == ["TITLE:", "FCM:", "", "001", "*", "", "002", "*", ""]
-    assert lines[4].startswith("* FROM CLIP NAME: ") and lines[7] == "* FROM CLIP NAME: next"
+    lines = export(items(title), "edl").split("\n")
+    assert [line.split()[0] if line else "" for line in lines] == [
+        *("TITLE:", "FCM:", "", "001", "*", "*", "", "002", "*", "*", "")
+    ]
+    assert lines[4].startswith("* FROM CLIP NAME: ") and lines[8] == "* FROM CLIP NAME: next"
+    assert lines[5].startswith("* SOURCE FILE: /") and lines[9] == "* SOURCE FILE: /next"
     if title in PLAIN:
         assert lines[4] == f"* FROM CLIP NAME: {title}"
+
+
+@pytest.mark.parametrize("title", TITLES, ids=ascii)
+@pytest.mark.parametrize("form", ["fcp7", "fcpxml"])
+def test_xml_can_be_read_and_has_a_clip_for_each(form, title):
+    root = ElementTree.fromstring(export(items(title), form))
+    names = [clip.get("name") or clip.findtext("name") for tag in ("clipitem", "asset-clip") for clip in root.iter(tag)]
+    assert len(names) == 2 and names[1] == "next"
+    if title in PLAIN:
+        assert names[0] == title
+
+
+@pytest.mark.parametrize("title", TITLES, ids=ascii)
+def test_otio_gives_back_the_names(title):
+    timeline = otio.adapters.read_from_string(export(items(title), "otio"), "otio_json")
+    names = [clip.name for clip in timeline.find_clips()]
+    assert len(names) == 2 and names[1] == "next" and is_plain(names[0])
+    if title in PLAIN:
+        assert names[0] == title
 
 
 @pytest.mark.parametrize("title", TITLES, ids=ascii)

@@ -4,18 +4,19 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import av
 import numpy as np
 import pytest
 
 from clipseek.api.documents import Video
+from clipseek.exports.edit_list import make_edit_list
+from clipseek.exports.edl import write_edl
+from clipseek.exports.moments import Moment
 from clipseek.timecode import Timecode, exact_rate
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.decode.probe import probe_video
-from frontend.logic.basket import BasketItem
-from frontend.media.exports import edit_list
 
 NTSC = Fraction(30000, 1001)
 RATES = {
@@ -40,8 +41,9 @@ def make_video(
     frames: int = 60,
     size: tuple[int, int] = (64, 48),
     where: str = "track",
+    step: int = 2,
 ) -> Path:
-    """A video whose frames get lighter; `change` gets each packet and returns its bytes."""
+    """A video whose frames get lighter by `step`; `change` gets each packet and returns its bytes."""
     with av.open(str(path), "w") as video:
         track = video.add_stream(codec, rate=rate, options=options or {})
         track.width, track.height, track.pix_fmt = *size, "yuv411p" if codec == "dvvideo" else "yuv420p"
@@ -50,7 +52,7 @@ def make_video(
         for n in [*range(frames), None]:
             picture = None
             if n is not None:
-                picture = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 2 * n + 60, np.uint8), "rgb24")
+                picture = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), step * n + 60, np.uint8), "rgb24")
                 picture.pts, picture.time_base = n, 1 / rate
             for packet in track.encode(picture):
                 changed = av.Packet(change(packet))
@@ -79,6 +81,10 @@ def video_of(path: Path) -> Video:
     return Video(video_id="a" * 64, **{name: info[name] for name in info.keys() & Video.model_fields.keys()})
 
 
+def edl_of(moments: list[Moment], videos: dict[str, Video]) -> str:
+    return write_edl(make_edit_list(moments, videos, {video_id: PurePosixPath("/a.mov") for video_id in videos}))
+
+
 def source_times(edl: str) -> list[tuple[str, str]]:
     return re.findall(r"^\d{3} .* C +([\d:;]+) ([\d:;]+) ", edl, re.MULTILINE)
 
@@ -101,15 +107,37 @@ def test_lists_for_editors_name_the_frames_of_the_source(tmp_path: Path, suffix:
     right = list(labels(first, RATES[rate], 60))
     begin = times[0] - video.first_seconds
     items = [
-        BasketItem(video.video_id, "a", round(times[start] - begin, 3), round(times[end] - begin, 3))
+        Moment(video.video_id, "a", round(times[start] - begin, 3), round(times[end] - begin, 3))
         for start, end in ((0, 1), (3, 40), (25, 59))
     ]
-    edl = edit_list(items, "edl", {video.video_id: video})
+    edl = edl_of(items, {video.video_id: video})
     assert source_times(edl) == [(right[0], right[1]), (right[3], right[40]), (right[25], right[59])]
     assert edl.splitlines()[1] == ("FCM: DROP FRAME" if ";" in first else "FCM: NON-DROP FRAME")
     records = re.findall(r"([\d:;]+) ([\d:;]+)$", edl, re.MULTILINE)
     zero = Timecode(0, RATES[rate], ";" in first)
     assert records == [(str(zero.add(a)), str(zero.add(b))) for a, b in ((0, 1), (1, 38), (38, 72))]
+
+
+def frames_of(clip: Path, step: int) -> list[int]:
+    """Which of the frames of `make_video` a clip shows, by how light they are."""
+    with av.open(str(clip)) as video:
+        means = [frame.to_ndarray(format="rgb24").mean() for frame in video.decode(video=0)]
+    return [round((mean - 60) / step) for mean in means]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("rate", RATES)
+def test_lists_for_editors_name_the_frames_that_clips_show(tmp_path: Path, suffix: str, rate: str) -> None:
+    path = make_video(tmp_path / f"a{suffix}", RATES[rate], "10:00:00:00", frames=18, step=10)
+    video, times = video_of(path), [round(time - frame_times(path)[0], 3) for time in frame_times(path)]
+    length = 1 / float(RATES[rate])
+    # From frame to frame, by times that are rounded; between two frames; a little outside and inside.
+    for start, end, early, late in [(0, 1, 0, 0), (3, 7, 0, 0), (11, 17, 0, 0), (5, 9, 0.3, 0.7), (5, 9, -0.2, 0.2)]:
+        edges = times[start] + early * length, times[end] + late * length
+        moments = [Moment(video.video_id, "a", *edges)]
+        [edit] = make_edit_list(moments, {video.video_id: video}, {video.video_id: PurePosixPath("/a")}).edits
+        clip = cut_clip(path, *edges, "exact", tmp_path / f"{start}{early}")
+        assert frames_of(clip.path, 10) == list(range(edit.start, edit.end)), edges
 
 
 @pytest.mark.parametrize(
@@ -126,7 +154,7 @@ def test_an_hour_later_the_frame_is_right(rate: str, first: str) -> None:
     seconds = [float((number + n) / fps) for n in (0, 7)]
     clock = {"timecode": first, "timecode_rate": str(fps)} if first else {}
     video = Video(fps=float(f"{float(fps):.5g}"), duration_seconds=4000.0, **clock)
-    edl = edit_list([BasketItem("a" * 64, "a", *seconds)], "edl", {"a" * 64: video})
+    edl = edl_of([Moment("a" * 64, "a", *seconds)], {"a" * 64: video})
     *_, start = labels(first or "00:00:00:00", fps, number + 1)
     *_, end = labels(first or "00:00:00:00", fps, number + 8)
     assert source_times(edl) == [(start, end)]
@@ -134,22 +162,22 @@ def test_an_hour_later_the_frame_is_right(rate: str, first: str) -> None:
 
 def test_frames_count_from_the_first_picture_where_it_comes_late() -> None:
     video = Video(fps=25.0, first_seconds=0.8, timecode="01:00:00:00", timecode_rate="25", duration_seconds=9.0)
-    items = [BasketItem("a" * 64, "a", 0.2, 1.8), BasketItem("a" * 64, "a", 2.8, 2.81)]
-    edl = edit_list(items, "edl", {"a" * 64: video})
+    items = [Moment("a" * 64, "a", 0.2, 1.8), Moment("a" * 64, "a", 2.8, 2.81)]
+    edl = edl_of(items, {"a" * 64: video})
     assert source_times(edl) == [("01:00:00:00", "01:00:01:00"), ("01:00:02:00", "01:00:02:01")]
 
 
 def test_a_list_of_videos_of_two_rates_is_in_that_of_the_first() -> None:
     clocks = [("10:00:00;00", "30000/1001", 29.97), ("20:00:00:00", "25", 25.0)]
     videos = {
-        name * 64: Video(timecode=timecode, timecode_rate=rate, fps=fps)
+        name * 64: Video(video_id=name * 64, timecode=timecode, timecode_rate=rate, fps=fps)
         for name, (timecode, rate, fps) in zip("ab", clocks, strict=True)
     }
-    lines = edit_list([BasketItem(name, "x", 60.06, 62.062) for name in videos], "edl", videos).splitlines()
+    lines = edl_of([Moment(name, "x", 60.06, 62.062) for name in videos], videos).splitlines()
     assert lines[1] == "FCM: DROP FRAME"
     assert lines[3].split()[4:] == ["10:01:00;02", "10:01:02;02", "00:00:00;00", "00:00:02;00"]
-    assert lines[6].split()[4:] == ["20:01:00:02", "20:01:02:02", "00:00:02;00", "00:00:04;00"]
-    assert lines[8] == "* SOURCE RATE: 25"
+    assert lines[7].split()[4:] == ["20:00:59;29", "20:01:02;02", "00:00:02;00", "00:00:04;01"]
+    assert lines[10:12] == ["* SOURCE RATE: 25", "* SOURCE TIMECODE: 20:01:00:01 20:01:02:02"]
 
 
 # Where FFmpeg has it
@@ -316,7 +344,7 @@ def test_numbers_that_are_dropped(rate: Fraction) -> None:
     ],
 )
 def test_a_timecode_goes_on(first: str, rate: Fraction, seconds: float, later: str) -> None:
-    assert str(Timecode.parse(first, rate).at(Fraction(seconds))) == later
+    assert str(Timecode.parse(first, rate).add(round(Fraction(seconds) * rate))) == later
 
 
 @pytest.mark.parametrize(
