@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal, Self, Unpack, overload
 
-from clipseek.api.base_document import DocList
 from clipseek.api.bounds import check_language
 from clipseek.api.documents import (
     Calibration,
@@ -199,7 +199,7 @@ class Client:
 
         Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
-        return list(self._post("/server_videos", Upload(server_path=sendable(folder))))
+        return self._post("/server_videos", Upload(server_path=sendable(folder)))
 
     @overload
     def add_samples(self, progress: OnProgress = ..., *, wait: Literal[True] = True) -> list[Indexed]: ...
@@ -316,7 +316,7 @@ class Client:
 
     def models(self) -> list[Model]:
         """The models whose vectors the library has, the one that answers first, then others that it could use."""
-        return list(self._post("/models", Model()))
+        return self._post("/models", Model())
 
     def use_model(self, name: str, *, progress: OnProgress = indexing.silent, wait: bool = True) -> Model:
         """Let another model answer in the library, once the service has embedded every video with it.
@@ -398,7 +398,7 @@ class Client:
 
     def videos(self) -> list[Video]:
         """All videos of the library, in the order they were added."""
-        return list(self._post("/videos", Video()))
+        return self._post("/videos", Video())
 
     def video(self, name: str) -> Video:
         """One video of the library.
@@ -473,7 +473,7 @@ class Client:
             )
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset})))
+        save_clip(first, target, lambda offset: self._one("/clip", replace(ask, offset=offset)))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
     def join(
@@ -497,7 +497,7 @@ class Client:
             mode=mode,
         )
         first = self._one("/join", ask)
-        save_clip(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset})))
+        save_clip(first, target, lambda offset: self._one("/join", replace(ask, offset=offset)))
         return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
@@ -549,7 +549,7 @@ class Client:
             raise InvalidRequest(f"The server at {self.address} is older and has no words. Update it, or omit look_in.")
         return answer
 
-    def _post(self, endpoint: str, doc: D, executor: str | None = None) -> DocList[D]:
+    def _post(self, endpoint: str, doc: D, executor: str | None = None) -> list[D]:
         return run(self._transport.post(endpoint, doc, executor=executor))
 
     def _one(self, endpoint: str, doc: D, executor: str | None = None) -> D:

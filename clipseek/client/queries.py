@@ -3,10 +3,10 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
 from clipseek.api.formats import parse_time, sendable
@@ -56,23 +56,18 @@ def build_query(
     return query
 
 
-def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocList[QueryPart]:
+def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> list[QueryPart]:
     """The parts of a query, in the order of the options."""
-    return DocList[QueryPart](
-        [
-            *(QueryPart(text=sendable(text)) for text in options.get("also", ())),
-            *(QueryPart(text=sendable(text), weight=-1.0) for text in options.get("without", ())),
-            *(image_part(image) for image in list_images(options.get("image"))),
-            *(
-                QueryPart(video_id=video_id(name), at_seconds=seconds)
-                for name, seconds in list_frames(options.get("like"))
-            ),
-            *(
-                part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
-                for part in options.get("parts", ())
-            ),
-        ]
-    )
+    return [
+        *(QueryPart(text=sendable(text)) for text in options.get("also", ())),
+        *(QueryPart(text=sendable(text), weight=-1.0) for text in options.get("without", ())),
+        *(image_part(image) for image in list_images(options.get("image"))),
+        *(QueryPart(video_id=video_id(name), at_seconds=seconds) for name, seconds in list_frames(options.get("like"))),
+        *(
+            replace(part, video_id=video_id(part.video_id)) if part.video_id else part
+            for part in options.get("parts", ())
+        ),
+    ]
 
 
 def list_images(value: Image | Sequence[Image] | None) -> list[Image]:

@@ -7,8 +7,6 @@ import pytest
 
 from benchmarks.synthetic import videos
 from benchmarks.torture.request_fuzz import fuzz
-from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Upload
 from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import (
     ClipSeekError,
@@ -18,6 +16,7 @@ from clipseek.api.errors import (
     LimitExceeded,
     ServerError,
 )
+from clipseek.schema import BaseDoc, Upload
 
 
 @pytest.fixture(scope="module")

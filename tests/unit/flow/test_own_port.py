@@ -13,7 +13,7 @@ import pytest
 from docarray import DocList
 from jina.types.request.data import DataRequest
 
-from clipseek.api.documents import Query
+from clipseek.schema import Query
 from executors.flow.callers import Caller, Verifier, signed
 from executors.flow.quirks.own_port import DRY_RUN, SINGLE, OwnPortGuard
 from tests.unit.flow.door_server import refusals

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.api.documents import Video
+from clipseek.schema import Video
 from clipseek.timecode import Timecode, exact_rate
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.decode.probe import probe_video
