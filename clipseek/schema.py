@@ -6,6 +6,7 @@ out of docarray, and cloud clients out of Jina.
 """
 
 import dataclasses
+from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, get_origin
 
@@ -18,7 +19,7 @@ from clipseek.api.documents import *  # noqa: F403 (for type checkers the docume
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import excerpt
 from clipseek.api.quirks import stand_in_for_cloud_clients, without_torch
-from clipseek.wire.values import damaged_lists, pack_values, unpack_lists
+from clipseek.wire.values import PACKED_LENGTHS, damaged_lists, pack_values, unpack_lists
 
 stand_in_for_cloud_clients()
 with without_torch():
@@ -54,6 +55,22 @@ class BaseDoc(docarray.BaseDoc, Document):
         return docarray.BaseDoc.to_protobuf(message)
 
     @classmethod
+    def check_names(cls, message: Any) -> None:
+        """Check that a caller's message names fields of this class only: one that nobody reads would be lost.
+
+        Raises: InvalidRequest: the message names the field, and the one that was probably meant.
+        """
+        names = {*message.data, *(message.data[PACKED_LENGTHS].dict.data if PACKED_LENGTHS in message.data else ())}
+        for name in sorted(names - cls.model_fields.keys()):
+            near = get_close_matches(excerpt(name), cls.question, 1)
+            advice = f" Did you mean '{near[0]}'?" if near else ""
+            raise InvalidRequest(f"A {cls.__name__} has no field '{excerpt(name)}'.{advice}")
+        for name in names & message.data.keys():
+            if (inner := getattr(cls.model_fields[name].annotation, "doc_type", None)) is not None:
+                for document in message.data[name].doc_array.docs:
+                    inner.check_names(document)
+
+    @classmethod
     def from_protobuf(cls, message: Any) -> Self:
         try:
             document: Self = super().from_protobuf(message)
@@ -81,9 +98,7 @@ def _defaults(kind: type[BaseDoc]) -> dict[str, Any]:
 
 def _wrong_type(document: str, error: ValidationError) -> InvalidRequest:
     first = error.errors()[0]
-    field = ".".join(map(str, first["loc"]))
-    value = excerpt(repr(first["input"]))
-    return InvalidRequest(f"{field} of a {document} cannot be {value}: {first['msg'].lower()}.")
+    return InvalidRequest(f"{first['loc'][0]} of a {document} cannot be {excerpt(repr(first['input']))}.")
 
 
 _DERIVED: dict[Any, Any] = {Document: BaseDoc}

@@ -32,7 +32,7 @@ from clipseek.client import indexing, jobs
 from clipseek.client.download import SavedClip, clip_target, save_clip
 from clipseek.client.health import ask_health
 from clipseek.client.indexing import Indexed, IndexOptions, OnProgress, Progress
-from clipseek.client.queries import build_query
+from clipseek.client.queries import build_query, check_text
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
 from clipseek.client.video_names import choose_video, is_whole_id
@@ -405,7 +405,7 @@ class Client:
 
         Raises: VideoNotFound, AmbiguousVideo.
         """
-        if is_whole_id(name):  # one video is answered sooner than all
+        if is_whole_id(check_text("The name of a video", name)):  # one video is answered sooner than all
             return self._one("/videos", Video(video_id=name))
         return choose_video(self.videos(), name)
 
@@ -530,6 +530,7 @@ class Client:
 
     def _video_id(self, name: str) -> str:
         """The id of a video. A whole id is not looked up: the server knows whether it has the video."""
+        name = check_text("The name of a video", name)
         return name if is_whole_id(name) else self.video(name).video_id
 
     def _ask_words(self, endpoint: str, doc: D) -> D:

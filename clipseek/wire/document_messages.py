@@ -11,10 +11,19 @@ D = TypeVar("D", bound=Document)
 
 def write_document(document: Document, message: Any) -> None:
     """Write a document into a `DocProto`. Raises: InvalidRequest: a field holds a value of another type."""
-    types = field_types(type(document))
-    values = {name: fit_value(name, getattr(document, name), kind) for name, kind in types.items()}
+    check_types(document)
+    values = {name: getattr(document, name) for name in field_types(type(document))}
     for name, value in pack_values(values, default_values(type(document))).items():
         _write(value, message.data[name])
+
+
+def check_types(document: Document) -> None:
+    """Give each field its type's form of its value. Raises: InvalidRequest: a field holds a value of another type."""
+    for name, kind in field_types(type(document)).items():
+        value = getattr(document, name)
+        fitted = fit_value(name, value, kind)
+        if fitted is not value:
+            setattr(document, name, fitted)
 
 
 def _write(value: Any, node: Any) -> None:
