@@ -90,7 +90,7 @@ def list_images(value: Image | Sequence[Image] | None) -> list[Image]:
     """One image, several or none, as a list. Raises: InvalidRequest: it is none of these."""
     if value is None:
         return []
-    images = list(value) if isinstance(value, list | tuple) else [value]
+    images: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
     for image in images:
         if not isinstance(image, str | Path | bytes):
             raise InvalidRequest(f"image must be the path of a file, or its bytes, not {excerpt(repr(image))}.")
