@@ -58,6 +58,7 @@ class Client:
             warning is logged. 0: never.
         token: proves to the server who this client is; by default CLIPSEEK_TOKEN.
         library: which of the token's libraries to use; by default CLIPSEEK_LIBRARY, else its first.
+        tls_ca: PEM file of the authority to trust with grpcs://; by default CLIPSEEK_TLS_CA, else those gRPC trusts.
 
     Every method raises errors of `clipseek.errors`: the server's own under their own classes, `AccessDenied` if it
     does not let this client in, `ServerUnreachable` if there is none.
@@ -71,6 +72,7 @@ class Client:
         retry_seconds: float = 60.0,
         token: str | None = None,
         library: str | None = None,
+        tls_ca: str | Path | None = None,
     ) -> None:
         settings = Settings.from_env()
         host = host or settings.server_host
@@ -82,7 +84,7 @@ class Client:
             token=settings.token if token is None else token,
             library=check_library(library) if library else "",
             tls=is_tls(host),
-            tls_ca=settings.tls_ca,
+            tls_ca=settings.tls_ca if tls_ca is None else str(tls_ca),
             own_certificate=settings.tls_cert if host == settings.local_host else "",
         )
         self._timeout_seconds = timeout_seconds

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from clipseek.api.errors import InvalidRequest, UnreadableVideo
+from clipseek.api.errors import InvalidRequest, InvalidSetting, UnreadableVideo
 from clipseek.client import Client
 from clipseek.client.queries import build_query
 from clipseek.client.upload_source import upload_source
@@ -55,3 +55,8 @@ def test_a_stream_of_text_a_closed_one_a_pipe_and_no_stream(tmp_path):
         for source in (closed, pipe, 5):
             with pytest.raises(UnreadableVideo, match="a path, or an open binary file that can seek"):
                 upload_source(source)
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InvalidSetting, match=r"cannot be read from '.*none\.pem'"):
+        Client("grpcs://127.0.0.1:1", tls_ca=tmp_path / "none.pem")
