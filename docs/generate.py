@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from clipseek.api import documents, errors
-from clipseek.api.base_document import BaseDoc
+from clipseek.api.base_document import Document
 from clipseek.api.search_options import QueryOptions, SearchOptions, options_of
 from clipseek.cli.main import main
 from clipseek.client import client
@@ -164,10 +164,10 @@ def python_client() -> Iterator[str]:
     yield from ("", "## What the client answers with", "")
     for answer in (client.Progress, client.Indexed, client.SavedClip):
         yield from _source(answer)
-    yield "Everything else is a document of `clipseek.schema`."
+    yield "Everything else is one of these documents."
     yield from ("", "## Documents", "", inspect.getdoc(documents) or "", "")
     for kind in vars(documents).values():
-        if inspect.isclass(kind) and issubclass(kind, BaseDoc) and kind is not BaseDoc:
+        if inspect.isclass(kind) and issubclass(kind, Document) and kind is not Document:
             yield from _source(kind)
     yield from ("## Errors", "", "All are in `clipseek.errors`.", "", "```text", inspect.getdoc(errors) or "", "```")
 

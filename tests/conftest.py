@@ -2,15 +2,20 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from clipseek.api.quirks import stand_in_for_cloud_clients
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # docarray declares its fields as pydantic 1 wanted; jina uses pkg_resources
+    import clipseek.schema  # noqa: F401 (before jina: it keeps torch out of docarray)
 
-stand_in_for_cloud_clients()  # some tests import jina first
+    # isort: split
+    import jina  # noqa: F401
+
 # Before torch reads it: its threads wait by working, which takes the cores from the other processes of the tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.documents import Health, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.config.libraries import MAIN
 from clipseek.config.settings import Settings
+from clipseek.schema import BaseDoc, DocList, Health, Model, Query, QueryPart, Video, VideoSpan
 from executors.faiss_indexer.documents import frames_of
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.flow.callers import Caller

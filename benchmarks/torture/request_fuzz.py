@@ -9,23 +9,25 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args, get_origin
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.documents import Clip, Query, QueryPart, Reel, Thumbnail, Video, VideoSpan
+from clipseek.api import documents
+from clipseek.api.base_document import Document, field_types
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
 from clipseek.api.errors import ClipSeekError, ServerError
 from clipseek.api.formats import sendable
 from clipseek.api.picture_fit import FITS
 from clipseek.client import Client
+from clipseek.schema import Clip, Query, QueryPart, Reel, Thumbnail, Video, VideoSpan, document_class
 
-Request = tuple[str, str | None, BaseDoc]  # endpoint, the executor it is sent to or None for all, document
+Request = tuple[str, str | None, Document]  # endpoint, the executor it is sent to or None for all, document
 
-D = TypeVar("D", bound=BaseDoc)
+D = TypeVar("D", bound=Document)
 T = TypeVar("T")
 
 UNKNOWN_ID = "0" * 64
@@ -94,7 +96,7 @@ def requests(video_ids: Sequence[str]) -> st.SearchStrategy[Request]:
         endpoint = draw(st.sampled_from(sorted(set(ENDPOINTS) - {"/samples"})))  # it adds videos
         target = draw(st.sampled_from((None, *EXECUTORS)))
         known = UNKNOWN_ID if endpoint == "/delete" else draw(st.sampled_from(sorted(video_ids)))
-        doc = _honest(ENDPOINTS[endpoint].document, known)
+        doc = _honest(document_class(ENDPOINTS[endpoint].document), known)
         return endpoint, target, draw(_spoilt(doc, known))
 
     return made()
@@ -102,7 +104,7 @@ def requests(video_ids: Sequence[str]) -> st.SearchStrategy[Request]:
 
 def _honest(kind: type[D], video_id: str) -> D:
     vector = [1.0, *[0.0] * 383]
-    honest: dict[type[BaseDoc], dict[str, Any]] = {
+    honest: dict[Any, dict[str, Any]] = {
         Video: {"video_id": video_id},
         VideoSpan: {
             "video_id": video_id,
@@ -125,9 +127,10 @@ def _honest(kind: type[D], video_id: str) -> D:
 @st.composite
 def _spoilt(draw: st.DrawFn, doc: D, video_id: str) -> D:
     """The document with up to three fields changed."""
-    fields = type(doc).model_fields
-    names = draw(st.lists(st.sampled_from(sorted(set(fields) - {"id"})), max_size=3, unique=True))
-    return doc.model_copy(update={name: draw(_values(name, fields[name].annotation, video_id)) for name in names})
+    spoilt, types = copy(doc), field_types(type(doc))
+    for name in draw(st.lists(st.sampled_from(sorted(types)), max_size=3, unique=True)):
+        setattr(spoilt, name, draw(_values(name, types[name], video_id)))
+    return spoilt
 
 
 def _values(name: str, annotation: Any, video_id: str) -> st.SearchStrategy[Any]:
@@ -137,12 +140,12 @@ def _values(name: str, annotation: Any, video_id: str) -> st.SearchStrategy[Any]
     kinds: dict[Any, st.SearchStrategy[Any]] = {bool: st.booleans(), int: WHOLE, float: REAL, str: texts, bytes: BYTES}
     if annotation in kinds:
         return kinds[annotation]
-    if get_origin(annotation) is list:
-        return st.lists(kinds[get_args(annotation)[0]], max_size=5)
-    if annotation == DocList[QueryPart]:
-        parts = st.lists(_spoilt(_honest(QueryPart, video_id), video_id), max_size=3)
-        return parts.map(DocList[QueryPart])
-    return st.just(annotation())
+    if get_origin(annotation) is not list:
+        return st.just(annotation())
+    (inner,) = get_args(annotation)
+    if inner is documents.QueryPart:
+        return st.lists(_spoilt(_honest(QueryPart, video_id), video_id), max_size=3)
+    return st.lists(kinds[inner], max_size=5) if inner in kinds else st.just([])
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The documents on the wire. Scripts may send them with a plain `jina.Client`; `clipseek.Client` sends the same.
+"""The documents on the wire. `clipseek.Client` answers with them; a plain `jina.Client` sends those of clipseek.schema.
 
 The metadata `authorization: Bearer TOKEN` and `clipseek-library: NAME` say who asks, and for which library. Times are
 float seconds from the video's first presentation timestamp, ranges are half-open `[start, end)`, scores lie in [0, 1].
@@ -7,9 +7,10 @@ fields that a caller fills in; the first executor empties the others.
 clipseek/api/endpoints.py lists the endpoints with their documents.
 """
 
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from clipseek.api.base_document import BaseDoc, DocList, fields
+from clipseek.api.base_document import Document, empty, fields
 from clipseek.api.bounds import KnownSeconds, Range, Seconds, SecondsList, Signed, Vector, check_language
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.limits import INDEX, UNFINISHED
@@ -25,7 +26,8 @@ Cosine = Annotated[float, Range(-2, 2)]  # or the difference of two cosines
 Side = Annotated[int, Range(0, MAX_PICTURE_SIDE)]
 
 
-class Upload(BaseDoc):
+@dataclass(kw_only=True)
+class Upload(Document):
     """A piece of a file on its way to the loader, or (without `data`) the question which pieces are missing."""
 
     question = fields("video_id title size_bytes offset data server_path")
@@ -39,11 +41,12 @@ class Upload(BaseDoc):
     # is used so, if the caller may use these folders
     server_path: str = ""
     # answer
-    missing_offsets: list[int] = []
+    missing_offsets: list[int] = empty()
     complete: bool = False
 
 
-class Video(BaseDoc):
+@dataclass(kw_only=True)
+class Video(Document):
     """A video. `/probe` needs its `video_id`, `/videos` nothing (all) or a `video_id`, `/delete` a `video_id`."""
 
     question = fields("video_id title frames_per_second sampling stream language no_words model")
@@ -69,8 +72,8 @@ class Video(BaseDoc):
     added_at: float = 0.0  # seconds since the epoch
     status: str = ""  # "indexing" until every span is stored, then "ready"
     frames: int = 0  # stored
-    missing_start_seconds: SecondsList = []  # spans to send to /index: `[start, end)`, pairwise
-    missing_end_seconds: SecondsList = []
+    missing_start_seconds: SecondsList = empty()  # spans to send to /index: `[start, end)`, pairwise
+    missing_end_seconds: SecondsList = empty()
     first_seconds: KnownSeconds = 0.0  # when the first picture is shown; -1: not known, an earlier version indexed it
     timecode: str = ""  # source timecode of the first picture, as 10:00:00:00; `;` before the frames: drop-frame
     timecode_rate: str = ""  # frames a second of the timecode, exact: 30000/1001
@@ -79,23 +82,24 @@ class Video(BaseDoc):
     picture_width: Side = 0  # what the model looks at; copy these four into each VideoSpan
     picture_height: Side = 0
     picture_fit: str = ""  # "squash", "pad" or "crop"
-    picture_fill: list[int] = []  # colour of the padding, RGB
-    shot_start_seconds: SecondsList = []  # where each shot begins; only `/videos` with a `video_id` answers it
-    notes: list[str] = []  # what was left out of it, or is there besides; only `/probe` answers it
+    picture_fill: list[int] = empty()  # colour of the padding, RGB
+    shot_start_seconds: SecondsList = empty()  # where each shot begins; only `/videos` with a `video_id` answers it
+    notes: list[str] = empty()  # what was left out of it, or is there besides; only `/probe` answers it
     words: str = ""  # "reading" until all its words are stored, then "read"; "" where they are not read
     cues: int = 0  # stored
-    word_languages: list[str] = []  # of its speech and subtitles, the most frequent first
-    word_sources: list[str] = []  # where its words come from
+    word_languages: list[str] = empty()  # of its speech and subtitles, the most frequent first
+    word_sources: list[str] = empty()  # where its words come from
     # only `/videos` with a `video_id` answers these
-    word_notes: list[str] = []  # what could not be read, and why
-    missing_word_start_seconds: SecondsList = []  # spans to send to /words: `[start, end)`, pairwise
-    missing_word_end_seconds: SecondsList = []
+    word_notes: list[str] = empty()  # what could not be read, and why
+    missing_word_start_seconds: SecondsList = empty()  # spans to send to /words: `[start, end)`, pairwise
+    missing_word_end_seconds: SecondsList = empty()
 
     def check_together(self) -> None:
         check_language(self.language)
 
 
-class VideoSpan(BaseDoc):
+@dataclass(kw_only=True)
+class VideoSpan(Document):
     """The span `[start_seconds, end_seconds)` of a video on its way through the chain."""
 
     question = fields(
@@ -112,13 +116,13 @@ class VideoSpan(BaseDoc):
     picture_width: Side = 0
     picture_height: Side = 0
     picture_fit: str = "squash"
-    picture_fill: list[int] = []
+    picture_fill: list[int] = empty()
     # filled by the loader, emptied by the image encoder
     pictures: bytes = b""  # uint8 [frames, picture_height, picture_width, 3], RGB
     # filled by the loader
-    pts_seconds: SecondsList = []
-    cut_seconds: SecondsList = []  # times of the frames in `[start_seconds, end_seconds)` that begin a new shot
-    blank: list[bool] = []  # of each frame, whether there is nothing to see in it; empty: no frame is blank
+    pts_seconds: SecondsList = empty()
+    cut_seconds: SecondsList = empty()  # times of the frames in `[start_seconds, end_seconds)` that begin a new shot
+    blank: list[bool] = empty()  # of each frame, whether there is nothing to see in it; empty: no frame is blank
     # filled by the image encoder, emptied by the indexer
     embeddings: bytes = b""  # float16 [frames, dimensions], unit rows
     dimensions: int = 0
@@ -134,7 +138,8 @@ class VideoSpan(BaseDoc):
             raise InvalidRequest(f"blank has {len(self.blank)} entries, but pts_seconds has {frames}.")
 
 
-class Cue(BaseDoc):
+@dataclass(kw_only=True)
+class Cue(Document):
     """One timed line of words. `/correct_cue` takes the `cue_id` of one, as `/transcript` gives it, and its right
     `text`; an empty text removes it.
     """
@@ -153,7 +158,8 @@ class Cue(BaseDoc):
     edited: bool = False  # somebody corrected it: a new reading leaves it as it is
 
 
-class WordSpan(BaseDoc):
+@dataclass(kw_only=True)
+class WordSpan(Document):
     """The span `[start_seconds, end_seconds)` of a video on its way to its words.
 
     Lines, sounds and stills belong to the span that they begin in.
@@ -164,27 +170,27 @@ class WordSpan(BaseDoc):
     video_id: str = ""
     start_seconds: Seconds = 0.0
     end_seconds: Seconds = 0.0
-    sources: list[str] = []  # which to read of "subtitle", "speech" and "screen"; empty: all that the server reads
+    sources: list[str] = empty()  # which to read of "subtitle", "speech" and "screen"; empty: all that the server reads
     language: str = ""  # of the speech, where somebody said so
     likely_language: str = ""  # that of earlier spans: taken where this one leaves it open
     # filled by the loader, emptied by the word reader
-    lines: DocList[Cue] = DocList[Cue]()  # of subtitles
+    lines: list[Cue] = empty()  # of subtitles
     sound: bytes = b""  # int16 [samples], 16 kHz, one channel: more than the span, so that no sentence is cut
     sound_start_seconds: Seconds = 0.0
-    stills: list[bytes] = []  # JPEG
-    still_start_seconds: SecondsList = []  # since when each still's words are there
-    still_end_seconds: SecondsList = []
+    stills: list[bytes] = empty()  # JPEG
+    still_start_seconds: SecondsList = empty()  # since when each still's words are there
+    still_end_seconds: SecondsList = empty()
     # filled by the word reader, emptied by the indexer
-    cues: DocList[Cue] = DocList[Cue]()  # in order of time
+    cues: list[Cue] = empty()  # in order of time
     # float16 [vectors, dimensions], unit rows: what each line means, and what its parts mean, line by line
     embeddings: bytes = b""
-    vector_counts: list[int] = []  # how many vectors each cue has, at least one
+    vector_counts: list[int] = empty()  # how many vectors each cue has, at least one
     model_id: str = ""  # of the embeddings
     # answer: proof of work
     stored: bool = False
     cue_count: int = 0
-    languages: list[str] = []  # of the span's speech and subtitles
-    notes: list[str] = []  # what could not be read, and why
+    languages: list[str] = empty()  # of the span's speech and subtitles
+    notes: list[str] = empty()  # what could not be read, and why
 
     def check_together(self) -> None:
         check_language(self.language)
@@ -195,7 +201,8 @@ class WordSpan(BaseDoc):
             )
 
 
-class Subtitles(BaseDoc):
+@dataclass(kw_only=True)
+class Subtitles(Document):
     """A file of subtitles to keep with a video; without `data`, the question which are kept."""
 
     question = fields("video_id name data")
@@ -204,10 +211,11 @@ class Subtitles(BaseDoc):
     name: str = ""  # of the file, such as "talk.en.srt": its suffix tells the format, and it may name the language
     data: bytes = b""  # its content, at most MAX_SUBTITLE_BYTES
     # answer
-    names: list[str] = []  # of the files that are kept with the video
+    names: list[str] = empty()  # of the files that are kept with the video
 
 
-class Transcript(BaseDoc):
+@dataclass(kw_only=True)
+class Transcript(Document):
     """The words of a video."""
 
     question = fields("video_id")
@@ -215,11 +223,12 @@ class Transcript(BaseDoc):
     video_id: str = ""
     # answer
     title: str = ""
-    cues: DocList[Cue] = DocList[Cue]()  # in order of time
+    cues: list[Cue] = empty()  # in order of time
     complete: bool = False  # all of the video has been read
 
 
-class Job(BaseDoc):
+@dataclass(kw_only=True)
+class Job(Document):
     """Work on a video that the service does by itself. `/job` files one for a `video_id`, `/jobs` lists the library's
     or describes one by its `job_id`, and `/cancel_job` cancels it.
     """
@@ -250,7 +259,7 @@ class Job(BaseDoc):
     library: str = ""
     title: str = ""
     caller: str = ""  # who filed it
-    notes: list[str] = []  # of a job just filed: as of its video
+    notes: list[str] = empty()  # of a job just filed: as of its video
     is_new: bool = False  # it was filed by this request; else it was unfinished already
     tries: int = 0  # since it last advanced
     created_at: float = 0.0  # seconds since the epoch, as the next three; 0: not yet
@@ -267,15 +276,17 @@ class Job(BaseDoc):
         return self.state in UNFINISHED
 
 
-class Model(BaseDoc):
+@dataclass(kw_only=True)
+class Model(Document):
     """A model of a library. `/models` lists those that it has or could use, `/use_model` changes to the one called
     `name`, and `/forget_model` removes the vectors of one that does not answer.
     """
 
     question = fields("name failed_video_ids")
+    internal = fields("failed_video_ids here missing_video_ids")
 
     name: str = ""  # as in CLIPSEEK_MODEL
-    failed_video_ids: list[str] = []  # for the service's runner: named last among the missing ones
+    failed_video_ids: list[str] = empty()  # for the service's runner: named last among the missing ones
     # answer
     model_id: str = ""
     state: str = ""  # "answers", "changing" (a job prepares it), "kept", or "available": the library has none of it
@@ -283,11 +294,12 @@ class Model(BaseDoc):
     total_seconds: Seconds = 0.0
     job_id: str = ""  # of the job that prepares it
     error: str = ""  # why that failed last
-    here: list[str] = []  # filled by the image encoder, emptied by the indexer: short names of models on its machine
-    missing_video_ids: list[str] = []  # for the service's runner: what to embed before it can answer
+    here: list[str] = empty()  # short names of models on the image encoder's machine; emptied by the indexer
+    missing_video_ids: list[str] = empty()  # for the service's runner: what to embed before it can answer
 
 
-class Match(BaseDoc):
+@dataclass(kw_only=True)
+class Match(Document):
     """A segment as an answer."""
 
     video_id: str = ""
@@ -296,11 +308,11 @@ class Match(BaseDoc):
     end_seconds: Seconds = 0.0
     score: float = 0.0  # in [0, 1]
     peak_seconds: Seconds = 0.0
-    reasons: list[str] = []  # why it matches: "seen", "heard" (said or subtitled) or "written" on screen
+    reasons: list[str] = empty()  # why it matches: "seen", "heard" (said or subtitled) or "written" on screen
     line: str = ""  # the words that match best
     line_start_seconds: Seconds = 0.0
     line_language: str = ""
-    line_marks: list[int] = []  # the found words in the line: `[start, end)` of characters, pairwise
+    line_marks: list[int] = empty()  # the found words in the line: `[start, end)` of characters, pairwise
     by_meaning: bool = False  # the line means what the query says, in other words or another language
 
     @property
@@ -309,12 +321,15 @@ class Match(BaseDoc):
         return self.score < CUT_OFF
 
 
-class TextMeaning(BaseDoc):
+@dataclass(kw_only=True)
+class TextMeaning(Document):
     """What a text or an image means to the model: filled by the encoders, emptied by the indexer."""
 
+    internal = fields("embedding sentence model_id zero_cosine one_cosine above_background neutral_embedding")
+
     text: str = ""
-    embedding: Vector = []
-    sentence: Vector = []  # what a text means to the encoder of sentences, to compare with the words of videos
+    embedding: Vector = empty()
+    sentence: Vector = empty()  # what a text means to the encoder of sentences, to compare with the words of videos
     model_id: str = ""
     zero_cosine: Cosine = 0.0  # of a text, where its relevance is 0 and 1; see clipseek/api/score_scale.py
     one_cosine: Cosine = 0.0  # equal to zero_cosine: a picture, not a text
@@ -329,6 +344,7 @@ class TextMeaning(BaseDoc):
             )
 
 
+@dataclass(kw_only=True)
 class QueryPart(TextMeaning):
     """One thing to look for, or with a negative weight to avoid: a text, an image, or a moment of an indexed video."""
 
@@ -341,6 +357,7 @@ class QueryPart(TextMeaning):
     title: str = ""  # its name in messages, e.g. the image's file name
 
 
+@dataclass(kw_only=True)
 class Query(TextMeaning):
     """What to look for and where. `/search` answers it with matches, best first; `/timeline` needs exactly one of
     `video_ids` and adds the score curve of that video.
@@ -354,12 +371,12 @@ class Query(TextMeaning):
         "group_by_video minimum_seconds maximum_seconds padding_seconds per_video strategy"
     )
 
-    parts: DocList[QueryPart] = DocList[QueryPart]()
-    look_in: list[str] = []  # any of "seen", "heard" and "written"; empty: all. A "phrase" in quotes is looked for in
-    # words alone
+    parts: list[QueryPart] = empty()
+    look_in: list[str] = empty()  # any of "seen", "heard" and "written"; empty: all. A "phrase" in quotes is looked
+    # for in words alone
     top_k: int = 5
     offset: int = 0  # matches (videos where grouped) to skip: those of earlier pages
-    video_ids: list[str] = []  # empty: the whole library
+    video_ids: list[str] = empty()  # empty: the whole library
     start_seconds: Seconds = 0.0  # look only at `[start_seconds, end_seconds)` of each video; end 0: to its end
     end_seconds: Seconds = 0.0
     least_score: float = 0.0  # leave out matches below this score, instead of the default cut-off
@@ -373,37 +390,39 @@ class Query(TextMeaning):
     per_video: int = 0  # matches of one video at most; 0: as many as the page has room for
     strategy: str = ""  # how to divide score curves into matches, by its name in docs/quality.md
     # filled by the text encoder, emptied by the indexer
-    neutral_embedding: Vector = []  # the mean of what neutral phrases mean to the model
+    neutral_embedding: Vector = empty()  # the mean of what neutral phrases mean to the model
     # answer
     answered: bool = False
-    matches: DocList[Match] = DocList[Match]()
-    weaker_matches: DocList[Match] = DocList[Match]()  # never in `matches`; of a library two of a video at most
+    matches: list[Match] = empty()
+    weaker_matches: list[Match] = empty()  # never in `matches`; of a library two of a video at most
     nothing_matches: bool = False  # neither on this page nor on another
     cut_off: float = 0.0  # the score below which matches are not shown
     withheld: int = 0  # how many weaker ones the pages up to this one would show; ten of a video at most
     more: bool = False  # there are matches beyond this page
-    warnings: list[str] = []
+    warnings: list[str] = empty()
     videos_searched: int = 0
     frames_searched: int = 0
     # answer of /timeline
-    curve_pts_seconds: SecondsList = []
-    curve_scores: list[float] = []  # of each frame, in [0, 1], comparable with `cut_off` and with the matches' scores
-    shot_start_seconds: SecondsList = []
+    curve_pts_seconds: SecondsList = empty()
+    curve_scores: list[float] = empty()  # of each frame, in [0, 1], comparable with `cut_off` and with matches' scores
+    shot_start_seconds: SecondsList = empty()
 
 
-class Calibration(BaseDoc):
+@dataclass(kw_only=True)
+class Calibration(Document):
     """Shifts all scores of the library, so that only a few neutral phrases reach 0.5.
 
     `reset` goes back to the default.
     """
 
     question = fields("answered_share reset")
+    internal = fields("phrases neutral_embedding")
 
     answered_share: float = 0.1  # of the neutral phrases that may find a match
     reset: bool = False
     # filled by the text encoder, emptied by the indexer
-    phrases: DocList[QueryPart] = DocList[QueryPart]()
-    neutral_embedding: Vector = []
+    phrases: list[QueryPart] = empty()
+    neutral_embedding: Vector = empty()
     # answer
     done: bool = False
     phrase_count: int = 0
@@ -417,7 +436,8 @@ class Calibration(BaseDoc):
             raise InvalidRequest(f"answered_share is {self.answered_share:g}, but must be above 0 and below 1.")
 
 
-class Clip(BaseDoc):
+@dataclass(kw_only=True)
+class Clip(Document):
     """A clip to cut, and one piece of its file: ask again with the next `offset` until `size_bytes` have come."""
 
     question = fields("video_id start_seconds end_seconds mode format extras offset")
@@ -436,14 +456,15 @@ class Clip(BaseDoc):
     suffix: str = ""  # of the file's name: ".mp4", or ".mkv" where a copied codec does not fit MP4
 
 
-class Reel(BaseDoc):
+@dataclass(kw_only=True)
+class Reel(Document):
     """Clips to join into one video, in this order, and one piece of its file, piece by piece as with a `Clip`."""
 
     question = fields("video_ids start_seconds end_seconds mode offset")
 
-    video_ids: list[str] = []
-    start_seconds: SecondsList = []  # of each clip
-    end_seconds: SecondsList = []
+    video_ids: list[str] = empty()
+    start_seconds: SecondsList = empty()  # of each clip
+    end_seconds: SecondsList = empty()
     mode: str = "exact"  # as of a `Clip`
     offset: int = 0
     # answer
@@ -458,7 +479,8 @@ class Reel(BaseDoc):
             raise InvalidRequest("{} videos, {} starts and {} ends: each clip needs one of each.".format(*counts))
 
 
-class Thumbnail(BaseDoc):
+@dataclass(kw_only=True)
+class Thumbnail(Document):
     """One picture of a video."""
 
     question = fields("video_id at_seconds width")
@@ -471,21 +493,23 @@ class Thumbnail(BaseDoc):
     pts_seconds: Seconds = 0.0
 
 
-class Component(BaseDoc):
+@dataclass(kw_only=True)
+class Component(Document):
     """The state of one executor."""
 
     name: str = ""
     ok: bool = True
-    facts: dict[str, str] = {}
-    warnings: list[str] = []
+    facts: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = empty()
 
 
-class Health(BaseDoc):
+@dataclass(kw_only=True)
+class Health(Document):
     """The state of the service: every executor that answers adds its component."""
 
     question = fields("check_recall")
 
     check_recall: bool = False  # question: compare what the index finds with all frames; takes seconds
     # answer
-    components: DocList[Component] = DocList[Component]()
-    down: dict[str, str] = {}  # name of a process that is being restarted -> since when, and why
+    components: list[Component] = empty()
+    down: dict[str, str] = field(default_factory=dict)  # a process that is being restarted -> since when, and why

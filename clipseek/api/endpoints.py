@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from clipseek.api.base_document import BaseDoc
+from clipseek.api.base_document import Document
 from clipseek.api.documents import (
     Calibration,
     Clip,
@@ -52,7 +52,7 @@ class Endpoint:
     """
 
     path: str
-    document: type[BaseDoc]
+    document: type[Document]
     executors: tuple[str, ...]
     purpose: str
     repeatable: bool = True

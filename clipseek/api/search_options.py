@@ -53,7 +53,7 @@ class QueryOptions(TypedDict, total=False):
     """What to look for besides the text, and which matches to answer with: the options of `Client.timeline`."""
 
     also: Annotated[
-        Sequence[str],
+        "str | Sequence[str]",
         Option(
             "Also look for this. The better a moment fits everything, the higher its score.",
             "--also",
@@ -63,7 +63,7 @@ class QueryOptions(TypedDict, total=False):
         ),
     ]
     without: Annotated[
-        Sequence[str],
+        "str | Sequence[str]",
         Option("Avoid moments that show this.", "--not", "TEXT", repeatable=True, address="without"),
     ]
     image: Annotated[
@@ -135,7 +135,7 @@ class SearchOptions(QueryOptions, total=False):
     """The options of `Client.search`: those of a timeline, and the videos to look in."""
 
     videos: Annotated[
-        Sequence[str],
+        "str | Sequence[str]",
         Option(
             "Look only in this video: its title, its id or the start of its id.",
             "--video -i",

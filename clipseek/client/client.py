@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal, Self, Unpack, overload
 
-from clipseek.api.base_document import DocList
 from clipseek.api.bounds import check_language
 from clipseek.api.documents import (
     Calibration,
@@ -32,7 +32,7 @@ from clipseek.client import indexing, jobs
 from clipseek.client.download import SavedClip, clip_target, save_clip
 from clipseek.client.health import ask_health
 from clipseek.client.indexing import Indexed, IndexOptions, OnProgress, Progress
-from clipseek.client.queries import build_query
+from clipseek.client.queries import build_query, check_text
 from clipseek.client.transport import D, Transport, run
 from clipseek.client.upload_source import upload_source
 from clipseek.client.video_names import choose_video, is_whole_id
@@ -58,6 +58,7 @@ class Client:
             warning is logged. 0: never.
         token: proves to the server who this client is; by default CLIPSEEK_TOKEN.
         library: which of the token's libraries to use; by default CLIPSEEK_LIBRARY, else its first.
+        tls_ca: PEM file of the authority to trust with grpcs://; by default CLIPSEEK_TLS_CA, else those gRPC trusts.
 
     Every method raises errors of `clipseek.errors`: the server's own under their own classes, `AccessDenied` if it
     does not let this client in, `ServerUnreachable` if there is none.
@@ -71,6 +72,7 @@ class Client:
         retry_seconds: float = 60.0,
         token: str | None = None,
         library: str | None = None,
+        tls_ca: str | Path | None = None,
     ) -> None:
         settings = Settings.from_env()
         host = host or settings.server_host
@@ -82,7 +84,7 @@ class Client:
             token=settings.token if token is None else token,
             library=check_library(library) if library else "",
             tls=is_tls(host),
-            tls_ca=settings.tls_ca,
+            tls_ca=settings.tls_ca if tls_ca is None else str(tls_ca),
             own_certificate=settings.tls_cert if host == settings.local_host else "",
         )
         self._timeout_seconds = timeout_seconds
@@ -199,7 +201,7 @@ class Client:
 
         Raises: PathNotAllowed, FileMissing, NoVideosFound.
         """
-        return list(self._post("/server_videos", Upload(server_path=sendable(folder))))
+        return self._post("/server_videos", Upload(server_path=sendable(folder)))
 
     @overload
     def add_samples(self, progress: OnProgress = ..., *, wait: Literal[True] = True) -> list[Indexed]: ...
@@ -316,7 +318,7 @@ class Client:
 
     def models(self) -> list[Model]:
         """The models whose vectors the library has, the one that answers first, then others that it could use."""
-        return list(self._post("/models", Model()))
+        return self._post("/models", Model())
 
     def use_model(self, name: str, *, progress: OnProgress = indexing.silent, wait: bool = True) -> Model:
         """Let another model answer in the library, once the service has embedded every video with it.
@@ -398,14 +400,14 @@ class Client:
 
     def videos(self) -> list[Video]:
         """All videos of the library, in the order they were added."""
-        return list(self._post("/videos", Video()))
+        return self._post("/videos", Video())
 
     def video(self, name: str) -> Video:
         """One video of the library.
 
         Raises: VideoNotFound, AmbiguousVideo.
         """
-        if is_whole_id(name):  # one video is answered sooner than all
+        if is_whole_id(check_text("The name of a video", name)):  # one video is answered sooner than all
             return self._one("/videos", Video(video_id=name))
         return choose_video(self.videos(), name)
 
@@ -487,7 +489,7 @@ class Client:
             )
         if first.suffix and first.suffix != target.suffix.lower() and mode == "copy":
             target = target.with_suffix(first.suffix)
-        save_clip(first, target, lambda offset: self._one("/clip", ask.model_copy(update={"offset": offset})))
+        save_clip(first, target, lambda offset: self._one("/clip", replace(ask, offset=offset)))
         return SavedClip(target, first.start_seconds, first.end_seconds, first.size_bytes)
 
     def join(
@@ -511,7 +513,7 @@ class Client:
             mode=mode,
         )
         first = self._one("/join", ask)
-        save_clip(first, target, lambda offset: self._one("/join", ask.model_copy(update={"offset": offset})))
+        save_clip(first, target, lambda offset: self._one("/join", replace(ask, offset=offset)))
         return SavedClip(target, 0.0, first.length_seconds, first.size_bytes)
 
     def thumbnail(self, name: str, at_seconds: float, *, width: int = 320) -> bytes:
@@ -544,6 +546,7 @@ class Client:
 
     def _video_id(self, name: str) -> str:
         """The id of a video. A whole id is not looked up: the server knows whether it has the video."""
+        name = check_text("The name of a video", name)
         return name if is_whole_id(name) else self.video(name).video_id
 
     def _ask_words(self, endpoint: str, doc: D) -> D:
@@ -563,7 +566,7 @@ class Client:
             raise InvalidRequest(f"The server at {self.address} is older and has no words. Update it, or omit look_in.")
         return answer
 
-    def _post(self, endpoint: str, doc: D, executor: str | None = None) -> DocList[D]:
+    def _post(self, endpoint: str, doc: D, executor: str | None = None) -> list[D]:
         return run(self._transport.post(endpoint, doc, executor=executor))
 
     def _one(self, endpoint: str, doc: D, executor: str | None = None) -> D:

@@ -2,26 +2,16 @@
 
 import asyncio
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
-import clipseek.api.base_document  # noqa: F401 (before jina, which imports docarray)
 from clipseek.api.errors import InvalidSetting
 from clipseek.config.tls import certificate_name
+from clipseek.wire.messages import METHOD, Request
 
-# Read on import. gRPC logs closed connections; our errors explain them better.
-os.environ.setdefault("JINA_OPTOUT_TELEMETRY", "1")
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read on import; our errors explain closed connections better
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # jina imports pkg_resources, which is deprecated
-    import grpc
-    from jina.proto.jina_pb2 import StatusProto
-    from jina.proto.jina_pb2_grpc import JinaSingleDataRequestRPCStub
-    from jina.types.request.data import DataRequest
-
-__all__ = ["Broken", "Connection", "DataRequest", "StatusProto"]
+import grpc
 
 Broken = grpc.aio.AioRpcError  # a request was not answered; see its `code()` and `details()`
 _CONNECT_SECONDS = 10.0  # a busy server on the other side of the world answers sooner
@@ -89,13 +79,13 @@ class Connection:
             raise
         return channel
 
-    async def send(self, request: DataRequest, metadata: tuple[tuple[str, str], ...]) -> DataRequest:
-        """Send one request and wait for its answer. Cancelling the caller cancels the request on the server.
+    async def send(self, request: Any, metadata: tuple[tuple[str, str], ...]) -> Any:
+        """Send a `Request` and wait for its answer, another one. Cancelling the caller cancels it on the server.
 
         Raises: Broken: it was not answered.
         """
-        call = JinaSingleDataRequestRPCStub(self._channel).process_single_data(request, metadata=metadata)
-        return await call
+        call = self._channel.unary_unary(METHOD, Request.SerializeToString, Request.FromString)
+        return await call(request, metadata=metadata)
 
     async def close(self) -> None:
         """Close the connection, and drop the requests under way. The next request opens a new one."""

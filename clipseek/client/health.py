@@ -2,7 +2,6 @@
 
 import asyncio
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Component, Health
 from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import ServerFailed, ServerNotReady, StoreError
@@ -39,8 +38,8 @@ async def _ask_executor(transport: Transport, name: str, timeout_seconds: float)
     try:
         answer = await transport.post_one("/health", Health(), executor=name, timeout_seconds=timeout_seconds)
     except (ServerNotReady, ServerFailed, StoreError) as error:
-        return Health(components=DocList[Component]([Component(name=name, ok=False, warnings=[str(error)])]))
+        return Health(components=[Component(name=name, ok=False, warnings=[str(error)])])
     if not answer.components:
         silent = Component(name=name, ok=False, warnings=[f"{name} is not part of the running server"])
-        answer.components = DocList[Component]([silent])
+        answer.components = [silent]
     return answer

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from clipseek.api.documents import CHUNK_BYTES, Upload, Video, VideoSpan
@@ -89,7 +89,7 @@ async def _send_chunks(
     async def send(offset: int) -> None:
         nonlocal done
         data = await asyncio.to_thread(video.read, offset)
-        chunk = offer.model_copy(update={"offset": offset, "data": data})
+        chunk = replace(offer, offset=offset, data=data)
         await transport.post_one("/upload", chunk)
         done += len(data)
         progress(Progress("upload", done, offer.size_bytes))

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+from dataclasses import replace
 
 from clipseek.api.documents import Job, Video
 from clipseek.api.errors import Cancelled, ClipSeekError, InvalidRequest, NotFound, ServerFailed, error_from_name
@@ -38,8 +39,9 @@ def start(transport: Transport, ask: Video, progress: OnProgress) -> tuple[Video
 
     indexing.index_missing(transport, video, on_span)
     seconds = video.duration_seconds
-    values = {"done_seconds": seconds, "total_seconds": seconds, "frames_encoded": encoded}
-    return video, Job(video_id=video.video_id, title=video.title, state=DONE, **values)
+    job = Job(video_id=video.video_id, title=video.title, state=DONE, frames_encoded=encoded)
+    job.done_seconds = job.total_seconds = seconds
+    return video, job
 
 
 def start_words(transport: Transport, ask: Job, progress: OnProgress) -> Job:
@@ -142,7 +144,7 @@ def _ask_again(transport: Transport, job: Job) -> Job:
         return run(transport.post_one("/jobs", Job(job_id=job.job_id)))
     except NotFound:  # it has ended: how, the video says
         if job.video_id and _is_complete(transport, job):
-            return job.model_copy(update={"state": DONE})
+            return replace(job, state=DONE)
         raise Cancelled(
             f"The job for '{job.title}' was cancelled or has failed: it is not in the list any more. Start it again: "
             "only the missing spans are done."

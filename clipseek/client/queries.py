@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import FileMissing, InvalidRequest, UnreadableImage
-from clipseek.api.formats import parse_time, sendable
+from clipseek.api.formats import excerpt, parse_time, sendable
 from clipseek.api.limits import MAX_IMAGE_BYTES
 from clipseek.api.search_options import (
     QUERY_FIELDS,
@@ -21,6 +21,8 @@ from clipseek.api.search_options import (
     check_query,
     list_reasons,
 )
+from clipseek.wire.document_messages import check_types
+from clipseek.wire.values import fit_value
 
 
 def build_query(
@@ -44,42 +46,55 @@ def build_query(
     check_names(options, kind)
     values: dict[str, Any] = dict(options)
     query = Query(
-        text=sendable(text),
+        text=sendable(check_text("text", text)),
         parts=query_parts(values, video_id),
         top_k=top_k,
         offset=offset,
-        video_ids=[video_id(name) for name in values.get("videos", ())],
-        look_in=list_reasons(values.get("look_in", ())),
+        video_ids=[video_id(name) for name in list_texts(values, "videos")],
+        look_in=list_reasons(list_texts(values, "look_in")),
         **{name: values[name] for name in QUERY_FIELDS if name in values},
     )
+    check_types(query)
     check_query(query)
     return query
 
 
-def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> DocList[QueryPart]:
+def query_parts(options: dict[str, Any], video_id: Callable[[str], str]) -> list[QueryPart]:
     """The parts of a query, in the order of the options."""
-    return DocList[QueryPart](
-        [
-            *(QueryPart(text=sendable(text)) for text in options.get("also", ())),
-            *(QueryPart(text=sendable(text), weight=-1.0) for text in options.get("without", ())),
-            *(image_part(image) for image in list_images(options.get("image"))),
-            *(
-                QueryPart(video_id=video_id(name), at_seconds=seconds)
-                for name, seconds in list_frames(options.get("like"))
-            ),
-            *(
-                part.model_copy(update={"video_id": video_id(part.video_id)}) if part.video_id else part
-                for part in options.get("parts", ())
-            ),
-        ]
-    )
+    return [
+        *(QueryPart(text=sendable(text)) for text in list_texts(options, "also")),
+        *(QueryPart(text=sendable(text), weight=-1.0) for text in list_texts(options, "without")),
+        *(image_part(image) for image in list_images(options.get("image"))),
+        *(QueryPart(video_id=video_id(name), at_seconds=seconds) for name, seconds in list_frames(options.get("like"))),
+        *(
+            replace(part, video_id=video_id(part.video_id)) if part.video_id else part
+            for part in fit_value("parts", options.get("parts", ()), list[QueryPart])
+        ),
+    ]
+
+
+def check_text(name: str, value: object) -> str:
+    """A value that must be a text. Raises: InvalidRequest: it is none."""
+    text: str = fit_value(name, value, str)
+    return text
+
+
+def list_texts(options: dict[str, Any], name: str) -> list[str]:
+    """The texts of an option: several, none, or one by itself. Raises: InvalidRequest: it holds something else."""
+    value = options.get(name, ())
+    texts: list[str] = fit_value(name, [value] if isinstance(value, str) else value, list[str])
+    return texts
 
 
 def list_images(value: Image | Sequence[Image] | None) -> list[Image]:
-    """One image, several or none, as a list."""
+    """One image, several or none, as a list. Raises: InvalidRequest: it is none of these."""
     if value is None:
         return []
-    return [value] if isinstance(value, str | Path | bytes) else list(value)
+    images: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    for image in images:
+        if not isinstance(image, str | Path | bytes):
+            raise InvalidRequest(f"image must be the path of a file, or its bytes, not {excerpt(repr(image))}.")
+    return images
 
 
 def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]]:
@@ -93,7 +108,9 @@ def list_frames(value: Frame | Sequence[Frame] | None) -> list[tuple[str, float]
     if isinstance(value, str):
         return [_parse_frame(value)]
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int | float):
-        return [(value[0], float(value[1]))]
+        return [(check_text("like", value[0]), float(value[1]))]
+    if not isinstance(value, list | tuple):
+        raise InvalidRequest(f"like must be VIDEO@TIME, or a video and seconds, not {excerpt(repr(value))}.")
     return [frame for item in value for frame in list_frames(item)]
 
 

@@ -1,4 +1,4 @@
-"""The way to a Flow's gateway and back: one background event loop, repeats after a crash, errors of Jina translated."""
+"""The way to a Flow's gateway and back: one background event loop, repeats after a crash, errors translated."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.base_document import Document, dataclass_of
 from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import (
     ClipSeekError,
@@ -25,11 +25,13 @@ from clipseek.api.errors import (
     error_from_name,
 )
 from clipseek.api.quirks import never_connected
-from clipseek.client.connection import Broken, Connection, DataRequest, StatusProto
+from clipseek.client.connection import Broken, Connection
 from clipseek.config.settings import variable_of
+from clipseek.wire.document_messages import read_document, write_document
+from clipseek.wire.messages import ERROR, Request
 
 logger = logging.getLogger(__name__)
-D = TypeVar("D", bound=BaseDoc)
+D = TypeVar("D", bound=Document)
 T = TypeVar("T")
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 2.0
@@ -166,7 +168,7 @@ class Transport:
 
     async def post(
         self, endpoint: str, doc: D, *, executor: str | None = None, timeout_seconds: float | None = None
-    ) -> DocList[D]:
+    ) -> list[D]:
         """Send one document and return what the Flow answers, or those of its executors that `executor` names.
 
         Raises: ClipSeekError: what the server raised, under its own class. ServerUnreachable, ServerNotReady,
@@ -213,23 +215,19 @@ class Transport:
             logger.warning("The server answers again after %.1f s (%s).", waited_seconds, endpoint)
             self._waiting_since = 0.0
 
-    async def _post_once(self, endpoint: str, doc: D, executor: str | None, timeout_seconds: float) -> DocList[D]:
-        kind: type[DocList[D]] = DocList.__class_getitem__(type(doc))
-        request = DataRequest()
+    async def _post_once(self, endpoint: str, doc: D, executor: str | None, timeout_seconds: float) -> list[D]:
+        request = Request()
         request.header.exec_endpoint = endpoint
-        if executor:
-            request.header.target_executor = executor
-        request.data.docs = kind([doc])
+        request.header.target_executor = executor or ""
+        write_document(doc, request.data.docs.docs.add())
         try:
             async with asyncio.timeout(timeout_seconds):
                 answer = await self._connection.send(request, self._metadata)
         except Broken as error:
             raise self._broken(error, endpoint) from error
-        if answer.header.status.code >= StatusProto.ERROR:
+        if answer.header.status.code == ERROR:
             raise _translated(answer.header.status)
-        answer.document_array_cls = kind
-        answers: DocList[D] = answer.docs
-        return answers
+        return [read_document(message, dataclass_of(type(doc))) for message in answer.data.docs.docs]
 
 
 def _metadata(token: str, library: str) -> tuple[tuple[str, str], ...]:

@@ -29,7 +29,8 @@ class UploadSource(Protocol):
 def upload_source(video: str | Path | BinaryIO) -> UploadSource:
     """The source that `video` is read from.
 
-    Raises: FileMissing, EmptyFile, UnreadableVideo: the file does not exist, is empty, or is a folder.
+    Raises: FileMissing, EmptyFile: the file does not exist, or is empty. UnreadableVideo: it is a folder, or no open
+    binary file.
     """
     return _PathSource(Path(video)) if isinstance(video, str | Path) else _OpenSource(video)
 
@@ -84,9 +85,22 @@ class _OpenSource:
         self.name = Path(str(getattr(file, "name", ""))).name or "untitled"
         self._file = file
         self._lock = threading.Lock()
-        self.size_bytes = file.seek(0, io.SEEK_END)
+        self.size_bytes = self._measure()
         if not self.size_bytes:
             raise EmptyFile(f"'{self.name}' is empty (0 bytes). Choose another file.")
+
+    def _measure(self) -> int:
+        """The size of the file in bytes. Raises: UnreadableVideo: it is no open binary file."""
+        try:
+            is_binary = isinstance(self._file.read(0), bytes)
+            size_bytes = self._file.seek(0, io.SEEK_END)
+        except (AttributeError, OSError, ValueError) as error:  # no file, a pipe, a closed file
+            raise UnreadableVideo(
+                f"The video must be a path, or an open binary file that can seek, not {self._file!r}."
+            ) from error
+        if not is_binary:
+            raise UnreadableVideo(f"'{self.name}' is open as text. Open it with the mode 'rb'.")
+        return size_bytes
 
     def read(self, offset: int) -> bytes:
         with self._lock:

@@ -1,7 +1,6 @@
 """Which of the two distributions is installed: `clipseek`, which is all, or `clipseek-client`, without the server."""
 
 import importlib.util
-from importlib.metadata import distributions
 
 from clipseek.api.errors import ClientOnly
 
@@ -34,4 +33,6 @@ def check_vced_install() -> None:
 
 def is_installed_twice() -> bool:
     """Whether both distributions are installed: removing one would then remove files of the other."""
+    from importlib.metadata import distributions
+
     return {distribution.name for distribution in distributions()}.issuperset(DISTRIBUTIONS)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from platformdirs import user_cache_path, user_data_path
-
 from clipseek.api.limits import WORD_SOURCES
 from clipseek.api.picture_fit import FITS
 from clipseek.config import parsing
@@ -26,13 +24,20 @@ SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # the folder in which prom
 DOWN_SUFFIX = ".down"  # of files in the start folder that tell executors which processes are down
 
 
+def _users_folder(kind: str) -> Path:
+    import platformdirs
+
+    path = platformdirs.user_data_path("clipseek") if kind == "data" else platformdirs.user_cache_path("clipseek")
+    return path.expanduser().absolute()
+
+
 @dataclass(frozen=True)
 class Common:
     """What one server needs."""
 
     home: Path = setting(  # noqa: RUF009 (it makes a field)
         "CLIPSEEK_HOME",
-        lambda: user_data_path("clipseek").expanduser().absolute(),
+        lambda: _users_folder("data"),
         "folder of the store",
         parse=parsing.folder,
         default_words="the user's data folder",
@@ -40,7 +45,7 @@ class Common:
     )
     cache: Path = setting(  # noqa: RUF009
         "CLIPSEEK_CACHE",
-        lambda: user_cache_path("clipseek").expanduser().absolute(),
+        lambda: _users_folder("cache"),
         "folder of built models, cut clips and copies of videos",
         parse=parsing.folder,
         default_words="the user's cache folder",

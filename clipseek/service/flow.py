@@ -70,6 +70,9 @@ def _start_fork_server() -> None:
 def _read_flow() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import clipseek.schema  # noqa: F401 (before Jina: it keeps torch out of docarray)
+
+        # isort: split
         import jina.helper
         from jina import Flow
 

@@ -10,6 +10,8 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from typing import Any
 
 from clipseek.api.documents import Job, Video
 from clipseek.api.errors import (
@@ -236,9 +238,9 @@ class JobRun(AbstractContextManager["JobRun"]):
         if self._left or self._yields:
             raise Cancelled("The job stops here.")
 
-    def _change(self, **values: float | str) -> None:
+    def _change(self, **values: Any) -> None:
         with self._changing:
-            self._job = self._job.model_copy(update=values)
+            self._job = replace(self._job, **values)
 
     def _fail(self, error: ClipSeekError) -> None:
         is_final = isinstance(error, _FINAL)
@@ -256,7 +258,7 @@ class JobRun(AbstractContextManager["JobRun"]):
         if self._left:
             return
         with self._changing:
-            report = self._job.model_copy(update={"state": state})
+            report = replace(self._job, state=state)
         with suppress(ClipSeekError):
             answer = self._client.report(report, timeout_seconds=timeout_seconds)
             self._left = answer.state != RUNNING or answer.runner != report.runner

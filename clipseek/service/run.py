@@ -35,7 +35,7 @@ from clipseek.service.supervise import Supervisor
 
 MOST_OPEN_FILES = 65_536
 # What the gateway and all executors import. None of them starts a thread, and docarray comes before Jina (see there).
-SHARED_MODULES = ["clipseek.api.base_document", "executors.flow.executor"]
+SHARED_MODULES = ["clipseek.schema", "executors.flow.executor"]
 _HEALTH_SECONDS = 20.0  # until the gateway is connected to all executors; a question takes longer than a second
 _SWITCH_SECONDS = 3.0  # a job that was interrupted may switch to another model at this moment
 # What each process of the Flow gets besides the settings, unless its operator sets it.

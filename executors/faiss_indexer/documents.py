@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from clipseek.api.base_document import DocList, copy_fields, shared_fields
-from clipseek.api.documents import Calibration, Match, Query, TextMeaning, Video, VideoSpan
+from clipseek.api.base_document import copy_fields, shared_fields
 from clipseek.api.errors import InvalidRequest, ModelMismatch
 from clipseek.api.formats import excerpt
 from clipseek.api.limits import EVEN
 from clipseek.api.score_scale import ScoreScale
+from clipseek.schema import Calibration, DocList, Match, Query, TextMeaning, Video, VideoSpan
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.ranking.matches import VideoMatch
 from executors.faiss_indexer.ranking.merging import SearchAnswer

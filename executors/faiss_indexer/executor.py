@@ -8,11 +8,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clipseek.api.base_document import DocList, copy_fields, shared_fields
-from clipseek.api.documents import (
+from clipseek.api.base_document import copy_fields, shared_fields
+from clipseek.api.errors import InvalidSetting, StoreError
+from clipseek.api.limits import WORD_SOURCES
+from clipseek.config.libraries import MAIN, library_folder
+from clipseek.config.limits import check_limit
+from clipseek.config.store_files import check_undivided, lock_of
+from clipseek.machine.audit_log import AuditLog
+from clipseek.schema import (
     Calibration,
     Component,
     Cue,
+    DocList,
     Query,
     QueryPart,
     Transcript,
@@ -20,12 +27,6 @@ from clipseek.api.documents import (
     VideoSpan,
     WordSpan,
 )
-from clipseek.api.errors import InvalidSetting, StoreError
-from clipseek.api.limits import WORD_SOURCES
-from clipseek.config.libraries import MAIN, library_folder
-from clipseek.config.limits import check_limit
-from clipseek.config.store_files import check_undivided, lock_of
-from clipseek.machine.audit_log import AuditLog
 from executors.faiss_indexer import documents, word_documents
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.model_executor import ModelExecutor

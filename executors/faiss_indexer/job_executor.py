@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping
 
 from clipseek.api.base_document import copy_fields, shared_fields
-from clipseek.api.documents import Job
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import counted, escape_hidden, excerpt
 from clipseek.api.limits import CANCELLED, CORRECT_TIMES, JOB_KINDS, WORDS
 from clipseek.config.libraries import MAIN
 from clipseek.machine.audit_log import AuditLog
+from clipseek.schema import Job
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.store.jobs import KEEP_SECONDS, JobRecord, Jobs
 from executors.faiss_indexer.store.records import NOT_KNOWN, VideoRecord

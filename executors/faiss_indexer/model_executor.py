@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping
 
 from clipseek.api.base_document import copy_fields
-from clipseek.api.documents import Model
 from clipseek.api.endpoints import TEXT_ENCODER
 from clipseek.api.limits import ANSWERS, AVAILABLE, CHANGE_MODEL, CHANGING, KEPT, UNFINISHED
 from clipseek.api.model_ids import model_name
 from clipseek.config.libraries import MAIN
 from clipseek.config.profiles import is_same_model
+from clipseek.schema import Model
 from executors.faiss_indexer.job_executor import JobExecutor
 from executors.faiss_indexer.library import Library
 from executors.faiss_indexer.model_libraries import ModelLibraries
@@ -107,7 +107,9 @@ class ModelExecutor(JobExecutor):
         stored = self.models_of(caller.library).models.all()
         model = next((model for model in stored if model.model_id == doc.model_id), None)
         if model:
-            copy_fields(_describe(model, job).model_copy(update={"missing_video_ids": doc.missing_video_ids}), doc)
+            described = _describe(model, job)
+            described.missing_video_ids = doc.missing_video_ids
+            copy_fields(described, doc)
 
 
 def _describe(model: StoredModel, job: JobRecord | None) -> Model:

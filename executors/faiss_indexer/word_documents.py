@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from clipseek.api.base_document import DocList, shared_fields
-from clipseek.api.documents import Cue, Video, WordSpan
+from clipseek.api.base_document import shared_fields
 from clipseek.api.errors import InvalidRequest
 from clipseek.api.formats import excerpt, sendable
 from clipseek.api.limits import MAX_CUE_CHARACTERS, WORD_SOURCES, WORD_SPAN_SECONDS
+from clipseek.schema import Cue, DocList, Video, WordSpan
 from executors.faiss_indexer.store.records import VideoRecord
 from executors.faiss_indexer.store.spans import MAX_SPAN_FRAMES, is_planned, plan_spans
 from executors.faiss_indexer.words.cue_store import StoredCue, Vectors, WordFacts

@@ -5,16 +5,16 @@ A caller may fill in any field, also those that one executor leaves for the next
 
 from itertools import pairwise
 
-from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Query, Video, VideoSpan
+from clipseek.api.base_document import Document
 from clipseek.api.errors import InvalidTimeRange
 from clipseek.api.formats import clock
 from clipseek.api.search_options import check_query
 from clipseek.config.limits import check_limit
 from clipseek.config.settings import Settings
+from clipseek.schema import Query, Video, VideoSpan
 
 
-def check_document(doc: BaseDoc, settings: Settings) -> None:
+def check_document(doc: Document, settings: Settings) -> None:
     """Check every field that a caller can set.
 
     Raises: InvalidTimeRange, InvalidRequest: a value is impossible. LimitExceeded: it is above the operator's limit.

@@ -14,19 +14,20 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 
 from jina import requests
 
-from clipseek.api.base_document import BaseDoc, DocList
+from clipseek.api.base_document import Document
 from clipseek.api.endpoints import ENDPOINTS
 from clipseek.api.errors import AccessDenied, ClipSeekError
 from clipseek.config.access import SERVER
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
+from clipseek.schema import DocList
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.document_checks import check_document
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-D = TypeVar("D", bound=BaseDoc)
+D = TypeVar("D", bound=Document)
 
 Answer = str | list[Any]  # details for the log line, or the documents of the answer
 Steps = Generator[None, None, Answer]  # the same after some steps, between which others take their turn
@@ -61,7 +62,7 @@ def endpoint(path: str, *, queue: str | Callable[[Any], str] = "", step: str = "
     def declare(method: Method) -> Any:
         document = next(iter(get_type_hints(method).values()))
 
-        def answer_one(executor: Host, doc: BaseDoc, caller: Caller) -> Generator[None, None, list[Any]]:
+        def answer_one(executor: Host, doc: Document, caller: Caller) -> Generator[None, None, list[Any]]:
             started = time.monotonic()
             if caller.route and caller.route[0] == executor.executor_name:
                 doc.keep_question()
@@ -104,8 +105,8 @@ def _advance(steps: Generator[None, None, T]) -> T | None:
 
 
 def list_of(document: type[D]) -> type[DocList[D]]:
-    kind: type[DocList[D]] = DocList.__class_getitem__(document)
-    return kind
+    kind: Any = DocList.__class_getitem__(document)
+    return kind  # type: ignore[no-any-return]
 
 
 def _check_caller(path: str, caller: Caller) -> None:
@@ -116,7 +117,7 @@ def _check_caller(path: str, caller: Caller) -> None:
 
 
 def _handler(
-    path: str, document: type[BaseDoc], answer: Callable[[Any, DocList[Any], Caller], Awaitable[DocList[Any]]]
+    path: str, document: type[Document], answer: Callable[[Any, DocList[Any], Caller], Awaitable[DocList[Any]]]
 ) -> Any:
     """A handler of Jina's that verifies the caller, and logs a traceback for bugs only; Jina does for refusals too."""
 

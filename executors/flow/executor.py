@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from jina import Executor
 
-from clipseek.api.documents import Component, Health
 from clipseek.api.errors import ServerNotReady, StoreError
 from clipseek.config.settings import Settings
 from clipseek.machine import logs
 from clipseek.machine.private_files import make_private_from_now_on, protect
 from clipseek.machine.versions import own_versions
+from clipseek.schema import Component, Health
 from executors.flow import metrics
 from executors.flow.callers import Caller, Verifier
 from executors.flow.endpoint import endpoint

@@ -6,7 +6,7 @@ names; docker/kubernetes has them. Jina's own command would exit with 0 where an
 
 import sys
 
-import clipseek.api.base_document  # noqa: F401 (before Jina: it keeps torch out of docarray)
+import clipseek.schema  # noqa: F401 (before Jina: it keeps torch out of docarray)
 
 # isort: split
 import jina_cli.api

@@ -9,12 +9,18 @@ from pathlib import Path
 
 import av
 
-from clipseek.api.base_document import DocList, copy_fields, shared_fields
-from clipseek.api.documents import (
+from clipseek.api.base_document import copy_fields, shared_fields
+from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
+from clipseek.api.formats import clock, plain_title, size
+from clipseek.api.limits import SUBTITLE, WORD_SOURCES, WORD_SPAN_SECONDS
+from clipseek.config.limits import check_limit
+from clipseek.machine.audit_log import AuditLog
+from clipseek.schema import (
     CHUNK_BYTES,
     Clip,
     Component,
     Cue,
+    DocList,
     Reel,
     Subtitles,
     Thumbnail,
@@ -23,11 +29,6 @@ from clipseek.api.documents import (
     VideoSpan,
     WordSpan,
 )
-from clipseek.api.errors import AccessDenied, InvalidRequest, InvalidTimeRange, LimitExceeded, UnreadableVideo
-from clipseek.api.formats import clock, plain_title, size
-from clipseek.api.limits import SUBTITLE, WORD_SOURCES, WORD_SPAN_SECONDS
-from clipseek.config.limits import check_limit
-from clipseek.machine.audit_log import AuditLog
 from executors.flow import metrics
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from clipseek.api.base_document import DocList, shared_fields
-from clipseek.api.documents import Component, Cue, WordSpan
+from clipseek.api.base_document import shared_fields
+from clipseek.schema import Component, Cue, DocList, WordSpan
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
 from executors.flow.executor import WORKER, ChainExecutor

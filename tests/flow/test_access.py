@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import grpc
@@ -21,11 +21,16 @@ from jina.proto import jina_pb2, jina_pb2_grpc
 from jina.types.request.data import DataRequest, SingleDocumentRequest
 
 from benchmarks.synthetic import videos
-from clipseek.api.base_document import BaseDoc, DocList
-from clipseek.api.documents import (
+from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
+from clipseek.api.errors import AccessDenied, ClipSeekError, NotFound, VideoNotFound
+from clipseek.client import Client, transport
+from clipseek.config.access import AccessFile, service_token
+from clipseek.schema import (
+    BaseDoc,
     Calibration,
     Clip,
     Cue,
+    DocList,
     Health,
     Job,
     Model,
@@ -40,10 +45,6 @@ from clipseek.api.documents import (
     VideoSpan,
     WordSpan,
 )
-from clipseek.api.endpoints import ENDPOINTS, EXECUTORS
-from clipseek.api.errors import AccessDenied, ClipSeekError, NotFound, VideoNotFound
-from clipseek.client import Client, transport
-from clipseek.config.access import AccessFile, service_token
 from executors.flow.callers import LIFETIME_SECONDS, Caller, signed
 from tests.flow.conftest import Server
 
@@ -160,7 +161,7 @@ def outcome(client: Client, endpoint: str, doc: BaseDoc, executor: str | None) -
         answer = transport.run(client._transport.post(endpoint, doc, executor=executor, timeout_seconds=60))
     except ClipSeekError as error:
         return f"{type(error).__name__}: {error}"
-    dumped = [each.model_dump(mode="json", exclude={"id"}) for each in answer]
+    dumped = [asdict(each) for each in answer]
     return json.dumps(dumped, default=bytes.hex)
 
 
@@ -228,13 +229,13 @@ def test_no_endpoint_reaches_into_another_library(world):
 
 def test_jobs_of_another_library_are_as_if_there_were_none(world):
     alice, bob = world.client("alice"), world.client("bob")
-    before = [job.model_dump(exclude={"id"}) for job in bob.jobs()]
+    before = [job.to_dict() for job in bob.jobs()]
     for job in bob.jobs():
         for path in ("/jobs", "/cancel_job"):
             for forget in (False, True):
                 with pytest.raises(NotFound, match=f"There is no job '{job.job_id}'"):
                     alice._one(path, Job(job_id=job.job_id, forget=forget))
-    assert before and [job.model_dump(exclude={"id"}) for job in bob.jobs()] == before
+    assert before and [job.to_dict() for job in bob.jobs()] == before
 
 
 def test_nobody_but_the_service_does_jobs_and_switches_models(world):

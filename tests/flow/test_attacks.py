@@ -16,12 +16,11 @@ from PIL import Image
 
 from benchmarks.synthetic import videos
 from benchmarks.torture.call_fuzz import Target, fuzz_calls
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query, QueryPart, Video, VideoSpan
 from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import ClipSeekError, InvalidRequest, VideoNotFound
 from clipseek.client import Client
 from clipseek.config.access import AccessFile
+from clipseek.schema import DocList, Query, QueryPart, Video, VideoSpan
 from tests.flow.conftest import Server
 from tests.protobuf import documents
 
@@ -182,7 +181,7 @@ def test_what_executors_establish_cannot_be_forged(world, endpoint):
     """All facts of a video and its spans are those of its file, whatever a caller writes."""
     client = world.client("mallory")
     known = client.video(client.video("mine.mp4").video_id)
-    before = known.model_dump()
+    before = known.to_dict()
     curve = client.timeline("mine.mp4", "a cat").curve_scores
     doc = FORGED[endpoint].model_copy(update={"video_id": known.video_id})
     if endpoint == "/index":
@@ -190,7 +189,7 @@ def test_what_executors_establish_cannot_be_forged(world, endpoint):
             client._post(endpoint, doc, None)
         doc = doc.model_copy(update={"end_seconds": known.duration_seconds})
     client._post(endpoint, doc, None)
-    after = client.video(known.video_id).model_dump()
+    after = client.video(known.video_id).to_dict()
     assert after.pop("title") in {"mine.mp4", "]0;ownedx"}
     assert {key: value for key, value in before.items() if key not in {"id", "title"}} == {
         key: value for key, value in after.items() if key != "id"

@@ -13,8 +13,8 @@ from jina import Client as JinaClient
 
 from benchmarks.synthetic import videos
 from benchmarks.synthetic.cluster import ONE_OF_EACH, Cluster
-from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import ServerNotReady
+from clipseek.schema import Query, QueryPart
 
 PHOTOGRAPH = Path(__file__).parents[1] / "photographs" / "cat.jpg"
 ENCODERS = ("image_encoder-0", "image_encoder-1")

@@ -8,9 +8,8 @@ import psutil
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query, Video
 from clipseek.api.errors import ServerTimeout
+from clipseek.schema import DocList, Query, Video
 
 
 @pytest.fixture(scope="module")

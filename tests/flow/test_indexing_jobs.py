@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Job, Video
 from clipseek.api.errors import AccessDenied, Cancelled, LimitExceeded, NotFound
 from clipseek.client import Client, indexing
 from clipseek.client.upload_source import upload_source
+from clipseek.schema import Job, Video
 from tests.flow.conftest import ROOT, run
 
 SECONDS = 600  # of the video, twenty spans

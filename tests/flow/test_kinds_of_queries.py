@@ -10,7 +10,7 @@ from jina import Client as JinaClient
 from PIL import Image
 
 from clipseek.api import errors
-from clipseek.api.documents import Query, QueryPart
+from clipseek.schema import Query, QueryPart
 from tests.flow.conftest import run
 
 FLOWER, COFFEE, MAN = (4.0, 8.0), (8.0, 12.0), (16.0, 20.0)  # of photographs.mp4
@@ -78,9 +78,7 @@ def test_pages_follow_one_another(library):
             offset += top_k
             if not page.more:
                 break
-        assert [m.model_dump(exclude={"id"}) for m in pages] == [
-            m.model_dump(exclude={"id"}) for m in everything.matches
-        ]
+        assert [m.to_dict() for m in pages] == [m.to_dict() for m in everything.matches]
     beyond = library.search("a building", offset=900)
     assert not beyond.matches and not beyond.nothing_matches
 

@@ -14,9 +14,9 @@ from jina import Client as JinaClient
 
 from benchmarks.synthetic import videos
 from clipseek.api import errors
-from clipseek.api.documents import CHUNK_BYTES, Query
 from clipseek.api.limits import SEEN
 from clipseek.cli.commands.demo import KNOWN_ANSWERS
+from clipseek.schema import CHUNK_BYTES, Query
 from executors.video_loader.media.media_files import MediaFiles
 from executors.video_loader.media.sample_videos import list_sample_videos
 from tests.flow.conftest import run

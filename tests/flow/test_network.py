@@ -24,7 +24,7 @@ def test_a_server_without_tokens_is_not_put_on_the_network(launch, tmp_path):
 
 def test_flow_yml_alone_refuses_that_too(tmp_path, cache, tiny_model):
     script = """
-import clipseek.api.documents
+import clipseek.schema
 from jina import Flow
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Video
+from clipseek.schema import Video
 from executors.faiss_indexer.store.records import Frames
 from tests.flow.conftest import run
 from tests.unit.video_loader.test_time_zero import make_late

@@ -1,6 +1,7 @@
 """The real service with a store in PostgreSQL and several of each: videos go in and are found, whoever dies."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import psutil
@@ -9,9 +10,8 @@ from jina.proto import jina_pb2_grpc
 from jina.types.request.data import DataRequest
 
 from benchmarks.synthetic import videos
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Video
 from clipseek.api.errors import VideoNotFound
+from clipseek.schema import DocList, Video
 from tests.flow.conftest import index_meanwhile
 from tests.postgres import cut_connections, new_database
 
@@ -61,7 +61,7 @@ def test_videos_are_listed_found_and_deleted(server, titles):
             answer = client.search("a dog", all_matches=True, top_k=50)
             assert {match.title for match in answer.matches} == {*titles} - {"video 1.mp4"}
         with pytest.raises(VideoNotFound):
-            client._one("/videos", client.videos()[0].model_copy(update={"video_id": "f" * 64}), "indexer")
+            client._one("/videos", replace(client.videos()[0], video_id="f" * 64), "indexer")
 
 
 NAMES = [

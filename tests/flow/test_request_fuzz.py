@@ -4,20 +4,20 @@ import threading
 
 import psutil
 import pytest
+from jina import Client as JinaClient
+from jina.excepts import BadServer
 
 from benchmarks.synthetic import videos
 from benchmarks.torture.request_fuzz import fuzz
-from clipseek.api.base_document import BaseDoc
-from clipseek.api.documents import Upload
 from clipseek.api.endpoints import EXECUTORS
 from clipseek.api.errors import (
     ClipSeekError,
     DecoderCrashed,
-    InvalidRequest,
     InvalidTimeRange,
     LimitExceeded,
     ServerError,
 )
+from clipseek.schema import BaseDoc, DocList, Query, Upload
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,22 @@ def test_every_request_is_answered_or_refused_by_name(server, library):
     assert len(library.health()) == len(EXECUTORS) and library.search("a cat", all_matches=True).matches
 
 
-def test_a_document_of_another_kind_is_refused(library):
+def test_a_bare_client_is_told_which_field_endpoint_or_executor_there_is_not(library, server):
+    class Mistyped(Query):
+        topk: int = 0
+
+    client = JinaClient(host="127.0.0.1", port=server.port)
+
+    def ask(endpoint: str, doc: Query, **options: str) -> str:
+        with pytest.raises(BadServer) as refused:
+            client.post(endpoint, DocList[type(doc)]([doc]), return_type=DocList[type(doc)], **options)
+        return str(refused.value).replace("\\'", "'")  # it is protobuf's text of the answer
+
+    assert "A Query has no field 'topk'. Did you mean 'top_k'?" in ask("/search", Mistyped(text="a", topk=3))
+    assert "There is no endpoint '/serach'" in ask("/serach", Query(text="a"))
+    assert "the executor 'indxer'" in ask("/search", Query(text="a"), target_executor="indxer")
     wrong = type("Query", (BaseDoc,), {"__annotations__": {"top_k": str}, "top_k": "many"})
-    with pytest.raises(InvalidRequest, match="values of another type"):
-        library._one("/search", wrong())
+    assert "top_k of a Query cannot be 'many'" in ask("/search", wrong())
 
 
 def test_a_request_that_is_too_large_is_refused(library):

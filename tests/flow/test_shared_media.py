@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.synthetic import videos
 from benchmarks.synthetic.cluster import ONE_OF_EACH, Cluster
-from clipseek.api.documents import CHUNK_BYTES
 from clipseek.api.errors import VideoNotFound
+from clipseek.schema import CHUNK_BYTES
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_local_model_folder_serves_also_where_the_setting_names_another_but_no
 def test_flow_yml_runs_without_the_command(tmp_path, cache):
     """`Flow.load_config("flow.yml")` in a bare interpreter, at the end of which nothing is left."""
     script = """
-from clipseek.api.documents import Health, Upload
+from clipseek.schema import Health, Upload
 from docarray import DocList
 from jina import Flow
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import WordSpan
 from clipseek.api.errors import Cancelled, InvalidRequest, InvalidTimeRange, VideoNotFound
 from clipseek.client import Client
+from clipseek.schema import WordSpan
 from tests.flow.conftest import run
 from tests.flow.test_indexing_jobs import has_runner
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Component, Cue, Job, Match, Model, Query, Transcript, Upload, Video
+from clipseek.api.documents import Component, Job, Match, Model, Query, Transcript, Upload, Video
 from clipseek.api.errors import EmptyQuery, NotFound, UnreadableVideo, VideoNotFound
 from clipseek.client import Progress, SavedClip
 
@@ -91,8 +90,8 @@ class FakeClient:
         return Query(
             text=text,
             answered=True,
-            matches=DocList[Match](shown),
-            weaker_matches=DocList[Match](weaker[: min(options["weaker"], options["top_k"] - len(shown))]),
+            matches=list(shown),
+            weaker_matches=list(weaker[: min(options["weaker"], options["top_k"] - len(shown))]),
             nothing_matches=not found,
             withheld=0 if options["all_matches"] else len(self.withheld),
             more=len(found) > len(shown),
@@ -105,7 +104,7 @@ class FakeClient:
         return Query(
             text=text,
             answered=True,
-            matches=DocList[Match]([each for each in self.found if each.video_id == name]),
+            matches=[each for each in self.found if each.video_id == name],
             cut_off=0.3,
             curve_pts_seconds=[0.0, 1.0, 2.0],
             curve_scores=[0.1, 0.8, 0.2],
@@ -114,7 +113,7 @@ class FakeClient:
 
     def transcript(self, name):
         self._answer()
-        return Transcript(video_id=name, cues=DocList[Cue](self.cues), complete=self.all_read)
+        return Transcript(video_id=name, cues=list(self.cues), complete=self.all_read)
 
     def correct_cue(self, name, cue_id, text):
         self._answer()

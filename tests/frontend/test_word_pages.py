@@ -1,6 +1,7 @@
 """What the page says of words: why a card is a match, where to look, transcripts, and what is read."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,11 +22,11 @@ CUES = [
 def worded(**values):
     found = match()
     given = {"reasons": ["seen", "heard"], "line": "the <i>Webb</i> telescope", "line_marks": [7, 11]}
-    return found.model_copy(update=given | values)
+    return replace(found, **(given | values))
 
 
 def timeline(open_page, client, **values):
-    client.cues = [cue.model_copy() for cue in CUES]
+    client.cues = [replace(cue) for cue in CUES]
     client.library[0].cues = 2
     return open_page("views/timeline.py", video=CAT[:12], **values)
 
@@ -124,7 +125,7 @@ def test_a_clip_does_not_end_before_the_line_that_is_said(open_page, client):
 
 
 def test_a_correction_is_stored_and_an_error_is_shown(draw, client):
-    client.cues = [cue.model_copy() for cue in CUES]
+    client.cues = [replace(cue) for cue in CUES]
     client.library[0].cues = 2
 
     def script():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -64,7 +65,7 @@ def run_light(*arguments: str) -> subprocess.CompletedProcess[str]:
     left_out = here - needed(CLIENT["dependencies"]) - {"clipseek"}
     owners = {module: set(map(canonicalize_name, names)) for module, names in packages_distributions().items()}
     hidden = {module for module, names in owners.items() if names <= left_out}
-    assert {"torch", "faiss", "cv2", "av", "streamlit", "psutil"} <= hidden
+    assert {"torch", "faiss", "cv2", "av", "streamlit", "psutil", "jina", "docarray", "pydantic"} <= hidden
     return subprocess.run(
         [sys.executable, "-c", COMMAND, ",".join(sorted({*hidden, "executors"})), *arguments],
         check=False,
@@ -80,8 +81,15 @@ def test_the_client_needs_nothing_that_the_whole_does_not_with_the_same_versions
     assert set(CLIENT["dependencies"]) < set(WHOLE["dependencies"])
     page = {*WHOLE["dependencies"], *WHOLE["optional-dependencies"]["page"]}
     assert set(CLIENT["optional-dependencies"]["page"]) < page
-    assert CLIENT["requires-python"] == WHOLE["requires-python"]
     assert CLIENT["scripts"] == WHOLE["scripts"]
+    versions = [f"3.{minor}" for minor in range(10, 15)]
+    assert list(SpecifierSet(WHOLE["requires-python"]).filter(versions)) == ["3.11"]
+    assert list(SpecifierSet(CLIENT["requires-python"]).filter(versions)) == versions[1:]
+    assert all(f"Programming Language :: Python :: {version}" in CLIENT["classifiers"] for version in versions[1:])
+
+
+def test_the_client_needs_none_of_the_framework():
+    assert not needed(CLIENT["dependencies"]) & {"jina", "docarray", "pydantic", "torch", "opentelemetry-api"}
 
 
 def test_the_lock_leaves_out_what_nothing_imports_and_names_no_registry():

@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from clipseek.api.documents import Component, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import AccessDenied, InvalidRequest
 from clipseek.config.access import SERVER
 from clipseek.config.settings import Settings
+from clipseek.schema import Component, Model, Query, QueryPart, Video, VideoSpan
 from executors.clip_encoder.model.picture_format import PictureFormat
 from executors.clip_encoder.model.spec import Pictures, Vectors
 from executors.clip_encoder.run.encoder import Encoder

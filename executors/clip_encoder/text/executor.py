@@ -4,10 +4,9 @@ import functools
 from collections.abc import Mapping
 from typing import TypeVar
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Component, Model, Query, QueryPart, TextMeaning
 from clipseek.api.errors import ModelMismatch
 from clipseek.config.settings import Settings
+from clipseek.schema import Calibration, Component, DocList, Model, Query, QueryPart, TextMeaning
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import Vector, read_scales
 from executors.clip_encoder.relevance.spelling import read_spelling

@@ -14,11 +14,10 @@ import grpc
 from cachetools import LRUCache
 from jina.types.request.data import DataRequest
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Model
 from clipseek.api.endpoints import IMAGE_ENCODER, INDEXER, TEXT_ENCODER
 from clipseek.api.errors import ClipSeekError, ServerFailed, ServerNotReady, error_from_name
 from clipseek.config.access import SERVER
+from clipseek.schema import DocList, Model
 from executors.flow.callers import Caller, signed
 
 logger = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from jina.serve.runtimes.gateway.graph.topology_graph import TopologyGraph
 from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 
 from clipseek.api.endpoints import ENDPOINTS
+from clipseek.schema import document_class
 from executors.flow.gateway.replicas import ReplicaPool
 
 
@@ -39,7 +40,7 @@ def _make_pool(
 
 def describe_endpoints(graph: TopologyGraph) -> None:
     """Tell a gateway's graph what it would ask the executors. Each has every endpoint: the door chooses the route."""
-    documents = {path: row.document for path, row in ENDPOINTS.items()} | {DRY_RUN: LegacyDocumentJina}
+    documents = {path: document_class(row.document) for path, row in ENDPOINTS.items()} | {DRY_RUN: LegacyDocumentJina}
     models = {
         path: {
             "input": document,

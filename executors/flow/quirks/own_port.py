@@ -22,7 +22,7 @@ from jina.types.request.data import DataRequest
 
 from clipseek.api.errors import ClipSeekError, InvalidRequest
 from clipseek.api.formats import excerpt
-from executors.flow.callers import Verifier
+from executors.flow.callers import Caller, Verifier
 from executors.flow.metrics import OTHER, count_error
 from executors.flow.quirks.damaged_messages import read_message, refuse_damaged
 from executors.machine.fair_queue import FairQueue
@@ -76,7 +76,7 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
                     request = _without_documents(request)
                 else:
                     caller = self._callers.check(request.parameters, endpoint)
-                    await self._read_documents(request, endpoint, caller.owner)
+                    await self._read_documents(request, endpoint, caller)
             except Exception as error:  # noqa: BLE001 (the sender gets it, as Jina's own errors)
                 level = logging.INFO if isinstance(error, ClipSeekError) else logging.ERROR
                 logger.log(level, "%s refused: %s: %s", excerpt(endpoint), type(error).__name__, error)
@@ -89,16 +89,24 @@ class OwnPortGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc ha
 
         return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 
-    async def _read_documents(self, request: Any, endpoint: str, caller: str) -> None:
+    async def _read_documents(self, request: Any, endpoint: str, caller: Caller) -> None:
         if documents := self._documents(endpoint):
             request.document_array_cls = documents
-            message = await self._in_turn(caller, lambda: request.proto_with_data)
-            read = documents.doc_type.from_protobuf
-            docs = documents([await self._in_turn(caller, partial(read, doc)) for doc in message.data.docs.docs])
+            message = await self._in_turn(caller.owner, lambda: request.proto_with_data)
+            is_first = bool(caller.route) and caller.route[0] == self._callers.executor
+            read = partial(_read, documents.doc_type, is_first)
+            docs = documents([await self._in_turn(caller.owner, partial(read, doc)) for doc in message.data.docs.docs])
             request.data._loaded_doc_array = docs  # as Jina does, once they are asked for
 
     async def _in_turn(self, caller: str, task: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._reading.submit(caller, task))
+
+
+def _read(kind: Any, is_first: bool, message: Any) -> Any:
+    """Read a document; the first executor refuses fields that there are not."""
+    if is_first:
+        kind.check_names(message)
+    return kind.from_protobuf(message)
 
 
 def _without_documents(request: Any) -> Any:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,11 +15,6 @@ import pytest
 from benchmarks.synthetic.models import write_folder
 from executors.clip_encoder.model.spec import ModelSpec
 from executors.clip_encoder.starter.starter import build_starter
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # docarray declares its fields as pydantic 1 wanted; jina uses pkg_resources
-    import docarray  # noqa: F401
-    import jina  # noqa: F401
 
 
 @pytest.fixture(scope="session")

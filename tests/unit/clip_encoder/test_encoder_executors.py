@@ -7,9 +7,9 @@ import pytest
 from docarray import DocList
 from PIL import Image
 
-from clipseek.api.documents import Calibration, Health, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import EmptyQuery, InvalidRequest, UnknownModel, UnreadableImage
 from clipseek.config.settings import Settings
+from clipseek.schema import Calibration, Health, Query, QueryPart, Video, VideoSpan
 from executors.clip_encoder.image.executor import ClipImageEncoder
 from executors.clip_encoder.relevance.neutral_phrases import NEUTRAL_PHRASES
 from executors.clip_encoder.relevance.score_scales import read_scales

@@ -11,8 +11,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.synthetic.models import write_folder
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Health, Model, Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import (
     AccessDenied,
     InvalidRequest,
@@ -24,6 +22,7 @@ from clipseek.api.errors import (
 from clipseek.config.access import SERVER
 from clipseek.config.profiles import is_same_model
 from clipseek.config.settings import Settings
+from clipseek.schema import Calibration, DocList, Health, Model, Query, QueryPart, Video, VideoSpan
 from executors.clip_encoder.image.executor import ClipImageEncoder
 from executors.clip_encoder.run import loaded_models
 from executors.clip_encoder.run.encoder import Encoder

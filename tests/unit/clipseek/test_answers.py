@@ -2,7 +2,6 @@
 
 import pytest
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Match, Query
 from clipseek.api.formats import marked_parts
 from clipseek.cli.answers import answer_data, no_match_sentence, show_matches
@@ -15,7 +14,7 @@ def answer(**values) -> Query:
         Match(video_id=video, title=title, start_seconds=start, end_seconds=start + 1.5, score=0.5)
         for video, title, start in MATCHES
     ]
-    return Query(matches=DocList[Match](matches), videos_searched=2, answered=True, **values)
+    return Query(matches=list(matches), videos_searched=2, answered=True, **values)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ def answer(**values) -> Query:
             "No match. 1 weaker candidate, below 0.900: lower --min-score (now 0.9).",
         ),
         (
-            {"nothing_matches": True, "withheld": 3, "weaker_matches": DocList[Match]([Match(score=0.4)])},
+            {"nothing_matches": True, "withheld": 3, "weaker_matches": [Match(score=0.4)]},
             "No moment clearly matches. Nearest:",
         ),
         ({"offset": 50}, "This page is past the last match. Lower --page."),
@@ -60,8 +59,8 @@ def test_grouped_each_video_is_named_and_counted_once(capsys):
     assert lines[2] == ["00:05.0", "00:06.5", "1.5", "s", "0.500"]
 
 
-def weaker(*scores: float) -> DocList[Match]:
-    return DocList[Match](Match(video_id="c" * 64, title="c.mp4", end_seconds=2.0, score=score) for score in scores)
+def weaker(*scores: float) -> list[Match]:
+    return [Match(video_id="c" * 64, title="c.mp4", end_seconds=2.0, score=score) for score in scores]
 
 
 def test_weaker_candidates_are_below_the_matches_and_marked(capsys):
@@ -103,7 +102,7 @@ def worded(**values) -> Match:
 
 def test_a_match_by_words_shows_its_line(capsys):
     matches = [worded(), worded(reasons=["seen"], line=""), worded(reasons=["seen", "written"], by_meaning=True)]
-    show_matches(Query(matches=DocList[Match](matches), offset=4))
+    show_matches(Query(matches=list(matches), offset=4))
     lines = capsys.readouterr().out.splitlines()
     why = [line.strip().split(maxsplit=3) for line in lines[lines.index("") + 1 :]]
     assert why == [
@@ -114,20 +113,20 @@ def test_a_match_by_words_shows_its_line(capsys):
 
 
 def test_what_is_only_seen_is_shown_as_before(capsys):
-    show_matches(Query(matches=DocList[Match]([worded(reasons=["seen"], line="")])))
+    show_matches(Query(matches=[worded(reasons=["seen"], line="")]))
     assert "Why" not in capsys.readouterr().out
 
 
 def test_found_words_are_bold_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
-    show_matches(Query(matches=DocList[Match]([worded(line="a \x1b[2J Webb\u202e", line_marks=[7, 11])])))
+    show_matches(Query(matches=[worded(line="a \x1b[2J Webb\u202e", line_marks=[7, 11])]))
     out = capsys.readouterr().out
     assert "\x1b[1mWebb\x1b[0m" in out and "\x1b[2J" not in out and "\u202e" not in out
 
 
 def test_data_for_scripts_has_the_words():
-    [match] = answer_data(Query(matches=DocList[Match]([worded(line_marks=[4, 8], line_language="en")])))["matches"]
+    [match] = answer_data(Query(matches=[worded(line_marks=[4, 8], line_language="en")]))["matches"]
     assert (match["reasons"], match["line"], match["line_marks"]) == (["heard"], "the Webb telescope", [4, 8])
     assert (match["line_start_seconds"], match["line_language"], match["by_meaning"]) == (61.0, "en", False)
 

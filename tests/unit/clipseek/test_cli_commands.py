@@ -10,7 +10,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Calibration, Job, Match, Query, Video
 from clipseek.api.errors import InvalidRequest, VideoNotFound
 from clipseek.cli.commands import clip as clip_command
@@ -67,10 +66,10 @@ def library(monkeypatch, tmp_path):
                 videos_searched=1,
                 withheld=2,
                 warnings=["Odd word."],
-                weaker_matches=DocList[Match](weaker),
+                weaker_matches=list(weaker),
             )
         matches = [Match(video_id=HOLIDAY.video_id, start_seconds=75.24, end_seconds=78.0)][offset:]
-        return Query(answered=True, videos_searched=1, matches=DocList[Match](matches))
+        return Query(answered=True, videos_searched=1, matches=matches)
 
     def index(_, path, *, title, progress, wait=True, **options):
         calls.append(("index", path, title, options))

@@ -1,10 +1,10 @@
 """What a client does with jobs: files and follows them, or drives a service that has none."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Job, Video, VideoSpan
 from clipseek.api.errors import Cancelled, InvalidRequest, NotFound, NoVideoStream, ServerUnreachable, VideoNotFound
 from clipseek.client import jobs
@@ -36,26 +36,21 @@ class Service(Transport):
         self.asked.append(endpoint)
         await asyncio.sleep(0)
         answers = {
-            "/probe": lambda: VIDEO.model_copy(
-                update={
-                    "missing_start_seconds": self.missing,
-                    "missing_end_seconds": [start + 30.0 for start in self.missing],
-                }
+            "/probe": lambda: replace(
+                VIDEO, missing_start_seconds=self.missing, missing_end_seconds=[start + 30.0 for start in self.missing]
             ),
             "/job": lambda: self.filed,
             "/jobs": lambda: self.states.pop(0),
             "/cancel_job": lambda: doc,
             "/index": lambda: VideoSpan(stored=True, frames_encoded=7),
             "/videos": lambda: (
-                self.status
-                if isinstance(self.status, Exception)
-                else VIDEO.model_copy(update={"status": self.status, "frames": 25})
+                self.status if isinstance(self.status, Exception) else replace(VIDEO, status=self.status, frames=25)
             ),
         }
         answer = answers[endpoint]()
         if isinstance(answer, Exception):
             raise answer
-        return DocList[type(answer)]([answer])
+        return [answer]
 
 
 @pytest.fixture(autouse=True)

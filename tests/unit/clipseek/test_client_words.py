@@ -1,11 +1,11 @@
 """What a client does about words: reads them span by span, follows a job, asks for them and corrects them."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Cue, Job, Match, Query, Transcript, Video, WordSpan
 from clipseek.api.errors import (
     Cancelled,
@@ -48,15 +48,14 @@ class Service(Transport):
         answer = self.answers[endpoint] if endpoint in self.answers else getattr(self, endpoint[1:])(doc)
         if isinstance(answer, Exception):
             raise answer
-        return DocList[type(answer)]([answer])
+        return [answer]
 
     def videos(self, _):
-        return self.video.model_copy(
-            update={
-                "words": "reading" if self.missing else "read",
-                "missing_word_start_seconds": list(self.missing),
-                "missing_word_end_seconds": [min(start + 120.0, 300.0) for start in self.missing],
-            }
+        return replace(
+            self.video,
+            words="reading" if self.missing else "read",
+            missing_word_start_seconds=list(self.missing),
+            missing_word_end_seconds=[min(start + 120.0, 300.0) for start in self.missing],
         )
 
     def words(self, doc):
@@ -68,7 +67,7 @@ class Service(Transport):
             self.missing.remove(doc.start_seconds)
         self.video.word_languages = ["zh"]
         self.on_word_span()
-        return doc.model_copy(update={"stored": True})
+        return replace(doc, stored=True)
 
 
 def read(service) -> tuple[str, list[float]]:
@@ -238,7 +237,7 @@ def test_a_language_that_is_none_is_refused_before_anything_is_sent(client, lang
 
 def test_a_transcript_and_a_correction(client):
     cue = Cue(video_id=ID, cue_id=7, text="right", edited=True)
-    service = Service(**{"/transcript": Transcript(video_id=ID, cues=DocList[Cue]([cue])), "/correct_cue": cue})
+    service = Service(**{"/transcript": Transcript(video_id=ID, cues=[cue]), "/correct_cue": cue})
     assert [each.text for each in client(service).transcript(ID).cues] == ["right"]
     assert client(service).correct_cue(ID, 7, "right").edited
     with pytest.raises(InvalidRequest, match="2001 characters, but may have at most 2000"):
@@ -260,7 +259,7 @@ def test_an_older_server_is_named(client):
 
 @pytest.mark.parametrize("reasons", [[], ["heard"]])
 def test_an_older_server_that_looks_elsewhere_is_named(client, reasons):
-    answer = Query(answered=True, matches=DocList[Match]([Match(reasons=reasons)]))
+    answer = Query(answered=True, matches=[Match(reasons=reasons)])
     service = Service(**{"/search": answer, "/timeline": answer})
     for ask in (client(service).search, partial(client(service).timeline, ID)):
         assert len(ask("a dog").matches) == 1
@@ -279,8 +278,8 @@ def test_subtitles_beside_a_video_are_sent_with_it(client, tmp_path, caplog, mon
     monkeypatch.setattr(words, "MAX_SUBTITLE_BYTES", 10)
     sent = []
     service = Service()
-    service.upload = lambda doc: doc.model_copy(update={"complete": True})
-    service.probe = lambda _: service.video.model_copy(update={"status": "ready"})
+    service.upload = lambda doc: replace(doc, complete=True)
+    service.probe = lambda _: replace(service.video, status="ready")
     service.subtitles = lambda doc: sent.append((len(doc.video_id), doc.name, doc.data)) or doc
     client(service).index(tmp_path / "v.mp4", wait=False)
     assert sent == [(64, "V.zh.VTT", b"V.zh.VTT"), (64, "v.srt", b"v.srt")]
@@ -297,8 +296,8 @@ def test_a_video_is_indexed_without_words_or_in_a_language(client, tmp_path):
     asked = []
     (tmp_path / "v.mp4").write_bytes(b"video")
     service = Service()
-    service.upload = lambda doc: doc.model_copy(update={"complete": True})
-    service.probe = lambda doc: asked.append(doc) or service.video.model_copy(update={"status": "ready"})
+    service.upload = lambda doc: replace(doc, complete=True)
+    service.probe = lambda doc: asked.append(doc) or replace(service.video, status="ready")
     for options in ({}, {"words": False, "language": "zh"}):
         client(service).index(tmp_path / "v.mp4", wait=False, progress=silent, **options)
     assert [(doc.no_words, doc.language) for doc in asked] == [(False, ""), (True, "zh")]

@@ -4,7 +4,11 @@ import math
 
 import pytest
 
-from clipseek.api.documents import (
+from clipseek.api.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
+from clipseek.config.declaration import rows_of
+from clipseek.config.limits import Limits
+from clipseek.config.settings import Settings
+from clipseek.schema import (
     Calibration,
     Clip,
     Component,
@@ -17,10 +21,6 @@ from clipseek.api.documents import (
     Video,
     VideoSpan,
 )
-from clipseek.api.errors import InvalidRequest, InvalidTimeRange, LimitExceeded
-from clipseek.config.declaration import rows_of
-from clipseek.config.limits import Limits
-from clipseek.config.settings import Settings
 from executors.flow.document_checks import check_document, check_frame_times
 
 DOCUMENTS = (Upload, Video, VideoSpan, Query, QueryPart, Calibration, Clip, Reel, Thumbnail, Health, Component)

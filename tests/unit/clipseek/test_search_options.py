@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from clipseek.api.base_document import default_values, field_types
 from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import InvalidRequest, InvalidTimeRange, InvalidTopK
 from clipseek.api.search_options import QUERY_FIELDS, QueryOptions, SearchOptions, check_query, options_of, value_type
@@ -12,8 +13,8 @@ from clipseek.client.queries import build_query
 
 def test_the_options_that_are_sent_are_fields_of_a_query_with_the_same_type_and_default():
     for name in QUERY_FIELDS:
-        field = Query.model_fields[name]
-        assert (field.annotation, field.default) == (value_type(name), value_type(name)()), name
+        field = (field_types(Query)[name], default_values(Query)[name])
+        assert field == (value_type(name), value_type(name)()), name
     others = set(options_of(SearchOptions)) - set(QUERY_FIELDS)
     assert others == {"also", "without", "image", "like", "parts", "look_in", "videos"}
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Cue, Transcript
 from clipseek.api.errors import InvalidRequest
 from clipseek.client.transcript import FORMATS, select_cues, write_transcript
@@ -24,7 +23,7 @@ CUES = [
 
 
 def written(format_, *cues) -> str:
-    transcript = Transcript(video_id="v", title="v.mp4", complete=True, cues=DocList[Cue](cues or CUES))
+    transcript = Transcript(video_id="v", title="v.mp4", complete=True, cues=list(cues or CUES))
     return write_transcript(transcript, transcript.cues, format_)
 
 

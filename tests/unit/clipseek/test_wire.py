@@ -6,10 +6,9 @@ import pytest
 from docarray.proto import DocListProto
 from pydantic import Field
 
-from clipseek.api.base_document import DocList
 from clipseek.api.bounds import Vector
-from clipseek.api.documents import Query, QueryPart, Video, VideoSpan
 from clipseek.api.errors import InvalidRequest
+from clipseek.schema import DocList, Query, QueryPart, Video, VideoSpan
 
 NUMBERS = [0.1 * number for number in range(500)]
 

@@ -1,11 +1,11 @@
 """`clipseek words`, `transcript`, and what other commands say of words, on a library that is made up."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
-from clipseek.api.base_document import DocList
 from clipseek.api.documents import Cue, Job, Query, Transcript, Video
 from clipseek.cli.main import main
 from clipseek.client import Client, Indexed
@@ -44,10 +44,10 @@ def library(monkeypatch, tmp_path):
         progress(Progress("words", 1.0, 2.0))
         [video] = [video for video in videos if video.video_id == name]
         notes = ["The sound cannot be decoded from 80 s on."] if video is OLD else []
-        return video.model_copy(update={"words": "read", "word_notes": notes})
+        return replace(video, words="read", word_notes=notes)
 
     def transcript(_, name):
-        return Transcript(video_id=TALK.video_id, title=name, cues=DocList[Cue](CUES), complete=name == "talk.mp4")
+        return Transcript(video_id=TALK.video_id, title=name, cues=list(CUES), complete=name == "talk.mp4")
 
     monkeypatch.setattr(Client, "videos", lambda _: list(videos))
     monkeypatch.setattr(Client, "video", lambda _, name: next(video for video in videos if video.title == name))
@@ -72,7 +72,7 @@ def test_words_are_read_and_summed_up(library):
 
 
 def test_lines_whose_source_nobody_tells_are_counted(library, monkeypatch):
-    monkeypatch.setattr(Client, "read_words", lambda *_, **__: TALK.model_copy(update={"word_sources": []}))
+    monkeypatch.setattr(Client, "read_words", lambda *_, **__: replace(TALK, word_sources=[]))
     assert run("words", "talk.mp4").stderr == "talk.mp4 (1a2b00000000): 12 lines (zh, en).\n"
 
 

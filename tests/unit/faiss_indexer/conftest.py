@@ -1,13 +1,6 @@
-"""The indexer's executor imports jina, which warns: here once, where it is let be."""
-
-import warnings
+"""The databases that the store can be in."""
 
 import pytest
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # docarray declares its fields as pydantic 1 wanted; jina uses pkg_resources
-    import docarray  # noqa: F401
-    import jina  # noqa: F401
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

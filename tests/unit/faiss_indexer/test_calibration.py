@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Health, Query, QueryPart
 from clipseek.api.errors import InvalidRequest, ModelMismatch
 from clipseek.api.score_scale import CUT_OFF, ScoreScale
 from clipseek.config.settings import Settings
+from clipseek.schema import Calibration, DocList, Health, Query, QueryPart
 from executors.faiss_indexer.documents import parts_of
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.faiss_indexer.index.vector_index import VectorIndex

@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Calibration, Health, Job, QueryPart, Video, VideoSpan, WordSpan
 from clipseek.api.errors import InvalidRequest, NotFound
 from clipseek.api.formats import escape_hidden
 from clipseek.api.limits import CANCELLED, CORRECT_TIMES, FAILED
 from clipseek.config.access import SERVER
+from clipseek.schema import Calibration, DocList, Health, Job, QueryPart, Video, VideoSpan, WordSpan
 from executors.flow.callers import Caller
 from executors.flow.endpoint import list_of
 from tests.indexer_service import CALLER, PRESS, Service, fill, query, registered, sent, span_of, text, video_id

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clipseek.api.documents import Health, Job, Model, Query
 from clipseek.api.errors import AccessDenied, InvalidRequest, ModelMismatch, NotFound
 from clipseek.api.limits import CHANGE_MODEL
 from clipseek.config.access import SERVER
+from clipseek.schema import Health, Job, Model, Query
 from executors.faiss_indexer import model_executor, model_libraries
 from tests.indexer_service import (
     CALLER,

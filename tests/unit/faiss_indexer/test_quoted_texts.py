@@ -2,10 +2,10 @@
 
 import pytest
 
-from clipseek.api.documents import Job, QueryPart, Video
 from clipseek.api.errors import MOST_CHARACTERS, ClipSeekError, InvalidRequest, error_from_name
 from clipseek.api.formats import excerpt
 from clipseek.config.access import SERVER
+from clipseek.schema import Job, QueryPart, Video
 from executors.flow.callers import Caller
 from tests.indexer_service import Service, fill, query, registered, span_of
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from clipseek.api.documents import Calibration, Health
 from clipseek.api.errors import InvalidSetting, StoreError
 from clipseek.config.settings import Settings
+from clipseek.schema import Calibration, Health
 from executors.faiss_indexer.executor import FaissIndexer
 from tests.indexer_service import CALLER, PRESS, QUERIES, Service, fill, plain, query, registered, span_of, text
 from tests.postgres import new_database

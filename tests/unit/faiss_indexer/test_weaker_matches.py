@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Match, Query, QueryPart
 from clipseek.api.errors import InvalidRequest
 from clipseek.config.settings import Settings
+from clipseek.schema import DocList, Match, Query, QueryPart
 from executors.faiss_indexer.executor import FaissIndexer
 from executors.faiss_indexer.moments.segments import Segment
 from executors.faiss_indexer.ranking.matches import VideoMatch

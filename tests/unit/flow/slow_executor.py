@@ -2,7 +2,7 @@
 
 import time
 
-from clipseek.api.documents import Video
+from clipseek.schema import Video
 from executors.flow.callers import Caller
 from executors.flow.endpoint import endpoint
 from executors.flow.executor import WORKER, ChainExecutor

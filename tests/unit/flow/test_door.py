@@ -11,10 +11,9 @@ from jina.proto import jina_pb2
 from jina.types.request.data import DataRequest
 from prometheus_client import REGISTRY
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import AccessDenied, InvalidRequest, ServerNotReady, TooManyRequests
 from clipseek.config.access import ANYONE, SERVER, AccessFile, service_token
+from clipseek.schema import DocList, Query, QueryPart
 from executors.flow.callers import Verifier
 from executors.flow.gateway import door
 from executors.flow.gateway.door import CALL, HEALTH, INFO_METHODS, MOST_BYTES, SINGLE, DoorInterceptor

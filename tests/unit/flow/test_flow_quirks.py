@@ -48,7 +48,7 @@ def test_the_versions_that_the_quirks_name_are_installed():
     ("first", "loaded"),
     [
         ("import docarray", True),
-        ("import clipseek.api.base_document", False),
+        ("import clipseek.schema", False),
         ("import executors.flow.pod", False),
         ("import executors.clip_encoder.image.executor, executors.clip_encoder.text.executor", False),
     ],

@@ -5,9 +5,8 @@ import asyncio
 import pytest
 from jina.types.request.data import DataRequest
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Model
 from clipseek.api.errors import ServerNotReady, StoreCorrupt
+from clipseek.schema import DocList, Model
 from executors.flow.callers import Verifier
 from executors.flow.gateway import library_models
 from executors.flow.gateway.library_models import LibraryModels

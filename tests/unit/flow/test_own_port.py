@@ -12,8 +12,9 @@ import grpc
 import pytest
 from docarray import DocList
 from jina.types.request.data import DataRequest
+from pydantic import Field
 
-from clipseek.api.documents import Query
+from clipseek.schema import Query, QueryPart
 from executors.flow.callers import Caller, Verifier, signed
 from executors.flow.quirks.own_port import DRY_RUN, SINGLE, OwnPortGuard
 from tests.unit.flow.door_server import refusals
@@ -102,6 +103,45 @@ def test_a_refusal_is_the_gateways_answer_to_that_request_and_one_line_of_the_lo
     assert metadata == [(("is-error", "true"),)]
     [record] = caplog.records
     assert record.levelno == logging.INFO and len(record.getMessage()) < 300
+
+
+class MistypedQuery(Query):
+    """As a caller has it who mistypes a field, or gives it another type."""
+
+    topk: int = 0
+    padding: list[float] = Field(default=[])
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (MistypedQuery(topk=3), "A NotedQuery has no field 'topk'. Did you mean 'top_k'?"),
+        (MistypedQuery(padding=[0.5] * 16), "A NotedQuery has no field 'padding'. Did you mean 'padding_seconds'?"),
+        (Query(parts=[QueryPart(text="a")]), ""),
+    ],
+)
+def test_a_field_that_there_is_not_is_refused_by_its_name(document, message):
+    request = sent(SECRET, documents=0)
+    request.data.docs = DocList[type(document)]([document])
+    [answer], reached = ask(DataRequest(request.proto_with_data.SerializeToString()))
+    assert list(answer.header.status.exception.args) == ([message] if message else [])
+    assert len(reached) == (not message)
+
+
+def test_an_executor_behind_another_one_takes_what_that_one_sends():
+    request = sent(SECRET, documents=0, caller=replace(ALICE, route=("text_encoder", "indexer")))
+    request.data.docs = DocList[MistypedQuery]([MistypedQuery(topk=3)])
+    _, reached = ask(DataRequest(request.proto_with_data.SerializeToString()))
+    assert len(reached) == 1
+
+
+def test_a_value_of_another_type_is_refused_by_the_name_of_its_field():
+    request = sent(SECRET, documents=0)
+    message = request.proto_with_data
+    message.data.docs.docs.add().data["top_k"].text = "many"
+    [answer], reached = ask(DataRequest(message.SerializeToString()))
+    assert not reached and answer.header.status.exception.name == "InvalidRequest"
+    assert list(answer.header.status.exception.args) == ["top_k of a NotedQuery cannot be 'many'."]
 
 
 def test_documents_that_cannot_be_read_are_an_error_of_the_request(monkeypatch, caplog):

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 from jina.proto import jina_pb2
 from jina.types.request.data import DataRequest
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Query, QueryPart
 from clipseek.api.errors import ClipSeekError, InvalidRequest
+from clipseek.schema import DocList, Query, QueryPart
 from executors.flow.gateway.request_size import MAX_FIELDS, measure_request
 from tests.protobuf import documents, varint
 

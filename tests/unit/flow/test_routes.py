@@ -10,6 +10,7 @@ from jina.serve.runtimes.gateway.streamer import GatewayStreamer
 
 from clipseek.api.endpoints import ENDPOINTS, EXECUTORS, INDEXER, endpoint_of, target_name
 from clipseek.api.errors import InvalidRequest
+from clipseek.schema import document_class
 from executors.flow.quirks.own_connections import describe_endpoints
 
 ROOT = Path(__file__).parents[3] / "executors"
@@ -83,4 +84,6 @@ def test_a_gateway_knows_all_endpoints_and_their_documents_without_asking_an_exe
     streamer._validate_flow_docarray_compatibility()
     found = streamer._endpoints_models_map
     assert set(found) - {"_jina_dry_run_"} == set(ENDPOINTS)
-    assert all(found[path]["input"] is found[path]["output"] is row.document for path, row in ENDPOINTS.items())
+    assert all(
+        found[path]["input"] is found[path]["output"] is document_class(row.document) for path, row in ENDPOINTS.items()
+    )

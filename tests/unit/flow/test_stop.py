@@ -10,9 +10,8 @@ from pathlib import Path
 
 from jina.types.request.data import DataRequest
 
-from clipseek.api.base_document import DocList
-from clipseek.api.documents import Video
 from clipseek.machine.ports import free_port
+from clipseek.schema import DocList, Video
 from executors.flow.callers import Caller, signed
 from executors.flow.gateway.replicas import ReplicaPool
 

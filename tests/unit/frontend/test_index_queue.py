@@ -3,6 +3,7 @@
 import errno
 import io
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -49,7 +50,7 @@ class Steps:
         for job in self.filed:
             if job.job_id == job_id:
                 self.filed = [other for other in self.filed if other is not job] if forget else self.filed
-                return job.model_copy(update={"state": "cancelled"})
+                return replace(job, state="cancelled")
         raise NotFound("gone")
 
     def resume(self, video_id, *, progress, wait):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from docarray import DocList
 
-from clipseek.api.documents import Health, Upload, Video
 from clipseek.config.settings import Settings
+from clipseek.schema import Health, Upload, Video
 from executors.flow.callers import Caller
 from executors.video_loader.executor import VideoLoader
 

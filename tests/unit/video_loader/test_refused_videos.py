@@ -12,9 +12,9 @@ import pytest
 from docarray import DocList
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Video
 from clipseek.api.errors import InvalidRequest, LimitExceeded, UnreadableVideo
 from clipseek.config.settings import Settings
+from clipseek.schema import Video
 from executors.flow.callers import Caller
 from executors.video_loader.executor import VideoLoader
 from tests.unit.video_loader.object_stores import FakeObjects

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from clipseek.api.documents import Video
 from clipseek.exports.edit_list import make_edit_list
 from clipseek.exports.edl import write_edl
 from clipseek.exports.moments import Moment
+from clipseek.schema import Video
 from clipseek.timecode import Timecode, exact_rate
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.decode.probe import probe_video

@@ -14,8 +14,8 @@ from docarray import DocList
 from PIL import Image
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import Clip, Thumbnail, Video
 from clipseek.config.settings import Settings
+from clipseek.schema import Clip, Thumbnail, Video
 from executors.flow.callers import Caller
 from executors.video_loader.clips.cut import cut_clip
 from executors.video_loader.clips.thumbnails import make_thumbnail

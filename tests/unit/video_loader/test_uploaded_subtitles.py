@@ -8,9 +8,9 @@ import pytest
 from docarray import DocList
 
 from benchmarks.synthetic import videos
-from clipseek.api.documents import CHUNK_BYTES, Subtitles, Video, WordSpan
 from clipseek.api.errors import InvalidRequest, LimitExceeded, VideoNotFound
 from clipseek.config.settings import Settings
+from clipseek.schema import CHUNK_BYTES, Subtitles, Video, WordSpan
 from executors.flow.callers import Caller
 from executors.video_loader.executor import VideoLoader
 from executors.video_loader.media.checks.media_check import _find_leftovers, _list_files

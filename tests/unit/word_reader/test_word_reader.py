@@ -10,9 +10,9 @@ import psutil
 import pytest
 from docarray import DocList
 
-from clipseek.api.documents import Cue, WordSpan
 from clipseek.api.errors import InvalidSetting
 from clipseek.config.settings import Settings
+from clipseek.schema import Cue, WordSpan
 from executors.flow.callers import Caller
 from executors.machine.sentence_encoder import SentenceEncoder
 from executors.word_reader import installed
