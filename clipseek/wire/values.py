@@ -88,6 +88,8 @@ def damaged_lists(document: str) -> InvalidRequest:
 
 
 def _is_default(value: object, default: object) -> bool:
+    if isinstance(value, list) and not value:  # also one of docarray's
+        return not default
     if type(value) is not type(default):
         return False
     return not value and not default if isinstance(value, Sized) else value == default

@@ -55,6 +55,11 @@ def test_what_the_client_writes_docarray_reads_and_the_other_way_round(document)
     assert read_document(answer, type(document)) == document
 
 
+@pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: type(document).__name__)
+def test_the_client_sends_documents_of_the_schema_too(document):
+    assert message_of(derived(document)) == message_of(document)
+
+
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_both_have_the_same_fields_with_the_same_defaults(kind):
     ours, theirs = kind(), schema.document_class(kind)()
