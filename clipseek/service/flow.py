@@ -68,7 +68,7 @@ def _start_fork_server() -> None:
 
 
 def _read_flow() -> Any:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _own_interrupt():
         warnings.simplefilter("ignore")
         import clipseek.schema  # noqa: F401 (before Jina: it keeps torch out of docarray)
 
@@ -80,6 +80,16 @@ def _read_flow() -> Any:
         # Jina 3.34 builds all its parsers before it sees that nothing is unknown: half a second.
         jina.helper.warn_unknown_args = lambda unknown: warn(unknown) if unknown else None
         return Flow.load_config(str(flow_file()))
+
+
+@contextlib.contextmanager
+def _own_interrupt() -> Iterator[None]:
+    """Keep what this process does on SIGINT: Jina sets Python's own way as it is imported."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @contextlib.contextmanager
