@@ -23,7 +23,7 @@ from clipseek.api.errors import ClipSeekError, ServerError
 from clipseek.api.formats import sendable
 from clipseek.api.picture_fit import FITS
 from clipseek.client import Client
-from clipseek.schema import Clip, Query, QueryPart, Reel, Thumbnail, Video, VideoSpan, document_class
+from clipseek.schema import Clip, Query, QueryPart, Reel, VideoSpan, document_class
 
 Request = tuple[str, str | None, Document]  # endpoint, the executor it is sent to or None for all, document
 
@@ -105,9 +105,7 @@ def requests(video_ids: Sequence[str]) -> st.SearchStrategy[Request]:
 def _honest(kind: type[D], video_id: str) -> D:
     vector = [1.0, *[0.0] * 383]
     honest: dict[Any, dict[str, Any]] = {
-        Video: {"video_id": video_id},
         VideoSpan: {
-            "video_id": video_id,
             "end_seconds": 2.0,
             "picture_width": 64,
             "picture_height": 64,
@@ -117,11 +115,11 @@ def _honest(kind: type[D], video_id: str) -> D:
         },
         Query: {"text": "a cat", "video_ids": [video_id], "embedding": vector, "neutral_embedding": vector},
         QueryPart: {"text": "a dog", "embedding": vector},
-        Clip: {"video_id": video_id, "end_seconds": 0.2},
+        Clip: {"end_seconds": 0.2},
         Reel: {"video_ids": [video_id], "start_seconds": [0.0], "end_seconds": [0.2]},
-        Thumbnail: {"video_id": video_id},
     }
-    return kind(**honest.get(kind, {}))
+    about = {"video_id": video_id} if "video_id" in field_types(kind) and kind is not QueryPart else {}
+    return kind(**about, **honest.get(kind, {}))
 
 
 @st.composite
