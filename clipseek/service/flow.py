@@ -70,11 +70,14 @@ def _start_fork_server() -> None:
 def _read_flow() -> Any:
     with warnings.catch_warnings(), _own_interrupt():
         warnings.simplefilter("ignore")
-        import clipseek.schema  # noqa: F401 (before Jina: it keeps torch out of docarray)
+        import clipseek.schema  # before Jina: it keeps torch out of docarray
 
         # isort: split
         import jina.helper
         from jina import Flow
+
+        # A spawned process reads this before its task, and so imports that module before Jina, too.
+        multiprocessing.current_process()._config["imports"] = clipseek.schema.BaseDoc  # type: ignore[attr-defined]
 
         warn = jina.helper.warn_unknown_args
         # Jina 3.34 builds all its parsers before it sees that nothing is unknown: half a second.
