@@ -58,8 +58,11 @@ def client(server, frames):
     with server.client() as client:
         until(lambda: has_runner(server))
         yield client
-        for known in client.videos() if server.process.poll() is None else ():
-            client.delete(known.video_id)
+        if server.process.poll() is None:
+            for known in client.videos():
+                client.delete(known.video_id)
+            for job in client.jobs():
+                client.cancel_job(job.job_id, forget=True)
 
 
 def until(condition: Callable[[], object]) -> None:
